@@ -1,0 +1,10 @@
+//! The gate in front of CassKop's backups and restores.
+//!
+//! A user's `kubectl apply` becomes an admission review; a review and the facts of the cluster go through pure
+//! rules; what the rules find goes back to the user, all at once. The house, from the top down:
+//!
+//! | module | what it holds |
+//! |---|---|
+//!
+//! Imports point downwards only; `tests/architecture.rs` holds that.
+
