@@ -5,6 +5,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`domain`] | parsed values: the constructor is the proof |
 //!
 //! Imports point downwards only; `tests/architecture.rs` holds that.
 
+pub mod domain;

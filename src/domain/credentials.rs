@@ -1,0 +1,183 @@
+//! What a Secret gives a sidecar: which keys it has and what is wrong with their values, never the values.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A key of a Secret that Icarus 1.x and 2.x read. Every other key is ignored by them and by us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// The access key of S3 and its relatives.
+    AwsAccessKeyId,
+    /// The secret key of S3 and its relatives.
+    AwsSecretAccessKey,
+    /// The region of S3 and its relatives.
+    AwsRegion,
+    /// Another server than Amazon's.
+    AwsEndpoint,
+    /// The account of Azure.
+    AzureStorageAccount,
+    /// The key of that account.
+    AzureStorageKey,
+    /// The JSON document of a Google service account.
+    Gcp,
+}
+
+impl Key {
+    /// All keys.
+    pub const ALL: [Self; 7] = [
+        Self::AwsAccessKeyId,
+        Self::AwsSecretAccessKey,
+        Self::AwsRegion,
+        Self::AwsEndpoint,
+        Self::AzureStorageAccount,
+        Self::AzureStorageKey,
+        Self::Gcp,
+    ];
+
+    /// The key as it is written in a Secret.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AwsAccessKeyId => "awsaccesskeyid",
+            Self::AwsSecretAccessKey => "awssecretaccesskey",
+            Self::AwsRegion => "awsregion",
+            Self::AwsEndpoint => "awsendpoint",
+            Self::AzureStorageAccount => "azurestorageaccount",
+            Self::AzureStorageKey => "azurestoragekey",
+            Self::Gcp => "gcp",
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is wrong with a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Defect {
+    /// Nothing is in it.
+    Empty,
+    /// A blank or a line end stands before or after it; Icarus takes it as part of the credential.
+    Padded,
+    /// The value of `gcp` is no JSON object with a text `type`, which Google's library demands.
+    NotServiceAccount,
+    /// The value of `awsendpoint` is neither a host nor an http(s) URL.
+    NotEndpoint,
+}
+
+/// The keys of a Secret, each with what is wrong with its value. Values are looked at once and never kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    keys: BTreeMap<Key, Option<Defect>>,
+}
+
+impl Credentials {
+    /// Looks at the entries of a Secret: name and decoded value.
+    #[must_use]
+    pub fn read<'a>(entries: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let known = |name: &str| Key::ALL.into_iter().find(|key| key.as_str() == name);
+        let keys = entries
+            .into_iter()
+            .filter_map(|(name, value)| known(name).map(|key| (key, defect(key, value))))
+            .collect();
+        Self { keys }
+    }
+
+    /// Whether the Secret has the key.
+    #[must_use]
+    pub fn has(&self, key: Key) -> bool {
+        self.keys.contains_key(&key)
+    }
+
+    /// What is wrong with the key's value; `None` when nothing is or when the key is absent.
+    #[must_use]
+    pub fn defect(&self, key: Key) -> Option<Defect> {
+        self.keys.get(&key).copied().flatten()
+    }
+}
+
+fn defect(key: Key, value: &[u8]) -> Option<Defect> {
+    if value.is_empty() {
+        return Some(Defect::Empty);
+    }
+    match key {
+        // The document may end with a line end: JSON allows it.
+        Key::Gcp => (!is_service_account(value)).then_some(Defect::NotServiceAccount),
+        Key::AwsEndpoint if !is_endpoint(value.trim_ascii()) => Some(Defect::NotEndpoint),
+        _ => (value.trim_ascii().len() != value.len()).then_some(Defect::Padded),
+    }
+}
+
+fn is_service_account(value: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(value)
+        .is_ok_and(|document| document.get("type").is_some_and(serde_json::Value::is_string))
+}
+
+fn is_endpoint(value: &[u8]) -> bool {
+    let Ok(uri) = http::Uri::try_from(value) else {
+        return false;
+    };
+    let host = uri.host().is_some_and(|host| !host.is_empty());
+    match uri.scheme_str() {
+        None => host && uri.path_and_query().is_none(),
+        Some(scheme) => host && matches!(scheme, "http" | "https"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Credentials, Defect, Key};
+
+    fn defect(key: Key, value: &str) -> Option<Defect> {
+        Credentials::read([(key.as_str(), value.as_bytes())]).defect(key)
+    }
+
+    #[test]
+    fn good_values_have_no_defect() {
+        for (key, value) in [
+            (Key::AwsAccessKeyId, "AKIA"),
+            (Key::AwsRegion, "us-west-2"),
+            (Key::AwsEndpoint, "https://minio.example:9000"),
+            (Key::AwsEndpoint, "http://127.0.0.1:9000/"),
+            (Key::AwsEndpoint, "minio.storage.svc:9000"),
+            (Key::AwsEndpoint, "minio"),
+            (Key::Gcp, "{\"type\": \"service_account\"}\n"),
+        ] {
+            assert_eq!(defect(key, value), None, "{key} {value}");
+        }
+    }
+
+    #[test]
+    fn values_that_no_sidecar_can_use_are_named() {
+        for (key, value, expected) in [
+            (Key::AwsAccessKeyId, "", Defect::Empty),
+            (Key::Gcp, "", Defect::Empty),
+            (Key::AwsAccessKeyId, "AKIA\n", Defect::Padded),
+            (Key::AzureStorageKey, " k", Defect::Padded),
+            (Key::AwsEndpoint, "minio:9000\n", Defect::Padded),
+            (Key::AwsEndpoint, "ftp://minio", Defect::NotEndpoint),
+            (Key::AwsEndpoint, "not a host", Defect::NotEndpoint),
+            (Key::AwsEndpoint, "https://", Defect::NotEndpoint),
+            (Key::AwsEndpoint, "/path", Defect::NotEndpoint),
+            (Key::Gcp, "[]", Defect::NotServiceAccount),
+            (Key::Gcp, "{\"type\": 1}", Defect::NotServiceAccount),
+            (Key::Gcp, "key", Defect::NotServiceAccount),
+        ] {
+            assert_eq!(defect(key, value), Some(expected), "{key} {value:?}");
+        }
+    }
+
+    #[test]
+    fn no_value_is_kept() {
+        let seen = Credentials::read([
+            ("awsaccesskeyid", b"topsecret".as_slice()),
+            ("other", b"topsecret"),
+        ]);
+        assert!(!format!("{seen:?}").contains("topsecret"));
+        assert!(seen.has(Key::AwsAccessKeyId));
+        assert!(!seen.has(Key::Gcp));
+    }
+}

@@ -1,0 +1,12 @@
+//! Parsed values: who holds one holds the proof that the text was right.
+//!
+//! The rules build these to judge an object, the reconciler builds its requests from the same ones. There is no
+//! second parser anywhere.
+
+pub mod credentials;
+pub mod entities;
+pub mod go_duration;
+pub mod object_name;
+pub mod schedule;
+pub mod sidecar;
+pub mod storage;

@@ -1,0 +1,52 @@
+//! Names of Kubernetes objects.
+
+/// Whether an object of the API server can have this name: a DNS subdomain of at most 253 characters.
+///
+/// A name that cannot exist is never looked up: it would become part of a request's path.
+/// Source: RFC 1123 as Kubernetes applies it to the names of most kinds.
+#[must_use]
+pub fn is_object_name(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+fn is_label(label: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let bytes = label.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
+        return false;
+    };
+    *first != b'-' && *last != b'-' && bytes.iter().copied().all(inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_object_name;
+
+    #[test]
+    fn names_that_kubernetes_takes_are_names() {
+        for name in ["a", "c1", "cassandra-demo", "a.b-c.d", &"x".repeat(253)] {
+            assert!(is_object_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_would_change_the_path_of_a_request_is_no_name() {
+        for name in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a?b",
+            "a b",
+            "A",
+            "-a",
+            "a-",
+            "a..b",
+            "ä",
+            "a%2fb",
+            &"x".repeat(254),
+        ] {
+            assert!(!is_object_name(name), "{name}");
+        }
+    }
+}
