@@ -5,8 +5,10 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`api`] | the objects on the wire |
 //! | [`domain`] | parsed values: the constructor is the proof |
 //!
 //! Imports point downwards only; `tests/architecture.rs` holds that.
 
+pub mod api;
 pub mod domain;

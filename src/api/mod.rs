@@ -1,0 +1,60 @@
+//! The objects on the wire: what users write, what CassKop and we answer in `status`.
+//!
+//! [`CassandraBackup`] and [`CassandraRestore`] are judged and, with our own executor, run;
+//! [`CassandraCluster`] is only read, and only the part that matters here. The types hold what the wire holds,
+//! as text: whether a schedule or a storage location means anything is for [`domain`](crate::domain) to say.
+
+mod backup;
+mod cluster;
+mod crds;
+mod lenient;
+mod restore;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use backup::{CassandraBackup, CassandraBackupSpec, ConcurrencyPolicy, Retention};
+pub use cluster::{
+    CassandraCluster, CassandraClusterSpec, CassandraClusterStatus, DEFAULT_DATACENTER,
+    DEFAULT_SIDECAR_IMAGE, Datacenter, Sidecar, SidecarVolumeMount, Topology,
+};
+pub use crds::{CrdFile, CrdsError, crd_files, crds, crds_yaml, write_crds};
+pub use restore::{CassandraRestore, CassandraRestoreSpec};
+pub use status::{
+    BackRestCondition, BackRestStatus, BackupStatus, ConditionType, FailureCause, NodeStatus, PastRun,
+    RestoreSource, RestoreStatus,
+};
+
+/// The API group of CassKop's kinds, and so of ours.
+pub const GROUP: &str = "db.orange.com";
+
+/// The version that is served, stored and judged. `v1alpha1` objects reach the webhook converted to it
+/// (`matchPolicy: Equivalent`).
+pub const VERSION: &str = "v2";
+
+/// The `apiVersion` of every object that we judge: [`GROUP`] and [`VERSION`].
+pub const API_VERSION: &str = "db.orange.com/v2";
+
+/// Annotation on a backup or restore: the rules that its author has read and accepts, `RULE[,RULE]`.
+/// Lowers a denial of those rules to a warning where the table of rules allows it.
+pub const CONFIRM_ANNOTATION: &str = "cassgate.db.orange.com/confirm";
+
+/// Annotation on a running restore: give it up, although tables may stay empty.
+pub const ABANDON_ANNOTATION: &str = "cassgate.db.orange.com/abandon";
+
+/// Annotation on a backup: the restore that used it last. It tells a restore that is created again, by a
+/// backup tool or a GitOps controller, from one that is new.
+pub const LAST_RESTORE_ANNOTATION: &str = "cassgate.db.orange.com/last-restore";
+
+/// Label on a namespace: what an absent reference means there, `deny` or `warn`.
+pub const MISSING_REFERENCES_LABEL: &str = "cassgate.db.orange.com/missing-references";
+
+/// Our finalizer on a restore, from before its download until it is over.
+pub const RESTORE_FINALIZER: &str = "cassgate.db.orange.com/restore";
+
+/// CassKop's finalizer on a scheduled backup. It sets this one only where there is no other, and takes all
+/// finalizers away when it unschedules.
+pub const UNSCHEDULE_FINALIZER: &str = "kubernetes.io/unschedule-needed";
+
+/// Annotation in which CassKop keeps the last backup that it acted on, as JSON.
+pub const CASSKOP_LAST_APPLIED_ANNOTATION: &str = "cassandrabackups.db.orange.com/last-applied-configuration";

@@ -1,0 +1,381 @@
+//! `status`: what CassKop writes, word for word, and what we add.
+//!
+//! Text stays text here, as CassKop's CRD has it: an object whose status holds a word that nobody expected must
+//! still be readable. [`ConditionType`] is the closed reading of such a word.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::lenient::null_is_default;
+
+/// How a backup stands.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupStatus {
+    /// What backups and restores have in common.
+    #[serde(flatten)]
+    pub common: BackRestStatus,
+
+    /// The full name of the snapshot that the last run made or makes: the tag, the schema version and the
+    /// time in milliseconds. A restore may name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_tag: Option<String>,
+
+    /// The time of the schedule that the last run was due at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_schedule_time: Option<Time>,
+
+    /// The time that the next run is due at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_schedule_time: Option<Time>,
+
+    /// How many runs were due and did not take place, since the schedule was last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub missed_runs: Option<i64>,
+
+    /// The runs that are over, the newest first; the oldest drop out of the list.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub history: Vec<PastRun>,
+}
+
+/// How a restore stands.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreStatus {
+    /// What backups and restores have in common.
+    #[serde(flatten)]
+    pub common: BackRestStatus,
+
+    /// What the restore took over from its backup when it began. From then on the backup may be changed or
+    /// deleted without harm to the restore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<RestoreSource>,
+}
+
+/// The part of the status that backups and restores share. The first seven fields are CassKop's, with its
+/// meaning and its texts; the others are ours and absent where CassKop acts.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct BackRestStatus {
+    /// When the sidecar took the operation, in RFC 3339. Example: `2026-11-22T21:38:38.725Z`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_created: Option<String>,
+
+    /// When the sidecar began with the operation, in RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_started: Option<String>,
+
+    /// When the operation was over, well or not, in RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_completed: Option<String>,
+
+    /// How far the operation came, `0%` to `100%`. One that failed ends at `100%` too: see `condition.type`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
+
+    /// The id of the operation in the sidecar of `coordinatorMember`: a GET of `/operations/ID` there tells
+    /// its details for about an hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+
+    /// The pod whose sidecar has the operation; with cassgate as executor every node has one of its own
+    /// (`nodes`), and this is the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coordinator_member: Option<String>,
+
+    /// The state of the last run. Absent: nothing has run yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<BackRestCondition>,
+
+    /// The `metadata.generation` of the spec that this status is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// The state in the terms that `kubectl wait`, Argo CD and Flux know: `Ready`, `Reconciling`, `Stalled`
+    /// (a human is needed), `Complete`, `Failed`, `ReferencesResolved`.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(
+        schema_with = "conditions_schema",
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
+    pub conditions: Vec<Condition>,
+
+    /// What each Cassandra node has to do with the last run, and how far it is.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["hostId"]))]
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// The state of the last run, as CassKop writes it.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct BackRestCondition {
+    /// `REQUIRED` (a restore that no sidecar has yet), `PENDING`, `RUNNING`, `COMPLETED`, `FAILED` or
+    /// `CANCELLED`. The last three are final.
+    #[serde(rename = "type")]
+    pub type_: String,
+
+    /// When the state last changed, as CassKop writes times. Example: `Sun, 22 Nov 2026 21:38:38 GMT`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_transition_time: Option<String>,
+
+    /// Why the run failed: one entry for each node that reported an error.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub failure_cause: Vec<FailureCause>,
+}
+
+/// An error that a node reported.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureCause {
+    /// The node that reported the error: its host name or address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+
+    /// The error in the sidecar's words. The sidecar leaves it out for some errors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// A Cassandra node's part in the last run.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeStatus {
+    /// Cassandra's id of the node, a UUID. It stays the same when the pod moves.
+    pub host_id: String,
+
+    /// The pod that the node runs in. Example: `cassandra-demo-dc1-rack1-0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+
+    /// What the node does: `BACKUP`, or the phase of the restore: `INIT`, `DOWNLOAD`, `TRUNCATE`, `IMPORT`,
+    /// `CLEANUP`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+
+    /// The id of the operation in the sidecar of this pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+
+    /// The state of the operation: `PENDING`, `RUNNING`, `COMPLETED`, `FAILED` or `CANCELLED`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+
+    /// How far the operation came, `0%` to `100%`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
+}
+
+/// A run of a backup that is over.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct PastRun {
+    /// The full name of the snapshot: the tag, the schema version and the time in milliseconds. A restore
+    /// names it in `spec.snapshot` to go back to this run.
+    pub snapshot: String,
+
+    /// How the run ended: `COMPLETED`, `FAILED` or `CANCELLED`.
+    pub outcome: String,
+
+    /// When the run began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<Time>,
+
+    /// When the run was over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed: Option<Time>,
+
+    /// How many bytes the snapshot has in all nodes together, where the sidecar can tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub size: Option<i64>,
+}
+
+/// What a restore took over from its backup when it began.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreSource {
+    /// The `metadata.uid` of the backup: another object of the same name is another backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_uid: Option<String>,
+
+    /// Where the snapshot is, as in the backup's `spec.storageLocation`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_location: Option<String>,
+
+    /// The full name of the snapshot that is restored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_tag: Option<String>,
+
+    /// What is restored: the restore's own `spec.entities`, or else the backup's. Absent: everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entities: Option<String>,
+
+    /// The Secret whose credentials are used: the restore's own `spec.secret`, or else the backup's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+
+    /// Which table's data goes into which other table, as in the restore's `spec.rename`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rename: Option<BTreeMap<String, String>>,
+}
+
+/// The closed reading of a state: `condition.type`, a node's `state`, a past run's `outcome`.
+///
+/// `PENDING` to `FAILED` and `CANCELLED` are Icarus' states; `REQUIRED` is CassKop's first state of a restore.
+/// CassKop's own constant is `CANCELED`, with one L: both spellings are one state here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConditionType<'a> {
+    /// A restore that no sidecar has been asked for yet.
+    Required,
+    /// A sidecar has it and has not begun.
+    Pending,
+    /// A sidecar works on it.
+    Running,
+    /// It ended well.
+    Completed,
+    /// It ended with errors.
+    Failed,
+    /// It was given up.
+    Cancelled,
+    /// A word that is none of these, as it stands. Nothing may be concluded from it.
+    Unknown(&'a str),
+}
+
+impl<'a> ConditionType<'a> {
+    /// Reads a state. Upper and lower case matter, as they do to CassKop.
+    #[must_use]
+    pub fn read(text: &'a str) -> Self {
+        match text {
+            "REQUIRED" => Self::Required,
+            "PENDING" => Self::Pending,
+            "RUNNING" => Self::Running,
+            "COMPLETED" => Self::Completed,
+            "FAILED" => Self::Failed,
+            "CANCELLED" | "CANCELED" => Self::Cancelled,
+            other => Self::Unknown(other),
+        }
+    }
+
+    /// The state as it is written: Icarus' spelling, or the unknown word itself.
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        match self {
+            Self::Required => "REQUIRED",
+            Self::Pending => "PENDING",
+            Self::Running => "RUNNING",
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+            Self::Unknown(word) => word,
+        }
+    }
+
+    /// Whether it is over. An unknown state is not known to be.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    /// Whether it is under way, `REQUIRED` to `RUNNING`. An unknown state is not known to be.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Required | Self::Pending | Self::Running)
+    }
+}
+
+impl BackRestCondition {
+    /// What `type` says.
+    #[must_use]
+    pub fn state(&self) -> ConditionType<'_> {
+        ConditionType::read(&self.type_)
+    }
+}
+
+impl BackRestStatus {
+    /// What `condition.type` says; `None` as long as nothing has run.
+    #[must_use]
+    pub fn state(&self) -> Option<ConditionType<'_>> {
+        self.condition.as_ref().map(BackRestCondition::state)
+    }
+
+    /// Whether a run has begun, now or ever: CassKop takes any condition for that, and so do we.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        self.condition.is_some()
+    }
+
+    /// Whether the last run is over, well or not.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.state().is_some_and(ConditionType::is_terminal)
+    }
+}
+
+/// The schema of `metav1.Condition`, with its limits and with descriptions that say more than the upstream
+/// ones, which carry the marks of another documentation tool.
+fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "description": "One aspect of the state.",
+            "required": ["lastTransitionTime", "message", "reason", "status", "type"],
+            "properties": {
+                "type": {
+                    "type": "string",
+                    "description": "The aspect. Example: `Ready`.",
+                    "maxLength": 316,
+                },
+                "status": {
+                    "type": "string",
+                    "description": "Whether it holds: `True`, `False` or `Unknown`.",
+                    "enum": ["True", "False", "Unknown"],
+                },
+                "reason": {
+                    "type": "string",
+                    "description": "Why, in one word for programs. Example: `BackupCompleted`.",
+                    "minLength": 1,
+                    "maxLength": 1024,
+                },
+                "message": {
+                    "type": "string",
+                    "description": "Why, in a sentence for people.",
+                    "maxLength": 32768,
+                },
+                "lastTransitionTime": {
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "When `status` last changed.",
+                },
+                "observedGeneration": {
+                    "type": "integer",
+                    "format": "int64",
+                    "description": "The `metadata.generation` of the spec that this condition is about.",
+                    "minimum": 0,
+                },
+            },
+        },
+    })
+}
