@@ -5,6 +5,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`rules`] | pure: an object and the facts to findings; defaults |
 //! | [`api`] | the objects on the wire |
 //! | [`domain`] | parsed values: the constructor is the proof |
 //!
@@ -12,3 +13,4 @@
 
 pub mod api;
 pub mod domain;
+pub mod rules;

@@ -1,0 +1,269 @@
+//! The credentials that an object uses.
+//!
+//! Source of the keys: Esop 1.1.4 and 2.0.4 (`TransferManagerFactory`, `CephModule`, `AzureModule`, `GCPModule`) and
+//! the checks of CassKop's backup controller. Icarus 3.0.0 has lost Secrets. Missing keys are named, present ones
+//! and values never.
+
+use crate::domain::credentials::{Credentials, Defect, Key};
+use crate::domain::storage::Provider;
+
+use super::catalogue::{
+    Kinds, SECRET_ABSENT, SECRET_KEY_MALFORMED, SECRET_KEY_MISSING, SECRET_NOT_FOUND,
+    STORAGE_PROVIDER_UNSUPPORTED, Severity,
+};
+use super::facts::Facts;
+use super::finding::{Cause, Finding, Findings};
+use super::policy::{Context, Executor};
+use super::reference::Named;
+use super::subject::Subject;
+
+const PATH: &str = "spec.secret";
+
+pub(super) fn judge(subject: &Subject, facts: &Facts, context: &Context, found: &mut Findings) {
+    let backup = facts.found_backup();
+    let provider = subject.provider(backup);
+    if provider == Some(Provider::File) {
+        return;
+    }
+    let Some(name) = subject.secret(backup) else {
+        found.extend(provider.map(|provider| absent(subject, provider, context)));
+        return;
+    };
+    let named = Named {
+        rule: &SECRET_NOT_FOUND,
+        path: PATH,
+        kind: "Secret",
+        name,
+    };
+    let credentials = named.resolve(facts.secret.as_ref(), || not_found(subject, context), found);
+    if let (Some(credentials), Some(provider)) = (credentials, provider) {
+        let check = Check {
+            name,
+            provider,
+            credentials,
+            reader: reader(facts),
+        };
+        check.keys_present(subject.kind(), context, found);
+        check.values_usable(found);
+        check.endpoint_usable(found);
+    }
+}
+
+fn absent(subject: &Subject, provider: Provider, context: &Context) -> Finding {
+    let refused = subject.kind() == Kinds::Backup && context.casskop_acts();
+    if refused {
+        let message = format!(
+            "{provider}:// needs credentials, and CassKop takes them from a Secret only: without one it gives the \
+             backup up; name a Secret of this namespace"
+        );
+        return Finding::deny(&SECRET_ABSENT, PATH, Cause::Required, message);
+    }
+    let message =
+        format!("{provider}:// without a Secret works only where the sidecar has credentials of its own");
+    Finding::warn(&SECRET_ABSENT, PATH, Cause::Required, message)
+}
+
+fn not_found(subject: &Subject, context: &Context) -> Finding {
+    let noun = subject.noun();
+    let severity = context.absent(subject.kind());
+    let consequence = match (subject.kind(), context.policy.executor) {
+        (Kinds::Backup, Executor::Casskop) => "; CassKop would give the backup up for ever",
+        _ => "",
+    };
+    let message = match severity {
+        Severity::Warn => format!("no such Secret in this namespace yet; the {noun} needs it"),
+        Severity::Deny => format!(
+            "the sidecar reads it in this namespace and there is none{consequence}; create the Secret before the {noun}"
+        ),
+    };
+    Finding::deny(&SECRET_NOT_FOUND, PATH, Cause::NotFound, message).severity(severity)
+}
+
+/// Who reads the Secret, as far as the cluster's sidecar image tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// Icarus 1.x or 2.x.
+    Icarus,
+    /// Nobody: Icarus 3.0 and later.
+    Nobody,
+    /// The version does not show.
+    Unknown,
+}
+
+fn reader(facts: &Facts) -> Reader {
+    match facts
+        .found_cluster()
+        .and_then(|cluster| cluster.sidecar.ignores_secrets())
+    {
+        Some(true) => Reader::Nobody,
+        Some(false) => Reader::Icarus,
+        None => Reader::Unknown,
+    }
+}
+
+impl Reader {
+    /// A refusal rests on a sidecar that is known to read the Secret.
+    fn severity(self) -> Severity {
+        if self == Self::Icarus {
+            Severity::Deny
+        } else {
+            Severity::Warn
+        }
+    }
+
+    fn remark(self) -> &'static str {
+        match self {
+            Self::Icarus => "",
+            Self::Nobody => {
+                "; the cluster's sidecar (Icarus 3 or later) ignores Secrets and takes its environment"
+            }
+            Self::Unknown => "; the version of the cluster's sidecar is unknown",
+        }
+    }
+}
+
+struct Check<'a> {
+    name: &'a str,
+    provider: Provider,
+    credentials: &'a Credentials,
+    reader: Reader,
+}
+
+impl Check<'_> {
+    fn keys_present(&self, kind: Kinds, context: &Context, found: &mut Findings) {
+        let casskop_looks = kind == Kinds::Backup && context.casskop_acts();
+        let required = self.lacking(&self.required(casskop_looks));
+        if !required.is_empty() {
+            let by_casskop = casskop_looks && required.iter().any(|key| self.casskop_demands(*key));
+            let severity = if by_casskop {
+                Severity::Deny
+            } else {
+                self.reader.severity()
+            };
+            found.push(self.missing(&required, severity));
+        } else if self.takes_region() && !self.credentials.has(Key::AwsRegion) {
+            let message = format!(
+                "Secret {} has no awsregion; it works only where the sidecar finds a region by itself",
+                self.name
+            );
+            found.push(self.finding(&SECRET_KEY_MISSING, Cause::Invalid, Severity::Warn, message));
+        }
+    }
+
+    fn missing(&self, keys: &[Key], severity: Severity) -> Finding {
+        let keys = keys.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
+        let (name, provider) = (self.name, self.provider);
+        let message = match severity {
+            Severity::Deny => format!(
+                "Secret {name} has no {keys}, and {provider}:// does not work without; add what is missing to the Secret"
+            ),
+            Severity::Warn => format!(
+                "Secret {name} has no {keys} for {provider}://{}",
+                self.reader.remark()
+            ),
+        };
+        self.finding(&SECRET_KEY_MISSING, Cause::Invalid, severity, message)
+    }
+
+    fn values_usable(&self, found: &mut Findings) {
+        for key in self.relevant() {
+            let Some(defect) = self.credentials.defect(key) else {
+                continue;
+            };
+            let (severity, what) = match defect {
+                Defect::Empty => (Severity::Warn, "is empty"),
+                Defect::Padded => (
+                    Severity::Warn,
+                    "begins or ends with a blank or a line end, which the sidecar takes as part of it",
+                ),
+                Defect::NotServiceAccount => (
+                    self.reader.severity(),
+                    "is no JSON object with a text `type`; put the service account's JSON document there",
+                ),
+                Defect::NotEndpoint => (
+                    self.reader.severity(),
+                    "is neither host, host:port nor an http(s) URL; write one of these",
+                ),
+            };
+            let message = format!("Secret {}: {key} {what}", self.name);
+            found.push(self.finding(&SECRET_KEY_MALFORMED, Cause::Invalid, severity, message));
+        }
+    }
+
+    /// Esop 3.0.1 reads the endpoint and does not apply it: the data would go to Amazon.
+    fn endpoint_usable(&self, found: &mut Findings) {
+        if self.reader == Reader::Nobody && self.takes_region() && self.credentials.has(Key::AwsEndpoint) {
+            let message = format!(
+                "Secret {} has awsendpoint, and the cluster's sidecar (Icarus 3 or later) has no endpoints",
+                self.name
+            );
+            found.push(self.finding(
+                &STORAGE_PROVIDER_UNSUPPORTED,
+                Cause::NotSupported,
+                Severity::Warn,
+                message,
+            ));
+        }
+    }
+
+    fn required(&self, casskop_looks: bool) -> Vec<Key> {
+        use Key::{AwsAccessKeyId, AwsEndpoint, AwsRegion, AwsSecretAccessKey};
+        let region = self.credentials.has(AwsEndpoint) || casskop_looks;
+        match self.provider {
+            Provider::S3 | Provider::Oracle | Provider::Minio if region => {
+                vec![AwsAccessKeyId, AwsSecretAccessKey, AwsRegion]
+            }
+            Provider::S3 | Provider::Oracle | Provider::Minio => vec![AwsAccessKeyId, AwsSecretAccessKey],
+            Provider::Ceph => vec![AwsAccessKeyId, AwsSecretAccessKey, AwsEndpoint],
+            Provider::Azure => vec![Key::AzureStorageAccount, Key::AzureStorageKey],
+            Provider::Gcp => vec![Key::Gcp],
+            Provider::File => Vec::new(),
+        }
+    }
+
+    /// What CassKop itself refuses, whatever the sidecar: the keys of gcp and azure; of s3 only a region that is
+    /// missing beside both keys or beside an endpoint.
+    fn casskop_demands(&self, key: Key) -> bool {
+        let has = |key| self.credentials.has(key);
+        match self.provider {
+            Provider::Azure | Provider::Gcp => true,
+            Provider::S3 => {
+                key == Key::AwsRegion
+                    && (has(Key::AwsEndpoint) || (has(Key::AwsAccessKeyId) && has(Key::AwsSecretAccessKey)))
+            }
+            _ => false,
+        }
+    }
+
+    fn lacking(&self, keys: &[Key]) -> Vec<Key> {
+        keys.iter()
+            .copied()
+            .filter(|key| !self.credentials.has(*key))
+            .collect()
+    }
+
+    fn takes_region(&self) -> bool {
+        matches!(self.provider, Provider::S3 | Provider::Oracle | Provider::Minio)
+    }
+
+    fn relevant(&self) -> Vec<Key> {
+        let mut keys = self.required(true);
+        if self.takes_region() {
+            keys.push(Key::AwsEndpoint);
+        }
+        keys
+    }
+
+    fn finding(
+        &self,
+        rule: &'static super::catalogue::Rule,
+        cause: Cause,
+        severity: Severity,
+        message: String,
+    ) -> Finding {
+        Finding::deny(rule, PATH, cause, message)
+            .severity(severity)
+            .value(self.name)
+            .about("Secret", self.name)
+    }
+}

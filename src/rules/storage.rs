@@ -1,0 +1,59 @@
+//! Where a backup goes.
+
+use crate::domain::sidecar::Sidecar;
+use crate::domain::storage::{Provider, StorageLocation, StorageLocationError};
+
+use super::catalogue::{STORAGE_LOCATION_MALFORMED, STORAGE_PROVIDER_UNSUPPORTED};
+use super::facts::Facts;
+use super::finding::{Cause, Finding, Findings};
+use super::subject::Backup;
+
+const PATH: &str = "spec.storageLocation";
+
+pub(super) fn judge(backup: &Backup, facts: &Facts, found: &mut Findings) {
+    match &backup.location {
+        Ok(location) => provider_in_sidecar(location, facts, found),
+        Err(error) => found.push(malformed(error, &backup.spec.storage_location)),
+    }
+}
+
+fn malformed(error: &StorageLocationError, text: &str) -> Finding {
+    match error {
+        StorageLocationError::UnknownProvider { .. } => {
+            let schemes = Provider::ALL.map(Provider::scheme).join(", ");
+            let message = format!("{error} (supported, in lower case: {schemes})");
+            Finding::deny(&STORAGE_PROVIDER_UNSUPPORTED, PATH, Cause::NotSupported, message).value(text)
+        }
+        StorageLocationError::Empty => Finding::deny(
+            &STORAGE_LOCATION_MALFORMED,
+            PATH,
+            Cause::Required,
+            error.to_string(),
+        ),
+        _ => Finding::deny(
+            &STORAGE_LOCATION_MALFORMED,
+            PATH,
+            Cause::Invalid,
+            error.to_string(),
+        )
+        .value(text),
+    }
+}
+
+fn provider_in_sidecar(location: &StorageLocation, facts: &Facts, found: &mut Findings) {
+    let Some(Sidecar::Icarus(version)) = facts.found_cluster().map(|cluster| &cluster.sidecar) else {
+        return;
+    };
+    if version.major < 3 || location.provider().in_icarus_3() {
+        return;
+    }
+    let message = format!(
+        "the cluster's sidecar is Icarus {version}, which has lost {}; use s3, azure, gcp or file, or a sidecar of \
+         version 2",
+        location.provider()
+    );
+    found.push(
+        Finding::deny(&STORAGE_PROVIDER_UNSUPPORTED, PATH, Cause::NotSupported, message)
+            .value(location.as_str()),
+    );
+}

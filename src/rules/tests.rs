@@ -1,0 +1,499 @@
+//! Every rule by table: an object and the facts, and what the user is told.
+
+use serde_json::{Value, json};
+
+use super::catalogue::Severity;
+use super::facts::{Cluster, Facts, Reference, StoredBackup};
+use super::finding::{Finding, Findings};
+use super::judge;
+use super::policy::{Context, Executor, MissingReferences, Policy};
+use super::subject::Subject;
+use crate::domain::credentials::Credentials;
+use crate::domain::sidecar::Sidecar;
+
+/// Cluster c1 with dc1 and dc2 and CassKop's default sidecar, a Secret with all keys, backup b1 of `k1.t1,k2.t3`.
+fn facts() -> Facts {
+    Facts {
+        cluster: Some(Reference::Found(cluster("icarus:1.1.3"))),
+        secret: Some(Reference::Found(secret(&[
+            ("awsaccesskeyid", "k"),
+            ("awssecretaccesskey", "s"),
+            ("awsregion", "r"),
+        ]))),
+        backup: Some(Reference::Found(stored("k1.t1,k2.t3"))),
+    }
+}
+
+fn cluster(image: &str) -> Cluster {
+    Cluster {
+        datacenters: vec!["dc1".into(), "dc2".into()],
+        sidecar_enabled: true,
+        sidecar: Sidecar::from_image(image),
+    }
+}
+
+fn secret(entries: &[(&str, &str)]) -> Credentials {
+    Credentials::read(entries.iter().map(|(key, value)| (*key, value.as_bytes())))
+}
+
+fn stored(entities: &str) -> StoredBackup {
+    let spec = json!({"cassandraCluster": "c1", "storageLocation": "s3://bk", "snapshotTag": "t1", "secret": "s3",
+                      "entities": entities});
+    StoredBackup {
+        name: "b1".into(),
+        spec: serde_json::from_value(spec).unwrap(),
+    }
+}
+
+fn merged(mut base: Value, change: &Value) -> Value {
+    json_patch::merge(&mut base, change);
+    base
+}
+
+/// A good backup with the fields of `change` in place of its own.
+fn backup(change: &Value) -> Subject {
+    let base = json!({"cassandraCluster": "c1", "datacenter": "dc1", "storageLocation": "s3://bk",
+                      "snapshotTag": "t1", "secret": "s3", "schedule": "@midnight", "entities": "k1.t1,k2.t3"});
+    let spec: crate::api::CassandraBackupSpec = serde_json::from_value(merged(base, change)).unwrap();
+    Subject::Backup(Box::new(spec.into()))
+}
+
+/// A good restore with the fields of `change` in place of its own.
+fn restore(change: &Value) -> Subject {
+    let base = json!({"cassandraCluster": "c1", "cassandraBackup": "b1", "entities": "k1.t1"});
+    let spec: crate::api::CassandraRestoreSpec = serde_json::from_value(merged(base, change)).unwrap();
+    Subject::Restore(Box::new(spec.into()))
+}
+
+fn acting(executor: Executor) -> Context {
+    Context {
+        policy: Policy {
+            executor,
+            ..Policy::default()
+        },
+        dry_run: false,
+    }
+}
+
+fn found(subject: &Subject, facts: &Facts) -> Findings {
+    judge(subject, facts, &acting(Executor::Casskop))
+}
+
+/// `severity rule path`, one a finding.
+fn brief(findings: &Findings) -> Vec<String> {
+    let line = |f: &Finding| format!("{} {} {}", f.severity.as_str(), f.rule.id, f.path);
+    findings.iter().map(line).collect()
+}
+
+fn only(findings: &Findings) -> Finding {
+    assert_eq!(findings.iter().count(), 1, "{:?}", brief(findings));
+    findings.iter().next().unwrap().clone()
+}
+
+#[test]
+fn good_objects_are_met_with_silence() {
+    for change in [
+        json!({}),
+        json!({"datacenter": null, "entities": null, "schedule": null}),
+        json!({"storageLocation": "file:///data/backups/bk/c1/dc1/n1", "secret": null}),
+        json!({"storageLocation": "minio://bk"}),
+        json!({"entities": "k1 k2", "schedule": ""}),
+    ] {
+        assert_eq!(brief(&found(&backup(&change), &facts())), [""; 0], "{change}");
+    }
+    for change in [
+        json!({}),
+        json!({"entities": null}),
+        json!({"entities": "k1.t1,k2.t3", "secret": "s3", "datacenter": "dc2"}),
+        json!({"rename": {"k1.t1": "k2.t1"}}),
+    ] {
+        assert_eq!(brief(&found(&restore(&change), &facts())), [""; 0], "{change}");
+    }
+}
+
+#[test]
+fn everything_wrong_with_a_backup_is_told_at_once() {
+    let subject = backup(
+        &json!({"datacenter": "dc9", "storageLocation": "gs://bk", "schedule": "bad",
+                                 "entities": "k1,k2.t2,a.b.c"}),
+    );
+    let expected = [
+        "deny datacenter-unknown spec.datacenter",
+        "deny storage-provider-unsupported spec.storageLocation",
+        "deny schedule-malformed spec.schedule",
+        "deny entities-malformed spec.entities",
+        "deny entities-mixed spec.entities",
+    ];
+    assert_eq!(brief(&found(&subject, &facts())), expected);
+}
+
+#[test]
+fn everything_wrong_with_a_restore_is_told_at_once() {
+    let subject =
+        restore(&json!({"cassandraCluster": "c2", "datacenter": "dc9", "entities": "k1,k3,system_auth"}));
+    let expected = [
+        "warn datacenter-unknown spec.datacenter",
+        "deny cluster-mismatch spec.cassandraCluster",
+        "deny entities-system spec.entities",
+        "deny entities-wider-than-backup spec.entities",
+        "deny entities-outside-backup spec.entities",
+        "deny entities-outside-backup spec.entities",
+    ];
+    assert_eq!(brief(&found(&subject, &facts())), expected);
+}
+
+#[test]
+fn a_keyspace_is_more_than_its_backed_up_tables() {
+    let finding = only(&found(&restore(&json!({"entities": "k1"})), &facts()));
+    assert_eq!(
+        finding.text(),
+        "Invalid value: \"k1\": backup b1 holds only k1.t1 of it; restoring the keyspace would empty its other \
+         tables; name the tables: k1.t1 [entities-wider-than-backup]"
+    );
+}
+
+#[test]
+fn an_absent_cluster_or_secret_says_the_ways_out() {
+    let absent = Facts {
+        cluster: Some(Reference::Absent),
+        secret: Some(Reference::Absent),
+        ..facts()
+    };
+    let findings = found(&backup(&json!({})), &absent);
+    assert_eq!(
+        brief(&findings),
+        [
+            "deny cluster-not-found spec.cassandraCluster",
+            "deny secret-not-found spec.secret"
+        ]
+    );
+    assert_eq!(
+        findings.iter().next().unwrap().text(),
+        "Not found: \"c1\": the backup needs this CassandraCluster and there is none in its namespace; CassKop would give \
+         the backup up for ever; apply the cluster first (Flux dependsOn, an Argo CD sync wave, a Helm hook or a \
+         release of its own) [cluster-not-found]"
+    );
+}
+
+#[test]
+fn the_policy_for_missing_references_lowers_them() {
+    let absent = Facts {
+        cluster: Some(Reference::Absent),
+        secret: Some(Reference::Absent),
+        backup: Some(Reference::Absent),
+    };
+    let warn = Policy {
+        missing_references: Some(MissingReferences::Warn),
+        ..Policy::default()
+    };
+    for context in [
+        Context {
+            policy: warn,
+            dry_run: false,
+        },
+        Context {
+            policy: Policy::default(),
+            dry_run: true,
+        },
+    ] {
+        for subject in [backup(&json!({})), restore(&json!({"secret": "s3"}))] {
+            let findings = judge(&subject, &absent, &context);
+            assert!(
+                !findings.denied() && findings.iter().count() >= 2,
+                "{:?}",
+                brief(&findings)
+            );
+            for finding in findings.iter() {
+                assert!(finding.text().chars().count() <= 120, "{}", finding.text());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_could_not_be_found_out_refuses_nothing() {
+    let reason = || "the API server did not answer in time".to_owned();
+    let unknown = Facts {
+        cluster: Some(Reference::Unknown(reason())),
+        secret: Some(Reference::Unknown(reason())),
+        backup: Some(Reference::Unknown(reason())),
+    };
+    for subject in [backup(&json!({})), restore(&json!({"secret": "s3"}))] {
+        let findings = found(&subject, &unknown);
+        assert!(!findings.denied(), "{:?}", brief(&findings));
+        assert!(
+            findings
+                .iter()
+                .next()
+                .unwrap()
+                .text()
+                .contains("not checked: the API server did not answer")
+        );
+    }
+}
+
+#[test]
+fn names_that_cannot_exist_are_refused_without_a_lookup() {
+    for (change, expected) in [
+        (
+            json!({"cassandraCluster": ""}),
+            "deny cluster-not-found spec.cassandraCluster",
+        ),
+        (
+            json!({"cassandraCluster": "../x"}),
+            "deny cluster-not-found spec.cassandraCluster",
+        ),
+        (json!({"secret": "a/b"}), "deny secret-not-found spec.secret"),
+    ] {
+        let nothing = Facts {
+            cluster: None,
+            secret: None,
+            backup: None,
+        };
+        assert_eq!(brief(&found(&backup(&change), &nothing)), [expected]);
+    }
+    let nothing = Facts::default();
+    assert_eq!(
+        brief(&found(&restore(&json!({"cassandraBackup": "B"})), &nothing)),
+        ["deny backup-not-found spec.cassandraBackup"]
+    );
+}
+
+#[test]
+fn a_cluster_without_sidecar_takes_no_backups() {
+    let off = Cluster {
+        sidecar_enabled: false,
+        ..cluster("icarus:1.1.3")
+    };
+    let facts = Facts {
+        cluster: Some(Reference::Found(off)),
+        ..facts()
+    };
+    for subject in [backup(&json!({})), restore(&json!({}))] {
+        assert_eq!(
+            brief(&found(&subject, &facts)),
+            ["deny sidecar-disabled spec.cassandraCluster"]
+        );
+    }
+}
+
+#[test]
+fn each_backend_needs_its_keys() {
+    for (location, entries, missing) in [
+        (
+            "s3://b",
+            vec![("awsaccesskeyid", "k")],
+            "awssecretaccesskey, awsregion",
+        ),
+        (
+            "s3://b",
+            vec![("awsaccesskeyid", "k"), ("awssecretaccesskey", "s")],
+            "awsregion",
+        ),
+        (
+            "minio://b",
+            vec![],
+            "awsaccesskeyid, awssecretaccesskey, awsregion",
+        ),
+        (
+            "oracle://b",
+            vec![("awsregion", "r")],
+            "awsaccesskeyid, awssecretaccesskey",
+        ),
+        (
+            "ceph://b",
+            vec![("awsaccesskeyid", "k"), ("awssecretaccesskey", "s")],
+            "awsendpoint",
+        ),
+        ("azure://b", vec![("azurestorageaccount", "a")], "azurestoragekey"),
+        ("gcp://b", vec![], "gcp"),
+    ] {
+        let facts = Facts {
+            secret: Some(Reference::Found(secret(&entries))),
+            ..facts()
+        };
+        let finding = only(&found(&backup(&json!({"storageLocation": location})), &facts));
+        assert_eq!(
+            (finding.rule.id, finding.severity, finding.path.as_str()),
+            ("secret-key-missing", Severity::Deny, "spec.secret")
+        );
+        let expected = format!("Secret s3 has no {missing}, and ");
+        assert!(
+            finding.message.starts_with(&expected),
+            "{location}: {}",
+            finding.message
+        );
+    }
+}
+
+#[test]
+fn a_region_is_demanded_by_casskop_or_by_an_endpoint() {
+    let keys = [("awsaccesskeyid", "k"), ("awssecretaccesskey", "s")];
+    let without = Facts {
+        secret: Some(Reference::Found(secret(&keys))),
+        ..facts()
+    };
+    let findings = judge(&backup(&json!({})), &without, &acting(Executor::None));
+    assert_eq!(brief(&findings), ["warn secret-key-missing spec.secret"]);
+    let entries = [keys[0], keys[1], ("awsendpoint", "minio:9000")];
+    let endpoint = Facts {
+        secret: Some(Reference::Found(secret(&entries))),
+        ..facts()
+    };
+    let findings = judge(&backup(&json!({})), &endpoint, &acting(Executor::None));
+    assert_eq!(brief(&findings), ["deny secret-key-missing spec.secret"]);
+}
+
+#[test]
+fn a_sidecar_that_ignores_secrets_or_is_unknown_lowers_missing_keys() {
+    for image in ["icarus:3.0.0", "own/backup:7"] {
+        let facts = Facts {
+            cluster: Some(Reference::Found(cluster(image))),
+            secret: Some(Reference::Found(secret(&[]))),
+            ..facts()
+        };
+        let findings = found(&backup(&json!({})), &facts);
+        assert_eq!(
+            brief(&findings),
+            ["warn secret-key-missing spec.secret"],
+            "{image}"
+        );
+        let by_casskop = found(&backup(&json!({"storageLocation": "azure://b"})), &facts);
+        assert_eq!(
+            brief(&by_casskop),
+            ["deny secret-key-missing spec.secret"],
+            "CassKop looks itself"
+        );
+        let restored = found(&restore(&json!({})), &facts);
+        assert_eq!(
+            brief(&restored),
+            ["warn secret-key-missing spec.secret"],
+            "{image}"
+        );
+    }
+}
+
+#[test]
+fn icarus_3_has_lost_backends_and_endpoints() {
+    let three = |entries| Facts {
+        cluster: Some(Reference::Found(cluster("icarus:3.0.0"))),
+        secret: Some(Reference::Found(secret(entries))),
+        ..facts()
+    };
+    let full = [
+        ("awsaccesskeyid", "k"),
+        ("awssecretaccesskey", "s"),
+        ("awsregion", "r"),
+        ("awsendpoint", "m:1"),
+    ];
+    let findings = found(&backup(&json!({"storageLocation": "minio://b"})), &three(&full));
+    assert_eq!(
+        brief(&findings),
+        [
+            "deny storage-provider-unsupported spec.storageLocation",
+            "warn storage-provider-unsupported spec.secret"
+        ]
+    );
+    let findings = found(&backup(&json!({})), &three(&full));
+    assert_eq!(
+        brief(&findings),
+        ["warn storage-provider-unsupported spec.secret"]
+    );
+}
+
+#[test]
+fn values_that_cannot_work_are_told_without_showing_them() {
+    for (location, key, value, severity) in [
+        ("s3://b", "awsaccesskeyid", "topsecret\n", Severity::Warn),
+        ("s3://b", "awsregion", "", Severity::Warn),
+        ("s3://b", "awsendpoint", "topsecret://x", Severity::Deny),
+        ("gcp://b", "gcp", "topsecret", Severity::Deny),
+        ("azure://b", "azurestoragekey", " topsecret", Severity::Warn),
+    ] {
+        let mut entries = vec![
+            ("awsaccesskeyid", "k"),
+            ("awssecretaccesskey", "s"),
+            ("awsregion", "r"),
+            ("azurestorageaccount", "a"),
+            ("azurestoragekey", "k"),
+            ("gcp", "{\"type\":\"service_account\"}"),
+        ];
+        entries.retain(|(name, _)| *name != key);
+        entries.push((key, value));
+        let facts = Facts {
+            secret: Some(Reference::Found(secret(&entries))),
+            ..facts()
+        };
+        let finding = only(&found(&backup(&json!({"storageLocation": location})), &facts));
+        assert_eq!(
+            (finding.rule.id, finding.severity),
+            ("secret-key-malformed", severity),
+            "{key}"
+        );
+        assert!(
+            finding.message.starts_with(&format!("Secret s3: {key} ")),
+            "{}",
+            finding.message
+        );
+        assert!(!finding.text().contains("topsecret"));
+    }
+}
+
+#[test]
+fn credentials_may_come_from_elsewhere_unless_casskop_acts() {
+    let subject = backup(&json!({"secret": null}));
+    assert_eq!(
+        brief(&found(&subject, &facts())),
+        ["deny secret-absent spec.secret"]
+    );
+    let findings = judge(&subject, &facts(), &acting(Executor::None));
+    assert_eq!(brief(&findings), ["warn secret-absent spec.secret"]);
+    let mut bare = facts();
+    bare.backup = Some(Reference::Found(StoredBackup {
+        spec: crate::api::CassandraBackupSpec {
+            secret: None,
+            ..stored("k1").spec
+        },
+        ..stored("k1")
+    }));
+    assert_eq!(
+        brief(&found(&restore(&json!({"entities": "k1"})), &bare)),
+        ["warn secret-absent spec.secret"]
+    );
+}
+
+#[test]
+fn a_restore_without_entities_takes_those_of_its_backup() {
+    for (held, expected) in [
+        ("system_auth.roles", "deny entities-system spec.entities"),
+        ("a.b.c", "deny entities-malformed spec.entities"),
+    ] {
+        let facts = Facts {
+            backup: Some(Reference::Found(stored(held))),
+            ..facts()
+        };
+        assert_eq!(
+            brief(&found(&restore(&json!({"entities": null})), &facts)),
+            [expected]
+        );
+    }
+}
+
+#[test]
+fn a_warning_is_short_and_every_text_is_one_line() {
+    let odd = Facts {
+        cluster: Some(Reference::Found(cluster("own:1"))),
+        secret: Some(Reference::Found(secret(&[("awsaccesskeyid", " ")]))),
+        ..facts()
+    };
+    let subjects = [
+        backup(&json!({"entities": "a\u{7}.b.c", "storageLocation": "s3://a\tb"})),
+        restore(&json!({})),
+    ];
+    for finding in subjects
+        .iter()
+        .flat_map(|s| found(s, &odd).iter().cloned().collect::<Vec<_>>())
+    {
+        assert!(!finding.text().contains(char::is_control), "{:?}", finding.text());
+    }
+}
