@@ -8,9 +8,11 @@
 //! | [`rules`] | pure: an object and the facts to findings; defaults |
 //! | [`api`] | the objects on the wire |
 //! | [`domain`] | parsed values: the constructor is the proof |
+//! | [`observe`] | logs and metrics |
 //!
 //! Imports point downwards only; `tests/architecture.rs` holds that.
 
 pub mod api;
 pub mod domain;
+pub mod observe;
 pub mod rules;

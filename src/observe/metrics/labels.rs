@@ -1,0 +1,150 @@
+//! The closed sets of label values: no series ever comes from what a user wrote.
+
+use std::fmt::Write;
+
+use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
+
+macro_rules! labels {
+    ($($(#[$about:meta])* $name:ident { $($(#[$each:meta])* $variant:ident = $text:literal,)+ })+) => { $(
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$each])* $variant,)+
+        }
+
+        impl $name {
+            /// Every value there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The value as it stands in the series.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
+                encoder.write_str(self.as_str())
+            }
+        }
+    )+ };
+}
+
+labels! {
+    /// What an admission review is about.
+    ReviewKind {
+        /// A `CassandraBackup`.
+        Backup = "backup",
+        /// A `CassandraRestore`.
+        Restore = "restore",
+        /// Anything else that the API server was told to send.
+        Other = "other",
+    }
+
+    /// What the reviewed request does.
+    Operation {
+        /// CREATE.
+        Create = "create",
+        /// UPDATE.
+        Update = "update",
+        /// DELETE.
+        Delete = "delete",
+        /// CONNECT, and whatever Kubernetes invents.
+        Other = "other",
+    }
+
+    /// How a review ended.
+    ReviewVerdict {
+        /// Allowed as it is, without a word.
+        Allowed = "allowed",
+        /// Allowed with warnings.
+        Warned = "warned",
+        /// Denied.
+        Denied = "denied",
+        /// Allowed with a patch.
+        Patched = "patched",
+        /// The bytes were no review: 400.
+        Undecodable = "undecodable",
+        /// Our own fault: 500.
+        Failed = "failed",
+    }
+
+    /// How grave a finding is.
+    FindingSeverity {
+        /// The request is denied.
+        Deny = "deny",
+        /// The user is warned.
+        Warn = "warn",
+    }
+
+    /// What a cache holds.
+    CacheKind {
+        /// `CassandraCluster`.
+        Cluster = "cluster",
+        /// `CassandraBackup`.
+        Backup = "backup",
+        /// `CassandraRestore`.
+        Restore = "restore",
+    }
+
+    /// What was read from the API server for one request.
+    ReadKind {
+        /// `CassandraCluster`.
+        Cluster = "cluster",
+        /// `CassandraBackup`.
+        Backup = "backup",
+        /// `CassandraRestore`.
+        Restore = "restore",
+        /// A Secret.
+        Secret = "secret",
+    }
+
+    /// What a live read learnt.
+    ReadOutcome {
+        /// The object is there.
+        Found = "found",
+        /// The object is not there.
+        Absent = "absent",
+        /// Neither can be said: an API error, a missing permission, no time left.
+        Unknown = "unknown",
+    }
+
+    /// How a new certificate was taken. A poll that finds nothing new is not counted.
+    ReloadOutcome {
+        /// The new pair is served.
+        Swapped = "swapped",
+        /// The new pair is unusable; the old one is served on.
+        Failed = "failed",
+    }
+
+    /// Why a TLS handshake came to nothing.
+    HandshakeFailure {
+        /// The deadline passed.
+        Timeout = "timeout",
+        /// The peers did not agree: versions, ciphers, a refused certificate.
+        Protocol = "protocol",
+        /// The connection broke, or was a bare TCP probe.
+        Io = "io",
+    }
+
+    /// Which of our ports.
+    Listener {
+        /// The port that kube-apiserver calls.
+        Webhook = "webhook",
+        /// The port of probes and metrics.
+        Admin = "admin",
+    }
+}
+
+/// The id of a rule, out of the static table of rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleLabel(pub &'static str);
+
+impl EncodeLabelValue for RuleLabel {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
+        encoder.write_str(self.0)
+    }
+}

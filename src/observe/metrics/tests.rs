@@ -1,0 +1,110 @@
+use super::*;
+
+/// The lines of the text that start so, without comments.
+fn series(metrics: &Metrics, name: &str) -> Vec<String> {
+    metrics
+        .encode()
+        .lines()
+        .filter(|line| line.starts_with(name))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_review_is_counted_by_kind_operation_and_verdict_and_timed_by_kind() {
+    let metrics = Metrics::new();
+    metrics.reviewed(
+        ReviewKind::Backup,
+        Operation::Create,
+        ReviewVerdict::Denied,
+        Duration::from_micros(300),
+    );
+    assert_eq!(
+        series(&metrics, "cassgate_admission_reviews"),
+        [r#"cassgate_admission_reviews_total{kind="backup",operation="create",verdict="denied"} 1"#]
+    );
+    let durations = series(&metrics, "cassgate_admission_duration_seconds_bucket");
+    assert_eq!(durations.len(), REVIEW_BUCKETS.len() + 1);
+    assert_eq!(
+        durations[..2],
+        [
+            r#"cassgate_admission_duration_seconds_bucket{le="0.00025",kind="backup"} 0"#,
+            r#"cassgate_admission_duration_seconds_bucket{le="0.0005",kind="backup"} 1"#,
+        ]
+    );
+}
+
+#[test]
+fn a_finding_is_counted_by_rule_and_severity() {
+    let metrics = Metrics::new();
+    metrics.found(RuleLabel("entities-mixed"), FindingSeverity::Deny);
+    metrics.found(RuleLabel("entities-mixed"), FindingSeverity::Deny);
+    assert_eq!(
+        series(&metrics, "cassgate_rule_findings"),
+        [r#"cassgate_rule_findings_total{rule="entities-mixed",severity="deny"} 2"#]
+    );
+}
+
+#[test]
+fn a_connection_counts_until_it_is_dropped() {
+    let metrics = Metrics::new();
+    let open = metrics.connection_opened(Listener::Webhook);
+    assert_eq!(
+        series(&metrics, r#"cassgate_connections{listener="webhook""#),
+        [r#"cassgate_connections{listener="webhook"} 1"#]
+    );
+    drop(open);
+    assert_eq!(
+        series(&metrics, r#"cassgate_connections{listener="webhook""#),
+        [r#"cassgate_connections{listener="webhook"} 0"#]
+    );
+}
+
+#[test]
+fn caches_and_live_reads_are_told_by_kind() {
+    let metrics = Metrics::new();
+    metrics.cache_objects(CacheKind::Restore, 7);
+    metrics.cache_synced(CacheKind::Restore, true);
+    metrics.live_read(ReadKind::Secret, ReadOutcome::Absent);
+    let text = metrics.encode();
+    for line in [
+        r#"cassgate_cache_objects{kind="restore"} 7"#,
+        r#"cassgate_cache_synced{kind="restore"} 1"#,
+        r#"cassgate_live_reads_total{kind="secret",outcome="absent"} 1"#,
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in\n{text}"
+        );
+    }
+}
+
+#[test]
+fn what_an_alert_watches_stands_at_zero_from_the_start() {
+    let text = Metrics::new().encode();
+    for line in [
+        "cassgate_panics_total 0",
+        r#"cassgate_tls_reloads_total{outcome="swapped"} 0"#,
+        r#"cassgate_tls_reloads_total{outcome="failed"} 0"#,
+        r#"cassgate_tls_handshake_failures_total{reason="timeout"} 0"#,
+        r#"cassgate_tls_handshake_failures_total{reason="protocol"} 0"#,
+        r#"cassgate_tls_handshake_failures_total{reason="io"} 0"#,
+        r#"cassgate_cache_synced{kind="cluster"} 0"#,
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in\n{text}"
+        );
+    }
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn a_clone_counts_into_the_same_metrics() {
+    let metrics = Metrics::new();
+    metrics.clone().panicked();
+    assert_eq!(
+        series(&metrics, "cassgate_panics_total"),
+        ["cassgate_panics_total 1"]
+    );
+}
