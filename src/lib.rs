@@ -5,6 +5,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`serve`] | certificates, the HTTPS accept loop, the admin server, readiness, shutdown |
 //! | [`rules`] | pure: an object and the facts to findings; defaults |
 //! | [`api`] | the objects on the wire |
 //! | [`domain`] | parsed values: the constructor is the proof |
@@ -16,3 +17,4 @@ pub mod api;
 pub mod domain;
 pub mod observe;
 pub mod rules;
+pub mod serve;

@@ -1,0 +1,69 @@
+//! The port of probes and metrics: plain HTTP, so that kubelet and Prometheus need no certificate.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{RawQuery, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+use super::{
+    harden::harden,
+    limits::Limits,
+    listen::Bound,
+    readiness::{GateState, Readiness},
+    server::Server,
+};
+use crate::observe::metrics::{self, Metrics};
+
+/// Answers `GET` on three paths.
+///
+/// - `/livez`: `ok`. The process answers, nothing more: a restart mends no missing cache.
+/// - `/readyz`: 200 `ok`, or 503 with the closed gates as a JSON list of `{gate, open, reason}`;
+///   with `?verbose` the list of all gates, under the same status.
+/// - `/metrics`: `OpenMetrics` text.
+pub fn router(readiness: Readiness, metrics: Metrics) -> Router {
+    let routes = Router::new()
+        .route("/livez", get(async || "ok"))
+        .route("/readyz", get(readyz).with_state(readiness))
+        .route("/metrics", get(show_metrics).with_state(metrics.clone()));
+    harden(routes, metrics)
+}
+
+/// Answers over plain HTTP with `router`. The accept loop and its bounds are those of the webhook.
+#[must_use]
+pub fn server(bound: Bound, router: Router, limits: Limits, metrics: Metrics) -> Server {
+    Server::new(bound, None, router, limits, metrics)
+}
+
+async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -> Response {
+    let gates = readiness.gates();
+    let ready = gates.iter().all(|gate| gate.open);
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let verbose = query.is_some_and(|query| {
+        query
+            .split('&')
+            .any(|part| part.split('=').next() == Some("verbose"))
+    });
+    if ready && !verbose {
+        return (status, "ok").into_response();
+    }
+    let shown: Vec<GateState> = gates.into_iter().filter(|gate| verbose || !gate.open).collect();
+    let body = serde_json::to_vec(&shown).unwrap_or_default();
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json")],
+        Body::from(body),
+    )
+        .into_response()
+}
+
+async fn show_metrics(State(metrics): State<Metrics>) -> Response {
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.encode()).into_response()
+}

@@ -1,0 +1,50 @@
+//! What rustls is told.
+
+use std::sync::Arc;
+
+use rustls::{
+    ServerConfig,
+    crypto::{CryptoProvider, aws_lc_rs},
+    server::ResolvesServerCert,
+    version::{TLS12, TLS13},
+};
+
+/// The provider cannot speak TLS 1.2 and 1.3.
+#[derive(Debug, thiserror::Error)]
+#[error("TLS cannot be set up: {0}")]
+pub struct ConfigError(rustls::Error);
+
+/// TLS 1.2 and 1.3 by aws-lc-rs; HTTP/2 preferred, HTTP/1.1 taken. No client certificates.
+///
+/// # Errors
+/// When the provider lacks what the two versions need, which would be a mistake of the build.
+pub fn server_config(certificates: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConfig>, ConfigError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(ConfigError)?
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Makes aws-lc-rs the provider of whoever asks for none by name; kube's client is one. Again is harmless.
+pub fn install_default_provider() {
+    if CryptoProvider::get_default().is_none() {
+        // Another thread may have been quicker, with the same one: no other is compiled in.
+        let _ = aws_lc_rs::default_provider().install_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_provider_can_be_installed_again_and_again() {
+        install_default_provider();
+        install_default_provider();
+        assert!(CryptoProvider::get_default().is_some());
+    }
+}

@@ -1,0 +1,22 @@
+//! The served certificate: where it comes from, how it is kept, when it stops being good.
+//!
+//! | mode | where the pair comes from |
+//! |---|---|
+//! | `files` | two files, read again every ten seconds; a mounted Secret is what they are made for |
+//! | `dev` | made at start, its keys never leave the memory; for one machine |
+
+mod args;
+mod config;
+mod dev;
+mod files;
+mod keeper;
+mod pair;
+mod served;
+
+pub use args::{DevName, TlsArgs, TlsMode, TlsOptionsError, TlsSource};
+pub use config::{ConfigError, install_default_provider, server_config};
+pub use dev::{DevError, DevOptions};
+pub use files::{FilesError, PairFiles};
+pub use keeper::{Keeper, RELOAD_EVERY, StartError, Step};
+pub use pair::{Pair, PairError};
+pub use served::Served;

@@ -1,0 +1,212 @@
+//! One connection, from accept to its end.
+
+use std::{
+    convert::Infallible,
+    io,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use axum::{body::Body, response::Response};
+use hyper::{Request, body::Incoming, rt::Executor, service::service_fn};
+use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use super::{limits::Limits, server::Shared};
+use crate::observe::metrics::HandshakeFailure;
+
+/// Runs the requests of HTTP/2 connections in tasks that the server owns.
+#[derive(Debug, Clone)]
+pub(super) struct Streams(pub(super) TaskTracker);
+
+/// The requests of one connection.
+#[derive(Debug, Default)]
+struct Activity {
+    begun: AtomicU64,
+    running: AtomicUsize,
+}
+
+/// One request under way.
+struct Running(Arc<Activity>);
+
+/// Why a quiet connection should end.
+enum Quiet {
+    /// No request ever came.
+    Never,
+    /// None came for a while.
+    Since,
+}
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        self.0.spawn(stream);
+    }
+}
+
+/// Serves one connection to its end, or until it is cut.
+pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, slot: OwnedSemaphorePermit) {
+    let _slot = slot;
+    let _open = shared.metrics.connection_opened(shared.role);
+    tokio::select! {
+        biased;
+        () = shared.cut.cancelled() => {}
+        () = talk(&shared, stream) => {}
+    }
+}
+
+async fn talk(shared: &Shared, stream: TcpStream) {
+    // Answers are small: waiting for more of them to fill a packet only costs time.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    match &shared.tls {
+        None => requests(shared, stream).await,
+        Some(tls) => {
+            // Nothing has been asked yet, so a handshake need not survive the stop.
+            let stream = tokio::select! {
+                () = shared.stop.cancelled() => None,
+                stream = handshake(shared, tls, stream) => stream,
+            };
+            if let Some(stream) = stream {
+                requests(shared, stream).await;
+            }
+        }
+    }
+}
+
+async fn handshake(
+    shared: &Shared,
+    tls: &Arc<ServerConfig>,
+    stream: TcpStream,
+) -> Option<TlsStream<TcpStream>> {
+    let failure = match timeout(
+        shared.limits.handshake,
+        TlsAcceptor::from(Arc::clone(tls)).accept(stream),
+    )
+    .await
+    {
+        Ok(Ok(stream)) => {
+            shared.refused.store(false, Ordering::Relaxed);
+            return Some(stream);
+        }
+        Ok(Err(error)) => failure(shared, &error),
+        Err(_) => HandshakeFailure::Timeout,
+    };
+    shared.metrics.handshake_failed(failure);
+    None
+}
+
+/// Sorts the error. A refused certificate is told: nothing else says that the caBundle is wrong on our side.
+fn failure(shared: &Shared, error: &io::Error) -> HandshakeFailure {
+    let Some(tls) = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    else {
+        tracing::debug!(%error, "TLS handshake broken off");
+        return HandshakeFailure::Io;
+    };
+    if !matches!(tls, rustls::Error::AlertReceived(_)) || shared.refused.swap(true, Ordering::Relaxed) {
+        tracing::debug!(%error, "TLS handshake failed");
+    } else {
+        tracing::warn!(
+            %error,
+            "a client refused the certificate; if it is kube-apiserver, compare the caBundle of the webhook configurations"
+        );
+    }
+    HandshakeFailure::Protocol
+}
+
+/// Answers requests until the peer goes, is quiet for too long, or the server stops.
+async fn requests(shared: &Shared, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    let activity = Arc::new(Activity::default());
+    let service = service_fn({
+        let activity = Arc::clone(&activity);
+        move |request| answer(shared, &activity, request)
+    });
+    let mut connection = pin!(shared.http.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = shared.stop.cancelled() => {}
+        quiet = activity.quiet(&shared.limits) => match quiet {
+            Quiet::Never => return,
+            Quiet::Since => {}
+        },
+    }
+    connection.as_mut().graceful_shutdown();
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = sleep(shared.limits.goodbye) => {}
+        }
+        // A request that crossed the goodbye on its way has begun by now and is answered.
+        if activity.is_resting() {
+            return;
+        }
+    }
+}
+
+fn answer(
+    shared: &Shared,
+    activity: &Arc<Activity>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response, Infallible>> + use<> {
+    let running = Running::begin(activity);
+    let answer = shared.router.clone().call(request.map(Body::new));
+    async move {
+        let answer = answer.await;
+        drop(running);
+        answer
+    }
+}
+
+impl Activity {
+    fn is_resting(&self) -> bool {
+        self.running.load(Ordering::Acquire) == 0
+    }
+
+    /// Ends when no request came in time. It looks once per period, so a connection rests up to twice as long.
+    async fn quiet(&self, limits: &Limits) -> Quiet {
+        sleep(limits.first_request).await;
+        let mut seen = self.begun.load(Ordering::Acquire);
+        if seen == 0 {
+            return Quiet::Never;
+        }
+        loop {
+            sleep(limits.idle).await;
+            let begun = self.begun.load(Ordering::Acquire);
+            if begun == seen && self.is_resting() {
+                return Quiet::Since;
+            }
+            seen = begun;
+        }
+    }
+}
+
+impl Running {
+    fn begin(activity: &Arc<Activity>) -> Self {
+        activity.begun.fetch_add(1, Ordering::AcqRel);
+        activity.running.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,21 @@
+//! Certificates, HTTPS, the admin server, readiness and shutdown.
+//!
+//! Knows an [`axum::Router`], not what it answers. Everything that a peer can do here is bounded, and everything
+//! that is spawned ends with the [`server::Server`] that spawned it.
+//!
+//! The order of the end is the caller's: [`shutdown::Shutdown::conduct`] turns readiness off and then cancels
+//! `stopping`; the webhook's server stops at that; the admin server stops last, so that the end can be watched.
+
+pub mod admin;
+mod args;
+pub mod certs;
+mod connection;
+pub mod harden;
+pub mod https;
+pub mod limits;
+pub mod listen;
+pub mod readiness;
+pub mod server;
+pub mod shutdown;
+
+pub use args::ServeArgs;

@@ -1,0 +1,84 @@
+//! The port of probes and metrics.
+
+use cassgate::{
+    observe::metrics::Metrics,
+    serve::{admin, readiness::Readiness, server::Drained},
+};
+use tokio::net::TcpStream;
+
+use crate::support::{Client, Served};
+
+async fn client(served: &Served) -> Client {
+    Client::http1(TcpStream::connect(served.address).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn readiness_is_told_gate_by_gate_and_liveness_does_not_depend_on_it() {
+    let (readiness, metrics) = (Readiness::new(), Metrics::new());
+    let tls = readiness.gate("tls", "no certificate loaded yet");
+    let cache = readiness.gate("cache:backup", "not listed yet");
+    let served = Served::plain(admin::router(readiness, metrics.clone()), metrics).await;
+    let mut client = client(&served).await;
+
+    let closed = r#"[{"gate":"tls","open":false,"reason":"no certificate loaded yet"},{"gate":"cache:backup","open":false,"reason":"not listed yet"}]"#;
+    let answer = client.get("/readyz").await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (503, closed));
+    assert_eq!(answer.content_type.as_deref(), Some("application/json"));
+    let answer = client.get("/livez").await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, "ok"));
+
+    tls.open();
+    let half = r#"[{"gate":"cache:backup","open":false,"reason":"not listed yet"}]"#;
+    let answer = client.get("/readyz").await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (503, half));
+    let half =
+        r#"[{"gate":"tls","open":true},{"gate":"cache:backup","open":false,"reason":"not listed yet"}]"#;
+    let answer = client.get("/readyz?verbose").await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (503, half));
+
+    cache.open();
+    let answer = client.get("/readyz").await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, "ok"));
+    let all = r#"[{"gate":"tls","open":true},{"gate":"cache:backup","open":true}]"#;
+    for query in ["/readyz?verbose", "/readyz?timeout=1s&verbose=true"] {
+        let answer = client.get(query).await.unwrap();
+        assert_eq!((answer.status, answer.body.as_str()), (200, all));
+    }
+    drop(client);
+    assert_eq!(served.stopped().await, Drained::Finished);
+}
+
+#[tokio::test]
+async fn metrics_are_open_metrics_text() {
+    let metrics = Metrics::new();
+    metrics.panicked();
+    let served = Served::plain(admin::router(Readiness::new(), metrics.clone()), metrics).await;
+    let answer = client(&served).await.get("/metrics").await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.content_type.as_deref(),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    for line in [
+        "# HELP cassgate_panics Handlers that panicked, each a bug.",
+        "# TYPE cassgate_panics counter",
+        "cassgate_panics_total 1",
+        r#"cassgate_connections{listener="admin"} 1"#,
+    ] {
+        assert!(
+            answer.body.lines().any(|found| found == line),
+            "{line} is not in\n{}",
+            answer.body
+        );
+    }
+    assert!(answer.body.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn only_get_is_answered_and_only_on_the_three_paths() {
+    let metrics = Metrics::new();
+    let served = Served::plain(admin::router(Readiness::new(), metrics.clone()), metrics).await;
+    let mut client = client(&served).await;
+    assert_eq!(client.post("/livez", "").await.unwrap().status, 405);
+    assert_eq!(client.get("/").await.unwrap().status, 404);
+}

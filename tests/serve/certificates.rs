@@ -1,0 +1,448 @@
+//! The served pair: what is taken, what is kept out, when readiness goes.
+
+use std::{
+    fs,
+    io::{self, Write},
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::Router;
+use cassgate::{
+    observe::metrics::Metrics,
+    serve::{
+        certs::{DevOptions, Keeper, PairFiles, Step, TlsSource},
+        limits::Limits,
+        readiness::Readiness,
+    },
+};
+use jiff::{SignedDuration, Timestamp};
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use tempfile::TempDir;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use crate::support::{
+    Authority, NEVER, SOON, Served, Volume, now, roots, tls, tls_config, until, value, write_pair,
+};
+
+/// A keeper and what it tells.
+struct Kept {
+    keeper: Keeper,
+    readiness: Readiness,
+    metrics: Metrics,
+}
+
+impl Kept {
+    fn start(source: TlsSource) -> Result<Self, String> {
+        let (readiness, metrics) = (Readiness::new(), Metrics::new());
+        let gate = readiness.gate("tls", "no certificate loaded yet");
+        let keeper =
+            Keeper::start(source, gate, metrics.clone(), now()).map_err(|error| error.to_string())?;
+        Ok(Self {
+            keeper,
+            readiness,
+            metrics,
+        })
+    }
+
+    fn directory(directory: &Path) -> Self {
+        Self::start(TlsSource::Files(PairFiles::in_directory(directory))).unwrap()
+    }
+
+    async fn served(&self) -> Served {
+        let (limits, metrics) = (Limits::default(), self.metrics.clone());
+        Served::https(&self.keeper, Router::new(), limits, metrics, NEVER).await
+    }
+
+    fn reloads(&self, outcome: &str) -> i64 {
+        value(
+            &self.metrics,
+            &format!("cassgate_tls_reloads_total{{outcome={outcome:?}}}"),
+        )
+    }
+}
+
+fn minutes(minutes: i64) -> Timestamp {
+    now() + SignedDuration::from_mins(minutes)
+}
+
+/// The chain that a client is shown.
+async fn shown(address: SocketAddr, roots: RootCertStore) -> Vec<CertificateDer<'static>> {
+    let stream = tls(address, tls_config(roots, &["h2"])).await.unwrap();
+    let chain = stream.get_ref().1.peer_certificates().unwrap();
+    chain
+        .iter()
+        .map(|certificate| certificate.clone().into_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_renewed_secret_is_served_after_one_look() {
+    let authority = Authority::new();
+    let (old, new) = (authority.issue(), authority.issue());
+    let mut volume = Volume::new(&old);
+    let mut kept = Kept::directory(volume.path());
+    let served = kept.served().await;
+    assert_eq!(shown(served.address, authority.roots()).await, [old.der()]);
+    assert_eq!(kept.keeper.step(now()), Step::Unchanged);
+
+    volume.replace(&new);
+    assert_eq!(kept.keeper.step(now()), Step::Swapped);
+    assert_eq!(shown(served.address, authority.roots()).await, [new.der()]);
+    assert_eq!(kept.keeper.step(now()), Step::Unchanged);
+    assert_eq!((kept.reloads("swapped"), kept.reloads("failed")), (1, 0));
+
+    volume.replace(&old);
+    assert_eq!(kept.keeper.step(now()), Step::Swapped);
+    assert_eq!(shown(served.address, authority.roots()).await, [old.der()]);
+}
+
+#[tokio::test]
+async fn the_keeper_looks_by_itself_until_it_is_stopped() {
+    let authority = Authority::new();
+    let (old, new) = (authority.issue(), authority.issue());
+    let mut volume = Volume::new(&old);
+    let kept = Kept::directory(volume.path());
+    let served = kept.served().await;
+    let stop = CancellationToken::new();
+    let running = AbortOnDropHandle::new(tokio::spawn(kept.keeper.run(SOON, now, stop.clone())));
+
+    volume.replace(&new);
+    until(|| value(&kept.metrics, r#"cassgate_tls_reloads_total{outcome="swapped"}"#) == 1).await;
+    assert_eq!(shown(served.address, authority.roots()).await, [new.der()]);
+    assert!(kept.readiness.is_ready());
+    stop.cancel();
+    running.await.unwrap();
+    let ended = "the part that answers for this has ended";
+    assert_eq!(kept.readiness.closed(), [("tls", ended.to_owned())]);
+}
+
+#[test]
+fn both_files_come_from_the_generation_that_data_leads_to() {
+    let authority = Authority::new();
+    let (old, new) = (authority.issue(), authority.issue());
+    let volume = Volume::new(&new);
+    // As if the links were read while kubelet renames: one of them still shows the old generation.
+    fs::remove_file(volume.path().join("tls.crt")).unwrap();
+    fs::write(volume.path().join("tls.crt"), &old.certificate).unwrap();
+    let pair = PairFiles::in_directory(volume.path()).load().unwrap();
+    assert_eq!(pair.key().cert, [new.der()]);
+}
+
+#[tokio::test]
+async fn a_mismatched_pair_is_kept_out_until_its_key_comes() {
+    let authority = Authority::new();
+    let (old, new) = (authority.issue(), authority.issue());
+    let directory = tempfile::tempdir().unwrap();
+    write_pair(directory.path(), &old);
+    let mut kept = Kept::directory(directory.path());
+    let served = kept.served().await;
+
+    fs::write(directory.path().join("tls.crt"), &new.certificate).unwrap();
+    let log = Log::default();
+    log.collect(|| {
+        assert_eq!(kept.keeper.step(now()), Step::Failed);
+        assert_eq!(kept.keeper.step(now()), Step::Failed);
+    });
+    let path = directory.path().display();
+    assert_eq!(
+        log.lines(),
+        [format!(
+            "ERROR the new certificate is unusable; the old one is served on \
+             error=\"{path}/tls.crt and {path}/tls.key: the key does not belong to the first certificate; \
+             the webhook's own certificate must come first\""
+        )]
+    );
+    assert_eq!((kept.reloads("swapped"), kept.reloads("failed")), (0, 2));
+    assert_eq!(shown(served.address, authority.roots()).await, [old.der()]);
+    assert!(kept.readiness.is_ready());
+
+    fs::write(directory.path().join("tls.key"), &new.key).unwrap();
+    assert_eq!(kept.keeper.step(now()), Step::Swapped);
+    assert_eq!(shown(served.address, authority.roots()).await, [new.der()]);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_deleted_leaves_the_old_pair_served() {
+    let authority = Authority::new();
+    let pair = authority.issue();
+    let volume = Volume::new(&pair);
+    let mut kept = Kept::directory(volume.path());
+    let served = kept.served().await;
+    drop(volume);
+    assert_eq!(kept.keeper.step(now()), Step::Failed);
+    assert_eq!(shown(served.address, authority.roots()).await, [pair.der()]);
+    assert!(kept.readiness.is_ready());
+}
+
+#[test]
+fn an_expired_certificate_closes_readiness_until_a_good_one_comes() {
+    let authority = Authority::new();
+    let mut volume = Volume::new(&authority.issue_for(minutes(-60), minutes(10)));
+    let mut kept = Kept::directory(volume.path());
+    assert!(kept.readiness.is_ready());
+    let gauge = "cassgate_tls_certificate_not_after_seconds";
+    assert_eq!(value(&kept.metrics, gauge), minutes(10).as_second());
+
+    assert_eq!(kept.keeper.step(minutes(10)), Step::Unchanged);
+    assert!(kept.readiness.is_ready());
+    assert_eq!(kept.keeper.step(minutes(11)), Step::Unchanged);
+    let expired = "the certificate expired at 2026-11-23T12:10:00Z";
+    assert_eq!(kept.readiness.closed(), [("tls", expired.to_owned())]);
+
+    volume.replace(&authority.issue_for(minutes(-60), minutes(60)));
+    assert_eq!(kept.keeper.step(minutes(12)), Step::Swapped);
+    assert!(kept.readiness.is_ready());
+    assert_eq!(value(&kept.metrics, gauge), minutes(60).as_second());
+}
+
+#[test]
+fn a_good_pair_is_not_given_up_for_one_that_is_out_of_time() {
+    let authority = Authority::new();
+    let mut volume = Volume::new(&authority.issue());
+    let mut kept = Kept::directory(volume.path());
+    for (pair, says) in [
+        (
+            authority.issue_for(minutes(-60), minutes(-30)),
+            "the certificate expired at 2026-11-23T11:30:00Z",
+        ),
+        (
+            authority.issue_for(minutes(5), minutes(60)),
+            "the certificate is valid only from 2026-11-23T12:05:00Z on",
+        ),
+    ] {
+        volume.replace(&pair);
+        let log = Log::default();
+        log.collect(|| assert_eq!(kept.keeper.step(now()), Step::Failed));
+        let path = volume.path().display();
+        assert_eq!(
+            log.lines(),
+            [format!(
+                "ERROR the new certificate is unusable; the old one is served on error=\"{path}/tls.crt: {says}\""
+            )]
+        );
+        assert!(kept.readiness.is_ready());
+    }
+    assert_eq!(kept.keeper.step(minutes(5)), Step::Swapped);
+}
+
+#[test]
+fn a_certificate_that_is_out_of_time_at_start_is_served_but_not_ready() {
+    let authority = Authority::new();
+    let volume = Volume::new(&authority.issue_for(minutes(5), minutes(60)));
+    let mut kept = Kept::directory(volume.path());
+    let early = "the certificate is valid only from 2026-11-23T12:05:00Z on";
+    assert_eq!(kept.readiness.closed(), [("tls", early.to_owned())]);
+    assert_eq!(kept.keeper.step(minutes(5)), Step::Unchanged);
+    assert!(kept.readiness.is_ready());
+}
+
+#[tokio::test]
+async fn a_chain_is_shown_whole() {
+    let authority = Authority::new();
+    let mut pair = authority.issue();
+    pair.certificate.push_str(&authority.pem());
+    let volume = Volume::new(&pair);
+    let served = Kept::directory(volume.path()).served().await;
+    let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap();
+    assert_eq!(shown(served.address, authority.roots()).await, [pair.der(), root]);
+}
+
+#[test]
+fn files_that_cannot_be_used_at_start_are_told_with_path_and_reason() {
+    let pair = Authority::new().issue();
+    let other = Authority::new().issue();
+    let no_key = "no private key in it; an unencrypted PEM block that begins with -----BEGIN PRIVATE KEY-----, \
+                  -----BEGIN EC PRIVATE KEY----- or -----BEGIN RSA PRIVATE KEY----- is needed";
+    let no_certificate =
+        "no certificate in it; a PEM block that begins with -----BEGIN CERTIFICATE----- is needed";
+    let encrypted = pair.key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    let garbled = pair.key.replacen("\nM", "\n*M", 1);
+    let cut = pair.certificate.lines().next().unwrap();
+    let der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let no_x509 = "certificate 1 of the chain is no X.509 certificate";
+    let mismatch =
+        "the key does not belong to the first certificate; the webhook's own certificate must come first";
+    for (certificate, key, says) in [
+        ("", pair.key.as_str(), format!("{{}}/tls.crt: {no_certificate}")),
+        ("\u{0}\u{1}", &pair.key, format!("{{}}/tls.crt: {no_certificate}")),
+        (&pair.key, &pair.key, format!("{{}}/tls.crt: {no_certificate}")),
+        (
+            cut,
+            &pair.key,
+            "{}/tls.crt: the PEM in it is damaged: a block has no -----END line".to_owned(),
+        ),
+        (
+            der,
+            &pair.key,
+            format!("{{}}/tls.crt and {{}}/tls.key: {no_x509}"),
+        ),
+        (&pair.certificate, "", format!("{{}}/tls.key: {no_key}")),
+        (&pair.certificate, &encrypted, format!("{{}}/tls.key: {no_key}")),
+        (
+            &pair.certificate,
+            &garbled,
+            "{}/tls.key: the PEM in it is damaged: a block is no base64".to_owned(),
+        ),
+        (
+            &pair.certificate,
+            &other.key,
+            format!("{{}}/tls.crt and {{}}/tls.key: {mismatch}"),
+        ),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("tls.crt"), certificate).unwrap();
+        fs::write(directory.path().join("tls.key"), key).unwrap();
+        assert_eq!(
+            refused(directory.path()),
+            says.replace("{}", directory.path().to_str().unwrap())
+        );
+    }
+}
+
+#[test]
+fn what_is_no_file_is_told_with_path_and_reason() {
+    let absent = tempfile::tempdir().unwrap();
+    let path = absent.path().display().to_string();
+    assert_eq!(
+        refused(absent.path()),
+        format!("{path}/tls.crt: cannot be read: No such file or directory (os error 2)")
+    );
+
+    write_pair(absent.path(), &Authority::new().issue());
+    fs::remove_file(absent.path().join("tls.key")).unwrap();
+    fs::create_dir(absent.path().join("tls.key")).unwrap();
+    assert_eq!(refused(absent.path()), format!("{path}/tls.key: not a file"));
+
+    fs::write(absent.path().join("tls.crt"), vec![b'x'; 1024 * 1024 + 1]).unwrap();
+    assert_eq!(
+        refused(absent.path()),
+        format!("{path}/tls.crt: larger than 1048576 bytes, the most that a Secret can hold")
+    );
+}
+
+fn refused(directory: &Path) -> String {
+    Kept::start(TlsSource::Files(PairFiles::in_directory(directory)))
+        .map(|_| ())
+        .unwrap_err()
+}
+
+#[tokio::test]
+async fn dev_serves_a_pair_that_its_written_authority_vouches_for() {
+    let parent = TempDir::new().unwrap();
+    let directory = parent.path().join("tls");
+    let options = DevOptions {
+        directory: Some(directory.clone()),
+        names: vec!["gate.example".parse().unwrap()],
+    };
+    let mut kept = Kept::start(TlsSource::Dev(options)).unwrap();
+    assert!(kept.readiness.is_ready());
+    assert_eq!(
+        kept.keeper.pair().names(),
+        ["localhost", "127.0.0.1", "::1", "gate.example"]
+    );
+    let served = kept.served().await;
+    let authority = CertificateDer::from_pem_file(directory.join("ca.crt")).unwrap();
+    // The test's clock is not the system's; the client checks the time by its own.
+    let chain = shown_at(served.address, roots(authority), now()).await;
+    assert_eq!(chain, kept.keeper.pair().key().cert);
+
+    // No key is written anywhere, and nothing half-written stays.
+    let left: Vec<_> = fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["ca.crt"]);
+
+    let year = 365 * 24 * 60;
+    assert_eq!(kept.keeper.step(minutes(year)), Step::Unchanged);
+    assert!(kept.readiness.is_ready());
+    assert_eq!(kept.keeper.step(minutes(year + 1)), Step::Unchanged);
+    let expired = "the certificate expired at 2027-11-23T12:00:00Z";
+    assert_eq!(kept.readiness.closed(), [("tls", expired.to_owned())]);
+}
+
+#[test]
+fn dev_that_cannot_write_its_authority_says_where() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let options = DevOptions {
+        directory: Some(file.clone()),
+        names: Vec::new(),
+    };
+    let error = Kept::start(TlsSource::Dev(options)).map(|_| ()).unwrap_err();
+    let path = file.display();
+    assert_eq!(
+        error,
+        format!("--tls-dir: {path}/ca.crt cannot be written: File exists (os error 17)")
+    );
+}
+
+/// [`shown`] to a client whose clock stands still.
+async fn shown_at(
+    address: SocketAddr,
+    roots: RootCertStore,
+    time: Timestamp,
+) -> Vec<CertificateDer<'static>> {
+    #[derive(Debug)]
+    struct Stopped(u64);
+    impl rustls::time_provider::TimeProvider for Stopped {
+        fn current_time(&self) -> Option<rustls_pki_types::UnixTime> {
+            Some(rustls_pki_types::UnixTime::since_unix_epoch(
+                std::time::Duration::from_secs(self.0),
+            ))
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let clock = Arc::new(Stopped(time.as_second().try_into().unwrap()));
+    let config = rustls::ClientConfig::builder_with_details(provider, clock)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = tls(address, config).await.unwrap();
+    let chain = stream.get_ref().1.peer_certificates().unwrap();
+    chain
+        .iter()
+        .map(|certificate| certificate.clone().into_owned())
+        .collect()
+}
+
+/// What is logged on this thread, one line per event, without time and module.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn collect(&self, during: impl FnOnce()) {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || log.clone())
+            .without_time()
+            .with_target(false)
+            .with_ansi(false)
+            .finish();
+        tracing::subscriber::with_default(subscriber, during);
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let bytes = self.0.lock().unwrap().clone();
+        String::from_utf8(bytes)
+            .unwrap()
+            .lines()
+            .map(|line| line.trim().to_owned())
+            .collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! Servers on ports that the kernel chose.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use axum::Router;
+use cassgate::{
+    observe::metrics::{Listener, Metrics},
+    serve::{
+        admin, certs,
+        certs::{Keeper, PairFiles, TlsSource},
+        https,
+        limits::Limits,
+        listen,
+        readiness::Readiness,
+        server::{Drained, Server},
+    },
+};
+use jiff::Timestamp;
+use rustls::RootCertStore;
+use tempfile::TempDir;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use super::{Authority, NEVER, write_pair};
+
+/// A server that runs until it is stopped or dropped.
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics: Metrics,
+    pub(crate) stop: CancellationToken,
+    task: AbortOnDropHandle<Drained>,
+}
+
+/// A TLS server with a certificate of its own.
+pub(crate) struct Secured {
+    pub(crate) server: Served,
+    pub(crate) roots: RootCertStore,
+    _keeper: Keeper,
+    _files: TempDir,
+}
+
+/// When the tests take place.
+pub(crate) fn now() -> Timestamp {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+impl Served {
+    /// Plain HTTP.
+    pub(crate) async fn plain(router: Router, metrics: Metrics) -> Self {
+        let bound = listen::bind(Listener::Admin, (Ipv4Addr::LOCALHOST, 0).into())
+            .await
+            .unwrap();
+        let address = bound.address();
+        let server = admin::server(bound, router, Limits::admin(), metrics.clone());
+        Self::start(server, address, metrics, NEVER)
+    }
+
+    /// TLS with the certificate that the keeper serves.
+    pub(crate) async fn https(
+        keeper: &Keeper,
+        router: Router,
+        limits: Limits,
+        metrics: Metrics,
+        drain: Duration,
+    ) -> Self {
+        let bound = listen::bind(Listener::Webhook, (Ipv4Addr::LOCALHOST, 0).into())
+            .await
+            .unwrap();
+        let address = bound.address();
+        let config = certs::server_config(keeper.served()).unwrap();
+        let server = https::server(bound, config, router, limits, metrics.clone());
+        Self::start(server, address, metrics, drain)
+    }
+
+    fn start(server: Server, address: SocketAddr, metrics: Metrics, drain: Duration) -> Self {
+        let stop = CancellationToken::new();
+        let task = AbortOnDropHandle::new(tokio::spawn(server.run(stop.clone(), drain)));
+        Self {
+            address,
+            metrics,
+            stop,
+            task,
+        }
+    }
+
+    /// Waits for the end of the drain.
+    pub(crate) async fn ended(self) -> Drained {
+        self.task.await.unwrap()
+    }
+
+    /// Stops and waits for the end of the drain.
+    pub(crate) async fn stopped(self) -> Drained {
+        self.stop.cancel();
+        self.ended().await
+    }
+}
+
+impl Secured {
+    /// A router on a port of its own.
+    pub(crate) async fn new(router: Router, limits: Limits) -> Self {
+        Self::with(router, limits, Metrics::new(), NEVER).await
+    }
+
+    pub(crate) async fn with(router: Router, limits: Limits, metrics: Metrics, drain: Duration) -> Self {
+        let authority = Authority::new();
+        let files = tempfile::tempdir().unwrap();
+        write_pair(files.path(), &authority.issue());
+        let source = TlsSource::Files(PairFiles::in_directory(files.path()));
+        let gate = Readiness::new().gate("tls", "not loaded");
+        let keeper = Keeper::start(source, gate, metrics.clone(), now()).unwrap();
+        let server = Served::https(&keeper, router, limits, metrics, drain).await;
+        Self {
+            server,
+            roots: authority.roots(),
+            _keeper: keeper,
+            _files: files,
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address
+    }
+}
