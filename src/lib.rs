@@ -6,6 +6,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`serve`] | certificates, the HTTPS accept loop, the admin server, readiness, shutdown |
+//! | [`cluster`] | what the Kubernetes cluster knows: caches and live reads |
 //! | [`rules`] | pure: an object and the facts to findings; defaults |
 //! | [`api`] | the objects on the wire |
 //! | [`domain`] | parsed values: the constructor is the proof |
@@ -14,6 +15,7 @@
 //! Imports point downwards only; `tests/architecture.rs` holds that.
 
 pub mod api;
+pub mod cluster;
 pub mod domain;
 pub mod observe;
 pub mod rules;

@@ -1,0 +1,159 @@
+//! The facts that rules ask for.
+
+use std::{fmt, sync::Arc};
+
+use kube::Client;
+use tokio::time::Instant;
+
+use crate::api::{CassandraBackup, CassandraCluster};
+use crate::domain::credentials::Credentials;
+use crate::observe::metrics::Metrics;
+use crate::rules::facts::{Cluster, FactSource, Freshness, Pending, Reference, StoredBackup};
+
+use super::cache::Cached;
+use super::flights::Flights;
+use super::kind::Kind;
+use super::live::LiveReads;
+use super::recent::RecentSecrets;
+
+/// What a Kubernetes cluster knows.
+///
+/// | asked for | [`Freshness::Cached`] | [`Freshness::Live`] |
+/// |---|---|---|
+/// | a cluster, a backup | the cache's, when it has it; else a read | a read |
+/// | a Secret | what was found within the last five seconds; else a read | a read |
+///
+/// Guarantees:
+/// - `Absent` is never concluded from a cache: the API server was asked and said so.
+/// - The read behind a `Live` answer began after the question. Reads for `Cached` questions about the same object are
+///   shared.
+/// - A read ends within five seconds; what it does not learn by then is `Unknown`.
+/// - The value of a Secret is neither kept nor told. What is kept is which keys it has and what is wrong with them.
+///
+/// A cached or remembered answer can be wrong by now. It never refuses anything wrongly: admission asks again, live,
+/// before it refuses. It may let something pass that has been wrong for a moment.
+pub struct ClusterFacts {
+    clusters: Watched<CassandraCluster>,
+    backups: Watched<CassandraBackup>,
+    secrets: Flights<Credentials>,
+    recent: Arc<RecentSecrets>,
+    live: LiveReads,
+}
+
+/// A kind with a cache.
+struct Watched<K: Kind> {
+    cached: Cached<K>,
+    flights: Flights<K::Fact>,
+}
+
+impl ClusterFacts {
+    /// Facts out of these caches, and by reads of this client.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        clusters: Cached<CassandraCluster>,
+        backups: Cached<CassandraBackup>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            clusters: Watched {
+                cached: clusters,
+                flights: Flights::new(),
+            },
+            backups: Watched {
+                cached: backups,
+                flights: Flights::new(),
+            },
+            secrets: Flights::new(),
+            recent: Arc::default(),
+            live: LiveReads::new(client, metrics),
+        }
+    }
+
+    /// Reads the Secret and remembers what was found.
+    fn read_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> impl Future<Output = Reference<Credentials>> + Send + use<> {
+        let (live, recent) = (self.live.clone(), Arc::clone(&self.recent));
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        async move {
+            let begun = Instant::now();
+            let found = live.secret(&namespace, &name).await;
+            recent.note(&namespace, &name, &found, begun);
+            found
+        }
+    }
+}
+
+impl<K: Kind> Watched<K> {
+    async fn find(
+        &self,
+        live: &LiveReads,
+        namespace: &str,
+        name: &str,
+        freshness: Freshness,
+    ) -> Reference<K::Fact> {
+        if freshness == Freshness::Live {
+            return live.object::<K>(namespace, name).await;
+        }
+        if let Some(fact) = self.cached.get(namespace, name, Instant::now()) {
+            return Reference::Found(K::Fact::clone(&fact));
+        }
+        let flight = self.flights.join(namespace, name, || {
+            let (live, namespace, name) = (live.clone(), namespace.to_owned(), name.to_owned());
+            async move { live.object::<K>(&namespace, &name).await }
+        });
+        flight.await
+    }
+}
+
+impl FactSource for ClusterFacts {
+    fn cluster<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        freshness: Freshness,
+    ) -> Pending<'a, Cluster> {
+        Box::pin(self.clusters.find(&self.live, namespace, name, freshness))
+    }
+
+    fn backup<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        freshness: Freshness,
+    ) -> Pending<'a, StoredBackup> {
+        Box::pin(self.backups.find(&self.live, namespace, name, freshness))
+    }
+
+    fn secret<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        freshness: Freshness,
+    ) -> Pending<'a, Credentials> {
+        Box::pin(async move {
+            if freshness == Freshness::Live {
+                return self.read_secret(namespace, name).await;
+            }
+            if let Some(credentials) = self.recent.recall(namespace, name, Instant::now()) {
+                return Reference::Found(credentials);
+            }
+            let flight = self
+                .secrets
+                .join(namespace, name, || self.read_secret(namespace, name));
+            flight.await
+        })
+    }
+}
+
+impl fmt::Debug for ClusterFacts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ClusterFacts")
+            .field("recent", &self.recent)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,216 @@
+//! What a live read says when it does not go well.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::rules::facts::{FactSource, Freshness, Reference};
+
+use super::apiserver::{ApiServer, Instead};
+use super::*;
+
+const C1: &str = "/apis/db.orange.com/v2/namespaces/prod/cassandraclusters/c1";
+const B1: &str = "/apis/db.orange.com/v2/namespaces/prod/cassandrabackups/b1";
+const S3: &str = "/api/v1/namespaces/prod/secrets/s3";
+
+/// What is said about the cluster when the API server answers so.
+async fn cluster_when(answer: Instead) -> Reference<crate::rules::facts::Cluster> {
+    let server = ApiServer::new();
+    server.instead(C1, [answer]);
+    let world = World::without_caches(&server);
+    let said = world.facts.cluster("prod", "c1", Freshness::Live).await;
+    assert_eq!(world.facts.cluster("prod", "c1", Freshness::Cached).await, said);
+    said
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_not_found_that_names_the_object_is_absent() {
+    let server = ApiServer::new();
+    let world = World::without_caches(&server);
+    assert_eq!(
+        world.facts.cluster("prod", "c1", Freshness::Live).await,
+        Reference::Absent
+    );
+    assert_eq!(
+        world.facts.secret("prod", "s3", Freshness::Live).await,
+        Reference::Absent
+    );
+
+    let no_kind = "the API server does not know the kind CassandraCluster; is its CRD installed?";
+    let page = Instead::Text(404, "404 page not found\n".to_owned());
+    assert_eq!(cluster_when(page).await, unknown(no_kind));
+    let nameless = Instead::Status(404, "the server could not find the requested resource");
+    assert_eq!(cluster_when(nameless).await, unknown(no_kind));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_right_on_a_kind_names_the_right() {
+    assert_eq!(
+        cluster_when(Instead::Status(403, "cassandraclusters is forbidden")).await,
+        unknown("cassgate may not get cassandraclusters in namespace prod (403)")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_right_on_secrets_names_the_command_that_grants_it() {
+    let server = ApiServer::new();
+    let world = World::without_caches(&server);
+    let refusal = r#"secrets "s3" is forbidden: User "system:serviceaccount:cassgate-system:cassgate" cannot get resource "secrets" in API group "" in the namespace "prod""#;
+    server.instead(S3, [Instead::Status(403, refusal)]);
+    assert_eq!(
+        world.facts.secret("prod", "s3", Freshness::Live).await,
+        unknown(
+            "cassgate may not read it; allow it: kubectl -n prod create rolebinding cassgate-secrets \
+             --clusterrole=cassgate-secrets --serviceaccount=cassgate-system:cassgate"
+        )
+    );
+    let person = r#"secrets "s3" is forbidden: User "jane; rm -rf /" cannot get resource "secrets""#;
+    server.instead(S3, [Instead::Status(403, person)]);
+    assert_eq!(
+        world.facts.secret("prod", "s3", Freshness::Live).await,
+        unknown("cassgate's user may not get secrets in namespace prod (403)")
+    );
+    let odd = r#"secrets "s3" is forbidden: User "system:serviceaccount:a b:$(c)" cannot get"#;
+    server.instead(S3, [Instead::Status(403, odd)]);
+    assert_eq!(
+        world.facts.secret("prod", "s3", Freshness::Live).await,
+        unknown("cassgate's user may not get secrets in namespace prod (403)")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_does_not_fit_its_type_is_unknown_and_the_place_is_named() {
+    let server = ApiServer::new();
+    let world = World::without_caches(&server);
+    server.put(BACKUPS, &bad_backup("b1"));
+    assert_eq!(
+        world.facts.backup("prod", "b1", Freshness::Live).await,
+        unknown("the stored CassandraBackup cannot be read: spec.cassandraCluster")
+    );
+    let mut broken = cluster("c1", "dc1");
+    broken["spec"]["topology"]["dc"][0]["name"] = json!(7);
+    server.put(CLUSTERS, &broken);
+    assert_eq!(
+        world.facts.cluster("prod", "c1", Freshness::Live).await,
+        unknown("the stored CassandraCluster cannot be read: spec.topology.dc[0].name")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_about_something_else_is_no_answer() {
+    for text in ["", "<html>", "{}", "null", r#"{"kind": "Status", "code": 200}"#] {
+        let said = cluster_when(Instead::Text(200, text.to_owned())).await;
+        assert_eq!(said, unknown("the API server's answer cannot be read"), "{text}");
+    }
+    let another = Instead::Text(200, cluster("c2", "dc1").to_string());
+    assert_eq!(
+        cluster_when(another).await,
+        unknown("the API server's answer cannot be read")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breakdown_is_unknown_and_told_in_one_line() {
+    for (answer, reason) in [
+        (
+            Instead::Status(500, "etcd at https://10.0.0.1"),
+            "the API server answered with an error (500)",
+        ),
+        (
+            Instead::Status(429, "slow down"),
+            "the API server is too busy (429)",
+        ),
+        (
+            Instead::Status(401, "Unauthorized"),
+            "the API server does not accept cassgate's credentials (401)",
+        ),
+        (
+            Instead::Text(502, "<html>bad gateway".to_owned()),
+            "the API server answered with an error (502)",
+        ),
+        (
+            Instead::Broken(ErrorKind::ConnectionRefused),
+            "connection refused by the API server",
+        ),
+        (
+            Instead::Broken(ErrorKind::ConnectionReset),
+            "the connection to the API server broke",
+        ),
+    ] {
+        assert_eq!(cluster_when(answer).await, unknown(reason));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_says_nothing_is_unknown_after_five_seconds() {
+    let begun = Instant::now();
+    let server = ApiServer::new();
+    server.instead(C1, [Instead::Silence]);
+    let world = World::without_caches(&server);
+    let said = world.facts.cluster("prod", "c1", Freshness::Live).await;
+    assert_eq!(said, unknown("the API server did not answer within 5 s"));
+    assert_eq!(begun.elapsed().as_secs(), 5);
+    assert!(world.metric(r#"cassgate_live_reads_total{kind="cluster",outcome="unknown"} 1"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moment_of_trouble_is_waited_out() {
+    let server = ApiServer::new();
+    server.put(BACKUPS, &backup("b1", "s3://b"));
+    let trouble = Instead::Status(500, "etcdserver: leader changed");
+    let broken = Instead::Broken(ErrorKind::ConnectionRefused);
+    server.instead(B1, [trouble, broken, Instead::Usual]);
+    let world = World::without_caches(&server);
+    let said = world.facts.backup("prod", "b1", Freshness::Live).await;
+    assert_eq!(said, fact::<CassandraBackup>(&backup("b1", "s3://b")));
+    assert_eq!(server.requests(), [B1, B1, B1]);
+    assert!(world.metric(r#"cassgate_live_reads_total{kind="backup",outcome="found"} 1"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_is_given_up_counts_as_unknown() {
+    let server = ApiServer::new();
+    server.instead(C1, [Instead::Silence]);
+    let world = World::without_caches(&server);
+    let read = world.facts.cluster("prod", "c1", Freshness::Live);
+    assert!(
+        tokio::time::timeout(Duration::from_millis(10), read)
+            .await
+            .is_err()
+    );
+    assert!(world.metric(r#"cassgate_live_reads_total{kind="cluster",outcome="unknown"} 1"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_name_never_becomes_a_path() {
+    let server = ApiServer::new();
+    let world = World::without_caches(&server);
+    for (namespace, name) in [
+        ("prod", "../secrets/s3"),
+        ("prod", ""),
+        ("prod/x", "c1"),
+        ("", "c1"),
+        ("prod", "a?b"),
+    ] {
+        let said = world.facts.cluster(namespace, name, Freshness::Cached).await;
+        assert_eq!(
+            said,
+            unknown("no object can have this name"),
+            "{namespace} {name}"
+        );
+    }
+    assert_eq!(server.requests(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hundreds_of_reads_at_once_take_turns() {
+    let server = ApiServer::new();
+    server.instead(C1, [Instead::Late(Duration::from_millis(10))]);
+    let world = World::without_caches(&server);
+    let begun = Instant::now();
+    let reads = (0..320).map(|_| world.facts.cluster("prod", "c1", Freshness::Live));
+    let said = futures::future::join_all(reads).await;
+    assert!(said.iter().all(|said| *said == Reference::Absent));
+    assert_eq!(begun.elapsed(), Duration::from_millis(100));
+}

@@ -1,0 +1,186 @@
+//! Secrets: what is remembered, for how long, and that no value goes anywhere.
+
+use std::{
+    io::Write,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tracing::Dispatch;
+
+use crate::domain::credentials::{Credentials, Key};
+use crate::rules::facts::{FactSource, Freshness, Reference};
+
+use super::apiserver::{ApiServer, Instead};
+use super::*;
+
+const S3: &str = "/api/v1/namespaces/prod/secrets/s3";
+
+/// `topsecret`.
+const VALUE: &str = "dG9wc2VjcmV0";
+
+fn good() -> Value {
+    secret(
+        "s3",
+        &json!({"awsaccesskeyid": VALUE, "awssecretaccesskey": VALUE}),
+    )
+}
+
+fn keys() -> Reference<Credentials> {
+    let value = b"topsecret".as_slice();
+    Reference::Found(Credentials::read([
+        ("awsaccesskeyid", value),
+        ("awssecretaccesskey", value),
+    ]))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_was_found_is_remembered_for_five_seconds() {
+    let server = ApiServer::new();
+    server.put(SECRETS, &good());
+    let world = World::without_caches(&server);
+    assert_eq!(world.facts.secret("prod", "s3", Freshness::Cached).await, keys());
+    server.delete(SECRETS, &good());
+    tokio::time::advance(Duration::from_millis(4_990)).await;
+    assert_eq!(world.facts.secret("prod", "s3", Freshness::Cached).await, keys());
+    assert_eq!(server.requests(), [S3]);
+    tokio::time::advance(Duration::from_millis(10)).await;
+    assert_eq!(
+        world.facts.secret("prod", "s3", Freshness::Cached).await,
+        Reference::Absent
+    );
+    assert_eq!(server.requests(), [S3, S3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_question_is_read_and_what_it_learns_replaces_what_was_remembered() {
+    let server = ApiServer::new();
+    server.put(SECRETS, &good());
+    let world = World::without_caches(&server);
+    assert_eq!(world.facts.secret("prod", "s3", Freshness::Cached).await, keys());
+    server.delete(SECRETS, &good());
+    assert_eq!(
+        world.facts.secret("prod", "s3", Freshness::Live).await,
+        Reference::Absent
+    );
+    assert_eq!(
+        world.facts.secret("prod", "s3", Freshness::Cached).await,
+        Reference::Absent
+    );
+    server.put(SECRETS, &good());
+    assert_eq!(world.facts.secret("prod", "s3", Freshness::Live).await, keys());
+    assert_eq!(world.facts.secret("prod", "s3", Freshness::Cached).await, keys());
+    assert_eq!(server.requests().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_absent_or_empty_is_read_each_time() {
+    let server = ApiServer::new();
+    let world = World::without_caches(&server);
+    assert_eq!(
+        world.facts.secret("prod", "s3", Freshness::Cached).await,
+        Reference::Absent
+    );
+    server.put(SECRETS, &json!({"metadata": {"namespace": "prod", "name": "s3"}}));
+    let empty = Reference::Found(Credentials::default());
+    assert_eq!(world.facts.secret("prod", "s3", Freshness::Cached).await, empty);
+    server.put(SECRETS, &good());
+    assert_eq!(world.facts.secret("prod", "s3", Freshness::Cached).await, keys());
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cached_questions_at_the_same_time_share_a_read_and_a_live_one_has_its_own() {
+    let server = ApiServer::new();
+    server.put(SECRETS, &good());
+    server.instead(S3, [Instead::Late(Duration::from_millis(50))]);
+    let world = World::without_caches(&server);
+    let ask = |freshness| world.facts.secret("prod", "s3", freshness);
+    let (first, second, live) = futures::join!(
+        ask(Freshness::Cached),
+        ask(Freshness::Cached),
+        ask(Freshness::Live)
+    );
+    assert_eq!((first, second, live), (keys(), keys(), keys()));
+    assert_eq!(server.requests().len(), 2);
+    assert!(world.metric(r#"cassgate_live_reads_total{kind="secret",outcome="found"} 2"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_are_read_decoded_and_judged() {
+    let server = ApiServer::new();
+    // `AKIA` with a line end, and nothing.
+    let values = json!({"awsaccesskeyid": "QUtJQQo=", "awsregion": ""});
+    server.put(SECRETS, &secret("s3", &values));
+    let world = World::without_caches(&server);
+    let expected = Credentials::read([("awsaccesskeyid", b"AKIA\n".as_slice()), ("awsregion", b"")]);
+    assert!(expected.defect(Key::AwsAccessKeyId).is_some());
+    let found = world.facts.secret("prod", "s3", Freshness::Live).await;
+    assert_eq!(found, Reference::Found(expected));
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes events of every level and of all crates.
+fn everything(log: Log) -> Dispatch {
+    let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+    Dispatch::new(lines.with_writer(move || log.clone()).finish())
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_value_of_a_secret_is_logged_shown_or_told() {
+    let log = Log::default();
+    // Two of them, though one is set: with a single one, tracing lets whichever test comes first to a line decide, by
+    // its own thread, whether that line is ever written.
+    let [dispatch, _second] = [log.clone(), Log::default()].map(everything);
+    let guard = tracing::dispatcher::set_default(&dispatch);
+    tracing::callsite::rebuild_interest_cache();
+
+    let server = ApiServer::new();
+    let world = World::without_caches(&server);
+    let mut told = Vec::new();
+    for object in [
+        good(),
+        // Not base64, not a map, not even text: an answer that a decoder would quote.
+        secret("s3", &json!({"awsaccesskeyid": "topsecret!"})),
+        secret("s3", &json!(["topsecret"])),
+        secret("s3", &json!({"awsaccesskeyid": {"topsecret": "topsecret"}})),
+        secret("topsecret", &json!({"awsaccesskeyid": VALUE})),
+    ] {
+        server.instead(S3, [Instead::Text(200, object.to_string())]);
+        told.push(format!(
+            "{:?}",
+            world.facts.secret("prod", "s3", Freshness::Live).await
+        ));
+    }
+    server.instead(S3, [Instead::Text(200, "topsecret".to_owned())]);
+    told.push(format!(
+        "{:?}",
+        world.facts.secret("prod", "s3", Freshness::Live).await
+    ));
+    told.push(format!("{:?}", world.facts));
+    told.push(world.metrics.encode());
+    drop(guard);
+
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("live read").count(), 6, "{log}");
+    told.push(log);
+    for text in told {
+        assert!(!text.contains("topsecret") && !text.contains(VALUE), "{text}");
+    }
+}

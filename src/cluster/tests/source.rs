@@ -1,0 +1,124 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::api::{CassandraBackup, CassandraCluster};
+use crate::rules::facts::{FactSource, Freshness, Reference};
+
+use super::apiserver::{ApiServer, Instead};
+use super::*;
+
+const C1: &str = "/apis/db.orange.com/v2/namespaces/prod/cassandraclusters/c1";
+const B1: &str = "/apis/db.orange.com/v2/namespaces/prod/cassandrabackups/b1";
+
+#[tokio::test(start_paused = true)]
+async fn what_the_cache_has_is_not_asked_for() {
+    let server = ApiServer::new();
+    server.put(CLUSTERS, &cluster("c1", "dc1"));
+    server.put(BACKUPS, &backup("b1", "s3://b"));
+    let world = World::synced(&server).await;
+    let found = world.facts.cluster("prod", "c1", Freshness::Cached).await;
+    assert_eq!(found, fact::<CassandraCluster>(&cluster("c1", "dc1")));
+    let found = world.facts.backup("prod", "b1", Freshness::Cached).await;
+    assert_eq!(found, fact::<CassandraBackup>(&backup("b1", "s3://b")));
+    assert_eq!(server.requests(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_cache_lacks_is_read() {
+    let server = ApiServer::new();
+    let world = World::synced(&server).await;
+    server.put_in_silence(CLUSTERS, &cluster("c1", "dc1"));
+    let found = world.facts.cluster("prod", "c1", Freshness::Cached).await;
+    assert_eq!(found, fact::<CassandraCluster>(&cluster("c1", "dc1")));
+    assert_eq!(
+        world.facts.backup("prod", "b1", Freshness::Cached).await,
+        Reference::Absent
+    );
+    assert_eq!(server.requests(), [C1, B1]);
+    assert!(world.metric(r#"cassgate_live_reads_total{kind="cluster",outcome="found"} 1"#));
+    assert!(world.metric(r#"cassgate_live_reads_total{kind="backup",outcome="absent"} 1"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_answer_is_read_though_the_cache_has_another() {
+    let server = ApiServer::new();
+    server.put(CLUSTERS, &cluster("c1", "dc1"));
+    server.put(BACKUPS, &backup("b1", "s3://old"));
+    let world = World::synced(&server).await;
+    server.put_in_silence(CLUSTERS, &cluster("c1", "dc2"));
+    server.delete_in_silence(BACKUPS, &backup("b1", "s3://old"));
+    let found = world.facts.cluster("prod", "c1", Freshness::Live).await;
+    assert_eq!(found, fact::<CassandraCluster>(&cluster("c1", "dc2")));
+    assert_eq!(
+        world.facts.backup("prod", "b1", Freshness::Live).await,
+        Reference::Absent
+    );
+    assert_eq!(server.requests(), [C1, B1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_a_cache_is_complete_everything_is_read() {
+    let server = ApiServer::new();
+    server.put(CLUSTERS, &cluster("c1", "dc1"));
+    let world = World::without_caches(&server);
+    for _ in 0..2 {
+        let found = world.facts.cluster("prod", "c1", Freshness::Cached).await;
+        assert_eq!(found, fact::<CassandraCluster>(&cluster("c1", "dc1")));
+    }
+    assert_eq!(server.requests(), [C1, C1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_watch_is_trusted_for_a_minute_and_then_everything_is_read() {
+    let server = ApiServer::new();
+    server.put(CLUSTERS, &cluster("c1", "dc1"));
+    let world = World::synced(&server).await;
+    let watch = format!("watch /apis/db.orange.com/v2/{CLUSTERS}");
+    server.instead(&watch, [Instead::Broken(std::io::ErrorKind::ConnectionRefused)]);
+    let broken = Instant::now();
+    server.end_watches("");
+    server.put_in_silence(CLUSTERS, &cluster("c1", "dc2"));
+    let old = fact::<CassandraCluster>(&cluster("c1", "dc1"));
+    tokio::time::sleep_until(broken + Duration::from_secs(59)).await;
+    assert_eq!(world.facts.cluster("prod", "c1", Freshness::Cached).await, old);
+    tokio::time::sleep_until(broken + Duration::from_secs(61)).await;
+    let new = fact::<CassandraCluster>(&cluster("c1", "dc2"));
+    assert_eq!(world.facts.cluster("prod", "c1", Freshness::Cached).await, new);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cached_questions_at_the_same_time_share_a_read_and_live_ones_do_not() {
+    let server = ApiServer::new();
+    server.put(CLUSTERS, &cluster("c1", "dc1"));
+    server.instead(C1, [Instead::Late(Duration::from_millis(50))]);
+    let world = World::without_caches(&server);
+    let ask = |freshness| world.facts.cluster("prod", "c1", freshness);
+    let found = fact::<CassandraCluster>(&cluster("c1", "dc1"));
+    let (first, second) = futures::join!(ask(Freshness::Cached), ask(Freshness::Cached));
+    assert_eq!((&first, &second), (&found, &found));
+    assert_eq!(server.requests().len(), 1);
+
+    server.forget_requests();
+    let (first, second, third) =
+        futures::join!(ask(Freshness::Cached), ask(Freshness::Live), ask(Freshness::Live));
+    assert_eq!((&first, &second, &third), (&found, &found, &found));
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_dropped_leaves_the_read_to_the_others() {
+    let server = ApiServer::new();
+    server.put(CLUSTERS, &cluster("c1", "dc1"));
+    server.instead(C1, [Instead::Late(Duration::from_millis(50))]);
+    let world = World::without_caches(&server);
+    let impatient = tokio::time::timeout(
+        Duration::from_millis(10),
+        world.facts.cluster("prod", "c1", Freshness::Cached),
+    );
+    let (given_up, answered) =
+        futures::join!(impatient, world.facts.cluster("prod", "c1", Freshness::Cached));
+    assert!(given_up.is_err());
+    assert_eq!(answered, fact::<CassandraCluster>(&cluster("c1", "dc1")));
+    assert_eq!(server.requests().len(), 1);
+}
