@@ -6,6 +6,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`serve`] | certificates, the HTTPS accept loop, the admin server, readiness, shutdown |
+//! | [`admission`] | bytes to review to verdict to bytes |
 //! | [`cluster`] | what the Kubernetes cluster knows: caches and live reads |
 //! | [`rules`] | pure: an object and the facts to findings; defaults |
 //! | [`api`] | the objects on the wire |
@@ -14,6 +15,7 @@
 //!
 //! Imports point downwards only; `tests/architecture.rs` holds that.
 
+pub mod admission;
 pub mod api;
 pub mod cluster;
 pub mod domain;

@@ -1,0 +1,209 @@
+//! A spec, strictly: every field that does not fit, by its path.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_path_to_error::Segment;
+
+use crate::rules::catalogue::{Kinds, SPEC_MALFORMED};
+use crate::rules::finding::{Cause, Finding, Findings};
+use crate::rules::subject::Subject;
+
+/// The longest that the decoder's own words may get in a message, in characters.
+const LONGEST_REASON: usize = 160;
+
+/// Reads the spec of a kind that we judge.
+///
+/// # Errors
+/// A finding for each field that has another type than it must have, or that is missing.
+pub(super) fn subject(kind: Kinds, spec: Option<&RawValue>) -> Result<Subject, Findings> {
+    let Some(spec) = spec else {
+        return Err(one(Finding::deny(
+            &SPEC_MALFORMED,
+            "spec",
+            Cause::Required,
+            "an object without a spec says nothing",
+        )));
+    };
+    match kind {
+        Kinds::Restore => {
+            decode(spec).map(|spec: crate::api::CassandraRestoreSpec| Subject::Restore(Box::new(spec.into())))
+        }
+        _ => decode(spec).map(|spec: crate::api::CassandraBackupSpec| Subject::Backup(Box::new(spec.into()))),
+    }
+}
+
+fn decode<T: DeserializeOwned>(spec: &RawValue) -> Result<T, Findings> {
+    if let Ok(fits) = serde_json::from_str(spec.get()) {
+        return Ok(fits);
+    }
+    // The tree takes of a field that is written twice the last one, as the API server does.
+    match serde_json::from_str::<Value>(spec.get()) {
+        Ok(tree) => T::deserialize(&tree).map_err(|_| every_misfit::<T>(&tree)),
+        Err(error) => {
+            let message = format!("does not fit: {}", cut(&error.to_string()));
+            Err(one(Finding::deny(
+                &SPEC_MALFORMED,
+                "spec",
+                Cause::Invalid,
+                message,
+            )))
+        }
+    }
+}
+
+/// serde stops at the first error: what it names is told and taken out, until the rest fits.
+fn every_misfit<T: DeserializeOwned>(spec: &Value) -> Findings {
+    let mut rest = spec.clone();
+    let mut found = Findings::default();
+    let fields = spec.as_object().map_or(0, serde_json::Map::len);
+    // Each turn takes a field out or fills one in; a type has fewer fields than this.
+    for _ in 0..fields + 32 {
+        let Err(error) = serde_path_to_error::deserialize::<_, T>(&rest) else {
+            break;
+        };
+        let field = error.path().iter().next().map(ToString::to_string);
+        let reason = error.inner().to_string();
+        match (field, missing_field(&reason), rest.as_object_mut()) {
+            (Some(field), _, Some(fields)) => {
+                let path = path_of(error.path().iter());
+                let message = format!("does not fit: {}", cut(&reason));
+                found.push(Finding::deny(&SPEC_MALFORMED, path, Cause::Invalid, message));
+                fields.remove(&field);
+            }
+            (None, Some(field), Some(fields)) => {
+                if spec.get(field).is_none() {
+                    let message = "this field must be written";
+                    found.push(Finding::deny(
+                        &SPEC_MALFORMED,
+                        format!("spec.{field}"),
+                        Cause::Required,
+                        message,
+                    ));
+                }
+                fields.insert(field.to_owned(), Value::String(String::new()));
+            }
+            _ => {
+                let message = format!("does not fit: {}", cut(&reason));
+                found.push(Finding::deny(&SPEC_MALFORMED, "spec", Cause::Invalid, message));
+                break;
+            }
+        }
+    }
+    found
+}
+
+fn one(finding: Finding) -> Findings {
+    [finding].into_iter().collect()
+}
+
+/// The field of serde's "missing field `x`".
+fn missing_field(reason: &str) -> Option<&str> {
+    reason.strip_prefix("missing field `")?.split('`').next()
+}
+
+/// `spec.rename[k1.t1]`, `spec.retention.keepLast`.
+fn path_of<'a>(segments: impl Iterator<Item = &'a Segment>) -> String {
+    segments.fold("spec".to_owned(), |path, segment| match segment {
+        Segment::Map { key } if key.contains(['.', '/', ' ']) => format!("{path}[{key}]"),
+        Segment::Map { key } => format!("{path}.{key}"),
+        Segment::Seq { index } => format!("{path}[{index}]"),
+        Segment::Enum { .. } | Segment::Unknown => path,
+    })
+}
+
+fn cut(reason: &str) -> String {
+    let mut characters = reason.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let head: String = characters.by_ref().take(LONGEST_REASON).collect();
+    if characters.next().is_some() {
+        format!("{head}…")
+    } else {
+        head
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::subject;
+    use crate::rules::catalogue::Kinds;
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
+
+    fn misfits(kind: Kinds, spec: &Value) -> Vec<String> {
+        written(kind, &spec.to_string())
+    }
+
+    fn written(kind: Kinds, spec: &str) -> Vec<String> {
+        let spec: Option<&RawValue> = serde_json::from_str(spec).unwrap();
+        subject(kind, spec)
+            .unwrap_err()
+            .iter()
+            .map(|f| format!("{}: {}", f.path, f.text()))
+            .collect()
+    }
+
+    #[test]
+    fn every_field_that_does_not_fit_is_named_by_its_path() {
+        let spec = json!({"cassandraCluster": 5, "storageLocation": "s3://b", "concurrentConnections": "ten",
+                          "retention": {"keepLast": "x"}});
+        assert_eq!(
+            misfits(Kinds::Backup, &spec),
+            [
+                "spec.cassandraCluster: Invalid value: does not fit: invalid type: integer `5`, expected a string \
+             [spec-malformed]",
+                "spec.concurrentConnections: Invalid value: does not fit: invalid type: string \"ten\", expected i32 \
+             [spec-malformed]",
+                "spec.retention.keepLast: Invalid value: does not fit: invalid type: string \"x\", expected i32 \
+             [spec-malformed]",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_missing_field_is_named() {
+        let told = misfits(Kinds::Restore, &json!({}));
+        assert_eq!(
+            told,
+            [
+                "spec.cassandraBackup: Required value: this field must be written [spec-malformed]",
+                "spec.cassandraCluster: Required value: this field must be written [spec-malformed]",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_table_in_a_rename_is_named_whole() {
+        let spec = json!({"cassandraCluster": "c", "cassandraBackup": "b", "rename": {"k1.t1": 7}});
+        assert!(misfits(Kinds::Restore, &spec)[0].starts_with("spec.rename[k1.t1]: "));
+    }
+
+    #[test]
+    fn a_spec_of_another_type_is_told_once() {
+        for spec in [json!("text"), json!([1]), json!(7), json!(true)] {
+            let told = misfits(Kinds::Backup, &spec);
+            assert!(
+                told.len() == 1 && told[0].starts_with("spec: "),
+                "{spec}: {told:?}"
+            );
+        }
+        assert!(misfits(Kinds::Backup, &Value::Null)[0].starts_with("spec: Required value: "));
+    }
+
+    #[test]
+    fn of_a_field_that_is_written_twice_the_last_one_counts() {
+        let spec = r#"{"cassandraCluster": 5, "storageLocation": "s3://b", "cassandraCluster": "c"}"#;
+        let spec: &RawValue = serde_json::from_str(spec).unwrap();
+        assert_eq!(subject(Kinds::Backup, Some(spec)).unwrap().cluster(), "c");
+    }
+
+    #[test]
+    fn what_no_tree_can_hold_is_told() {
+        for spec in [r#"{"suspend": 1e999}"#, r#"{"entities": "\ud800"}"#] {
+            let told = written(Kinds::Backup, spec);
+            assert!(
+                told.len() == 1 && told[0].starts_with("spec: Invalid value: does not fit: "),
+                "{spec}: {told:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Bytes to review to verdict to bytes.
+//!
+//! One straight line: `review` reads, `validate` and `mutate` decide with the facts that `gather` brings,
+//! `wire` answers. What is wrong with the user's object is a verdict; what is wrong with the request itself or
+//! with us is an HTTP error with a `Status`, so that `failurePolicy` decides.
+
+mod decode;
+mod gather;
+mod mutate;
+mod review;
+mod validate;
+mod verdict;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::observe::metrics::{
+    FindingSeverity, Metrics, Operation as OperationLabel, ReviewKind, ReviewVerdict, RuleLabel,
+};
+use crate::rules::catalogue::{Kinds, Severity};
+use crate::rules::facts::FactSource;
+use crate::rules::policy::{Context, Policy};
+
+use gather::Gather;
+use review::{Operation, Review};
+use verdict::Verdict;
+
+/// What the API server waits for when it does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The part of the API server's patience that reads may take: the rest is for the way back.
+const BUDGET_PERCENT: u32 = 60;
+
+/// What the webhook needs to answer.
+pub struct Admission {
+    /// Who knows what the cluster holds.
+    pub facts: Arc<dyn FactSource>,
+    /// What the platform team decides.
+    pub policy: Policy,
+    /// Counts what is answered.
+    pub metrics: Metrics,
+    /// Whether the status of a kind is a subresource; `None` when nobody could say.
+    pub status_is_subresource: Box<dyn Fn(Kinds) -> Option<bool> + Send + Sync>,
+    /// The time in milliseconds since the epoch.
+    pub now_ms: fn() -> i64,
+}
+
+/// The webhook: POST `/mutate` and `/validate`, for all kinds.
+pub fn router(admission: Arc<Admission>) -> Router {
+    Router::new()
+        .route(
+            "/mutate",
+            post(|state, query, body| serve(Webhook::Mutating, state, query, body)),
+        )
+        .route(
+            "/validate",
+            post(|state, query, body| serve(Webhook::Validating, state, query, body)),
+        )
+        .with_state(admission)
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Webhook {
+    Mutating,
+    Validating,
+}
+
+impl Webhook {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Mutating => "mutate",
+            Self::Validating => "validate",
+        }
+    }
+}
+
+/// The query that the API server adds to the path.
+#[derive(Deserialize)]
+struct Patience {
+    timeout: Option<String>,
+}
+
+impl Patience {
+    /// How long reads may take. Go writes whole seconds (`10s`); anything else is the default.
+    fn budget(&self) -> Duration {
+        let seconds = self
+            .timeout
+            .as_deref()
+            .and_then(|text| text.strip_suffix('s')?.parse::<u64>().ok());
+        let whole = seconds
+            .filter(|s| (1..=30).contains(s))
+            .map_or(DEFAULT_TIMEOUT, Duration::from_secs);
+        whole * BUDGET_PERCENT / 100
+    }
+}
+
+async fn serve(
+    webhook: Webhook,
+    State(admission): State<Arc<Admission>>,
+    Query(patience): Query<Patience>,
+    body: Bytes,
+) -> Response {
+    let begun = Instant::now();
+    let review = match Review::decode(&body) {
+        Ok(review) => review,
+        Err(error) => {
+            tracing::info!(webhook = webhook.as_str(), %error, "undecodable review");
+            let verdict = ReviewVerdict::Undecodable;
+            admission
+                .metrics
+                .reviewed(ReviewKind::Other, OperationLabel::Other, verdict, begun.elapsed());
+            return json(
+                StatusCode::BAD_REQUEST,
+                wire::failure(400, "BadRequest", error.to_string()),
+            );
+        }
+    };
+    let verdict = admission
+        .decide(webhook, &review, begun + patience.budget())
+        .await;
+    admission.tell(webhook, &review, &verdict, begun.elapsed());
+    match wire::answer(&review, &verdict) {
+        Ok(body) => json(StatusCode::OK, body),
+        Err(error) => {
+            tracing::error!(%error, uid = review.uid, "answer could not be written");
+            json(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                wire::failure(
+                    500,
+                    "InternalError",
+                    "cassgate could not write its answer".to_owned(),
+                ),
+            )
+        }
+    }
+}
+
+fn json(code: StatusCode, body: Vec<u8>) -> Response {
+    (code, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+impl Admission {
+    async fn decide(&self, webhook: Webhook, review: &Review<'_>, deadline: Instant) -> Verdict {
+        let gather = Gather {
+            source: self.facts.as_ref(),
+            namespace: &review.namespace,
+            deadline,
+        };
+        match webhook {
+            Webhook::Mutating => {
+                let apart = review
+                    .kind
+                    .judged()
+                    .and_then(|kind| (self.status_is_subresource)(kind));
+                mutate::mutate(review, gather, apart, (self.now_ms)()).await
+            }
+            Webhook::Validating => {
+                let context = Context {
+                    policy: self.policy.clone(),
+                    dry_run: review.dry_run,
+                };
+                validate::validate(review, gather, &context).await
+            }
+        }
+    }
+
+    /// One line for a decision: refusals where everybody looks, the rest for who asks. Never the object.
+    fn tell(&self, webhook: Webhook, review: &Review<'_>, verdict: &Verdict, elapsed: Duration) {
+        let outcome = outcome(verdict);
+        self.metrics.reviewed(
+            kind_label(review),
+            operation_label(review.operation),
+            outcome,
+            elapsed,
+        );
+        for finding in verdict.findings().iter() {
+            let severity = match finding.severity {
+                Severity::Deny => FindingSeverity::Deny,
+                Severity::Warn => FindingSeverity::Warn,
+            };
+            self.metrics.found(RuleLabel(finding.rule.id), severity);
+        }
+        if outcome == ReviewVerdict::Denied {
+            let rules: Vec<&str> = verdict
+                .findings()
+                .denials()
+                .map(|finding| finding.rule.id)
+                .collect();
+            tracing::info!(
+                webhook = webhook.as_str(),
+                uid = review.uid,
+                kind = review.kind.kind,
+                namespace = review.namespace,
+                name = review.name,
+                operation = operation_label(review.operation).as_str(),
+                dry_run = review.dry_run,
+                rules = rules.join(","),
+                "denied"
+            );
+        } else {
+            tracing::debug!(
+                webhook = webhook.as_str(),
+                uid = review.uid,
+                kind = review.kind.kind,
+                namespace = review.namespace,
+                name = review.name,
+                operation = operation_label(review.operation).as_str(),
+                dry_run = review.dry_run,
+                verdict = outcome.as_str(),
+                "reviewed"
+            );
+        }
+    }
+}
+
+fn outcome(verdict: &Verdict) -> ReviewVerdict {
+    match verdict {
+        Verdict::Deny(..) => ReviewVerdict::Denied,
+        Verdict::Patch(..) => ReviewVerdict::Patched,
+        Verdict::Allow(findings) if findings.is_empty() => ReviewVerdict::Allowed,
+        Verdict::Allow(_) => ReviewVerdict::Warned,
+    }
+}
+
+fn kind_label(review: &Review<'_>) -> ReviewKind {
+    match review.kind.judged() {
+        Some(Kinds::Backup) => ReviewKind::Backup,
+        Some(Kinds::Restore) => ReviewKind::Restore,
+        _ => ReviewKind::Other,
+    }
+}
+
+fn operation_label(operation: Operation) -> OperationLabel {
+    match operation {
+        Operation::Create => OperationLabel::Create,
+        Operation::Update => OperationLabel::Update,
+        Operation::Delete => OperationLabel::Delete,
+        Operation::Other => OperationLabel::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! The wire: what goes in, what comes out, what is asked on the way.
+
+mod mutating;
+mod validating;
+mod world;
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use world::{World, admission, backup_spec, object, post, review, with};
+
+#[tokio::test]
+async fn bytes_that_are_no_review_are_400_with_a_status() {
+    let world = Arc::new(World::default());
+    for path in ["/mutate", "/validate"] {
+        for body in [
+            b"".to_vec(),
+            b"{".to_vec(),
+            b"{}".to_vec(),
+            vec![0xff; 64],
+            vec![b'['; 100_000],
+        ] {
+            let admission = admission(&world, None);
+            let (status, answer) = post(admission.clone(), path, body).await;
+            assert_eq!((status, &answer["code"]), (StatusCode::BAD_REQUEST, &json!(400)));
+            assert_eq!(
+                (&answer["kind"], &answer["reason"]),
+                (&json!("Status"), &json!("BadRequest"))
+            );
+            assert!(
+                answer["message"].as_str().unwrap().contains("AdmissionReview"),
+                "{answer}"
+            );
+            let counted = r#"verdict="undecodable"} 1"#;
+            assert!(admission.metrics.encode().contains(counted));
+        }
+    }
+}
+
+#[tokio::test]
+async fn decisions_and_rules_are_counted() {
+    let world = Arc::new(World::default());
+    let admission = admission(&world, None);
+    let spec = with(backup_spec(), &json!({"entities": "k1,k2.t2"}));
+    let review = review("CassandraBackup", "CREATE", &json!({"object": object(&spec)}));
+    post(
+        admission.clone(),
+        "/validate",
+        serde_json::to_vec(&review).unwrap(),
+    )
+    .await;
+    let text = admission.metrics.encode();
+    for line in [
+        r#"cassgate_admission_reviews_total{kind="backup",operation="create",verdict="denied"} 1"#,
+        r#"cassgate_rule_findings_total{rule="entities-mixed",severity="deny"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_webhook_panic(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (status, _) = runtime.block_on(post(admission(&Arc::new(World::default()), None), "/validate", body));
+        proptest::prop_assert_eq!(status, StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn no_entities_make_the_webhook_panic_or_speak_in_lines(entities in ".{0,60}", location in ".{0,60}") {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let spec = with(backup_spec(), &json!({"entities": entities, "storageLocation": location}));
+        let review = review("CassandraBackup", "CREATE", &json!({"object": object(&spec)}));
+        let body = serde_json::to_vec(&review).unwrap();
+        let (status, answer) = runtime.block_on(post(admission(&Arc::new(World::default()), None), "/validate", body));
+        proptest::prop_assert_eq!(status, StatusCode::OK);
+        for cause in answer["response"]["status"]["details"]["causes"].as_array().into_iter().flatten() {
+            proptest::prop_assert!(cause["message"].as_str().unwrap().ends_with(']'));
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! `/validate`: what passes, what is refused, and what is asked on the way.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::world::{World, ask, backup_spec, object, ran, restore_spec, review, validated, with};
+
+#[tokio::test]
+async fn a_good_backup_passes_without_a_word_and_each_fact_is_asked_once() {
+    let (response, asked) = validated(
+        "CassandraBackup",
+        "CREATE",
+        &json!({"object": object(&backup_spec())}),
+    )
+    .await;
+    assert_eq!(response, json!({"uid": "u-1", "allowed": true}));
+    assert_eq!(asked, ["cluster c1 Cached", "secret s3 Cached"]);
+}
+
+#[tokio::test]
+async fn a_refusal_has_every_cause_in_kubernetes_form() {
+    let spec = with(
+        restore_spec(),
+        &json!({"cassandraCluster": "c2", "entities": "k1,k9"}),
+    );
+    let (response, asked) = validated("CassandraRestore", "CREATE", &json!({"object": object(&spec)})).await;
+    insta::assert_json_snapshot!(response);
+    let live: Vec<_> = asked
+        .iter()
+        .filter(|question| question.ends_with("Live"))
+        .collect();
+    assert_eq!(
+        live,
+        ["cluster c2 Live", "backup b1 Live", "secret s3 Live"],
+        "a refusal rests on live reads"
+    );
+}
+
+#[tokio::test]
+async fn a_stale_cache_refuses_nothing() {
+    let world = Arc::new(World {
+        stale_datacenters: Some(vec!["old".into()]),
+        ..World::default()
+    });
+    let review = review(
+        "CassandraBackup",
+        "CREATE",
+        &json!({"object": object(&backup_spec())}),
+    );
+    assert_eq!(
+        ask(&world, "/validate", &review).await,
+        json!({"uid": "u-1", "allowed": true})
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_come_in_time_is_unknown_and_refuses_nothing() {
+    let world = Arc::new(World {
+        silent: true,
+        ..World::default()
+    });
+    let review = review(
+        "CassandraBackup",
+        "CREATE",
+        &json!({"object": object(&backup_spec())}),
+    );
+    let response = ask(&world, "/validate?timeout=2s", &review).await;
+    assert_eq!(response["allowed"], true);
+    let expected = "spec.cassandraCluster: Not found: \"c1\": not checked: the API server did not answer within the \
+                    time of this request [cluster-not-found]";
+    assert_eq!(response["warnings"][0], expected);
+    assert_eq!(
+        response["auditAnnotations"],
+        json!({"warned": "cluster-not-found,secret-not-found"})
+    );
+}
+
+#[tokio::test]
+async fn a_dry_run_only_warns_of_what_is_not_stored_yet() {
+    let spec = with(
+        backup_spec(),
+        &json!({"cassandraCluster": "later", "secret": "later"}),
+    );
+    let change = json!({"object": object(&spec), "dryRun": true});
+    let (response, _) = validated("CassandraBackup", "CREATE", &change).await;
+    assert_eq!(
+        (
+            response["allowed"].clone(),
+            response["warnings"].as_array().unwrap().len()
+        ),
+        (json!(true), 2)
+    );
+}
+
+#[tokio::test]
+async fn what_needs_no_judgement_is_not_looked_up() {
+    let bad = object(&json!({"cassandraCluster": "gone", "storageLocation": "nope"}));
+    let deleting = with(
+        bad.clone(),
+        &json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+    );
+    let labelled = with(
+        bad.clone(),
+        &json!({"metadata": {"labels": {"a": "b"}}, "status": {"progress": "5%"}}),
+    );
+    let changed = with(deleting.clone(), &json!({"spec": {"storageLocation": "other"}}));
+    for (operation, change) in [
+        ("DELETE", json!({"oldObject": bad})),
+        ("UPDATE", json!({"object": labelled, "oldObject": bad})),
+        ("UPDATE", json!({"object": changed, "oldObject": deleting})),
+        (
+            "UPDATE",
+            json!({"object": changed, "oldObject": bad, "subResource": "scale"}),
+        ),
+        (
+            "UPDATE",
+            json!({"object": labelled, "oldObject": bad, "subResource": "status"}),
+        ),
+    ] {
+        for kind in ["CassandraBackup", "CassandraRestore"] {
+            let (response, asked) = validated(kind, operation, &change).await;
+            assert_eq!(
+                (response, asked),
+                (json!({"uid": "u-1", "allowed": true}), vec![]),
+                "{operation} {change}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_broken_field_that_was_stored_is_lowered_and_a_newly_broken_one_is_not() {
+    let old = object(&with(backup_spec(), &json!({"entities": "k1,k2.t2"})));
+    let mended = with(old.clone(), &json!({"spec": {"schedule": "@daily"}}));
+    let (response, _) = validated(
+        "CassandraBackup",
+        "UPDATE",
+        &json!({"object": mended, "oldObject": old}),
+    )
+    .await;
+    assert_eq!(response["allowed"], true);
+    assert_eq!(response["auditAnnotations"], json!({"warned": "entities-mixed"}));
+    let worse = with(old.clone(), &json!({"spec": {"storageLocation": "gs://x"}}));
+    let (response, _) = validated(
+        "CassandraBackup",
+        "UPDATE",
+        &json!({"object": worse, "oldObject": old}),
+    )
+    .await;
+    assert_eq!(response["status"]["code"], 422);
+    let annotations = json!({"denied": "storage-provider-unsupported", "warned": "entities-mixed"});
+    assert_eq!(response["auditAnnotations"], annotations);
+}
+
+#[tokio::test]
+async fn a_restore_that_has_started_is_forbidden_not_invalid() {
+    let old = ran(&restore_spec(), "COMPLETED");
+    let new = with(old.clone(), &json!({"spec": {"entities": "k1"}}));
+    let (response, _) = validated(
+        "CassandraRestore",
+        "UPDATE",
+        &json!({"object": new, "oldObject": old}),
+    )
+    .await;
+    let status = &response["status"];
+    assert_eq!(
+        (&status["code"], &status["reason"]),
+        (&json!(403), &json!("Forbidden"))
+    );
+    let message = status["message"].as_str().unwrap();
+    assert!(
+        message.starts_with(
+            "CassandraRestore.db.orange.com \"o1\" is forbidden: [spec.entities: Forbidden: this"
+        )
+    );
+    assert!(
+        message.contains("[restore-started]") && message.contains("[entities-wider-than-backup]"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_status_is_neither_brought_along_nor_wiped() {
+    let (response, _) = validated(
+        "CassandraBackup",
+        "CREATE",
+        &json!({"object": ran(&backup_spec(), "COMPLETED")}),
+    )
+    .await;
+    assert_eq!(
+        (
+            &response["status"]["code"],
+            &response["auditAnnotations"]["denied"]
+        ),
+        (&json!(422), &json!("status-on-create"))
+    );
+    let old = ran(&restore_spec(), "COMPLETED");
+    for change in [json!({}), json!({"subResource": "status"})] {
+        let wiped = with(
+            change,
+            &json!({"object": object(&restore_spec()), "oldObject": old}),
+        );
+        let (response, _) = validated("CassandraRestore", "UPDATE", &wiped).await;
+        assert_eq!(
+            (
+                &response["status"]["code"],
+                &response["auditAnnotations"]["denied"]
+            ),
+            (&json!(403), &json!("status-reset"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_spec_of_the_wrong_shape_is_refused_by_its_paths() {
+    let spec = json!({"cassandraCluster": 5, "concurrentConnections": "ten"});
+    let (response, asked) = validated("CassandraBackup", "CREATE", &json!({"object": object(&spec)})).await;
+    let causes = response["status"]["details"]["causes"].as_array().unwrap();
+    let fields: Vec<_> = causes
+        .iter()
+        .map(|cause| cause["field"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            "spec.cassandraCluster",
+            "spec.concurrentConnections",
+            "spec.storageLocation"
+        ]
+    );
+    assert_eq!((&response["status"]["code"], asked), (&json!(422), vec![]));
+}
+
+#[tokio::test]
+async fn what_cassgate_was_not_made_for_passes_with_a_warning() {
+    for (kind, operation, change) in [
+        (
+            "CassandraCluster",
+            "CREATE",
+            json!({"object": object(&json!({}))}),
+        ),
+        ("CassandraBackup", "CONNECT", json!({})),
+        (
+            "CassandraBackup",
+            "CREATE",
+            json!({"kind": {"version": "v3"}, "object": object(&json!({}))}),
+        ),
+        ("CassandraBackup", "CREATE", json!({})),
+    ] {
+        let (response, _) = validated(kind, operation, &change).await;
+        assert_eq!(response["allowed"], true);
+        let warning = response["warnings"][0].as_str().unwrap();
+        assert!(
+            warning.ends_with("is not judged by this cassgate [request-unknown]"),
+            "{warning}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn deleting_a_running_restore_warns() {
+    let (response, _) = validated(
+        "CassandraRestore",
+        "DELETE",
+        &json!({"oldObject": ran(&restore_spec(), "RUNNING")}),
+    )
+    .await;
+    let expected = "status.condition: Forbidden: this restore is RUNNING; deleting it cancels nothing, the sidecars \
+                    go on [restore-in-progress]";
+    assert_eq!(
+        (&response["allowed"], &response["warnings"]),
+        (&json!(true), &json!([expected]))
+    );
+}

@@ -1,0 +1,165 @@
+//! A namespace to ask about, and the way to ask.
+
+use std::sync::{Arc, Mutex};
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::admission::{Admission, router};
+use crate::domain::credentials::Credentials;
+use crate::domain::sidecar::Sidecar;
+use crate::observe::metrics::Metrics;
+use crate::rules::facts::{Cluster, FactSource, Freshness, Pending, Reference, StoredBackup};
+use crate::rules::policy::Policy;
+
+/// A namespace with cluster c1 (dc1), Secret s3 and backup b1 of `k1.t1,k2.t3`; every question is written down.
+#[derive(Default)]
+pub(super) struct World {
+    pub(super) asked: Mutex<Vec<String>>,
+    pub(super) stale_datacenters: Option<Vec<String>>,
+    pub(super) silent: bool,
+}
+
+impl World {
+    fn answer<T: Send + 'static>(
+        &self,
+        what: &str,
+        freshness: Freshness,
+        found: Option<T>,
+    ) -> Pending<'_, T> {
+        self.asked.lock().unwrap().push(format!("{what} {freshness:?}"));
+        let silent = self.silent;
+        Box::pin(async move {
+            if silent {
+                std::future::pending::<()>().await;
+            }
+            found.map_or(Reference::Absent, Reference::Found)
+        })
+    }
+
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+impl FactSource for World {
+    fn cluster<'a>(&'a self, _: &'a str, name: &'a str, freshness: Freshness) -> Pending<'a, Cluster> {
+        let stale = self
+            .stale_datacenters
+            .clone()
+            .filter(|_| freshness == Freshness::Cached);
+        let cluster = Cluster {
+            datacenters: stale.unwrap_or_else(|| vec!["dc1".to_owned()]),
+            sidecar_enabled: true,
+            sidecar: Sidecar::from_image("icarus:1.1.3"),
+        };
+        self.answer(
+            &format!("cluster {name}"),
+            freshness,
+            (name == "c1").then_some(cluster),
+        )
+    }
+
+    fn backup<'a>(&'a self, _: &'a str, name: &'a str, freshness: Freshness) -> Pending<'a, StoredBackup> {
+        let spec = serde_json::from_value(backup_spec()).unwrap();
+        let backup = StoredBackup {
+            name: name.to_owned(),
+            spec,
+        };
+        self.answer(
+            &format!("backup {name}"),
+            freshness,
+            (name == "b1").then_some(backup),
+        )
+    }
+
+    fn secret<'a>(&'a self, _: &'a str, name: &'a str, freshness: Freshness) -> Pending<'a, Credentials> {
+        let entries = ["awsaccesskeyid", "awssecretaccesskey", "awsregion"].map(|key| (key, b"v".as_slice()));
+        self.answer(
+            &format!("secret {name}"),
+            freshness,
+            (name == "s3").then(|| Credentials::read(entries)),
+        )
+    }
+}
+
+pub(super) fn backup_spec() -> Value {
+    json!({"cassandraCluster": "c1", "datacenter": "dc1", "storageLocation": "s3://bk", "snapshotTag": "t1",
+           "secret": "s3", "schedule": "@midnight", "entities": "k1.t1,k2.t3", "concurrentConnections": 10})
+}
+
+pub(super) fn restore_spec() -> Value {
+    json!({"cassandraCluster": "c1", "cassandraBackup": "b1", "entities": "k1.t1", "secret": "s3"})
+}
+
+pub(super) fn with(mut spec: Value, change: &Value) -> Value {
+    json_patch::merge(&mut spec, change);
+    spec
+}
+
+pub(super) fn object(spec: &Value) -> Value {
+    json!({"apiVersion": "db.orange.com/v2", "metadata": {"name": "o1", "managedFields": [{"x": 1}]}, "spec": spec})
+}
+
+pub(super) fn ran(spec: &Value, condition: &str) -> Value {
+    with(
+        object(spec),
+        &json!({"status": {"condition": {"type": condition}}}),
+    )
+}
+
+/// A review with the fields of `change` in place of its own.
+pub(super) fn review(kind: &str, operation: &str, change: &Value) -> Value {
+    let request = json!({"uid": "u-1", "kind": {"group": "db.orange.com", "version": "v2", "kind": kind},
+                         "name": "o1", "namespace": "prod", "operation": operation, "dryRun": false,
+                         "userInfo": {"username": "jane"}});
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": with(request, change)})
+}
+
+pub(super) fn admission(world: &Arc<World>, apart: Option<bool>) -> Arc<Admission> {
+    Arc::new(Admission {
+        facts: world.clone(),
+        policy: Policy::default(),
+        metrics: Metrics::new(),
+        status_is_subresource: Box::new(move |_| apart),
+        now_ms: || 1_700_000_000_000,
+    })
+}
+
+pub(super) async fn post(admission: Arc<Admission>, path: &str, body: Vec<u8>) -> (StatusCode, Value) {
+    let request = Request::post(path).body(Body::from(body)).unwrap();
+    let response = router(admission).oneshot(request).await.unwrap();
+    let status = response.status();
+    (
+        status,
+        serde_json::from_slice(&to_bytes(response.into_body(), usize::MAX).await.unwrap()).unwrap(),
+    )
+}
+
+pub(super) async fn ask(world: &Arc<World>, path: &str, review: &Value) -> Value {
+    let (status, answer) = post(admission(world, None), path, serde_json::to_vec(review).unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        (&answer["kind"], &answer["apiVersion"]),
+        (&json!("AdmissionReview"), &json!("admission.k8s.io/v1"))
+    );
+    assert_eq!(answer["response"]["uid"], "u-1");
+    answer["response"].clone()
+}
+
+pub(super) async fn validated(kind: &str, operation: &str, change: &Value) -> (Value, Vec<String>) {
+    let world = Arc::new(World::default());
+    (
+        ask(&world, "/validate", &review(kind, operation, change)).await,
+        world.asked(),
+    )
+}
+
+pub(super) fn patch_of(response: &Value) -> Value {
+    assert_eq!(response["patchType"], "JSONPatch");
+    serde_json::from_slice(&STANDARD.decode(response["patch"].as_str().unwrap()).unwrap()).unwrap()
+}

@@ -1,0 +1,254 @@
+//! A verdict to bytes. The one place that knows status codes, base64, causes and the limits of warnings.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use crate::rules::catalogue::Severity;
+use crate::rules::finding::{Finding, Findings};
+
+use super::review::Review;
+use super::verdict::{Refusal, Verdict};
+
+/// The longest single warning, in characters: what the API server cuts each to once all together are too long.
+const LONGEST_WARNING: usize = 256;
+
+/// The longest that all warnings together may be, in characters: above, the API server drops some in silence.
+const LONGEST_WARNINGS: usize = 4096;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AdmissionReview<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    /// base64, as Go reads a `[]byte`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "AuditAnnotations::is_empty")]
+    audit_annotations: AuditAnnotations,
+}
+
+/// Which rules spoke; the API server puts the webhook's name before each key.
+#[derive(Serialize)]
+struct AuditAnnotations {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    denied: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    warned: String,
+}
+
+impl AuditAnnotations {
+    fn is_empty(&self) -> bool {
+        self.denied.is_empty() && self.warned.is_empty()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names on the wire")]
+struct Status<'a> {
+    kind: &'static str,
+    api_version: &'static str,
+    metadata: serde_json::Map<String, serde_json::Value>,
+    status: &'static str,
+    message: String,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details<'a>>,
+    code: u16,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    name: &'a str,
+    group: &'a str,
+    kind: &'a str,
+    causes: Vec<CauseOnWire<'a>>,
+}
+
+#[derive(Serialize)]
+struct CauseOnWire<'a> {
+    reason: &'static str,
+    message: String,
+    field: &'a str,
+}
+
+/// The answer to a review, as JSON.
+///
+/// # Errors
+/// None in practice: everything in it serialises.
+pub(super) fn answer(review: &Review<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde_json::Error> {
+    let findings = verdict.findings();
+    let (allowed, status, patch) = match verdict {
+        Verdict::Allow(_) => (true, None, None),
+        Verdict::Deny(_, refusal) => (false, Some(refused(review, findings, *refusal)), None),
+        Verdict::Patch(patch, _) => (true, None, Some(STANDARD.encode(serde_json::to_vec(patch)?))),
+    };
+    serde_json::to_vec(&AdmissionReview {
+        api_version: "admission.k8s.io/v1",
+        kind: "AdmissionReview",
+        response: Response {
+            uid: &review.uid,
+            allowed,
+            status,
+            patch_type: patch.is_some().then_some("JSONPatch"),
+            patch,
+            warnings: warnings(findings),
+            audit_annotations: AuditAnnotations {
+                denied: rules(findings, Severity::Deny),
+                warned: rules(findings, Severity::Warn),
+            },
+        },
+    })
+}
+
+/// A `Status` for a request that gets no review as its answer.
+pub(super) fn failure(code: u16, reason: &'static str, message: String) -> Vec<u8> {
+    let status = Status {
+        kind: "Status",
+        api_version: "v1",
+        metadata: serde_json::Map::new(),
+        status: "Failure",
+        message,
+        reason,
+        details: None,
+        code,
+    };
+    serde_json::to_vec(&status).unwrap_or_default()
+}
+
+fn refused<'a>(review: &'a Review, findings: &'a Findings, refusal: Refusal) -> Status<'a> {
+    let texts: Vec<String> = findings
+        .denials()
+        .map(|f| format!("{}: {}", f.path, f.text()))
+        .collect();
+    let (code, reason, word) = match refusal {
+        Refusal::Invalid => (422, "Invalid", "invalid"),
+        Refusal::Forbidden => (403, "Forbidden", "forbidden"),
+    };
+    let (kind, group) = (&review.kind.kind, &review.kind.group);
+    let list = match texts.as_slice() {
+        [only] => only.clone(),
+        _ => format!("[{}]", texts.join(", ")),
+    };
+    Status {
+        kind: "Status",
+        api_version: "v1",
+        metadata: serde_json::Map::new(),
+        status: "Failure",
+        message: format!("{kind}.{group} {:?} is {word}: {list}", review.name),
+        reason,
+        details: Some(Details {
+            name: &review.name,
+            group,
+            kind,
+            causes: findings.denials().map(cause).collect(),
+        }),
+        code,
+    }
+}
+
+fn cause(finding: &Finding) -> CauseOnWire<'_> {
+    CauseOnWire {
+        reason: finding.cause.reason(),
+        message: finding.text(),
+        field: &finding.path,
+    }
+}
+
+fn rules(findings: &Findings, severity: Severity) -> String {
+    let mut ids: Vec<&str> = findings
+        .iter()
+        .filter(|f| f.severity == severity)
+        .map(|f| f.rule.id)
+        .collect();
+    ids.dedup();
+    ids.join(",")
+}
+
+/// One line each, within the limits of the API server, in the order in which they were found.
+fn warnings(findings: &Findings) -> Vec<String> {
+    let all: Vec<String> = findings.warnings().map(warning).collect();
+    // What tells of those that do not fit has to fit itself.
+    let reserve = 64;
+    let mut room = LONGEST_WARNINGS - reserve;
+    let fitting = all.iter().take_while(|text| {
+        let length = text.chars().count();
+        let fits = length <= room;
+        room = room.saturating_sub(length);
+        fits
+    });
+    let mut kept: Vec<String> = fitting.cloned().collect();
+    let left = all.len() - kept.len();
+    if left > 0 {
+        kept.push(format!("and {left} more warnings of cassgate"));
+    }
+    kept
+}
+
+/// A text with a control character would be dropped in silence. The rule stays at the end of a text that is cut.
+fn warning(finding: &Finding) -> String {
+    let whole: String = format!("{}: {}", finding.path, finding.text())
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if whole.chars().count() <= LONGEST_WARNING {
+        return whole;
+    }
+    let end = format!("… [{}]", finding.rule.id);
+    let head: String = whole
+        .chars()
+        .take(LONGEST_WARNING - end.chars().count())
+        .collect();
+    head + &end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_WARNING, LONGEST_WARNINGS, warnings};
+    use crate::rules::catalogue::SECRET_ABSENT;
+    use crate::rules::finding::{Cause, Finding, Findings};
+
+    fn warn(message: &str) -> Finding {
+        Finding::warn(&SECRET_ABSENT, "spec.secret", Cause::Required, message)
+    }
+
+    #[test]
+    fn a_warning_is_one_line_of_bounded_length_and_ends_with_its_rule() {
+        let long = "é\n\t\u{7}".repeat(400);
+        let texts = warnings(&[warn(&long)].into_iter().collect());
+        assert_eq!(texts.len(), 1);
+        assert_eq!(texts[0].chars().count(), LONGEST_WARNING);
+        assert!(
+            texts[0].ends_with("… [secret-absent]") && !texts[0].contains(char::is_control),
+            "{}",
+            texts[0]
+        );
+    }
+
+    #[test]
+    fn all_warnings_together_stay_below_what_the_api_server_cuts() {
+        let many: Findings = (0..100)
+            .map(|n| warn(&format!("{n} {}", "x".repeat(200))))
+            .collect();
+        let texts = warnings(&many);
+        let total: usize = texts.iter().map(|text| text.chars().count()).sum();
+        assert!(total <= LONGEST_WARNINGS, "{total}");
+        let expected = format!("and {} more warnings of cassgate", 100 - (texts.len() - 1));
+        assert_eq!(texts.last().unwrap(), &expected);
+    }
+}
