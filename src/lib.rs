@@ -5,6 +5,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`app`] | the only wiring: which parts exist, in which order they start and stop |
+//! | [`cli`] | the command line |
 //! | [`serve`] | certificates, the HTTPS accept loop, the admin server, readiness, shutdown |
 //! | [`admission`] | bytes to review to verdict to bytes |
 //! | [`cluster`] | what the Kubernetes cluster knows: caches and live reads |
@@ -17,6 +19,8 @@
 
 pub mod admission;
 pub mod api;
+pub mod app;
+pub mod cli;
 pub mod cluster;
 pub mod domain;
 pub mod observe;

@@ -1,0 +1,327 @@
+//! The only wiring: which parts exist, in which order they start, and in which they end.
+//!
+//! Everything that runs beside the two ports is a named task of one set. None of them should end before the
+//! shutdown: the first that does begins it, and the exit code tells.
+
+use std::num::NonZero;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+use tokio::runtime;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::{self, Admission};
+use crate::api::{CassandraBackup, CassandraCluster};
+use crate::cli::{self, RunArgs};
+use crate::cluster::{self, Cache, CacheState, ClusterFacts, ConnectError, StatusSubresources};
+use crate::observe::log;
+use crate::observe::metrics::{Listener, Metrics};
+use crate::rules::catalogue::Kinds;
+use crate::rules::policy::{Executor, Policy};
+use crate::serve::certs::{self, ConfigError, Keeper, RELOAD_EVERY, StartError, TlsOptionsError};
+use crate::serve::harden::harden;
+use crate::serve::limits::Limits;
+use crate::serve::listen::{BindError, Bound, bind};
+use crate::serve::readiness::{Gate, Readiness};
+use crate::serve::server::{Drained, Server};
+use crate::serve::shutdown::{ExitNow, Shutdown, SignalError, Signals};
+use crate::serve::{admin, https};
+
+/// How long the admin port may take to answer its last probe.
+const ADMIN_DRAIN: Duration = Duration::from_secs(1);
+
+/// How long a task that blocks its thread (a certificate on a mount that hangs) may hold the exit.
+const BLOCKED_GRACE: Duration = Duration::from_secs(1);
+
+/// The most threads that answer. One answers more reviews than a cluster asks for; the second keeps them going while
+/// it is busy. The number of processors would be tokio's choice, and each thread brings an arena of the allocator:
+/// after the same load 16 of them held 13 MiB more than two.
+const MOST_WORKERS: usize = 2;
+
+/// Why the webhook does not start.
+#[derive(Debug, thiserror::Error)]
+enum AppError {
+    /// Flags that contradict each other.
+    #[error(transparent)]
+    Options(#[from] TlsOptionsError),
+    /// No certificate.
+    #[error(transparent)]
+    Certificate(#[from] StartError),
+    /// The library takes the certificate, but not the settings.
+    #[error(transparent)]
+    Tls(#[from] ConfigError),
+    /// A port is taken.
+    #[error(transparent)]
+    Port(#[from] BindError),
+    /// No Kubernetes configuration.
+    #[error(transparent)]
+    Kubernetes(#[from] ConnectError),
+    /// The system refuses.
+    #[error(transparent)]
+    Signals(#[from] SignalError),
+}
+
+impl AppError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Options(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// `cassgate run`: serves until a signal, or until a part of it ends.
+///
+/// 0 after a shutdown in which every request was answered; 1 when it could not start, when a part ended by itself,
+/// when requests were cut, or at a second signal; 2 for flags that cannot be used.
+#[must_use]
+pub fn run(args: RunArgs) -> ExitCode {
+    if let Err(error) = log::init(&args.log) {
+        cli::tell(&error);
+        return ExitCode::from(2);
+    }
+    let runtime = match runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            cli::tell(&error);
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(serve(args)).unwrap_or_else(|error| {
+        cli::tell(&error);
+        error.exit_code()
+    });
+    runtime.shutdown_timeout(BLOCKED_GRACE);
+    code
+}
+
+/// As many as there are processors to run on, up to [`MOST_WORKERS`].
+fn workers() -> usize {
+    thread::available_parallelism()
+        .map_or(1, NonZero::get)
+        .min(MOST_WORKERS)
+}
+
+async fn serve(args: RunArgs) -> Result<ExitCode, AppError> {
+    let signals = Signals::install()?;
+    certs::install_default_provider();
+    let (readiness, metrics, shutdown) = (Readiness::new(), Metrics::new(), Shutdown::new());
+
+    let gate = readiness.gate("tls", "no certificate yet");
+    let keeper = Keeper::start(args.tls.source()?, gate, metrics.clone(), Timestamp::now())?;
+    let tls = certs::server_config(keeper.served())?;
+    let webhook_port = bind(Listener::Webhook, args.serve.listen).await?;
+    let admin_port = bind(Listener::Admin, args.serve.admin_listen).await?;
+    let client = cluster::connect().await?;
+
+    let mut background = Background::new(shutdown.clone());
+    background.spawn(
+        "certificate",
+        keeper.run(RELOAD_EVERY, Timestamp::now, shutdown.stopping().clone()),
+    );
+    let policy = Policy::from(args.policy);
+    if policy.executor == Executor::Cassgate {
+        tracing::warn!(
+            "--executor cassgate: this version judges as if it ran backups and restores, but runs none"
+        );
+    }
+    let admission = watch_cluster(client, policy, &metrics, &readiness, &mut background);
+
+    let router = harden(admission::router(Arc::new(admission)), metrics.clone());
+    let webhook = https::server(webhook_port, tls, router, Limits::default(), metrics.clone());
+    let admin = admin_server(admin_port, &readiness, metrics);
+    let parts = Parts {
+        webhook,
+        admin,
+        background,
+        drain: args.serve.drain_timeout,
+    };
+    tokio::select! {
+        ExitNow = shutdown.clone().conduct(signals, &readiness, args.serve.shutdown_delay) => Ok(ExitCode::FAILURE),
+        code = parts.run(&shutdown) => Ok(code),
+    }
+}
+
+fn admin_server(port: Bound, readiness: &Readiness, metrics: Metrics) -> Server {
+    let router = admin::router(readiness.clone(), metrics.clone());
+    admin::server(port, router, Limits::admin(), metrics)
+}
+
+/// Starts the caches and everything that follows the Kubernetes cluster.
+fn watch_cluster(
+    client: Client,
+    policy: Policy,
+    metrics: &Metrics,
+    readiness: &Readiness,
+    background: &mut Background,
+) -> Admission {
+    let clusters = Cache::<CassandraCluster>::new(client.clone(), metrics.clone());
+    let backups = Cache::<CassandraBackup>::new(client.clone(), metrics.clone());
+    let facts = ClusterFacts::new(
+        client.clone(),
+        clusters.reader(),
+        backups.reader(),
+        metrics.clone(),
+    );
+
+    let gate = readiness.gate("cache:cassandraclusters", "not listed yet");
+    background.spawn("gate of clusters", follow(clusters.state(), gate));
+    let gate = readiness.gate("cache:cassandrabackups", "not listed yet");
+    background.spawn("gate of backups", follow(backups.state(), gate));
+    background.spawn("cache of clusters", clusters.run());
+    background.spawn("cache of backups", backups.run());
+
+    let (known, subresources) = watch::channel(StatusSubresources::default());
+    background.spawn("discovery", cluster::follow_status_subresources(client, known));
+
+    Admission {
+        facts: Arc::new(facts),
+        policy,
+        metrics: metrics.clone(),
+        status_is_subresource: Box::new(move |kind| match kind {
+            Kinds::Restore => subresources.borrow().restores,
+            _ => subresources.borrow().backups,
+        }),
+        now_ms: || Timestamp::now().as_millisecond(),
+    }
+}
+
+/// Opens and closes a gate as a cache stands.
+async fn follow(mut state: watch::Receiver<CacheState>, gate: Gate) {
+    loop {
+        match state.borrow_and_update().unready() {
+            Some(reason) => gate.close(reason),
+            None => gate.open(),
+        }
+        if state.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What runs until the end.
+struct Parts {
+    webhook: Server,
+    admin: Server,
+    background: Background,
+    drain: Duration,
+}
+
+impl Parts {
+    /// The webhook ends first, then what it rests on, then the admin port: probes are answered to the last.
+    async fn run(self, shutdown: &Shutdown) -> ExitCode {
+        let stop_background = self.background.stop.clone();
+        let stop_admin = CancellationToken::new();
+        let webhook = async {
+            let drained = self.webhook.run(shutdown.stopping().clone(), self.drain).await;
+            stop_background.cancel();
+            drained
+        };
+        let background = async {
+            let intact = self.background.supervise().await;
+            stop_admin.cancel();
+            intact
+        };
+        let admin = self.admin.run(stop_admin.clone(), ADMIN_DRAIN);
+        let (drained, intact, _) = tokio::join!(webhook, background, admin);
+        match drained {
+            Drained::Finished if intact => {
+                tracing::info!("bye");
+                ExitCode::SUCCESS
+            }
+            Drained::Finished => ExitCode::FAILURE,
+            Drained::Cut { connections } => {
+                tracing::warn!(connections, "the drain took too long; connections were cut");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Named tasks, all of them owned, none of which should end before it is told to.
+struct Background {
+    tasks: JoinSet<&'static str>,
+    stop: CancellationToken,
+    shutdown: Shutdown,
+}
+
+impl Background {
+    fn new(shutdown: Shutdown) -> Self {
+        Self {
+            tasks: JoinSet::new(),
+            stop: CancellationToken::new(),
+            shutdown,
+        }
+    }
+
+    fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+            name
+        });
+    }
+
+    /// Waits for the end of all; false when one ended before the shutdown began.
+    async fn supervise(mut self) -> bool {
+        let mut intact = true;
+        while let Some(ended) = self.tasks.join_next().await {
+            if self.shutdown.draining().is_cancelled() {
+                continue;
+            }
+            match ended {
+                Ok(task) => tracing::error!(task, "a part of cassgate ended by itself; shutting down"),
+                Err(error) => tracing::error!(%error, "a part of cassgate failed; shutting down"),
+            }
+            intact = false;
+            self.shutdown.begin();
+        }
+        intact
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Background, Shutdown};
+
+    #[tokio::test]
+    async fn a_part_that_ends_by_itself_begins_the_shutdown() {
+        let shutdown = Shutdown::new();
+        let mut background = Background::new(shutdown.clone());
+        background.spawn("short", async {});
+        assert!(!background.supervise().await);
+        assert!(shutdown.draining().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_part_that_panics_begins_the_shutdown() {
+        let shutdown = Shutdown::new();
+        let mut background = Background::new(shutdown.clone());
+        background.spawn("broken", async { panic!("on purpose") });
+        assert!(!background.supervise().await);
+        assert!(shutdown.draining().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn parts_that_are_told_to_end_leave_it_intact() {
+        let shutdown = Shutdown::new();
+        let mut background = Background::new(shutdown.clone());
+        background.spawn("long", std::future::pending());
+        shutdown.begin();
+        background.stop.cancel();
+        assert!(background.supervise().await);
+    }
+}

@@ -1,0 +1,236 @@
+//! The command line: a contract that scripts rest on.
+
+mod explain;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::api;
+use crate::app;
+use crate::observe::log::LogArgs;
+use crate::rules::catalogue::{self, CATALOGUE};
+use crate::rules::policy::{Executor, MissingReferences, Policy};
+use crate::serve::ServeArgs;
+use crate::serve::certs::TlsArgs;
+
+/// The gate in front of CassKop's backups and restores.
+#[derive(Debug, Parser)]
+#[command(name = "cassgate", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the admission webhook
+    ///
+    /// The Kubernetes cluster is found as kubectl finds it: KUBECONFIG, ~/.kube/config, or the service account of
+    /// the pod. Paths: /mutate and /validate for the API server; /livez, /readyz and /metrics on the admin port.
+    Run(Box<RunArgs>),
+    /// Print the CustomResourceDefinitions of CassandraBackup and CassandraRestore
+    ///
+    /// They take every object that CassKop's own take. Never apply them beside a running CassKop: it writes status
+    /// through the main resource, where a server with these definitions drops it.
+    Crds {
+        /// Write one file for each kind there, instead of printing them
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// List the rules, or tell all about one
+    Explain {
+        /// The rule, as it stands in square brackets at the end of a message
+        #[arg(value_name = "RULE", value_parser = PossibleValuesParser::new(CATALOGUE.iter().map(|rule| rule.id)), hide_possible_values = true)]
+        rule: Option<String>,
+    },
+    /// Print a script that completes cassgate's command line
+    Completions {
+        /// The shell that reads it
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What `cassgate run` is told.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Addresses and the way out.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// The certificate.
+    #[command(flatten)]
+    pub tls: TlsArgs,
+    /// Logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// What the platform team decides.
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+}
+
+/// What the platform team decides.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Policy")]
+pub struct PolicyArgs {
+    /// Who acts on the objects that pass
+    #[arg(long, value_enum, default_value_t = ExecutorArg::Casskop, env = "CASSGATE_EXECUTOR")]
+    executor: ExecutorArg,
+    /// What to do with an object that names a cluster, a backup or a Secret that does not exist [default: deny]
+    #[arg(long, value_enum, env = "CASSGATE_MISSING_REFERENCES")]
+    missing_references: Option<MissingReferencesArg>,
+    /// The same for dry runs, where a whole batch is reviewed of which nothing is stored
+    #[arg(long, value_enum, default_value_t = MissingReferencesArg::Warn, env = "CASSGATE_MISSING_REFERENCES_ON_DRY_RUN")]
+    missing_references_on_dry_run: MissingReferencesArg,
+}
+
+/// Who acts.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ExecutorArg {
+    /// CassKop: what it refuses in silence is refused here, aloud
+    Casskop,
+    /// cassgate itself: its verdicts only, this version has no reconciler and nothing is run
+    Cassgate,
+    /// Nobody in particular: no rule applies that depends on who acts
+    None,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MissingReferencesArg {
+    /// Refuse it
+    Deny,
+    /// Let it pass with a warning
+    Warn,
+}
+
+impl From<MissingReferencesArg> for MissingReferences {
+    fn from(arg: MissingReferencesArg) -> Self {
+        match arg {
+            MissingReferencesArg::Deny => Self::Deny,
+            MissingReferencesArg::Warn => Self::Warn,
+        }
+    }
+}
+
+impl From<PolicyArgs> for Policy {
+    fn from(args: PolicyArgs) -> Self {
+        Self {
+            executor: match args.executor {
+                ExecutorArg::Casskop => Executor::Casskop,
+                ExecutorArg::Cassgate => Executor::Cassgate,
+                ExecutorArg::None => Executor::None,
+            },
+            missing_references: args.missing_references.map(Into::into),
+            missing_references_on_dry_run: args.missing_references_on_dry_run.into(),
+        }
+    }
+}
+
+impl Cli {
+    /// Does what the command line says. The exit code is 0 for good, 1 for a run that failed, 2 for options or input
+    /// that cannot be used.
+    #[must_use]
+    pub fn execute(self) -> ExitCode {
+        match self.command {
+            Command::Run(args) => app::run(*args),
+            Command::Crds { dir: Some(dir) } => finish(api::write_crds(&dir).map(|_| ())),
+            Command::Crds { dir: None } => match api::crds_yaml() {
+                Ok(yaml) => print(&yaml),
+                Err(error) => finish(Err(error)),
+            },
+            Command::Explain { rule: Some(id) } => {
+                print(&catalogue::find(&id).map(explain::one).unwrap_or_default())
+            }
+            Command::Explain { rule: None } => print(&explain::all()),
+            Command::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "cassgate", &mut script);
+                print(&String::from_utf8_lossy(&script))
+            }
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has gone away (`cassgate explain | head`) is no failure.
+fn print(text: &str) -> ExitCode {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => finish(Err(error)),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn finish<E: std::error::Error>(result: Result<(), E>) -> ExitCode {
+    result.map_or_else(
+        |error| {
+            tell(&error);
+            ExitCode::from(2)
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+/// One line on standard error, with everything that led to it.
+pub(crate) fn tell(error: &dyn std::error::Error) {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    // Nothing is left to tell it to when standard error is gone.
+    drop(writeln!(io::stderr().lock(), "cassgate: {text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cli, Command};
+    use crate::rules::policy::{Executor, MissingReferences, Policy};
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    fn policy(args: &[&str]) -> Policy {
+        let all = ["cassgate", "run"].iter().chain(args);
+        let Command::Run(args) = Cli::try_parse_from(all).unwrap().command else {
+            panic!("no run")
+        };
+        args.policy.into()
+    }
+
+    #[test]
+    fn the_policy_is_what_the_flags_say() {
+        assert_eq!(policy(&[]), Policy::default());
+        let args = [
+            "--executor=none",
+            "--missing-references=warn",
+            "--missing-references-on-dry-run=deny",
+        ];
+        let expected = Policy {
+            executor: Executor::None,
+            missing_references: Some(MissingReferences::Warn),
+            missing_references_on_dry_run: MissingReferences::Deny,
+        };
+        assert_eq!(policy(&args), expected);
+    }
+
+    #[test]
+    fn a_rule_that_does_not_exist_names_the_nearest() {
+        let error = Cli::try_parse_from(["cassgate", "explain", "entities-mixd"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("entities-mixed"), "{error}");
+    }
+
+    #[test]
+    fn the_help_of_run_is_what_the_documentation_says() {
+        // Not the terminal's width, which differs.
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        let run = command.find_subcommand_mut("run").unwrap();
+        insta::assert_snapshot!(run.render_long_help().to_string());
+    }
+}

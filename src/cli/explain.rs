@@ -1,0 +1,96 @@
+//! `cassgate explain`: the catalogue of rules, for people.
+
+use crate::rules::catalogue::{CATALOGUE, Rule, Severity};
+
+/// The widest line, in characters.
+const WIDTH: usize = 100;
+
+/// Every rule in a line.
+pub(super) fn all() -> String {
+    let widest = CATALOGUE
+        .iter()
+        .map(|rule| rule.id.len())
+        .max()
+        .unwrap_or_default();
+    let line = |rule: &&Rule| format!("{:widest$}  {:9}  {}\n", rule.id, severities(rule), rule.summary);
+    let rules: String = CATALOGUE.iter().map(line).collect();
+    rules + "\n`cassgate explain RULE` tells why a rule is there and what to do.\n"
+}
+
+/// All about one rule.
+pub(super) fn one(rule: &Rule) -> String {
+    let destroys = if rule.destroys {
+        "What it refuses destroys data.\n"
+    } else {
+        ""
+    };
+    format!(
+        "{}\n\n{}\n\nKinds:     {}\nSeverity:  {}\n{destroys}\nWhy\n{}\n\nWhat to do\n{}\n",
+        rule.id,
+        wrap(rule.summary, ""),
+        rule.kinds.as_str(),
+        severities(rule),
+        wrap(rule.reason, "  "),
+        wrap(rule.remedy, "  "),
+    )
+}
+
+fn severities(rule: &Rule) -> String {
+    rule.severities
+        .iter()
+        .copied()
+        .map(Severity::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn wrap(text: &str, indent: &str) -> String {
+    let mut lines = vec![indent.to_owned()];
+    for word in text.split(' ') {
+        let full = lines
+            .last()
+            .is_some_and(|line| line.trim() != "" && line.chars().count() + 1 + word.chars().count() > WIDTH);
+        if full {
+            lines.push(indent.to_owned());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.trim().is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WIDTH, all, one};
+    use crate::rules::catalogue::{CATALOGUE, ENTITIES_WIDER_THAN_BACKUP};
+
+    #[test]
+    fn the_list_has_every_rule() {
+        let list = all();
+        for rule in CATALOGUE {
+            assert!(
+                list.contains(&format!("{} ", rule.id)) && list.contains(rule.summary),
+                "{}",
+                rule.id
+            );
+        }
+    }
+
+    #[test]
+    fn a_rule_tells_what_why_and_what_to_do() {
+        insta::assert_snapshot!(one(&ENTITIES_WIDER_THAN_BACKUP));
+    }
+
+    #[test]
+    fn no_line_of_an_explanation_is_too_wide() {
+        for rule in CATALOGUE {
+            for line in one(rule).lines() {
+                assert!(line.chars().count() <= WIDTH, "{line}");
+            }
+        }
+    }
+}
