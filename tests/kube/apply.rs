@@ -1,0 +1,187 @@
+//! What `kubectl apply` answers.
+
+use crate::support::{
+    objects::{backup, cluster, cluster_with, documents, restore, secret, secret_with},
+    servers::Crds,
+    stage::Guarded,
+};
+
+fn stocked() -> Guarded {
+    let here = Guarded::new(Crds::Ours, &["--executor=none"]);
+    here.kubectl()
+        .apply(&documents(&[cluster(), secret()]))
+        .succeeds();
+    here
+}
+
+pub(crate) fn a_good_backup_is_created_without_a_word() {
+    let here = stocked();
+    let every_field = "datacenter: dc1\nschedule: \"@midnight\"\nentities: k1.t1,k2.t3\nbandwidth: 10M";
+    here.kubectl()
+        .apply(&backup("b1", every_field))
+        .says("cassandrabackup.db.orange.com/b1 created");
+    here.kubectl()
+        .apply(&backup("b1", every_field))
+        .says("cassandrabackup.db.orange.com/b1 unchanged");
+}
+
+pub(crate) fn a_good_restore_is_created_without_a_word() {
+    let here = stocked();
+    here.kubectl()
+        .apply(&backup("b1", "entities: k1.t1,k2.t3"))
+        .says("cassandrabackup.db.orange.com/b1 created");
+    here.kubectl()
+        .apply(&restore("r1", "entities: k1.t1"))
+        .says("cassandrarestore.db.orange.com/r1 created");
+}
+
+pub(crate) fn one_mistake_is_told_in_one_line() {
+    let here = stocked();
+    here.kubectl().apply(&backup("b1", "datacenter: dc9")).refused(
+        "The CassandraBackup \"b1\" is invalid: spec.datacenter: Not found: \"dc9\": cluster c1 has dc1, dc2, and no \
+         pod to take the backup would be found; name one of them, or leave the field out for all [datacenter-unknown]",
+    );
+    assert!(!here.kubectl().has("cassandrabackup", "b1"));
+}
+
+pub(crate) fn every_mistake_of_a_backup_is_told_at_once() {
+    let here = stocked();
+    here.kubectl()
+        .apply(&secret_with("half", &["awsaccesskeyid"]))
+        .succeeds();
+    let bad = "datacenter: dc9\nentities: k1,k2.t3\nschedule: \"0 0 0 * * *\"\nsecret: half";
+    here.kubectl().apply(&backup("b1", bad)).refused(
+        "The CassandraBackup \"b1\" is invalid: \n\
+         * spec.datacenter: Not found: \"dc9\": cluster c1 has dc1, dc2, and no pod to take the backup would be \
+         found; name one of them, or leave the field out for all [datacenter-unknown]\n\
+         * spec.schedule: Invalid value: \"0 0 0 * * *\": expected exactly 5 fields, found 6: [0 0 0 * * *]; the \
+         backup would never run; write minute hour day-of-month month day-of-week (0 3 * * *), @daily, or @every 6h \
+         [schedule-malformed]\n\
+         * spec.entities: Invalid value: \"k1,k2.t3\": k1 names whole keyspaces and k2.t3 single tables; the \
+         sidecar takes one form or the other: write only keyspaces or only keyspace.table [entities-mixed]\n\
+         * spec.secret: Invalid value: \"half\": Secret half has no awssecretaccesskey, and s3:// does not work \
+         without; add what is missing to the Secret [secret-key-missing]",
+    );
+    assert!(!here.kubectl().has("cassandrabackup", "b1"));
+}
+
+pub(crate) fn every_mistake_of_a_restore_is_told_at_once() {
+    let here = stocked();
+    here.kubectl().apply(&cluster_with("c2", &["dc1"])).succeeds();
+    here.kubectl().apply(&backup("b1", "entities: k1.t1")).succeeds();
+    let bad = "cassandraCluster: c2\nentities: k1 k2\nsecret: nowhere";
+    here.kubectl().apply(&restore("r1", bad)).refused(
+        "The CassandraRestore \"r1\" is invalid: \n\
+         * spec.cassandraCluster: Invalid value: \"c2\": backup b1 is of cluster c1; a sidecar finds only backups of \
+         its own cluster; restore into c1 [cluster-mismatch]\n\
+         * spec.entities: Invalid value: \"k1\": backup b1 holds only k1.t1 of it; restoring the keyspace would \
+         empty its other tables; name the tables: k1.t1 [entities-wider-than-backup]\n\
+         * spec.entities: Invalid value: \"k2\": backup b1 does not hold it; it holds k1.t1; name a part of that, in \
+         the same letter case [entities-outside-backup]\n\
+         * spec.secret: Not found: \"nowhere\": the sidecar reads it in this namespace and there is none; create the \
+         Secret before the restore [secret-not-found]",
+    );
+    assert!(!here.kubectl().has("cassandrarestore", "r1"));
+}
+
+pub(crate) fn one_bad_object_does_not_stop_the_others_of_a_file() {
+    let here = stocked();
+    let answer = here.kubectl().apply(&documents(&[
+        backup("b1", ""),
+        backup("b2", "schedule: every day"),
+        backup("b3", ""),
+    ]));
+    assert_eq!(
+        answer.stdout,
+        "cassandrabackup.db.orange.com/b1 created\ncassandrabackup.db.orange.com/b3 created\n"
+    );
+    answer.refused(
+        "The CassandraBackup \"b2\" is invalid: spec.schedule: Invalid value: \"every day\": expected exactly 5 fields, \
+         found 2: [every day]; the backup would never run; write minute hour day-of-month month day-of-week \
+         (0 3 * * *), @daily, or @every 6h [schedule-malformed]",
+    );
+}
+
+pub(crate) fn every_way_to_write_gets_the_same_answer() {
+    let here = stocked();
+    here.kubectl().apply(&backup("b1", "")).succeeds();
+    let bad = backup("b1", "entities: k1,k2.t3");
+    let expected = here
+        .kubectl()
+        .apply(&bad)
+        .refused_with(&["[entities-mixed]"])
+        .stderr;
+    let patch = r#"{"spec":{"entities":"k1,k2.t3"}}"#;
+    for arguments in [
+        &["apply", "--server-side", "--force-conflicts", "-f", "-"][..],
+        &["apply", "--dry-run=server", "-f", "-"],
+        &["replace", "-f", "-"],
+        &["patch", "cassandrabackup", "b1", "--type=merge", "-p", patch],
+    ] {
+        let answer = here.kubectl().run_with(arguments, &bad);
+        assert_eq!(answer.stderr, expected, "{}", answer.told());
+    }
+    let answer = here.kubectl().run_with(&["diff", "-f", "-"], &bad);
+    assert_eq!((answer.code, &answer.stderr), (2, &expected), "{}", answer.told());
+}
+
+pub(crate) fn a_user_who_may_read_no_secret_gets_the_same_verdict() {
+    let here = stocked();
+    let namespace = &here.stage.namespace;
+    let kubectl = here.kubectl();
+    let verbs = "--verb=get,create,patch";
+    kubectl
+        .run(&[
+            "create",
+            "role",
+            "author",
+            verbs,
+            "--resource=cassandrabackups.db.orange.com",
+        ])
+        .succeeds();
+    kubectl
+        .run(&[
+            "create",
+            "rolebinding",
+            "author",
+            "--role=author",
+            "--user=backup-author",
+        ])
+        .succeeds();
+    let author = here.stage.servers.backup_author().in_namespace(namespace);
+    kubectl
+        .apply(&secret_with("half", &["awsaccesskeyid"]))
+        .succeeds();
+    author
+        .run(&["get", "secret", "half"])
+        .refused_with(&["cannot get resource \"secrets\""]);
+    author
+        .apply(&backup("b1", "secret: half"))
+        .refused_with(&["[secret-key-missing]"]);
+    author
+        .apply(&backup("b1", ""))
+        .says("cassandrabackup.db.orange.com/b1 created");
+}
+
+pub(crate) fn an_object_without_a_name_yet_is_judged_too() {
+    let here = stocked();
+    let generated = backup("b1", "").replace("  name: b1", "  generateName: nightly-");
+    let answer = here
+        .kubectl()
+        .run_with(&["create", "-f", "-"], &generated)
+        .succeeds();
+    assert!(
+        answer
+            .stdout
+            .starts_with("cassandrabackup.db.orange.com/nightly-"),
+        "{}",
+        answer.told()
+    );
+    let bad = generated.replace("s3://bucket", "gs://bucket");
+    here.kubectl()
+        .run_with(&["create", "-f", "-"], &bad)
+        .refused_with(&[
+            "spec.storageLocation: Unsupported value: \"gs://bucket\"",
+            "[storage-provider-unsupported]",
+        ]);
+}

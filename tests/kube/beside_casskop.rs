@@ -1,0 +1,87 @@
+//! As `manifests/base` installs it: CassKop's CRDs, CassKop acting.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    kubectl::Kubectl,
+    objects::{backup, cluster, documents, restore, secret},
+    servers::Crds,
+    stage::Guarded,
+};
+
+fn stocked() -> Guarded {
+    let here = Guarded::new(Crds::Casskop, &["--executor=casskop"]);
+    here.kubectl()
+        .apply(&documents(&[cluster(), secret()]))
+        .succeeds();
+    here
+}
+
+pub(crate) fn good_objects_pass_without_a_word() {
+    let here = stocked();
+    here.kubectl()
+        .apply(&backup("b1", "schedule: \"@midnight\"\nentities: k1.t1,k2.t3"))
+        .says("cassandrabackup.db.orange.com/b1 created");
+    here.kubectl()
+        .apply(&restore("r1", "entities: k1.t1\nrename: {k1.t1: k1.t2}"))
+        .says("cassandrarestore.db.orange.com/r1 created");
+}
+
+/// CassKop tells it in an event and never looks at the backup again.
+pub(crate) fn what_casskop_would_give_up_in_silence_is_refused_aloud() {
+    let here = stocked();
+    here.kubectl()
+        .apply(&backup("b1", "cassandraCluster: nowhere\nsecret: -"))
+        .refused(
+            "The CassandraBackup \"b1\" is invalid: \n\
+             * spec.cassandraCluster: Not found: \"nowhere\": the backup needs this CassandraCluster and there is none \
+             in its namespace; CassKop would give the backup up for ever; apply the cluster first (Flux dependsOn, an \
+             Argo CD sync wave, a Helm hook or a release of its own) [cluster-not-found]\n\
+             * spec.secret: Required value: s3:// needs credentials, and CassKop takes them from a Secret only: \
+             without one it gives the backup up; name a Secret of this namespace [secret-absent]",
+        );
+}
+
+/// The whole life of a scheduled backup by CassKop's own writes, none of which may fail: it ignores errors of some.
+pub(crate) fn casskop_can_do_all_its_writes_when_cluster_and_secret_are_gone() {
+    let here = stocked();
+    let kubectl = here.kubectl();
+    kubectl.apply(&backup("b1", "schedule: \"@daily\"")).succeeds();
+    kubectl
+        .run(&["delete", "cassandracluster/c1", "secret/s3"])
+        .succeeds();
+
+    put(kubectl, |object| {
+        object["metadata"]["annotations"]["cassandrabackups.db.orange.com/last-applied-configuration"] =
+            json!("{}");
+        object["metadata"]["finalizers"] = json!(["kubernetes.io/unschedule-needed"]);
+        object["status"] = json!({"coordinatorMember": "c1-dc1-rack1-0"});
+    });
+    for status in [
+        json!(null),
+        json!({"condition": {"type": "PENDING"}, "id": "op"}),
+        json!({"condition": {"type": "RUNNING"}, "progress": "50%"}),
+        json!({"condition": {"type": "COMPLETED"}, "progress": "100%"}),
+        json!(null),
+        json!({"condition": {"type": "RUNNING"}}),
+    ] {
+        let patch = json!({"status": status}).to_string();
+        kubectl
+            .run(&["patch", "cassandrabackup", "b1", "--type=merge", "-p", &patch])
+            .says("cassandrabackup.db.orange.com/b1 patched");
+    }
+    kubectl
+        .run(&["delete", "cassandrabackup", "b1", "--wait=false"])
+        .succeeds();
+    put(kubectl, |object| object["metadata"]["finalizers"] = json!([]));
+    assert!(!kubectl.has("cassandrabackup", "b1"));
+}
+
+/// Reads the whole object, changes it, writes it back.
+fn put(kubectl: &Kubectl, change: impl FnOnce(&mut Value)) {
+    let mut object = kubectl.get("cassandrabackup", "b1");
+    change(&mut object);
+    kubectl
+        .run_with(&["replace", "-f", "-"], &object.to_string())
+        .says("cassandrabackup.db.orange.com/b1 replaced");
+}

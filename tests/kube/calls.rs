@@ -1,0 +1,192 @@
+//! Which requests reach cassgate at all: the shipped rules and matchConditions, counted by cassgate itself.
+
+use serde_json::json;
+
+use crate::support::{
+    kubectl::{Answer, Kubectl},
+    objects::{backup, cluster, documents, restore, secret},
+    servers::Crds,
+    stage::Guarded,
+};
+
+/// One namespace whose requests are counted.
+struct Counted {
+    here: Guarded,
+}
+
+impl Counted {
+    fn new(crds: Crds) -> Self {
+        let here = Guarded::alone(crds, &["--executor=none"]);
+        here.kubectl()
+            .apply(&documents(&[cluster(), secret()]))
+            .succeeds();
+        Self { here }
+    }
+
+    /// How often cassgate was called for what `act` does.
+    #[track_caller]
+    fn calls(&self, expected: u64, act: impl FnOnce(&Kubectl) -> Answer) {
+        let before = self.here.gate.reviews();
+        let answer = act(self.here.kubectl()).succeeds();
+        let calls = self.here.gate.reviews() - before;
+        assert_eq!(calls, expected, "{}", answer.told());
+    }
+
+    #[track_caller]
+    fn patch(&self, expected: u64, kind: &str, patch: &serde_json::Value) {
+        self.calls(expected, |kubectl| patch_of(kubectl, kind, patch, &[]));
+    }
+
+    /// A write of the status, wherever these CRDs keep it.
+    #[track_caller]
+    fn patch_status(&self, expected: u64, kind: &str, status: &serde_json::Value) {
+        let more: &[&str] = match self.here.stage.servers.crds() {
+            Crds::Ours => &["--subresource=status"],
+            Crds::Casskop => &[],
+        };
+        self.calls(expected, |kubectl| {
+            patch_of(kubectl, kind, &json!({"status": status}), more)
+        });
+    }
+}
+
+fn patch_of(kubectl: &Kubectl, kind: &str, patch: &serde_json::Value, more: &[&str]) -> Answer {
+    let patch = patch.to_string();
+    let arguments: Vec<&str> = ["patch", kind, "it", "--type=merge", "-p", &patch]
+        .into_iter()
+        .chain(more.iter().copied())
+        .collect();
+    kubectl.run(&arguments)
+}
+
+/// A condition as an executor writes it.
+fn condition(state: &str) -> serde_json::Value {
+    json!({"condition": {"type": state}})
+}
+
+fn only_creations_and_changed_specs(crds: Crds) {
+    let counted = Counted::new(crds);
+    counted.calls(2, |kubectl| kubectl.apply(&backup("it", "")));
+    counted.calls(0, |kubectl| kubectl.apply(&backup("it", "")));
+    counted.calls(0, |kubectl| {
+        kubectl.run(&["annotate", "cassandrabackup", "it", "a=b"])
+    });
+    counted.calls(0, |kubectl| {
+        kubectl.run(&["label", "cassandrabackup", "it", "a=b"])
+    });
+    counted.patch(
+        0,
+        "cassandrabackup",
+        &json!({"metadata": {"finalizers": ["example.com/f"]}}),
+    );
+    counted.patch(2, "cassandrabackup", &json!({"spec": {"entities": "k1"}}));
+    counted.patch(0, "cassandrabackup", &json!({"spec": {"entities": "k1"}}));
+    // The validating side and the entry for DELETE are one configuration.
+    counted.calls(1, |kubectl| {
+        kubectl.run(&["delete", "cassandrabackup", "it", "--wait=false"])
+    });
+    counted.calls(0, |kubectl| {
+        kubectl.run(&["delete", "cassandrabackup", "it", "--wait=false"])
+    });
+    counted.patch(0, "cassandrabackup", &json!({"spec": {"entities": "k1,k2.t2"}}));
+    counted.patch(0, "cassandrabackup", &json!({"metadata": {"finalizers": []}}));
+    assert!(!counted.here.kubectl().has("cassandrabackup", "it"));
+}
+
+pub(crate) fn only_creations_and_changed_specs_with_our_crds() {
+    only_creations_and_changed_specs(Crds::Ours);
+}
+
+pub(crate) fn only_creations_and_changed_specs_with_casskops_crds() {
+    only_creations_and_changed_specs(Crds::Casskop);
+}
+
+/// CassKop writes status every two seconds: none of its writes may cost a call.
+fn an_executor_is_never_in_the_way(crds: Crds) {
+    let counted = Counted::new(crds);
+    for (kind, manifest) in [
+        ("cassandrabackup", backup("it", "")),
+        ("cassandrarestore", restore("it", "cassandraBackup: it")),
+    ] {
+        counted.here.kubectl().apply(&manifest).succeeds();
+        counted.patch_status(0, kind, &condition("REQUIRED"));
+        counted.patch_status(0, kind, &json!({"coordinatorMember": "c1-dc1-rack1-0"}));
+        counted.patch_status(0, kind, &condition("RUNNING"));
+        counted.patch_status(0, kind, &json!({"progress": "50%"}));
+        counted.patch_status(0, kind, &condition("FAILED"));
+        counted.patch_status(0, kind, &condition("COMPLETED"));
+    }
+}
+
+pub(crate) fn an_executor_is_never_in_the_way_with_our_crds() {
+    an_executor_is_never_in_the_way(Crds::Ours);
+}
+
+pub(crate) fn an_executor_is_never_in_the_way_with_casskops_crds() {
+    an_executor_is_never_in_the_way(Crds::Casskop);
+}
+
+/// CassKop clears the status of a scheduled backup at each run.
+fn a_scheduled_backup_may_forget_its_runs(crds: Crds) {
+    let counted = Counted::new(crds);
+    counted
+        .here
+        .kubectl()
+        .apply(&backup("it", "schedule: \"@daily\""))
+        .succeeds();
+    counted.patch_status(0, "cassandrabackup", &condition("COMPLETED"));
+    counted.patch_status(0, "cassandrabackup", &condition("RUNNING"));
+    counted.patch_status(0, "cassandrabackup", &serde_json::Value::Null);
+}
+
+pub(crate) fn a_scheduled_backup_may_forget_its_runs_with_our_crds() {
+    a_scheduled_backup_may_forget_its_runs(Crds::Ours);
+}
+
+pub(crate) fn a_scheduled_backup_may_forget_its_runs_with_casskops_crds() {
+    a_scheduled_backup_may_forget_its_runs(Crds::Casskop);
+}
+
+pub(crate) fn a_namespace_can_be_left_alone() {
+    let counted = Counted::new(Crds::Ours);
+    let namespace = &counted.here.stage.namespace;
+    let exempt = "cassgate.db.orange.com/admission=disabled";
+    counted
+        .here
+        .stage
+        .servers
+        .kubectl
+        .run(&["label", "namespace", namespace, exempt])
+        .succeeds();
+    // The API server reads namespaces from a cache of its own, which follows within moments.
+    let bad = backup("it", "entities: k1,k2.t2");
+    for _ in 0..200 {
+        if counted
+            .here
+            .kubectl()
+            .run_with(&["create", "--dry-run=server", "-f", "-"], &bad)
+            .code
+            == 0
+        {
+            break;
+        }
+    }
+    counted.calls(0, |kubectl| kubectl.apply(&bad));
+}
+
+pub(crate) fn only_an_unfinished_restore_is_asked_about_when_it_is_deleted() {
+    let counted = Counted::new(Crds::Ours);
+    counted.here.kubectl().apply(&backup("b1", "")).succeeds();
+    counted.here.kubectl().apply(&restore("it", "")).succeeds();
+    counted.calls(0, |kubectl| {
+        kubectl.run(&["delete", "cassandrarestore", "it", "--dry-run=server"])
+    });
+    counted.patch_status(0, "cassandrarestore", &condition("RUNNING"));
+    counted.calls(1, |kubectl| {
+        kubectl.run(&["delete", "cassandrarestore", "it", "--dry-run=server"])
+    });
+    counted.patch_status(0, "cassandrarestore", &condition("COMPLETED"));
+    counted.calls(0, |kubectl| {
+        kubectl.run(&["delete", "cassandrarestore", "it", "--dry-run=server"])
+    });
+}

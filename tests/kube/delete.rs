@@ -1,0 +1,57 @@
+//! Deletions.
+
+use crate::{
+    support::{
+        gate,
+        objects::{backup, cluster, documents, restore, secret},
+        servers::Crds,
+        stage::{Guarded, Stage},
+    },
+    update::patch_status,
+};
+
+pub(crate) fn an_invalid_object_can_be_deleted() {
+    let stage = Stage::new(Crds::Ours);
+    stage
+        .kubectl
+        .apply(&documents(&[
+            backup("bad", "entities: k1,k2.t2"),
+            restore("bad", ""),
+        ]))
+        .succeeds();
+    stage.register(&gate::shared(stage.servers, &["--executor=none"]));
+    for kind in ["cassandrabackup", "cassandrarestore"] {
+        let answer = stage.kubectl.run(&["delete", kind, "bad"]).succeeds();
+        assert_eq!(answer.stderr, "");
+        assert!(!stage.kubectl.has(kind, "bad"));
+    }
+}
+
+pub(crate) fn an_object_can_be_deleted_while_cassgate_is_away() {
+    let here = Guarded::alone(Crds::Ours, &["--executor=none"]);
+    here.kubectl()
+        .apply(&documents(&[cluster(), secret(), backup("b1", "")]))
+        .succeeds();
+    let Guarded { stage, gate } = here;
+    drop(gate);
+    stage.kubectl.run(&["delete", "cassandrabackup", "b1"]).succeeds();
+    assert!(!stage.kubectl.has("cassandrabackup", "b1"));
+}
+
+pub(crate) fn deleting_a_running_restore_is_told_to_cancel_nothing() {
+    let here = Guarded::new(Crds::Ours, &["--executor=none"]);
+    here.kubectl()
+        .apply(&documents(&[cluster(), secret(), backup("b1", "")]))
+        .succeeds();
+    here.kubectl().apply(&restore("r1", "entities: k1")).succeeds();
+    patch_status(&here, "cassandrarestore", "r1", "RUNNING");
+    let answer = here
+        .kubectl()
+        .run(&["delete", "cassandrarestore", "r1"])
+        .succeeds();
+    assert_eq!(
+        answer.stderr,
+        "Warning: status.condition: Forbidden: this restore is RUNNING; deleting it cancels nothing, the sidecars go on \
+         [restore-in-progress]\n"
+    );
+}

@@ -1,0 +1,178 @@
+//! cassgate on a real kube-apiserver: what users, controllers and CI really see.
+//!
+//! One binary with a main of its own, so that the servers start once, on first use, and are stopped at the end.
+//! Each test has a namespace and registers the shipped webhook configurations for that namespace only.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test; clippy knows only those with #[test], and this binary has a harness of its own"
+)]
+
+mod apply;
+mod availability;
+mod beside_casskop;
+mod calls;
+mod crds;
+mod defaults;
+mod delete;
+mod dry_run;
+mod manifests;
+mod ordering;
+mod parallel;
+mod reviews;
+mod secrets;
+mod server_side_apply;
+mod status;
+mod support;
+mod update;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// A subject's tests, each under the name of its function: a sentence.
+macro_rules! tests {
+    ($($subject:ident: $($test:ident,)+;)+) => {
+        fn trials() -> Vec<Trial> {
+            vec![$($(trial(
+                concat!(stringify!($subject), "::", stringify!($test)),
+                $subject::$test,
+            ),)+)+]
+        }
+    };
+}
+
+tests! {
+    apply:
+        a_good_backup_is_created_without_a_word,
+        a_good_restore_is_created_without_a_word,
+        one_mistake_is_told_in_one_line,
+        every_mistake_of_a_backup_is_told_at_once,
+        every_mistake_of_a_restore_is_told_at_once,
+        one_bad_object_does_not_stop_the_others_of_a_file,
+        every_way_to_write_gets_the_same_answer,
+        a_user_who_may_read_no_secret_gets_the_same_verdict,
+        an_object_without_a_name_yet_is_judged_too,
+    ;
+    update:
+        an_old_mistake_is_a_warning_while_something_else_changes,
+        a_new_mistake_is_refused_beside_an_old_one,
+        an_old_mistake_may_not_become_another_one,
+        an_old_mistake_can_be_mended,
+        a_backup_outlives_its_cluster_and_can_still_be_changed,
+        a_one_shot_that_has_started_keeps_its_spec,
+        a_scheduled_backup_may_change_between_its_runs,
+        forcing_an_edit_of_a_finished_restore_does_not_run_it_again,
+    ;
+    status:
+        an_executor_can_write_whatever_the_spec_says_with_our_crds,
+        an_executor_can_write_whatever_the_spec_says_with_casskops_crds,
+        a_status_that_comes_with_a_new_object_is_dropped_with_our_crds,
+        a_status_that_comes_with_a_new_object_is_dropped_and_told_with_casskops_crds,
+        a_wiped_status_is_refused_with_our_crds,
+        a_wiped_status_is_put_back_with_casskops_crds,
+        replacing_a_finished_object_keeps_what_it_went_through_with_our_crds,
+        replacing_a_finished_object_keeps_what_it_went_through_with_casskops_crds,
+    ;
+    delete:
+        an_invalid_object_can_be_deleted,
+        an_object_can_be_deleted_while_cassgate_is_away,
+        deleting_a_running_restore_is_told_to_cancel_nothing,
+    ;
+    defaults:
+        the_stored_restore_says_itself_what_it_will_do,
+        a_backup_without_a_tag_gets_one_of_its_own,
+        nothing_is_left_to_differ_the_second_time,
+        nothing_is_left_to_differ_for_server_side_apply,
+        fields_that_cassgate_does_not_know_survive,
+    ;
+    dry_run:
+        a_batch_of_which_nothing_is_stored_passes_with_warnings,
+        a_dry_run_still_refuses_what_no_batch_can_mend,
+        a_platform_team_can_be_strict_about_dry_runs,
+        a_dry_run_shows_the_defaults,
+    ;
+    server_side_apply:
+        two_managers_share_one_backup,
+        the_merged_object_is_judged_whoever_applies,
+        what_was_filled_in_belongs_to_nobody_and_stays,
+    ;
+    ordering:
+        a_cluster_of_the_same_file_is_never_missing,
+        a_datacenter_that_was_added_a_moment_ago_is_known,
+        a_secret_that_was_mended_a_moment_ago_is_good,
+        a_folder_as_flux_and_helm_order_it_passes_where_missing_references_only_warn,
+        a_folder_as_flux_and_helm_order_it_is_told_the_way_out_where_references_are_demanded,
+        helm_installs_what_it_lists_where_the_cluster_came_first,
+    ;
+    parallel:
+        five_hundred_applies_get_the_right_verdict_each,
+    ;
+    calls:
+        only_creations_and_changed_specs_with_our_crds,
+        only_creations_and_changed_specs_with_casskops_crds,
+        an_executor_is_never_in_the_way_with_our_crds,
+        an_executor_is_never_in_the_way_with_casskops_crds,
+        a_scheduled_backup_may_forget_its_runs_with_our_crds,
+        a_scheduled_backup_may_forget_its_runs_with_casskops_crds,
+        a_namespace_can_be_left_alone,
+        only_an_unfinished_restore_is_asked_about_when_it_is_deleted,
+    ;
+    availability:
+        while_cassgate_is_away_nothing_new_gets_in_and_the_rest_goes_on,
+        with_ignore_everything_gets_in_while_cassgate_is_away,
+        it_comes_back_as_if_nothing_had_been,
+        sigterm_ends_it_with_exit_code_0,
+        an_unusable_certificate_is_told_with_its_file_and_ends_it,
+        without_an_api_server_it_starts_answers_what_it_can_and_says_why_it_is_not_ready,
+        the_shared_gate_is_ready_and_alive,
+    ;
+    beside_casskop:
+        good_objects_pass_without_a_word,
+        what_casskop_would_give_up_in_silence_is_refused_aloud,
+        casskop_can_do_all_its_writes_when_cluster_and_secret_are_gone,
+    ;
+    reviews:
+        bytes_that_are_no_review_get_400,
+        a_body_that_would_be_longer_than_eight_mebibytes_gets_413,
+        a_spec_of_the_wrong_shape_is_refused_by_the_paths_that_do_not_fit,
+        the_mutating_side_never_refuses,
+        another_kind_passes_with_a_warning,
+        only_post_on_the_two_paths_is_answered,
+    ;
+    secrets:
+        no_value_of_a_secret_is_in_an_answer_a_log_or_a_metric,
+        where_secrets_may_not_be_read_the_check_is_a_warning_that_says_how_to_allow_it,
+    ;
+    crds:
+        our_crds_are_accepted_without_a_warning,
+        the_columns_tell_what_matters,
+        every_object_that_casskop_takes_is_taken,
+    ;
+    manifests:
+        the_base_is_accepted_without_a_warning,
+        the_role_can_read_what_verdicts_need_and_nothing_else,
+        the_deployment_runs,
+        a_ca_that_was_patched_in_survives_the_next_apply,
+    ;
+}
+
+fn trial(name: &str, test: fn()) -> Trial {
+    Trial::test(name, move || {
+        test();
+        Ok::<(), Failed>(())
+    })
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let conclusion = libtest_mimic::run(&arguments, trials());
+    let farewell = support::stop_everything();
+    if let Err(complaints) = &farewell {
+        eprintln!("{complaints}");
+    }
+    if farewell.is_err() && !conclusion.has_failed() {
+        std::process::exit(101);
+    }
+    conclusion.exit();
+}

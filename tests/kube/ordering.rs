@@ -1,0 +1,112 @@
+//! Objects of one file: what was written a moment ago counts.
+
+use crate::support::{
+    objects::{backup, cluster, cluster_with, documents, restore, secret, secret_with},
+    servers::Crds,
+    stage::Guarded,
+};
+
+pub(crate) fn a_cluster_of_the_same_file_is_never_missing() {
+    let here = Guarded::new(Crds::Ours, &["--executor=none"]);
+    here.kubectl().apply(&secret()).succeeds();
+    for turn in 0..20 {
+        let name = format!("c{turn}");
+        let of_it = format!("cassandraCluster: {name}\ndatacenter: dc1");
+        let file = documents(&[
+            cluster_with(&name, &["dc1"]),
+            backup(&format!("b{turn}"), &of_it),
+            restore(
+                &format!("r{turn}"),
+                &format!("cassandraCluster: {name}\ncassandraBackup: b{turn}"),
+            ),
+        ]);
+        here.kubectl().apply(&file).says(&format!(
+            "cassandracluster.db.orange.com/{name} created\ncassandrabackup.db.orange.com/b{turn} created\n\
+             cassandrarestore.db.orange.com/r{turn} created"
+        ));
+    }
+}
+
+pub(crate) fn a_datacenter_that_was_added_a_moment_ago_is_known() {
+    let here = Guarded::new(Crds::Ours, &["--executor=none"]);
+    here.kubectl()
+        .apply(&documents(&[secret(), cluster_with("c1", &["dc1"])]))
+        .succeeds();
+    let mut datacenters = vec!["dc1".to_owned()];
+    for turn in 2..22 {
+        datacenters.push(format!("dc{turn}"));
+        let names: Vec<&str> = datacenters.iter().map(String::as_str).collect();
+        let file = documents(&[
+            cluster_with("c1", &names),
+            backup(&format!("b{turn}"), &format!("datacenter: dc{turn}")),
+        ]);
+        here.kubectl().apply(&file).says(&format!(
+            "cassandracluster.db.orange.com/c1 configured\ncassandrabackup.db.orange.com/b{turn} created"
+        ));
+    }
+}
+
+pub(crate) fn a_secret_that_was_mended_a_moment_ago_is_good() {
+    let here = Guarded::new(Crds::Ours, &["--executor=none"]);
+    here.kubectl().apply(&cluster()).succeeds();
+    for turn in 0..10 {
+        let (name, backup) = (
+            format!("s{turn}"),
+            backup(&format!("b{turn}"), &format!("secret: s{turn}")),
+        );
+        here.kubectl()
+            .apply(&secret_with(&name, &["awsaccesskeyid"]))
+            .succeeds();
+        here.kubectl()
+            .apply(&backup)
+            .refused_with(&["[secret-key-missing]"]);
+        let mended = secret_with(&name, &["awsaccesskeyid", "awssecretaccesskey", "awsregion"]);
+        here.kubectl().apply(&documents(&[mended, backup])).says(&format!(
+            "secret/{name} configured\ncassandrabackup.db.orange.com/b{turn} created"
+        ));
+    }
+}
+
+/// Flux and Helm: kinds that they know first, the others by name; a backup comes before its cluster.
+fn as_flux_and_helm_order_it() -> Vec<String> {
+    vec![secret(), backup("b1", ""), cluster(), restore("r1", "")]
+}
+
+pub(crate) fn a_folder_as_flux_and_helm_order_it_passes_where_missing_references_only_warn() {
+    let here = Guarded::new(Crds::Ours, &["--executor=none", "--missing-references=warn"]);
+    let answer = here.kubectl().apply(&documents(&as_flux_and_helm_order_it()));
+    answer.says_with_warnings(
+        "secret/s3 created\ncassandrabackup.db.orange.com/b1 created\ncassandracluster.db.orange.com/c1 created\n\
+         cassandrarestore.db.orange.com/r1 created",
+        &["spec.cassandraCluster: Not found: \"c1\": no such CassandraCluster in this namespace yet; the backup needs it \
+           [cluster-not-found]"],
+    );
+}
+
+pub(crate) fn a_folder_as_flux_and_helm_order_it_is_told_the_way_out_where_references_are_demanded() {
+    let here = Guarded::new(Crds::Ours, &["--executor=none", "--missing-references=deny"]);
+    // As Flux and Helm do: one after the other, and no further after the first error.
+    let mut objects = as_flux_and_helm_order_it().into_iter();
+    here.kubectl().apply(&objects.next().unwrap()).succeeds();
+    here.kubectl().apply(&objects.next().unwrap()).refused(
+        "The CassandraBackup \"b1\" is invalid: spec.cassandraCluster: Not found: \"c1\": the backup needs this \
+         CassandraCluster and there is none in its namespace; apply the cluster first \
+         (Flux dependsOn, an Argo CD sync wave, a Helm hook or a release of its own) [cluster-not-found]",
+    );
+    // The way out that the message names.
+    let (cluster, backup) = (cluster(), backup("b1", ""));
+    here.kubectl().apply(&cluster).succeeds();
+    here.kubectl()
+        .apply(&backup)
+        .says("cassandrabackup.db.orange.com/b1 created");
+}
+
+pub(crate) fn helm_installs_what_it_lists_where_the_cluster_came_first() {
+    let here = Guarded::new(Crds::Ours, &["--executor=casskop", "--missing-references=deny"]);
+    here.kubectl()
+        .apply(&documents(&[secret(), cluster()]))
+        .succeeds();
+    here.kubectl()
+        .apply(&documents(&[backup("b1", ""), restore("r1", "")]))
+        .says("cassandrabackup.db.orange.com/b1 created\ncassandrarestore.db.orange.com/r1 created");
+}

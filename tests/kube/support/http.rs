@@ -1,0 +1,106 @@
+//! Plain requests to cassgate itself, past kube-apiserver: one connection each, nothing tried again.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    runtime::Runtime,
+};
+use tokio_rustls::TlsConnector;
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The body.
+    pub(crate) body: String,
+}
+
+/// The runtime of all clients of this process.
+pub(crate) fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .worker_threads(2)
+            .build()
+            .unwrap()
+    })
+}
+
+/// `GET` of a path, in plain HTTP.
+pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
+    runtime().block_on(async {
+        let connection = TcpStream::connect(address).await.unwrap();
+        exchange(
+            connection,
+            &format!("GET {path} HTTP/1.1\r\nhost: {address}"),
+            &[],
+        )
+        .await
+    })
+}
+
+/// `POST` of JSON to a path, over TLS.
+pub(crate) fn post(address: SocketAddr, path: &str, certificate_authority: &str, body: &[u8]) -> Reply {
+    post_announcing(address, path, certificate_authority, body.len(), body)
+}
+
+/// A `POST` that says how long its body will be and then sends none of it.
+pub(crate) fn announce(address: SocketAddr, path: &str, certificate_authority: &str, length: usize) -> Reply {
+    post_announcing(address, path, certificate_authority, length, &[])
+}
+
+fn post_announcing(
+    address: SocketAddr,
+    path: &str,
+    certificate_authority: &str,
+    length: usize,
+    body: &[u8],
+) -> Reply {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}"
+    );
+    let connector = trusting(certificate_authority);
+    runtime().block_on(async {
+        let connection = TcpStream::connect(address).await.unwrap();
+        let server = ServerName::from(address.ip());
+        let connection = connector.connect(server, connection).await.unwrap();
+        exchange(connection, &head, body).await
+    })
+}
+
+fn trusting(certificate_authority: &str) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(certificate_authority.as_bytes()).unwrap())
+        .unwrap();
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
+}
+
+async fn exchange(mut connection: impl AsyncRead + AsyncWrite + Unpin, head: &str, body: &[u8]) -> Reply {
+    let request = [head.as_bytes(), b"\r\nconnection: close\r\n\r\n", body].concat();
+    connection.write_all(&request).await.unwrap();
+    let mut reply = Vec::new();
+    connection.read_to_end(&mut reply).await.unwrap();
+    let reply = String::from_utf8(reply).unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.contains("content-length:"),
+        "a body in chunks is not read here: {head}"
+    );
+    Reply {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        body: body.to_owned(),
+    }
+}

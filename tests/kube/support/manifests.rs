@@ -1,0 +1,49 @@
+//! The shipped manifests.
+
+use serde_json::{Value, json};
+
+use super::{kubectl::Kubectl, repository};
+
+/// Every object of `manifests/base`, as kustomize builds it.
+pub(crate) fn base(kubectl: &Kubectl) -> Vec<Value> {
+    let folder = repository().join("manifests/base");
+    let built = kubectl
+        .run(&["kustomize", &folder.display().to_string()])
+        .succeeds();
+    assert_eq!(built.stderr, "", "kustomize has something to say");
+    serde_saphyr::from_multiple(&built.stdout).unwrap()
+}
+
+/// One manifest of many objects.
+#[expect(clippy::needless_pass_by_value, reason = "a list is built from what it takes")]
+pub(crate) fn list(items: Vec<Value>) -> String {
+    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+}
+
+/// The shipped webhook configurations, for these namespaces and a cassgate on this machine.
+///
+/// Only the address, the names and the namespaces differ: rules, conditions, policies are tested as they are shipped.
+pub(crate) fn webhooks(kubectl: &Kubectl, namespaces: &[&str], address: &str, ca_bundle: &str) -> Vec<Value> {
+    let mut configurations = base(kubectl);
+    configurations.retain(|object| {
+        object["kind"]
+            .as_str()
+            .is_some_and(|kind| kind.ends_with("WebhookConfiguration"))
+    });
+    for configuration in &mut configurations {
+        configuration["metadata"]["name"] = json!(format!("cassgate-{}", namespaces.join("-")));
+        for webhook in configuration["webhooks"].as_array_mut().unwrap() {
+            let path = webhook["clientConfig"]["service"]["path"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+            webhook["clientConfig"] =
+                json!({"url": format!("https://{address}{path}"), "caBundle": ca_bundle});
+            webhook["namespaceSelector"]["matchExpressions"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": namespaces}));
+        }
+    }
+    configurations
+}

@@ -1,0 +1,28 @@
+//! Servers, kubectl, cassgate: what every test stands on.
+
+pub(crate) mod gate;
+pub(crate) mod http;
+pub(crate) mod kubectl;
+pub(crate) mod leash;
+pub(crate) mod manifests;
+pub(crate) mod objects;
+pub(crate) mod servers;
+pub(crate) mod stage;
+pub(crate) mod tls;
+
+use std::path::Path;
+
+/// The root of the repository.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Stops every cassgate and every server.
+///
+/// # Errors
+/// What went wrong on the way: a gate that did not end with 0, a Secret's value in a log.
+pub(crate) fn stop_everything() -> Result<(), String> {
+    let gates = gate::stop_shared();
+    servers::stop();
+    gates
+}

@@ -1,0 +1,97 @@
+//! Objects as users write them.
+
+use super::gate::SECRET_VALUE;
+
+/// A cluster `c1` with datacenters dc1 and dc2 and a sidecar of version 2.
+pub(crate) fn cluster() -> String {
+    cluster_with("c1", &["dc1", "dc2"])
+}
+
+/// A cluster with these datacenters.
+pub(crate) fn cluster_with(name: &str, datacenters: &[&str]) -> String {
+    let datacenters: Vec<String> = datacenters
+        .iter()
+        .map(|name| format!("    - name: {name}\n      rack: [{{name: rack1}}]\n"))
+        .collect();
+    let datacenters = datacenters.concat();
+    format!(
+        "apiVersion: db.orange.com/v2
+kind: CassandraCluster
+metadata:
+  name: {name}
+spec:
+  nodesPerRacks: 1
+  dataCapacity: 1Gi
+  topology:
+    dc:
+{datacenters}  backRestSidecar:
+    image: ghcr.io/cscetbon/instaclustr-icarus:2.0.4
+"
+    )
+}
+
+/// A Secret `s3` with everything that S3 needs.
+pub(crate) fn secret() -> String {
+    secret_with("s3", &["awsaccesskeyid", "awssecretaccesskey", "awsregion"])
+}
+
+/// A Secret with these keys, each with the same value.
+pub(crate) fn secret_with(name: &str, keys: &[&str]) -> String {
+    let data: Vec<String> = keys
+        .iter()
+        .map(|key| format!("  {key}: {SECRET_VALUE}\n"))
+        .collect();
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData:\n{}",
+        data.concat()
+    )
+}
+
+/// A good backup of everything in `c1` to S3, with more lines for its spec (a later line of the same name wins).
+pub(crate) fn backup(name: &str, more: &str) -> String {
+    object(
+        "CassandraBackup",
+        name,
+        &[
+            "cassandraCluster: c1",
+            "storageLocation: s3://bucket",
+            "snapshotTag: tag",
+            "secret: s3",
+        ],
+        more,
+    )
+}
+
+/// A restore of everything in the backup `b1` into `c1`, with more lines for its spec.
+pub(crate) fn restore(name: &str, more: &str) -> String {
+    object(
+        "CassandraRestore",
+        name,
+        &["cassandraCluster: c1", "cassandraBackup: b1"],
+        more,
+    )
+}
+
+/// Many objects, one after the other.
+pub(crate) fn documents(objects: &[String]) -> String {
+    objects.join("---\n")
+}
+
+fn object(kind: &str, name: &str, spec: &[&str], more: &str) -> String {
+    let field = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
+    let replaced: Vec<String> = more.lines().map(field).collect();
+    let kept = spec
+        .iter()
+        .filter(|line| !replaced.contains(&field(line)))
+        .copied();
+    // `field: -` leaves the field out.
+    let lines: Vec<String> = kept
+        .chain(more.lines())
+        .filter(|line| !line.ends_with(": -"))
+        .map(|line| format!("  {line}\n"))
+        .collect();
+    format!(
+        "apiVersion: db.orange.com/v2\nkind: {kind}\nmetadata:\n  name: {name}\nspec:\n{}",
+        lines.concat()
+    )
+}

@@ -1,0 +1,33 @@
+//! Certificates, as a user would make them.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A self-signed certificate for this machine in `tls.crt` and its key in `tls.key`, made by openssl. Returns the
+/// certificate's file.
+pub(crate) fn make_pair(directory: &Path) -> PathBuf {
+    let certificate = directory.join("tls.crt");
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=cassgate", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .arg("-keyout")
+        .arg(directory.join("tls.key"))
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .unwrap_or_else(|error| panic!("openssl, of the package \"openssl\": {error}"));
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    certificate
+}
