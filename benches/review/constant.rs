@@ -1,0 +1,72 @@
+//! The server that answers a constant: cassgate's own TLS stack with everything around the handler, and a handler
+//! that reads the body and forgets it. What cassgate needs beyond this is what a review costs.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::header;
+use axum::routing::post;
+use bytes::Bytes;
+use cassgate::observe::metrics::{Listener, Metrics};
+use cassgate::serve::certs::{self, Keeper, PairFiles, TlsSource};
+use cassgate::serve::harden::harden;
+use cassgate::serve::https;
+use cassgate::serve::limits::Limits;
+use cassgate::serve::listen;
+use cassgate::serve::readiness::Readiness;
+use jiff::Timestamp;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use crate::Result;
+
+/// What to answer, and with which certificate.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Constant {
+    #[arg(long)]
+    answer: String,
+    #[arg(long)]
+    tls_dir: PathBuf,
+}
+
+/// Serves until standard input closes. The first line on standard output is the address.
+///
+/// # Errors
+/// When the pair or the port cannot be used.
+pub(crate) fn run(constant: &Constant) -> Result<()> {
+    // As `cassgate run` makes its own.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(constant))
+}
+
+async fn serve(constant: &Constant) -> Result<()> {
+    let (readiness, metrics) = (Readiness::new(), Metrics::new());
+    let gate = readiness.gate("tls", "no certificate yet");
+    let files = TlsSource::Files(PairFiles::in_directory(&constant.tls_dir));
+    let keeper = Keeper::start(files, gate, metrics.clone(), Timestamp::now())?;
+    let tls = certs::server_config(keeper.served())?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let port = listen::bind(Listener::Webhook, address).await?;
+    println!("{}", port.address());
+
+    let answer = Bytes::from(constant.answer.clone());
+    let handler = move |_body: Bytes| {
+        let answer = answer.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], answer) }
+    };
+    let router = harden(Router::new().route("/validate", post(handler)), metrics.clone());
+    let server = https::server(port, tls, router, Limits::default(), metrics);
+    let stop = CancellationToken::new();
+    let closed = async {
+        // Whatever comes in: the end is the signal.
+        let read = spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await;
+        stop.cancel();
+        read
+    };
+    let (_, read) = tokio::join!(server.run(stop.clone(), Duration::from_secs(1)), closed);
+    read??;
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Measures a typical CREATE review against the same TLS stack with a constant answer and against a Go webhook.
+//!
+//! `make bench`, or `cargo bench --bench review -- --help`. Every figure that counts is a ratio within one run on
+//! one machine: nothing here fails because a machine is slow, only because an answer is wrong.
+
+mod cluster;
+mod compare;
+mod constant;
+mod http2;
+mod load;
+mod process;
+mod report;
+mod servers;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+#[derive(Debug, Parser)]
+#[command(about = "How fast cassgate answers, and what it needs for that")]
+struct Cli {
+    #[command(subcommand)]
+    part: Option<Part>,
+    #[command(flatten)]
+    options: compare::Options,
+    /// What cargo says to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// The processes that the bench starts of itself.
+#[derive(Debug, Subcommand)]
+enum Part {
+    #[command(hide = true)]
+    Load(load::Load),
+    #[command(hide = true)]
+    Constant(constant::Constant),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.part {
+        None => compare::run(&cli.options),
+        Some(Part::Load(load)) => load::run(load),
+        Some(Part::Constant(constant)) => constant::run(constant),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
