@@ -12,7 +12,7 @@ pub(super) fn all() -> String {
         .map(|rule| rule.id.len())
         .max()
         .unwrap_or_default();
-    let line = |rule: &&Rule| format!("{:widest$}  {:9}  {}\n", rule.id, severities(rule), rule.summary);
+    let line = |rule: &&Rule| format!("{:widest$}  {:10}  {}\n", rule.id, severities(rule), rule.summary);
     let rules: String = CATALOGUE.iter().map(line).collect();
     rules + "\n`cassgate explain RULE` tells why a rule is there and what to do.\n"
 }
