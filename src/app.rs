@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use tokio::runtime;
 use tokio::sync::watch;
@@ -17,9 +18,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::{self, Admission};
-use crate::api::{CassandraBackup, CassandraCluster};
+use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore};
 use crate::cli::{self, RunArgs};
-use crate::cluster::{self, Cache, CacheState, ClusterFacts, ConnectError, StatusSubresources};
+use crate::cluster::{
+    self, Cache, CacheState, Cached, ClusterFacts, ConnectError, Kind, Readers, StatusSubresources,
+};
 use crate::observe::log;
 use crate::observe::metrics::{Listener, Metrics};
 use crate::rules::catalogue::Kinds;
@@ -165,21 +168,19 @@ fn watch_cluster(
     readiness: &Readiness,
     background: &mut Background,
 ) -> Admission {
-    let clusters = Cache::<CassandraCluster>::new(client.clone(), metrics.clone());
-    let backups = Cache::<CassandraBackup>::new(client.clone(), metrics.clone());
-    let facts = ClusterFacts::new(
-        client.clone(),
-        clusters.reader(),
-        backups.reader(),
-        metrics.clone(),
-    );
-
-    let gate = readiness.gate("cache:cassandraclusters", "not listed yet");
-    background.spawn("gate of clusters", follow(clusters.state(), gate));
-    let gate = readiness.gate("cache:cassandrabackups", "not listed yet");
-    background.spawn("gate of backups", follow(backups.state(), gate));
-    background.spawn("cache of clusters", clusters.run());
-    background.spawn("cache of backups", backups.run());
+    let mut caches = Caches {
+        client: client.clone(),
+        metrics: metrics.clone(),
+        readiness,
+        background,
+    };
+    let readers = Readers {
+        clusters: caches.start::<CassandraCluster>("cache:cassandraclusters"),
+        backups: caches.start::<CassandraBackup>("cache:cassandrabackups"),
+        restores: caches.start::<CassandraRestore>("cache:cassandrarestores"),
+        namespaces: caches.start::<Namespace>("cache:namespaces"),
+    };
+    let facts = ClusterFacts::new(client.clone(), readers, metrics.clone());
 
     let (known, subresources) = watch::channel(StatusSubresources::default());
     background.spawn("discovery", cluster::follow_status_subresources(client, known));
@@ -192,7 +193,27 @@ fn watch_cluster(
             Kinds::Restore => subresources.borrow().restores,
             _ => subresources.borrow().backups,
         }),
-        now_ms: || Timestamp::now().as_millisecond(),
+        now: Timestamp::now,
+    }
+}
+
+/// Starts caches, each with a gate of readiness.
+struct Caches<'a> {
+    client: Client,
+    metrics: Metrics,
+    readiness: &'a Readiness,
+    background: &'a mut Background,
+}
+
+impl Caches<'_> {
+    fn start<K: Kind>(&mut self, name: &'static str) -> Cached<K> {
+        let cache = Cache::<K>::new(self.client.clone(), self.metrics.clone());
+        let reader = cache.reader();
+        let gate = self.readiness.gate(name, "not listed yet");
+        self.background
+            .spawn("gate of a cache", follow(cache.state(), gate));
+        self.background.spawn(name, cache.run());
+        reader
     }
 }
 

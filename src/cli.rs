@@ -1,21 +1,23 @@
 //! The command line: a contract that scripts rest on.
 
 mod explain;
+mod policy;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::api;
 use crate::app;
 use crate::observe::log::LogArgs;
-use crate::rules::catalogue::{self, CATALOGUE};
-use crate::rules::policy::{Executor, MissingReferences, Policy};
+use crate::rules::catalogue;
 use crate::serve::ServeArgs;
 use crate::serve::certs::TlsArgs;
+
+pub use policy::PolicyArgs;
 
 /// The gate in front of CassKop's backups and restores.
 #[derive(Debug, Parser)]
@@ -44,7 +46,7 @@ enum Command {
     /// List the rules, or tell all about one
     Explain {
         /// The rule, as it stands in square brackets at the end of a message
-        #[arg(value_name = "RULE", value_parser = PossibleValuesParser::new(CATALOGUE.iter().map(|rule| rule.id)), hide_possible_values = true)]
+        #[arg(value_name = "RULE", value_parser = PossibleValuesParser::new(catalogue::all().map(|rule| rule.id)), hide_possible_values = true)]
         rule: Option<String>,
     },
     /// Print a script that completes cassgate's command line
@@ -69,63 +71,6 @@ pub struct RunArgs {
     /// What the platform team decides.
     #[command(flatten)]
     pub policy: PolicyArgs,
-}
-
-/// What the platform team decides.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Policy")]
-pub struct PolicyArgs {
-    /// Who acts on the objects that pass
-    #[arg(long, value_enum, default_value_t = ExecutorArg::Casskop, env = "CASSGATE_EXECUTOR")]
-    executor: ExecutorArg,
-    /// What to do with an object that names a cluster, a backup or a Secret that does not exist [default: deny]
-    #[arg(long, value_enum, env = "CASSGATE_MISSING_REFERENCES")]
-    missing_references: Option<MissingReferencesArg>,
-    /// The same for dry runs, where a whole batch is reviewed of which nothing is stored
-    #[arg(long, value_enum, default_value_t = MissingReferencesArg::Warn, env = "CASSGATE_MISSING_REFERENCES_ON_DRY_RUN")]
-    missing_references_on_dry_run: MissingReferencesArg,
-}
-
-/// Who acts.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ExecutorArg {
-    /// CassKop: what it refuses in silence is refused here, aloud
-    Casskop,
-    /// cassgate itself: its verdicts only, this version has no reconciler and nothing is run
-    Cassgate,
-    /// Nobody in particular: no rule applies that depends on who acts
-    None,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum MissingReferencesArg {
-    /// Refuse it
-    Deny,
-    /// Let it pass with a warning
-    Warn,
-}
-
-impl From<MissingReferencesArg> for MissingReferences {
-    fn from(arg: MissingReferencesArg) -> Self {
-        match arg {
-            MissingReferencesArg::Deny => Self::Deny,
-            MissingReferencesArg::Warn => Self::Warn,
-        }
-    }
-}
-
-impl From<PolicyArgs> for Policy {
-    fn from(args: PolicyArgs) -> Self {
-        Self {
-            executor: match args.executor {
-                ExecutorArg::Casskop => Executor::Casskop,
-                ExecutorArg::Cassgate => Executor::Cassgate,
-                ExecutorArg::None => Executor::None,
-            },
-            missing_references: args.missing_references.map(Into::into),
-            missing_references_on_dry_run: args.missing_references_on_dry_run.into(),
-        }
-    }
 }
 
 impl Cli {
@@ -185,37 +130,12 @@ pub(crate) fn tell(error: &dyn std::error::Error) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, Command};
-    use crate::rules::policy::{Executor, MissingReferences, Policy};
+    use super::Cli;
     use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
-    }
-
-    fn policy(args: &[&str]) -> Policy {
-        let all = ["cassgate", "run"].iter().chain(args);
-        let Command::Run(args) = Cli::try_parse_from(all).unwrap().command else {
-            panic!("no run")
-        };
-        args.policy.into()
-    }
-
-    #[test]
-    fn the_policy_is_what_the_flags_say() {
-        assert_eq!(policy(&[]), Policy::default());
-        let args = [
-            "--executor=none",
-            "--missing-references=warn",
-            "--missing-references-on-dry-run=deny",
-        ];
-        let expected = Policy {
-            executor: Executor::None,
-            missing_references: Some(MissingReferences::Warn),
-            missing_references_on_dry_run: MissingReferences::Deny,
-        };
-        assert_eq!(policy(&args), expected);
     }
 
     #[test]

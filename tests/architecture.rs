@@ -29,7 +29,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "serve",
         ],
     ),
-    ("cli", &["app", "api", "observe", "rules", "serve"]),
+    ("cli", &["app", "api", "domain", "observe", "rules", "serve"]),
     ("lib", &[]),
 ];
 

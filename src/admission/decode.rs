@@ -7,7 +7,7 @@ use serde_path_to_error::Segment;
 
 use crate::rules::catalogue::{Kinds, SPEC_MALFORMED};
 use crate::rules::finding::{Cause, Finding, Findings};
-use crate::rules::subject::Subject;
+use crate::rules::subject::{Backup, Metadata, Restore, Subject};
 
 /// The longest that the decoder's own words may get in a message, in characters.
 const LONGEST_REASON: usize = 160;
@@ -16,7 +16,7 @@ const LONGEST_REASON: usize = 160;
 ///
 /// # Errors
 /// A finding for each field that has another type than it must have, or that is missing.
-pub(super) fn subject(kind: Kinds, spec: Option<&RawValue>) -> Result<Subject, Findings> {
+pub(super) fn subject(kind: Kinds, spec: Option<&RawValue>, meta: Metadata) -> Result<Subject, Findings> {
     let Some(spec) = spec else {
         return Err(one(Finding::deny(
             &SPEC_MALFORMED,
@@ -26,10 +26,8 @@ pub(super) fn subject(kind: Kinds, spec: Option<&RawValue>) -> Result<Subject, F
         )));
     };
     match kind {
-        Kinds::Restore => {
-            decode(spec).map(|spec: crate::api::CassandraRestoreSpec| Subject::Restore(Box::new(spec.into())))
-        }
-        _ => decode(spec).map(|spec: crate::api::CassandraBackupSpec| Subject::Backup(Box::new(spec.into()))),
+        Kinds::Restore => decode(spec).map(|spec| Subject::Restore(Box::new(Restore::new(meta, spec)))),
+        _ => decode(spec).map(|spec| Subject::Backup(Box::new(Backup::new(meta, spec)))),
     }
 }
 
@@ -124,7 +122,7 @@ fn cut(reason: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::subject;
+    use super::{Metadata, subject};
     use crate::rules::catalogue::Kinds;
     use serde_json::value::RawValue;
     use serde_json::{Value, json};
@@ -135,7 +133,7 @@ mod tests {
 
     fn written(kind: Kinds, spec: &str) -> Vec<String> {
         let spec: Option<&RawValue> = serde_json::from_str(spec).unwrap();
-        subject(kind, spec)
+        subject(kind, spec, Metadata::default())
             .unwrap_err()
             .iter()
             .map(|f| format!("{}: {}", f.path, f.text()))
@@ -193,7 +191,8 @@ mod tests {
     fn of_a_field_that_is_written_twice_the_last_one_counts() {
         let spec = r#"{"cassandraCluster": 5, "storageLocation": "s3://b", "cassandraCluster": "c"}"#;
         let spec: &RawValue = serde_json::from_str(spec).unwrap();
-        assert_eq!(subject(Kinds::Backup, Some(spec)).unwrap().cluster(), "c");
+        let read = subject(Kinds::Backup, Some(spec), Metadata::default()).unwrap();
+        assert_eq!(read.cluster(), "c");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod decode;
 mod gather;
+mod judge;
 mod mutate;
 mod review;
 mod validate;
@@ -21,6 +22,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -51,8 +53,8 @@ pub struct Admission {
     pub metrics: Metrics,
     /// Whether the status of a kind is a subresource; `None` when nobody could say.
     pub status_is_subresource: Box<dyn Fn(Kinds) -> Option<bool> + Send + Sync>,
-    /// The time in milliseconds since the epoch.
-    pub now_ms: fn() -> i64,
+    /// The time.
+    pub now: fn() -> Timestamp,
 }
 
 /// The webhook: POST `/mutate` and `/validate`, for all kinds.
@@ -162,12 +164,14 @@ impl Admission {
                     .kind
                     .judged()
                     .and_then(|kind| (self.status_is_subresource)(kind));
-                mutate::mutate(review, gather, apart, (self.now_ms)()).await
+                mutate::mutate(review, gather, apart, (self.now)().as_millisecond()).await
             }
             Webhook::Validating => {
                 let context = Context {
                     policy: self.policy.clone(),
                     dry_run: review.dry_run,
+                    creating: review.operation == Operation::Create,
+                    now: (self.now)(),
                 };
                 validate::validate(review, gather, &context).await
             }

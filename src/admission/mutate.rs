@@ -37,7 +37,7 @@ pub(super) async fn mutate(
     let old = review.old.as_ref().map(Object::body);
     let old = old.as_ref();
     let findings = mend_status(&mut object, old, apart);
-    if let Ok(subject) = decode::subject(kind, new.spec) {
+    if let Ok(subject) = decode::subject(kind, new.spec, new.meta.clone()) {
         let backup = inherited_from(&subject, old, gather).await;
         let origin = defaults::Origin {
             old,

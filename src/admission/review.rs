@@ -7,8 +7,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use std::collections::BTreeMap;
+
 use crate::api;
 use crate::rules::catalogue::Kinds;
+use crate::rules::facts::Caller;
+use crate::rules::subject::Metadata;
 
 /// What is asked of a webhook.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(super) struct Review<'a> {
     pub(super) name: String,
     /// Whether nothing will be stored.
     pub(super) dry_run: bool,
+    /// Who asks; text until somebody needs to know.
+    user: Option<&'a RawValue>,
     /// The object as it would be stored; absent on DELETE.
     pub(super) object: Option<Object<'a>>,
     /// The stored object; absent on CREATE.
@@ -82,8 +88,10 @@ impl From<String> for Operation {
 /// An object of a review: its `spec` and `status` as they came, and what is needed of its metadata.
 ///
 /// The two are text until somebody looks into them: a typical review reads its spec once, into a type.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Object<'a> {
+    /// What rules look at of its metadata.
+    pub(super) meta: Metadata,
     /// The spec; `None` where there is none or null.
     pub(super) spec: Option<&'a RawValue>,
     /// The status; `None` where there is none or null.
@@ -143,6 +151,8 @@ struct Request<'a> {
     #[serde(default)]
     dry_run: Option<bool>,
     #[serde(borrow, default)]
+    user_info: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     object: Option<WireObject<'a>>,
     #[serde(borrow, default)]
     old_object: Option<WireObject<'a>>,
@@ -167,13 +177,48 @@ struct WireMetadata {
     generate_name: Option<String>,
     #[serde(default)]
     deletion_timestamp: Option<Value>,
+    #[serde(default)]
+    labels: Option<WireLabels>,
+    #[serde(default)]
+    annotations: Option<WireAnnotations>,
+}
+
+/// The labels that say something to us. The API server lets through only texts.
+#[derive(Deserialize, Default)]
+struct WireLabels {
+    #[serde(rename = "velero.io/restore-name", default)]
+    velero_restore: Option<String>,
+}
+
+/// The annotations that say something to us.
+#[derive(Deserialize, Default)]
+struct WireAnnotations {
+    // `api::CONFIRM_ANNOTATION`; serde takes no constant here, a test holds the two together.
+    #[serde(rename = "cassgate.db.orange.com/confirm", default)]
+    confirm: Option<String>,
+}
+
+/// `userInfo`, as leniently as it goes: who cannot be made out may read nothing.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireUser {
+    username: Option<String>,
+    uid: Option<String>,
+    groups: Option<Vec<String>>,
+    extra: Option<BTreeMap<String, Vec<String>>>,
 }
 
 impl<'a> WireObject<'a> {
     /// The object, and the name that its metadata say.
-    fn split(self) -> (Object<'a>, Option<String>) {
+    fn split(self, namespace: &str) -> (Object<'a>, Option<String>) {
         let metadata = self.metadata.unwrap_or_default();
         let object = Object {
+            meta: Metadata {
+                namespace: namespace.to_owned(),
+                name: metadata.name.clone().unwrap_or_default(),
+                confirms: metadata.annotations.and_then(|annotations| annotations.confirm),
+                velero_restore: metadata.labels.and_then(|labels| labels.velero_restore),
+            },
             spec: self.spec,
             status: self.status,
             deleting: metadata.deletion_timestamp.is_some(),
@@ -194,19 +239,35 @@ impl<'a> Review<'a> {
         if request.uid.is_empty() {
             return Err(ReviewError::NoUid);
         }
-        let (object, own_name) = request.object.map(WireObject::split).unzip();
+        let namespace = request.namespace.unwrap_or_default();
+        let (object, own_name) = request.object.map(|object| object.split(&namespace)).unzip();
         let named = request.name.filter(|name| !name.is_empty());
         Ok(Self {
             uid: request.uid,
             kind: request.kind,
             subresource: request.sub_resource.filter(|name| !name.is_empty()),
             operation: request.operation,
-            namespace: request.namespace.unwrap_or_default(),
             name: named.or_else(|| own_name.flatten()).unwrap_or_default(),
             dry_run: request.dry_run.unwrap_or_default(),
+            user: request.user_info,
             object,
-            old: request.old_object.map(|old| old.split().0),
+            old: request.old_object.map(|old| old.split(&namespace).0),
+            namespace,
         })
+    }
+
+    /// Who asks; nobody in particular where the API server does not say.
+    pub(super) fn caller(&self) -> Caller {
+        let user: WireUser = self
+            .user
+            .and_then(|user| serde_json::from_str(user.get()).ok())
+            .unwrap_or_default();
+        Caller {
+            username: user.username.unwrap_or_default(),
+            uid: user.uid.unwrap_or_default(),
+            groups: user.groups.unwrap_or_default(),
+            extra: user.extra.unwrap_or_default(),
+        }
     }
 
     /// Whether the object is on its way out. Nothing may stand in the way of a finalizer's removal.
@@ -259,6 +320,28 @@ mod tests {
             br#"{"request":{"uid":"u","operation":"INVENT","new":[1],"kind":{"kind":"X"},"userInfo":{}}}"#;
         let review = Review::decode(body).unwrap();
         assert_eq!((review.operation, review.kind.judged()), (Operation::Other, None));
+    }
+
+    #[test]
+    fn what_rules_look_at_of_the_metadata_is_read() {
+        let body = format!(
+            r#"{{"request":{{"uid":"u","operation":"CREATE","namespace":"prod",
+                "userInfo":{{"username":"jane","groups":["dev"],"extra":{{"scopes":["a"]}}}},
+                "object":{{"metadata":{{"name":"r1","annotations":{{"{}":"a, b","x":"y"}},
+                "labels":{{"velero.io/restore-name":"w"}}}}}}}}}}"#,
+            crate::api::CONFIRM_ANNOTATION
+        );
+        let review = Review::decode(body.as_bytes()).unwrap();
+        let meta = &review.object.as_ref().unwrap().meta;
+        assert_eq!((meta.namespace.as_str(), meta.name.as_str()), ("prod", "r1"));
+        assert_eq!(meta.confirms.as_deref(), Some("a, b"));
+        assert_eq!(meta.velero_restore.as_deref(), Some("w"));
+        let caller = review.caller();
+        assert_eq!(
+            (caller.username.as_str(), caller.groups.as_slice()),
+            ("jane", &["dev".to_owned()][..])
+        );
+        assert_eq!(caller.extra["scopes"], ["a"]);
     }
 
     #[test]

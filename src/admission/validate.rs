@@ -1,7 +1,9 @@
 //! `/validate`: which request is judged, and what becomes of it.
 
-use crate::rules::catalogue::{Kinds, REQUEST_UNKNOWN};
-use crate::rules::facts::Freshness;
+use serde_json::Value;
+
+use crate::rules::catalogue::{BACKUP_IN_USE, Kinds, REQUEST_UNKNOWN};
+use crate::rules::facts::{Facts, Freshness, Reference};
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
 use crate::rules::subject::Subject;
@@ -9,6 +11,7 @@ use crate::rules::{self, status, transition};
 
 use super::decode;
 use super::gather::Gather;
+use super::judge::{discreet, read_witnesses, settled};
 use super::review::{Object, Operation, Review};
 use super::verdict::{Refusal, Verdict};
 
@@ -20,20 +23,18 @@ pub(super) async fn validate(review: &Review<'_>, gather: Gather<'_>, context: &
     if review.subresource.is_some() {
         return subresource(review);
     }
+    let judge = Judge {
+        kind,
+        gather,
+        context,
+        review,
+    };
     match (review.operation, &review.object, &review.old) {
-        (Operation::Create, Some(new), _) => create(kind, new, gather, context).await,
-        (Operation::Update, Some(new), Some(old)) => {
-            if review.deleting() {
-                return Verdict::silent();
-            }
-            update(kind, old, new, gather, context).await
-        }
-        (Operation::Delete, _, old) => {
-            let warning = old
-                .as_ref()
-                .and_then(|old| transition::deleted_while_running(kind, &old.body()));
-            Verdict::Allow(warning.into_iter().collect())
-        }
+        (Operation::Create, Some(new), _) => judge.create(new).await,
+        (Operation::Update, Some(_), Some(_)) if review.deleting() => Verdict::silent(),
+        (Operation::Update, Some(new), Some(old)) => judge.update(old, new).await,
+        (Operation::Delete, _, Some(old)) => judge.delete(old, &review.name).await,
+        (Operation::Delete, _, None) => Verdict::silent(),
         _ => unknown(review),
     }
 }
@@ -69,71 +70,134 @@ fn subresource(review: &Review<'_>) -> Verdict {
     Verdict::of(reset.into_iter().collect(), Refusal::Forbidden)
 }
 
-async fn create(kind: Kinds, new: &Object<'_>, gather: Gather<'_>, context: &Context) -> Verdict {
-    let mut findings = Findings::default();
-    if new.status.is_some() {
-        findings.extend(transition::status_on_create(&new.body()));
-    }
-    match decode::subject(kind, new.spec) {
-        Ok(subject) => findings.extend(judge(&subject, gather, context).await.iter().cloned()),
-        Err(misfits) => findings.extend(misfits.iter().cloned()),
-    }
-    Verdict::of(findings, Refusal::Invalid)
-}
-
-async fn update(
+/// Judges one request.
+struct Judge<'a> {
     kind: Kinds,
-    old: &Object<'_>,
-    new: &Object<'_>,
-    gather: Gather<'_>,
-    context: &Context,
-) -> Verdict {
-    let (before, after) = (old.body(), new.body());
-    let started = status::has_started(&before);
-    let refusal = if started {
-        Refusal::Forbidden
-    } else {
-        Refusal::Invalid
-    };
-    let mut findings: Findings = transition::status_reset(&before, &after).into_iter().collect();
-    if before.get("spec") == after.get("spec") {
-        return Verdict::of(findings, refusal);
-    }
-    findings.extend(transition::spec_of_started(kind, &before, &after).iter().cloned());
-    let judged = match decode::subject(kind, new.spec) {
-        Ok(subject) => ratcheted(kind, &subject, old, started, gather, context).await,
-        Err(misfits) => misfits,
-    };
-    findings.extend(judged.iter().cloned());
-    Verdict::of(findings, refusal)
+    gather: Gather<'a>,
+    context: &'a Context,
+    review: &'a Review<'a>,
 }
 
-/// The findings of `subject`, each refusal lowered that the stored object has as well.
-async fn ratcheted(
-    kind: Kinds,
-    subject: &Subject,
-    old: &Object<'_>,
-    started: bool,
-    gather: Gather<'_>,
-    context: &Context,
-) -> Findings {
-    let mut findings = judge(subject, gather, context).await;
-    if findings.denied()
-        && let Ok(before) = decode::subject(kind, old.spec)
-    {
-        let facts = gather.facts(&before, Freshness::Cached).await;
-        findings.ratchet(&rules::judge(&before, &facts, context), started);
+impl Judge<'_> {
+    async fn create(&self, new: &Object<'_>) -> Verdict {
+        let mut found = Findings::default();
+        if new.status.is_some() {
+            found.extend(transition::status_on_create(&new.body()));
+        }
+        match self.subject(new) {
+            Ok(subject) => {
+                let rules = |facts: &_| rules::judge(&subject, facts, self.context);
+                let judged = settled(&subject, self.gather, rules).await;
+                found.extend(self.discreet(judged, &subject).await);
+            }
+            Err(misfits) => found.extend(misfits),
+        }
+        Verdict::of(found, Refusal::Invalid)
     }
-    findings
-}
 
-/// No refusal rests on what was only remembered: it is judged again by what the API server says now.
-async fn judge(subject: &Subject, gather: Gather<'_>, context: &Context) -> Findings {
-    let facts = gather.facts(subject, Freshness::Cached).await;
-    let findings = rules::judge(subject, &facts, context);
-    if !findings.denied() {
-        return findings;
+    async fn update(&self, old: &Object<'_>, new: &Object<'_>) -> Verdict {
+        let (before, after) = (old.body(), new.body());
+        let started = status::has_started(&before);
+        let mut found: Findings = transition::status_reset(&before, &after).into_iter().collect();
+        if before.get("spec") != after.get("spec") {
+            found.extend(transition::spec_of_started(self.kind, &before, &after));
+            match self.subject(new) {
+                Ok(subject) => {
+                    let judged = self.changed(&subject, (&before, &after)).await;
+                    let judged = self.ratcheted(judged, old, started).await;
+                    found.extend(self.discreet(judged, &subject).await);
+                }
+                Err(misfits) => found.extend(misfits),
+            }
+            found.extend(transition::unseen_update(self.kind, self.context));
+        }
+        let in_use = found.denials().any(|finding| finding.rule == &BACKUP_IN_USE);
+        let refusal = if started || in_use {
+            Refusal::Forbidden
+        } else {
+            Refusal::Invalid
+        };
+        Verdict::of(found, refusal)
     }
-    let facts = gather.facts(subject, Freshness::Live).await;
-    rules::judge(subject, &facts, context)
+
+    async fn changed(&self, subject: &Subject, (before, after): (&Value, &Value)) -> Findings {
+        let rules = |facts: &Facts| {
+            let mut found = rules::judge(subject, facts, self.context);
+            if self.kind == Kinds::Backup {
+                let mut in_use = transition::identity_in_use(before, after, &facts.neighbours);
+                in_use.doubt(&facts.neighbours.doubtful);
+                found.extend(in_use);
+            }
+            found
+        };
+        settled(subject, self.gather, rules).await
+    }
+
+    /// The findings, each refusal lowered that the stored object has as well.
+    async fn ratcheted(&self, mut found: Findings, old: &Object<'_>, started: bool) -> Findings {
+        if found.denied()
+            && let Ok(before) = self.subject(old)
+        {
+            let facts = self.gather.facts(&before, Freshness::Cached).await;
+            found.ratchet(&rules::judge(&before, &facts, self.context), started);
+        }
+        found
+    }
+
+    /// A backup stays while a restore needs it, unless its namespace goes or cannot be read: nothing may keep a
+    /// namespace from being deleted.
+    async fn delete(&self, old: &Object<'_>, name: &str) -> Verdict {
+        let body = old.body();
+        let mut found = Findings::default();
+        if self.kind == Kinds::Backup {
+            found.extend(self.in_use(name).await);
+        }
+        found.extend(transition::deleted_while_running(self.kind, &body));
+        found.extend(transition::unseen_deletion(self.kind, &body, self.context));
+        Verdict::of(found, Refusal::Forbidden)
+    }
+
+    async fn in_use(&self, name: &str) -> Findings {
+        let mut neighbours = self.gather.neighbours_of_backup(name);
+        if neighbours.users.is_empty() {
+            return Findings::default();
+        }
+        let namespace = self.gather.namespace_facts(Freshness::Live).await;
+        if !matches!(namespace, Reference::Found(namespace) if !namespace.terminating) {
+            return Findings::default();
+        }
+        let mut read = Vec::new();
+        loop {
+            let mut found: Findings = transition::deleted_while_in_use(&neighbours)
+                .into_iter()
+                .collect();
+            found.doubt(&neighbours.doubtful);
+            if !read_witnesses(&mut neighbours, &found, self.gather, &mut read).await {
+                return found;
+            }
+        }
+    }
+
+    fn subject(&self, object: &Object<'_>) -> Result<Subject, Findings> {
+        decode::subject(self.kind, object.spec, object.meta.clone())
+    }
+
+    async fn discreet(&self, found: Findings, subject: &Subject) -> Findings {
+        if !found.tell_of_a_secret() {
+            return found;
+        }
+        let inherited = match subject.backup() {
+            Some(name) if subject.secret(None).is_none() => self.gather.backup(name, Freshness::Cached).await,
+            _ => None,
+        };
+        let backup = inherited.as_ref().and_then(Reference::found);
+        discreet(
+            found,
+            subject.secret(backup),
+            &self.review.caller(),
+            self.gather,
+            self.context,
+        )
+        .await
+    }
 }

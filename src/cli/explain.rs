@@ -1,19 +1,19 @@
 //! `cassgate explain`: the catalogue of rules, for people.
 
-use crate::rules::catalogue::{CATALOGUE, Rule, Severity};
+use crate::rules::catalogue::{self, Rule, Severity};
 
 /// The widest line, in characters.
 const WIDTH: usize = 100;
 
 /// Every rule in a line.
 pub(super) fn all() -> String {
-    let widest = CATALOGUE
-        .iter()
+    let widest = catalogue::all()
         .map(|rule| rule.id.len())
         .max()
         .unwrap_or_default();
-    let line = |rule: &&Rule| format!("{:widest$}  {:10}  {}\n", rule.id, severities(rule), rule.summary);
-    let rules: String = CATALOGUE.iter().map(line).collect();
+    let line =
+        |rule: &'static Rule| format!("{:widest$}  {:10}  {}\n", rule.id, severities(rule), rule.summary);
+    let rules: String = catalogue::all().map(line).collect();
     rules + "\n`cassgate explain RULE` tells why a rule is there and what to do.\n"
 }
 
@@ -66,12 +66,12 @@ fn wrap(text: &str, indent: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{WIDTH, all, one};
-    use crate::rules::catalogue::{CATALOGUE, ENTITIES_WIDER_THAN_BACKUP};
+    use crate::rules::catalogue::{self, ENTITIES_WIDER_THAN_BACKUP};
 
     #[test]
     fn the_list_has_every_rule() {
         let list = all();
-        for rule in CATALOGUE {
+        for rule in catalogue::all() {
             assert!(
                 list.contains(&format!("{} ", rule.id)) && list.contains(rule.summary),
                 "{}",
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn no_line_of_an_explanation_is_too_wide() {
-        for rule in CATALOGUE {
+        for rule in catalogue::all() {
             for line in one(rule).lines() {
                 assert!(line.chars().count() <= WIDTH, "{line}");
             }

@@ -66,13 +66,13 @@ pub enum CacheState {
 
 /// The reading end of a [`Cache`]. A clone is another handle to the same one.
 pub struct Cached<K: Kind> {
-    index: Arc<Index<K::Fact>>,
+    index: Arc<Index<K::Fact, K::Postings>>,
     state: watch::Receiver<CacheState>,
 }
 
 /// What the events of a watch do. No runtime is needed for it.
 struct Feed<K: Kind> {
-    writer: Writer<K::Fact>,
+    writer: Writer<K::Fact, K::Postings>,
     state: watch::Sender<CacheState>,
     metrics: Metrics,
 }
@@ -161,10 +161,19 @@ impl<K: Kind> Cache<K> {
 impl<K: Kind> Cached<K> {
     /// What was lately known of the object. Nothing does not mean that there is none.
     pub(super) fn get(&self, namespace: &str, name: &str, now: Instant) -> Option<Arc<K::Fact>> {
+        self.is_trusted(now)
+            .then(|| self.index.get(namespace, name))
+            .flatten()
+    }
+
+    /// An answer of the postings; `None` while they are not to be trusted.
+    pub(super) fn ask<R>(&self, now: Instant, question: impl FnOnce(&K::Postings) -> R) -> Option<R> {
+        self.is_trusted(now).then(|| self.index.ask(question))
+    }
+
+    fn is_trusted(&self, now: Instant) -> bool {
         // Without a sender nothing runs that would keep the index up to date.
-        let runs = self.state.has_changed().is_ok();
-        let trusted = runs && self.state.borrow().is_trusted(now);
-        trusted.then(|| self.index.get(namespace, name)).flatten()
+        self.state.has_changed().is_ok() && self.state.borrow().is_trusted(now)
     }
 }
 

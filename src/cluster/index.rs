@@ -1,31 +1,36 @@
 //! The objects of one kind, by namespace and name.
 //!
 //! Plain data behind a lock: a watch drives it through [`Writer`], tests do so without a runtime. Every change goes
-//! through [`Objects`], so that is where an index by another key belongs.
+//! through [`Objects`], which keeps the [`Postings`] beside the objects in step with them.
 
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
 };
 
+use super::postings::Postings;
+
 /// What is known of the objects of one kind. Readers never see a list that is half read.
 #[derive(Debug)]
-pub(super) struct Index<T>(RwLock<Objects<T>>);
+pub(super) struct Index<T, P = ()>(RwLock<Objects<T, P>>);
 
 /// The writing end of an [`Index`]. There is one.
 #[derive(Debug)]
-pub(super) struct Writer<T> {
-    index: Arc<Index<T>>,
+pub(super) struct Writer<T, P = ()> {
+    index: Arc<Index<T, P>>,
     /// The list that is being read; the index shows the old one meanwhile.
-    listing: Option<Objects<T>>,
+    listing: Option<Objects<T, P>>,
 }
 
 /// The namespace is stored once for all of its objects, and names are as long as they have to be: there may be
 /// tens of thousands.
 #[derive(Debug)]
-struct Objects<T>(HashMap<Box<str>, HashMap<Box<str>, Arc<T>>>);
+struct Objects<T, P> {
+    by_name: HashMap<Box<str>, HashMap<Box<str>, Arc<T>>>,
+    postings: P,
+}
 
-impl<T> Index<T> {
+impl<T, P: Postings<T>> Index<T, P> {
     /// The object of this name, or nothing, which does not mean that there is none.
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
         self.read(|objects| objects.get(namespace, name).cloned())
@@ -36,29 +41,34 @@ impl<T> Index<T> {
         self.read(Objects::len)
     }
 
-    fn read<R>(&self, look: impl FnOnce(&Objects<T>) -> R) -> R {
+    /// An answer of the postings.
+    pub(super) fn ask<R>(&self, question: impl FnOnce(&P) -> R) -> R {
+        self.read(|objects| question(&objects.postings))
+    }
+
+    fn read<R>(&self, look: impl FnOnce(&Objects<T, P>) -> R) -> R {
         look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut Objects<T>) -> R) -> R {
+    fn change<R>(&self, change: impl FnOnce(&mut Objects<T, P>) -> R) -> R {
         change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl<T> Default for Index<T> {
+impl<T, P: Postings<T>> Default for Index<T, P> {
     fn default() -> Self {
         Self(RwLock::new(Objects::default()))
     }
 }
 
-impl<T: PartialEq> Writer<T> {
+impl<T: PartialEq, P: Postings<T>> Writer<T, P> {
     /// Writes an index that is empty so far.
-    pub(super) fn new(index: Arc<Index<T>>) -> Self {
+    pub(super) fn new(index: Arc<Index<T, P>>) -> Self {
         Self { index, listing: None }
     }
 
     /// What is written.
-    pub(super) fn index(&self) -> &Arc<Index<T>> {
+    pub(super) fn index(&self) -> &Arc<Index<T, P>> {
         &self.index
     }
 
@@ -104,19 +114,23 @@ impl<T: PartialEq> Writer<T> {
     }
 }
 
-impl<T> Objects<T> {
+impl<T, P: Postings<T>> Objects<T, P> {
     fn get(&self, namespace: &str, name: &str) -> Option<&Arc<T>> {
-        self.0.get(namespace)?.get(name)
+        self.by_name.get(namespace)?.get(name)
     }
 
     fn len(&self) -> usize {
-        self.0.values().map(HashMap::len).sum()
+        self.by_name.values().map(HashMap::len).sum()
     }
 
     fn insert(&mut self, namespace: &str, name: &str, object: Arc<T>) {
+        if let Some(old) = self.get(namespace, name).map(Arc::clone) {
+            self.postings.remove(namespace, name, &old);
+        }
+        self.postings.add(namespace, name, &object);
         // Not by `entry`: it would need the names as boxes before it is known whether they are new.
-        let Some(names) = self.0.get_mut(namespace) else {
-            self.0
+        let Some(names) = self.by_name.get_mut(namespace) else {
+            self.by_name
                 .insert(namespace.into(), HashMap::from([(name.into(), object)]));
             return;
         };
@@ -129,24 +143,29 @@ impl<T> Objects<T> {
     }
 
     fn remove(&mut self, namespace: &str, name: &str) {
-        let Some(names) = self.0.get_mut(namespace) else {
+        let Some(names) = self.by_name.get_mut(namespace) else {
             return;
         };
-        names.remove(name);
+        if let Some(old) = names.remove(name) {
+            self.postings.remove(namespace, name, &old);
+        }
         if names.is_empty() {
-            self.0.remove(namespace);
+            self.by_name.remove(namespace);
         }
     }
 
     fn shrink(&mut self) {
-        self.0.values_mut().for_each(HashMap::shrink_to_fit);
-        self.0.shrink_to_fit();
+        self.by_name.values_mut().for_each(HashMap::shrink_to_fit);
+        self.by_name.shrink_to_fit();
     }
 }
 
-impl<T> Default for Objects<T> {
+impl<T, P: Postings<T>> Default for Objects<T, P> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self {
+            by_name: HashMap::new(),
+            postings: P::default(),
+        }
     }
 }
 

@@ -2,15 +2,19 @@
 
 use std::{borrow::Cow, fmt};
 
+use k8s_openapi::api::core::v1 as core;
 use kube::{
     Resource,
     core::{DeserializeGuard, ObjectMeta},
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
-use crate::api::{CassandraBackup, CassandraCluster};
+use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, MISSING_REFERENCES_LABEL};
 use crate::observe::metrics::{CacheKind, ReadKind};
-use crate::rules::facts::{Cluster, StoredBackup};
+use crate::rules::facts::{Cluster, Namespace, StoredBackup, StoredRestore};
+use crate::rules::policy::MissingReferences;
+
+use super::postings::{BackupPostings, Postings, RestorePostings};
 
 /// A kind that rules have facts about.
 pub trait Kind:
@@ -18,6 +22,9 @@ pub trait Kind:
 {
     /// What the rules need of an object.
     type Fact: Clone + PartialEq + fmt::Debug + Send + Sync + 'static;
+
+    /// What is asked about them other than by name.
+    type Postings: Postings<Self::Fact>;
 
     /// How metrics call the cache.
     const CACHE: CacheKind;
@@ -31,6 +38,7 @@ pub trait Kind:
 
 impl Kind for CassandraCluster {
     type Fact = Cluster;
+    type Postings = ();
 
     const CACHE: CacheKind = CacheKind::Cluster;
     const READ: ReadKind = ReadKind::Cluster;
@@ -42,12 +50,42 @@ impl Kind for CassandraCluster {
 
 impl Kind for CassandraBackup {
     type Fact = StoredBackup;
+    type Postings = BackupPostings;
 
     const CACHE: CacheKind = CacheKind::Backup;
     const READ: ReadKind = ReadKind::Backup;
 
     fn fact(&self) -> StoredBackup {
         StoredBackup::from(self)
+    }
+}
+
+impl Kind for CassandraRestore {
+    type Fact = StoredRestore;
+    type Postings = RestorePostings;
+
+    const CACHE: CacheKind = CacheKind::Restore;
+    const READ: ReadKind = ReadKind::Restore;
+
+    fn fact(&self) -> StoredRestore {
+        StoredRestore::from(self)
+    }
+}
+
+impl Kind for core::Namespace {
+    type Fact = Namespace;
+    type Postings = ();
+
+    const CACHE: CacheKind = CacheKind::Namespace;
+    const READ: ReadKind = ReadKind::Namespace;
+
+    fn fact(&self) -> Namespace {
+        let labels = self.metadata.labels.as_ref();
+        let word = labels.and_then(|labels| labels.get(MISSING_REFERENCES_LABEL));
+        Namespace {
+            terminating: self.metadata.deletion_timestamp.is_some(),
+            missing_references: word.and_then(|word| MissingReferences::read(word)),
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub const SECRETS_ROLE: &str = "cassgate-secrets";
 
 /// A read takes this long at most, its attempts and the wait for its turn included. A review has a deadline of its
 /// own, which may be shorter; this one keeps a read that several reviews share from hanging for ever.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Pauses before another attempt where the answer may be another one a moment later: etcd changes its leader, an API
 /// server restarts. Without them such a moment would turn a refusal into a warning.
@@ -44,9 +44,9 @@ const READS_AT_ONCE: usize = 32;
 /// Reads objects by name. A clone is another handle to the same connections, limit and metrics.
 #[derive(Clone)]
 pub(super) struct LiveReads {
-    client: Client,
-    turns: Arc<Semaphore>,
-    metrics: Metrics,
+    pub(super) client: Client,
+    pub(super) turns: Arc<Semaphore>,
+    pub(super) metrics: Metrics,
 }
 
 /// Why an object could not be read.
@@ -96,7 +96,7 @@ impl LiveReads {
         }
     }
 
-    /// What the rules need of an object.
+    /// What the rules need of an object. One that is in no namespace has an empty one.
     pub(super) async fn object<K: Kind>(&self, namespace: &str, name: &str) -> Reference<K::Fact> {
         self.read::<K, _>(K::READ, namespace, name, object::<K>).await
     }
@@ -145,10 +145,11 @@ impl LiveReads {
         namespace: &str,
         name: &str,
     ) -> Result<Option<String>, Unread> {
-        if !is_object_name(namespace) || !is_object_name(name) {
+        let inside = Some(namespace).filter(|namespace| !namespace.is_empty());
+        if inside.is_some_and(|namespace| !is_object_name(namespace)) || !is_object_name(name) {
             return Err(Unread::NotAName);
         }
-        let path = Request::new(K::url_path(&(), Some(namespace)));
+        let path = Request::new(K::url_path(&(), inside));
         // The semaphore is never closed.
         let _turn = self.turns.acquire().await;
         for pause in PAUSES {
@@ -184,6 +185,9 @@ impl Unread {
                 K::kind(&())
             ),
             Self::Forbidden(status) if kind == ReadKind::Secret => secrets_forbidden(status, namespace),
+            Self::Forbidden(_) if namespace.is_empty() => {
+                format!("cassgate may not get {} (403)", K::plural(&()))
+            }
             Self::Forbidden(_) => {
                 format!(
                     "cassgate may not get {} in namespace {namespace} (403)",

@@ -9,9 +9,11 @@
 //!
 //! Nothing here spawns: what has to run is a future that the caller owns.
 //!
-//! Rights: `get`, `list` and `watch` on `cassandraclusters`, `cassandrabackups` and `cassandrarestores`, `get` on
-//! `secrets`, and what every authenticated user may do (discovery). Nothing is ever written.
+//! Rights: `get`, `list` and `watch` on `cassandraclusters`, `cassandrabackups`, `cassandrarestores` and `namespaces`,
+//! `get` on `secrets`, `create` on `subjectaccessreviews` (a question, nothing is stored), and what every authenticated
+//! user may do (discovery). Nothing is ever written.
 
+mod access;
 pub mod cache;
 pub mod client;
 pub mod discovery;
@@ -19,6 +21,7 @@ mod flights;
 mod index;
 mod kind;
 mod live;
+mod postings;
 mod reason;
 mod recent;
 pub mod source;
@@ -30,4 +33,5 @@ pub use client::{ConnectError, connect};
 pub use discovery::{StatusSubresources, follow_status_subresources, status_subresources};
 pub use kind::Kind;
 pub use live::SECRETS_ROLE;
-pub use source::ClusterFacts;
+pub use postings::{BackupPostings, Postings, RestorePostings};
+pub use source::{ClusterFacts, Readers};

@@ -5,10 +5,15 @@ use std::{fmt, sync::Arc};
 use kube::Client;
 use tokio::time::Instant;
 
-use crate::api::{CassandraBackup, CassandraCluster};
+use k8s_openapi::api::core::v1 as core;
+
+use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore};
 use crate::domain::credentials::Credentials;
 use crate::observe::metrics::Metrics;
-use crate::rules::facts::{Cluster, FactSource, Freshness, Pending, Reference, StoredBackup};
+use crate::rules::facts::{
+    Around, Caller, Cluster, FactSource, Freshness, Namespace, Neighbours, Pending, Reference, StoredBackup,
+    StoredRestore,
+};
 
 use super::cache::Cached;
 use super::flights::Flights;
@@ -20,7 +25,7 @@ use super::recent::RecentSecrets;
 ///
 /// | asked for | [`Freshness::Cached`] | [`Freshness::Live`] |
 /// |---|---|---|
-/// | a cluster, a backup | the cache's, when it has it; else a read | a read |
+/// | a cluster, a backup, a namespace | the cache's, when it has it; else a read | a read |
 /// | a Secret | what was found within the last five seconds; else a read | a read |
 ///
 /// Guarantees:
@@ -31,10 +36,13 @@ use super::recent::RecentSecrets;
 /// - The value of a Secret is neither kept nor told. What is kept is which keys it has and what is wrong with them.
 ///
 /// A cached or remembered answer can be wrong by now. It never refuses anything wrongly: admission asks again, live,
-/// before it refuses. It may let something pass that has been wrong for a moment.
+/// before it refuses. It may let something pass that has been wrong for a moment. Neighbours are what the caches have,
+/// nothing while they are not to be trusted.
 pub struct ClusterFacts {
     clusters: Watched<CassandraCluster>,
     backups: Watched<CassandraBackup>,
+    restores: Cached<CassandraRestore>,
+    namespaces: Watched<core::Namespace>,
     secrets: Flights<Credentials>,
     recent: Arc<RecentSecrets>,
     live: LiveReads,
@@ -46,24 +54,27 @@ struct Watched<K: Kind> {
     flights: Flights<K::Fact>,
 }
 
+/// The reading ends of all caches.
+pub struct Readers {
+    /// Of clusters.
+    pub clusters: Cached<CassandraCluster>,
+    /// Of backups.
+    pub backups: Cached<CassandraBackup>,
+    /// Of restores.
+    pub restores: Cached<CassandraRestore>,
+    /// Of namespaces.
+    pub namespaces: Cached<core::Namespace>,
+}
+
 impl ClusterFacts {
     /// Facts out of these caches, and by reads of this client.
     #[must_use]
-    pub fn new(
-        client: Client,
-        clusters: Cached<CassandraCluster>,
-        backups: Cached<CassandraBackup>,
-        metrics: Metrics,
-    ) -> Self {
+    pub fn new(client: Client, readers: Readers, metrics: Metrics) -> Self {
         Self {
-            clusters: Watched {
-                cached: clusters,
-                flights: Flights::new(),
-            },
-            backups: Watched {
-                cached: backups,
-                flights: Flights::new(),
-            },
+            clusters: Watched::new(readers.clusters),
+            backups: Watched::new(readers.backups),
+            restores: readers.restores,
+            namespaces: Watched::new(readers.namespaces),
             secrets: Flights::new(),
             recent: Arc::default(),
             live: LiveReads::new(client, metrics),
@@ -88,6 +99,13 @@ impl ClusterFacts {
 }
 
 impl<K: Kind> Watched<K> {
+    fn new(cached: Cached<K>) -> Self {
+        Self {
+            cached,
+            flights: Flights::new(),
+        }
+    }
+
     async fn find(
         &self,
         live: &LiveReads,
@@ -146,6 +164,39 @@ impl FactSource for ClusterFacts {
                 .join(namespace, name, || self.read_secret(namespace, name));
             flight.await
         })
+    }
+
+    fn namespace<'a>(&'a self, name: &'a str, freshness: Freshness) -> Pending<'a, Namespace> {
+        Box::pin(self.namespaces.find(&self.live, "", name, freshness))
+    }
+
+    fn restore<'a>(&'a self, namespace: &'a str, name: &'a str) -> Pending<'a, StoredRestore> {
+        Box::pin(self.live.object::<CassandraRestore>(namespace, name))
+    }
+
+    fn neighbours(&self, around: Around<'_>) -> Neighbours {
+        let now = Instant::now();
+        let mut found = Neighbours::default();
+        self.backups.cached.ask(now, |backups| {
+            found.alike = backups.alike(&around);
+            found.namesakes = backups.namesakes(&around);
+            found.running_backups = backups.running(&around);
+        });
+        self.restores.ask(now, |restores| {
+            found.unfinished_restores = restores.unfinished(&around);
+            found.users = restores.users(&around);
+            found.last_restore = restores.last(&around);
+        });
+        found
+    }
+
+    fn may_read_secret<'a>(
+        &'a self,
+        caller: &'a Caller,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> Pending<'a, bool> {
+        Box::pin(self.live.may_read_secret(caller, namespace, name))
     }
 }
 

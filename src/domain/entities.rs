@@ -6,6 +6,10 @@ use std::fmt;
 /// The longest keyspace or table name that Cassandra takes, in characters.
 pub const LONGEST_NAME: usize = 48;
 
+/// The longest list that is read, in bytes. It is some 1 600 tables; more is better said by keyspaces. A restore
+/// inherits the list in an answer that the API server takes up to a few of these.
+pub const LONGEST_LIST: usize = 32 * 1024;
+
 /// Keyspaces that hold Cassandra's own tables.
 ///
 /// Esop truncates a table of one when a restore names it and then filters its files out of the download: the data
@@ -69,6 +73,19 @@ pub struct Table {
     pub table: Name,
 }
 
+impl Table {
+    /// Parses `keyspace.table`.
+    ///
+    /// # Errors
+    /// What is wrong with it; [`Flaw::Parts`] with 1 for a keyspace alone.
+    pub fn parse(text: &str) -> Result<Self, Flaw> {
+        match parse_item(text)? {
+            Item::Table(table) => Ok(table),
+            Item::Keyspace(_) => Err(Flaw::Parts(1)),
+        }
+    }
+}
+
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.keyspace, self.table)
@@ -105,6 +122,11 @@ pub enum EntitiesError {
         "names nothing, and the sidecar would take everything; leave the field out to cover every keyspace"
     )]
     NamesNothing,
+    /// Longer than [`LONGEST_LIST`].
+    #[error(
+        "has {0} bytes, and at most {LONGEST_LIST} are read; name whole keyspaces, or leave the field out"
+    )]
+    TooLong(usize),
     /// Keyspaces stand beside tables.
     #[error(
         "{keyspaces} names whole keyspaces and {tables} single tables; the sidecar takes one form or the other: \
@@ -158,6 +180,9 @@ impl Entities {
         if text.is_empty() {
             return Ok(Self::Everything);
         }
+        if text.len() > LONGEST_LIST {
+            return Err(vec![EntitiesError::TooLong(text.len())]);
+        }
         let mut keyspaces = BTreeSet::new();
         let mut tables = BTreeSet::new();
         let mut errors = Vec::new();
@@ -209,6 +234,29 @@ impl Entities {
                 .map(Outside::Table)
                 .collect(),
             (Self::Tables(asked), Self::Tables(held)) => asked.difference(held).map(Outside::Table).collect(),
+        }
+    }
+
+    /// Whether this very table stands in the list.
+    #[must_use]
+    pub fn names_table(&self, table: &Table) -> bool {
+        matches!(self, Self::Tables(tables) if tables.contains(table))
+    }
+
+    /// The items in which a name has an upper-case letter, as text.
+    ///
+    /// CQL makes every name lower case that stands without quotes, so `MyKs` usually means `myks`.
+    #[must_use]
+    pub fn with_upper_case(&self) -> Vec<String> {
+        let upper = |name: &Name| name.0.bytes().any(|b| b.is_ascii_uppercase());
+        match self {
+            Self::Everything => Vec::new(),
+            Self::Keyspaces(names) => names.iter().filter(|n| upper(n)).map(Name::to_string).collect(),
+            Self::Tables(tables) => tables
+                .iter()
+                .filter(|t| upper(&t.keyspace) || upper(&t.table))
+                .map(Table::to_string)
+                .collect(),
         }
     }
 

@@ -3,10 +3,16 @@
 //! The rules build these to judge an object, the reconciler builds its requests from the same ones. There is no
 //! second parser anywhere.
 
+pub mod bandwidth;
+pub mod cassandra_directory;
 pub mod credentials;
 pub mod entities;
 pub mod go_duration;
+pub mod image;
 pub mod object_name;
+pub mod rename;
 pub mod schedule;
+pub mod schema_version;
 pub mod sidecar;
+pub mod snapshot_tag;
 pub mod storage;

@@ -1,23 +1,6 @@
 //! Which Icarus a cluster's pods run, as far as the image tells.
 
-use std::fmt;
-
-/// A version of Icarus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    /// 1, 2 or 3 so far.
-    pub major: u32,
-    /// Counts within a major version.
-    pub minor: u32,
-    /// Counts within a minor version.
-    pub patch: u32,
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
-    }
-}
+use super::image::Version;
 
 /// The sidecar of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,37 +16,30 @@ impl Sidecar {
     /// says nothing that a rule could rest on.
     #[must_use]
     pub fn from_image(image: &str) -> Self {
-        let file = image.rsplit('/').next().unwrap_or(image);
-        match file.split_once(':') {
-            Some((name, tag)) if name.contains("icarus") => {
-                parse_tag(tag).map_or(Self::Unknown, Self::Icarus)
-            }
-            _ => Self::Unknown,
+        Version::of_image(image, "icarus").map_or(Self::Unknown, Self::Icarus)
+    }
+
+    /// Its version, where it shows.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        match self {
+            Self::Icarus(version) => Some(*version),
+            Self::Unknown => None,
         }
+    }
+
+    /// Whether it takes the request that CassKop sends: without `dataDirs`, which every sidecar since 2.0.0 demands
+    /// (seen on 2.0.4 and 3.0.0: backups and restores fail at once). `None` when the version is unknown.
+    #[must_use]
+    pub fn takes_casskops_requests(&self) -> Option<bool> {
+        self.version().map(|version| version.major < 2)
     }
 
     /// Whether it ignores Kubernetes Secrets: Esop lost them in 3.0. `None` when the version is unknown.
     #[must_use]
     pub fn ignores_secrets(&self) -> Option<bool> {
-        match self {
-            Self::Icarus(version) => Some(version.major >= 3),
-            Self::Unknown => None,
-        }
+        self.version().map(|version| version.major >= 3)
     }
-}
-
-fn parse_tag(tag: &str) -> Option<Version> {
-    if tag.contains('@') {
-        return None;
-    }
-    let numbers = tag.strip_prefix('v').unwrap_or(tag).split('-').next()?;
-    let mut parts = numbers.split('.').map(|part| part.parse::<u32>().ok());
-    let version = Version {
-        major: parts.next()??,
-        minor: parts.next()??,
-        patch: parts.next().unwrap_or(Some(0))?,
-    };
-    parts.next().is_none().then_some(version)
 }
 
 #[cfg(test)]

@@ -1,6 +1,12 @@
 //! The cluster and the datacenter that an object names.
 
-use super::catalogue::{CLUSTER_NOT_FOUND, DATACENTER_UNKNOWN, Kinds, SIDECAR_DISABLED, Severity};
+use crate::api::MISSING_REFERENCES_LABEL;
+use crate::domain::image::Version;
+
+use super::catalogue::{
+    CLUSTER_NOT_FOUND, CLUSTER_NOT_READY, CLUSTER_TERMINATING, DATACENTER_UNKNOWN, Kinds, Rule,
+    SIDECAR_DISABLED, SIDECAR_VERSION_UNUSABLE, Severity,
+};
 use super::facts::{Cluster, Facts};
 use super::finding::{Cause, Finding, Findings};
 use super::policy::{Context, Executor};
@@ -17,15 +23,67 @@ pub(super) fn judge(subject: &Subject, facts: &Facts, context: &Context, found: 
         kind: "CassandraCluster",
         name,
     };
-    if let Some(cluster) = named.resolve(facts.cluster.as_ref(), || absent(subject, context), found) {
+    if let Some(cluster) = named.resolve(facts.cluster.as_ref(), || absent(subject, facts, context), found) {
+        let remark = |rule, message| remark(name, rule, message);
+        if cluster.terminating {
+            let message = "this cluster is being deleted, and its pods with it; wait for the new one";
+            found.push(remark(&CLUSTER_TERMINATING, message.to_owned()));
+        }
+        if let Some(why) = &cluster.unready {
+            let message = format!(
+                "this cluster is not ready: {why}; a restore needs every node up and normal; wait until CassKop is done"
+            );
+            found.push(remark(&CLUSTER_NOT_READY, message));
+        }
         sidecar_runs(name, cluster, found);
+        found.extend(
+            sidecar_fits(cluster, context)
+                .into_iter()
+                .map(|message| remark(&SIDECAR_VERSION_UNUSABLE, message)),
+        );
         datacenter_exists(subject, cluster, found);
     }
 }
 
-fn absent(subject: &Subject, context: &Context) -> Finding {
+fn remark(name: &str, rule: &'static Rule, message: String) -> Finding {
+    Finding::warn(rule, PATH, Cause::Invalid, message)
+        .value(name)
+        .about("CassandraCluster", name)
+}
+
+/// The first Cassandra whose data directory Icarus 1.x cannot read: `system/_paxos_repair_state` came with it.
+const UNREADABLE_FOR_1: Version = Version {
+    major: 4,
+    minor: 1,
+    patch: 0,
+};
+
+/// What does not go together, as far as the two images tell.
+fn sidecar_fits(cluster: &Cluster, context: &Context) -> Vec<String> {
+    let Some(sidecar) = cluster.sidecar.version() else {
+        return Vec::new();
+    };
+    let mut messages = Vec::new();
+    if let Some(cassandra) = cluster.cassandra.filter(|version| *version >= UNREADABLE_FOR_1)
+        && sidecar.major < 2
+    {
+        messages.push(format!(
+            "its sidecar is Icarus {sidecar}, which cannot read the data directory of Cassandra {cassandra}: every \
+             operation fails; use Icarus 2.0.4"
+        ));
+    }
+    if context.casskop_acts() && cluster.sidecar.takes_casskops_requests() == Some(false) {
+        messages.push(format!(
+            "its sidecar is Icarus {sidecar}, which demands dataDirs, and CassKop does not send it: every operation \
+             fails; use Icarus 1.1.3, or let cassgate act"
+        ));
+    }
+    messages
+}
+
+fn absent(subject: &Subject, facts: &Facts, context: &Context) -> Finding {
     let noun = subject.noun();
-    let severity = context.absent(subject.kind());
+    let severity = context.absent(subject.kind(), facts);
     let consequence = match (subject.kind(), context.policy.executor) {
         (Kinds::Backup, Executor::Casskop) => "; CassKop would give the backup up for ever",
         (_, Executor::Casskop) => "; CassKop would ask for it for ever",
@@ -35,7 +93,8 @@ fn absent(subject: &Subject, context: &Context) -> Finding {
         Severity::Warn => format!("no such CassandraCluster in this namespace yet; the {noun} needs it"),
         Severity::Deny => format!(
             "the {noun} needs this CassandraCluster and there is none in its namespace{consequence}; apply the \
-             cluster first (Flux dependsOn, an Argo CD sync wave, a Helm hook or a release of its own)"
+             cluster first (Flux dependsOn, an Argo CD sync wave, a Helm hook or a release of its own), or label the \
+             namespace {MISSING_REFERENCES_LABEL}=warn"
         ),
     };
     Finding::deny(&CLUSTER_NOT_FOUND, PATH, Cause::NotFound, message).severity(severity)

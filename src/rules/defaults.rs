@@ -126,6 +126,7 @@ mod tests {
         StoredBackup {
             name: "b1".into(),
             spec,
+            ..StoredBackup::default()
         }
     }
 

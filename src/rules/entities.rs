@@ -3,7 +3,8 @@
 use crate::domain::entities::{Entities, EntitiesError, Outside};
 
 use super::catalogue::{
-    ENTITIES_MALFORMED, ENTITIES_MIXED, ENTITIES_OUTSIDE_BACKUP, ENTITIES_SYSTEM, ENTITIES_WIDER_THAN_BACKUP,
+    ENTITIES_MALFORMED, ENTITIES_MIXED, ENTITIES_NAME_CASE, ENTITIES_OUTSIDE_BACKUP, ENTITIES_SYSTEM,
+    ENTITIES_WIDER_THAN_BACKUP,
 };
 use super::facts::{Facts, StoredBackup};
 use super::finding::{Cause, Finding, Findings};
@@ -23,13 +24,31 @@ pub(super) fn well_formed(
         EntitiesError::Item { item, flaw } => {
             Finding::deny(&ENTITIES_MALFORMED, PATH, Cause::Invalid, flaw.to_string()).value(item)
         }
-        EntitiesError::NamesNothing => {
+        EntitiesError::NamesNothing | EntitiesError::TooLong(_) => {
             Finding::deny(&ENTITIES_MALFORMED, PATH, Cause::Invalid, error.to_string()).value(text)
         }
         EntitiesError::Mixed { .. } => {
             Finding::deny(&ENTITIES_MIXED, PATH, Cause::Invalid, error.to_string()).value(text)
         }
     }));
+}
+
+/// A name with upper-case letters is right only where the table was created in double quotes. What the backup of a
+/// restore names alike was asked about then.
+pub(super) fn name_case(
+    entities: &Result<Entities, Vec<EntitiesError>>,
+    known: Option<&str>,
+) -> Option<Finding> {
+    let odd = entities.as_ref().ok()?.with_upper_case();
+    let known = Entities::parse(known.unwrap_or_default()).map(|known| known.with_upper_case());
+    let known = known.unwrap_or_default();
+    let asked: Vec<String> = odd.into_iter().filter(|item| !known.contains(item)).collect();
+    let first = asked.first()?;
+    let message = format!(
+        "upper-case letters are right only for names that were created in double quotes; else write {}",
+        first.to_lowercase()
+    );
+    Some(Finding::warn(&ENTITIES_NAME_CASE, PATH, Cause::Invalid, message).value(asked.join(",")))
 }
 
 /// A restore names a part of its backup, and nothing of Cassandra's own.

@@ -1,10 +1,14 @@
 //! What the rules know of the world: plain data, and the trait by which it is asked for.
 
+mod neighbours;
+mod objects;
+
 use std::pin::Pin;
 
-use crate::api::{CassandraBackup, CassandraBackupSpec, CassandraCluster};
 use crate::domain::credentials::Credentials;
-use crate::domain::sidecar::Sidecar;
+
+pub use neighbours::{Alike, Around, MOST_NEIGHBOURS, Neighbours, Witness};
+pub use objects::{Cluster, Namespace, PastSnapshot, Run, StoredBackup, StoredRestore};
 
 /// What is known of an object that another one names.
 ///
@@ -31,48 +35,7 @@ impl<T> Reference<T> {
     }
 }
 
-/// The part of a `CassandraCluster` that rules look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cluster {
-    /// The names of its datacenters, in the order of its topology; an empty topology is `dc1`.
-    pub datacenters: Vec<String>,
-    /// Whether its pods have the sidecar.
-    pub sidecar_enabled: bool,
-    /// Which sidecar.
-    pub sidecar: Sidecar,
-}
-
-impl From<&CassandraCluster> for Cluster {
-    fn from(cluster: &CassandraCluster) -> Self {
-        Self {
-            datacenters: cluster.datacenters().into_iter().map(ToOwned::to_owned).collect(),
-            sidecar_enabled: cluster.sidecar_enabled(),
-            sidecar: cluster
-                .running_sidecar_image()
-                .map_or(Sidecar::Unknown, Sidecar::from_image),
-        }
-    }
-}
-
-/// The part of a stored `CassandraBackup` that rules look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredBackup {
-    /// Its name.
-    pub name: String,
-    /// Its spec.
-    pub spec: CassandraBackupSpec,
-}
-
-impl From<&CassandraBackup> for StoredBackup {
-    fn from(backup: &CassandraBackup) -> Self {
-        Self {
-            name: backup.metadata.name.clone().unwrap_or_default(),
-            spec: backup.spec.clone(),
-        }
-    }
-}
-
-/// What is known about everything that one object names. `None`: the object names none.
+/// What is known about everything that one object names or meets. `None`: nobody asked, or the object names none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// `spec.cassandraCluster`.
@@ -81,6 +44,10 @@ pub struct Facts {
     pub backup: Option<Reference<StoredBackup>>,
     /// `spec.secret`, or the one that a restore inherits from its backup.
     pub secret: Option<Reference<Credentials>>,
+    /// The namespace of the object.
+    pub namespace: Option<Reference<Namespace>>,
+    /// Other backups and restores that it may get in the way of.
+    pub neighbours: Neighbours,
 }
 
 impl Facts {
@@ -95,6 +62,12 @@ impl Facts {
     pub fn found_backup(&self) -> Option<&StoredBackup> {
         self.backup.as_ref()?.found()
     }
+
+    /// The namespace, where it could be read.
+    #[must_use]
+    pub fn found_namespace(&self) -> Option<&Namespace> {
+        self.namespace.as_ref()?.found()
+    }
 }
 
 /// How fresh an answer has to be.
@@ -104,6 +77,19 @@ pub enum Freshness {
     Cached,
     /// Only what the API server says now: a refusal rests on it.
     Live,
+}
+
+/// Who asks, as the API server says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The user's name; empty where the API server did not say.
+    pub username: String,
+    /// The user's id.
+    pub uid: String,
+    /// The user's groups.
+    pub groups: Vec<String>,
+    /// What the authenticator adds.
+    pub extra: std::collections::BTreeMap<String, Vec<String>>,
 }
 
 /// An answer that is on its way.
@@ -133,4 +119,21 @@ pub trait FactSource: Send + Sync {
         name: &'a str,
         freshness: Freshness,
     ) -> Pending<'a, Credentials>;
+
+    /// The namespace of this name.
+    fn namespace<'a>(&'a self, name: &'a str, freshness: Freshness) -> Pending<'a, Namespace>;
+
+    /// The `CassandraRestore` of this name, as it is now.
+    fn restore<'a>(&'a self, namespace: &'a str, name: &'a str) -> Pending<'a, StoredRestore>;
+
+    /// What was seen around an object lately. Whoever refuses because of a neighbour reads it first.
+    fn neighbours(&self, around: Around<'_>) -> Neighbours;
+
+    /// Whether this user may read the Secret of this name.
+    fn may_read_secret<'a>(
+        &'a self,
+        caller: &'a Caller,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> Pending<'a, bool>;
 }

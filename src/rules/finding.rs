@@ -11,6 +11,8 @@ pub enum Cause {
     Required,
     /// What the value names does not exist.
     NotFound,
+    /// Another object has the value already.
+    Duplicate,
     /// The value may not be written (now, or at all).
     Forbidden,
     /// The value is none of those that are supported.
@@ -25,6 +27,7 @@ impl Cause {
             Self::Invalid => "FieldValueInvalid",
             Self::Required => "FieldValueRequired",
             Self::NotFound => "FieldValueNotFound",
+            Self::Duplicate => "FieldValueDuplicate",
             Self::Forbidden => "FieldValueForbidden",
             Self::NotSupported => "FieldValueNotSupported",
         }
@@ -36,6 +39,7 @@ impl Cause {
             Self::Invalid => "Invalid value",
             Self::Required => "Required value",
             Self::NotFound => "Not found",
+            Self::Duplicate => "Duplicate value",
             Self::Forbidden => "Forbidden",
             Self::NotSupported => "Unsupported value",
         }
@@ -59,6 +63,8 @@ pub struct Finding {
     pub message: String,
     /// The other objects that it rests on, as `Kind/name`; they make two findings differ.
     pub about: Vec<String>,
+    /// What is said instead to who may not read the Secret that the message tells of.
+    pub discreet: Option<String>,
 }
 
 impl Finding {
@@ -78,6 +84,7 @@ impl Finding {
             value: None,
             message: message.into(),
             about: Vec::new(),
+            discreet: None,
         }
     }
 
@@ -106,6 +113,13 @@ impl Finding {
     #[must_use]
     pub fn about(mut self, kind: &str, name: &str) -> Self {
         self.about.push(format!("{kind}/{name}"));
+        self
+    }
+
+    /// Says what is told to who may not know the message.
+    #[must_use]
+    pub fn discreet(mut self, message: impl Into<String>) -> Self {
+        self.discreet = Some(message.into());
         self
     }
 
@@ -142,6 +156,18 @@ impl Finding {
             && self.value == other.value
             && self.about == other.about
     }
+}
+
+/// The path of an entry of a map: `spec.rename[k1.t1]`. The key is a user's, so it is cut and has no control
+/// character.
+#[must_use]
+pub fn entry(map: &str, key: &str) -> String {
+    let key: String = key
+        .chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .take(LONGEST_VALUE)
+        .collect();
+    format!("{map}[{key}]")
 }
 
 /// The most of a value that a message repeats, in characters.
@@ -194,6 +220,48 @@ impl Findings {
         self.0.is_empty()
     }
 
+    /// Whether a message tells what a Secret holds.
+    #[must_use]
+    pub fn tell_of_a_secret(&self) -> bool {
+        self.0.iter().any(|finding| finding.discreet.is_some())
+    }
+
+    /// Takes out of the messages what a Secret holds. What then says the same is said once.
+    pub fn withhold(&mut self) {
+        let mut kept: Vec<Finding> = Vec::with_capacity(self.0.len());
+        for mut finding in std::mem::take(&mut self.0) {
+            let told = finding.discreet.take();
+            let veiled = told.is_some();
+            finding.message = told.unwrap_or(finding.message);
+            let twin = kept
+                .iter_mut()
+                .find(|other| veiled && other.same_as(&finding) && other.message == finding.message);
+            match twin {
+                Some(twin) => twin.severity = twin.severity.min(finding.severity),
+                None => kept.push(finding),
+            }
+        }
+        self.0 = kept;
+    }
+
+    /// Lowers to a warning each refusal that `confirms` and that its rule allows to confirm.
+    pub fn confirm(&mut self, confirms: impl Fn(&Rule) -> bool) {
+        for finding in &mut self.0 {
+            if finding.rule.confirmable && confirms(finding.rule) {
+                finding.severity = Severity::Warn;
+            }
+        }
+    }
+
+    /// Lowers to a warning each refusal that rests on one of these objects, `Kind/name`: nobody could read them again.
+    pub fn doubt(&mut self, objects: &[String]) {
+        for finding in &mut self.0 {
+            if finding.about.iter().any(|about| objects.contains(about)) {
+                finding.severity = Severity::Warn;
+            }
+        }
+    }
+
     /// Lowers to a warning each refusal that the stored object has as well: a tightened rule must not keep users
     /// from mending something else. What destroys data stays refused unless `has_started`.
     pub fn ratchet(&mut self, old: &Self, has_started: bool) {
@@ -212,6 +280,15 @@ impl Extend<Finding> for Findings {
     }
 }
 
+impl IntoIterator for Findings {
+    type Item = Finding;
+    type IntoIter = std::vec::IntoIter<Finding>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl FromIterator<Finding> for Findings {
     fn from_iter<T: IntoIterator<Item = Finding>>(findings: T) -> Self {
         Self(findings.into_iter().collect())
@@ -220,7 +297,7 @@ impl FromIterator<Finding> for Findings {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cause, Finding, Findings};
+    use super::{Cause, Finding, Findings, entry};
     use crate::rules::catalogue::{self, Severity};
 
     fn mixed(value: &str) -> Finding {
@@ -255,6 +332,65 @@ mod tests {
             !text.contains(char::is_control) && text.chars().count() < 200,
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_key_of_a_map_is_cut_and_has_no_control_character() {
+        let path = entry("spec.rename", &format!("k1\n.{}", "x".repeat(300)));
+        assert!(path.starts_with("spec.rename[k1?.xxx"), "{path}");
+        assert_eq!(path.chars().count(), "spec.rename[]".len() + 100);
+    }
+
+    #[test]
+    fn who_may_not_read_a_secret_hears_once_that_it_is_not_usable() {
+        let missing = |severity| mixed("s3").discreet("Secret s3 is not usable").severity(severity);
+        let mut found: Findings = [
+            missing(Severity::Warn),
+            mixed("else"),
+            missing(Severity::Deny).about("a", "b"),
+            missing(Severity::Deny),
+        ]
+        .into_iter()
+        .collect();
+        assert!(found.tell_of_a_secret());
+        found.withhold();
+        let told: Vec<_> = found
+            .iter()
+            .map(|f| (f.message.as_str(), f.severity, f.about.len()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("Secret s3 is not usable", Severity::Deny, 0),
+                ("write one form", Severity::Deny, 0),
+                ("Secret s3 is not usable", Severity::Deny, 1),
+            ]
+        );
+        assert!(!found.tell_of_a_secret());
+    }
+
+    #[test]
+    fn a_confirmation_lowers_only_what_can_be_confirmed() {
+        let guard = Finding::deny(
+            &catalogue::RESTORE_TRUNCATES_EVERYTHING,
+            "spec.entities",
+            Cause::Required,
+            "empties",
+        );
+        let mut found: Findings = [mixed("a"), guard].into_iter().collect();
+        found.confirm(|rule| rule.id == "restore-truncates-everything" || rule.id == "entities-mixed");
+        let severities: Vec<_> = found.iter().map(|f| f.severity).collect();
+        assert_eq!(severities, [Severity::Deny, Severity::Warn]);
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_refuses_nothing() {
+        let mut found: Findings = [mixed("a").about("CassandraBackup", "b1"), mixed("b")]
+            .into_iter()
+            .collect();
+        found.doubt(&["CassandraBackup/b1".to_owned()]);
+        let severities: Vec<_> = found.iter().map(|f| f.severity).collect();
+        assert_eq!(severities, [Severity::Warn, Severity::Deny]);
     }
 
     #[test]

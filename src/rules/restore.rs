@@ -1,13 +1,14 @@
 //! The backup that a restore names.
 
-use super::catalogue::{BACKUP_NOT_FOUND, CLUSTER_MISMATCH, Kinds, Severity};
+use super::catalogue::{BACKUP_NOT_FOUND, CLUSTER_MISMATCH, DATACENTER_NOT_IN_BACKUP, Kinds, Severity};
 use super::facts::{Facts, StoredBackup};
 use super::finding::{Cause, Finding, Findings};
 use super::policy::Context;
 use super::reference::Named;
-use super::subject::Restore;
+use super::subject::{Restore, written};
 
 const PATH: &str = "spec.cassandraBackup";
+const DATACENTER: &str = "spec.datacenter";
 
 pub(super) fn judge(restore: &Restore, facts: &Facts, context: &Context, found: &mut Findings) {
     let name = restore.spec.cassandra_backup.as_str();
@@ -17,13 +18,14 @@ pub(super) fn judge(restore: &Restore, facts: &Facts, context: &Context, found: 
         kind: "CassandraBackup",
         name,
     };
-    if let Some(backup) = named.resolve(facts.backup.as_ref(), || absent(context), found) {
+    if let Some(backup) = named.resolve(facts.backup.as_ref(), || absent(facts, context), found) {
         same_cluster(restore, backup, found);
+        same_datacenters(restore, backup, facts, found);
     }
 }
 
-fn absent(context: &Context) -> Finding {
-    let severity = context.absent(Kinds::Restore);
+fn absent(facts: &Facts, context: &Context) -> Finding {
+    let severity = context.absent(Kinds::Restore, facts);
     let message = match severity {
         Severity::Warn => "no such CassandraBackup in this namespace yet; the restore needs it",
         Severity::Deny => {
@@ -55,4 +57,39 @@ fn same_cluster(restore: &Restore, backup: &StoredBackup, found: &mut Findings) 
         .value(own)
         .about("CassandraBackup", &backup.name),
     );
+}
+
+/// Every node looks for a manifest of its own, under its datacenter. Seen on a ring of two: a backup of dc1 and a
+/// restore without datacenter fails in its first phase, since dc2 has none.
+fn same_datacenters(restore: &Restore, backup: &StoredBackup, facts: &Facts, found: &mut Findings) {
+    let Some(held) = written(backup.spec.datacenter.as_deref()) else {
+        return;
+    };
+    let name = &backup.name;
+    let finding = match written(restore.spec.datacenter.as_deref()) {
+        Some(asked) if asked != held => {
+            let message = format!(
+                "backup {name} is of datacenter {held} only, and the nodes of {asked} find nothing there; write {held}, \
+                 or restore a backup that has {asked}"
+            );
+            Finding::deny(&DATACENTER_NOT_IN_BACKUP, DATACENTER, Cause::Invalid, message).value(asked)
+        }
+        Some(_) => return,
+        None => {
+            let others = facts.found_cluster().map(|cluster| {
+                let others = cluster.datacenters.iter().filter(|dc| *dc != held);
+                others.map(String::as_str).collect::<Vec<_>>().join(", ")
+            });
+            let Some(others) = others.filter(|others| !others.is_empty()) else {
+                return;
+            };
+            let message = format!(
+                "backup {name} is of datacenter {held} only, the restore is for the whole ring, and the nodes of \
+                 {others} find nothing there: it fails; write {held} (the tables are emptied in {others} too and \
+                 stay empty there until a repair), or restore a backup of all datacenters"
+            );
+            Finding::deny(&DATACENTER_NOT_IN_BACKUP, DATACENTER, Cause::Required, message)
+        }
+    };
+    found.push(finding.about("CassandraBackup", name));
 }

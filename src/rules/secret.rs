@@ -35,7 +35,11 @@ pub(super) fn judge(subject: &Subject, facts: &Facts, context: &Context, found: 
         kind: "Secret",
         name,
     };
-    let credentials = named.resolve(facts.secret.as_ref(), || not_found(subject, context), found);
+    let credentials = named.resolve(
+        facts.secret.as_ref(),
+        || not_found(subject, facts, context),
+        found,
+    );
     if let (Some(credentials), Some(provider)) = (credentials, provider) {
         let check = Check {
             name,
@@ -63,9 +67,9 @@ fn absent(subject: &Subject, provider: Provider, context: &Context) -> Finding {
     Finding::warn(&SECRET_ABSENT, PATH, Cause::Required, message)
 }
 
-fn not_found(subject: &Subject, context: &Context) -> Finding {
+fn not_found(subject: &Subject, facts: &Facts, context: &Context) -> Finding {
     let noun = subject.noun();
-    let severity = context.absent(subject.kind());
+    let severity = context.absent(subject.kind(), facts);
     let consequence = match (subject.kind(), context.policy.executor) {
         (Kinds::Backup, Executor::Casskop) => "; CassKop would give the backup up for ever",
         _ => "",
@@ -261,9 +265,14 @@ impl Check<'_> {
         severity: Severity,
         message: String,
     ) -> Finding {
+        let discreet = format!(
+            "Secret {} is not usable for {}://; who may read it is told why",
+            self.name, self.provider
+        );
         Finding::deny(rule, PATH, cause, message)
             .severity(severity)
             .value(self.name)
             .about("Secret", self.name)
+            .discreet(discreet)
     }
 }

@@ -3,7 +3,7 @@
 use crate::domain::sidecar::Sidecar;
 use crate::domain::storage::{Provider, StorageLocation, StorageLocationError};
 
-use super::catalogue::{STORAGE_LOCATION_MALFORMED, STORAGE_PROVIDER_UNSUPPORTED};
+use super::catalogue::{FILE_LOCATION_UNMOUNTED, STORAGE_LOCATION_MALFORMED, STORAGE_PROVIDER_UNSUPPORTED};
 use super::facts::Facts;
 use super::finding::{Cause, Finding, Findings};
 use super::subject::Backup;
@@ -12,7 +12,10 @@ const PATH: &str = "spec.storageLocation";
 
 pub(super) fn judge(backup: &Backup, facts: &Facts, found: &mut Findings) {
     match &backup.location {
-        Ok(location) => provider_in_sidecar(location, facts, found),
+        Ok(location) => {
+            provider_in_sidecar(location, facts, found);
+            found.extend(unmounted(location, facts));
+        }
         Err(error) => found.push(malformed(error, &backup.spec.storage_location)),
     }
 }
@@ -56,4 +59,26 @@ fn provider_in_sidecar(location: &StorageLocation, facts: &Facts, found: &mut Fi
         Finding::deny(&STORAGE_PROVIDER_UNSUPPORTED, PATH, Cause::NotSupported, message)
             .value(location.as_str()),
     );
+}
+
+/// Without a volume of its own a file location is a directory of each pod. CassKop gives the sidecar Cassandra's own
+/// volumes and those of `backRestSidecar.volumeMount`.
+fn unmounted(location: &StorageLocation, facts: &Facts) -> Option<Finding> {
+    let directory = location.directory()?;
+    let cluster = facts.found_cluster()?;
+    let bucket = format!("{directory}/{}", location.bucket());
+    let covers = |mount: &String| {
+        let mount = mount.trim_end_matches('/');
+        bucket
+            .strip_prefix(mount)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if cluster.mounts.iter().any(covers) {
+        return None;
+    }
+    let message = format!(
+        "no backRestSidecar.volumeMount of the cluster covers {bucket}, so each node writes into its own pod and the \
+         backup goes with it; mount a shared volume there"
+    );
+    Some(Finding::warn(&FILE_LOCATION_UNMOUNTED, PATH, Cause::Invalid, message).value(location.as_str()))
 }

@@ -1,36 +1,74 @@
 //! The object that is judged, with its texts parsed once.
 
 use crate::api::{CassandraBackupSpec, CassandraRestoreSpec};
+use crate::domain::bandwidth::{Bandwidth, BandwidthError};
+use crate::domain::cassandra_directory::{CassandraDirectory, CassandraDirectoryError};
 use crate::domain::entities::{Entities, EntitiesError};
+use crate::domain::go_duration::{GoDuration, GoDurationError};
+use crate::domain::rename::{Rename, RenameError};
 use crate::domain::schedule::{Schedule, ScheduleError};
+use crate::domain::schema_version::{SchemaVersion, SchemaVersionError};
+use crate::domain::snapshot_tag::{SnapshotTag, SnapshotTagError};
 use crate::domain::storage::{Provider, StorageLocation, StorageLocationError};
 
-use super::catalogue::Kinds;
+use super::catalogue::{Kinds, Rule};
 use super::facts::StoredBackup;
+
+/// What rules look at of an object's metadata.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Where it is.
+    pub namespace: String,
+    /// Its name; empty as long as the API server has made none of `generateName`.
+    pub name: String,
+    /// The value of [`CONFIRM_ANNOTATION`](crate::api::CONFIRM_ANNOTATION): ids of rules, separated by commas.
+    pub confirms: Option<String>,
+    /// The value of Velero's label on what it brings back.
+    pub velero_restore: Option<String>,
+}
+
+impl Metadata {
+    /// Whether the author has read and accepts what this rule says.
+    #[must_use]
+    pub fn confirms(&self, rule: &Rule) -> bool {
+        let mut ids = self.confirms.iter().flat_map(|text| text.split(','));
+        ids.any(|id| id.trim() == rule.id)
+    }
+}
 
 /// A backup under judgement.
 #[derive(Debug, Clone)]
 pub struct Backup {
+    /// Who it is.
+    pub meta: Metadata,
     /// What the user wrote.
     pub spec: CassandraBackupSpec,
     /// `spec.storageLocation`.
     pub location: Result<StorageLocation, StorageLocationError>,
+    /// `spec.snapshotTag`; `None` where it is left to us.
+    pub tag: Option<Result<SnapshotTag, SnapshotTagError>>,
     /// `spec.entities`.
     pub entities: Result<Entities, Vec<EntitiesError>>,
     /// `spec.schedule`; `None` for a one-shot. CassKop takes an empty text for none.
     pub schedule: Option<Result<Schedule, ScheduleError>>,
+    /// `spec.duration`; CassKop takes an empty text for none.
+    pub duration: Option<Result<GoDuration, GoDurationError>>,
+    /// `spec.bandwidth`; CassKop takes an empty text for none.
+    pub bandwidth: Option<Result<Bandwidth, BandwidthError>>,
 }
 
-impl From<CassandraBackupSpec> for Backup {
-    fn from(spec: CassandraBackupSpec) -> Self {
+impl Backup {
+    /// A backup of this spec.
+    #[must_use]
+    pub fn new(meta: Metadata, spec: CassandraBackupSpec) -> Self {
         Self {
             location: StorageLocation::parse(&spec.storage_location),
+            tag: spec.snapshot_tag.as_deref().map(SnapshotTag::parse),
             entities: Entities::parse(spec.entities.as_deref().unwrap_or_default()),
-            schedule: spec
-                .schedule
-                .as_deref()
-                .filter(|text| !text.is_empty())
-                .map(Schedule::parse),
+            schedule: written(spec.schedule.as_deref()).map(Schedule::parse),
+            duration: written(spec.duration.as_deref()).map(GoDuration::parse),
+            bandwidth: written(spec.bandwidth.as_deref()).map(Bandwidth::parse),
+            meta,
             spec,
         }
     }
@@ -39,17 +77,46 @@ impl From<CassandraBackupSpec> for Backup {
 /// A restore under judgement.
 #[derive(Debug, Clone)]
 pub struct Restore {
+    /// Who it is.
+    pub meta: Metadata,
     /// What the user wrote.
     pub spec: CassandraRestoreSpec,
     /// `spec.entities` as it stands: empty means what the backup names.
     pub entities: Result<Entities, Vec<EntitiesError>>,
+    /// `spec.rename`; none is an empty one.
+    pub rename: Result<Rename, Vec<RenameError>>,
+    /// `spec.schemaVersion`; Icarus takes an empty text for none.
+    pub schema_version: Option<Result<SchemaVersion, SchemaVersionError>>,
+    /// `spec.cassandraDirectory`; CassKop takes an empty text for none.
+    pub directory: Option<Result<CassandraDirectory, CassandraDirectoryError>>,
 }
 
-impl From<CassandraRestoreSpec> for Restore {
-    fn from(spec: CassandraRestoreSpec) -> Self {
+impl Restore {
+    /// A restore of this spec.
+    #[must_use]
+    pub fn new(meta: Metadata, spec: CassandraRestoreSpec) -> Self {
         Self {
             entities: Entities::parse(spec.entities.as_deref().unwrap_or_default()),
+            rename: spec
+                .rename
+                .as_ref()
+                .map_or_else(|| Ok(Rename::default()), Rename::parse),
+            schema_version: written(spec.schema_version.as_deref()).map(SchemaVersion::parse),
+            directory: written(spec.cassandra_directory.as_deref()).map(CassandraDirectory::parse),
+            meta,
             spec,
+        }
+    }
+
+    /// What it covers in the end: its own entities, or where it names none those of its backup (CassKop's
+    /// `PerformRestore`). `None` where they cannot be read or the backup is not known.
+    #[must_use]
+    pub fn effective_entities(&self, backup: Option<&StoredBackup>) -> Option<Entities> {
+        match self.entities.as_ref().ok()? {
+            Entities::Everything => {
+                Entities::parse(backup?.spec.entities.as_deref().unwrap_or_default()).ok()
+            }
+            own => Some(own.clone()),
         }
     }
 }
@@ -70,6 +137,15 @@ impl Subject {
         match self {
             Self::Backup(_) => Kinds::Backup,
             Self::Restore(_) => Kinds::Restore,
+        }
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn meta(&self) -> &Metadata {
+        match self {
+            Self::Backup(backup) => &backup.meta,
+            Self::Restore(restore) => &restore.meta,
         }
     }
 
@@ -131,6 +207,6 @@ impl Subject {
 }
 
 /// A text that has something in it.
-fn written(text: Option<&str>) -> Option<&str> {
+pub(super) fn written(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }

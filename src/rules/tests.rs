@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::catalogue::Severity;
-use super::facts::{Cluster, Facts, Reference, StoredBackup};
+use super::facts::{Cluster, Facts, Reference, Run, StoredBackup};
 use super::finding::{Finding, Findings};
 use super::judge;
 use super::policy::{Context, Executor, MissingReferences, Policy};
-use super::subject::Subject;
+use super::subject::{Backup, Metadata, Restore, Subject};
 use crate::domain::credentials::Credentials;
 use crate::domain::sidecar::Sidecar;
 
@@ -21,6 +21,7 @@ fn facts() -> Facts {
             ("awsregion", "r"),
         ]))),
         backup: Some(Reference::Found(stored("k1.t1,k2.t3"))),
+        ..Facts::default()
     }
 }
 
@@ -29,6 +30,10 @@ fn cluster(image: &str) -> Cluster {
         datacenters: vec!["dc1".into(), "dc2".into()],
         sidecar_enabled: true,
         sidecar: Sidecar::from_image(image),
+        cassandra: None,
+        mounts: vec!["/data/backups".into()],
+        terminating: false,
+        unready: None,
     }
 }
 
@@ -42,6 +47,8 @@ fn stored(entities: &str) -> StoredBackup {
     StoredBackup {
         name: "b1".into(),
         spec: serde_json::from_value(spec).unwrap(),
+        run: Run::State("COMPLETED".into()),
+        ..StoredBackup::default()
     }
 }
 
@@ -55,14 +62,22 @@ fn backup(change: &Value) -> Subject {
     let base = json!({"cassandraCluster": "c1", "datacenter": "dc1", "storageLocation": "s3://bk",
                       "snapshotTag": "t1", "secret": "s3", "schedule": "@midnight", "entities": "k1.t1,k2.t3"});
     let spec: crate::api::CassandraBackupSpec = serde_json::from_value(merged(base, change)).unwrap();
-    Subject::Backup(Box::new(spec.into()))
+    Subject::Backup(Box::new(Backup::new(meta("b2"), spec)))
 }
 
 /// A good restore with the fields of `change` in place of its own.
 fn restore(change: &Value) -> Subject {
     let base = json!({"cassandraCluster": "c1", "cassandraBackup": "b1", "entities": "k1.t1"});
     let spec: crate::api::CassandraRestoreSpec = serde_json::from_value(merged(base, change)).unwrap();
-    Subject::Restore(Box::new(spec.into()))
+    Subject::Restore(Box::new(Restore::new(meta("r1"), spec)))
+}
+
+fn meta(name: &str) -> Metadata {
+    Metadata {
+        namespace: "prod".into(),
+        name: name.into(),
+        ..Metadata::default()
+    }
 }
 
 fn acting(executor: Executor) -> Context {
@@ -71,7 +86,7 @@ fn acting(executor: Executor) -> Context {
             executor,
             ..Policy::default()
         },
-        dry_run: false,
+        ..Context::default()
     }
 }
 
@@ -181,6 +196,7 @@ fn the_policy_for_missing_references_lowers_them() {
         cluster: Some(Reference::Absent),
         secret: Some(Reference::Absent),
         backup: Some(Reference::Absent),
+        ..Facts::default()
     };
     let warn = Policy {
         missing_references: Some(MissingReferences::Warn),
@@ -189,11 +205,11 @@ fn the_policy_for_missing_references_lowers_them() {
     for context in [
         Context {
             policy: warn,
-            dry_run: false,
+            ..Context::default()
         },
         Context {
-            policy: Policy::default(),
             dry_run: true,
+            ..Context::default()
         },
     ] {
         for subject in [backup(&json!({})), restore(&json!({"secret": "s3"}))] {
@@ -217,6 +233,7 @@ fn what_could_not_be_found_out_refuses_nothing() {
         cluster: Some(Reference::Unknown(reason())),
         secret: Some(Reference::Unknown(reason())),
         backup: Some(Reference::Unknown(reason())),
+        ..Facts::default()
     };
     for subject in [backup(&json!({})), restore(&json!({"secret": "s3"}))] {
         let findings = found(&subject, &unknown);
@@ -245,11 +262,7 @@ fn names_that_cannot_exist_are_refused_without_a_lookup() {
         ),
         (json!({"secret": "a/b"}), "deny secret-not-found spec.secret"),
     ] {
-        let nothing = Facts {
-            cluster: None,
-            secret: None,
-            backup: None,
-        };
+        let nothing = Facts::default();
         assert_eq!(brief(&found(&backup(&change), &nothing)), [expected]);
     }
     let nothing = Facts::default();

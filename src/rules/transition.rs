@@ -2,40 +2,117 @@
 
 use serde_json::{Map, Value};
 
-use super::catalogue::Kinds;
 use super::catalogue::{
-    BACKUP_STARTED, RESTORE_IN_PROGRESS, RESTORE_STARTED, Rule, STATUS_ON_CREATE, STATUS_RESET,
+    BACKUP_IN_USE, BACKUP_KIND_CHANGE, BACKUP_STARTED, CASSKOP_NEEDS_RESTART, Kinds, RESTORE_IN_PROGRESS,
+    RESTORE_STARTED, Rule, STATUS_ON_CREATE, STATUS_RESET,
 };
+use super::facts::Neighbours;
 use super::finding::{Cause, Finding, Findings};
+use super::policy::Context;
 use super::status::{condition, has_started, is_present, is_reset, is_running, is_scheduled};
 
 /// The spec of what runs once stays as it was from the moment it has started.
 ///
-/// One finding for each field that differs. A scheduled backup may change: its next run takes the new spec.
+/// One finding for each field that differs. A scheduled backup may change: its next run takes the new spec; but it
+/// stays a scheduled one.
 #[must_use]
 pub fn spec_of_started(kind: Kinds, old: &Value, new: &Value) -> Findings {
-    let rule: &'static Rule = match kind {
-        Kinds::Restore => &RESTORE_STARTED,
-        _ if is_scheduled(old) => return Findings::default(),
-        _ => &BACKUP_STARTED,
-    };
     let Some(state) = condition(old) else {
         return Findings::default();
+    };
+    let turned = kind == Kinds::Backup && is_scheduled(old) != is_scheduled(new);
+    let mut found: Findings = turned.then(|| kind_change(old, state)).into_iter().collect();
+    let rule: &'static Rule = match kind {
+        Kinds::Restore => &RESTORE_STARTED,
+        _ if is_scheduled(old) => return found,
+        _ => &BACKUP_STARTED,
     };
     let noun = if kind == Kinds::Restore {
         "restore"
     } else {
         "backup"
     };
+    let changed = changed_fields(old, new).filter(|field| !(turned && *field == "schedule"));
+    found.extend(changed.map(|field| {
+        let message = format!(
+            "this {noun} is {state} and runs only once, so a changed spec has no effect; create a {noun} of another \
+             name (deleting and re-creating this one would run it again)"
+        );
+        Finding::deny(rule, format!("spec.{field}"), Cause::Forbidden, message)
+    }));
+    found
+}
+
+/// CassKop's finalizer goes with the schedule: without one nothing takes it away.
+fn kind_change(old: &Value, state: &str) -> Finding {
+    let message = if is_scheduled(old) {
+        format!(
+            "this backup is {state} and has a schedule; without it it would count as run, and keep a finalizer that \
+             nobody takes away; let it rest or create another one"
+        )
+    } else {
+        format!(
+            "this backup is {state} and has run once; a schedule would not make it run again; create a backup of \
+             another name"
+        )
+    };
+    Finding::deny(&BACKUP_KIND_CHANGE, "spec.schedule", Cause::Forbidden, message)
+}
+
+/// The fields by which a restore finds what a backup has stored.
+const IDENTITY: [&str; 4] = ["cassandraCluster", "datacenter", "storageLocation", "snapshotTag"];
+
+/// A backup keeps pointing to the same snapshots as long as an unfinished restore reads that from it.
+#[must_use]
+pub fn identity_in_use(old: &Value, new: &Value, neighbours: &Neighbours) -> Findings {
+    let Some(user) = neighbours.users.iter().find(|user| !user.copied) else {
+        return Findings::default();
+    };
     changed_fields(old, new)
+        .filter(|field| IDENTITY.contains(&field.as_str()))
         .map(|field| {
             let message = format!(
-                "this {noun} is {state} and runs only once, so a changed spec has no effect; create a {noun} of another \
-                 name (deleting and re-creating this one would run it again)"
+                "restore {} is not over and finds its snapshot by this field; wait until it is, or create a backup of \
+                 another name",
+                user.name
             );
-            Finding::deny(rule, format!("spec.{field}"), Cause::Forbidden, message)
+            Finding::deny(&BACKUP_IN_USE, format!("spec.{field}"), Cause::Forbidden, message)
+                .about("CassandraRestore", &user.name)
         })
         .collect()
+}
+
+/// A backup stays as long as an unfinished restore needs it.
+#[must_use]
+pub fn deleted_while_in_use(neighbours: &Neighbours) -> Option<Finding> {
+    let user = neighbours.users.iter().find(|user| !user.copied)?;
+    let message = format!(
+        "restore {} is not over and reads location, tag and credentials from this backup; wait until it is over, or \
+         delete the restore first",
+        user.name
+    );
+    let finding = Finding::deny(&BACKUP_IN_USE, "metadata.name", Cause::Forbidden, message);
+    Some(finding.about("CassandraRestore", &user.name))
+}
+
+/// CassKop's filter drops every update of a backup (`cassandrabackup_controller.go:37`).
+#[must_use]
+pub fn unseen_update(kind: Kinds, context: &Context) -> Option<Finding> {
+    (kind == Kinds::Backup && context.casskop_acts()).then(|| {
+        let message = "CassKop does not notice the change before its operator starts again; restart it, or delete the \
+                       backup and create it anew";
+        Finding::warn(&CASSKOP_NEEDS_RESTART, "spec", Cause::Invalid, message)
+    })
+}
+
+/// The deletion of an object with a finalizer is an update too, so CassKop keeps a deleted schedule running.
+#[must_use]
+pub fn unseen_deletion(kind: Kinds, old: &Value, context: &Context) -> Option<Finding> {
+    (kind == Kinds::Backup && context.casskop_acts() && is_scheduled(old)).then(|| {
+        let message = "CassKop goes on with this schedule, and the backup stays in deletion, until its operator starts \
+                       again; restart it";
+        Finding::warn(&CASSKOP_NEEDS_RESTART, "metadata.finalizers", Cause::Invalid, message)
+    })
 }
 
 fn changed_fields<'a>(old: &'a Value, new: &'a Value) -> impl Iterator<Item = &'a String> {

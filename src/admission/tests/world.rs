@@ -13,7 +13,10 @@ use crate::admission::{Admission, router};
 use crate::domain::credentials::Credentials;
 use crate::domain::sidecar::Sidecar;
 use crate::observe::metrics::Metrics;
-use crate::rules::facts::{Cluster, FactSource, Freshness, Pending, Reference, StoredBackup};
+use crate::rules::facts::{
+    Around, Caller, Cluster, FactSource, Freshness, Namespace, Neighbours, Pending, Reference, Run,
+    StoredBackup, StoredRestore,
+};
 use crate::rules::policy::Policy;
 
 /// A namespace with cluster c1 (dc1), Secret s3 and backup b1 of `k1.t1,k2.t3`; every question is written down.
@@ -22,6 +25,12 @@ pub(super) struct World {
     pub(super) asked: Mutex<Vec<String>>,
     pub(super) stale_datacenters: Option<Vec<String>>,
     pub(super) silent: bool,
+    pub(super) namespace: Namespace,
+    /// What the caches say stands around every object.
+    pub(super) neighbours: Neighbours,
+    /// What a read of a restore finds.
+    pub(super) restores: Vec<StoredRestore>,
+    pub(super) secret_readers: Vec<String>,
 }
 
 impl World {
@@ -56,6 +65,10 @@ impl FactSource for World {
             datacenters: stale.unwrap_or_else(|| vec!["dc1".to_owned()]),
             sidecar_enabled: true,
             sidecar: Sidecar::from_image("icarus:1.1.3"),
+            cassandra: None,
+            mounts: Vec::new(),
+            terminating: false,
+            unready: None,
         };
         self.answer(
             &format!("cluster {name}"),
@@ -69,6 +82,8 @@ impl FactSource for World {
         let backup = StoredBackup {
             name: name.to_owned(),
             spec,
+            run: Run::State("COMPLETED".into()),
+            ..StoredBackup::default()
         };
         self.answer(
             &format!("backup {name}"),
@@ -83,6 +98,29 @@ impl FactSource for World {
             &format!("secret {name}"),
             freshness,
             (name == "s3").then(|| Credentials::read(entries)),
+        )
+    }
+
+    fn namespace<'a>(&'a self, _: &'a str, _: Freshness) -> Pending<'a, Namespace> {
+        let namespace = self.namespace.clone();
+        Box::pin(async move { Reference::Found(namespace) })
+    }
+
+    fn restore<'a>(&'a self, _: &'a str, name: &'a str) -> Pending<'a, StoredRestore> {
+        let found = self.restores.iter().find(|restore| restore.name == name).cloned();
+        self.answer(&format!("restore {name}"), Freshness::Live, found)
+    }
+
+    fn neighbours(&self, _: Around<'_>) -> Neighbours {
+        self.neighbours.clone()
+    }
+
+    fn may_read_secret<'a>(&'a self, caller: &'a Caller, _: &'a str, name: &'a str) -> Pending<'a, bool> {
+        let may = self.secret_readers.contains(&caller.username);
+        self.answer(
+            &format!("access {} {name}", caller.username),
+            Freshness::Live,
+            Some(may),
         )
     }
 }
@@ -126,7 +164,7 @@ pub(super) fn admission(world: &Arc<World>, apart: Option<bool>) -> Arc<Admissio
         policy: Policy::default(),
         metrics: Metrics::new(),
         status_is_subresource: Box::new(move |_| apart),
-        now_ms: || 1_700_000_000_000,
+        now: || jiff::Timestamp::from_millisecond(1_700_000_000_000).unwrap_or_default(),
     })
 }
 

@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout};
 
 use super::apiserver::{ApiServer, Instead};
 use super::*;
+use crate::api::CassandraBackup;
 use crate::cluster::Cached;
 use crate::rules::facts::StoredBackup;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::api::CassandraBackup;
 use crate::rules::facts::{FactSource, Freshness, Reference};
 
 use super::apiserver::{ApiServer, Instead};

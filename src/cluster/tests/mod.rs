@@ -13,13 +13,12 @@ use std::sync::Arc;
 
 use kube::Client;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 
-use crate::api::{CassandraBackup, CassandraCluster};
 use crate::observe::metrics::Metrics;
 use crate::rules::facts::Reference;
 
-use super::{Cache, CacheState, ClusterFacts, Kind};
+use super::{Cache, CacheState, Cached, ClusterFacts, Kind, Readers};
 use apiserver::ApiServer;
 
 const CLUSTERS: &str = "cassandraclusters";
@@ -34,17 +33,16 @@ struct World {
 }
 
 impl World {
-    /// Both caches are complete, and no request is remembered.
+    /// All caches are complete, and no request is remembered.
     async fn synced(server: &ApiServer) -> Self {
-        let (client, metrics) = (server.client(), Metrics::new());
-        let clusters = Cache::<CassandraCluster>::new(client.clone(), metrics.clone());
-        let backups = Cache::<CassandraBackup>::new(client.clone(), metrics.clone());
-        let facts = ClusterFacts::new(client, clusters.reader(), backups.reader(), metrics.clone());
-        let states = [clusters.state(), backups.state()];
-        let mut watches = JoinSet::new();
-        watches.spawn(clusters.run());
-        watches.spawn(backups.run());
-        for mut state in states {
+        let mut world = Caches::new(server.client());
+        let readers = Readers {
+            clusters: world.start(),
+            backups: world.start(),
+            restores: world.start(),
+            namespaces: world.start(),
+        };
+        for mut state in world.states {
             state
                 .wait_for(|state| *state == CacheState::Synced)
                 .await
@@ -52,9 +50,9 @@ impl World {
         }
         server.forget_requests();
         Self {
-            metrics,
-            facts,
-            _watches: watches,
+            facts: ClusterFacts::new(world.client, readers, world.metrics.clone()),
+            metrics: world.metrics,
+            _watches: world.watches,
         }
     }
 
@@ -65,19 +63,52 @@ impl World {
 
     /// No cache runs.
     fn with(client: Client) -> Self {
-        let metrics = Metrics::new();
-        let clusters = Cache::<CassandraCluster>::new(client.clone(), metrics.clone()).reader();
-        let backups = Cache::<CassandraBackup>::new(client.clone(), metrics.clone()).reader();
-        let facts = ClusterFacts::new(client, clusters, backups, metrics.clone());
+        let mut world = Caches::new(client);
+        let readers = Readers {
+            clusters: world.start(),
+            backups: world.start(),
+            restores: world.start(),
+            namespaces: world.start(),
+        };
+        world.watches.abort_all();
+        let watches = std::mem::take(&mut world.watches);
+        drop(watches);
         Self {
-            metrics,
-            facts,
+            facts: ClusterFacts::new(world.client, readers, world.metrics.clone()),
+            metrics: world.metrics,
             _watches: JoinSet::new(),
         }
     }
 
     fn metric(&self, line: &str) -> bool {
         self.metrics.encode().lines().any(|found| found == line)
+    }
+}
+
+/// Caches that run.
+struct Caches {
+    client: Client,
+    metrics: Metrics,
+    states: Vec<watch::Receiver<CacheState>>,
+    watches: JoinSet<()>,
+}
+
+impl Caches {
+    fn new(client: Client) -> Self {
+        Self {
+            client,
+            metrics: Metrics::new(),
+            states: Vec::new(),
+            watches: JoinSet::new(),
+        }
+    }
+
+    fn start<K: Kind>(&mut self) -> Cached<K> {
+        let cache = Cache::<K>::new(self.client.clone(), self.metrics.clone());
+        let reader = cache.reader();
+        self.states.push(cache.state());
+        self.watches.spawn(cache.run());
+        reader
     }
 }
 

@@ -88,6 +88,8 @@ labels! {
         Backup = "backup",
         /// `CassandraRestore`.
         Restore = "restore",
+        /// A Namespace.
+        Namespace = "namespace",
     }
 
     /// What was read from the API server for one request.
@@ -100,6 +102,10 @@ labels! {
         Restore = "restore",
         /// A Secret.
         Secret = "secret",
+        /// A Namespace.
+        Namespace = "namespace",
+        /// What a user may do (`SubjectAccessReview`).
+        Access = "access",
     }
 
     /// What a live read learnt.

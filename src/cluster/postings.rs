@@ -1,0 +1,266 @@
+//! Objects by something else than their names: what a review asks about those around it.
+//!
+//! One ordered map for each question, by a text that has all that is asked for at its beginning. An answer takes the
+//! first few behind that beginning, so it costs the same with ten objects and with ten thousand.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::rules::facts::{Alike, Around, MOST_NEIGHBOURS, StoredBackup, StoredRestore};
+
+/// What is kept beside the objects of a kind. Everything that was added is taken out again by the same object.
+pub trait Postings<T>: Default + Send + Sync + 'static {
+    /// An object came.
+    fn add(&mut self, namespace: &str, name: &str, object: &Arc<T>);
+    /// An object went, or is about to be replaced.
+    fn remove(&mut self, namespace: &str, name: &str, object: &Arc<T>);
+}
+
+/// Nothing is asked about the objects of this kind but by name.
+impl<T> Postings<T> for () {
+    fn add(&mut self, _: &str, _: &str, _: &Arc<T>) {}
+    fn remove(&mut self, _: &str, _: &str, _: &Arc<T>) {}
+}
+
+/// Ends each part of a key. No name, tag or location has one.
+const END: char = '\0';
+
+/// Objects in the order of a text.
+#[derive(Debug)]
+struct Tree<T>(BTreeMap<Box<str>, Arc<T>>);
+
+impl<T> Default for Tree<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T> Tree<T> {
+    fn add(&mut self, parts: &[&str], object: &Arc<T>) {
+        self.0.insert(key(parts).into(), Arc::clone(object));
+    }
+
+    fn remove(&mut self, parts: &[&str]) {
+        self.0.remove(key(parts).as_str());
+    }
+
+    /// Key and object of those whose key begins with this text, in order.
+    fn beginning_with<'a>(
+        &'a self,
+        text: &str,
+    ) -> impl DoubleEndedIterator<Item = (&'a str, &'a Arc<T>)> + use<'a, T> {
+        let end = format!("{text}{}", char::MAX);
+        let range = (Bound::Included(text), Bound::Excluded(end.as_str()));
+        self.0
+            .range::<str, _>(range)
+            .map(|(key, object)| (&**key, object))
+    }
+}
+
+fn key(parts: &[&str]) -> String {
+    let mut key = String::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+    for part in parts {
+        key.push_str(part);
+        key.push(END);
+    }
+    key
+}
+
+/// The backups that an object may meet.
+#[derive(Debug, Default)]
+pub struct BackupPostings {
+    /// By cluster, location, tag, namespace, name.
+    by_tag: Tree<StoredBackup>,
+    /// The same, of those that have run: they come first, since refusals rest on them alone.
+    run_by_tag: Tree<StoredBackup>,
+    /// Those with a schedule, by name and namespace.
+    scheduled: Tree<StoredBackup>,
+    /// Those that run, by namespace, cluster and name.
+    running: Tree<StoredBackup>,
+}
+
+fn tagged<'a>(namespace: &'a str, name: &'a str, backup: &'a StoredBackup) -> Option<[&'a str; 5]> {
+    let spec = &backup.spec;
+    let tag = spec.snapshot_tag.as_deref().filter(|tag| !tag.is_empty())?;
+    Some([
+        &spec.cassandra_cluster,
+        place(&spec.storage_location),
+        tag,
+        namespace,
+        name,
+    ])
+}
+
+/// Locations that differ only in a slash at the end are one.
+fn place(location: &str) -> &str {
+    location.strip_suffix('/').unwrap_or(location)
+}
+
+impl Postings<StoredBackup> for BackupPostings {
+    fn add(&mut self, namespace: &str, name: &str, backup: &Arc<StoredBackup>) {
+        if let Some(parts) = tagged(namespace, name, backup) {
+            self.by_tag.add(&parts, backup);
+            if backup.run.state().is_some() {
+                self.run_by_tag.add(&parts, backup);
+            }
+        }
+        if backup.spec.is_scheduled() {
+            self.scheduled.add(&[name, namespace], backup);
+        }
+        if backup.run.is_active() {
+            let parts = [namespace, &backup.spec.cassandra_cluster, name];
+            self.running.add(&parts, backup);
+        }
+    }
+
+    fn remove(&mut self, namespace: &str, name: &str, backup: &Arc<StoredBackup>) {
+        if let Some(parts) = tagged(namespace, name, backup) {
+            self.by_tag.remove(&parts);
+            self.run_by_tag.remove(&parts);
+        }
+        self.scheduled.remove(&[name, namespace]);
+        self.running
+            .remove(&[namespace, &backup.spec.cassandra_cluster, name]);
+    }
+}
+
+impl BackupPostings {
+    /// Backups whose tag begins with the one asked about, or is its beginning: those that have run first.
+    pub(super) fn alike(&self, around: &Around<'_>) -> Vec<Alike> {
+        let mut found: Vec<Alike> = Vec::new();
+        if around.tag.is_empty() || around.location.is_empty() {
+            return found;
+        }
+        for tree in [&self.run_by_tag, &self.by_tag] {
+            let room = found.len() + MOST_NEIGHBOURS;
+            for (namespace, backup) in overlapping(tree, around) {
+                if found.len() == room {
+                    break;
+                }
+                let known = found
+                    .iter()
+                    .any(|other| *other.namespace == *namespace && other.backup.name == backup.name);
+                let itself = namespace == around.namespace && backup.name == around.backup;
+                if !known && !itself {
+                    found.push(Alike {
+                        namespace: namespace.into(),
+                        backup: Arc::clone(backup),
+                    });
+                }
+            }
+        }
+        found
+    }
+
+    /// Other namespaces with a scheduled backup of this name.
+    pub(super) fn namesakes(&self, around: &Around<'_>) -> Vec<Box<str>> {
+        let name = key(&[around.name]);
+        self.scheduled
+            .beginning_with(&name)
+            .filter_map(|(key, _)| key.split(END).nth(1))
+            .filter(|namespace| *namespace != around.namespace)
+            .take(MOST_NEIGHBOURS)
+            .map(Into::into)
+            .collect()
+    }
+
+    /// Backups of this cluster that run.
+    pub(super) fn running(&self, around: &Around<'_>) -> Vec<Arc<StoredBackup>> {
+        let cluster = key(&[around.namespace, around.cluster]);
+        let others = self.running.beginning_with(&cluster).map(|(_, backup)| backup);
+        others
+            .filter(|backup| around.restore || backup.name != around.name)
+            .take(MOST_NEIGHBOURS)
+            .map(Arc::clone)
+            .collect()
+    }
+}
+
+/// Everything whose tag begins with this one, then everything whose tag is a beginning of it, with its namespace.
+fn overlapping<'a>(
+    tree: &'a Tree<StoredBackup>,
+    around: &Around<'_>,
+) -> impl Iterator<Item = (&'a str, &'a Arc<StoredBackup>)> + use<'a> {
+    let base = key(&[around.cluster, place(around.location)]);
+    let tag = around.tag;
+    let mut beginnings = vec![format!("{base}{tag}")];
+    let cuts = tag.char_indices().map(|(at, _)| at).skip(1);
+    beginnings.extend(cuts.filter_map(|at| Some(format!("{base}{}{END}", tag.get(..at)?))));
+    beginnings
+        .into_iter()
+        .flat_map(|beginning| tree.beginning_with(&beginning))
+        .filter_map(|(key, backup)| Some((key.split(END).nth(3)?, backup)))
+}
+
+/// The restores that an object may meet.
+#[derive(Debug, Default)]
+pub struct RestorePostings {
+    /// Those that are not over, by namespace, cluster and name.
+    unfinished: Tree<StoredRestore>,
+    /// Those that are not over, by namespace, backup and name.
+    users: Tree<StoredRestore>,
+    /// Those that are over, by namespace, cluster, time and name.
+    ended: Tree<StoredRestore>,
+}
+
+/// Seconds since the epoch in a form that sorts; nobody knows when: before everything.
+fn sortable(restore: &StoredRestore) -> String {
+    let seconds = restore.ended.map_or(0, |time| time.as_second().max(0));
+    format!("{seconds:020}")
+}
+
+impl Postings<StoredRestore> for RestorePostings {
+    fn add(&mut self, namespace: &str, name: &str, restore: &Arc<StoredRestore>) {
+        if restore.run.is_unfinished() {
+            self.unfinished.add(&[namespace, &restore.cluster, name], restore);
+            self.users.add(&[namespace, &restore.backup, name], restore);
+        } else {
+            let parts = [namespace, &restore.cluster, &sortable(restore), name];
+            self.ended.add(&parts, restore);
+        }
+    }
+
+    fn remove(&mut self, namespace: &str, name: &str, restore: &Arc<StoredRestore>) {
+        self.unfinished.remove(&[namespace, &restore.cluster, name]);
+        self.users.remove(&[namespace, &restore.backup, name]);
+        self.ended
+            .remove(&[namespace, &restore.cluster, &sortable(restore), name]);
+    }
+}
+
+impl RestorePostings {
+    /// Restores of this cluster that are not over.
+    pub(super) fn unfinished(&self, around: &Around<'_>) -> Vec<Arc<StoredRestore>> {
+        let cluster = key(&[around.namespace, around.cluster]);
+        let others = self
+            .unfinished
+            .beginning_with(&cluster)
+            .map(|(_, restore)| restore);
+        others
+            .filter(|restore| !around.restore || restore.name != around.name)
+            .take(MOST_NEIGHBOURS)
+            .map(Arc::clone)
+            .collect()
+    }
+
+    /// Restores of this backup that are not over; none where a restore asks.
+    pub(super) fn users(&self, around: &Around<'_>) -> Vec<Arc<StoredRestore>> {
+        if around.restore {
+            return Vec::new();
+        }
+        let backup = key(&[around.namespace, around.backup]);
+        let users = self.users.beginning_with(&backup).map(|(_, restore)| restore);
+        users.take(MOST_NEIGHBOURS).map(Arc::clone).collect()
+    }
+
+    /// The restore of this cluster that ended last.
+    pub(super) fn last(&self, around: &Around<'_>) -> Option<Arc<StoredRestore>> {
+        let cluster = key(&[around.namespace, around.cluster]);
+        let last = self.ended.beginning_with(&cluster).next_back();
+        last.map(|(_, restore)| Arc::clone(restore))
+    }
+}
+
+#[cfg(test)]
+mod tests;

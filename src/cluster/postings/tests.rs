@@ -1,0 +1,147 @@
+use std::sync::Arc;
+
+use crate::api::CassandraBackupSpec;
+use crate::rules::facts::{Around, MOST_NEIGHBOURS, Run, StoredBackup, StoredRestore};
+
+use super::{BackupPostings, Postings, RestorePostings};
+
+fn around<'a>(name: &'a str, tag: &'a str) -> Around<'a> {
+    Around {
+        namespace: "prod",
+        name,
+        restore: false,
+        cluster: "c1",
+        backup: name,
+        location: "s3://b",
+        tag,
+    }
+}
+
+fn backup(name: &str, tag: &str, state: Option<&str>, schedule: Option<&str>) -> Arc<StoredBackup> {
+    Arc::new(StoredBackup {
+        name: name.to_owned(),
+        spec: CassandraBackupSpec {
+            cassandra_cluster: "c1".into(),
+            storage_location: "s3://b/".into(),
+            snapshot_tag: Some(tag.into()),
+            schedule: schedule.map(Into::into),
+            ..CassandraBackupSpec::default()
+        },
+        run: state.map_or(Run::Never, |state| Run::State(state.into())),
+        ..StoredBackup::default()
+    })
+}
+
+fn restore(name: &str, state: Option<&str>, ended: i64) -> Arc<StoredRestore> {
+    Arc::new(StoredRestore {
+        name: name.to_owned(),
+        cluster: "c1".into(),
+        backup: "b1".into(),
+        run: state.map_or(Run::Never, |state| Run::State(state.into())),
+        ended: jiff::Timestamp::from_second(ended).ok(),
+        ..StoredRestore::default()
+    })
+}
+
+fn alike(postings: &BackupPostings, name: &str, tag: &str) -> Vec<String> {
+    postings
+        .alike(&around(name, tag))
+        .iter()
+        .map(|other| format!("{}/{}", other.namespace, other.backup.name))
+        .collect()
+}
+
+#[test]
+fn tags_that_begin_alike_are_found_both_ways_and_those_that_ran_come_first() {
+    let mut postings = BackupPostings::default();
+    for (namespace, name, tag, state) in [
+        ("prod", "shorter", "da", None),
+        ("prod", "same", "daily", None),
+        ("prod", "longer", "daily-eu", Some("COMPLETED")),
+        ("test", "elsewhere", "daily2", None),
+        ("prod", "other", "dairy", Some("COMPLETED")),
+        ("prod", "itself", "daily", Some("RUNNING")),
+    ] {
+        postings.add(namespace, name, &backup(name, tag, state, None));
+    }
+    assert_eq!(
+        alike(&postings, "itself", "daily"),
+        ["prod/longer", "prod/same", "test/elsewhere", "prod/shorter"]
+    );
+    assert_eq!(alike(&postings, "new", ""), [""; 0]);
+    let far = Around {
+        location: "s3://other",
+        ..around("new", "daily")
+    };
+    assert!(postings.alike(&far).is_empty());
+}
+
+#[test]
+fn what_was_removed_is_found_nowhere() {
+    let mut postings = BackupPostings::default();
+    let object = backup("b1", "daily", Some("RUNNING"), Some("@daily"));
+    postings.add("test", "b1", &object);
+    assert_eq!(postings.namesakes(&around("b1", "")), ["test".into()]);
+    let here = Around {
+        namespace: "test",
+        ..around("b2", "daily")
+    };
+    assert_eq!(postings.running(&here).len(), 1);
+    postings.remove("test", "b1", &object);
+    assert_eq!(alike(&postings, "b1", "daily"), [""; 0]);
+    assert!(postings.namesakes(&around("b1", "")).is_empty() && postings.running(&here).is_empty());
+}
+
+#[test]
+fn a_name_that_begins_like_another_is_another() {
+    let mut postings = BackupPostings::default();
+    postings.add("test", "nightly2", &backup("nightly2", "t", None, Some("@daily")));
+    postings.add("prod", "nightly", &backup("nightly", "t", None, Some("@daily")));
+    assert!(
+        postings.namesakes(&around("nightly", "")).is_empty(),
+        "the one of the same namespace is itself"
+    );
+}
+
+#[test]
+fn ten_thousand_are_answered_with_a_few() {
+    let mut postings = BackupPostings::default();
+    for number in 0..10_000 {
+        let name = format!("b{number}");
+        postings.add(
+            "prod",
+            &name,
+            &backup(&name, "same", Some("RUNNING"), Some("@daily")),
+        );
+    }
+    assert_eq!(alike(&postings, "new", "same").len(), 2 * MOST_NEIGHBOURS);
+    assert_eq!(postings.running(&around("new", "")).len(), MOST_NEIGHBOURS);
+}
+
+#[test]
+fn restores_are_found_by_cluster_by_backup_and_by_their_end() {
+    let mut postings = RestorePostings::default();
+    for (name, state, ended) in [
+        ("waiting", None, 0),
+        ("running", Some("RUNNING"), 0),
+        ("good", Some("COMPLETED"), 2_000_000_000),
+        ("bad", Some("FAILED"), 999_999_999),
+    ] {
+        postings.add("prod", name, &restore(name, state, ended));
+    }
+    let names = |restores: Vec<Arc<StoredRestore>>| -> Vec<String> {
+        restores.iter().map(|restore| restore.name.clone()).collect()
+    };
+    let of_backup = around("b1", "");
+    assert_eq!(names(postings.unfinished(&of_backup)), ["running", "waiting"]);
+    assert_eq!(names(postings.users(&of_backup)), ["running", "waiting"]);
+    assert_eq!(postings.last(&of_backup).unwrap().name, "good");
+    let itself = Around {
+        restore: true,
+        ..around("running", "")
+    };
+    assert_eq!(names(postings.unfinished(&itself)), ["waiting"]);
+    assert_eq!(names(postings.users(&itself)), [""; 0]);
+    postings.remove("prod", "good", &restore("good", Some("COMPLETED"), 2_000_000_000));
+    assert_eq!(postings.last(&of_backup).unwrap().name, "bad");
+}

@@ -1,0 +1,103 @@
+//! The most that a node may upload in a second.
+
+use std::fmt;
+
+/// A limit in bytes per second.
+///
+/// Source: CassKop takes spaces out and then wants `(?i)^\d+[kmg]?$` (`pkg/backrest`); the units are powers of a
+/// thousand (`BPS` to `GBPS` of Icarus), and the number before the unit goes into 32 signed bits. What does not fit
+/// it drops in silence, and the upload is not limited at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bandwidth {
+    bytes_per_second: u64,
+}
+
+/// Why a text is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BandwidthError {
+    /// Not digits and a unit.
+    #[error("is not a whole number with K, M or G (or no unit, for bytes) behind it")]
+    Form,
+    /// Zero.
+    #[error("allows nothing")]
+    Zero,
+    /// More than 32 signed bits.
+    #[error("has a number above 2147483647, which CassKop cannot hold; use a larger unit")]
+    TooLarge,
+}
+
+impl Bandwidth {
+    /// Parses `spec.bandwidth`.
+    ///
+    /// # Errors
+    /// What CassKop drops or turns into another number.
+    pub fn parse(text: &str) -> Result<Self, BandwidthError> {
+        let text = text.trim_matches(' ');
+        let (number, factor) = match text.as_bytes().last() {
+            Some(b'k' | b'K') => (text.get(..text.len() - 1), 1_000),
+            Some(b'm' | b'M') => (text.get(..text.len() - 1), 1_000_000),
+            Some(b'g' | b'G') => (text.get(..text.len() - 1), 1_000_000_000),
+            _ => (Some(text), 1),
+        };
+        let digits: String = number.unwrap_or_default().chars().filter(|c| *c != ' ').collect();
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(BandwidthError::Form);
+        }
+        match digits.parse::<i32>().map(u64::try_from) {
+            Ok(Ok(0)) => Err(BandwidthError::Zero),
+            Ok(Ok(number)) => Ok(Self {
+                bytes_per_second: number * factor,
+            }),
+            _ => Err(BandwidthError::TooLarge),
+        }
+    }
+
+    /// The limit in bytes per second; at least 1.
+    #[must_use]
+    pub const fn bytes_per_second(self) -> u64 {
+        self.bytes_per_second
+    }
+}
+
+impl fmt::Display for Bandwidth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes/s", self.bytes_per_second)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bandwidth, BandwidthError};
+
+    #[test]
+    fn numbers_with_and_without_a_unit_are_bytes_per_second() {
+        for (text, expected) in [
+            ("1024", 1_024),
+            ("10M", 10_000_000),
+            ("10 k", 10_000),
+            ("1 0 g", 10_000_000_000),
+            ("007", 7),
+            ("2147483647G", 2_147_483_647_000_000_000),
+        ] {
+            assert_eq!(
+                Bandwidth::parse(text).map(Bandwidth::bytes_per_second),
+                Ok(expected),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_casskop_would_drop_is_none() {
+        for text in [
+            "", " ", "M", "0.25M", "10T", "10MB", "-1", "+1", "10\tM", "1e3", "١", "10é",
+        ] {
+            assert_eq!(Bandwidth::parse(text), Err(BandwidthError::Form), "{text:?}");
+        }
+        assert_eq!(Bandwidth::parse("0"), Err(BandwidthError::Zero));
+        assert_eq!(Bandwidth::parse("000G"), Err(BandwidthError::Zero));
+        for text in ["2147483648", "3000000000", "99999999999999999999999K"] {
+            assert_eq!(Bandwidth::parse(text), Err(BandwidthError::TooLarge), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Tables whose data a restore puts into other tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::entities::{Entities, Flaw, Table};
+
+/// The most pairs that are read. A cluster with more tables than that is in trouble already, and a review has a
+/// deadline.
+pub const MOST_PAIRS: usize = 1_000;
+
+/// From which table into which: every side a `keyspace.table`, every table once.
+///
+/// Source: `RenamedEntities` of Esop (the same in 1.1.4, 2.0.4 and 3.0.1; its refusals were seen). Esop compares the
+/// raw texts before it takes spaces out of them; here they are compared as the tables that they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rename(BTreeMap<Table, Table>);
+
+/// Why a map is no [`Rename`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenameError {
+    /// More than [`MOST_PAIRS`].
+    #[error("has {0} pairs, and at most {MOST_PAIRS} are read; spread them over several restores")]
+    TooMany(usize),
+    /// One side of a pair is no table.
+    #[error("{flaw}")]
+    Side {
+        /// The key of the pair as it was written.
+        key: String,
+        /// The side as it was written.
+        side: String,
+        /// What is wrong with it.
+        flaw: SideFlaw,
+    },
+    /// Two keys are the same table but for blanks.
+    #[error("{table} stands twice on the left, once with blanks; keep one")]
+    Twice {
+        /// The key of the second as it was written.
+        key: String,
+        /// The table.
+        table: Table,
+    },
+    /// A table into itself.
+    #[error("goes into itself; leave the pair out, a table that is not renamed gets its own data")]
+    Itself {
+        /// The key as it was written.
+        key: String,
+        /// The table.
+        table: Table,
+    },
+    /// Two tables into one.
+    #[error("{target} is the target of {} too; give each a table of its own", .others.join(", "))]
+    SharedTarget {
+        /// The key as it was written.
+        key: String,
+        /// The target.
+        target: Table,
+        /// The other tables that go there.
+        others: Vec<String>,
+    },
+    /// A table is a source and a target: a swap or a chain.
+    #[error(
+        "{target} is renamed itself, into {next}, and the sidecar takes no swaps or chains; use a target that is not \
+         renamed"
+    )]
+    Chain {
+        /// The key as it was written.
+        key: String,
+        /// The target that is a source too.
+        target: Table,
+        /// Where that one goes.
+        next: Table,
+    },
+}
+
+/// What is wrong with one side of a pair.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SideFlaw {
+    /// A keyspace alone.
+    #[error("names a keyspace, and only tables can be renamed; write keyspace.table on both sides")]
+    Keyspace,
+    /// No name at all.
+    #[error("{0}")]
+    Name(#[from] Flaw),
+}
+
+impl RenameError {
+    /// The key of the pair as it was written; `None` for the map as a whole.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::TooMany(_) => None,
+            Self::Side { key, .. }
+            | Self::Twice { key, .. }
+            | Self::Itself { key, .. }
+            | Self::SharedTarget { key, .. }
+            | Self::Chain { key, .. } => Some(key),
+        }
+    }
+}
+
+/// A pair that could be read.
+struct Pair<'a> {
+    key: &'a str,
+    from: Table,
+    into: Table,
+}
+
+impl Rename {
+    /// Parses `spec.rename`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the pairs, each by itself and all together.
+    pub fn parse(map: &BTreeMap<String, String>) -> Result<Self, Vec<RenameError>> {
+        if map.len() > MOST_PAIRS {
+            return Err(vec![RenameError::TooMany(map.len())]);
+        }
+        let (mut errors, mut pairs) = (Vec::new(), Vec::new());
+        for (key, value) in map {
+            match (side(key, key), side(key, value)) {
+                (Ok(from), Ok(into)) => pairs.push(Pair { key, from, into }),
+                (from, into) => errors.extend(from.err().into_iter().chain(into.err())),
+            }
+        }
+        errors.extend(collisions(&pairs));
+        if errors.is_empty() {
+            Ok(Self(
+                pairs.into_iter().map(|pair| (pair.from, pair.into)).collect(),
+            ))
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Whether nothing is renamed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The pairs: from, into.
+    pub fn pairs(&self) -> impl Iterator<Item = (&Table, &Table)> {
+        self.0.iter()
+    }
+
+    /// The sources that are no table of `entities`; all of them unless those are tables.
+    #[must_use]
+    pub fn sources_outside<'a>(&'a self, entities: &Entities) -> Vec<&'a Table> {
+        self.0
+            .keys()
+            .filter(|table| !entities.names_table(table))
+            .collect()
+    }
+
+    /// The targets that are tables of `entities`: they would get two contents.
+    #[must_use]
+    pub fn targets_inside<'a>(&'a self, entities: &Entities) -> Vec<(&'a Table, &'a Table)> {
+        self.0
+            .iter()
+            .filter(|(_, into)| entities.names_table(into))
+            .collect()
+    }
+}
+
+fn side(key: &str, text: &str) -> Result<Table, RenameError> {
+    // Esop takes out spaces, and no other blank.
+    let bare = text.trim_matches(' ');
+    let flaw = match Table::parse(bare) {
+        Ok(table) => return Ok(table),
+        Err(Flaw::Parts(1)) => SideFlaw::Keyspace,
+        Err(flaw) => SideFlaw::Name(flaw),
+    };
+    Err(RenameError::Side {
+        key: key.to_owned(),
+        side: text.to_owned(),
+        flaw,
+    })
+}
+
+fn collisions(pairs: &[Pair<'_>]) -> Vec<RenameError> {
+    let mut errors = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut sources: BTreeMap<&Table, &Table> = BTreeMap::new();
+    let mut targets: BTreeMap<&Table, Vec<&Table>> = BTreeMap::new();
+    for pair in pairs {
+        if !seen.insert(&pair.from) {
+            errors.push(RenameError::Twice {
+                key: pair.key.to_owned(),
+                table: pair.from.clone(),
+            });
+        }
+        sources.insert(&pair.from, &pair.into);
+        targets.entry(&pair.into).or_default().push(&pair.from);
+    }
+    for Pair { key, from, into } in pairs {
+        let key = (*key).to_owned();
+        if from == into {
+            errors.push(RenameError::Itself {
+                key,
+                table: from.clone(),
+            });
+            continue;
+        }
+        if let Some(next) = sources.get(into) {
+            errors.push(RenameError::Chain {
+                key: key.clone(),
+                target: into.clone(),
+                next: (*next).clone(),
+            });
+        }
+        errors.extend(shared_target(key, from, into, &targets));
+    }
+    errors
+}
+
+/// How many other tables of the same target a message names.
+const NAMED_OTHERS: usize = 3;
+
+fn shared_target(
+    key: String,
+    from: &Table,
+    into: &Table,
+    targets: &BTreeMap<&Table, Vec<&Table>>,
+) -> Option<RenameError> {
+    let all = targets.get(into)?;
+    let others: Vec<String> = all
+        .iter()
+        .filter(|other| **other != from)
+        .take(NAMED_OTHERS)
+        .map(ToString::to_string)
+        .collect();
+    (!others.is_empty()).then(|| RenameError::SharedTarget {
+        key,
+        target: into.clone(),
+        others,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_PAIRS, Rename};
+    use crate::domain::entities::Entities;
+    use std::collections::BTreeMap;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(from, into)| ((*from).to_owned(), (*into).to_owned()))
+            .collect()
+    }
+
+    fn errors(pairs: &[(&str, &str)]) -> Vec<String> {
+        Rename::parse(&map(pairs))
+            .unwrap_err()
+            .iter()
+            .map(|error| format!("{}: {error}", error.key().unwrap_or_default()))
+            .collect()
+    }
+
+    #[test]
+    fn tables_go_into_other_tables_also_of_other_keyspaces() {
+        let rename = Rename::parse(&map(&[("k1.t1", "k1.t2"), (" k1.t3 ", "k2.t1 ")])).unwrap();
+        let pairs: Vec<String> = rename
+            .pairs()
+            .map(|(from, into)| format!("{from}>{into}"))
+            .collect();
+        assert_eq!(pairs, ["k1.t1>k1.t2", "k1.t3>k2.t1"]);
+        assert!(Rename::parse(&BTreeMap::new()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_side_that_is_no_table_is_told() {
+        for (from, into, expected) in [
+            (
+                "k1",
+                "k2",
+                "k1: names a keyspace, and only tables can be renamed; write keyspace.table on both sides",
+            ),
+            ("a.b.c", "k1.t1", "a.b.c: has 3 parts"),
+            ("k1.t1", "\"K\".t", "k1.t1: has quotes"),
+            ("k1.t1", "k1.t2\t", "k1.t1: has '\\t'"),
+            ("k1.t1", "k1.", "k1.t1: a name is missing at the dot"),
+        ] {
+            let told = errors(&[(from, into)]);
+            assert!(told[0].starts_with(expected), "{told:?}");
+        }
+        assert_eq!(errors(&[("k1", "k2")]).len(), 2, "both sides");
+    }
+
+    #[test]
+    fn a_table_is_source_or_target_of_one_pair() {
+        for (pairs, expected) in [
+            (&[("k1.t1", "k1.t1")][..], &["k1.t1: goes into itself"][..]),
+            (&[("k1.t1", "k1.t1 ")], &["k1.t1: goes into itself"]),
+            (
+                &[("k1.t1", "k.x"), ("k1.t2", "k.x")],
+                &[
+                    "k1.t1: k.x is the target of k1.t2 too",
+                    "k1.t2: k.x is the target of k1.t1 too",
+                ],
+            ),
+            (
+                &[("k1.t1", "k1.t2"), ("k1.t2", "k1.t1")],
+                &[
+                    "k1.t1: k1.t2 is renamed itself, into k1.t1",
+                    "k1.t2: k1.t1 is renamed itself, into k1.t2",
+                ],
+            ),
+            (
+                &[("k1.t1", "k1.t2"), ("k1.t2", "k1.t3")],
+                &["k1.t1: k1.t2 is renamed itself, into k1.t3"],
+            ),
+            (
+                &[("k1.t1", "k.x"), ("k1.t1 ", "k.y")],
+                &["k1.t1 : k1.t1 stands twice on the left"],
+            ),
+        ] {
+            let told = errors(pairs);
+            assert_eq!(told.len(), expected.len(), "{told:?}");
+            for (text, begin) in told.iter().zip(expected) {
+                assert!(text.starts_with(begin), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_map_without_bound_is_not_read() {
+        let pairs: BTreeMap<String, String> =
+            (0..=MOST_PAIRS).map(|n| (format!("k.{n}"), "k".into())).collect();
+        let errors = Rename::parse(&pairs).unwrap_err();
+        assert_eq!(
+            errors[0].to_string(),
+            "has 1001 pairs, and at most 1000 are read; spread them over several restores"
+        );
+    }
+
+    #[test]
+    fn sources_are_restored_tables_and_targets_are_not() {
+        let rename = Rename::parse(&map(&[("k1.t1", "k1.t2"), ("k3.t", "k4.t")])).unwrap();
+        let entities = Entities::parse("k1.t1,k1.t2").unwrap();
+        assert_eq!(rename.sources_outside(&entities)[0].to_string(), "k3.t");
+        assert_eq!(rename.targets_inside(&entities)[0].1.to_string(), "k1.t2");
+        assert_eq!(rename.sources_outside(&Entities::Everything).len(), 2);
+    }
+}

@@ -1,0 +1,77 @@
+//! Fields that only our own reconciler knows.
+
+use super::catalogue::{FIELD_NEEDS_EXECUTOR, Severity};
+use super::finding::{Cause, Finding, Findings};
+use super::policy::Context;
+use super::subject::Subject;
+
+/// While CassKop acts, a field of ours is a promise that nobody keeps. CassKop's own CRDs drop such a field before
+/// anybody sees it; with ours, or offline, it is still there.
+pub(super) fn judge(subject: &Subject, context: &Context, found: &mut Findings) {
+    if !context.casskop_acts() {
+        return;
+    }
+    match subject {
+        Subject::Backup(backup) => {
+            let spec = &backup.spec;
+            let fields = [
+                (
+                    spec.suspend == Some(true),
+                    "suspend",
+                    "the backup would run all the same",
+                ),
+                (
+                    spec.time_zone.is_some(),
+                    "timeZone",
+                    "the schedule would run by the operator's clock; write CRON_TZ=ZONE in front of it",
+                ),
+            ];
+            found.extend(fields.into_iter().filter(|field| field.0).map(deny));
+            let fields = [
+                (
+                    spec.concurrency_policy.is_some(),
+                    "concurrencyPolicy",
+                    "runs can overlap",
+                ),
+                (
+                    spec.starting_deadline_seconds.is_some(),
+                    "startingDeadlineSeconds",
+                    "a missed run is never made up for",
+                ),
+                (spec.retention.is_some(), "retention", "nothing is removed"),
+            ];
+            found.extend(fields.into_iter().filter(|field| field.0).map(warn));
+        }
+        Subject::Restore(restore) => {
+            let field = (
+                restore.spec.snapshot.is_some(),
+                "snapshot",
+                "the newest snapshot of the tag would be restored instead of this one",
+            );
+            found.extend([field].into_iter().filter(|field| field.0).map(deny));
+        }
+    }
+}
+
+fn deny((_, field, otherwise): (bool, &str, &str)) -> Finding {
+    let message = format!(
+        "CassKop acts here and does not know this field: {otherwise}; leave it out, or let cassgate act"
+    );
+    Finding::deny(
+        &FIELD_NEEDS_EXECUTOR,
+        format!("spec.{field}"),
+        Cause::NotSupported,
+        message,
+    )
+}
+
+fn warn((_, field, otherwise): (bool, &str, &str)) -> Finding {
+    let message = format!("CassKop acts here and does not know this field: {otherwise}");
+    Finding::deny(
+        &FIELD_NEEDS_EXECUTOR,
+        format!("spec.{field}"),
+        Cause::NotSupported,
+        message,
+    )
+    .severity(Severity::Warn)
+}

@@ -1,0 +1,107 @@
+//! What a restore empties beyond what it fills.
+//!
+//! Seen on the real sidecar, each with the state COMPLETED: an empty list empties every table of the users; a keyspace
+//! empties the tables that were made since the backup; a datacenter empties the replicas of all the others.
+
+use crate::api::{CONFIRM_ANNOTATION, LAST_RESTORE_ANNOTATION};
+use crate::domain::entities::Entities;
+
+use super::catalogue::{
+    RESTORE_PARTIAL_DATACENTER, RESTORE_RECREATED, RESTORE_TRUNCATES_EVERYTHING, RESTORE_TRUNCATES_KEYSPACE,
+    Rule, Severity,
+};
+use super::facts::Facts;
+use super::finding::{Cause, Finding, Findings};
+use super::policy::Context;
+use super::subject::{Restore, written};
+
+const ENTITIES: &str = "spec.entities";
+
+pub(super) fn judge(restore: &Restore, facts: &Facts, context: &Context, found: &mut Findings) {
+    found.extend(recreated(restore, facts, context));
+    let severity = context.guarded();
+    let entities = restore.effective_entities(facts.found_backup());
+    found.extend(
+        entities
+            .and_then(|entities| whole(restore, &entities))
+            .map(|finding| finding.severity(severity)),
+    );
+    found.extend(partial(restore, facts).map(|finding| finding.severity(severity)));
+}
+
+fn confirm(rule: &Rule) -> String {
+    format!("where it is meant, annotate {CONFIRM_ANNOTATION}: {}", rule.id)
+}
+
+fn whole(restore: &Restore, entities: &Entities) -> Option<Finding> {
+    let own = !matches!(restore.entities, Ok(Entities::Everything));
+    match entities {
+        Entities::Tables(_) => None,
+        Entities::Everything => {
+            let rule = &RESTORE_TRUNCATES_EVERYTHING;
+            let message = format!(
+                "empties every table of the cluster, also those that the backup does not hold; name what to restore; {}",
+                confirm(rule)
+            );
+            Some(Finding::deny(rule, ENTITIES, Cause::Required, message))
+        }
+        Entities::Keyspaces(_) => {
+            let rule = &RESTORE_TRUNCATES_KEYSPACE;
+            let message = format!(
+                "empties all tables of it, also those made since the backup; name the tables; {}",
+                confirm(rule)
+            );
+            let origin = if own { "" } else { "(from the backup) " };
+            Some(
+                Finding::deny(rule, ENTITIES, Cause::Invalid, format!("{origin}{message}"))
+                    .value(entities.to_string()),
+            )
+        }
+    }
+}
+
+fn partial(restore: &Restore, facts: &Facts) -> Option<Finding> {
+    let asked = written(restore.spec.datacenter.as_deref())?;
+    let cluster = facts.found_cluster()?;
+    let others: Vec<&str> = cluster
+        .datacenters
+        .iter()
+        .map(String::as_str)
+        .filter(|dc| *dc != asked)
+        .collect();
+    if others.is_empty() {
+        return None;
+    }
+    let rule = &RESTORE_PARTIAL_DATACENTER;
+    let message = format!(
+        "the tables are emptied in {} too and get nothing back there; restore the whole ring, or repair it afterwards; {}",
+        others.join(", "),
+        confirm(rule)
+    );
+    Some(Finding::deny(rule, "spec.datacenter", Cause::Invalid, message).value(asked))
+}
+
+/// Source: Velero labels what it brings back, and brings it back without status; our own executor notes on the backup
+/// which restore used it last.
+fn recreated(restore: &Restore, facts: &Facts, context: &Context) -> Option<Finding> {
+    if !context.creating {
+        return None;
+    }
+    let name = &restore.meta.name;
+    let noted = facts
+        .found_backup()
+        .and_then(|backup| backup.last_restore.as_deref());
+    let (path, cause, why) = if restore.meta.velero_restore.is_some() {
+        let why =
+            "Velero brings this restore back, and it would run again over what was written since".to_owned();
+        ("metadata.labels", Cause::Forbidden, why)
+    } else if context.cassgate_acts() && !name.is_empty() && noted == Some(name) {
+        let why = format!("a restore of this name has run already ({LAST_RESTORE_ANNOTATION} of its backup)");
+        ("metadata.name", Cause::Forbidden, why)
+    } else {
+        return None;
+    };
+    let rule = &RESTORE_RECREATED;
+    let message = format!("{why}; leave it out, or use another name; {}", confirm(rule));
+    Some(Finding::deny(rule, path, cause, message).severity(Severity::Deny))
+}
