@@ -21,7 +21,12 @@ fn holds(path: &Path, expected: &str) {
         fs::write(path, expected).unwrap();
     }
     let stands = fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(stands, expected, "{} is not up to date: make rules", path.display());
+    assert_eq!(
+        stands,
+        expected,
+        "{} is not up to date: make rules",
+        path.display()
+    );
 }
 
 #[test]
@@ -36,9 +41,10 @@ fn the_head_of_each_page_is_made_of_the_table() {
 
 #[test]
 fn the_list_of_pages_is_made_of_the_table() {
-    let mut text = "# The rules\n\nMade of the table by `make rules`. `cassgate explain RULE` prints the same.\n\n\
+    let mut text =
+        "# The rules\n\nMade of the table by `make rules`. `cassgate explain RULE` prints the same.\n\n\
                     | rule | severity | kinds | |\n|---|---|---|---|\n"
-        .to_owned();
+            .to_owned();
     for Rule {
         id,
         severities,

@@ -119,7 +119,7 @@ impl LiveReads {
             kind,
             outcome: ReadOutcome::Unknown,
         };
-        let text = timeout(READ_TIMEOUT, self.get::<K>(namespace, name)).await;
+        let text = timeout(READ_TIMEOUT, self.get::<K>(kind, namespace, name)).await;
         let reference = match text.unwrap_or(Err(Unread::TimedOut)) {
             Ok(Some(text)) if is_about(&text, name) => {
                 decode(&text).map_or_else(Reference::Unknown, Reference::Found)
@@ -142,10 +142,12 @@ impl LiveReads {
     /// The object as JSON; nothing: it is not there.
     async fn get<K: Resource<DynamicType = ()>>(
         &self,
+        kind: ReadKind,
         namespace: &str,
         name: &str,
     ) -> Result<Option<String>, Unread> {
-        let inside = Some(namespace).filter(|namespace| !namespace.is_empty());
+        // Only what the API server keeps outside of namespaces is asked for without one.
+        let inside = Some(namespace).filter(|namespace| kind != ReadKind::Namespace || !namespace.is_empty());
         if inside.is_some_and(|namespace| !is_object_name(namespace)) || !is_object_name(name) {
             return Err(Unread::NotAName);
         }

@@ -184,8 +184,18 @@ impl ApiServer {
                     None => status(404, "not found", &json!({"name": name, "kind": plural})),
                 }
             }
-            [plural] if query.contains("watch=true") => self.watch(plural),
-            [plural] => self.list(plural, query),
+            ["api", "v1", plural, name] => {
+                match self
+                    .now()
+                    .objects
+                    .get(&(plural.to_owned(), String::new(), name.to_owned()))
+                {
+                    Some(object) => whole(200, object.to_string()),
+                    None => status(404, "not found", &json!({"name": name, "kind": plural})),
+                }
+            }
+            [plural] | ["api", "v1", plural] if query.contains("watch=true") => self.watch(plural),
+            [plural] | ["api", "v1", plural] => self.list(plural, query),
             _ => whole(404, "404 page not found\n".to_owned()),
         }
     }
@@ -231,7 +241,7 @@ impl ApiServer {
 }
 
 fn key(plural: &str, object: &Value) -> (String, String, String) {
-    let text = |name: &str| object["metadata"][name].as_str().unwrap().to_owned();
+    let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
     (plural.to_owned(), text("namespace"), text("name"))
 }
 

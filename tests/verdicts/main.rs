@@ -1,0 +1,144 @@
+//! The corpus of scenarios, and the manifests in the rules' pages, judged in this process.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod case;
+mod pages;
+mod webhook;
+mod world;
+
+use cassgate::rules::policy::Policy;
+use clap::Parser;
+use serde_json::Value;
+
+use case::{Case, Executor, matches};
+use webhook::{Asked, Outcome, ask};
+use world::World;
+
+const NAMESPACE: &str = "prod";
+
+/// The flags of `cassgate run` that decide verdicts.
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    policy: cassgate::cli::PolicyArgs,
+}
+
+fn policy(flags: &[String]) -> Policy {
+    let all = std::iter::once("cassgate").chain(flags.iter().map(String::as_str));
+    Flags::parse_from(all).policy.into()
+}
+
+fn judged(case: &Case, library: &serde_json::Map<String, Value>) -> Outcome {
+    let stored = case.stored_objects(library, NAMESPACE);
+    let subject = case.subject(NAMESPACE);
+    let old = match (&case.update, &case.delete) {
+        (None, None) => Value::Null,
+        _ => stored.last().cloned().unwrap(),
+    };
+    let asked = Asked {
+        operation: match (&case.create, &case.update) {
+            (Some(_), _) => "CREATE",
+            (_, Some(_)) => "UPDATE",
+            _ => "DELETE",
+        },
+        object: if case.delete.is_some() {
+            Value::Null
+        } else {
+            subject
+        },
+        old,
+        dry_run: case.dry_run,
+        status_apart: case.executor != Executor::Casskop,
+    };
+    let world = World {
+        objects: stored,
+        labels: case.namespace.clone(),
+        reads_secrets: !case.restricted,
+    };
+    let mut flags = vec![case.executor.flag().to_owned()];
+    flags.extend(case.flags.iter().cloned());
+    ask(world, policy(&flags), &asked)
+}
+
+fn verdict(case: &Case, outcome: &Outcome) -> Result<(), String> {
+    let mut wrong = Vec::new();
+    if let Err(why) = matches(&case.denied, &outcome.denied) {
+        wrong.push(format!("  denied:{why}"));
+    }
+    if let Err(why) = matches(&case.warned, &outcome.warned) {
+        wrong.push(format!("  warned:{why}"));
+    }
+    let code = case.code.or(case.denied.first().map(|_| 422));
+    if code != outcome.code {
+        wrong.push(format!("  code {:?} and not {code:?}", outcome.code));
+    }
+    for (field, value) in case.stored.iter().flat_map(|stored| stored.as_object().unwrap()) {
+        let stands = outcome.object["spec"].get(field).unwrap_or(&Value::Null);
+        if stands != value {
+            wrong.push(format!("  stored spec.{field}: {stands} and not {value}"));
+        }
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n"))
+    }
+}
+
+#[test]
+fn every_scenario_gets_its_verdict() {
+    let library = case::library();
+    let cases = case::all();
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let outcome = judged(case, &library);
+        if let Err(why) = verdict(case, &outcome) {
+            wrong.push(format!("{}: {}\n{why}", case.name, case.why));
+        }
+        for told in &outcome.warned {
+            if told.text.contains('…') {
+                wrong.push(format!(
+                    "{}: a warning that does not fit: {}",
+                    case.name, told.text
+                ));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} are wrong:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
+}
+
+/// What is stored is admitted again: nobody has to confirm twice, or to mend what was let through.
+#[test]
+fn what_was_admitted_is_admitted_again_unchanged() {
+    let library = case::library();
+    for case in case::all()
+        .iter()
+        .filter(|case| case.create.is_some() && case.denied.is_empty())
+    {
+        let first = judged(case, &library);
+        let mut again = case.clone();
+        again.create = Some(first.object.clone());
+        let second = judged(&again, &library);
+        let texts = |outcome: &Outcome| {
+            outcome
+                .denied
+                .iter()
+                .map(|told| told.text.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(texts(&second), [""; 0], "{}", case.name);
+        assert_eq!(second.object, first.object, "{}: defaults fill twice", case.name);
+    }
+}

@@ -1,0 +1,136 @@
+//! The manifests in `docs/rules`: the first of a page meets its rule, the second does not.
+
+use std::fs;
+use std::path::Path;
+
+use cassgate::rules::catalogue::{self, Rule, Severity};
+use serde_json::{Map, Value};
+
+use crate::webhook::{Asked, Outcome, ask};
+use crate::world::World;
+use crate::{NAMESPACE, policy};
+
+/// A fenced block of YAML: the last document is asked about, those before it are stored. One of the same kind and name
+/// among them is what it was before.
+struct Example {
+    heading: String,
+    flags: Vec<String>,
+    documents: Vec<Value>,
+}
+
+fn examples(rule: &Rule) -> Vec<Example> {
+    let mut found = Vec::new();
+    let (mut heading, mut flags) = (String::new(), Vec::new());
+    let mut lines = rule.body().lines();
+    while let Some(line) = lines.next() {
+        if let Some(title) = line.strip_prefix("## ") {
+            title.clone_into(&mut heading);
+        } else if let Some(said) = line.strip_prefix("<!-- flags: ") {
+            flags = said
+                .trim_end_matches(" -->")
+                .split_whitespace()
+                .map(ToOwned::to_owned)
+                .collect();
+        } else if line == "```yaml" {
+            let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            found.push(Example {
+                heading: heading.clone(),
+                flags: std::mem::take(&mut flags),
+                documents: serde_saphyr::from_multiple(&text.join("\n"))
+                    .unwrap_or_else(|error| panic!("{}: {error}", rule.id)),
+            });
+        }
+    }
+    found
+}
+
+fn judged(example: &Example) -> Outcome {
+    let mut documents = example.documents.clone();
+    for document in &mut documents {
+        let metadata = document["metadata"].as_object_mut().unwrap();
+        metadata
+            .entry("namespace")
+            .or_insert_with(|| Value::from(NAMESPACE));
+    }
+    let object = documents.pop().unwrap();
+    let same = |other: &&Value| {
+        let names = |object: &Value| {
+            let metadata = &object["metadata"];
+            [
+                object["kind"].clone(),
+                metadata["name"].clone(),
+                metadata["namespace"].clone(),
+            ]
+        };
+        names(other) == names(&object)
+    };
+    let old = documents.iter().find(same).cloned();
+    let policy = policy(&example.flags);
+    let status_apart = policy.executor != cassgate::rules::policy::Executor::Casskop;
+    let asked = Asked {
+        operation: if old.is_some() { "UPDATE" } else { "CREATE" },
+        object,
+        old: old.unwrap_or_default(),
+        dry_run: false,
+        status_apart,
+    };
+    let world = World {
+        objects: documents,
+        labels: Map::new(),
+        reads_secrets: true,
+    };
+    ask(world, policy, &asked)
+}
+
+fn spoke(outcome: &Outcome, rule: &Rule) -> (bool, bool) {
+    let end = format!(" [{}]", rule.id);
+    (
+        outcome.denied.iter().any(|told| told.text.ends_with(&end)),
+        outcome.warned.iter().any(|told| told.text.ends_with(&end)),
+    )
+}
+
+#[test]
+fn the_manifests_of_each_page_are_what_they_are_said_to_be() {
+    let mut wrong = Vec::new();
+    for rule in catalogue::all() {
+        let examples = examples(rule);
+        let headings: Vec<&str> = examples.iter().map(|example| example.heading.as_str()).collect();
+        let bad = if rule.severities.contains(&Severity::Deny) {
+            "Refused"
+        } else {
+            "Warned"
+        };
+        if headings.first() != Some(&bad) || headings.last() != Some(&"Accepted") {
+            wrong.push(format!(
+                "{}: its examples are under {headings:?}, from \"{bad}\" to \"Accepted\"",
+                rule.id
+            ));
+            continue;
+        }
+        for example in &examples {
+            let outcome = judged(example);
+            let right = match example.heading.as_str() {
+                "Refused" => spoke(&outcome, rule).0,
+                "Warned" => spoke(&outcome, rule) == (false, true),
+                // Whoever follows a page meets no other rule either.
+                _ => outcome.denied.is_empty() && spoke(&outcome, rule) == (false, false),
+            };
+            if !right {
+                wrong.push(format!("{}: {}: {outcome:#?}", rule.id, example.heading));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_page_is_left_out_of_the_folder() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules");
+    let pages = fs::read_dir(folder).unwrap().count();
+    assert_eq!(
+        pages,
+        catalogue::all().count() + 1,
+        "one for each rule, and the list"
+    );
+}
