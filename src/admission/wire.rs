@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::rules::catalogue::Severity;
-use crate::rules::finding::{Finding, Findings};
+use crate::rules::finding::{Cause, Finding, Findings};
 
 use super::review::Review;
 use super::verdict::{Refusal, Verdict};
@@ -15,6 +15,13 @@ const LONGEST_WARNING: usize = 256;
 
 /// The longest that all warnings together may be, in characters: above, the API server drops some in silence.
 const LONGEST_WARNINGS: usize = 4096;
+
+/// The longest text of a cause, in characters: more is not read by anybody.
+const LONGEST_CAUSE: usize = 1024;
+
+/// The most that the causes of a refusal may take, in bytes of JSON, each counted once in `causes` and once in
+/// `message`. With the rest of the answer it stays below 64 KiB.
+const LARGEST_CAUSES: usize = 56 * 1024;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -87,6 +94,9 @@ struct CauseOnWire<'a> {
     field: &'a str,
 }
 
+/// What is said of causes that do not fit.
+const REST: &str = "spec";
+
 /// The answer to a review, as JSON.
 ///
 /// # Errors
@@ -132,9 +142,10 @@ pub(super) fn failure(code: u16, reason: &'static str, message: String) -> Vec<u
 }
 
 fn refused<'a>(review: &'a Review, findings: &'a Findings, refusal: Refusal) -> Status<'a> {
-    let texts: Vec<String> = findings
-        .denials()
-        .map(|f| format!("{}: {}", f.path, f.text()))
+    let causes = causes(findings);
+    let texts: Vec<String> = causes
+        .iter()
+        .map(|cause| format!("{}: {}", cause.field, cause.message))
         .collect();
     let (code, reason, word) = match refusal {
         Refusal::Invalid => (422, "Invalid", "invalid"),
@@ -156,16 +167,41 @@ fn refused<'a>(review: &'a Review, findings: &'a Findings, refusal: Refusal) -> 
             name: &review.name,
             group,
             kind,
-            causes: findings.denials().map(cause).collect(),
+            causes,
         }),
         code,
     }
 }
 
+/// The refusals, as many as fit, and how many more there are.
+fn causes(findings: &Findings) -> Vec<CauseOnWire<'_>> {
+    let mut room = LARGEST_CAUSES;
+    let fitting = findings.denials().map(cause).take_while(|cause| {
+        let length = 2 * (json_length(&cause.message) + json_length(cause.field));
+        let fits = length <= room;
+        room = room.saturating_sub(length);
+        fits
+    });
+    let mut causes: Vec<CauseOnWire<'_>> = fitting.collect();
+    let left = findings.denials().count() - causes.len();
+    if left > 0 {
+        causes.push(CauseOnWire {
+            reason: Cause::Invalid.reason(),
+            message: format!("and {left} more; mend these first, then apply again to see the rest"),
+            field: REST,
+        });
+    }
+    causes
+}
+
+fn json_length(text: &str) -> usize {
+    serde_json::to_string(text).map_or(0, |json| json.len())
+}
+
 fn cause(finding: &Finding) -> CauseOnWire<'_> {
     CauseOnWire {
         reason: finding.cause.reason(),
-        message: finding.text(),
+        message: cut(finding.text(), LONGEST_CAUSE, finding),
         field: &finding.path,
     }
 }
@@ -180,9 +216,12 @@ fn rules(findings: &Findings, severity: Severity) -> String {
     ids.join(",")
 }
 
-/// One line each, within the limits of the API server, in the order in which they were found.
+/// One line each, within the limits of the API server: first what destroys data, last what only informs, and between
+/// them in the order in which they were found.
 fn warnings(findings: &Findings) -> Vec<String> {
-    let all: Vec<String> = findings.warnings().map(warning).collect();
+    let mut ranked: Vec<&Finding> = findings.warnings().collect();
+    ranked.sort_by_key(|finding| (!finding.rule.destroys, finding.rule.notice));
+    let all: Vec<String> = ranked.into_iter().map(warning).collect();
     // What tells of those that do not fit has to fit itself.
     let reserve = 64;
     let mut room = LONGEST_WARNINGS - reserve;
@@ -206,21 +245,25 @@ fn warning(finding: &Finding) -> String {
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    if whole.chars().count() <= LONGEST_WARNING {
+    cut(whole, LONGEST_WARNING, finding)
+}
+
+fn cut(whole: String, longest: usize, finding: &Finding) -> String {
+    if whole.chars().count() <= longest {
         return whole;
     }
     let end = format!("… [{}]", finding.rule.id);
     let head: String = whole
         .chars()
-        .take(LONGEST_WARNING - end.chars().count())
+        .take(longest.saturating_sub(end.chars().count()))
         .collect();
     head + &end
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST_WARNING, LONGEST_WARNINGS, warnings};
-    use crate::rules::catalogue::SECRET_ABSENT;
+    use super::{LARGEST_CAUSES, LONGEST_CAUSE, LONGEST_WARNING, LONGEST_WARNINGS, causes, warnings};
+    use crate::rules::catalogue::{RESTORE_PARTIAL_DATACENTER, SCHEDULE_PREVIEW, SECRET_ABSENT};
     use crate::rules::finding::{Cause, Finding, Findings};
 
     fn warn(message: &str) -> Finding {
@@ -238,6 +281,50 @@ mod tests {
             "{}",
             texts[0]
         );
+    }
+
+    #[test]
+    fn what_destroys_data_is_warned_of_first_and_what_informs_last() {
+        let of = |rule, path| Finding::warn(rule, path, Cause::Invalid, "x");
+        let found: Findings = [
+            of(&SCHEDULE_PREVIEW, "spec.schedule"),
+            warn("y"),
+            of(&RESTORE_PARTIAL_DATACENTER, "spec.datacenter"),
+        ]
+        .into_iter()
+        .collect();
+        let paths: Vec<String> = warnings(&found)
+            .iter()
+            .map(|text| text.split(':').next().unwrap().to_owned())
+            .collect();
+        assert_eq!(paths, ["spec.datacenter", "spec.secret", "spec.schedule"]);
+    }
+
+    #[test]
+    fn causes_are_cut_each_and_all_together() {
+        let deny = |text: String| Finding::deny(&SECRET_ABSENT, "spec.secret", Cause::Required, text);
+        let found: Findings = (0..500)
+            .map(|n| deny(format!("{n} {}", "\"".repeat(2_000))))
+            .collect();
+        let told = causes(&found);
+        let (last, whole) = told.split_last().unwrap();
+        assert!(
+            whole
+                .iter()
+                .all(|cause| cause.message.chars().count() == LONGEST_CAUSE)
+        );
+        assert!(
+            whole
+                .iter()
+                .all(|cause| cause.message.ends_with("… [secret-absent]"))
+        );
+        let expected = format!(
+            "and {} more; mend these first, then apply again to see the rest",
+            500 - whole.len()
+        );
+        assert_eq!(last.message, expected);
+        let size = serde_json::to_string(&told).unwrap().len();
+        assert!(2 * size < LARGEST_CAUSES + 8_192, "{size}");
     }
 
     #[test]

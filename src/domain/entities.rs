@@ -133,9 +133,9 @@ pub enum EntitiesError {
          write only keyspaces or only keyspace.table"
     )]
     Mixed {
-        /// The items that are keyspaces, joined by commas.
+        /// The first items that are keyspaces, joined by commas.
         keyspaces: String,
-        /// The items that are tables, joined by commas.
+        /// The first items that are tables, joined by commas.
         tables: String,
     },
 }
@@ -201,8 +201,8 @@ impl Entities {
         }
         if !keyspaces.is_empty() && !tables.is_empty() {
             errors.push(EntitiesError::Mixed {
-                keyspaces: join(&keyspaces),
-                tables: join(&tables),
+                keyspaces: some(&keyspaces),
+                tables: some(&tables),
             });
         }
         match (errors.is_empty(), keyspaces.is_empty(), tables.is_empty()) {
@@ -234,6 +234,16 @@ impl Entities {
                 .map(Outside::Table)
                 .collect(),
             (Self::Tables(asked), Self::Tables(held)) => asked.difference(held).map(Outside::Table).collect(),
+        }
+    }
+
+    /// The first few items, and how many there are: for messages.
+    #[must_use]
+    pub fn abbreviated(&self) -> String {
+        match self {
+            Self::Everything => "everything".to_owned(),
+            Self::Keyspaces(names) => some(names),
+            Self::Tables(tables) => some(tables),
         }
     }
 
@@ -326,6 +336,19 @@ fn parse_item(item: &str) -> Result<Item, Flaw> {
     }
 }
 
+/// How many items a message names.
+const NAMED_ITEMS: usize = 6;
+
+/// The first few items, and how many more there are: for messages.
+fn some<'a, T: fmt::Display + 'a>(items: impl IntoIterator<Item = &'a T>) -> String {
+    let all: Vec<&T> = items.into_iter().collect();
+    let mut named: Vec<String> = all.iter().take(NAMED_ITEMS).map(ToString::to_string).collect();
+    if all.len() > NAMED_ITEMS {
+        named.push(format!("… ({} in all)", all.len()));
+    }
+    named.join(",")
+}
+
 fn join<T: fmt::Display>(items: &BTreeSet<T>) -> String {
     items
         .iter()
@@ -357,6 +380,22 @@ mod tests {
             assert_eq!(parse(text).to_string(), "k1,k2", "{text:?}");
         }
         assert_eq!(parse("k2.t3,k1.t1,k1.t1").to_string(), "k1.t1,k2.t3");
+    }
+
+    #[test]
+    fn a_message_names_a_few_items_and_counts_the_rest() {
+        assert_eq!(parse("k1,k2").abbreviated(), "k1,k2");
+        let many: Vec<String> = (10..20).map(|n| format!("k.t{n}")).collect();
+        assert_eq!(
+            parse(&many.join(",")).abbreviated(),
+            "k.t10,k.t11,k.t12,k.t13,k.t14,k.t15,… (10 in all)"
+        );
+    }
+
+    #[test]
+    fn a_list_without_bound_is_not_read() {
+        let long = "k1.t1,".repeat(6_000);
+        assert_eq!(errors(&long), [EntitiesError::TooLong(36_000)]);
     }
 
     #[test]

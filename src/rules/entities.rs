@@ -107,7 +107,7 @@ fn outside(part: &Outside<'_>, held: &Entities, backup: &StoredBackup) -> Findin
         Outside::Keyspace(keyspace) => not_held(keyspace.as_str(), held, name),
         Outside::Table(table) => not_held(&table.to_string(), held, name),
         Outside::Wider { keyspace, held } => {
-            let tables = held.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+            let tables = Entities::Tables(held.iter().map(|table| (*table).clone()).collect()).abbreviated();
             let message = format!(
                 "backup {name} holds only {tables} of it; restoring the keyspace would empty its other tables; name \
                  the tables: {tables}"
@@ -120,7 +120,8 @@ fn outside(part: &Outside<'_>, held: &Entities, backup: &StoredBackup) -> Findin
 
 fn not_held(part: &str, held: &Entities, backup: &str) -> Finding {
     let message = format!(
-        "backup {backup} does not hold it; it holds {held}; name a part of that, in the same letter case"
+        "backup {backup} does not hold it; it holds {}; name a part of that, in the same letter case",
+        held.abbreviated()
     );
     Finding::deny(&ENTITIES_OUTSIDE_BACKUP, PATH, Cause::Invalid, message).value(part)
 }

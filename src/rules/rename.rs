@@ -83,7 +83,7 @@ fn goes_with_entities(
     if !matches!(entities, Entities::Tables(_)) {
         let message = match &entities {
             Entities::Everything => "the restore covers everything".to_owned(),
-            keyspaces => format!("{whose} keyspaces ({keyspaces})"),
+            keyspaces => format!("{whose} keyspaces ({})", keyspaces.abbreviated()),
         };
         let message = format!(
             "tables can be renamed only where the restore names tables, and {message}; write the tables in spec.entities"
@@ -92,8 +92,10 @@ fn goes_with_entities(
         return;
     }
     found.extend(rename.sources_outside(&entities).into_iter().map(|table| {
-        let message =
-            format!("is not restored, {whose} {entities}; add it to spec.entities, or leave the pair out");
+        let message = format!(
+            "is not restored, {whose} {}; add it to spec.entities, or leave the pair out",
+            entities.abbreviated()
+        );
         let path = entry(PATH, &table.to_string());
         Finding::deny(&RENAME_SOURCE_OUTSIDE_ENTITIES, path, Cause::Invalid, message).value(table.to_string())
     }));

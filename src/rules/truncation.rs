@@ -54,7 +54,7 @@ fn whole(restore: &Restore, entities: &Entities) -> Option<Finding> {
             let origin = if own { "" } else { "(from the backup) " };
             Some(
                 Finding::deny(rule, ENTITIES, Cause::Invalid, format!("{origin}{message}"))
-                    .value(entities.to_string()),
+                    .value(entities.abbreviated()),
             )
         }
     }
