@@ -245,7 +245,21 @@ fn warning(finding: &Finding) -> String {
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    cut(whole, LONGEST_WARNING, finding)
+    if whole.chars().count() <= LONGEST_WARNING {
+        return whole;
+    }
+    // Whole clauses, as many as fit: what is wrong comes first, the ways out last.
+    let end = format!(" [{}]", finding.rule.id);
+    let room = LONGEST_WARNING - end.chars().count();
+    let fitting = whole
+        .match_indices("; ")
+        .map(|(at, _)| at)
+        .take_while(|at| whole.get(..*at).is_some_and(|head| head.chars().count() <= room))
+        .last();
+    match fitting.and_then(|at| whole.get(..at)) {
+        Some(head) => format!("{head}{end}"),
+        None => cut(whole, LONGEST_WARNING, finding),
+    }
 }
 
 fn cut(whole: String, longest: usize, finding: &Finding) -> String {
@@ -281,6 +295,13 @@ mod tests {
             "{}",
             texts[0]
         );
+    }
+
+    #[test]
+    fn a_warning_that_is_too_long_loses_its_last_clauses() {
+        let clauses = format!("{}; {}; {}", "a".repeat(100), "b".repeat(50), "c".repeat(100));
+        let texts = warnings(&[warn(&clauses)].into_iter().collect());
+        assert!(texts[0].ends_with("bbb [secret-absent]"), "{}", texts[0]);
     }
 
     #[test]

@@ -19,18 +19,28 @@ const ENTITIES: &str = "spec.entities";
 
 pub(super) fn judge(restore: &Restore, facts: &Facts, context: &Context, found: &mut Findings) {
     found.extend(recreated(restore, facts, context));
-    let severity = context.guarded();
     let entities = restore.effective_entities(facts.found_backup());
+    let whole = entities.and_then(|entities| whole(restore, &entities));
     found.extend(
-        entities
-            .and_then(|entities| whole(restore, &entities))
-            .map(|finding| finding.severity(severity)),
+        [whole, partial(restore, facts)]
+            .into_iter()
+            .flatten()
+            .map(|finding| {
+                let severity = context.guarded();
+                let way_out = match severity {
+                    Severity::Deny => confirm(finding.rule),
+                    Severity::Warn => String::new(),
+                };
+                Finding {
+                    message: finding.message.clone() + &way_out,
+                    ..finding.severity(severity)
+                }
+            }),
     );
-    found.extend(partial(restore, facts).map(|finding| finding.severity(severity)));
 }
 
 fn confirm(rule: &Rule) -> String {
-    format!("where it is meant, annotate {CONFIRM_ANNOTATION}: {}", rule.id)
+    format!("; where it is meant, annotate {CONFIRM_ANNOTATION}: {}", rule.id)
 }
 
 fn whole(restore: &Restore, entities: &Entities) -> Option<Finding> {
@@ -39,18 +49,12 @@ fn whole(restore: &Restore, entities: &Entities) -> Option<Finding> {
         Entities::Tables(_) => None,
         Entities::Everything => {
             let rule = &RESTORE_TRUNCATES_EVERYTHING;
-            let message = format!(
-                "empties every table of the cluster, also those that the backup does not hold; name what to restore; {}",
-                confirm(rule)
-            );
+            let message = "empties every table of the cluster, also those that the backup does not hold; name what to restore";
             Some(Finding::deny(rule, ENTITIES, Cause::Required, message))
         }
         Entities::Keyspaces(_) => {
             let rule = &RESTORE_TRUNCATES_KEYSPACE;
-            let message = format!(
-                "empties all tables of it, also those made since the backup; name the tables; {}",
-                confirm(rule)
-            );
+            let message = "empties all tables of it, also those made since the backup; name the tables";
             let origin = if own { "" } else { "(from the backup) " };
             Some(
                 Finding::deny(rule, ENTITIES, Cause::Invalid, format!("{origin}{message}"))
@@ -74,9 +78,8 @@ fn partial(restore: &Restore, facts: &Facts) -> Option<Finding> {
     }
     let rule = &RESTORE_PARTIAL_DATACENTER;
     let message = format!(
-        "the tables are emptied in {} too and get nothing back there; restore the whole ring, or repair it afterwards; {}",
-        others.join(", "),
-        confirm(rule)
+        "the tables are emptied in {} too and get nothing back there; restore the whole ring, or repair it afterwards",
+        others.join(", ")
     );
     Some(Finding::deny(rule, "spec.datacenter", Cause::Invalid, message).value(asked))
 }
@@ -102,6 +105,6 @@ fn recreated(restore: &Restore, facts: &Facts, context: &Context) -> Option<Find
         return None;
     };
     let rule = &RESTORE_RECREATED;
-    let message = format!("{why}; leave it out, or use another name; {}", confirm(rule));
+    let message = format!("{why}; leave it out, or use another name{}", confirm(rule));
     Some(Finding::deny(rule, path, cause, message).severity(Severity::Deny))
 }
