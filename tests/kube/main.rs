@@ -14,6 +14,7 @@ mod apply;
 mod availability;
 mod beside_casskop;
 mod calls;
+mod corpus;
 mod crds;
 mod defaults;
 mod delete;
@@ -143,6 +144,9 @@ tests! {
     secrets:
         no_value_of_a_secret_is_in_an_answer_a_log_or_a_metric,
         where_secrets_may_not_be_read_the_check_is_a_warning_that_says_how_to_allow_it,
+    ;
+    corpus:
+        every_scenario_gets_the_same_verdict_from_a_real_api_server,
     ;
     crds:
         our_crds_are_accepted_without_a_warning,

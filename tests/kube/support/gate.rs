@@ -202,7 +202,7 @@ impl Gate {
         self.process.stop()
     }
 
-    fn stop_well(mut self) -> Result<(), String> {
+    pub(crate) fn stop_well(mut self) -> Result<(), String> {
         let metrics = self.get("/metrics").body;
         let status = self.stop();
         let log = self.log();

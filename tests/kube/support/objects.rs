@@ -2,7 +2,7 @@
 
 use super::gate::SECRET_VALUE;
 
-/// A cluster `c1` with datacenters dc1 and dc2 and a sidecar of version 2.
+/// A cluster `c1` with datacenters dc1 and dc2 and CassKop's own sidecar.
 pub(crate) fn cluster() -> String {
     cluster_with("c1", &["dc1", "dc2"])
 }
@@ -25,7 +25,7 @@ spec:
   topology:
     dc:
 {datacenters}  backRestSidecar:
-    image: ghcr.io/cscetbon/instaclustr-icarus:2.0.4
+    image: ghcr.io/cscetbon/instaclustr-icarus:1.1.3
 "
     )
 }

@@ -93,6 +93,21 @@ impl Guarded {
         Self { stage, gate }
     }
 
+    /// Says that this backup has run well, as whoever acts would say it.
+    pub(crate) fn has_run(&self, backup: &str) {
+        self.says("cassandrabackup", backup, "COMPLETED");
+    }
+
+    /// Writes the state of an object, as whoever acts would write it.
+    pub(crate) fn says(&self, kind: &str, name: &str, state: &str) {
+        let patch = format!("{{\"status\":{{\"condition\":{{\"type\":\"{state}\"}}}}}}");
+        let mut command = vec!["patch", kind, name, "--type=merge", "-p", &patch];
+        if self.stage.servers.crds() == Crds::Ours {
+            command.push("--subresource=status");
+        }
+        self.kubectl().run(&command).succeeds();
+    }
+
     /// The administrator's kubectl, in this namespace.
     pub(crate) fn kubectl(&self) -> &Kubectl {
         &self.stage.kubectl
