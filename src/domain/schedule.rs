@@ -6,17 +6,25 @@ use std::iter::FusedIterator;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+mod clock;
+mod days;
 mod error;
+mod gaps;
 mod grammar;
 mod next;
+mod words;
 mod zone;
 
 #[cfg(test)]
 mod tests;
 
+pub use clock::{ClockEffect, ClockTrouble};
 pub use error::{NumberError, ScheduleError};
+pub use gaps::Gaps;
 use grammar::Expression;
 use next::Calendar;
+pub use words::in_words;
+pub use zone::{UnknownTimeZone, time_zone};
 
 /// The longest schedule that is read, in bytes. robfig has no limit; nobody writes a schedule of a page.
 pub const MAX_BYTES: usize = 4096;
@@ -112,6 +120,67 @@ impl Schedule {
         match &self.when {
             When::Every { .. } => None,
             When::Calendar { zone, .. } => zone.as_ref(),
+        }
+    }
+
+    /// Whether a zone stands in front, `Local` too, and whether or not it is used ([`Self::zone`]).
+    ///
+    /// `spec.timeZone` beside one is a contradiction.
+    #[must_use]
+    pub fn has_zone_prefix(&self) -> bool {
+        grammar::has_zone_prefix(&self.text)
+    }
+
+    /// Whether there is no instant at which it fires, in any year: `0 0 30 2 *`.
+    #[must_use]
+    pub fn never_fires(&self) -> bool {
+        match &self.when {
+            When::Every { .. } => false,
+            When::Calendar { calendar, .. } => calendar.fields().never_fires(),
+        }
+    }
+
+    /// How far apart its runs are; `None` when it never fires.
+    #[must_use]
+    pub fn gaps(&self) -> Option<Gaps> {
+        match &self.when {
+            When::Every { seconds } => Some(Gaps::every(SignedDuration::from_secs(*seconds))),
+            When::Calendar { calendar, .. } => Gaps::of(calendar.fields()),
+        }
+    }
+
+    /// The changes of the clock within a year after `after`, in order, at which a run is skipped or taken twice.
+    ///
+    /// `local` as for [`Self::next_after`]. An interval and a schedule that fires in every hour have none.
+    pub fn clock_troubles<'a>(
+        &'a self,
+        after: Timestamp,
+        local: &'a TimeZone,
+    ) -> impl Iterator<Item = ClockTrouble> + 'a {
+        let calendar = match &self.when {
+            When::Every { .. } => None,
+            When::Calendar { calendar, zone } => Some((calendar.fields(), zone.as_ref().unwrap_or(local))),
+        };
+        calendar
+            .into_iter()
+            .flat_map(move |(fields, zone)| clock::troubles(fields, after, zone))
+    }
+
+    /// The next of [`Self::clock_troubles`].
+    #[must_use]
+    pub fn next_clock_trouble(&self, after: Timestamp, local: &TimeZone) -> Option<ClockTrouble> {
+        self.clock_troubles(after, local).next()
+    }
+
+    /// What it means, in words: `every day at 03:00`. Without the zone, and `never` when it never fires.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match &self.when {
+            When::Every { seconds } => format!(
+                "every {}, counted from the moment it is taken up",
+                in_words(SignedDuration::from_secs(*seconds))
+            ),
+            When::Calendar { calendar, .. } => words::describe(calendar.fields()),
         }
     }
 

@@ -90,9 +90,18 @@ pub(super) fn parse(text: &str) -> Result<Expression, ScheduleError> {
     }
 }
 
+/// Whether a zone stands in front.
+pub(super) fn has_zone_prefix(text: &str) -> bool {
+    behind_prefix(text).is_some()
+}
+
+fn behind_prefix(text: &str) -> Option<&str> {
+    text.strip_prefix("TZ=").or_else(|| text.strip_prefix("CRON_TZ="))
+}
+
 /// Takes the zone off the head. Only behind one is the rest trimmed.
 fn split_zone(text: &str) -> Result<(Option<TimeZone>, &str), ScheduleError> {
-    let Some(behind) = text.strip_prefix("TZ=").or_else(|| text.strip_prefix("CRON_TZ=")) else {
+    let Some(behind) = behind_prefix(text) else {
         return Ok((None, text));
     };
     // Other white space belongs to the name. robfig slices by the space's index without a look, and panics.

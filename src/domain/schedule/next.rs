@@ -47,6 +47,11 @@ impl Calendar {
         }
     }
 
+    /// What the calendar was made of.
+    pub(super) const fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
     /// It fires when one of these does: none (a field without numbers), one, or two.
     fn parts(&self) -> &[cron::Schedule] {
         // The crate takes every list of numbers in its bounds; the tests build all kinds of them.
@@ -96,8 +101,7 @@ impl Calendar {
 
 /// The fields as the crate's schedules.
 ///
-/// The rule for days is robfig's (`spec.go`, `dayMatches`): when one of the two day fields is starred, a day has to
-/// match both; otherwise one of them is enough. The crate knows only "both", so "one of them" is two.
+/// The crate knows only days that match both day fields, so "one of them is enough" is two schedules.
 ///
 /// # Errors
 /// When the crate refuses lists of numbers that are all in its bounds; no such list is known.
@@ -107,7 +111,7 @@ pub(super) fn build(fields: &Fields) -> Result<Vec<cron::Schedule>, cron::error:
         day_of_week,
         ..
     } = *fields;
-    let days = if day_of_month.starred || day_of_week.starred {
+    let days = if fields.days_match_both() {
         vec![(day_of_month, day_of_week)]
     } else {
         vec![

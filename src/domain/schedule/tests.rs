@@ -1,6 +1,10 @@
 mod brute_force;
+mod clock;
+mod gaps;
 mod hostile;
 mod vectors;
+mod words;
+mod zones;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};

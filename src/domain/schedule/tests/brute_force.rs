@@ -14,7 +14,7 @@ use crate::domain::schedule::grammar::{
 };
 
 /// Ordinary ones, and every kind of odd one: by a half hour, by two, at a quarter past, at midnight, four a year.
-const ZONES: [&str; 10] = [
+pub(super) const ZONES: [&str; 10] = [
     "UTC",
     "America/New_York",
     "Europe/Berlin",
@@ -34,7 +34,7 @@ const QUARTER: i64 = 15 * 60;
 /// Of each schedule, so many runs are compared.
 const RUNS: usize = 150;
 
-fn has(field: Field, number: impl Into<i64>) -> bool {
+pub(super) fn has(field: Field, number: impl Into<i64>) -> bool {
     field.numbers & (1 << number.into()) != 0
 }
 
@@ -42,7 +42,7 @@ fn index(number: i64) -> usize {
     usize::try_from(number).unwrap()
 }
 
-fn is_day(fields: &Fields, day: Date) -> bool {
+pub(super) fn is_day(fields: &Fields, day: Date) -> bool {
     let by_month = has(fields.day_of_month, day.day());
     let by_week = has(fields.day_of_week, day.weekday().to_sunday_zero_offset());
     let both = fields.day_of_month.starred || fields.day_of_week.starred;
@@ -54,7 +54,7 @@ fn is_day(fields: &Fields, day: Date) -> bool {
         }
 }
 
-fn is_time(fields: &Fields, hour: impl Into<i64>, minute: impl Into<i64>) -> bool {
+pub(super) fn is_time(fields: &Fields, hour: impl Into<i64>, minute: impl Into<i64>) -> bool {
     has(fields.hour, hour) && has(fields.minute, minute)
 }
 
@@ -202,7 +202,7 @@ fn list(bounds: &'static Bounds, names: &'static [&'static str]) -> impl Strateg
     ]
 }
 
-fn expression() -> impl Strategy<Value = (String, Fields)> {
+pub(super) fn expression() -> impl Strategy<Value = (String, Fields)> {
     const MONTHS: [&str; 12] = [
         "jan", "Feb", "MAR", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
     ];
