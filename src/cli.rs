@@ -2,13 +2,15 @@
 
 mod explain;
 mod policy;
+mod schedule;
 
-use std::io::{self, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use jiff::Timestamp;
 
 use crate::api;
 use crate::app;
@@ -49,6 +51,17 @@ enum Command {
         #[arg(value_name = "RULE", value_parser = PossibleValuesParser::new(catalogue::all().map(|rule| rule.id)), hide_possible_values = true)]
         rule: Option<String>,
     },
+    /// Tell what a schedule means
+    ///
+    /// In words, its next runs in the zone and in UTC, how far apart runs are, and the changes of the clock within a
+    /// year at which one is skipped or comes twice. A zone in front of the schedule (`CRON_TZ=Europe/Paris`) wins over
+    /// --zone. Exit code 2 when it is no schedule, with the error that CassKop has for it.
+    ///
+    /// With `-` and --format json, each line of input is {"expr": "...", "from": "RFC 3339 or seconds since 1970",
+    /// "zone": "UTC", "count": 3}, of which only expr has to be there, and is answered by a line {"expr": "...",
+    /// "valid": true, "next": [seconds since 1970...]} or {"expr": "...", "valid": false, "error": "..."}. Exit code
+    /// 2 only when a line could not be read.
+    Schedule(schedule::ScheduleArgs),
     /// Print a script that completes cassgate's command line
     Completions {
         /// The shell that reads it
@@ -89,12 +102,29 @@ impl Cli {
                 print(&catalogue::find(&id).map(explain::one).unwrap_or_default())
             }
             Command::Explain { rule: None } => print(&explain::all()),
+            Command::Schedule(args) => tell_schedule(&args),
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Self::command(), "cassgate", &mut script);
                 print(&String::from_utf8_lossy(&script))
             }
         }
+    }
+}
+
+/// Runs `cassgate schedule` on the clock and the streams of the process.
+fn tell_schedule(args: &schedule::ScheduleArgs) -> ExitCode {
+    let mut input = BufReader::new(io::stdin());
+    let mut output = BufWriter::new(io::stdout().lock());
+    match schedule::run(args, Timestamp::now(), &mut input, &mut output) {
+        Ok(schedule::Input::Usable) => ExitCode::SUCCESS,
+        Ok(schedule::Input::Unusable) => ExitCode::from(2),
+        Err(schedule::ScheduleCommandError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            // Dropped as it is, the writer would try the rest again.
+            drop(output.into_parts());
+            ExitCode::SUCCESS
+        }
+        Err(error) => finish(Err(error)),
     }
 }
 
@@ -152,5 +182,13 @@ mod tests {
         command.build();
         let run = command.find_subcommand_mut("run").unwrap();
         insta::assert_snapshot!(run.render_long_help().to_string());
+    }
+
+    #[test]
+    fn the_help_of_schedule_is_what_the_documentation_says() {
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        let schedule = command.find_subcommand_mut("schedule").unwrap();
+        insta::assert_snapshot!(schedule.render_long_help().to_string());
     }
 }

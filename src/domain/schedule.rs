@@ -184,6 +184,12 @@ impl Schedule {
         }
     }
 
+    /// The zone whose wall clock it follows where the reader's is `local`.
+    #[must_use]
+    pub fn zone_or<'a>(&'a self, local: &'a TimeZone) -> &'a TimeZone {
+        self.zone().unwrap_or(local)
+    }
+
     /// The first run strictly after `instant`, on a whole second; `None` when there is none until the end of the
     /// fifth year after that of `instant`, which is how far robfig looks.
     ///

@@ -26,6 +26,24 @@ pub struct ClockTrouble {
     pub effect: ClockEffect,
 }
 
+impl ClockTrouble {
+    /// What happens, in one sentence without a full stop; `zone` is the one whose clock it is.
+    #[must_use]
+    pub fn in_words(&self, zone: &TimeZone) -> String {
+        let name = zone.iana_name().unwrap_or("this zone");
+        let (date, time) = (self.wall.date(), self.wall.strftime("%H:%M"));
+        let change = self.change;
+        match self.effect {
+            ClockEffect::Skipped => format!(
+                "the clock of {name} skips {time} on {date} (it is put forward at {change}): that run is skipped"
+            ),
+            ClockEffect::Twice { .. } => format!(
+                "the clock of {name} shows {time} twice on {date} (it is put back at {change}): that run comes twice"
+            ),
+        }
+    }
+}
+
 /// What a change of the clock does to a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockEffect {
