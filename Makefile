@@ -17,8 +17,9 @@ test: servers
 	$(CARGO) test --locked --doc
 	$(CARGO) test --locked --lib --tests
 
-# Ratios within one run, on one core each; see the README for what was measured.
+# What a schedule costs; then ratios within one run, on one core each. The README says what was measured.
 bench: servers
+	$(CARGO) bench --locked --bench schedule
 	$(CARGO) bench --locked --bench review
 
 # What takes too long for every change: every property with many cases. Run it before an issue is closed.
