@@ -22,6 +22,7 @@ pub use clock::{ClockEffect, ClockTrouble};
 pub use error::{NumberError, ScheduleError};
 pub use gaps::Gaps;
 use grammar::Expression;
+pub use grammar::has_zone_prefix;
 use next::Calendar;
 pub use words::in_words;
 pub use zone::{UnknownTimeZone, time_zone};
@@ -121,14 +122,6 @@ impl Schedule {
             When::Every { .. } => None,
             When::Calendar { zone, .. } => zone.as_ref(),
         }
-    }
-
-    /// Whether a zone stands in front, `Local` too, and whether or not it is used ([`Self::zone`]).
-    ///
-    /// `spec.timeZone` beside one is a contradiction.
-    #[must_use]
-    pub fn has_zone_prefix(&self) -> bool {
-        grammar::has_zone_prefix(&self.text)
     }
 
     /// Whether there is no instant at which it fires, in any year: `0 0 30 2 *`.

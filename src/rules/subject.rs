@@ -1,12 +1,14 @@
 //! The object that is judged, with its texts parsed once.
 
+use jiff::tz::TimeZone;
+
 use crate::api::{CassandraBackupSpec, CassandraRestoreSpec};
 use crate::domain::bandwidth::{Bandwidth, BandwidthError};
 use crate::domain::cassandra_directory::{CassandraDirectory, CassandraDirectoryError};
 use crate::domain::entities::{Entities, EntitiesError};
 use crate::domain::go_duration::{GoDuration, GoDurationError};
 use crate::domain::rename::{Rename, RenameError};
-use crate::domain::schedule::{Schedule, ScheduleError};
+use crate::domain::schedule::{Schedule, ScheduleError, UnknownTimeZone, time_zone};
 use crate::domain::schema_version::{SchemaVersion, SchemaVersionError};
 use crate::domain::snapshot_tag::{SnapshotTag, SnapshotTagError};
 use crate::domain::storage::{Provider, StorageLocation, StorageLocationError};
@@ -51,6 +53,8 @@ pub struct Backup {
     pub entities: Result<Entities, Vec<EntitiesError>>,
     /// `spec.schedule`; `None` for a one-shot. CassKop takes an empty text for none.
     pub schedule: Option<Result<Schedule, ScheduleError>>,
+    /// `spec.timeZone`.
+    pub time_zone: Option<Result<TimeZone, UnknownTimeZone>>,
     /// `spec.duration`; CassKop takes an empty text for none.
     pub duration: Option<Result<GoDuration, GoDurationError>>,
     /// `spec.bandwidth`; CassKop takes an empty text for none.
@@ -66,6 +70,7 @@ impl Backup {
             tag: spec.snapshot_tag.as_deref().map(SnapshotTag::parse),
             entities: Entities::parse(spec.entities.as_deref().unwrap_or_default()),
             schedule: written(spec.schedule.as_deref()).map(Schedule::parse),
+            time_zone: spec.time_zone.as_deref().map(time_zone),
             duration: written(spec.duration.as_deref()).map(GoDuration::parse),
             bandwidth: written(spec.bandwidth.as_deref()).map(Bandwidth::parse),
             meta,

@@ -27,20 +27,21 @@ pub struct ClockTrouble {
 }
 
 impl ClockTrouble {
-    /// What happens, in one sentence without a full stop; `zone` is the one whose clock it is.
+    /// What happens, in half a sentence: `the run of 02:30 on 2027-03-28 is skipped: the clock of Europe/Berlin goes
+    /// forward at 2027-03-28T01:00:00Z`. `zone` is the one whose clock it is.
     #[must_use]
     pub fn in_words(&self, zone: &TimeZone) -> String {
-        let name = zone.iana_name().unwrap_or("this zone");
-        let (date, time) = (self.wall.date(), self.wall.strftime("%H:%M"));
-        let change = self.change;
-        match self.effect {
-            ClockEffect::Skipped => format!(
-                "the clock of {name} skips {time} on {date} (it is put forward at {change}): that run is skipped"
-            ),
-            ClockEffect::Twice { .. } => format!(
-                "the clock of {name} shows {time} twice on {date} (it is put back at {change}): that run comes twice"
-            ),
-        }
+        let (what, how) = match self.effect {
+            ClockEffect::Skipped => ("is skipped", "forward"),
+            ClockEffect::Twice { .. } => ("comes twice", "back"),
+        };
+        format!(
+            "the run of {} on {} {what}: the clock of {} goes {how} at {}",
+            self.wall.strftime("%H:%M"),
+            self.wall.date(),
+            zone.iana_name().unwrap_or("this zone"),
+            self.change
+        )
     }
 }
 

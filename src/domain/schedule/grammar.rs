@@ -90,8 +90,10 @@ pub(super) fn parse(text: &str) -> Result<Expression, ScheduleError> {
     }
 }
 
-/// Whether a zone stands in front.
-pub(super) fn has_zone_prefix(text: &str) -> bool {
+/// Whether a zone stands in front of `text`, `Local` too, and whether or not the schedule uses it. `spec.timeZone`
+/// beside one is a contradiction.
+#[must_use]
+pub fn has_zone_prefix(text: &str) -> bool {
     behind_prefix(text).is_some()
 }
 

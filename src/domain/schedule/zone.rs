@@ -26,6 +26,17 @@ pub struct UnknownTimeZone {
     pub nearest: Vec<String>,
 }
 
+impl UnknownTimeZone {
+    /// That `name` is none, with the names that are nearest to it; looked for in bounded time.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            nearest: nearest(name),
+        }
+    }
+}
+
 /// The zone of the IANA data base that `name` names, out of the compiled-in data: what `spec.timeZone` takes.
 ///
 /// Names are case-sensitive, as in Kubernetes' `CronJob`, which like this refuses an empty one and `Local`.
@@ -33,10 +44,7 @@ pub struct UnknownTimeZone {
 /// # Errors
 /// [`UnknownTimeZone`], with the nearest names.
 pub fn time_zone(name: &str) -> Result<TimeZone, UnknownTimeZone> {
-    bundled(name).ok_or_else(|| UnknownTimeZone {
-        name: name.to_owned(),
-        nearest: nearest(name),
-    })
+    bundled(name).ok_or_else(|| UnknownTimeZone::new(name))
 }
 
 /// The zone that `name` stands for. `None` is `Local`: whatever zone the reader of the schedule is in.
@@ -71,7 +79,7 @@ fn bundled(name: &str) -> Option<TimeZone> {
 
 /// The names that are nearest to `name`, the nearest first: by the letters that differ, in whatever case, of the
 /// whole name or of its city alone.
-pub(super) fn nearest(name: &str) -> Vec<String> {
+fn nearest(name: &str) -> Vec<String> {
     if name.is_empty() || name.len() > LONGEST_NAME {
         return Vec::new();
     }

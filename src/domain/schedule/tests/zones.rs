@@ -2,8 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::schedule;
-use crate::domain::schedule::{UnknownTimeZone, time_zone};
+use crate::domain::schedule::{UnknownTimeZone, has_zone_prefix, time_zone};
 
 fn nearest(name: &str) -> Vec<String> {
     time_zone(name).unwrap_err().nearest
@@ -85,11 +84,12 @@ fn a_prefix_is_seen_even_where_it_is_not_used() {
         "TZ=UTC @daily",
         "CRON_TZ=Local 0 3 * * *",
         "TZ=Europe/Berlin @every 1h",
+        "TZ=",
     ] {
-        assert!(schedule(text).has_zone_prefix(), "{text}");
+        assert!(has_zone_prefix(text), "{text}");
     }
     for text in ["@daily", " 0 3 * * *"] {
-        assert!(!schedule(text).has_zone_prefix(), "{text}");
+        assert!(!has_zone_prefix(text), "{text}");
     }
 }
 
