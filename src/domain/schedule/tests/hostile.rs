@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::brute_force::{ZONES, expression};
 use super::{at, schedule, zone};
 use crate::domain::schedule::grammar::{
     Bounds, DAY_OF_MONTH, DAY_OF_WEEK, Field, Fields, HOUR, MINUTE, MONTH,
@@ -77,6 +78,15 @@ fn check(text: &str) -> Result<(), TestCaseError> {
                 prop_assert!(run > before && run.subsec_nanosecond() == 0);
                 before = run;
             }
+            prop_assert_eq!(schedule.gaps().is_none(), schedule.never_fires());
+            prop_assert!(schedule.gaps().is_none_or(|gaps| gaps.shortest <= gaps.longest));
+            prop_assert!(schedule.words().len() < 800);
+            prop_assert!(
+                schedule
+                    .clock_troubles(before, &zone("Africa/Casablanca"))
+                    .count()
+                    <= 4
+            );
         }
         // An error may quote its text three times, each byte as six.
         Err(error) => prop_assert!(error.to_string().len() < 200 + 20 * text.len(), "{}", error),
@@ -137,6 +147,31 @@ proptest! {
             prop_assert!(run > instant && run.subsec_nanosecond() == 0);
         }
     }
+}
+
+proptest! {
+    #[test]
+    fn a_later_instant_has_no_earlier_run(
+        (text, _) in expression(), name in select(ZONES.to_vec()),
+        one in instants(), other in instants(),
+    ) {
+        let (schedule, zone) = (schedule(&text), zone(name));
+        let (early, late) = (one.min(other), one.max(other));
+        let (first, second) = (schedule.next_after(early, &zone), schedule.next_after(late, &zone));
+        prop_assert!(first.is_none_or(|run| run > early) && second.is_none_or(|run| run > late));
+        if let (Some(first), Some(second)) = (first, second) {
+            prop_assert!(first <= second, "{} in {}: {} {}", text, name, first, second);
+            // Between the two instants and the first run after both there is nothing else.
+            prop_assert!(first == second || first <= late, "{} in {}: {} {}", text, name, first, second);
+        }
+    }
+}
+
+/// In the years of the calendar; two of them are often close.
+fn instants() -> impl Strategy<Value = Timestamp> {
+    let all = 0..Timestamp::MAX.as_second() / 90;
+    let autumn = at("2026-10-20T00:00:00Z").as_second();
+    prop_oneof![all, autumn..autumn + 15 * 86_400].prop_map(|second| Timestamp::from_second(second).unwrap())
 }
 
 #[test]
