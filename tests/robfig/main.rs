@@ -91,6 +91,12 @@ fn random_schedules_are_read_and_counted_as_robfig_does() {
             *exceptions.entry(exception).or_default() += 1;
         }
     }
+    // robfig goes astray next to a few changes of a few clocks, and nowhere else.
+    let astray = exceptions.get(&Exception::Zone).copied().unwrap_or_default();
+    assert!(
+        astray * 500 < cases,
+        "{astray} of {cases} differ in an excepted zone: ROBFIG_SEED={seed}"
+    );
     println!(
         "{cases} schedules, {valid} of them valid, {near} of these near a clock change; {runs} runs; {exceptions:?}"
     );
