@@ -144,7 +144,8 @@ impl Schedule {
 
     /// The changes of the clock within a year after `after`, in order, at which a run is skipped or taken twice.
     ///
-    /// `local` as for [`Self::next_after`]. An interval and a schedule that fires in every hour have none.
+    /// `local` as for [`Self::next_after`]. An interval has none, nor has a schedule whose runs come at the same
+    /// distance all the same: one that fires in every hour, where the clock changes by whole hours.
     pub fn clock_troubles<'a>(
         &'a self,
         after: Timestamp,

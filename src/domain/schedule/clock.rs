@@ -60,24 +60,16 @@ pub enum ClockEffect {
 }
 
 /// The changes after `after`, in order, at which a run of `fields` is skipped or taken twice.
-///
-/// A schedule that fires in every hour has none: where the clock skips an hour it runs an hour later than usual by
-/// the wall clock, and just as long after the run before.
 pub(super) fn troubles<'a>(
     fields: &'a Fields,
     after: Timestamp,
     zone: &'a TimeZone,
 ) -> impl Iterator<Item = ClockTrouble> + 'a {
     let end = after.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
-    let changes = if fields.takes_every_hour() {
-        0
-    } else {
-        MOST_CHANGES
-    };
     zone.following(after)
         .map(|transition| transition.timestamp())
         .take_while(move |change| *change <= end)
-        .take(changes)
+        .take(MOST_CHANGES)
         .filter_map(move |change| trouble(fields, change, zone))
 }
 
@@ -85,6 +77,9 @@ fn trouble(fields: &Fields, change: Timestamp, zone: &TimeZone) -> Option<ClockT
     let before = zone.to_offset(Timestamp::from_second(change.as_second() - 1).ok()?);
     let after = zone.to_offset(change);
     let (old, new) = (before.to_datetime(change), after.to_datetime(change));
+    if fields.keep_pace(after.seconds() - before.seconds()) {
+        return None;
+    }
     let (wall, effect) = match old.cmp(&new) {
         Ordering::Less => (fields.first_between(old, new)?, ClockEffect::Skipped),
         Ordering::Equal => return None,

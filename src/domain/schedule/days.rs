@@ -105,6 +105,16 @@ impl Fields {
         self.hour.numbers == HOUR.star().numbers
     }
 
+    /// Whether its runs come at the same distance as ever when the clock is put forward or back by `seconds`: it fires
+    /// in each hour, and at the same minutes after the change as before. Of such a schedule no run is missed.
+    pub(super) fn keep_pace(&self, seconds: i32) -> bool {
+        const HOUR: u64 = (1 << 60) - 1;
+        let shift = seconds.rem_euclid(3600);
+        let minutes = self.minute.numbers;
+        let turned = (minutes << (shift / 60) | minutes >> (60 - shift / 60)) & HOUR;
+        self.takes_every_hour() && shift % 60 == 0 && turned == minutes
+    }
+
     /// The first wall clock time from `begin` on and before `end` that matches. The two are at most a few days
     /// apart: clocks change by no more.
     pub(super) fn first_between(&self, begin: DateTime, end: DateTime) -> Option<DateTime> {

@@ -114,6 +114,22 @@ fn what_fires_in_every_hour_has_no_trouble() {
 }
 
 #[test]
+fn what_fires_in_every_hour_has_trouble_where_the_clock_changes_by_half_of_one() {
+    let told = |text| told(text, "2026-05-01T00:00:00Z", "Australia/Lord_Howe");
+    for text in ["* * * * *", "*/15 * * * *", "0,30 * * * *"] {
+        assert_eq!(told(text), [""; 0], "{text}");
+    }
+    assert_eq!(
+        told("15 * * * *"),
+        ["2026-10-03T15:30:00Z: 2026-10-04T02:15:00 skipped"]
+    );
+    assert_eq!(
+        told("45 * * * *"),
+        ["2027-04-03T15:00:00Z: 2027-04-04T01:45:00 at 2027-04-03T14:45:00Z and 2027-04-03T15:15:00Z"]
+    );
+}
+
+#[test]
 fn only_a_year_ahead_is_looked_at() {
     // 29 March is the day of the change in 2026 and again in 2037.
     assert_eq!(
