@@ -115,15 +115,15 @@ fn duplicate(backup: &Backup, facts: &Facts, context: &Context) -> Option<Findin
     )
 }
 
-/// Icarus looks for `<cluster>/<dc>/<host>/manifests/<tag>` as the beginning of a key and takes the newest.
+/// Icarus looks for `<cluster>/<dc>/<host id>/manifests/<tag>` as the beginning of a key and takes the newest. Host ids
+/// are those of one Cassandra cluster, so one of the same name in another namespace does not get in the way.
 fn overlaps(backup: &Backup, facts: &Facts) -> Option<Finding> {
     let tag = backup.tag.as_ref()?.as_ref().ok()?.as_str();
     let own = backup.spec.datacenter.as_deref();
-    let other = facts
-        .neighbours
-        .alike
-        .iter()
-        .find(|other| share_a_datacenter(own, &other.backup))?;
+    let other =
+        facts.neighbours.alike.iter().find(|other| {
+            *other.namespace == *backup.meta.namespace && share_a_datacenter(own, &other.backup)
+        })?;
     let name = called(other, backup);
     let theirs = other.backup.spec.snapshot_tag.as_deref().unwrap_or_default();
     let (short, whose) = if theirs.len() < tag.len() {
@@ -180,7 +180,8 @@ pub(super) fn ambiguous(
             other.backup.run.state(),
             None | Some(ConditionType::Failed | ConditionType::Cancelled)
         );
-        theirs.starts_with(tag)
+        *other.namespace == *restore.meta.namespace
+            && theirs.starts_with(tag)
             && !(exact && theirs != tag)
             && has_data
             && share_a_datacenter(datacenter, &other.backup)

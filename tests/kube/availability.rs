@@ -157,7 +157,9 @@ pub(crate) fn without_an_api_server_it_starts_answers_what_it_can_and_says_why_i
         |gate: &str| json!({"gate": gate, "open": false, "reason": "connection refused by the API server"});
     let expected = json!([
         refused("cache:cassandraclusters"),
-        refused("cache:cassandrabackups")
+        refused("cache:cassandrabackups"),
+        refused("cache:cassandrarestores"),
+        refused("cache:namespaces")
     ]);
     let told = expected.to_string();
     // "not listed yet", until it has tried.

@@ -20,10 +20,17 @@ fn stocked() -> Guarded {
 pub(crate) fn good_objects_pass_without_a_word() {
     let here = stocked();
     here.kubectl()
-        .apply(&backup("b1", "schedule: \"@midnight\"\nentities: k1.t1,k2.t3"))
-        .says("cassandrabackup.db.orange.com/b1 created");
+        .apply(&backup(
+            "good",
+            "schedule: \"@midnight\"\nentities: k1.t1,k2.t3\nstorageLocation: s3://good",
+        ))
+        .says("cassandrabackup.db.orange.com/good created");
+    here.has_run("good");
     here.kubectl()
-        .apply(&restore("r1", "entities: k1.t1\nrename: {k1.t1: k1.t2}"))
+        .apply(&restore(
+            "r1",
+            "cassandraBackup: good\nentities: k1.t1\nrename: {k1.t1: k1.t2}",
+        ))
         .says("cassandrarestore.db.orange.com/r1 created");
 }
 
@@ -31,12 +38,13 @@ pub(crate) fn good_objects_pass_without_a_word() {
 pub(crate) fn what_casskop_would_give_up_in_silence_is_refused_aloud() {
     let here = stocked();
     here.kubectl()
-        .apply(&backup("b1", "cassandraCluster: nowhere\nsecret: -"))
+        .apply(&backup("b1", "cassandraCluster: nowhere\nsecret: -\nstorageLocation: s3://given-up"))
         .refused(
             "The CassandraBackup \"b1\" is invalid: \n\
              * spec.cassandraCluster: Not found: \"nowhere\": the backup needs this CassandraCluster and there is none \
              in its namespace; CassKop would give the backup up for ever; apply the cluster first (Flux dependsOn, an \
-             Argo CD sync wave, a Helm hook or a release of its own) [cluster-not-found]\n\
+             Argo CD sync wave, a Helm hook or a release of its own), or label the namespace \
+             cassgate.db.orange.com/missing-references=warn [cluster-not-found]\n\
              * spec.secret: Required value: s3:// needs credentials, and CassKop takes them from a Secret only: \
              without one it gives the backup up; name a Secret of this namespace [secret-absent]",
         );
@@ -46,7 +54,9 @@ pub(crate) fn what_casskop_would_give_up_in_silence_is_refused_aloud() {
 pub(crate) fn casskop_can_do_all_its_writes_when_cluster_and_secret_are_gone() {
     let here = stocked();
     let kubectl = here.kubectl();
-    kubectl.apply(&backup("b1", "schedule: \"@daily\"")).succeeds();
+    kubectl
+        .apply(&backup("b1", "schedule: \"@daily\"\nstorageLocation: s3://gone"))
+        .succeeds();
     kubectl
         .run(&["delete", "cassandracluster/c1", "secret/s3"])
         .succeeds();

@@ -177,6 +177,7 @@ pub(crate) fn a_namespace_can_be_left_alone() {
 pub(crate) fn only_an_unfinished_restore_is_asked_about_when_it_is_deleted() {
     let counted = Counted::new(Crds::Ours);
     counted.here.kubectl().apply(&backup("b1", "")).succeeds();
+    counted.here.has_run("b1");
     counted.here.kubectl().apply(&restore("it", "")).succeeds();
     counted.calls(0, |kubectl| {
         kubectl.run(&["delete", "cassandrarestore", "it", "--dry-run=server"])

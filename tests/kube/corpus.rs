@@ -87,7 +87,11 @@ impl Scene {
 
     /// Creates the namespaces of a scenario and everything that is stored in them.
     async fn give(&self, case: &Case, namespace: &str, library: &Map<String, Value>) {
-        let objects = case.stored_objects(library, namespace);
+        let objects: Vec<Value> = case
+            .stored_objects(library, namespace)
+            .iter()
+            .map(|object| own_bucket(object, namespace))
+            .collect();
         let mut namespaces = vec![(namespace.to_owned(), Value::Object(case.namespace.clone()))];
         for object in &objects {
             let own = object["metadata"]["namespace"].as_str().unwrap().to_owned();
@@ -184,7 +188,7 @@ impl Scene {
     }
 
     async fn ask(&self, case: &Case, namespace: &str) -> Answer {
-        let mut object = case.subject(namespace);
+        let mut object = own_bucket(&case.subject(namespace), namespace);
         let path = collection(&object);
         let one = format!(
             "{path}/{}",
@@ -319,6 +323,14 @@ fn warning(header: &str) -> String {
         }
     }
     text
+}
+
+/// CassKop compares backups across namespaces, and the scenarios share a server: each has a bucket of its own.
+fn own_bucket(object: &Value, namespace: &str) -> Value {
+    let text = object
+        .to_string()
+        .replace("\"s3://bk\"", &format!("\"s3://{namespace}\""));
+    serde_json::from_str(&text).unwrap()
 }
 
 fn collection(object: &Value) -> String {

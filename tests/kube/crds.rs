@@ -66,6 +66,7 @@ pub(crate) fn the_columns_tell_what_matters() {
             "NAME", "CLUSTER", "SCHEDULE", "STATE", "PROGRESS", "LAST RUN", "AGE"
         ]
     );
+    here.has_run("nightly");
     here.kubectl()
         .apply(&restore("monday", "cassandraBackup: nightly\nentities: k1"))
         .succeeds();

@@ -22,6 +22,7 @@ pub(crate) fn the_stored_restore_says_itself_what_it_will_do() {
         here.kubectl()
             .apply(&backup("b1", "entities: k1.t1,k2.t3"))
             .succeeds();
+        here.has_run("b1");
         here.kubectl().apply(&restore("r1", "")).succeeds();
         assert_eq!(
             here.kubectl().get("cassandrarestore", "r1")["spec"],
@@ -71,7 +72,8 @@ pub(crate) fn a_backup_without_a_tag_gets_one_of_its_own() {
 
 pub(crate) fn nothing_is_left_to_differ_the_second_time() {
     let here = stocked(Crds::Ours);
-    let manifest = documents(&[backup("b1", "snapshotTag: -\nentities: k1"), restore("r1", "")]);
+    let tables = "snapshotTag: -\nentities: k1.t1";
+    let manifest = documents(&[backup("b1", tables), restore("r1", "")]);
     let first = here
         .kubectl()
         .run_with(&["diff", "-f", "-"], &backup("b1", "snapshotTag: -"));
@@ -81,13 +83,18 @@ pub(crate) fn nothing_is_left_to_differ_the_second_time() {
         "{}",
         first.told()
     );
+    here.kubectl().apply(&backup("b1", tables)).succeeds();
+    here.has_run("b1");
     here.kubectl().apply(&manifest).succeeds();
     here.kubectl().run_with(&["diff", "-f", "-"], &manifest).says("");
 }
 
 pub(crate) fn nothing_is_left_to_differ_for_server_side_apply() {
     let here = stocked(Crds::Ours);
-    let manifest = documents(&[backup("b1", "snapshotTag: -\nentities: k1"), restore("r1", "")]);
+    let tables = backup("b1", "snapshotTag: -\nentities: k1.t1");
+    here.kubectl().apply_server_side(&tables).succeeds();
+    here.has_run("b1");
+    let manifest = documents(&[tables, restore("r1", "")]);
     here.kubectl().apply_server_side(&manifest).succeeds();
     here.kubectl()
         .run_with(&["diff", "--server-side", "-f", "-"], &manifest)

@@ -1,13 +1,10 @@
 //! Deletions.
 
-use crate::{
-    support::{
-        gate,
-        objects::{backup, cluster, documents, restore, secret},
-        servers::Crds,
-        stage::{Guarded, Stage},
-    },
-    update::patch_status,
+use crate::support::{
+    gate,
+    objects::{backup, cluster, documents, restore, secret},
+    servers::Crds,
+    stage::{Guarded, Stage},
 };
 
 pub(crate) fn an_invalid_object_can_be_deleted() {
@@ -43,8 +40,9 @@ pub(crate) fn deleting_a_running_restore_is_told_to_cancel_nothing() {
     here.kubectl()
         .apply(&documents(&[cluster(), secret(), backup("b1", "")]))
         .succeeds();
+    here.has_run("b1");
     here.kubectl().apply(&restore("r1", "entities: k1")).succeeds();
-    patch_status(&here, "cassandrarestore", "r1", "RUNNING");
+    here.says("cassandrarestore", "r1", "RUNNING");
     let answer = here
         .kubectl()
         .run(&["delete", "cassandrarestore", "r1"])

@@ -40,10 +40,13 @@ pub(crate) fn a_batch_of_which_nothing_is_stored_passes_with_warnings() {
     ] {
         assert!(!here.kubectl().has(kind, name), "{kind} {name} is stored");
     }
-    here.kubectl().apply(&batch()).says(
-        "secret/s3 created\ncassandracluster.db.orange.com/c1 created\ncassandrabackup.db.orange.com/b1 created\n\
-         cassandrarestore.db.orange.com/r1 created",
+    // For real, the backup of the same file is there, and has not run.
+    let answer = here.kubectl().apply(&batch());
+    assert_eq!(
+        answer.stdout,
+        "secret/s3 created\ncassandracluster.db.orange.com/c1 created\ncassandrabackup.db.orange.com/b1 created\n"
     );
+    answer.refused_with(&["backup b1 has never run", "[backup-not-restorable]"]);
 }
 
 pub(crate) fn a_dry_run_still_refuses_what_no_batch_can_mend() {

@@ -52,7 +52,7 @@ tests! {
         every_mistake_of_a_restore_is_told_at_once,
         one_bad_object_does_not_stop_the_others_of_a_file,
         every_way_to_write_gets_the_same_answer,
-        a_user_who_may_read_no_secret_gets_the_same_verdict,
+        a_user_who_may_read_no_secret_gets_the_same_verdict_and_no_details,
         an_object_without_a_name_yet_is_judged_too,
     ;
     update:
@@ -100,6 +100,7 @@ tests! {
     ;
     ordering:
         a_cluster_of_the_same_file_is_never_missing,
+        a_backup_that_ended_a_moment_ago_can_be_restored,
         a_datacenter_that_was_added_a_moment_ago_is_known,
         a_secret_that_was_mended_a_moment_ago_is_good,
         a_folder_as_flux_and_helm_order_it_passes_where_missing_references_only_warn,

@@ -56,7 +56,11 @@ pub(crate) fn the_role_can_read_what_verdicts_need_and_nothing_else() {
         .collect();
     let kinds = ["cassandraclusters", "cassandrabackups", "cassandrarestores"];
     let expected = [
-        json!([{"apiGroups": ["db.orange.com"], "resources": kinds, "verbs": ["get", "list", "watch"]}]),
+        json!([
+            {"apiGroups": ["db.orange.com"], "resources": kinds, "verbs": ["get", "list", "watch"]},
+            {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]},
+            {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+        ]),
         json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]),
     ];
     assert_eq!(rules, expected);

@@ -2,14 +2,11 @@
 
 use serde_json::json;
 
-use crate::{
-    support::{
-        gate,
-        objects::{backup, cluster, documents, restore, secret},
-        servers::Crds,
-        stage::{Guarded, Stage},
-    },
-    update::patch_status,
+use crate::support::{
+    gate,
+    objects::{backup, cluster, documents, restore, secret},
+    servers::Crds,
+    stage::{Guarded, Stage},
 };
 
 /// A namespace with objects whose specs were stored before cassgate came and would be refused now.
@@ -30,7 +27,7 @@ fn an_executor_can_write_whatever_the_spec_says(crds: Crds) {
     let here = with_broken_specs(crds);
     for (kind, name) in [("cassandrabackup", "b1"), ("cassandrarestore", "r1")] {
         for state in ["REQUIRED", "RUNNING", "FAILED"] {
-            patch_status(&here, kind, name, state);
+            here.says(kind, name, state);
         }
         assert_eq!(
             here.kubectl().get(kind, name)["status"]["condition"]["type"],
@@ -72,9 +69,9 @@ fn with_finished(crds: Crds) -> Guarded {
             backup("b1", "entities: k1.t1"),
         ]))
         .succeeds();
+    here.has_run("b1");
     here.kubectl().apply(&restore("r1", "")).succeeds();
-    patch_status(&here, "cassandrabackup", "b1", "COMPLETED");
-    patch_status(&here, "cassandrarestore", "r1", "COMPLETED");
+    here.says("cassandrarestore", "r1", "COMPLETED");
     here
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn a_one_shot_that_has_started_keeps_its_spec() {
     here.kubectl()
         .apply(&documents(&[cluster(), secret(), backup("b1", "")]))
         .succeeds();
-    patch_status(&here, "cassandrabackup", "b1", "COMPLETED");
+    here.says("cassandrabackup", "b1", "COMPLETED");
     here.kubectl().apply(&backup("b1", "entities: k1")).refused_with(&[
         "Error from server (Forbidden): error when applying patch:",
         "admission webhook \"validate.cassgate.db.orange.com\" denied the request: CassandraBackup.db.orange.com \"b1\" \
@@ -125,7 +125,7 @@ pub(crate) fn a_scheduled_backup_may_change_between_its_runs() {
             backup("b1", "schedule: \"@daily\""),
         ]))
         .succeeds();
-    patch_status(&here, "cassandrabackup", "b1", "COMPLETED");
+    here.says("cassandrabackup", "b1", "COMPLETED");
     here.kubectl()
         .apply(&backup("b1", "schedule: \"@daily\"\nentities: k1"))
         .says("cassandrabackup.db.orange.com/b1 configured");
@@ -141,8 +141,9 @@ pub(crate) fn forcing_an_edit_of_a_finished_restore_does_not_run_it_again() {
                 backup("b1", "entities: k1.t1,k2.t2"),
             ]))
             .succeeds();
+        here.has_run("b1");
         here.kubectl().apply(&restore("r1", "entities: k1.t1")).succeeds();
-        patch_status(&here, "cassandrarestore", "r1", "COMPLETED");
+        here.says("cassandrarestore", "r1", "COMPLETED");
         let uid = here.kubectl().get("cassandrarestore", "r1")["metadata"]["uid"].clone();
         let edited = restore("r1", "entities: k2.t2");
         here.kubectl()
@@ -153,14 +154,4 @@ pub(crate) fn forcing_an_edit_of_a_finished_restore_does_not_run_it_again() {
         assert_eq!(stored["spec"]["entities"], "k1.t1");
         assert_eq!(stored["status"]["condition"]["type"], "COMPLETED");
     }
-}
-
-/// What whoever acts on the objects writes.
-pub(crate) fn patch_status(here: &Guarded, kind: &str, name: &str, condition: &str) {
-    let status = format!(r#"{{"status":{{"condition":{{"type":"{condition}"}}}}}}"#);
-    let mut arguments = vec!["patch", kind, name, "--type=merge", "-p", &status];
-    if here.stage.servers.crds() == Crds::Ours {
-        arguments.push("--subresource=status");
-    }
-    here.kubectl().run(&arguments).succeeds();
 }
