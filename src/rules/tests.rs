@@ -1,5 +1,7 @@
 //! Every rule by table: an object and the facts, and what the user is told.
 
+mod secrets;
+
 use serde_json::{Value, json};
 
 use super::catalogue::Severity;
@@ -105,6 +107,12 @@ fn only(findings: &Findings) -> Finding {
     findings.iter().next().unwrap().clone()
 }
 
+fn of_rule(findings: &Findings, rule: &str) -> Finding {
+    let told = findings.iter().find(|finding| finding.rule.id == rule);
+    told.unwrap_or_else(|| panic!("{rule}: {:?}", brief(findings)))
+        .clone()
+}
+
 #[test]
 fn good_objects_are_met_with_silence() {
     for change in [
@@ -119,7 +127,7 @@ fn good_objects_are_met_with_silence() {
     for change in [
         json!({}),
         json!({"entities": null}),
-        json!({"entities": "k1.t1,k2.t3", "secret": "s3", "datacenter": "dc2"}),
+        json!({"entities": "k1.t1,k2.t3", "secret": "s3"}),
         json!({"rename": {"k1.t1": "k2.t1"}}),
     ] {
         assert_eq!(brief(&found(&restore(&change), &facts())), [""; 0], "{change}");
@@ -149,6 +157,8 @@ fn everything_wrong_with_a_restore_is_told_at_once() {
     let expected = [
         "warn datacenter-unknown spec.datacenter",
         "deny cluster-mismatch spec.cassandraCluster",
+        "warn restore-truncates-keyspace spec.entities",
+        "warn restore-partial-datacenter spec.datacenter",
         "deny entities-system spec.entities",
         "deny entities-wider-than-backup spec.entities",
         "deny entities-outside-backup spec.entities",
@@ -159,7 +169,8 @@ fn everything_wrong_with_a_restore_is_told_at_once() {
 
 #[test]
 fn a_keyspace_is_more_than_its_backed_up_tables() {
-    let finding = only(&found(&restore(&json!({"entities": "k1"})), &facts()));
+    let findings = found(&restore(&json!({"entities": "k1"})), &facts());
+    let finding = of_rule(&findings, "entities-wider-than-backup");
     assert_eq!(
         finding.text(),
         "Invalid value: \"k1\": backup b1 holds only k1.t1 of it; restoring the keyspace would empty its other \
@@ -186,7 +197,7 @@ fn an_absent_cluster_or_secret_says_the_ways_out() {
         findings.iter().next().unwrap().text(),
         "Not found: \"c1\": the backup needs this CassandraCluster and there is none in its namespace; CassKop would give \
          the backup up for ever; apply the cluster first (Flux dependsOn, an Argo CD sync wave, a Helm hook or a \
-         release of its own) [cluster-not-found]"
+         release of its own), or label the namespace cassgate.db.orange.com/missing-references=warn [cluster-not-found]"
     );
 }
 
@@ -288,191 +299,6 @@ fn a_cluster_without_sidecar_takes_no_backups() {
             ["deny sidecar-disabled spec.cassandraCluster"]
         );
     }
-}
-
-#[test]
-fn each_backend_needs_its_keys() {
-    for (location, entries, missing) in [
-        (
-            "s3://b",
-            vec![("awsaccesskeyid", "k")],
-            "awssecretaccesskey, awsregion",
-        ),
-        (
-            "s3://b",
-            vec![("awsaccesskeyid", "k"), ("awssecretaccesskey", "s")],
-            "awsregion",
-        ),
-        (
-            "minio://b",
-            vec![],
-            "awsaccesskeyid, awssecretaccesskey, awsregion",
-        ),
-        (
-            "oracle://b",
-            vec![("awsregion", "r")],
-            "awsaccesskeyid, awssecretaccesskey",
-        ),
-        (
-            "ceph://b",
-            vec![("awsaccesskeyid", "k"), ("awssecretaccesskey", "s")],
-            "awsendpoint",
-        ),
-        ("azure://b", vec![("azurestorageaccount", "a")], "azurestoragekey"),
-        ("gcp://b", vec![], "gcp"),
-    ] {
-        let facts = Facts {
-            secret: Some(Reference::Found(secret(&entries))),
-            ..facts()
-        };
-        let finding = only(&found(&backup(&json!({"storageLocation": location})), &facts));
-        assert_eq!(
-            (finding.rule.id, finding.severity, finding.path.as_str()),
-            ("secret-key-missing", Severity::Deny, "spec.secret")
-        );
-        let expected = format!("Secret s3 has no {missing}, and ");
-        assert!(
-            finding.message.starts_with(&expected),
-            "{location}: {}",
-            finding.message
-        );
-    }
-}
-
-#[test]
-fn a_region_is_demanded_by_casskop_or_by_an_endpoint() {
-    let keys = [("awsaccesskeyid", "k"), ("awssecretaccesskey", "s")];
-    let without = Facts {
-        secret: Some(Reference::Found(secret(&keys))),
-        ..facts()
-    };
-    let findings = judge(&backup(&json!({})), &without, &acting(Executor::None));
-    assert_eq!(brief(&findings), ["warn secret-key-missing spec.secret"]);
-    let entries = [keys[0], keys[1], ("awsendpoint", "minio:9000")];
-    let endpoint = Facts {
-        secret: Some(Reference::Found(secret(&entries))),
-        ..facts()
-    };
-    let findings = judge(&backup(&json!({})), &endpoint, &acting(Executor::None));
-    assert_eq!(brief(&findings), ["deny secret-key-missing spec.secret"]);
-}
-
-#[test]
-fn a_sidecar_that_ignores_secrets_or_is_unknown_lowers_missing_keys() {
-    for image in ["icarus:3.0.0", "own/backup:7"] {
-        let facts = Facts {
-            cluster: Some(Reference::Found(cluster(image))),
-            secret: Some(Reference::Found(secret(&[]))),
-            ..facts()
-        };
-        let findings = found(&backup(&json!({})), &facts);
-        assert_eq!(
-            brief(&findings),
-            ["warn secret-key-missing spec.secret"],
-            "{image}"
-        );
-        let by_casskop = found(&backup(&json!({"storageLocation": "azure://b"})), &facts);
-        assert_eq!(
-            brief(&by_casskop),
-            ["deny secret-key-missing spec.secret"],
-            "CassKop looks itself"
-        );
-        let restored = found(&restore(&json!({})), &facts);
-        assert_eq!(
-            brief(&restored),
-            ["warn secret-key-missing spec.secret"],
-            "{image}"
-        );
-    }
-}
-
-#[test]
-fn icarus_3_has_lost_backends_and_endpoints() {
-    let three = |entries| Facts {
-        cluster: Some(Reference::Found(cluster("icarus:3.0.0"))),
-        secret: Some(Reference::Found(secret(entries))),
-        ..facts()
-    };
-    let full = [
-        ("awsaccesskeyid", "k"),
-        ("awssecretaccesskey", "s"),
-        ("awsregion", "r"),
-        ("awsendpoint", "m:1"),
-    ];
-    let findings = found(&backup(&json!({"storageLocation": "minio://b"})), &three(&full));
-    assert_eq!(
-        brief(&findings),
-        [
-            "deny storage-provider-unsupported spec.storageLocation",
-            "warn storage-provider-unsupported spec.secret"
-        ]
-    );
-    let findings = found(&backup(&json!({})), &three(&full));
-    assert_eq!(
-        brief(&findings),
-        ["warn storage-provider-unsupported spec.secret"]
-    );
-}
-
-#[test]
-fn values_that_cannot_work_are_told_without_showing_them() {
-    for (location, key, value, severity) in [
-        ("s3://b", "awsaccesskeyid", "topsecret\n", Severity::Warn),
-        ("s3://b", "awsregion", "", Severity::Warn),
-        ("s3://b", "awsendpoint", "topsecret://x", Severity::Deny),
-        ("gcp://b", "gcp", "topsecret", Severity::Deny),
-        ("azure://b", "azurestoragekey", " topsecret", Severity::Warn),
-    ] {
-        let mut entries = vec![
-            ("awsaccesskeyid", "k"),
-            ("awssecretaccesskey", "s"),
-            ("awsregion", "r"),
-            ("azurestorageaccount", "a"),
-            ("azurestoragekey", "k"),
-            ("gcp", "{\"type\":\"service_account\"}"),
-        ];
-        entries.retain(|(name, _)| *name != key);
-        entries.push((key, value));
-        let facts = Facts {
-            secret: Some(Reference::Found(secret(&entries))),
-            ..facts()
-        };
-        let finding = only(&found(&backup(&json!({"storageLocation": location})), &facts));
-        assert_eq!(
-            (finding.rule.id, finding.severity),
-            ("secret-key-malformed", severity),
-            "{key}"
-        );
-        assert!(
-            finding.message.starts_with(&format!("Secret s3: {key} ")),
-            "{}",
-            finding.message
-        );
-        assert!(!finding.text().contains("topsecret"));
-    }
-}
-
-#[test]
-fn credentials_may_come_from_elsewhere_unless_casskop_acts() {
-    let subject = backup(&json!({"secret": null}));
-    assert_eq!(
-        brief(&found(&subject, &facts())),
-        ["deny secret-absent spec.secret"]
-    );
-    let findings = judge(&subject, &facts(), &acting(Executor::None));
-    assert_eq!(brief(&findings), ["warn secret-absent spec.secret"]);
-    let mut bare = facts();
-    bare.backup = Some(Reference::Found(StoredBackup {
-        spec: crate::api::CassandraBackupSpec {
-            secret: None,
-            ..stored("k1").spec
-        },
-        ..stored("k1")
-    }));
-    assert_eq!(
-        brief(&found(&restore(&json!({"entities": "k1"})), &bare)),
-        ["warn secret-absent spec.secret"]
-    );
 }
 
 #[test]

@@ -227,7 +227,28 @@ mod tests {
         let changed = json!({"spec": {"a": 2}});
         assert!(paths(Kinds::Restore, &json!({"spec": {"a": 1}}), &changed).is_empty());
         let scheduled = stored(&json!({"a": 1, "schedule": "@daily"}), "COMPLETED");
+        let changed = json!({"spec": {"a": 2, "schedule": "@weekly"}});
         assert!(paths(Kinds::Backup, &scheduled, &changed).is_empty());
+    }
+
+    #[test]
+    fn what_has_started_neither_gets_a_schedule_nor_loses_it() {
+        let scheduled = stored(&json!({"a": 1, "schedule": "@daily"}), "RUNNING");
+        for lost in [json!({"a": 1}), json!({"a": 1, "schedule": ""})] {
+            assert_eq!(
+                paths(Kinds::Backup, &scheduled, &json!({"spec": lost})),
+                ["backup-kind-change spec.schedule"]
+            );
+        }
+        let once = stored(&json!({"a": 1}), "COMPLETED");
+        assert_eq!(
+            paths(
+                Kinds::Backup,
+                &once,
+                &json!({"spec": {"a": 2, "schedule": "@daily"}})
+            ),
+            ["backup-kind-change spec.schedule", "backup-started spec.a"]
+        );
     }
 
     #[test]

@@ -68,7 +68,10 @@ pub(crate) fn the_columns_tell_what_matters() {
     );
     here.has_run("nightly");
     here.kubectl()
-        .apply(&restore("monday", "cassandraBackup: nightly\nentities: k1"))
+        .apply(&restore(
+            "monday",
+            "cassandraBackup: nightly\nentities: k1.t1\ndatacenter: dc1",
+        ))
         .succeeds();
     assert_eq!(
         columns("cassandrarestores"),

@@ -53,3 +53,30 @@ pub(crate) fn deleting_a_running_restore_is_told_to_cancel_nothing() {
          [restore-in-progress]\n"
     );
 }
+
+/// Nothing may keep a namespace from going. No controller runs here, so its objects stay until somebody deletes them.
+pub(crate) fn a_backup_in_use_goes_with_its_namespace() {
+    let here = Guarded::new(Crds::Ours, &["--executor=none"]);
+    let kubectl = here.kubectl();
+    kubectl
+        .apply(&documents(&[
+            cluster(),
+            secret(),
+            backup("b1", "entities: k1.t1"),
+        ]))
+        .succeeds();
+    here.has_run("b1");
+    kubectl.apply(&restore("r1", "")).succeeds();
+    let delete = || kubectl.run(&["delete", "cassandrabackup", "b1"]);
+    // The cache learns of the restore within moments.
+    let refused = (0..200)
+        .map(|_| kubectl.run(&["delete", "cassandrabackup", "b1", "--dry-run=server"]))
+        .find(|answer| answer.code != 0);
+    refused
+        .unwrap()
+        .refused_with(&["restore r1 is not over", "[backup-in-use]"]);
+    kubectl
+        .run(&["delete", "namespace", &here.stage.namespace, "--wait=false"])
+        .succeeds();
+    delete().succeeds();
+}

@@ -79,6 +79,7 @@ tests! {
         an_invalid_object_can_be_deleted,
         an_object_can_be_deleted_while_cassgate_is_away,
         deleting_a_running_restore_is_told_to_cancel_nothing,
+        a_backup_in_use_goes_with_its_namespace,
     ;
     defaults:
         the_stored_restore_says_itself_what_it_will_do,

@@ -25,7 +25,8 @@ fn with_broken_specs(crds: Crds) -> Guarded {
 /// Neither the cluster nor the Secret nor a good spec is needed by whoever acts on an object.
 fn an_executor_can_write_whatever_the_spec_says(crds: Crds) {
     let here = with_broken_specs(crds);
-    for (kind, name) in [("cassandrabackup", "b1"), ("cassandrarestore", "r1")] {
+    // The restore first: while it is not over nobody deletes its backup.
+    for (kind, name) in [("cassandrarestore", "r1"), ("cassandrabackup", "b1")] {
         for state in ["REQUIRED", "RUNNING", "FAILED"] {
             here.says(kind, name, state);
         }
@@ -79,7 +80,7 @@ fn with_finished(crds: Crds) -> Guarded {
 fn manifest_with_status() -> String {
     format!(
         "{}status:\n  condition:\n    type: COMPLETED\n",
-        backup("copied", "")
+        backup("copied", "snapshotTag: copied")
     )
 }
 

@@ -140,7 +140,10 @@ async fn a_broken_field_that_was_stored_is_lowered_and_a_newly_broken_one_is_not
     )
     .await;
     assert_eq!(response["allowed"], true);
-    assert_eq!(response["auditAnnotations"], json!({"warned": "entities-mixed"}));
+    assert_eq!(
+        response["auditAnnotations"],
+        json!({"warned": "entities-mixed,casskop-needs-restart"})
+    );
     let worse = with(old.clone(), &json!({"spec": {"storageLocation": "gs://x"}}));
     let (response, _) = validated(
         "CassandraBackup",

@@ -1,0 +1,190 @@
+//! The credentials that an object uses.
+
+use super::*;
+
+#[test]
+fn each_backend_needs_its_keys() {
+    for (location, entries, missing) in [
+        (
+            "s3://b",
+            vec![("awsaccesskeyid", "k")],
+            "awssecretaccesskey, awsregion",
+        ),
+        (
+            "s3://b",
+            vec![("awsaccesskeyid", "k"), ("awssecretaccesskey", "s")],
+            "awsregion",
+        ),
+        (
+            "minio://b",
+            vec![],
+            "awsaccesskeyid, awssecretaccesskey, awsregion",
+        ),
+        (
+            "oracle://b",
+            vec![("awsregion", "r")],
+            "awsaccesskeyid, awssecretaccesskey",
+        ),
+        (
+            "ceph://b",
+            vec![("awsaccesskeyid", "k"), ("awssecretaccesskey", "s")],
+            "awsendpoint",
+        ),
+        ("azure://b", vec![("azurestorageaccount", "a")], "azurestoragekey"),
+        ("gcp://b", vec![], "gcp"),
+    ] {
+        let facts = Facts {
+            secret: Some(Reference::Found(secret(&entries))),
+            ..facts()
+        };
+        let finding = only(&found(&backup(&json!({"storageLocation": location})), &facts));
+        assert_eq!(
+            (finding.rule.id, finding.severity, finding.path.as_str()),
+            ("secret-key-missing", Severity::Deny, "spec.secret")
+        );
+        let expected = format!("Secret s3 has no {missing}, and ");
+        assert!(
+            finding.message.starts_with(&expected),
+            "{location}: {}",
+            finding.message
+        );
+    }
+}
+
+#[test]
+fn a_region_is_demanded_by_casskop_or_by_an_endpoint() {
+    let keys = [("awsaccesskeyid", "k"), ("awssecretaccesskey", "s")];
+    let without = Facts {
+        secret: Some(Reference::Found(secret(&keys))),
+        ..facts()
+    };
+    let findings = judge(&backup(&json!({})), &without, &acting(Executor::None));
+    assert_eq!(brief(&findings), ["warn secret-key-missing spec.secret"]);
+    let entries = [keys[0], keys[1], ("awsendpoint", "minio:9000")];
+    let endpoint = Facts {
+        secret: Some(Reference::Found(secret(&entries))),
+        ..facts()
+    };
+    let findings = judge(&backup(&json!({})), &endpoint, &acting(Executor::None));
+    assert_eq!(brief(&findings), ["deny secret-key-missing spec.secret"]);
+}
+
+#[test]
+fn a_sidecar_that_ignores_secrets_or_is_unknown_lowers_missing_keys() {
+    for image in ["icarus:3.0.0", "own/backup:7"] {
+        let facts = Facts {
+            cluster: Some(Reference::Found(cluster(image))),
+            secret: Some(Reference::Found(secret(&[]))),
+            ..facts()
+        };
+        let findings = found(&backup(&json!({})), &facts);
+        let finding = of_rule(&findings, "secret-key-missing");
+        assert_eq!(finding.severity, Severity::Warn, "{image}");
+        let by_casskop = found(&backup(&json!({"storageLocation": "azure://b"})), &facts);
+        assert_eq!(
+            brief(&by_casskop),
+            ["deny secret-key-missing spec.secret"],
+            "CassKop looks itself"
+        );
+        let restored = found(&restore(&json!({})), &facts);
+        assert_eq!(
+            brief(&restored),
+            ["warn secret-key-missing spec.secret"],
+            "{image}"
+        );
+    }
+}
+
+#[test]
+fn icarus_3_has_lost_backends_and_endpoints() {
+    let three = |entries| Facts {
+        cluster: Some(Reference::Found(cluster("icarus:3.0.0"))),
+        secret: Some(Reference::Found(secret(entries))),
+        ..facts()
+    };
+    let full = [
+        ("awsaccesskeyid", "k"),
+        ("awssecretaccesskey", "s"),
+        ("awsregion", "r"),
+        ("awsendpoint", "m:1"),
+    ];
+    let nobody = acting(Executor::None);
+    let findings = judge(
+        &backup(&json!({"storageLocation": "minio://b"})),
+        &three(&full),
+        &nobody,
+    );
+    assert_eq!(
+        brief(&findings),
+        [
+            "deny storage-provider-unsupported spec.storageLocation",
+            "warn storage-provider-unsupported spec.secret"
+        ]
+    );
+    let findings = judge(&backup(&json!({})), &three(&full), &nobody);
+    assert_eq!(
+        brief(&findings),
+        ["warn storage-provider-unsupported spec.secret"]
+    );
+}
+
+#[test]
+fn values_that_cannot_work_are_told_without_showing_them() {
+    for (location, key, value, severity) in [
+        ("s3://b", "awsaccesskeyid", "topsecret\n", Severity::Warn),
+        ("s3://b", "awsregion", "", Severity::Warn),
+        ("s3://b", "awsendpoint", "topsecret://x", Severity::Deny),
+        ("gcp://b", "gcp", "topsecret", Severity::Deny),
+        ("azure://b", "azurestoragekey", " topsecret", Severity::Warn),
+    ] {
+        let mut entries = vec![
+            ("awsaccesskeyid", "k"),
+            ("awssecretaccesskey", "s"),
+            ("awsregion", "r"),
+            ("azurestorageaccount", "a"),
+            ("azurestoragekey", "k"),
+            ("gcp", "{\"type\":\"service_account\"}"),
+        ];
+        entries.retain(|(name, _)| *name != key);
+        entries.push((key, value));
+        let facts = Facts {
+            secret: Some(Reference::Found(secret(&entries))),
+            ..facts()
+        };
+        let finding = only(&found(&backup(&json!({"storageLocation": location})), &facts));
+        assert_eq!(
+            (finding.rule.id, finding.severity),
+            ("secret-key-malformed", severity),
+            "{key}"
+        );
+        assert!(
+            finding.message.starts_with(&format!("Secret s3: {key} ")),
+            "{}",
+            finding.message
+        );
+        assert!(!finding.text().contains("topsecret"));
+    }
+}
+
+#[test]
+fn credentials_may_come_from_elsewhere_unless_casskop_acts() {
+    let subject = backup(&json!({"secret": null}));
+    assert_eq!(
+        brief(&found(&subject, &facts())),
+        ["deny secret-absent spec.secret"]
+    );
+    let findings = judge(&subject, &facts(), &acting(Executor::None));
+    assert_eq!(brief(&findings), ["warn secret-absent spec.secret"]);
+    let mut bare = facts();
+    bare.backup = Some(Reference::Found(StoredBackup {
+        spec: crate::api::CassandraBackupSpec {
+            secret: None,
+            ..stored("k1.t1").spec
+        },
+        ..stored("k1.t1")
+    }));
+    assert_eq!(
+        brief(&found(&restore(&json!({})), &bare)),
+        ["warn secret-absent spec.secret"]
+    );
+}
