@@ -1,6 +1,7 @@
 //! The wire: what goes in, what comes out, what is asked on the way.
 
 mod mutating;
+mod neighbours;
 mod validating;
 mod world;
 

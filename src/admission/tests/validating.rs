@@ -152,7 +152,9 @@ async fn a_broken_field_that_was_stored_is_lowered_and_a_newly_broken_one_is_not
     )
     .await;
     assert_eq!(response["status"]["code"], 422);
-    let annotations = json!({"denied": "storage-provider-unsupported", "warned": "entities-mixed"});
+    let annotations = json!({
+        "denied": "storage-provider-unsupported", "warned": "entities-mixed,casskop-needs-restart"
+    });
     assert_eq!(response["auditAnnotations"], annotations);
 }
 

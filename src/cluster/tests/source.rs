@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::{CassandraBackup, CassandraCluster};
-use crate::rules::facts::{FactSource, Freshness, Reference};
+use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, MISSING_REFERENCES_LABEL};
+use crate::rules::facts::{Around, Caller, FactSource, Freshness, Namespace, Neighbours, Reference};
+use crate::rules::policy::MissingReferences;
 
 use super::apiserver::{ApiServer, Instead};
 use super::*;
@@ -121,4 +122,87 @@ async fn a_question_that_is_dropped_leaves_the_read_to_the_others() {
     assert!(given_up.is_err());
     assert_eq!(answered, fact::<CassandraCluster>(&cluster("c1", "dc1")));
     assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn neighbours_come_out_of_the_caches_and_a_restore_is_read() {
+    let server = ApiServer::new();
+    let mut backup = backup("b1", "s3://b");
+    backup["spec"]["snapshotTag"] = json!("daily");
+    server.put(BACKUPS, &backup);
+    let restore = json!({
+        "metadata": {"namespace": "prod", "name": "r1", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"cassandraCluster": "c1", "cassandraBackup": "b1"},
+    });
+    server.put("cassandrarestores", &restore);
+    let world = World::synced(&server).await;
+    let around = Around {
+        namespace: "prod",
+        name: "b2",
+        restore: false,
+        cluster: "c1",
+        backup: "b2",
+        location: "s3://b",
+        tag: "daily-eu",
+    };
+    let found = world.facts.neighbours(around);
+    assert_eq!(found.alike[0].backup.name, "b1");
+    assert_eq!(found.unfinished_restores[0].name, "r1");
+    assert_eq!(server.requests(), [""; 0]);
+    let read = world.facts.restore("prod", "r1").await;
+    assert_eq!(read, fact::<CassandraRestore>(&restore));
+    assert_eq!(server.requests().len(), 1);
+    let blind = World::without_caches(&server).facts.neighbours(around);
+    assert_eq!(
+        blind,
+        Neighbours::default(),
+        "nothing is known, and nothing refused"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_says_whether_it_goes_and_what_missing_references_mean() {
+    let server = ApiServer::new();
+    let namespace = json!({"metadata": {"name": "prod", "labels": {MISSING_REFERENCES_LABEL: "warn"},
+                           "deletionTimestamp": "2026-01-01T00:00:00Z"}});
+    server.put("namespaces", &namespace);
+    let expected = Reference::Found(Namespace {
+        terminating: true,
+        missing_references: Some(MissingReferences::Warn),
+    });
+    for world in [World::synced(&server).await, World::without_caches(&server)] {
+        for freshness in [Freshness::Cached, Freshness::Live] {
+            assert_eq!(world.facts.namespace("prod", freshness).await, expected);
+        }
+    }
+    server.instead("/api/v1/namespaces/prod", [Instead::Status(403, "no")]);
+    let said = World::without_caches(&server)
+        .facts
+        .namespace("prod", Freshness::Live)
+        .await;
+    assert_eq!(said, unknown("cassgate may not get namespaces (403)"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_somebody_may_read_a_secret_is_asked_of_the_api_server() {
+    let server = ApiServer::new();
+    let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    let world = World::without_caches(&server);
+    let jane = Caller {
+        username: "jane".to_owned(),
+        ..Caller::default()
+    };
+    for (status, expected) in [
+        (json!({"allowed": true}), Reference::Found(true)),
+        (json!({"allowed": false, "denied": true}), Reference::Found(false)),
+    ] {
+        let answer = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+                            "spec": {}, "status": status});
+        server.instead(path, [Instead::Text(201, answer.to_string())]);
+        assert_eq!(world.facts.may_read_secret(&jane, "prod", "s3").await, expected);
+    }
+    server.instead(path, [Instead::Status(403, "no")]);
+    let said = world.facts.may_read_secret(&jane, "prod", "s3").await;
+    assert_eq!(said, unknown("cassgate lacks a right on the API server (403)"));
+    assert!(world.metric(r#"cassgate_live_reads_total{kind="access",outcome="found"} 2"#));
 }

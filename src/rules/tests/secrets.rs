@@ -81,17 +81,11 @@ fn a_sidecar_that_ignores_secrets_or_is_unknown_lowers_missing_keys() {
         let finding = of_rule(&findings, "secret-key-missing");
         assert_eq!(finding.severity, Severity::Warn, "{image}");
         let by_casskop = found(&backup(&json!({"storageLocation": "azure://b"})), &facts);
-        assert_eq!(
-            brief(&by_casskop),
-            ["deny secret-key-missing spec.secret"],
-            "CassKop looks itself"
-        );
+        let finding = of_rule(&by_casskop, "secret-key-missing");
+        assert_eq!(finding.severity, Severity::Deny, "CassKop looks itself");
         let restored = found(&restore(&json!({})), &facts);
-        assert_eq!(
-            brief(&restored),
-            ["warn secret-key-missing spec.secret"],
-            "{image}"
-        );
+        let finding = of_rule(&restored, "secret-key-missing");
+        assert_eq!(finding.severity, Severity::Warn, "{image}");
     }
 }
 

@@ -1,0 +1,143 @@
+//! Refusals that rest on other objects: each of those is read first.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::world::{World, ask, backup_spec, object, ran, restore_spec, review, with};
+use crate::rules::facts::{Namespace, Neighbours, Run, StoredRestore};
+
+fn restore(name: &str, state: &str) -> StoredRestore {
+    StoredRestore {
+        name: name.to_owned(),
+        cluster: "c1".into(),
+        backup: "b1".into(),
+        run: Run::State(state.into()),
+        ..StoredRestore::default()
+    }
+}
+
+/// The caches say that `r9` runs; a read says what `now` says, or nothing.
+fn world(now: Option<&str>) -> Arc<World> {
+    let cached = Arc::new(restore("r9", "RUNNING"));
+    Arc::new(World {
+        neighbours: Neighbours {
+            unfinished_restores: vec![Arc::clone(&cached)],
+            users: vec![cached],
+            ..Neighbours::default()
+        },
+        restores: now.map(|state| restore("r9", state)).into_iter().collect(),
+        ..World::default()
+    })
+}
+
+fn create_restore() -> Value {
+    review(
+        "CassandraRestore",
+        "CREATE",
+        &json!({"object": object(&restore_spec())}),
+    )
+}
+
+fn delete_backup() -> Value {
+    let change = json!({"oldObject": ran(&backup_spec(), "COMPLETED")});
+    review("CassandraBackup", "DELETE", &change)
+}
+
+#[tokio::test]
+async fn what_still_runs_refuses() {
+    let world = world(Some("RUNNING"));
+    let response = ask(&world, "/validate", &create_restore()).await;
+    assert_eq!(
+        response["auditAnnotations"],
+        json!({"denied": "restore-in-progress"})
+    );
+    let reads = world.asked();
+    assert_eq!(reads.last().unwrap(), "restore r9 Live");
+    assert_eq!(
+        reads.iter().filter(|read| *read == "restore r9 Live").count(),
+        1,
+        "{reads:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_has_ended_since_the_cache_saw_it_refuses_nothing() {
+    for now in [Some("COMPLETED"), Some("FAILED"), None] {
+        let response = ask(&world(now), "/validate", &create_restore()).await;
+        assert_eq!(response, json!({"uid": "u-1", "allowed": true}), "{now:?}");
+        let response = ask(&world(now), "/validate", &delete_backup()).await;
+        assert_eq!(response["allowed"], true, "{now:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_again_only_warns() {
+    let mut world = Arc::into_inner(world(Some("RUNNING"))).unwrap();
+    world.restores_are_silent = true;
+    let world = Arc::new(world);
+    let response = ask(&world, "/validate", &create_restore()).await;
+    assert_eq!(response["allowed"], true);
+    assert_eq!(
+        response["auditAnnotations"],
+        json!({"warned": "restore-in-progress"})
+    );
+}
+
+#[tokio::test]
+async fn a_backup_in_use_stays_unless_its_namespace_goes() {
+    let response = ask(&world(Some("RUNNING")), "/validate", &delete_backup()).await;
+    assert_eq!(response["status"]["code"], 403);
+    assert_eq!(
+        response["auditAnnotations"],
+        json!({"denied": "backup-in-use", "warned": "casskop-needs-restart"})
+    );
+    let mut going = Arc::into_inner(world(Some("RUNNING"))).unwrap();
+    going.namespace = Namespace {
+        terminating: true,
+        ..Namespace::default()
+    };
+    let response = ask(&Arc::new(going), "/validate", &delete_backup()).await;
+    assert_eq!(response["allowed"], true);
+}
+
+#[tokio::test]
+async fn where_a_backup_points_to_stays_while_a_restore_reads_it() {
+    let old = object(&backup_spec());
+    let moved = with(old.clone(), &json!({"spec": {"storageLocation": "s3://other"}}));
+    let change = json!({"object": moved, "oldObject": old});
+    let review = review("CassandraBackup", "UPDATE", &change);
+    let response = ask(&world(Some("RUNNING")), "/validate", &review).await;
+    assert_eq!(
+        response["status"]["code"], 403,
+        "deleting it and creating it anew is no way out"
+    );
+    let cause = &response["status"]["details"]["causes"][0];
+    assert_eq!(cause["field"], "spec.storageLocation");
+    assert!(cause["message"].as_str().unwrap().ends_with("[backup-in-use]"));
+}
+
+#[tokio::test]
+async fn what_a_secret_lacks_is_told_to_who_may_read_it() {
+    let spec = with(backup_spec(), &json!({"secret": "bare"}));
+    let change = json!({"object": object(&spec)});
+    let review = review("CassandraBackup", "CREATE", &change);
+    for (readers, said) in [
+        (vec!["jane"], "Secret bare has no awsaccesskeyid"),
+        (
+            vec![],
+            "Secret bare is not usable for s3://; who may read it is told why",
+        ),
+    ] {
+        let world = Arc::new(World {
+            secret_readers: readers.into_iter().map(ToOwned::to_owned).collect(),
+            ..World::default()
+        });
+        let response = ask(&world, "/validate", &review).await;
+        let message = response["status"]["details"]["causes"][0]["message"]
+            .as_str()
+            .unwrap();
+        assert!(message.contains(said), "{message}");
+        assert!(world.asked().contains(&"access jane bare Live".to_owned()));
+    }
+}
