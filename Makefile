@@ -19,6 +19,7 @@ test: servers
 
 # What a schedule costs; then ratios within one run, on one core each. The README says what was measured.
 bench: servers
+	$(CARGO) bench --locked --bench rules
 	$(CARGO) bench --locked --bench schedule
 	$(CARGO) bench --locked --bench review
 

@@ -141,18 +141,28 @@ impl Cluster {
     }
 }
 
+/// Every other one is of the cluster and the bucket that the review is about, so that it has to be told apart from it.
 fn stored_backup(number: u32, kind: &ApiResource) -> DynamicObject {
     let name = format!("backup-{number:05}");
+    let (cluster, location) = if number.is_multiple_of(2) {
+        ("cassandra-demo".to_owned(), "s3://cassandra-backups".to_owned())
+    } else {
+        let other = number % 100;
+        (
+            format!("cassandra-{other:03}"),
+            format!("s3://cassandra-backups-{other:03}"),
+        )
+    };
     let spec = json!({
         "bandwidth": "10M",
-        "cassandraCluster": format!("cassandra-{:03}", number % 100),
+        "cassandraCluster": cluster,
         "concurrentConnections": 10,
         "datacenter": "dc1",
         "entities": format!("orders_{}.items,orders_{0}.customers", number % 7),
         "schedule": format!("{} {} * * *", number % 60, number % 24),
         "secret": "cloud-backup-secrets",
         "snapshotTag": format!("tag-{number:05}"),
-        "storageLocation": format!("s3://cassandra-backups-{:03}", number % 100),
+        "storageLocation": location,
     });
     let status = json!({
         "condition": {"type": "COMPLETED", "lastTransitionTime": "Mon, 23 Nov 2026 02:30:41 GMT"},

@@ -32,6 +32,9 @@ pub(crate) struct Options {
     starts: usize,
 }
 
+/// A small number of backups.
+const FEW: u32 = 10;
+
 /// All rounds of one server at one number of reviews under way.
 #[derive(Debug)]
 struct Series {
@@ -182,6 +185,7 @@ fn measure_backups(options: &Options, launcher: &Launcher<'_>, goals: &mut Vec<G
         "reviews/s",
         "ready after ms",
     ]);
+    let listing = measure_growth(options, launcher, listing, goals)?;
     let servers = [
         ("with them from its start", listing),
         ("when they came", watching),
@@ -209,6 +213,42 @@ fn measure_backups(options: &Options, launcher: &Launcher<'_>, goals: &mut Vec<G
     }
     table.print();
     Ok(())
+}
+
+/// What a review costs with all the backups, against one with [`FEW`] in front of another API server.
+fn measure_growth(
+    options: &Options,
+    launcher: &Launcher<'_>,
+    many: Server,
+    goals: &mut Vec<Goal>,
+) -> Result<Server> {
+    let cluster = Cluster::start()?;
+    cluster.store_backups(FEW)?;
+    let few = Launcher {
+        cluster: &cluster,
+        logs: cluster.folder("logs")?,
+        webhook: launcher.webhook.clone(),
+        ..*launcher
+    };
+    let mut few = few.cassgate()?;
+    few.name = "with 10 backups";
+    let mut servers = [many, few];
+    servers[0].name = "with all backups";
+    for &streams in &options.streams {
+        let [all, ten] = measure_turns(options, launcher, &servers, streams)?;
+        let pairs = all.rounds.iter().zip(&ten.rounds);
+        let ratio = median(pairs.map(|(all, ten)| ten.per_core_second() / all.per_core_second()));
+        goals.push(Goal {
+            what: format!(
+                "core time of a review, {} backups cached : {FEW}, {streams} in flight",
+                options.backups
+            ),
+            measured: format!("{ratio:.2}"),
+            wanted: "at most 1.10",
+        });
+    }
+    let [many, _] = servers;
+    Ok(many)
 }
 
 fn load(options: &Options, launcher: &Launcher<'_>, server: &Server, streams: usize) -> Result<Round> {

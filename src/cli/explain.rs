@@ -24,15 +24,46 @@ pub(super) fn one(rule: &Rule) -> String {
     } else {
         ""
     };
+    let confirmable = if rule.confirmable {
+        "Its refusal can be confirmed by the annotation cassgate.db.orange.com/confirm.\n"
+    } else {
+        ""
+    };
+    let notice = if rule.notice {
+        "It only informs, and is silent unless --notices is given.\n"
+    } else {
+        ""
+    };
     format!(
-        "{}\n\n{}\n\nKinds:     {}\nSeverity:  {}\n{destroys}\nWhy\n{}\n\nWhat to do\n{}\n",
+        "{}\n\n{}\n\nKinds:     {}\nSeverity:  {}\n{destroys}{confirmable}{notice}\nWhy\n{}\n\nWhat to do\n{}\n\n{}",
         rule.id,
         wrap(rule.summary, ""),
         rule.kinds.as_str(),
         severities(rule),
         wrap(rule.reason, "  "),
         wrap(rule.remedy, "  "),
+        page(rule.body()),
     )
+}
+
+/// The part of the page that is written by hand: prose wrapped, headings bare, manifests as they stand.
+fn page(body: &str) -> String {
+    let (mut text, mut fenced) = (String::new(), false);
+    for line in body.lines() {
+        let shown = if line.starts_with("```") {
+            fenced = !fenced;
+            continue;
+        } else if fenced {
+            format!("  {line}")
+        } else if let Some(flags) = line.strip_prefix("<!-- flags: ") {
+            format!("(with {})", flags.trim_end_matches(" -->"))
+        } else {
+            wrap(line.trim_start_matches('#').trim_start(), "")
+        };
+        text.push_str(shown.trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 fn severities(rule: &Rule) -> String {
