@@ -59,14 +59,16 @@ wait_for() {
 	done
 }
 
-# patiently COMPLAINT COMMAND: until the command succeeds, for a minute at most.
+# patiently COMPLAINT COMMAND...: until the command succeeds, for a minute at most.
 patiently() {
 	for ((tries = 600; tries > 0; tries--)); do
-		"$2" && return
+		"${@:2}" && return
 		sleep 0.1
 	done
 	fail "$1"
 }
+
+refuses() { ! "$@"; }
 
 background servers "$here/servers/up.sh" "$work/servers"
 [ -n "$keep" ] || exec 8>"$work/servers.leash"
@@ -170,13 +172,25 @@ promise 0 "[cluster-not-found]" "cassandrabackup.db.orange.com/next-week created
 shown kubectl apply -f next-week.yaml
 promise 1 "[cluster-not-found]" "[secret-not-found]"
 
-title "A good restore says itself what it will do"
+title "A restore of a backup that has never run"
+shown kubectl apply -f restore.yaml
+promise 1 "backup nightly has never run" "[backup-not-restorable]"
+
+title "It has run (an executor writes its status); a good restore says itself what it will do"
+shown kubectl patch cassandrabackup nightly --subresource=status --type=merge -p '{"status":{"condition":{"type":"COMPLETED"}}}'
+promise 0 "nightly patched"
 shown kubectl apply -f restore.yaml
 promise 0 "cassandrarestore.db.orange.com/monday created"
 shown kubectl get cassandrarestore monday -o "jsonpath={.spec}"
 promise 0 '"entities":"albums.songs,users.accounts"' '"secret":"bucket"'
 
-title "It has run (an executor writes its status); now nobody runs it again by accident"
+title "While it is not over nobody takes its backup away"
+taken() { kubectl delete cassandrabackup nightly --dry-run=server >/dev/null 2>&1; }
+patiently "the restore is not seen" refuses taken
+shown kubectl delete cassandrabackup nightly
+promise 1 "restore monday is not over" "[backup-in-use]"
+
+title "It has run too; now nobody runs it again by accident"
 shown kubectl patch cassandrarestore monday --subresource=status --type=merge -p '{"status":{"condition":{"type":"COMPLETED"},"progress":"100%"}}'
 promise 0 "monday patched"
 shown kubectl patch cassandrarestore monday --type=merge -p '{"spec":{"entities":"albums.songs"}}'
