@@ -20,12 +20,11 @@ pub(super) fn judge(restore: &Restore, facts: &Facts, context: &Context, found: 
         return;
     }
     let asked = written(restore.spec.snapshot.as_deref()).filter(|_| !context.casskop_acts());
-    match asked.filter(|_| !backup.history.is_empty()) {
-        Some(asked) => found.extend(in_history(asked, backup)),
-        None => {
-            found.extend(not_restorable(backup));
-            found.extend(asked.map(|asked| unrecorded(asked, backup)));
-        }
+    if let Some(asked) = asked.filter(|_| !backup.history.is_empty()) {
+        found.extend(in_history(asked, backup));
+    } else {
+        found.extend(not_restorable(backup));
+        found.extend(asked.map(|asked| unrecorded(asked, backup)));
     }
     if context.policy.notices && asked.is_none() && backup.spec.is_scheduled() {
         let message = format!(

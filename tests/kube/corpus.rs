@@ -114,8 +114,8 @@ impl Scene {
             let apart = object["kind"] == "CassandraCluster" || self.servers.crds() == Crds::Ours;
             if apart && object.get("status").is_some() {
                 let path = format!("{path}/{}/status", object["metadata"]["name"].as_str().unwrap());
-                let patch = json!({"status": object["status"]});
-                self.send(Method::PATCH, &path, "", &patch, false)
+                let status = json!({"status": object["status"]});
+                self.send(Method::PATCH, &path, "", &status, false)
                     .await
                     .must(&case.name);
             }
@@ -288,7 +288,7 @@ fn verdict(case: &Case, namespace: &str, answer: &Answer) -> Result<(), String> 
         wrong.push(format!("  warned:{why}"));
     }
     let refused = answer.code >= 300;
-    let code = case.code.or(case.denied.first().map(|_| 422));
+    let code = case.code.or_else(|| case.denied.first().map(|_| 422));
     if refused != code.is_some() || code.is_some_and(|code| code != answer.code) {
         wrong.push(format!(
             "  code {} and not {code:?} in {namespace}: {}",

@@ -293,9 +293,11 @@ pub(crate) fn matches(expected: &[Expected], told: &[Told]) -> Result<(), String
         return Ok(());
     }
     let texts = |told: &[&Told]| {
-        told.iter()
+        let lines: Vec<String> = told
+            .iter()
             .map(|told| format!("\n      {} {}", told.cause, told.text))
-            .collect::<String>()
+            .collect();
+        lines.concat()
     };
     Err(format!(
         "\n    not said: {}\n    said beside: {}",

@@ -76,7 +76,7 @@ fn verdict(case: &Case, outcome: &Outcome) -> Result<(), String> {
     if let Err(why) = matches(&case.warned, &outcome.warned) {
         wrong.push(format!("  warned:{why}"));
     }
-    let code = case.code.or(case.denied.first().map(|_| 422));
+    let code = case.code.or_else(|| case.denied.first().map(|_| 422));
     if code != outcome.code {
         wrong.push(format!("  code {:?} and not {code:?}", outcome.code));
     }
