@@ -9,6 +9,7 @@
 
 mod case;
 mod pages;
+mod recorded;
 mod webhook;
 mod world;
 
