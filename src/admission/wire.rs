@@ -207,12 +207,12 @@ fn cause(finding: &Finding) -> CauseOnWire<'_> {
 }
 
 fn rules(findings: &Findings, severity: Severity) -> String {
-    let mut ids: Vec<&str> = findings
-        .iter()
-        .filter(|f| f.severity == severity)
-        .map(|f| f.rule.id)
-        .collect();
-    ids.dedup();
+    let mut ids: Vec<&str> = Vec::new();
+    for finding in findings.iter().filter(|finding| finding.severity == severity) {
+        if !ids.contains(&finding.rule.id) {
+            ids.push(finding.rule.id);
+        }
+    }
     ids.join(",")
 }
 

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::entities::LONGEST_LIST;
+
 use super::catalogue::Kinds;
 use super::facts::StoredBackup;
 use super::status::{has_started, is_scheduled};
@@ -62,7 +64,8 @@ fn candidates(kind: Kinds, origin: Origin<'_>) -> Vec<(&'static str, Option<Valu
                     .backup
                     .filter(|_| created)
                     .and_then(field)
-                    .filter(|text| !text.is_empty())
+                    // What no rule would let pass is not copied either.
+                    .filter(|text| !text.is_empty() && text.len() <= LONGEST_LIST)
                     .map(|text| json!(text))
             };
             vec![
