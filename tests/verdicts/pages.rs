@@ -90,13 +90,17 @@ fn spoke(outcome: &Outcome, rule: &Rule) -> (bool, bool) {
     )
 }
 
+/// Rules that refuse only where the mutating side was not reached or status is a subresource of its own: through both
+/// webhooks in turn it mends the object first, so their pages begin with what it warns of.
+const MENDED: [&Rule; 2] = [&catalogue::STATUS_ON_CREATE, &catalogue::STATUS_RESET];
+
 #[test]
 fn the_manifests_of_each_page_are_what_they_are_said_to_be() {
     let mut wrong = Vec::new();
     for rule in catalogue::all() {
         let examples = examples(rule);
         let headings: Vec<&str> = examples.iter().map(|example| example.heading.as_str()).collect();
-        let bad = if rule.severities.contains(&Severity::Deny) {
+        let bad = if rule.severities.contains(&Severity::Deny) && !MENDED.contains(&rule) {
             "Refused"
         } else {
             "Warned"
