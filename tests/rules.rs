@@ -43,6 +43,8 @@ fn the_head_of_each_page_is_made_of_the_table() {
 fn the_list_of_pages_is_made_of_the_table() {
     let mut text =
         "# The rules\n\nMade of the table by `make rules`. `cassgate explain RULE` prints the same.\n\n\
+                    In the examples of a page the last manifest is the one that is judged; those before it are stored already, in the\n\
+                    same namespace. Where no flags are named, cassgate runs with its defaults: CassKop acts on the objects.\n\n\
                     | rule | severity | kinds | |\n|---|---|---|---|\n"
             .to_owned();
     for Rule {
