@@ -109,7 +109,10 @@ impl Judge<'_> {
                 }
                 Err(misfits) => found.extend(misfits),
             }
-            found.extend(transition::unseen_update(self.kind, self.context));
+            // A refused change needs no restart.
+            if !found.denied() {
+                found.extend(transition::unseen_update(self.kind, self.context));
+            }
         }
         let in_use = found.denials().any(|finding| finding.rule == &BACKUP_IN_USE);
         let refusal = if started || in_use {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::domain::storage::StorageLocation;
 use crate::rules::facts::{Alike, Around, MOST_NEIGHBOURS, StoredBackup, StoredRestore};
 
 /// What is kept beside the objects of a kind. Everything that was added is taken out again by the same object.
@@ -37,11 +38,11 @@ impl<T> Default for Tree<T> {
 }
 
 impl<T> Tree<T> {
-    fn add(&mut self, parts: &[&str], object: &Arc<T>) {
+    fn add<S: AsRef<str>>(&mut self, parts: &[S], object: &Arc<T>) {
         self.0.insert(key(parts).into(), Arc::clone(object));
     }
 
-    fn remove(&mut self, parts: &[&str]) {
+    fn remove<S: AsRef<str>>(&mut self, parts: &[S]) {
         self.0.remove(key(parts).as_str());
     }
 
@@ -58,10 +59,10 @@ impl<T> Tree<T> {
     }
 }
 
-fn key(parts: &[&str]) -> String {
-    let mut key = String::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+fn key<S: AsRef<str>>(parts: &[S]) -> String {
+    let mut key = String::with_capacity(parts.iter().map(|part| part.as_ref().len() + 1).sum());
     for part in parts {
-        key.push_str(part);
+        key.push_str(part.as_ref());
         key.push(END);
     }
     key
@@ -80,21 +81,22 @@ pub struct BackupPostings {
     running: Tree<StoredBackup>,
 }
 
-fn tagged<'a>(namespace: &'a str, name: &'a str, backup: &'a StoredBackup) -> Option<[&'a str; 5]> {
+/// The parts of a key by tag.
+fn tagged(namespace: &str, name: &str, backup: &StoredBackup) -> Option<[String; 5]> {
     let spec = &backup.spec;
     let tag = spec.snapshot_tag.as_deref().filter(|tag| !tag.is_empty())?;
     Some([
-        &spec.cassandra_cluster,
+        spec.cassandra_cluster.clone(),
         place(&spec.storage_location),
-        tag,
-        namespace,
-        name,
+        tag.to_owned(),
+        namespace.to_owned(),
+        name.to_owned(),
     ])
 }
 
-/// Locations that differ only in a slash at the end are one.
-fn place(location: &str) -> &str {
-    location.strip_suffix('/').unwrap_or(location)
+/// Where a location leads to; one that leads nowhere stands for itself.
+fn place(location: &str) -> String {
+    StorageLocation::parse(location).map_or_else(|_| location.to_owned(), |location| location.place())
 }
 
 impl Postings<StoredBackup> for BackupPostings {
@@ -182,7 +184,7 @@ fn overlapping<'a>(
     tree: &'a Tree<StoredBackup>,
     around: &Around<'_>,
 ) -> impl Iterator<Item = (&'a str, &'a Arc<StoredBackup>)> + use<'a> {
-    let base = key(&[around.cluster, place(around.location)]);
+    let base = key(&[around.cluster, &place(around.location)]);
     let tag = around.tag;
     let mut beginnings = vec![format!("{base}{tag}")];
     let cuts = tag.char_indices().map(|(at, _)| at).skip(1);

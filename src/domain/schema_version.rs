@@ -11,7 +11,7 @@ pub struct SchemaVersion(String);
 
 /// The text is no UUID of 36 characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is no UUID of 36 characters, as in 168d568b-d346-3f61-968f-a2716307a6e4")]
+#[error("is no UUID of 36 characters (such as 168d568b-d346-3f61-968f-a2716307a6e4)")]
 pub struct SchemaVersionError;
 
 /// How many hexadecimal digits stand between the hyphens.

@@ -173,6 +173,14 @@ impl StorageLocation {
         self.directory.as_deref()
     }
 
+    /// Where the sidecar writes to: backend, directory and bucket. Two texts that differ only in the segments that it
+    /// replaces, or in a slash at the end, are one place.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let directory = self.directory.as_deref().unwrap_or_default();
+        format!("{}://{directory}/{}", self.provider, self.bucket)
+    }
+
     /// The bucket.
     #[must_use]
     pub fn bucket(&self) -> &str {

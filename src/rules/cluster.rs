@@ -26,21 +26,20 @@ pub(super) fn judge(subject: &Subject, facts: &Facts, context: &Context, found: 
     if let Some(cluster) = named.resolve(facts.cluster.as_ref(), || absent(subject, facts, context), found) {
         let remark = |rule, message| remark(name, rule, message);
         if cluster.terminating {
-            let message = "this cluster is being deleted, and its pods with it; wait for the new one";
+            let message = "this cluster is being deleted, and its pods with it; wait until it is there again";
             found.push(remark(&CLUSTER_TERMINATING, message.to_owned()));
         }
         if let Some(why) = &cluster.unready {
-            let message = format!(
-                "this cluster is not ready: {why}; a restore needs every node up and normal; wait until CassKop is done"
-            );
+            let effect = match subject.kind() {
+                Kinds::Restore => "a restore needs every node up and normal",
+                _ => "a backup covers the nodes of that moment",
+            };
+            let message = format!("this cluster is not ready: {why}; {effect}; wait until CassKop is done");
             found.push(remark(&CLUSTER_NOT_READY, message));
         }
         sidecar_runs(name, cluster, found);
-        found.extend(
-            sidecar_fits(cluster, context)
-                .into_iter()
-                .map(|message| remark(&SIDECAR_VERSION_UNUSABLE, message)),
-        );
+        found
+            .extend(sidecar_fits(cluster, context).map(|message| remark(&SIDECAR_VERSION_UNUSABLE, message)));
         datacenter_exists(subject, cluster, found);
     }
 }
@@ -59,26 +58,36 @@ const UNREADABLE_FOR_1: Version = Version {
 };
 
 /// What does not go together, as far as the two images tell.
-fn sidecar_fits(cluster: &Cluster, context: &Context) -> Vec<String> {
-    let Some(sidecar) = cluster.sidecar.version() else {
-        return Vec::new();
+fn sidecar_fits(cluster: &Cluster, context: &Context) -> Option<String> {
+    let sidecar = cluster.sidecar.version()?;
+    let late = cluster.cassandra.filter(|version| *version >= UNREADABLE_FOR_1);
+    let refuses_casskop = context.casskop_acts() && cluster.sidecar.takes_casskops_requests() == Some(false);
+    let message = match late {
+        Some(cassandra) if sidecar.major < 2 => {
+            let way_out = if context.casskop_acts() {
+                "no sidecar goes with both CassKop and this Cassandra: use Icarus 2.0.4 and let cassgate act"
+            } else {
+                "use Icarus 2.0.4"
+            };
+            format!(
+                "its sidecar is Icarus {sidecar}, which cannot read the data directory of Cassandra {cassandra}: every \
+                 operation fails; {way_out}"
+            )
+        }
+        _ if refuses_casskop => {
+            let way_out = if late.is_some() {
+                "let cassgate act"
+            } else {
+                "use Icarus 1.1.3, or let cassgate act"
+            };
+            format!(
+                "its sidecar is Icarus {sidecar}, which demands dataDirs, and CassKop does not send it: every operation \
+                 fails; {way_out}"
+            )
+        }
+        _ => return None,
     };
-    let mut messages = Vec::new();
-    if let Some(cassandra) = cluster.cassandra.filter(|version| *version >= UNREADABLE_FOR_1)
-        && sidecar.major < 2
-    {
-        messages.push(format!(
-            "its sidecar is Icarus {sidecar}, which cannot read the data directory of Cassandra {cassandra}: every \
-             operation fails; use Icarus 2.0.4"
-        ));
-    }
-    if context.casskop_acts() && cluster.sidecar.takes_casskops_requests() == Some(false) {
-        messages.push(format!(
-            "its sidecar is Icarus {sidecar}, which demands dataDirs, and CassKop does not send it: every operation \
-             fails; use Icarus 1.1.3, or let cassgate act"
-        ));
-    }
-    messages
+    Some(message)
 }
 
 fn absent(subject: &Subject, facts: &Facts, context: &Context) -> Finding {

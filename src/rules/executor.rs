@@ -23,7 +23,7 @@ pub(super) fn judge(subject: &Subject, context: &Context, found: &mut Findings) 
                 (
                     spec.time_zone.is_some(),
                     "timeZone",
-                    "the schedule would run by the operator's clock; write CRON_TZ=ZONE in front of it",
+                    "the schedule would run by the operator's clock (CassKop reads CRON_TZ=ZONE in front of the schedule)",
                 ),
             ];
             found.extend(fields.into_iter().filter(|field| field.0).map(deny));
@@ -55,7 +55,7 @@ pub(super) fn judge(subject: &Subject, context: &Context, found: &mut Findings) 
 
 fn deny((_, field, otherwise): (bool, &str, &str)) -> Finding {
     let message = format!(
-        "CassKop acts here and does not know this field: {otherwise}; leave it out, or let cassgate act"
+        "CassKop acts here and does not know {field}: {otherwise}; leave {field} out, or let cassgate act"
     );
     Finding::deny(
         &FIELD_NEEDS_EXECUTOR,
@@ -66,7 +66,7 @@ fn deny((_, field, otherwise): (bool, &str, &str)) -> Finding {
 }
 
 fn warn((_, field, otherwise): (bool, &str, &str)) -> Finding {
-    let message = format!("CassKop acts here and does not know this field: {otherwise}");
+    let message = format!("CassKop acts here and does not know {field}: {otherwise}");
     Finding::deny(
         &FIELD_NEEDS_EXECUTOR,
         format!("spec.{field}"),

@@ -3,12 +3,12 @@
 //! Source: the order of Esop's own checks (`RenamedEntities`, `CassandraData`), most of which come 15 seconds into a
 //! restore (seen); what needs the disk (both tables exist) is left to it.
 
-use crate::domain::entities::Entities;
+use crate::domain::entities::{Entities, Table};
 use crate::domain::rename::{Rename, RenameError};
 
 use super::catalogue::{
-    RENAME_CHAIN, RENAME_DUPLICATE_TARGET, RENAME_MALFORMED, RENAME_NEEDS_TABLES, RENAME_SELF,
-    RENAME_SOURCE_OUTSIDE_ENTITIES, RENAME_SYSTEM, RENAME_TARGET_IN_ENTITIES,
+    ENTITIES_NAME_CASE, RENAME_CHAIN, RENAME_DUPLICATE_TARGET, RENAME_MALFORMED, RENAME_NEEDS_TABLES,
+    RENAME_SELF, RENAME_SOURCE_OUTSIDE_ENTITIES, RENAME_SYSTEM, RENAME_TARGET_IN_ENTITIES,
 };
 use super::facts::{Facts, StoredBackup};
 use super::finding::{Cause, Finding, Findings, entry};
@@ -22,6 +22,7 @@ pub(super) fn judge(restore: &Restore, facts: &Facts, found: &mut Findings) {
         Ok(rename) if rename.is_empty() => {}
         Ok(rename) => {
             no_system_target(rename, found);
+            found.extend(rename.pairs().filter_map(target_case));
             goes_with_entities(restore, rename, facts.found_backup(), found);
         }
     }
@@ -63,6 +64,19 @@ fn no_system_target(rename: &Rename, found: &mut Findings) {
         )
         .value(into.to_string())
     }));
+}
+
+/// A target with upper-case letters is right only where it was created in double quotes. The sources are in `entities`.
+fn target_case((from, into): (&Table, &Table)) -> Option<Finding> {
+    let text = into.to_string();
+    text.bytes().any(|byte| byte.is_ascii_uppercase()).then(|| {
+        let message = format!(
+            "upper-case letters are right only for names that were created in double quotes; else write {}",
+            text.to_lowercase()
+        );
+        let path = entry(PATH, &from.to_string());
+        Finding::warn(&ENTITIES_NAME_CASE, path, Cause::Invalid, message).value(&text)
+    })
 }
 
 /// A restore that names no entities has those of its backup.

@@ -1,10 +1,13 @@
 //! The backup that a restore names.
 
+use crate::api::MISSING_REFERENCES_LABEL;
+
 use super::catalogue::{BACKUP_NOT_FOUND, CLUSTER_MISMATCH, DATACENTER_NOT_IN_BACKUP, Kinds, Severity};
 use super::facts::{Facts, StoredBackup};
 use super::finding::{Cause, Finding, Findings};
 use super::policy::Context;
 use super::reference::Named;
+use super::storage;
 use super::subject::{Restore, written};
 
 const PATH: &str = "spec.cassandraBackup";
@@ -21,18 +24,19 @@ pub(super) fn judge(restore: &Restore, facts: &Facts, context: &Context, found: 
     if let Some(backup) = named.resolve(facts.backup.as_ref(), || absent(facts, context), found) {
         same_cluster(restore, backup, found);
         same_datacenters(restore, backup, facts, found);
+        found.extend(storage::of_restored(backup, facts));
     }
 }
 
 fn absent(facts: &Facts, context: &Context) -> Finding {
     let severity = context.absent(Kinds::Restore, facts);
     let message = match severity {
-        Severity::Warn => "no such CassandraBackup in this namespace yet; the restore needs it",
-        Severity::Deny => {
+        Severity::Warn => "no such CassandraBackup in this namespace yet; the restore needs it".to_owned(),
+        Severity::Deny => format!(
             "the restore takes location, tag and credentials from this CassandraBackup and there is none in its \
              namespace; apply the backup first (Flux dependsOn, an Argo CD sync wave, a Helm hook or a release of \
-             its own)"
-        }
+             its own), or label the namespace {MISSING_REFERENCES_LABEL}=warn"
+        ),
     };
     Finding::deny(&BACKUP_NOT_FOUND, PATH, Cause::NotFound, message).severity(severity)
 }
@@ -69,8 +73,9 @@ fn same_datacenters(restore: &Restore, backup: &StoredBackup, facts: &Facts, fou
     let finding = match written(restore.spec.datacenter.as_deref()) {
         Some(asked) if asked != held => {
             let message = format!(
-                "backup {name} is of datacenter {held} only, and the nodes of {asked} find nothing there; write {held}, \
-                 or restore a backup that has {asked}"
+                "backup {name} is of datacenter {held} only, and the nodes of {asked} find nothing there; write {held} \
+                 (the tables are emptied in all datacenters, and stay empty in the others until a repair), or restore a \
+                 backup that has {asked}"
             );
             Finding::deny(&DATACENTER_NOT_IN_BACKUP, DATACENTER, Cause::Invalid, message).value(asked)
         }

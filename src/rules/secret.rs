@@ -4,6 +4,7 @@
 //! the checks of CassKop's backup controller. Icarus 3.0.0 has lost Secrets. Missing keys are named, present ones
 //! and values never.
 
+use crate::api::MISSING_REFERENCES_LABEL;
 use crate::domain::credentials::{Credentials, Defect, Key};
 use crate::domain::storage::Provider;
 
@@ -26,7 +27,7 @@ pub(super) fn judge(subject: &Subject, facts: &Facts, context: &Context, found: 
         return;
     }
     let Some(name) = subject.secret(backup) else {
-        found.extend(provider.map(|provider| absent(subject, provider, context)));
+        found.extend(provider.and_then(|provider| absent(subject, provider, facts, context)));
         return;
     };
     let named = Named {
@@ -53,23 +54,39 @@ pub(super) fn judge(subject: &Subject, facts: &Facts, context: &Context, found: 
     }
 }
 
-fn absent(subject: &Subject, provider: Provider, context: &Context) -> Finding {
-    let refused = subject.kind() == Kinds::Backup && context.casskop_acts();
-    if refused {
-        let message = format!(
+/// CassKop gives up a backup without a Secret. Of a restore it sends no name then, and Icarus 1.x and 2.x look for a
+/// Secret of a name of their own (seen: `cassandra-backup-restore-secret-cluster-null`).
+fn absent(subject: &Subject, provider: Provider, facts: &Facts, context: &Context) -> Option<Finding> {
+    let reader = reader(facts);
+    let message = match (subject.kind(), context.casskop_acts()) {
+        (Kinds::Backup, true) => format!(
             "{provider}:// needs credentials, and CassKop takes them from a Secret only: without one it gives the \
              backup up; name a Secret of this namespace"
-        );
-        return Finding::deny(&SECRET_ABSENT, PATH, Cause::Required, message);
-    }
-    let message =
-        format!("{provider}:// without a Secret works only where the sidecar has credentials of its own");
-    Finding::warn(&SECRET_ABSENT, PATH, Cause::Required, message)
+        ),
+        (_, true) if reader == Reader::Icarus => format!(
+            "{provider}:// needs credentials, and without a name the cluster's sidecar looks for a Secret that nobody \
+             has; name a Secret of this namespace"
+        ),
+        // Its credentials are those of its environment, whatever is written here.
+        _ if reader == Reader::Nobody => return None,
+        _ => {
+            let message = format!(
+                "{provider}:// without a Secret works only where the sidecar has credentials of its own"
+            );
+            return Some(Finding::warn(&SECRET_ABSENT, PATH, Cause::Required, message));
+        }
+    };
+    Some(Finding::deny(&SECRET_ABSENT, PATH, Cause::Required, message))
 }
 
 fn not_found(subject: &Subject, facts: &Facts, context: &Context) -> Finding {
     let noun = subject.noun();
-    let severity = context.absent(subject.kind(), facts);
+    let casskop_looks = subject.kind() == Kinds::Backup && context.casskop_acts();
+    let severity = if reader(facts) == Reader::Nobody && !casskop_looks {
+        Severity::Warn
+    } else {
+        context.absent(subject.kind(), facts)
+    };
     let consequence = match (subject.kind(), context.policy.executor) {
         (Kinds::Backup, Executor::Casskop) => "; CassKop would give the backup up for ever",
         _ => "",
@@ -77,7 +94,8 @@ fn not_found(subject: &Subject, facts: &Facts, context: &Context) -> Finding {
     let message = match severity {
         Severity::Warn => format!("no such Secret in this namespace yet; the {noun} needs it"),
         Severity::Deny => format!(
-            "the sidecar reads it in this namespace and there is none{consequence}; create the Secret before the {noun}"
+            "the sidecar reads it in this namespace and there is none{consequence}; create the Secret before the {noun}, or \
+             label the namespace {MISSING_REFERENCES_LABEL}=warn"
         ),
     };
     Finding::deny(&SECRET_NOT_FOUND, PATH, Cause::NotFound, message).severity(severity)
@@ -144,7 +162,13 @@ impl Check<'_> {
             } else {
                 self.reader.severity()
             };
-            found.push(self.missing(&required, severity));
+            let who = if by_casskop && required == [Key::AwsRegion] && !self.credentials.has(Key::AwsEndpoint)
+            {
+                "CassKop refuses the backup without"
+            } else {
+                "does not work without"
+            };
+            found.push(self.missing(&required, severity, who));
         } else if self.takes_region() && !self.credentials.has(Key::AwsRegion) {
             let message = format!(
                 "Secret {} has no awsregion; it works only where the sidecar finds a region by itself",
@@ -154,12 +178,17 @@ impl Check<'_> {
         }
     }
 
-    fn missing(&self, keys: &[Key], severity: Severity) -> Finding {
+    fn missing(&self, keys: &[Key], severity: Severity, who: &str) -> Finding {
         let keys = keys.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
         let (name, provider) = (self.name, self.provider);
         let message = match severity {
             Severity::Deny => format!(
-                "Secret {name} has no {keys}, and {provider}:// does not work without; add what is missing to the Secret"
+                "Secret {name} has no {keys}, and {}; add what is missing to the Secret",
+                if who.starts_with("CassKop") {
+                    who.to_owned()
+                } else {
+                    format!("{provider}:// {who}")
+                }
             ),
             Severity::Warn => format!(
                 "Secret {name} has no {keys} for {provider}://{}",
@@ -176,6 +205,11 @@ impl Check<'_> {
             };
             let (severity, what) = match defect {
                 Defect::Empty => (Severity::Warn, "is empty"),
+                // Seen: an endpoint with a line end fails each operation.
+                Defect::Padded if key == Key::AwsEndpoint => (
+                    self.reader.severity(),
+                    "begins or ends with a blank or a line end, and no address has one; write it without",
+                ),
                 Defect::Padded => (
                     Severity::Warn,
                     "begins or ends with a blank or a line end, which the sidecar takes as part of it",
@@ -212,7 +246,7 @@ impl Check<'_> {
 
     fn required(&self, casskop_looks: bool) -> Vec<Key> {
         use Key::{AwsAccessKeyId, AwsEndpoint, AwsRegion, AwsSecretAccessKey};
-        let region = self.credentials.has(AwsEndpoint) || casskop_looks;
+        let region = self.credentials.has(AwsEndpoint) || (casskop_looks && self.provider == Provider::S3);
         match self.provider {
             Provider::S3 | Provider::Oracle | Provider::Minio if region => {
                 vec![AwsAccessKeyId, AwsSecretAccessKey, AwsRegion]

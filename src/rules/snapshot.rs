@@ -23,7 +23,10 @@ pub(super) fn judge(restore: &Restore, facts: &Facts, context: &Context, found: 
     if let Some(asked) = asked.filter(|_| !backup.history.is_empty()) {
         found.extend(in_history(asked, backup));
     } else {
-        found.extend(not_restorable(backup));
+        found.extend(not_restorable(
+            backup,
+            restore.meta.confirms(&BACKUP_NOT_RESTORABLE),
+        ));
         found.extend(asked.map(|asked| unrecorded(asked, backup)));
     }
     if context.policy.notices && asked.is_none() && backup.spec.is_scheduled() {
@@ -44,7 +47,7 @@ fn newest(backup: &StoredBackup) -> Option<&str> {
 
 /// A one-shot has to have ended well. A schedule has to have run: CassKop clears its status at each run, so a state
 /// that is not COMPLETED says little of the runs before.
-fn not_restorable(backup: &StoredBackup) -> Option<Finding> {
+fn not_restorable(backup: &StoredBackup, confirmed: bool) -> Option<Finding> {
     use ConditionType::{Cancelled, Completed, Failed, Pending, Required, Running, Unknown};
     if newest(backup).is_some() {
         return None;
@@ -55,7 +58,8 @@ fn not_restorable(backup: &StoredBackup) -> Option<Finding> {
         (_, None | Some(Completed | Unknown(_))) => return None,
         (_, Some(state @ (Failed | Cancelled))) if scheduled => {
             let message = format!(
-                "the last run of backup {} is {}; the restore takes an older one, if there is a good one",
+                "the last run of backup {} is {}; the restore takes an older one if there is a good one, and nodes that \
+                 were done may have the failed one",
                 backup.name,
                 state.as_str()
             );
@@ -66,7 +70,9 @@ fn not_restorable(backup: &StoredBackup) -> Option<Finding> {
         (_, Some(state)) => format!("is {} and has not ended", state.as_str()),
     };
     let name = &backup.name;
-    let way_out = if backup.run.is_active() {
+    let way_out = if confirmed {
+        "its author has confirmed it".to_owned()
+    } else if backup.run.is_active() {
         format!(
             "wait until it is COMPLETED; CassKop leaves a backup at {} when its operator restarts: where you know that \
              it is complete, annotate the restore {CONFIRM_ANNOTATION}: {}",
@@ -93,8 +99,8 @@ fn in_history(asked: &str, backup: &StoredBackup) -> Option<Finding> {
     let known = backup.history.iter().find(|run| *run.name == *asked);
     let what = match known {
         Some(run) if run.good => return None,
-        Some(_) => "did not end well",
-        None => "is no run of it",
+        Some(_) => "is a run that did not end well",
+        None => "is no run",
     };
     let good: Vec<&str> = backup
         .history
@@ -109,7 +115,7 @@ fn in_history(asked: &str, backup: &StoredBackup) -> Option<Finding> {
         format!("its newest good ones are {}", good.join(", "))
     };
     let message = format!(
-        "{what} in status.history of backup {}; {choice}; name a good one, or leave the field out for the newest",
+        "{what} of backup {} (status.history); {choice}; name a good one, or leave the field out for the newest",
         backup.name
     );
     Some(

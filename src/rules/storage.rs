@@ -4,7 +4,7 @@ use crate::domain::sidecar::Sidecar;
 use crate::domain::storage::{Provider, StorageLocation, StorageLocationError};
 
 use super::catalogue::{FILE_LOCATION_UNMOUNTED, STORAGE_LOCATION_MALFORMED, STORAGE_PROVIDER_UNSUPPORTED};
-use super::facts::Facts;
+use super::facts::{Facts, StoredBackup};
 use super::finding::{Cause, Finding, Findings};
 use super::subject::Backup;
 
@@ -44,21 +44,42 @@ fn malformed(error: &StorageLocationError, text: &str) -> Finding {
 }
 
 fn provider_in_sidecar(location: &StorageLocation, facts: &Facts, found: &mut Findings) {
+    found.extend(lost_provider(location, facts).map(|message| {
+        Finding::deny(&STORAGE_PROVIDER_UNSUPPORTED, PATH, Cause::NotSupported, message)
+            .value(location.as_str())
+    }));
+}
+
+/// The backup of a restore may be of a time when the cluster had another sidecar.
+pub(super) fn of_restored(backup: &StoredBackup, facts: &Facts) -> Option<Finding> {
+    let location = StorageLocation::parse(&backup.spec.storage_location).ok()?;
+    let message = lost_provider(&location, facts)?;
+    let message = format!("it is stored at {}, and {message}", location.as_str());
+    Some(
+        Finding::deny(
+            &STORAGE_PROVIDER_UNSUPPORTED,
+            "spec.cassandraBackup",
+            Cause::NotSupported,
+            message,
+        )
+        .value(&backup.name)
+        .about("CassandraBackup", &backup.name),
+    )
+}
+
+fn lost_provider(location: &StorageLocation, facts: &Facts) -> Option<String> {
     let Some(Sidecar::Icarus(version)) = facts.found_cluster().map(|cluster| &cluster.sidecar) else {
-        return;
+        return None;
     };
     if version.major < 3 || location.provider().in_icarus_3() {
-        return;
+        return None;
     }
     let message = format!(
         "the cluster's sidecar is Icarus {version}, which has lost {}; use s3, azure, gcp or file, or a sidecar of \
          version 2",
         location.provider()
     );
-    found.push(
-        Finding::deny(&STORAGE_PROVIDER_UNSUPPORTED, PATH, Cause::NotSupported, message)
-            .value(location.as_str()),
-    );
+    Some(message)
 }
 
 /// Without a volume of its own a file location is a directory of each pod. CassKop gives the sidecar Cassandra's own
@@ -77,8 +98,8 @@ fn unmounted(location: &StorageLocation, facts: &Facts) -> Option<Finding> {
         return None;
     }
     let message = format!(
-        "no backRestSidecar.volumeMount of the cluster covers {bucket}, so each node writes into its own pod and the \
-         backup goes with it; mount a shared volume there"
+        "no backRestSidecar.volumeMount covers {bucket}: each node writes into its own pod or beside its data, and the \
+         backup goes with that; mount a shared volume there"
     );
     Some(Finding::warn(&FILE_LOCATION_UNMOUNTED, PATH, Cause::Invalid, message).value(location.as_str()))
 }

@@ -68,7 +68,10 @@ fn duplicate(backup: &Backup, facts: &Facts, context: &Context) -> Option<Findin
     let same = |other: &&Alike| {
         let theirs = &other.backup.spec;
         let near = context.casskop_acts() || *other.namespace == *backup.meta.namespace;
-        near && theirs.snapshot_tag == spec.snapshot_tag
+        // CassKop compares the texts.
+        let place = !context.casskop_acts() || theirs.storage_location == spec.storage_location;
+        near && place
+            && theirs.snapshot_tag == spec.snapshot_tag
             && written(theirs.datacenter.as_deref()) == written(spec.datacenter.as_deref())
             && !theirs.is_scheduled()
             && other.backup.run.state().is_some()
@@ -174,38 +177,46 @@ pub(super) fn ambiguous(
     let exact =
         restore.spec.exact_schema_version == Some(true) && matches!(restore.schema_version, Some(Ok(_)));
     let datacenter = written(restore.spec.datacenter.as_deref()).or(backup.spec.datacenter.as_deref());
-    let other = facts.neighbours.alike.iter().find(|other| {
+    let others = facts.neighbours.alike.iter().filter(|other| {
         let theirs = other.backup.spec.snapshot_tag.as_deref().unwrap_or_default();
-        let has_data = !matches!(
-            other.backup.run.state(),
-            None | Some(ConditionType::Failed | ConditionType::Cancelled)
-        );
         *other.namespace == *restore.meta.namespace
             && theirs.starts_with(tag)
             && !(exact && theirs != tag)
-            && has_data
             && share_a_datacenter(datacenter, &other.backup)
-    })?;
+    });
+    let ranked = others.filter_map(|other| Some((has_data(&other.backup)?, other)));
+    let (severity, other) = ranked.min_by_key(|(severity, _)| *severity)?;
     let theirs = other.backup.spec.snapshot_tag.as_deref().unwrap_or_default();
     let way_out = if theirs == tag {
         "restore with cassgate as executor, which names the snapshot in full"
     } else {
         "set exactSchemaVersion: true and the schemaVersion of this backup"
     };
-    let (name, place) = (about(other, &restore.meta.namespace), &backup.name);
+    let (name, own) = (&other.backup.name, &backup.name);
     let message = format!(
-        "CassKop restores by the tag of {place}, {tag}, and the sidecar takes the newest snapshot that begins with it; \
-         backup {name} has tag {theirs} at the same place and may be taken instead; {way_out}"
+        "CassKop restores backup {own} by its tag {tag:?}, and the sidecar takes the newest snapshot that begins with \
+         it; backup {name} has tag {theirs} at the same place and may be taken instead; {way_out}"
     );
+    let finding = Finding::deny(
+        &SNAPSHOT_TAG_AMBIGUOUS,
+        "spec.cassandraBackup",
+        Cause::Invalid,
+        message,
+    );
+    let finding = finding.severity(severity).value(own);
     Some(
-        Finding::deny(
-            &SNAPSHOT_TAG_AMBIGUOUS,
-            "spec.cassandraBackup",
-            Cause::Invalid,
-            message,
-        )
-        .value(place)
-        .about("CassandraBackup", place)
-        .about("CassandraBackup", &name),
+        finding
+            .about("CassandraBackup", own)
+            .about("CassandraBackup", name),
     )
+}
+
+/// How sure it is that another backup has left snapshots. `None`: a one-shot that has never run has none. CassKop clears
+/// the status of a schedule at each run, and a run that failed may have left manifests on the nodes that were done.
+fn has_data(backup: &StoredBackup) -> Option<Severity> {
+    match backup.run.state() {
+        Some(ConditionType::Failed | ConditionType::Cancelled) => Some(Severity::Warn),
+        None => backup.spec.is_scheduled().then_some(Severity::Warn),
+        Some(_) => Some(Severity::Deny),
+    }
 }

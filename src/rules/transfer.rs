@@ -1,6 +1,7 @@
 //! How a backup or a restore moves its data: connections, bandwidth, duration, and what of it stays.
 
 use crate::domain::bandwidth::BandwidthError;
+use crate::domain::image::Version;
 
 use super::catalogue::{
     BANDWIDTH_MALFORMED, BANDWIDTH_TOO_LOW, CONCURRENCY_OUT_OF_RANGE, DURATION_IGNORED, DURATION_MALFORMED,
@@ -114,6 +115,13 @@ fn bandwidth(backup: &Backup) -> Option<Finding> {
     Some(finding.severity(severity).value(text))
 }
 
+/// The first Icarus with the operations `list` and `remove-backup`.
+const LISTS_AND_REMOVES: Version = Version {
+    major: 2,
+    minor: 0,
+    patch: 2,
+};
+
 fn retention(backup: &Backup, facts: &Facts, context: &Context) -> Option<Finding> {
     backup
         .spec
@@ -124,7 +132,7 @@ fn retention(backup: &Backup, facts: &Facts, context: &Context) -> Option<Findin
         .found_cluster()?
         .sidecar
         .version()
-        .filter(|version| version.major < 2)?;
+        .filter(|version| *version < LISTS_AND_REMOVES)?;
     let message = format!(
         "the cluster's sidecar is Icarus {version}, which can neither list nor remove backups: all of them stay; use \
          Icarus 2.0.4, or life cycle rules of the bucket"

@@ -47,8 +47,8 @@ pub fn spec_of_started(kind: Kinds, old: &Value, new: &Value) -> Findings {
 fn kind_change(old: &Value, state: &str) -> Finding {
     let message = if is_scheduled(old) {
         format!(
-            "this backup is {state} and has a schedule; without it it would count as run, and keep a finalizer that \
-             nobody takes away; let it rest or create another one"
+            "this backup is {state} and has a schedule; without one it counts as run, and keeps a finalizer that nobody \
+             takes away; keep the schedule, or create another backup"
         )
     } else {
         format!(

@@ -28,8 +28,8 @@ pub(super) fn judge(restore: &Restore, facts: &Facts, context: &Context, found: 
             .map(|finding| {
                 let severity = context.guarded();
                 let way_out = match severity {
-                    Severity::Deny => confirm(finding.rule),
-                    Severity::Warn => String::new(),
+                    Severity::Deny if !restore.meta.confirms(finding.rule) => confirm(finding.rule),
+                    _ => String::new(),
                 };
                 Finding {
                     message: finding.message.clone() + &way_out,
@@ -49,7 +49,7 @@ fn whole(restore: &Restore, entities: &Entities) -> Option<Finding> {
         Entities::Tables(_) => None,
         Entities::Everything => {
             let rule = &RESTORE_TRUNCATES_EVERYTHING;
-            let message = "empties every table of the cluster, also those that the backup does not hold; name what to restore";
+            let message = "empties every table but Cassandra's own, also those that the backup does not hold; name what to restore";
             Some(Finding::deny(rule, ENTITIES, Cause::Required, message))
         }
         Entities::Keyspaces(_) => {
@@ -77,8 +77,17 @@ fn partial(restore: &Restore, facts: &Facts) -> Option<Finding> {
         return None;
     }
     let rule = &RESTORE_PARTIAL_DATACENTER;
+    // A backup of one datacenter cannot give back the others.
+    let whole = facts
+        .found_backup()
+        .is_some_and(|backup| written(backup.spec.datacenter.as_deref()).is_none());
+    let way_out = if whole {
+        "restore the whole ring, or repair it afterwards"
+    } else {
+        "repair the ring afterwards"
+    };
     let message = format!(
-        "the tables are emptied in {} too and get nothing back there; restore the whole ring, or repair it afterwards",
+        "the tables are emptied in {} too and get nothing back there; {way_out}",
         others.join(", ")
     );
     Some(Finding::deny(rule, "spec.datacenter", Cause::Invalid, message).value(asked))
@@ -95,16 +104,25 @@ fn recreated(restore: &Restore, facts: &Facts, context: &Context) -> Option<Find
         .found_backup()
         .and_then(|backup| backup.last_restore.as_deref());
     let (path, cause, why) = if restore.meta.velero_restore.is_some() {
-        let why =
-            "Velero brings this restore back, and it would run again over what was written since".to_owned();
+        let why = "Velero brings this restore back, and it would run again over what was written since; leave it out, or \
+                   take the label off"
+            .to_owned();
         ("metadata.labels", Cause::Forbidden, why)
     } else if context.cassgate_acts() && !name.is_empty() && noted == Some(name) {
-        let why = format!("a restore of this name has run already ({LAST_RESTORE_ANNOTATION} of its backup)");
+        let why = format!(
+            "a restore of this name has run already ({LAST_RESTORE_ANNOTATION} of its backup); leave it out, or use \
+             another name"
+        );
         ("metadata.name", Cause::Forbidden, why)
     } else {
         return None;
     };
     let rule = &RESTORE_RECREATED;
-    let message = format!("{why}; leave it out, or use another name{}", confirm(rule));
+    let way_out = if restore.meta.confirms(rule) {
+        String::new()
+    } else {
+        confirm(rule)
+    };
+    let message = format!("{why}{way_out}");
     Some(Finding::deny(rule, path, cause, message).severity(Severity::Deny))
 }

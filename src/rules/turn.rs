@@ -1,8 +1,8 @@
 //! Whose turn it is: what else runs on the same Cassandra cluster.
 //!
-//! Seen: a backup during a restore holds tables that were just emptied, and is COMPLETED; two restores empty tables
-//! under each other unless the second comes at the right moment; downloads of a failed restore are linked into the
-//! next one.
+//! Seen: a backup during a restore is not refused, and both are COMPLETED, though its snapshot may have fallen between
+//! emptying and filling; two restores empty tables under each other unless the second comes at the right moment;
+//! downloads of a failed restore are linked into the next one.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -69,7 +69,9 @@ fn in_the_way(
     let oldest_first = |other: &&std::sync::Arc<StoredRestore>| (other.run == Run::Never, other.created);
     let other = others.iter().min_by_key(oldest_first)?;
     let age = other.created.map(|created| context.now.duration_since(created));
-    let abandoned = other.run == Run::Never && age.is_some_and(|age| age > BEGINS_WITHIN);
+    // CassKop never performs one that is REQUIRED when its operator starts again.
+    let waiting = other.run == Run::Never || other.run.state() == Some(ConditionType::Required);
+    let abandoned = waiting && age.is_some_and(|age| age > BEGINS_WITHIN);
     let severity = if context.casskop_acts() && !abandoned {
         Severity::Deny
     } else {
@@ -78,7 +80,7 @@ fn in_the_way(
     let state = other.run.state().map_or("not begun", ConditionType::as_str);
     let advice = match context.policy.executor {
         Executor::Casskop => {
-            "; wait until it is over; where its operator or sidecar died, look at its tables and delete it"
+            "; wait until it is over; where its operator or sidecar died, look at its tables and delete that restore"
         }
         Executor::Cassgate | Executor::None => "",
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cassgate::api::{CassandraBackup, CassandraCluster, CassandraRestore, MISSING_REFERENCES_LABEL};
 use cassgate::domain::credentials::Credentials;
+use cassgate::domain::storage::StorageLocation;
 use cassgate::rules::facts::{
     Alike, Around, Caller, Cluster, FactSource, Freshness, Namespace, Neighbours, Pending, Reference,
     StoredBackup, StoredRestore,
@@ -61,8 +62,8 @@ fn typed<T: DeserializeOwned>(object: &Value) -> T {
     serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{object}: {error}"))
 }
 
-fn place(location: &str) -> &str {
-    location.strip_suffix('/').unwrap_or(location)
+fn place(location: &str) -> String {
+    StorageLocation::parse(location).map_or_else(|_| location.to_owned(), |location| location.place())
 }
 
 impl FactSource for World {

@@ -152,9 +152,7 @@ async fn a_broken_field_that_was_stored_is_lowered_and_a_newly_broken_one_is_not
     )
     .await;
     assert_eq!(response["status"]["code"], 422);
-    let annotations = json!({
-        "denied": "storage-provider-unsupported", "warned": "entities-mixed,casskop-needs-restart"
-    });
+    let annotations = json!({"denied": "storage-provider-unsupported", "warned": "entities-mixed"});
     assert_eq!(response["auditAnnotations"], annotations);
 }
 

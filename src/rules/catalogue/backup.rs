@@ -11,7 +11,7 @@ rules! {
     "Write scheme://bucket, or file:///directory/bucket/cluster/datacenter/node.";
 
     STORAGE_PROVIDER_UNSUPPORTED = "storage-provider-unsupported", Both, EITHER;
-    "The cluster's sidecar has not this storage backend.";
+    "The cluster's sidecar does not have this storage backend.";
     "Esop knows s3, azure, gcp, oracle, minio, ceph and file, in lower case. Icarus from 3.0 on has lost oracle, minio, ceph and custom endpoints of s3.";
     "Use a backend that the sidecar has, or a sidecar of version 2.";
 
@@ -37,7 +37,7 @@ rules! {
 
     BACKUP_DURING_RESTORE = "backup-during-restore", Backup, EITHER;
     "A restore of the same cluster is not over.";
-    "Nothing holds the backup back: a snapshot that is taken after the tables were emptied and before they are filled is complete and empty (seen). cassgate's own executor waits for the restore.";
+    "Nothing holds the backup back (seen: both are COMPLETED). A snapshot that falls between emptying and filling holds empty tables. cassgate's own executor waits for the restore.";
     "Wait until the restore is COMPLETED or FAILED, then create the backup.";
 
     BACKUP_IN_USE = "backup-in-use", Backup, DENY;
@@ -57,7 +57,7 @@ rules! {
 
     SCHEDULE_TOO_FREQUENT = "schedule-too-frequent", Backup, EITHER;
     "Two runs of the schedule follow each other too closely.";
-    "A backup of even an empty cluster takes 20 seconds and more, and nothing in CassKop keeps runs from overlapping; ten at once block a node for good (seen).";
+    "A backup of even an empty cluster takes 20 seconds and more, and nothing in CassKop keeps runs from overlapping; of twelve at once none went on (seen).";
     "Leave time between two runs; the platform team sets the least (`--min-schedule-interval`).";
 
     SCHEDULE_PREVIEW = "schedule-preview", Backup, WARN, notice;
@@ -88,7 +88,7 @@ rules! {
     DURATION_IGNORED = "duration-ignored", Backup, WARN;
     "`duration` is set and the cluster's sidecar cannot take one.";
     "Icarus 1.x fails on every form of it, so cassgate leaves it out and the upload is not stretched.";
-    "Limit the upload with `bandwidth`, or use a sidecar of version 2.";
+    "Limit the upload with `bandwidth`, or use a sidecar of version 2 or later.";
 
     BANDWIDTH_MALFORMED = "bandwidth-malformed", Backup, DENY;
     "`bandwidth` is no whole number of bytes with K, M or G.";
@@ -102,8 +102,8 @@ rules! {
 
     RETENTION_UNSUPPORTED = "retention-unsupported", Backup, WARN;
     "`retention` is set and the cluster's sidecar cannot list and remove backups.";
-    "The operations `list` and `remove-backup` came with Icarus 2.0; with 1.x nothing is ever removed.";
-    "Use a sidecar of version 2, or let the bucket's own life cycle rules remove old objects.";
+    "The operations `list` and `remove-backup` came with Icarus 2.0.2; before it nothing is ever removed.";
+    "Use a sidecar of version 2.0.2 or later, or let the bucket's own life cycle rules remove old objects.";
 
     BACKUP_STARTED = "backup-started", Backup, DENY;
     "The spec of a one-shot backup that has started was changed.";

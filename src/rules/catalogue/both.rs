@@ -48,11 +48,11 @@ rules! {
     SECRET_NOT_FOUND = "secret-not-found", Both, EITHER;
     "The Secret that the object names is not in its namespace, or could not be read.";
     "The sidecar reads it in the namespace of the pods. CassKop refuses a backup whose Secret it does not find and never looks again.";
-    "Create the Secret first, in the same namespace.";
+    "Create the Secret first, in the same namespace. Where objects come in any order, `--missing-references=warn`, or the label `cassgate.db.orange.com/missing-references: warn` on the namespace.";
 
     SECRET_KEY_MISSING = "secret-key-missing", Both, EITHER;
-    "The Secret has not the keys that its storage backend needs.";
-    "Icarus 1.x and 2.x read the credentials from these keys and fail without them, minutes later. Icarus from 3.0 on ignores Secrets, so there it is a warning.";
+    "The Secret does not have the keys that its storage backend needs.";
+    "Icarus 1.x and 2.x read the credentials from these keys and fail without them, after the object was accepted. Icarus from 3.0 on ignores Secrets, so there it is a warning.";
     "s3, oracle, minio: awsaccesskeyid, awssecretaccesskey, awsregion. ceph: awsaccesskeyid, awssecretaccesskey, awsendpoint. azure: azurestorageaccount, azurestoragekey. gcp: gcp.";
 
     SECRET_KEY_MALFORMED = "secret-key-malformed", Both, EITHER;
@@ -62,7 +62,7 @@ rules! {
 
     SECRET_ABSENT = "secret-absent", Both, EITHER;
     "The object names no Secret although its storage needs credentials.";
-    "CassKop refuses a backup to anything but file:// without a Secret. Other executors leave the credentials to the sidecar's environment or the node's role.";
+    "CassKop refuses a backup to anything but file:// without a Secret, and for a restore Icarus 1.x and 2.x then look for a Secret that nobody has. Other executors leave the credentials to the sidecar's environment or the node's role.";
     "Name a Secret in `spec.secret`.";
 
     ENTITIES_MALFORMED = "entities-malformed", Both, DENY, destroys;
@@ -100,7 +100,7 @@ rules! {
     "It is the only record that it ran: CassKop runs it again at its next start, and a restore empties tables again.";
     "Create an object of another name to run again.";
 
-    CASSKOP_NEEDS_RESTART = "casskop-needs-restart", Both, WARN;
+    CASSKOP_NEEDS_RESTART = "casskop-needs-restart", Backup, WARN;
     "A backup is changed or a scheduled one deleted while CassKop acts, which notices neither.";
     "Since release 2.1 CassKop ignores every update of a CassandraBackup (its filter compares a pointer with a value). A changed schedule takes effect, and a deleted scheduled backup goes away, when the operator starts again.";
     "Restart the operator (`kubectl rollout restart`) after the change, or delete the object and create it anew.";

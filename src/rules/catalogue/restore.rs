@@ -8,7 +8,7 @@ rules! {
     BACKUP_NOT_FOUND = "backup-not-found", Restore, EITHER;
     "The CassandraBackup that the restore names is not in its namespace, or could not be looked up.";
     "The restore takes location, tag and credentials from it. CassKop asks for it for ever.";
-    "Apply the backup first, in the same namespace. Where objects come in any order, `--missing-references=warn`.";
+    "Apply the backup first, in the same namespace. Where objects come in any order, `--missing-references=warn`, or the label `cassgate.db.orange.com/missing-references: warn` on the namespace.";
 
     BACKUP_NOT_RESTORABLE = "backup-not-restorable", Restore, EITHER, confirmable;
     "The backup has never run, has not ended, or ended badly.";
@@ -27,7 +27,7 @@ rules! {
 
     BACKUP_RUNNING = "backup-running", Restore, WARN;
     "A backup of the same cluster is running.";
-    "Both go on at once: the backup can hold tables that the restore has just emptied (seen), and looks complete.";
+    "Both go on at once (seen: both are COMPLETED). The backup can hold tables that the restore has just emptied.";
     "Wait until it is over, or take that backup again afterwards.";
 
     CLUSTER_MISMATCH = "cluster-mismatch", Restore, DENY;
@@ -73,7 +73,7 @@ rules! {
     RESTORE_RECREATED = "restore-recreated", Restore, EITHER, destroys, confirmable;
     "A restore that has run before is created again.";
     "Backup tools (Velero) and GitOps controllers re-create objects without their status, and the restore would run a second time, over everything that was written since.";
-    "Leave restores out of such tools. Where it is meant, confirm it by the annotation `cassgate.db.orange.com/confirm: restore-recreated`.";
+    "Leave restores out of such tools, or take the label off. Where it is meant, confirm it by the annotation `cassgate.db.orange.com/confirm: restore-recreated`.";
 
     RESTORE_IN_PROGRESS = "restore-in-progress", Restore, EITHER, destroys;
     "Another restore of the cluster is not over, or a running restore is deleted.";
@@ -85,7 +85,7 @@ rules! {
     "CassKop downloads into one fixed directory, and everything in it is linked into the tables of the next restore: rows of the failed one come back too (seen).";
     "Remove /var/lib/cassandra/downloadedsstables on every node before the next restore.";
 
-    SNAPSHOT_TAG_AMBIGUOUS = "snapshot-tag-ambiguous", Restore, DENY, destroys;
+    SNAPSHOT_TAG_AMBIGUOUS = "snapshot-tag-ambiguous", Restore, EITHER, destroys;
     "Another backup of the cluster and location has a tag that begins with this backup's.";
     "CassKop restores by the tag, and Icarus takes the newest snapshot whose name begins with it: COMPLETED, with the other backup's data (seen).";
     "Write `exactSchemaVersion: true` and the backup's `schemaVersion`, or restore with cassgate as executor, which names the snapshot in full.";
