@@ -83,7 +83,8 @@ pub(crate) fn every_mistake_of_a_restore_is_told_at_once() {
          * spec.entities: Invalid value: \"k2\": backup b1 does not hold it; it holds k1.t1; name a part of that, in \
          the same letter case [entities-outside-backup]\n\
          * spec.secret: Not found: \"nowhere\": the sidecar reads it in this namespace and there is none; create the \
-         Secret before the restore [secret-not-found]",
+         Secret before the restore, or label the namespace cassgate.db.orange.com/missing-references=warn \
+         [secret-not-found]",
     );
     assert!(!here.kubectl().has("cassandrarestore", "r1"));
 }

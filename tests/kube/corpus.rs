@@ -327,9 +327,9 @@ fn warning(header: &str) -> String {
 
 /// CassKop compares backups across namespaces, and the scenarios share a server: each has a bucket of its own.
 fn own_bucket(object: &Value, namespace: &str) -> Value {
-    let text = object
-        .to_string()
-        .replace("\"s3://bk\"", &format!("\"s3://{namespace}\""));
+    let text = ["\"", "/"].iter().fold(object.to_string(), |text, end| {
+        text.replace(&format!("\"s3://bk{end}"), &format!("\"s3://{namespace}{end}"))
+    });
     serde_json::from_str(&text).unwrap()
 }
 
