@@ -15,6 +15,15 @@ pub fn condition(object: &Value) -> Option<&str> {
         .filter(|text| !text.is_empty())
 }
 
+/// The same for a message: a word that is none of the known states may be of any length.
+#[must_use]
+pub fn state_word(object: &Value) -> Option<&str> {
+    condition(object).map(|text| match ConditionType::read(text) {
+        ConditionType::Unknown(_) => "in a state that nobody knows",
+        known => known.as_str(),
+    })
+}
+
 /// Whether something has begun to run it.
 #[must_use]
 pub fn has_started(object: &Value) -> bool {

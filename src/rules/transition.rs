@@ -9,7 +9,7 @@ use super::catalogue::{
 use super::facts::Neighbours;
 use super::finding::{Cause, Finding, Findings};
 use super::policy::Context;
-use super::status::{condition, has_started, is_present, is_reset, is_running, is_scheduled};
+use super::status::{has_started, is_present, is_reset, is_running, is_scheduled, state_word};
 
 /// The spec of what runs once stays as it was from the moment it has started.
 ///
@@ -17,7 +17,7 @@ use super::status::{condition, has_started, is_present, is_reset, is_running, is
 /// stays a scheduled one.
 #[must_use]
 pub fn spec_of_started(kind: Kinds, old: &Value, new: &Value) -> Findings {
-    let Some(state) = condition(old) else {
+    let Some(state) = state_word(old) else {
         return Findings::default();
     };
     let turned = kind == Kinds::Backup && is_scheduled(old) != is_scheduled(new);
@@ -150,7 +150,7 @@ pub fn status_stripped() -> Finding {
 #[must_use]
 pub fn status_reset(old: &Value, new: &Value) -> Option<Finding> {
     is_reset(old, new).then(|| {
-        let state = condition(old).unwrap_or_default();
+        let state = state_word(old).unwrap_or_default();
         let message = format!(
             "this object is {state}, and without that record it would run again; create an object of another name \
              to run again"
@@ -162,7 +162,7 @@ pub fn status_reset(old: &Value, new: &Value) -> Option<Finding> {
 /// What the mutating side says when it has put a wiped status back.
 #[must_use]
 pub fn status_kept(old: &Value) -> Finding {
-    let state = condition(old).unwrap_or_default();
+    let state = state_word(old).unwrap_or_default();
     let message = format!("kept: this object is {state}, and without its status it would run again");
     Finding::warn(&STATUS_RESET, "status", Cause::Forbidden, message)
 }
@@ -171,7 +171,7 @@ pub fn status_kept(old: &Value) -> Finding {
 #[must_use]
 pub fn deleted_while_running(kind: Kinds, old: &Value) -> Option<Finding> {
     (kind == Kinds::Restore && is_running(old)).then(|| {
-        let state = condition(old).unwrap_or_default();
+        let state = state_word(old).unwrap_or_default();
         let message = format!("this restore is {state}; deleting it cancels nothing, the sidecars go on");
         Finding::warn(
             &RESTORE_IN_PROGRESS,
