@@ -34,7 +34,7 @@ impl Cause {
     }
 
     /// How the API server itself begins the message of such a cause.
-    fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             Self::Invalid => "Invalid value",
             Self::Required => "Required value",

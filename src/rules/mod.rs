@@ -4,6 +4,7 @@
 //! reported at once. One file per subject; [`catalogue`] lists all rules.
 
 pub mod catalogue;
+pub mod cel;
 pub mod defaults;
 pub mod facts;
 pub mod finding;
