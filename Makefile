@@ -5,7 +5,7 @@ DENY_VERSION := 0.20.2
 CACHE := $(if $(CASSGATE_CACHE),$(CASSGATE_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/cassgate)
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: demo test bench soak lint crds rules servers fmt doc deny
+.PHONY: demo test bench soak lint crds policy rules servers fmt doc deny
 
 # The main job on real parts: etcd, kube-apiserver, cassgate, kubectl. KEEP=1 leaves it running.
 demo: servers
@@ -34,6 +34,11 @@ servers:
 # Writes the generated manifests again.
 crds:
 	$(CARGO) run --locked --quiet -- crds --dir manifests/crds
+
+# Writes the static rules as policies of the API server again, and what docs/static-policy.md says of them.
+policy:
+	$(CARGO) run --locked --quiet -- policy --dir manifests/overlays/static-policy
+	UPDATE_PAGES=1 $(CARGO) test --locked --quiet --test rules
 
 # Writes the heads of docs/rules again.
 rules:

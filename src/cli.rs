@@ -3,6 +3,7 @@
 mod explain;
 mod policy;
 mod schedule;
+mod static_policy;
 
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::PathBuf;
@@ -42,6 +43,16 @@ enum Command {
     /// through the main resource, where a server with these definitions drops it.
     Crds {
         /// Write one file for each kind there, instead of printing them
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Print the static rules as policies of the API server
+    ///
+    /// A `ValidatingAdmissionPolicy` and its binding for each kind. For clusters that run the webhook with
+    /// failurePolicy: Ignore, or not at all: what one object alone can break is then refused by the API server itself.
+    /// Not for clusters whose webhook has failurePolicy: Fail, which says more, and everything at once.
+    Policy {
+        /// Write policy.yaml there, instead of printing it
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
@@ -95,6 +106,11 @@ impl Cli {
             Command::Run(args) => app::run(*args),
             Command::Crds { dir: Some(dir) } => finish(api::write_crds(&dir).map(|_| ())),
             Command::Crds { dir: None } => match api::crds_yaml() {
+                Ok(yaml) => print(&yaml),
+                Err(error) => finish(Err(error)),
+            },
+            Command::Policy { dir: Some(dir) } => finish(static_policy::write(&dir)),
+            Command::Policy { dir: None } => match static_policy::yaml() {
                 Ok(yaml) => print(&yaml),
                 Err(error) => finish(Err(error)),
             },

@@ -1,6 +1,6 @@
-//! The pages of the rules: what is made of the table is up to date.
+//! The pages of the rules, and the policy of the static ones: what is made of the tables is up to date.
 //!
-//! `make rules` writes the heads again; `docs/rules/RULE.md` has to be there before a new rule compiles.
+//! `make rules` writes the heads again, `make policy` the policy and what its page says of it; `docs/rules/RULE.md` has to be there before a new rule compiles.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -8,11 +8,18 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use cassgate::rules::catalogue::{BODY_BEGINS, Rule, Severity, all, page::head};
+use cassgate::rules::catalogue::{BODY_BEGINS, Kinds, Rule, Severity, all, page::head};
+use cassgate::rules::cel;
+use serde_json::Value;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules")
+}
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 /// Compares, or writes where `UPDATE_PAGES` is set.
@@ -24,7 +31,7 @@ fn holds(path: &Path, expected: &str) {
     assert_eq!(
         stands,
         expected,
-        "{} is not up to date: make rules",
+        "{} is not up to date: make rules policy",
         path.display()
     );
 }
@@ -73,5 +80,79 @@ fn every_page_is_of_a_rule() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let id = name.strip_suffix(".md").unwrap();
         assert!(id == "README" || all().any(|rule| rule.id == id), "{name}");
+    }
+}
+
+#[test]
+fn the_shipped_policy_is_what_cassgate_prints() {
+    let printed = Command::new(env!("CARGO_BIN_EXE_cassgate"))
+        .arg("policy")
+        .output()
+        .unwrap();
+    assert!(printed.status.success());
+    holds(
+        &repository("manifests/overlays/static-policy/policy.yaml"),
+        &String::from_utf8(printed.stdout).unwrap(),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let written = Command::new(env!("CARGO_BIN_EXE_cassgate"))
+        .arg("policy")
+        .arg("--dir")
+        .arg(folder.path())
+        .status();
+    assert!(written.unwrap().success());
+    holds(
+        &repository("manifests/overlays/static-policy/policy.yaml"),
+        &fs::read_to_string(folder.path().join("policy.yaml")).unwrap(),
+    );
+}
+
+/// What follows this line in docs/static-policy.md is made of the tables.
+const TABLES_BEGIN: &str = "<!-- Above: written by hand. Below: made of src/rules/cel by `make policy`. -->";
+
+#[test]
+fn the_page_of_the_policy_names_every_rule() {
+    let path = repository("docs/static-policy.md");
+    let stands = fs::read_to_string(&path).unwrap();
+    let (prose, _) = stands.split_once(TABLES_BEGIN).unwrap();
+    let mut text = format!(
+        "{prose}{TABLES_BEGIN}\n\n## What it says\n\n| rule | of | what it leaves to the webhook |\n|---|---|---|\n"
+    );
+    for rule in all() {
+        for (kind, name) in [(Kinds::Backup, "backups"), (Kinds::Restore, "restores")] {
+            let own = cel::statements(kind)
+                .iter()
+                .filter(|statement| statement.rule == rule);
+            for statement in own {
+                writeln!(
+                    text,
+                    "| [{0}](rules/{0}.md) | {name} | {1} |",
+                    rule.id, statement.leaves
+                )
+                .unwrap();
+            }
+        }
+    }
+    text.push_str("\n## What it does not say\n\n| rule | why |\n|---|---|\n");
+    for (rule, why) in cel::UNSAID {
+        writeln!(text, "| [{0}](rules/{0}.md) | {1} |", rule.id, why.as_str()).unwrap();
+    }
+    holds(&path, &text);
+}
+
+#[test]
+fn the_policy_is_asked_when_the_webhook_is() {
+    let text = fs::read_to_string(repository("manifests/base/webhooks.yaml")).unwrap();
+    let configurations: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    let conditions = |configuration: &Value| configuration["webhooks"][0]["matchConditions"].clone();
+    let bare = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for configuration in &configurations {
+        let conditions = conditions(configuration);
+        let conditions = conditions.as_array().unwrap();
+        assert_eq!(conditions.len(), cel::CONDITIONS.len());
+        for (shipped, (name, expression)) in conditions.iter().zip(cel::CONDITIONS) {
+            assert_eq!(shipped["name"], name);
+            assert_eq!(bare(shipped["expression"].as_str().unwrap()), bare(expression));
+        }
     }
 }
