@@ -23,6 +23,7 @@ mod manifests;
 mod ordering;
 mod parallel;
 mod reviews;
+mod scene;
 mod secrets;
 mod server_side_apply;
 mod status;
