@@ -26,6 +26,7 @@ mod reviews;
 mod scene;
 mod secrets;
 mod server_side_apply;
+mod static_policy;
 mod status;
 mod support;
 mod update;
@@ -150,6 +151,13 @@ tests! {
     ;
     corpus:
         every_scenario_gets_the_same_verdict_from_a_real_api_server,
+    ;
+    static_policy:
+        the_policy_says_what_the_rules_say_of_every_scenario,
+        hostile_texts_get_the_rules_verdict_from_the_policy,
+        a_change_gets_the_rules_verdict_from_the_policy,
+        the_overlay_is_accepted_and_tells_one_mistake_at_a_time,
+        what_is_too_large_to_judge_passes_and_the_rest_is_refused_in_time,
     ;
     crds:
         our_crds_are_accepted_without_a_warning,

@@ -1,0 +1,135 @@
+//! What the rules say of one object alone: nothing is known of any other.
+
+use std::collections::BTreeSet;
+
+use cassgate::api::{CassandraBackupSpec, CassandraRestoreSpec};
+use cassgate::rules::catalogue::Kinds;
+use cassgate::rules::facts::Facts;
+use cassgate::rules::finding::Findings;
+use cassgate::rules::policy::{Context, Executor, Policy};
+use cassgate::rules::subject::{Backup, Metadata, Restore, Subject};
+use cassgate::rules::{self, cel, status, transition};
+use serde_json::Value;
+
+/// The verdict on one object, with the executor that has no rules of its own.
+pub(super) struct Judged {
+    kind: Kinds,
+    /// The rules that refuse it.
+    pub(super) denied: BTreeSet<&'static str>,
+    /// The code of the refusal.
+    pub(super) code: u16,
+    change: bool,
+}
+
+impl Judged {
+    /// A new object.
+    pub(super) fn new(object: &Value) -> Self {
+        Self::of(kind(object), &findings(object, true), 422, false)
+    }
+
+    /// A stored object and what becomes of it, as `admission::validate` puts the rules together.
+    pub(super) fn change(old: &Value, new: &Value) -> Self {
+        let kind = kind(new);
+        let started = status::has_started(old);
+        let mut found: Findings = transition::status_reset(old, new).into_iter().collect();
+        if old["spec"] != new["spec"] {
+            found.extend(transition::spec_of_started(kind, old, new));
+            let mut judged = findings(new, false);
+            judged.ratchet(&findings(old, false), started);
+            found.extend(judged);
+        }
+        Self::of(kind, &found, if started { 403 } else { 422 }, true)
+    }
+
+    fn of(kind: Kinds, found: &Findings, code: u16, change: bool) -> Self {
+        let denied = found.denials().map(|finding| finding.rule.id).collect();
+        Self {
+            kind,
+            denied,
+            code,
+            change,
+        }
+    }
+
+    /// What is wrong with the policy's answer.
+    pub(super) fn against(&self, told: Option<String>, object: &Value) -> Option<String> {
+        match told {
+            Some(rule) if self.denied.contains(rule.as_str()) => None,
+            Some(rule) => Some(format!("{rule}, and the rules say {:?}", self.denied)),
+            None => {
+                let missed: Vec<&str> = self
+                    .denied
+                    .iter()
+                    .copied()
+                    .filter(|rule| self.says(rule, object))
+                    .collect();
+                (!missed.is_empty()).then(|| format!("nothing, and the rules say {missed:?}"))
+            }
+        }
+    }
+
+    /// Whether the policy promises to say this rule of this object.
+    fn says(&self, rule: &str, object: &Value) -> bool {
+        let Some(statement) = cel::statements(self.kind)
+            .iter()
+            .find(|statement| statement.rule.id == rule)
+        else {
+            return false;
+        };
+        let spec = &object["spec"];
+        match rule {
+            "schedule-malformed" => {
+                let schedule = spec["schedule"].as_str().unwrap_or_default();
+                spec.get("timeZone").is_some()
+                    && (schedule.starts_with("TZ=") || schedule.starts_with("CRON_TZ="))
+            }
+            "duration-malformed" => spec["duration"].as_str().is_some_and(|text| text.len() <= 12),
+            // What `leaves` says of changes.
+            _ if self.change => {
+                !statement.leaves.contains("where the stored")
+                    && !statement.leaves.contains("leave `entities`")
+            }
+            _ => true,
+        }
+    }
+}
+
+fn kind(object: &Value) -> Kinds {
+    match object["kind"].as_str().unwrap() {
+        "CassandraRestore" => Kinds::Restore,
+        _ => Kinds::Backup,
+    }
+}
+
+fn findings(object: &Value, creating: bool) -> Findings {
+    let text = |pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(ToOwned::to_owned)
+    };
+    let meta = Metadata {
+        namespace: text("/metadata/namespace").unwrap_or_default(),
+        name: text("/metadata/name").unwrap_or_default(),
+        confirms: text("/metadata/annotations/cassgate.db.orange.com~1confirm"),
+        velero_restore: text("/metadata/labels/velero.io~1restore-name"),
+    };
+    let spec = object["spec"].clone();
+    let subject = if kind(object) == Kinds::Restore {
+        let spec: CassandraRestoreSpec = serde_json::from_value(spec).unwrap();
+        Subject::Restore(Box::new(Restore::new(meta, spec)))
+    } else {
+        let spec: CassandraBackupSpec = serde_json::from_value(spec).unwrap();
+        Subject::Backup(Box::new(Backup::new(meta, spec)))
+    };
+    let context = Context {
+        policy: Policy {
+            executor: Executor::None,
+            ..Policy::default()
+        },
+        dry_run: false,
+        creating,
+        now: jiff::Timestamp::UNIX_EPOCH,
+    };
+    rules::judge(&subject, &Facts::default(), &context)
+}
