@@ -162,13 +162,15 @@ impl Check<'_> {
             } else {
                 self.reader.severity()
             };
-            let who = if by_casskop && required == [Key::AwsRegion] && !self.credentials.has(Key::AwsEndpoint)
-            {
-                "CassKop refuses the backup without"
+            // A region that only CassKop wants: Icarus alone may find one.
+            let casskop_alone =
+                by_casskop && required == [Key::AwsRegion] && !self.credentials.has(Key::AwsEndpoint);
+            let consequence = if casskop_alone {
+                "CassKop refuses the backup without".to_owned()
             } else {
-                "does not work without"
+                format!("{}:// does not work without", self.provider)
             };
-            found.push(self.missing(&required, severity, who));
+            found.push(self.missing(&required, severity, &consequence));
         } else if self.takes_region() && !self.credentials.has(Key::AwsRegion) {
             let message = format!(
                 "Secret {} has no awsregion; it works only where the sidecar finds a region by itself",
@@ -178,18 +180,13 @@ impl Check<'_> {
         }
     }
 
-    fn missing(&self, keys: &[Key], severity: Severity, who: &str) -> Finding {
+    fn missing(&self, keys: &[Key], severity: Severity, consequence: &str) -> Finding {
         let keys = keys.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
         let (name, provider) = (self.name, self.provider);
         let message = match severity {
-            Severity::Deny => format!(
-                "Secret {name} has no {keys}, and {}; add what is missing to the Secret",
-                if who.starts_with("CassKop") {
-                    who.to_owned()
-                } else {
-                    format!("{provider}:// {who}")
-                }
-            ),
+            Severity::Deny => {
+                format!("Secret {name} has no {keys}, and {consequence}; add what is missing to the Secret")
+            }
             Severity::Warn => format!(
                 "Secret {name} has no {keys} for {provider}://{}",
                 self.reader.remark()
