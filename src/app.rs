@@ -3,12 +3,15 @@
 //! Everything that runs beside the two ports is a named task of one set. None of them should end before the
 //! shutdown: the first that does begins it, and the exit code tells.
 
+mod authority;
+
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
@@ -27,7 +30,10 @@ use crate::observe::log;
 use crate::observe::metrics::{Listener, Metrics};
 use crate::rules::catalogue::Kinds;
 use crate::rules::policy::{Executor, Policy};
-use crate::serve::certs::{self, ConfigError, Keeper, RELOAD_EVERY, StartError, TlsOptionsError};
+use crate::serve::certs::{
+    self, ConfigError, Keeper, RELOAD_EVERY, SelfKeeper, SelfOptions, Served, StartError, TlsChoice,
+    TlsOptionsError,
+};
 use crate::serve::harden::harden;
 use crate::serve::limits::Limits;
 use crate::serve::listen::{BindError, Bound, bind};
@@ -35,6 +41,8 @@ use crate::serve::readiness::{Gate, Readiness};
 use crate::serve::server::{Drained, Server};
 use crate::serve::shutdown::{ExitNow, Shutdown, SignalError, Signals};
 use crate::serve::{admin, https};
+
+use authority::KubernetesStore;
 
 /// How long the admin port may take to answer its last probe.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
@@ -121,17 +129,15 @@ async fn serve(args: RunArgs) -> Result<ExitCode, AppError> {
     let (readiness, metrics, shutdown) = (Readiness::new(), Metrics::new(), Shutdown::new());
 
     let gate = readiness.gate("tls", "no certificate yet");
-    let keeper = Keeper::start(args.tls.source()?, gate, metrics.clone(), Timestamp::now())?;
-    let tls = certs::server_config(keeper.served())?;
+    let certificate = Certificate::start(args.tls.choice()?, gate, &metrics)?;
     let webhook_port = bind(Listener::Webhook, args.serve.listen).await?;
     let admin_port = bind(Listener::Admin, args.serve.admin_listen).await?;
     let client = cluster::connect().await?;
 
     let mut background = Background::new(shutdown.clone());
-    background.spawn(
-        "certificate",
-        keeper.run(RELOAD_EVERY, Timestamp::now, shutdown.stopping().clone()),
-    );
+    let (served, kept) = certificate.keep(&client, &metrics, shutdown.stopping().clone());
+    let tls = certs::server_config(served)?;
+    background.spawn("certificate", kept);
     let policy = Policy::from(args.policy);
     if policy.executor == Executor::Cassgate {
         tracing::warn!(
@@ -152,6 +158,50 @@ async fn serve(args: RunArgs) -> Result<ExitCode, AppError> {
     tokio::select! {
         ExitNow = shutdown.clone().conduct(signals, &readiness, args.serve.shutdown_delay) => Ok(ExitCode::FAILURE),
         code = parts.run(&shutdown) => Ok(code),
+    }
+}
+
+/// Who keeps the certificate.
+enum Certificate {
+    /// It is there from the start.
+    Kept(Keeper),
+    /// It comes once the API server has answered.
+    Own(SelfOptions, Gate),
+}
+
+impl Certificate {
+    fn start(choice: TlsChoice, gate: Gate, metrics: &Metrics) -> Result<Self, StartError> {
+        Ok(match choice {
+            TlsChoice::Pair(source) => {
+                Self::Kept(Keeper::start(source, gate, metrics.clone(), Timestamp::now())?)
+            }
+            TlsChoice::SelfSigned(options) => Self::Own(options, gate),
+        })
+    }
+
+    /// What handshakes get, and what has to run for it.
+    fn keep(
+        self,
+        client: &Client,
+        metrics: &Metrics,
+        stop: CancellationToken,
+    ) -> (Arc<Served>, BoxFuture<'static, ()>) {
+        match self {
+            Self::Kept(keeper) => (
+                keeper.served(),
+                Box::pin(keeper.run(RELOAD_EVERY, Timestamp::now, stop)),
+            ),
+            Self::Own(options, gate) => {
+                let namespace = options
+                    .namespace
+                    .as_deref()
+                    .unwrap_or_else(|| client.default_namespace());
+                let store =
+                    KubernetesStore::new(client.clone(), namespace, &options.secret, &options.webhooks);
+                let keeper = SelfKeeper::new(&options, namespace, store, gate, metrics.clone());
+                (keeper.served(), Box::pin(keeper.run(Timestamp::now, stop)))
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 //!
 //! Rights: `get`, `list` and `watch` on `cassandraclusters`, `cassandrabackups`, `cassandrarestores` and `namespaces`,
 //! `get` on `secrets`, `create` on `subjectaccessreviews` (a question, nothing is stored), and what every authenticated
-//! user may do (discovery). Nothing is ever written.
+//! user may do (discovery). Nothing is ever written from here.
 
 mod access;
 pub mod cache;
@@ -34,4 +34,5 @@ pub use discovery::{StatusSubresources, follow_status_subresources, status_subre
 pub use kind::Kind;
 pub use live::SECRETS_ROLE;
 pub use postings::{BackupPostings, Postings, RestorePostings};
+pub use reason::reason;
 pub use source::{ClusterFacts, Readers};

@@ -4,8 +4,9 @@ use std::{error::Error as StdError, io};
 
 use kube::{Error, core::Status};
 
-/// Why a request failed.
-pub(super) fn reason(error: &Error) -> String {
+/// Why a request failed, in one line without addresses, names or bodies.
+#[must_use]
+pub fn reason(error: &Error) -> String {
     match error {
         Error::Api(status) => refused(status),
         Error::Auth(_) => "cassgate has no usable credentials for the API server".to_owned(),

@@ -36,7 +36,7 @@ pub struct ServeArgs {
 }
 
 /// Reads `5s`, `1m30s`, `500ms` or `0s`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())

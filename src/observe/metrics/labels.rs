@@ -126,6 +126,14 @@ labels! {
         Failed = "failed",
     }
 
+    /// One of the two webhook configurations.
+    WebhookSide {
+        /// The mutating one.
+        Mutating = "mutating",
+        /// The validating one.
+        Validating = "validating",
+    }
+
     /// Why a TLS handshake came to nothing.
     HandshakeFailure {
         /// The deadline passed.

@@ -16,7 +16,7 @@ use prometheus_client::{
 
 pub use labels::{
     CacheKind, FindingSeverity, HandshakeFailure, Listener, Operation, ReadKind, ReadOutcome, ReloadOutcome,
-    ReviewKind, ReviewVerdict, RuleLabel,
+    ReviewKind, ReviewVerdict, RuleLabel, WebhookSide,
 };
 
 /// What `/metrics` is sent as.
@@ -45,6 +45,8 @@ struct Inner {
     findings: Family<FindingLabels, Counter>,
     panics: Counter,
     certificate_not_after: Gauge,
+    /// Without a series where there is no authority: 0 would be an alert.
+    authority_not_after: Family<[(&'static str, &'static str); 0], Gauge>,
     reloads: Family<ReloadLabels, Counter>,
     handshake_failures: Family<HandshakeLabels, Counter>,
     connections: Family<ConnectionLabels, Gauge>,
@@ -111,6 +113,7 @@ impl Metrics {
             findings: Family::default(),
             panics: Counter::default(),
             certificate_not_after: Gauge::default(),
+            authority_not_after: Family::default(),
             reloads: Family::default(),
             handshake_failures: Family::default(),
             connections: Family::default(),
@@ -171,6 +174,11 @@ impl Metrics {
     /// The served certificate is valid until then, in seconds since the epoch.
     pub fn certificate_not_after(&self, seconds: i64) {
         self.0.certificate_not_after.set(seconds);
+    }
+
+    /// The authority of mode `self` is valid until then, in seconds since the epoch.
+    pub fn authority_not_after(&self, seconds: i64) {
+        self.0.authority_not_after.get_or_create(&[]).set(seconds);
     }
 
     /// A changed certificate was taken, or could not be.
@@ -255,6 +263,12 @@ impl Inner {
             "End of the served certificate's validity, since the epoch",
             Unit::Seconds,
             self.certificate_not_after.clone(),
+        );
+        registry.register_with_unit(
+            "tls_authority_not_after",
+            "End of the validity of the authority that cassgate keeps, since the epoch",
+            Unit::Seconds,
+            self.authority_not_after.clone(),
         );
         registry.register(
             "tls_reloads",

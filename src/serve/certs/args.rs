@@ -5,13 +5,16 @@ use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
 use clap::{Args, ValueEnum};
 use rustls_pki_types::DnsName;
 
-use super::{DevOptions, PairFiles};
+use super::{DevOptions, PairFiles, SelfArgs, SelfOptions, SelfOptionsError};
 
 /// Where the certificate comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TlsMode {
     /// Two files, for example a mounted Secret; read again when they change.
     Files,
+    /// Signed by an authority that cassgate keeps in a Secret; it keeps the caBundle of its webhooks too
+    #[value(name = "self")]
+    SelfSigned,
     /// Made at start for this machine; the key stays in memory.
     Dev,
 }
@@ -43,9 +46,22 @@ pub struct TlsArgs {
         value_delimiter = ','
     )]
     pub tls_dev_name: Vec<DevName>,
+
+    /// Mode `self`.
+    #[command(flatten)]
+    pub own: SelfArgs,
 }
 
-/// Where the certificate comes from: [`TlsArgs`], checked.
+/// Who keeps the certificate: [`TlsArgs`], checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsChoice {
+    /// This process alone.
+    Pair(TlsSource),
+    /// All replicas together.
+    SelfSigned(SelfOptions),
+}
+
+/// Where a pair comes from that is there at start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsSource {
     /// Two files.
@@ -78,6 +94,17 @@ pub enum TlsOptionsError {
     /// Files in mode `dev`.
     #[error("--tls dev makes its own pair; leave out --tls-cert and --tls-key, or use --tls files")]
     FilesInDev,
+    /// Files in mode `self`.
+    #[error(
+        "--tls self makes its own pair; leave out --tls-cert, --tls-key and --tls-dir, or use --tls files"
+    )]
+    FilesInSelf,
+    /// Names of mode `dev` in mode `self`.
+    #[error("--tls-dev-name {0} is for --tls dev; in --tls self write --tls-self-name {0}")]
+    NameInSelf(DevName),
+    /// Lifetimes in mode `self`.
+    #[error(transparent)]
+    Own(#[from] SelfOptionsError),
     /// Names in mode `files`.
     #[error("--tls-dev-name {0} is for --tls dev; in --tls files the names stand in the certificate")]
     NameInFiles(DevName),
@@ -93,11 +120,22 @@ impl TlsArgs {
     ///
     /// # Errors
     /// When the options do not fit together; nothing is read yet.
-    pub fn source(&self) -> Result<TlsSource, TlsOptionsError> {
+    pub fn choice(&self) -> Result<TlsChoice, TlsOptionsError> {
         match self.tls {
-            TlsMode::Files => self.files().map(TlsSource::Files),
-            TlsMode::Dev => self.dev().map(TlsSource::Dev),
+            TlsMode::Files => self.files().map(TlsSource::Files).map(TlsChoice::Pair),
+            TlsMode::Dev => self.dev().map(TlsSource::Dev).map(TlsChoice::Pair),
+            TlsMode::SelfSigned => self.own().map(TlsChoice::SelfSigned),
         }
+    }
+
+    fn own(&self) -> Result<SelfOptions, TlsOptionsError> {
+        if self.tls_cert.is_some() || self.tls_key.is_some() || self.tls_dir.is_some() {
+            return Err(TlsOptionsError::FilesInSelf);
+        }
+        if let Some(name) = self.tls_dev_name.first() {
+            return Err(TlsOptionsError::NameInSelf(name.clone()));
+        }
+        Ok(self.own.options()?)
     }
 
     fn files(&self) -> Result<PairFiles, TlsOptionsError> {
@@ -170,8 +208,8 @@ mod tests {
             .tls
     }
 
-    fn source(options: &[&str]) -> Result<TlsSource, TlsOptionsError> {
-        arguments(options).source()
+    fn source(options: &[&str]) -> Result<TlsChoice, TlsOptionsError> {
+        arguments(options).choice()
     }
 
     #[test]
@@ -194,7 +232,7 @@ mod tests {
             "--tls-dir=/tmp/tls",
             "--tls-dev-name=gate.local,10.0.0.1",
         ];
-        assert_eq!(source(&arguments), Ok(TlsSource::Dev(expected)));
+        assert_eq!(source(&arguments), Ok(TlsChoice::Pair(TlsSource::Dev(expected))));
     }
 
     #[test]
@@ -219,6 +257,14 @@ mod tests {
         assert_eq!(
             says(&["--tls=dev", "--tls-key=/a"]),
             "--tls dev makes its own pair; leave out --tls-cert and --tls-key, or use --tls files"
+        );
+        assert_eq!(
+            says(&["--tls=self", "--tls-dir=/a"]),
+            "--tls self makes its own pair; leave out --tls-cert, --tls-key and --tls-dir, or use --tls files"
+        );
+        assert_eq!(
+            says(&["--tls=self", "--tls-dev-name=x"]),
+            "--tls-dev-name x is for --tls dev; in --tls self write --tls-self-name x"
         );
         assert_eq!(
             says(&["--tls-dir=/a", "--tls-dev-name=x"]),

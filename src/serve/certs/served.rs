@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
@@ -10,21 +10,26 @@ use rustls::{
 
 /// The pair that handshakes get. It is replaced under way: handshakes that have begun keep theirs.
 #[derive(Debug)]
-pub struct Served(ArcSwap<CertifiedKey>);
+pub struct Served(ArcSwapOption<CertifiedKey>);
 
 impl Served {
     pub(super) fn new(key: Arc<CertifiedKey>) -> Self {
-        Self(ArcSwap::new(key))
+        Self(ArcSwapOption::new(Some(key)))
+    }
+
+    /// Without a pair every handshake fails.
+    pub(super) fn empty() -> Self {
+        Self(ArcSwapOption::empty())
     }
 
     pub(super) fn replace(&self, key: Arc<CertifiedKey>) {
-        self.0.store(key);
+        self.0.store(Some(key));
     }
 }
 
 impl ResolvesServerCert for Served {
     /// One pair for every name, and for none: kube-apiserver sends no SNI to an address.
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        self.0.load_full()
     }
 }

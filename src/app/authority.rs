@@ -1,0 +1,183 @@
+//! Where mode `self` keeps its authority: a Secret and two webhook configurations on the API server.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use k8s_openapi::{
+    ByteString,
+    api::{
+        admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
+        core::v1::Secret,
+    },
+};
+use kube::{
+    Client, Error,
+    api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::cluster::reason;
+use crate::serve::certs::self_signed::{
+    ConfigurationObject, Configured, Entry, SecretObject, Store, StoreError, Written,
+};
+
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Who owns the `caBundle` in `managedFields`: what Argo CD and Flux can be told to leave alone.
+const MANAGER: &str = "cassgate-ca-bundle";
+
+/// The label of a Secret that cassgate may write, and its value.
+const MARK: (&str, &str) = ("cassgate.db.orange.com/authority", "self");
+
+/// The objects of mode `self`, by name.
+#[derive(Clone)]
+pub(super) struct KubernetesStore {
+    client: Client,
+    namespace: String,
+    secret: String,
+    webhooks: String,
+}
+
+impl KubernetesStore {
+    pub(super) fn new(client: Client, namespace: &str, secret: &str, webhooks: &str) -> Self {
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            secret: secret.to_owned(),
+            webhooks: webhooks.to_owned(),
+        }
+    }
+
+    fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    fn configurations(&self, side: Configured) -> (Api<DynamicObject>, ApiResource) {
+        let resource = match side {
+            Configured::Mutating => ApiResource::erase::<MutatingWebhookConfiguration>(&()),
+            Configured::Validating => ApiResource::erase::<ValidatingWebhookConfiguration>(&()),
+        };
+        (Api::all_with(self.client.clone(), &resource), resource)
+    }
+}
+
+impl Store for KubernetesStore {
+    async fn secret(&self) -> Result<Option<SecretObject>, StoreError> {
+        let found = in_time(self.secrets().get_opt(&self.secret)).await?;
+        Ok(found.map(|secret| SecretObject {
+            version: secret.metadata.resource_version.unwrap_or_default(),
+            marked: secret
+                .metadata
+                .labels
+                .is_some_and(|labels| labels.get(MARK.0).is_some_and(|value| value == MARK.1)),
+            data: secret
+                .data
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(key, value)| (key, value.0))
+                .collect(),
+        }))
+    }
+
+    /// Everything else of the Secret stays: it is read again, and replaced only as it was seen.
+    async fn replace_secret(
+        &self,
+        version: &str,
+        data: BTreeMap<String, Vec<u8>>,
+    ) -> Result<Written, StoreError> {
+        let secrets = self.secrets();
+        let Some(mut secret) = in_time(secrets.get_opt(&self.secret)).await? else {
+            return Ok(Written::Conflict);
+        };
+        if secret.metadata.resource_version.as_deref() != Some(version) {
+            return Ok(Written::Conflict);
+        }
+        let labels = secret.metadata.labels.get_or_insert_default();
+        labels.insert(MARK.0.to_owned(), MARK.1.to_owned());
+        secret.data = Some(
+            data.into_iter()
+                .map(|(key, value)| (key, ByteString(value)))
+                .collect(),
+        );
+        let parameters = PostParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        written(secrets.replace(&self.secret, &parameters, &secret)).await
+    }
+
+    async fn configuration(&self, side: Configured) -> Result<Option<ConfigurationObject>, StoreError> {
+        let found = in_time(self.configurations(side).0.get_opt(&self.webhooks)).await?;
+        Ok(found.map(|configuration| ConfigurationObject {
+            version: configuration.metadata.resource_version.unwrap_or_default(),
+            entries: configuration
+                .data
+                .get("webhooks")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .map(entry)
+                .collect(),
+        }))
+    }
+
+    /// Server-side apply of the one field, with the version that was read: the API server refuses it when anything
+    /// was changed since.
+    async fn publish(
+        &self,
+        side: Configured,
+        seen: &ConfigurationObject,
+        bundle: &str,
+    ) -> Result<Written, StoreError> {
+        let (configurations, resource) = self.configurations(side);
+        let bundle = STANDARD.encode(bundle);
+        let entries: Vec<Value> = seen
+            .entries
+            .iter()
+            .map(|entry| json!({"name": entry.name, "clientConfig": {"caBundle": bundle}}))
+            .collect();
+        let applied = json!({
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {"name": self.webhooks, "resourceVersion": seen.version},
+            "webhooks": entries,
+        });
+        let parameters = PatchParams::apply(MANAGER).force();
+        written(configurations.patch(&self.webhooks, &parameters, &Patch::Apply(applied))).await
+    }
+}
+
+fn entry(webhook: &Value) -> Entry {
+    let text = |pointer: &str| {
+        webhook
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    Entry {
+        name: text("/name").to_owned(),
+        bundle: STANDARD
+            .decode(text("/clientConfig/caBundle"))
+            .unwrap_or_default(),
+    }
+}
+
+async fn in_time<T>(request: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
+    match timeout(TIMEOUT, request).await {
+        Ok(answer) => answer.map_err(|error| StoreError(reason(&error))),
+        Err(_) => Err(StoreError("the API server does not answer in time".to_owned())),
+    }
+}
+
+async fn written<T>(request: impl Future<Output = Result<T, Error>>) -> Result<Written, StoreError> {
+    let answer = async {
+        match request.await {
+            Ok(_) => Ok(Written::Done),
+            Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(Written::Conflict),
+            Err(error) => Err(error),
+        }
+    };
+    in_time(answer).await
+}
