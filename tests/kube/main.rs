@@ -25,6 +25,7 @@ mod parallel;
 mod reviews;
 mod scene;
 mod secrets;
+mod self_signed;
 mod server_side_apply;
 mod static_policy;
 mod status;
@@ -148,6 +149,17 @@ tests! {
     secrets:
         no_value_of_a_secret_is_in_an_answer_a_log_or_a_metric,
         where_secrets_may_not_be_read_the_check_is_a_warning_that_says_how_to_allow_it,
+    ;
+    self_signed:
+        the_overlay_is_accepted_without_a_warning,
+        the_overlay_gives_rights_on_three_objects_by_name,
+        the_command_line_of_the_overlay_runs,
+        an_empty_secret_and_two_configurations_are_enough,
+        two_replicas_share_one_authority,
+        authorities_rotate_under_load_while_replicas_are_killed,
+        a_secret_that_is_emptied_broken_or_deleted_by_hand_costs_no_review,
+        a_secret_that_is_not_cassgates_is_left_alone_and_named,
+        a_configuration_that_was_changed_meanwhile_is_not_overwritten,
     ;
     corpus:
         every_scenario_gets_the_same_verdict_from_a_real_api_server,

@@ -197,6 +197,11 @@ impl Gate {
         self.process.stderr().so_far().join("\n")
     }
 
+    /// Ends it at once, without a goodbye.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         self.process.stop()

@@ -1,6 +1,7 @@
 //! Processes that cannot outlive this one.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -77,6 +78,16 @@ impl Leashed {
     pub(crate) fn stop(&mut self) -> ExitStatus {
         self.let_go();
         self.wait()
+    }
+
+    /// Kills the program on the leash, as a machine that fails does.
+    pub(crate) fn kill(&mut self) {
+        let leash = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{leash}/task/{leash}/children")).unwrap();
+        let program = children.split_whitespace().next().unwrap();
+        let killed = Command::new("kill").args(["-KILL", program]).status().unwrap();
+        assert!(killed.success(), "kill -KILL {program}");
+        self.wait();
     }
 
     /// Closes its standard input.

@@ -6,7 +6,16 @@ use super::{kubectl::Kubectl, repository};
 
 /// Every object of `manifests/base`, as kustomize builds it.
 pub(crate) fn base(kubectl: &Kubectl) -> Vec<Value> {
-    let folder = repository().join("manifests/base");
+    built(kubectl, "manifests/base")
+}
+
+/// Every object of an overlay, those of the base among them.
+pub(crate) fn overlay(kubectl: &Kubectl, name: &str) -> Vec<Value> {
+    built(kubectl, &format!("manifests/overlays/{name}"))
+}
+
+fn built(kubectl: &Kubectl, folder: &str) -> Vec<Value> {
+    let folder = repository().join(folder);
     let built = kubectl
         .run(&["kustomize", &folder.display().to_string()])
         .succeeds();

@@ -1,5 +1,6 @@
 //! Servers, kubectl, cassgate: what every test stands on.
 
+pub(crate) mod authority;
 pub(crate) mod gate;
 pub(crate) mod http;
 pub(crate) mod kubectl;

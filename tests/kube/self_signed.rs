@@ -1,0 +1,453 @@
+//! Mode `self` on a real API server: replicas that share an authority and keep the `caBundle` themselves.
+//!
+//! Each test has the rights of the shipped overlay, for a Secret and two configurations of its own.
+
+use std::{collections::BTreeSet, thread, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use crate::support::{
+    authority::{Watched, trusts},
+    gate::{Gate, fresh_directory},
+    manifests,
+    objects::{backup, documents},
+    servers::{self, Crds},
+    stage::Stage,
+};
+
+/// A namespace, its own Secret, its own two configurations, and the shipped rights on those.
+struct Place {
+    stage: Stage,
+    /// What both configurations and the Role's objects are called.
+    name: String,
+}
+
+impl Place {
+    fn new() -> Self {
+        let stage = Stage::new(Crds::Ours);
+        let name = format!("cassgate-{}", stage.namespace);
+        let kubectl = &stage.servers.kubectl;
+        let mut objects = manifests::overlay(kubectl, "self-managed");
+        objects.retain(|object| {
+            let name = object["metadata"]["name"].as_str().unwrap();
+            ["cassgate-ca", "cassgate-authority", "cassgate-ca-bundle"].contains(&name)
+        });
+        assert_eq!(objects.len(), 5, "{objects:?}");
+        for object in &mut objects {
+            let kind = object["kind"].as_str().unwrap().to_owned();
+            if kind.starts_with("Cluster") {
+                object["metadata"]["name"] = json!(format!("{name}-ca-bundle"));
+            } else {
+                object["metadata"]["namespace"] = json!(stage.namespace);
+            }
+            match kind.as_str() {
+                "ClusterRole" => object["rules"][0]["resourceNames"] = json!([name]),
+                "ClusterRoleBinding" => object["roleRef"]["name"] = json!(format!("{name}-ca-bundle")),
+                _ => {}
+            }
+        }
+        kubectl.apply_server_side(&manifests::list(objects)).succeeds();
+        Self { stage, name }
+    }
+
+    fn start(&self, flags: &[&str]) -> Gate {
+        let own = [
+            "run".to_owned(),
+            "--listen=127.0.0.1:0".to_owned(),
+            "--admin-listen=127.0.0.1:0".to_owned(),
+            "--tls=self".to_owned(),
+            format!("--tls-self-namespace={}", self.stage.namespace),
+            format!("--tls-self-webhooks={}", self.name),
+            "--tls-self-name=127.0.0.1".to_owned(),
+            "--executor=none".to_owned(),
+            "--log-format=json".to_owned(),
+            "--shutdown-delay=0s".to_owned(),
+        ];
+        let arguments: Vec<String> = own
+            .into_iter()
+            .chain(flags.iter().map(ToString::to_string))
+            .collect();
+        let kubeconfig = self.stage.servers.gate_kubeconfig().display().to_string();
+        Gate::start_as(&arguments, &kubeconfig, &fresh_directory("self"))
+    }
+
+    /// The shipped configurations, without a `caBundle`, as they are before cassgate runs.
+    fn register(&self, address: &str) {
+        let mut webhooks = manifests::webhooks(&self.stage.kubectl, &[&self.stage.namespace], address, "");
+        for configuration in &mut webhooks {
+            for webhook in configuration["webhooks"].as_array_mut().unwrap() {
+                webhook["clientConfig"]
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("caBundle");
+            }
+        }
+        let manifest = manifests::list(webhooks);
+        self.stage.servers.kubectl.apply_server_side(&manifest).succeeds();
+    }
+
+    fn configuration(&self, kind: &str) -> Value {
+        let command = ["get", kind, &self.name, "--show-managed-fields", "--output=json"];
+        let answer = self.stage.servers.kubectl.run(&command).succeeds();
+        serde_json::from_str(&answer.stdout).unwrap()
+    }
+
+    /// The client that goes by what is published.
+    fn watched(&self) -> Watched<'_> {
+        Watched::new(&self.stage.servers.kubectl, &self.name)
+    }
+
+    /// The texts that are a `caBundle`, each once.
+    fn bundles(&self) -> BTreeSet<String> {
+        self.watched().bundles().into_iter().collect()
+    }
+
+    fn secret_keys(&self) -> Vec<String> {
+        let secret = self.stage.kubectl.get("secret", "cassgate-ca");
+        let data = secret["data"].as_object();
+        data.into_iter().flatten().map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Creates bad backups, of which nothing is stored, and answers with what kubectl said that is no verdict.
+    fn create(&self) -> Result<(), String> {
+        let bad: Vec<String> = (0..REVIEWS)
+            .map(|number| backup(&format!("probe-{number}"), "entities: k1,k2.t2"))
+            .collect();
+        let command = ["create", "--dry-run=server", "-f", "-"];
+        let answer = self.stage.kubectl.run_with(&command, &documents(&bad));
+        // The rule's word: the webhook was reached, and its certificate was taken.
+        if answer.stderr.matches("[entities-mixed]").count() == REVIEWS {
+            Ok(())
+        } else {
+            Err(answer.stderr)
+        }
+    }
+}
+
+/// How many reviews one call of kubectl brings.
+const REVIEWS: usize = 20;
+
+/// Waits until something is so.
+#[track_caller]
+fn until(what: &str, so: impl Fn() -> bool) {
+    for _ in 0..1200 {
+        if so() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("it never came to this: {what}");
+}
+
+pub(crate) fn the_overlay_is_accepted_without_a_warning() {
+    let kubectl = &servers::with(Crds::Ours).kubectl;
+    let objects = manifests::overlay(kubectl, "self-managed");
+    let base = manifests::base(kubectl);
+    assert_eq!(objects.len(), base.len() + 5);
+    let deployment = objects
+        .iter()
+        .find(|object| object["kind"] == "Deployment")
+        .unwrap();
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!(pod["volumes"], Value::Null);
+    assert_eq!(pod["containers"][0]["volumeMounts"], Value::Null);
+    let answer = kubectl
+        .run_with(
+            &["apply", "--server-side", "--dry-run=server", "-f", "-"],
+            &manifests::list(objects),
+        )
+        .succeeds();
+    assert_eq!(answer.stderr, "");
+}
+
+pub(crate) fn the_overlay_gives_rights_on_three_objects_by_name() {
+    let kubectl = &servers::with(Crds::Ours).kubectl;
+    let shipped = manifests::base(kubectl);
+    let added: Vec<Value> = manifests::overlay(kubectl, "self-managed")
+        .into_iter()
+        .filter(|object| object["kind"].as_str().unwrap().ends_with("Role"))
+        .filter(|object| {
+            shipped
+                .iter()
+                .all(|base| base["metadata"]["name"] != object["metadata"]["name"])
+        })
+        .map(|mut role| role["rules"].take())
+        .collect();
+    let webhooks = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
+    let expected = [
+        json!([{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["cassgate-ca"], "verbs": ["get", "update"]}]),
+        json!([{
+            "apiGroups": ["admissionregistration.k8s.io"], "resources": webhooks,
+            "resourceNames": ["cassgate"], "verbs": ["get", "patch"],
+        }]),
+    ];
+    assert_eq!(added, expected);
+}
+
+pub(crate) fn the_command_line_of_the_overlay_runs() {
+    let place = Place::new();
+    let deployment = manifests::overlay(&place.stage.kubectl, "self-managed")
+        .into_iter()
+        .find(|object| object["kind"] == "Deployment")
+        .unwrap();
+    let shipped = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+        .as_array()
+        .unwrap();
+    // Only where it is differs from a pod.
+    let mut arguments: Vec<String> = shipped
+        .iter()
+        .map(|argument| {
+            argument
+                .as_str()
+                .unwrap()
+                .replace("0.0.0.0:8443", "127.0.0.1:0")
+                .replace("0.0.0.0:8080", "127.0.0.1:0")
+        })
+        .collect();
+    arguments.push(format!("--tls-self-namespace={}", place.stage.namespace));
+    arguments.push(format!("--tls-self-webhooks={}", place.name));
+    place.register("127.0.0.1:9");
+    let kubeconfig = place.stage.servers.gate_kubeconfig().display().to_string();
+    let gate = Gate::start_as(&arguments, &kubeconfig, &fresh_directory("self"));
+    gate.wait_until_ready();
+    gate.stop_well().unwrap();
+}
+
+pub(crate) fn an_empty_secret_and_two_configurations_are_enough() {
+    let place = Place::new();
+    let gate = place.start(&[]);
+    assert_eq!(gate.readyz().status, 503);
+    place.register(&gate.webhook.to_string());
+    gate.wait_until_ready();
+    assert_eq!(place.secret_keys(), ["ca.crt", "ca.key"]);
+    assert_eq!(place.bundles().len(), 1, "all of them are the same");
+    until("the webhook is called", || place.create().is_ok());
+    let metrics = gate.get("/metrics").body;
+    assert!(
+        metrics.contains("cassgate_tls_authority_not_after_seconds"),
+        "{metrics}"
+    );
+
+    // Its own field only, under a name of its own.
+    let stored = place.configuration("validatingwebhookconfiguration");
+    let managed = stored["metadata"]["managedFields"].as_array().unwrap();
+    let ours = managed
+        .iter()
+        .find(|entry| entry["manager"] == "cassgate-ca-bundle")
+        .unwrap();
+    let fields = &ours["fieldsV1"]["f:webhooks"]["k:{\"name\":\"validate.cassgate.db.orange.com\"}"];
+    assert_eq!(
+        fields,
+        &json!({".": {}, "f:name": {}, "f:clientConfig": {"f:caBundle": {}}})
+    );
+
+    // An upgrade is the next apply of the same manifests.
+    let bundles = place.bundles();
+    place.register(&gate.webhook.to_string());
+    assert_eq!(place.bundles(), bundles);
+    gate.stop_well().unwrap();
+}
+
+pub(crate) fn two_replicas_share_one_authority() {
+    let place = Place::new();
+    place.register("127.0.0.1:9");
+    let (one, two) = (place.start(&[]), place.start(&[]));
+    one.wait_until_ready();
+    two.wait_until_ready();
+    let bundles = place.bundles();
+    assert_eq!(bundles.len(), 1, "all of them are the same");
+    let bundle = bundles.first().unwrap();
+    assert_eq!(bundle.matches("BEGIN CERTIFICATE").count(), 1, "{bundle}");
+    for gate in [&one, &two] {
+        trusts(gate.webhook, bundle).unwrap();
+    }
+    one.stop_well().unwrap();
+    two.stop_well().unwrap();
+}
+
+/// Certificates of twelve seconds, authorities of thirty-six: under creates that never stop, with a replica killed
+/// and another one started in each rotation.
+pub(crate) fn authorities_rotate_under_load_while_replicas_are_killed() {
+    let short = ["--tls-self-leaf-lifetime=12s", "--tls-self-ca-lifetime=36s"];
+    let place = Place::new();
+    let one = place.start(&short);
+    place.register(&one.webhook.to_string());
+    let mut two = place.start(&short);
+    one.wait_until_ready();
+    two.wait_until_ready();
+    until("the webhook is called", || place.create().is_ok());
+    let watched = place.watched();
+    let authority = || place.stage.kubectl.get("secret", "cassgate-ca")["data"]["ca.crt"].clone();
+    let (mut rounds, mut failed, mut stages) = (0, Vec::new(), BTreeSet::new());
+    let mut rotations = 0;
+    let mut current = authority();
+    let mut killed_in = Value::Null;
+    while rotations < 3 {
+        failed.extend(place.create().err());
+        rounds += 1;
+        failed.extend(watched.check(&[one.webhook, two.webhook]).err());
+        let keys = place.secret_keys();
+        if keys.contains(&"next.crt".to_owned()) && killed_in != current {
+            // In the middle of it: the next authority is known, and signs nothing yet.
+            two.kill();
+            two = place.start(&short);
+            two.wait_until_ready();
+            killed_in.clone_from(&current);
+        }
+        stages.insert(keys);
+        let now = authority();
+        if now != current {
+            rotations += 1;
+            current = now;
+        }
+    }
+    println!(
+        "{} reviews and {} handshakes over {rotations} rotations, {} failed",
+        rounds * REVIEWS,
+        // With each of three bundles, to each of two replicas.
+        rounds * 6,
+        failed.len(),
+    );
+    assert_eq!(
+        failed,
+        Vec::<String>::new(),
+        "in {rounds} rounds\n{}\n{}",
+        one.log(),
+        two.log()
+    );
+    let expected = [
+        vec!["ca.crt", "ca.key"],
+        vec!["ca.crt", "ca.key", "next.crt", "next.key"],
+        vec!["ca.crt", "ca.key", "previous.crt"],
+    ];
+    for stage in expected {
+        assert!(
+            stages.iter().any(|seen| *seen == stage),
+            "{stage:?} is not in {stages:?}"
+        );
+    }
+    one.stop_well().unwrap();
+    two.stop_well().unwrap();
+}
+
+pub(crate) fn a_secret_that_is_emptied_broken_or_deleted_by_hand_costs_no_review() {
+    let short = ["--tls-self-leaf-lifetime=60s", "--tls-self-ca-lifetime=1h"];
+    let place = Place::new();
+    let one = place.start(&short);
+    let two = place.start(&short);
+    place.register(&one.webhook.to_string());
+    one.wait_until_ready();
+    two.wait_until_ready();
+    until("the webhook is called", || place.create().is_ok());
+    let kubectl = &place.stage.kubectl;
+    let watched = place.watched();
+    let mended = || {
+        watched.check(&[one.webhook, two.webhook]).unwrap();
+        assert_eq!(place.create(), Ok(()), "{}", one.log());
+        place.secret_keys() == ["ca.crt", "ca.key"]
+    };
+    let certificate = || kubectl.get("secret", "cassgate-ca")["data"]["ca.crt"].clone();
+    for patch in [
+        json!([{"op": "remove", "path": "/data"}]),
+        json!([{"op": "replace", "path": "/data/ca.key", "value": STANDARD.encode("noise")}]),
+    ] {
+        let before = certificate();
+        kubectl
+            .run(&[
+                "patch",
+                "secret",
+                "cassgate-ca",
+                "--type=json",
+                "-p",
+                &patch.to_string(),
+            ])
+            .succeeds();
+        until("it is mended", || mended() && certificate() != before);
+    }
+    kubectl.run(&["delete", "secret", "cassgate-ca"]).succeeds();
+    until("it is told", || one.log().contains("Secret does not exist"));
+    assert_eq!(place.create(), Ok(()));
+    assert_eq!(one.readyz().status, 200, "its certificate is good");
+    let empty: Vec<Value> = manifests::overlay(kubectl, "self-managed")
+        .into_iter()
+        .filter(|object| object["kind"] == "Secret")
+        .map(|mut secret| {
+            secret["metadata"]["namespace"] = json!(place.stage.namespace);
+            secret
+        })
+        .collect();
+    kubectl.apply_server_side(&manifests::list(empty)).succeeds();
+    until("it is mended", mended);
+    for gate in [one, two] {
+        assert!(!gate.log().contains("PRIVATE KEY"));
+        gate.stop_well().unwrap();
+    }
+}
+
+pub(crate) fn a_secret_that_is_not_cassgates_is_left_alone_and_named() {
+    let place = Place::new();
+    place.register("127.0.0.1:9");
+    let kubectl = &place.stage.kubectl;
+    kubectl
+        .run(&[
+            "label",
+            "secret",
+            "cassgate-ca",
+            "cassgate.db.orange.com/authority-",
+        ])
+        .succeeds();
+    let theirs = json!({"data": {"password": STANDARD.encode("x")}}).to_string();
+    kubectl
+        .run(&["patch", "secret", "cassgate-ca", "-p", &theirs])
+        .succeeds();
+    let gate = place.start(&[]);
+    until("it is told", || {
+        gate.readyz().body.contains("so it is left alone")
+    });
+    assert_eq!(place.secret_keys(), ["password"]);
+    gate.stop_well().unwrap();
+}
+
+/// What the API server does with a version that is no longer the stored one, which the plan rests on.
+pub(crate) fn a_configuration_that_was_changed_meanwhile_is_not_overwritten() {
+    let place = Place::new();
+    place.register("127.0.0.1:9");
+    let stored = place.configuration("validatingwebhookconfiguration");
+    let apply = |version: &Value| {
+        let webhook = json!({"name": "validate.cassgate.db.orange.com", "clientConfig": {"caBundle": ""}});
+        let applied = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": place.name, "resourceVersion": version}, "webhooks": [webhook],
+        });
+        let command = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=test",
+            "-f",
+            "-",
+        ];
+        place
+            .stage
+            .servers
+            .kubectl
+            .run_with(&command, &applied.to_string())
+    };
+    let version = stored["metadata"]["resourceVersion"].clone();
+    place
+        .stage
+        .servers
+        .kubectl
+        .run(&[
+            "label",
+            "validatingwebhookconfiguration",
+            &place.name,
+            "changed=meanwhile",
+        ])
+        .succeeds();
+    apply(&version).refused_with(&["the object has been modified"]);
+    let version =
+        place.configuration("validatingwebhookconfiguration")["metadata"]["resourceVersion"].clone();
+    apply(&version).succeeds();
+}
