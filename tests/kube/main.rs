@@ -151,8 +151,6 @@ tests! {
         where_secrets_may_not_be_read_the_check_is_a_warning_that_says_how_to_allow_it,
     ;
     self_signed:
-        the_overlay_is_accepted_without_a_warning,
-        the_overlay_gives_rights_on_three_objects_by_name,
         the_command_line_of_the_overlay_runs,
         an_empty_secret_and_two_configurations_are_enough,
         two_replicas_share_one_authority,
@@ -179,6 +177,8 @@ tests! {
     manifests:
         the_base_is_accepted_without_a_warning,
         the_role_can_read_what_verdicts_need_and_nothing_else,
+        the_overlay_self_managed_is_accepted_without_a_warning,
+        the_overlay_self_managed_gives_rights_on_three_objects_by_name,
         the_deployment_runs,
         a_ca_that_was_patched_in_survives_the_next_apply,
     ;

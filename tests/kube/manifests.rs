@@ -66,6 +66,51 @@ pub(crate) fn the_role_can_read_what_verdicts_need_and_nothing_else() {
     assert_eq!(rules, expected);
 }
 
+pub(crate) fn the_overlay_self_managed_is_accepted_without_a_warning() {
+    let kubectl = &servers::with(Crds::Ours).kubectl;
+    let objects = manifests::overlay(kubectl, "self-managed");
+    let base = manifests::base(kubectl);
+    assert_eq!(objects.len(), base.len() + 5);
+    let deployment = objects
+        .iter()
+        .find(|object| object["kind"] == "Deployment")
+        .unwrap();
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!(pod["volumes"], Value::Null);
+    assert_eq!(pod["containers"][0]["volumeMounts"], Value::Null);
+    let answer = kubectl
+        .run_with(
+            &["apply", "--server-side", "--dry-run=server", "-f", "-"],
+            &manifests::list(objects),
+        )
+        .succeeds();
+    assert_eq!(answer.stderr, "");
+}
+
+pub(crate) fn the_overlay_self_managed_gives_rights_on_three_objects_by_name() {
+    let kubectl = &servers::with(Crds::Ours).kubectl;
+    let shipped = manifests::base(kubectl);
+    let added: Vec<Value> = manifests::overlay(kubectl, "self-managed")
+        .into_iter()
+        .filter(|object| object["kind"].as_str().unwrap().ends_with("Role"))
+        .filter(|object| {
+            shipped
+                .iter()
+                .all(|base| base["metadata"]["name"] != object["metadata"]["name"])
+        })
+        .map(|mut role| role["rules"].take())
+        .collect();
+    let webhooks = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
+    let expected = [
+        json!([{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["cassgate-ca"], "verbs": ["get", "update"]}]),
+        json!([{
+            "apiGroups": ["admissionregistration.k8s.io"], "resources": webhooks,
+            "resourceNames": ["cassgate"], "verbs": ["get", "patch"],
+        }]),
+    ];
+    assert_eq!(added, expected);
+}
+
 /// Secret as a file, and the rest of the command line as it stands there.
 pub(crate) fn the_deployment_runs() {
     let servers = servers::with(Crds::Casskop);
