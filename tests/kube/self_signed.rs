@@ -253,10 +253,10 @@ pub(crate) fn two_replicas_share_one_authority() {
     two.stop_well().unwrap();
 }
 
-/// Certificates of eighteen seconds, authorities of fifty-four: under creates that never stop, with a replica killed
+/// Certificates of thirty seconds, authorities of ninety: under creates that never stop, with a replica killed
 /// and another one started in each rotation.
 pub(crate) fn authorities_rotate_under_load_while_replicas_are_killed() {
-    let short = ["--tls-self-leaf-lifetime=18s", "--tls-self-ca-lifetime=54s"];
+    let short = ["--tls-self-leaf-lifetime=30s", "--tls-self-ca-lifetime=90s"];
     let place = Place::new();
     let one = place.start(&short);
     place.register(&one.webhook.to_string());
