@@ -4,7 +4,6 @@
 //! `wire` answers. What is wrong with the user's object is a verdict; what is wrong with the request itself or
 //! with us is an HTTP error with a `Status`, so that `failurePolicy` decides.
 
-mod decode;
 mod gather;
 mod judge;
 mod mutate;
@@ -231,7 +230,7 @@ fn outcome(verdict: &Verdict) -> ReviewVerdict {
     match verdict {
         Verdict::Deny(..) => ReviewVerdict::Denied,
         Verdict::Patch(..) => ReviewVerdict::Patched,
-        Verdict::Allow(findings) if findings.is_empty() => ReviewVerdict::Allowed,
+        Verdict::Allow(findings) if findings.warnings().next().is_none() => ReviewVerdict::Allowed,
         Verdict::Allow(_) => ReviewVerdict::Warned,
     }
 }

@@ -5,9 +5,8 @@ use serde_json::Value;
 use crate::rules::facts::{Freshness, Reference, StoredBackup};
 use crate::rules::finding::Findings;
 use crate::rules::subject::Subject;
-use crate::rules::{defaults, status, transition};
+use crate::rules::{decode, defaults, status, transition};
 
-use super::decode;
 use super::gather::Gather;
 use super::review::{Object, Operation, Review};
 use super::verdict::Verdict;
@@ -36,7 +35,8 @@ pub(super) async fn mutate(
     let mut object = came.clone();
     let old = review.old.as_ref().map(Object::body);
     let old = old.as_ref();
-    let findings = mend_status(&mut object, old, apart);
+    let mut findings = mend_status(&mut object, old, apart);
+    findings.suppress(|rule| new.meta.allows(rule));
     if let Ok(subject) = decode::subject(kind, new.spec, new.meta.clone()) {
         let backup = inherited_from(&subject, old, gather).await;
         let origin = defaults::Origin {

@@ -104,7 +104,7 @@ impl Object<'_> {
     /// `{"spec": …, "status": …}`, each only where it is there.
     ///
     /// The API server has read both before us. Should one of them hold what no tree can (a number beyond all bounds,
-    /// half a surrogate pair), it is null in the tree; [`decode`](super::decode) then says so of the spec.
+    /// half a surrogate pair), it is null in the tree; [`decode`](crate::rules::decode) then says so of the spec.
     pub(super) fn body(&self) -> Value {
         let tree = |text: &RawValue| serde_json::from_str(text.get()).unwrap_or(Value::Null);
         let mut body = Map::new();
@@ -196,6 +196,9 @@ struct WireAnnotations {
     // `api::CONFIRM_ANNOTATION`; serde takes no constant here, a test holds the two together.
     #[serde(rename = "cassgate.db.orange.com/confirm", default)]
     confirm: Option<String>,
+    // `api::ALLOW_ANNOTATION`; the same.
+    #[serde(rename = "cassgate.db.orange.com/allow", default)]
+    allow: Option<String>,
 }
 
 /// `userInfo`, as leniently as it goes: who cannot be made out may read nothing.
@@ -212,11 +215,13 @@ impl<'a> WireObject<'a> {
     /// The object, and the name that its metadata say.
     fn split(self, namespace: &str) -> (Object<'a>, Option<String>) {
         let metadata = self.metadata.unwrap_or_default();
+        let annotations = metadata.annotations.unwrap_or_default();
         let object = Object {
             meta: Metadata {
                 namespace: namespace.to_owned(),
                 name: metadata.name.clone().unwrap_or_default(),
-                confirms: metadata.annotations.and_then(|annotations| annotations.confirm),
+                confirms: annotations.confirm,
+                allows: annotations.allow,
                 velero_restore: metadata.labels.and_then(|labels| labels.velero_restore),
             },
             spec: self.spec,
@@ -327,14 +332,16 @@ mod tests {
         let body = format!(
             r#"{{"request":{{"uid":"u","operation":"CREATE","namespace":"prod",
                 "userInfo":{{"username":"jane","groups":["dev"],"extra":{{"scopes":["a"]}}}},
-                "object":{{"metadata":{{"name":"r1","annotations":{{"{}":"a, b","x":"y"}},
+                "object":{{"metadata":{{"name":"r1","annotations":{{"{}":"a, b","{}":"c","x":"y"}},
                 "labels":{{"velero.io/restore-name":"w"}}}}}}}}}}"#,
-            crate::api::CONFIRM_ANNOTATION
+            crate::api::CONFIRM_ANNOTATION,
+            crate::api::ALLOW_ANNOTATION
         );
         let review = Review::decode(body.as_bytes()).unwrap();
         let meta = &review.object.as_ref().unwrap().meta;
         assert_eq!((meta.namespace.as_str(), meta.name.as_str()), ("prod", "r1"));
         assert_eq!(meta.confirms.as_deref(), Some("a, b"));
+        assert_eq!(meta.allows.as_deref(), Some("c"));
         assert_eq!(meta.velero_restore.as_deref(), Some("w"));
         let caller = review.caller();
         assert_eq!(

@@ -7,9 +7,8 @@ use crate::rules::facts::{Facts, Freshness, Reference};
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
 use crate::rules::subject::Subject;
-use crate::rules::{self, status, transition};
+use crate::rules::{self, decode, status, transition};
 
-use super::decode;
 use super::gather::Gather;
 use super::judge::{discreet, read_witnesses, settled};
 use super::review::{Object, Operation, Review};
@@ -92,6 +91,7 @@ impl Judge<'_> {
             }
             Err(misfits) => found.extend(misfits),
         }
+        found.suppress(|rule| new.meta.allows(rule));
         Verdict::of(found, Refusal::Invalid)
     }
 
@@ -114,6 +114,7 @@ impl Judge<'_> {
                 found.extend(transition::unseen_update(self.kind, self.context));
             }
         }
+        found.suppress(|rule| new.meta.allows(rule));
         let in_use = found.denials().any(|finding| finding.rule == &BACKUP_IN_USE);
         let refusal = if started || in_use {
             Refusal::Forbidden

@@ -4,7 +4,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::rules::catalogue::Severity;
 use crate::rules::finding::{Cause, Finding, Findings};
 
 use super::review::Review;
@@ -56,11 +55,13 @@ struct AuditAnnotations {
     denied: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     warned: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    suppressed: String,
 }
 
 impl AuditAnnotations {
     fn is_empty(&self) -> bool {
-        self.denied.is_empty() && self.warned.is_empty()
+        self.denied.is_empty() && self.warned.is_empty() && self.suppressed.is_empty()
     }
 }
 
@@ -119,8 +120,9 @@ pub(super) fn answer(review: &Review<'_>, verdict: &Verdict) -> Result<Vec<u8>, 
             patch,
             warnings: warnings(findings),
             audit_annotations: AuditAnnotations {
-                denied: rules(findings, Severity::Deny),
-                warned: rules(findings, Severity::Warn),
+                denied: rules(findings.denials()),
+                warned: rules(findings.warnings()),
+                suppressed: rules(findings.suppressed()),
             },
         },
     })
@@ -206,9 +208,9 @@ fn cause(finding: &Finding) -> CauseOnWire<'_> {
     }
 }
 
-fn rules(findings: &Findings, severity: Severity) -> String {
+fn rules<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
     let mut ids: Vec<&str> = Vec::new();
-    for finding in findings.iter().filter(|finding| finding.severity == severity) {
+    for finding in findings {
         if !ids.contains(&finding.rule.id) {
             ids.push(finding.rule.id);
         }

@@ -39,6 +39,10 @@ pub const API_VERSION: &str = "db.orange.com/v2";
 /// Lowers a denial of those rules to a warning where the table of rules allows it.
 pub const CONFIRM_ANNOTATION: &str = "cassgate.db.orange.com/confirm";
 
+/// Annotation on a backup or restore: the rules whose warnings its author does not want to hear again,
+/// `RULE[,RULE]`. It lowers no denial, and what it silences is still reported as suppressed.
+pub const ALLOW_ANNOTATION: &str = "cassgate.db.orange.com/allow";
+
 /// Annotation on a running restore: give it up, although tables may stay empty.
 pub const ABANDON_ANNOTATION: &str = "cassgate.db.orange.com/abandon";
 

@@ -65,6 +65,8 @@ pub struct Finding {
     pub about: Vec<String>,
     /// What is said instead to who may not read the Secret that the message tells of.
     pub discreet: Option<String>,
+    /// Whether the object's author silenced it: it is no warning any more, and leaves a trace.
+    pub suppressed: bool,
 }
 
 impl Finding {
@@ -85,6 +87,7 @@ impl Finding {
             message: message.into(),
             about: Vec::new(),
             discreet: None,
+            suppressed: false,
         }
     }
 
@@ -203,9 +206,15 @@ impl Findings {
         self.0.iter().filter(|finding| finding.severity == Severity::Deny)
     }
 
-    /// The warnings.
+    /// The warnings that nobody silenced.
     pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
-        self.0.iter().filter(|finding| finding.severity == Severity::Warn)
+        let heard = |finding: &&Finding| finding.severity == Severity::Warn && !finding.suppressed;
+        self.0.iter().filter(heard)
+    }
+
+    /// The warnings that the object's author silenced.
+    pub fn suppressed(&self) -> impl Iterator<Item = &Finding> {
+        self.0.iter().filter(|finding| finding.suppressed)
     }
 
     /// Whether anything is refused.
@@ -250,6 +259,14 @@ impl Findings {
             if finding.rule.confirmable && confirms(finding.rule) {
                 finding.severity = Severity::Warn;
             }
+        }
+    }
+
+    /// Silences each warning whose rule `allows`; never a refusal. The last thing that is done to findings, here and
+    /// offline alike, so that what was lowered to a warning is silenced too.
+    pub fn suppress(&mut self, allows: impl Fn(&Rule) -> bool) {
+        for finding in &mut self.0 {
+            finding.suppressed = finding.severity == Severity::Warn && allows(finding.rule);
         }
     }
 
@@ -381,6 +398,20 @@ mod tests {
         found.confirm(|rule| rule.id == "restore-truncates-everything" || rule.id == "entities-mixed");
         let severities: Vec<_> = found.iter().map(|f| f.severity).collect();
         assert_eq!(severities, [Severity::Deny, Severity::Warn]);
+    }
+
+    #[test]
+    fn a_warning_is_silenced_and_leaves_a_trace_and_a_refusal_is_not() {
+        let warning = mixed("a").severity(Severity::Warn);
+        let mut found: Findings = [warning, mixed("b")].into_iter().collect();
+        found.suppress(|rule| rule.id == "entities-mixed");
+        assert_eq!(found.warnings().count(), 0);
+        let silenced: Vec<_> = found
+            .suppressed()
+            .map(|f| (f.rule.id, f.value.as_deref()))
+            .collect();
+        assert_eq!(silenced, [("entities-mixed", Some("a"))]);
+        assert!(found.denied());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod catalogue;
 pub mod cel;
+pub mod decode;
 pub mod defaults;
 pub mod facts;
 pub mod finding;

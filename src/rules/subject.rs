@@ -25,6 +25,8 @@ pub struct Metadata {
     pub name: String,
     /// The value of [`CONFIRM_ANNOTATION`](crate::api::CONFIRM_ANNOTATION): ids of rules, separated by commas.
     pub confirms: Option<String>,
+    /// The value of [`ALLOW_ANNOTATION`](crate::api::ALLOW_ANNOTATION): ids of rules, separated by commas.
+    pub allows: Option<String>,
     /// The value of Velero's label on what it brings back.
     pub velero_restore: Option<String>,
 }
@@ -33,9 +35,20 @@ impl Metadata {
     /// Whether the author has read and accepts what this rule says.
     #[must_use]
     pub fn confirms(&self, rule: &Rule) -> bool {
-        let mut ids = self.confirms.iter().flat_map(|text| text.split(','));
-        ids.any(|id| id.trim() == rule.id)
+        names(self.confirms.as_deref(), rule)
     }
+
+    /// Whether the author has had enough of this rule's warnings.
+    #[must_use]
+    pub fn allows(&self, rule: &Rule) -> bool {
+        names(self.allows.as_deref(), rule)
+    }
+}
+
+/// Whether a list of rules, `RULE[,RULE]`, names this one.
+fn names(list: Option<&str>, rule: &Rule) -> bool {
+    let mut ids = list.iter().flat_map(|text| text.split(','));
+    ids.any(|id| id.trim() == rule.id)
 }
 
 /// A backup under judgement.

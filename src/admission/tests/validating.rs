@@ -276,3 +276,33 @@ async fn deleting_a_running_restore_warns() {
         (&json!(true), &json!([expected]))
     );
 }
+
+#[tokio::test]
+async fn a_warning_that_the_author_allows_is_only_in_the_audit_log() {
+    let mut new = object(&with(backup_spec(), &json!({"concurrentConnections": 0})));
+    let heard = validated("CassandraBackup", "CREATE", &json!({"object": new}))
+        .await
+        .0;
+    assert!(
+        heard["warnings"][0]
+            .as_str()
+            .unwrap()
+            .ends_with("[concurrency-out-of-range]"),
+        "{heard}"
+    );
+    new["metadata"]["annotations"] = json!({crate::api::ALLOW_ANNOTATION: "concurrency-out-of-range"});
+    let (silent, _) = validated("CassandraBackup", "CREATE", &json!({"object": new})).await;
+    let audit = json!({"suppressed": "concurrency-out-of-range"});
+    assert_eq!(
+        silent,
+        json!({"uid": "u-1", "allowed": true, "auditAnnotations": audit})
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_cannot_be_allowed() {
+    let mut new = object(&with(backup_spec(), &json!({"concurrentConnections": -1})));
+    new["metadata"]["annotations"] = json!({crate::api::ALLOW_ANNOTATION: "concurrency-out-of-range"});
+    let (response, _) = validated("CassandraBackup", "CREATE", &json!({"object": new})).await;
+    assert_eq!(response["allowed"], false, "{response}");
+}

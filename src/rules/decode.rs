@@ -5,30 +5,48 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
 
-use crate::rules::catalogue::{Kinds, SPEC_MALFORMED};
-use crate::rules::finding::{Cause, Finding, Findings};
-use crate::rules::subject::{Backup, Metadata, Restore, Subject};
+use super::catalogue::{Kinds, SPEC_MALFORMED};
+use super::finding::{Cause, Finding, Findings};
+use super::subject::{Backup, Metadata, Restore, Subject};
 
 /// The longest that the decoder's own words may get in a message, in characters.
 const LONGEST_REASON: usize = 160;
 
-/// Reads the spec of a kind that we judge.
+/// Reads the spec of a kind that we judge, out of a review's text.
 ///
 /// # Errors
 /// A finding for each field that has another type than it must have, or that is missing.
-pub(super) fn subject(kind: Kinds, spec: Option<&RawValue>, meta: Metadata) -> Result<Subject, Findings> {
-    let Some(spec) = spec else {
-        return Err(one(Finding::deny(
-            &SPEC_MALFORMED,
-            "spec",
-            Cause::Required,
-            "an object without a spec says nothing",
-        )));
-    };
+pub fn subject(kind: Kinds, spec: Option<&RawValue>, meta: Metadata) -> Result<Subject, Findings> {
+    let spec = spec.ok_or_else(without_spec)?;
     match kind {
         Kinds::Restore => decode(spec).map(|spec| Subject::Restore(Box::new(Restore::new(meta, spec)))),
         _ => decode(spec).map(|spec| Subject::Backup(Box::new(Backup::new(meta, spec)))),
     }
+}
+
+/// The same out of a tree; null counts as no spec, as in a review.
+///
+/// # Errors
+/// As [`subject`].
+pub fn subject_of_tree(kind: Kinds, spec: Option<&Value>, meta: Metadata) -> Result<Subject, Findings> {
+    let spec = spec.filter(|spec| !spec.is_null()).ok_or_else(without_spec)?;
+    match kind {
+        Kinds::Restore => from_tree(spec).map(|spec| Subject::Restore(Box::new(Restore::new(meta, spec)))),
+        _ => from_tree(spec).map(|spec| Subject::Backup(Box::new(Backup::new(meta, spec)))),
+    }
+}
+
+fn without_spec() -> Findings {
+    one(Finding::deny(
+        &SPEC_MALFORMED,
+        "spec",
+        Cause::Required,
+        "an object without a spec says nothing",
+    ))
+}
+
+fn from_tree<T: DeserializeOwned>(spec: &Value) -> Result<T, Findings> {
+    T::deserialize(spec).map_err(|_| every_misfit::<T>(spec))
 }
 
 fn decode<T: DeserializeOwned>(spec: &RawValue) -> Result<T, Findings> {
@@ -37,7 +55,7 @@ fn decode<T: DeserializeOwned>(spec: &RawValue) -> Result<T, Findings> {
     }
     // The tree takes of a field that is written twice the last one, as the API server does.
     match serde_json::from_str::<Value>(spec.get()) {
-        Ok(tree) => T::deserialize(&tree).map_err(|_| every_misfit::<T>(&tree)),
+        Ok(tree) => from_tree(&tree),
         Err(error) => {
             let message = format!("does not fit: {}", cut(&error.to_string()));
             Err(one(Finding::deny(
