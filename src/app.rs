@@ -4,6 +4,7 @@
 //! shutdown: the first that does begins it, and the exit code tells.
 
 mod authority;
+mod check;
 
 use std::num::NonZero;
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ use crate::serve::shutdown::{ExitNow, Shutdown, SignalError, Signals};
 use crate::serve::{admin, https};
 
 use authority::KubernetesStore;
+pub use check::check;
 
 /// How long the admin port may take to answer its last probe.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);

@@ -1,5 +1,6 @@
 //! The command line: a contract that scripts rest on.
 
+mod check;
 mod explain;
 mod policy;
 mod schedule;
@@ -20,7 +21,10 @@ use crate::rules::catalogue;
 use crate::serve::ServeArgs;
 use crate::serve::certs::TlsArgs;
 
+pub use check::{CheckArgs, CheckCommandError};
 pub use policy::PolicyArgs;
+
+pub(crate) use check::run as check;
 
 /// The gate in front of CassKop's backups and restores.
 #[derive(Debug, Parser)]
@@ -37,6 +41,16 @@ enum Command {
     /// The Kubernetes cluster is found as kubectl finds it: KUBECONFIG, ~/.kube/config, or the service account of
     /// the pod. Paths: /mutate and /validate for the API server; /livez, /readyz and /metrics on the admin port.
     Run(Box<RunArgs>),
+    /// Judge manifests as the webhook would, without a Kubernetes cluster
+    ///
+    /// All given files form one tree: what a backup or a restore names is looked for in it. SealedSecrets,
+    /// ExternalSecrets, Secrets encrypted by SOPS, kustomize's generators and SecretProviderClasses tell the keys
+    /// of Secrets that are made elsewhere. What is not in the files is a warning; with --strict a refusal; with --live
+    /// the Kubernetes cluster is asked.
+    ///
+    /// Exit code 0: nothing is refused. 1: something is (or warned of, with --deny-warnings). 2: a file or an option
+    /// cannot be used.
+    Check(Box<CheckArgs>),
     /// Print the CustomResourceDefinitions of CassandraBackup and CassandraRestore
     ///
     /// They take every object that CassKop's own take. Never apply them beside a running CassKop: it writes status
@@ -73,6 +87,12 @@ enum Command {
     /// "valid": true, "next": [seconds since 1970...]} or {"expr": "...", "valid": false, "error": "..."}. Exit code
     /// 2 only when a line could not be read.
     Schedule(schedule::ScheduleArgs),
+    /// Print the manual page of cassgate, or of one of its commands
+    Man {
+        /// The command
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
     /// Print a script that completes cassgate's command line
     Completions {
         /// The shell that reads it
@@ -104,6 +124,7 @@ impl Cli {
     pub fn execute(self) -> ExitCode {
         match self.command {
             Command::Run(args) => app::run(*args),
+            Command::Check(args) => app::check(&args),
             Command::Crds { dir: Some(dir) } => finish(api::write_crds(&dir).map(|_| ())),
             Command::Crds { dir: None } => match api::crds_yaml() {
                 Ok(yaml) => print(&yaml),
@@ -119,6 +140,7 @@ impl Cli {
             }
             Command::Explain { rule: None } => print(&explain::all()),
             Command::Schedule(args) => tell_schedule(&args),
+            Command::Man { command } => manual(command.as_deref()),
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Self::command(), "cassgate", &mut script);
@@ -127,6 +149,29 @@ impl Cli {
         }
     }
 }
+
+/// Prints a page for man, of the whole or of one command.
+fn manual(name: Option<&str>) -> ExitCode {
+    let mut whole = Cli::command();
+    whole.build();
+    let command = match name {
+        None => Some(whole),
+        Some(name) => whole.find_subcommand(name).cloned(),
+    };
+    let Some(command) = command else {
+        return finish(Err(NoSuchCommand(name.unwrap_or_default().to_owned())));
+    };
+    let mut page = Vec::new();
+    match clap_mangen::Man::new(command).render(&mut page) {
+        Ok(()) => print(&String::from_utf8_lossy(&page)),
+        Err(error) => finish(Err(error)),
+    }
+}
+
+/// What `cassgate man` is asked for and has not.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no command of cassgate")]
+struct NoSuchCommand(String);
 
 /// Runs `cassgate schedule` on the clock and the streams of the process.
 fn tell_schedule(args: &schedule::ScheduleArgs) -> ExitCode {

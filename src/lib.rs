@@ -8,6 +8,7 @@
 //! | [`app`] | the only wiring: which parts exist, in which order they start and stop |
 //! | [`cli`] | the command line |
 //! | [`serve`] | certificates, the HTTPS accept loop, the admin server, readiness, shutdown |
+//! | [`check`] | verdicts from manifests alone: YAML with positions, GitOps documents to facts, formats |
 //! | [`admission`] | bytes to review to verdict to bytes |
 //! | [`cluster`] | what the Kubernetes cluster knows: caches and live reads |
 //! | [`rules`] | pure: an object and the facts to findings; defaults |
@@ -20,6 +21,7 @@
 pub mod admission;
 pub mod api;
 pub mod app;
+pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod domain;

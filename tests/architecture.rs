@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 
 /// Which room may import which. A room may always import itself; nothing may import `app` or `cli` but the binary
 /// and each other.
-const MAY_IMPORT: [(&str, &[&str]); 10] = [
+const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("domain", &[]),
     ("api", &["domain"]),
     ("rules", &["api", "domain"]),
     ("admission", &["rules", "api", "domain", "observe"]),
     ("cluster", &["rules", "api", "domain", "observe"]),
+    ("check", &["rules", "api", "domain"]),
     ("serve", &["observe"]),
     ("observe", &[]),
     (
@@ -21,6 +22,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
         &[
             "admission",
             "api",
+            "check",
             "cli",
             "cluster",
             "domain",
@@ -29,7 +31,10 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "serve",
         ],
     ),
-    ("cli", &["app", "api", "domain", "observe", "rules", "serve"]),
+    (
+        "cli",
+        &["app", "api", "check", "domain", "observe", "rules", "serve"],
+    ),
     ("lib", &[]),
 ];
 

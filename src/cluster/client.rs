@@ -50,6 +50,22 @@ pub async fn connect() -> Result<Client, ConnectError> {
     client(choose(kubeconfig, Config::incluster)?)
 }
 
+/// A client as [`connect`] makes it, or by this context of the kubeconfig file.
+///
+/// # Errors
+/// There is no configuration or no such context, or it cannot be used.
+pub async fn connect_to(context: Option<&str>) -> Result<Client, ConnectError> {
+    let Some(context) = context else {
+        return connect().await;
+    };
+    let options = KubeConfigOptions {
+        context: Some(context.to_owned()),
+        ..KubeConfigOptions::default()
+    };
+    let config = Config::from_kubeconfig(&options).await;
+    client(config.map_err(ConnectError::Kubeconfig)?)
+}
+
 /// A client with the timeouts that suit us. It has to be called within a runtime.
 ///
 /// # Errors

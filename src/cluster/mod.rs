@@ -29,7 +29,7 @@ pub mod source;
 mod tests;
 
 pub use cache::{Cache, CacheState, Cached};
-pub use client::{ConnectError, connect};
+pub use client::{ConnectError, connect, connect_to};
 pub use discovery::{StatusSubresources, follow_status_subresources, status_subresources};
 pub use kind::Kind;
 pub use live::SECRETS_ROLE;

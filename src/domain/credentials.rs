@@ -86,6 +86,17 @@ impl Credentials {
         Self { keys }
     }
 
+    /// The same with these keys beside, of whose values nobody knows anything: they are encrypted, or made elsewhere.
+    /// Such a key has no defect, whatever was known of it before.
+    #[must_use]
+    pub fn and_named<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        for name in names {
+            let key = Key::ALL.into_iter().find(|key| key.as_str() == name);
+            self.keys.extend(key.map(|key| (key, None)));
+        }
+        self
+    }
+
     /// Whether the Secret has the key.
     #[must_use]
     pub fn has(&self, key: Key) -> bool {

@@ -56,10 +56,6 @@ pub(crate) struct Case {
     /// Fields that the stored spec has in the end, beside those that were written; null: it has not.
     pub(crate) stored: Option<Value>,
     /// Where `cassgate check` says something else than the webhook, from the same manifests.
-    #[allow(
-        dead_code,
-        reason = "the column of the offline check, which reads it once it is there"
-    )]
     pub(crate) offline: Option<Offline>,
 }
 
@@ -89,7 +85,6 @@ pub(crate) struct Expected {
 }
 
 /// The verdict of `cassgate check`.
-#[allow(dead_code, reason = "see Case::offline")]
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Offline {

@@ -8,6 +8,7 @@
 )]
 
 mod case;
+mod offline;
 mod pages;
 mod recorded;
 mod webhook;

@@ -1,0 +1,53 @@
+//! Commands of a GitHub workflow: each becomes an annotation at its line.
+
+use std::io::{self, Write};
+
+use crate::check::report::Report;
+
+use super::{level, sentence, subject, total, trace};
+
+pub(super) fn write(report: &Report, into: &mut dyn Write) -> io::Result<()> {
+    for error in &report.errors {
+        let at = (report.name(error.file), error.line, error.column);
+        command(into, "error", at, "cannot be read", &error.message)?;
+    }
+    for object in &report.objects {
+        for finding in &object.findings {
+            let at = (report.name(object.file), finding.place.line, finding.place.column);
+            let trace = trace(finding)
+                .map(|trace| format!(" ({trace})"))
+                .unwrap_or_default();
+            let message = format!("{}: {}{trace}", subject(object), sentence(finding));
+            command(into, level(finding), at, finding.rule.id, &message)?;
+        }
+    }
+    for note in &report.notes {
+        let at = (report.name(note.file), note.line, 1);
+        command(into, "notice", at, "not judged", &note.message)?;
+    }
+    writeln!(into, "{}", total(report))
+}
+
+fn command(
+    into: &mut dyn Write,
+    level: &str,
+    (file, line, column): (&str, u32, u32),
+    title: &str,
+    message: &str,
+) -> io::Result<()> {
+    let (file, title, message) = (property(file), property(title), data(message));
+    writeln!(
+        into,
+        "::{level} file={file},line={line},col={column},title={title}::{message}"
+    )
+}
+
+/// What GitHub takes for an end of a message.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// And of a property.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}

@@ -1,0 +1,136 @@
+//! SARIF 2.1.0, for code scanning.
+//!
+//! By plain values: what we say fits into a page, and the crates for SARIF bring types for all of it.
+
+use serde_json::{Value, json};
+
+use crate::check::report::{FindingReport, ObjectReport, Report, Silenced};
+use crate::rules::catalogue::{Rule, Severity};
+
+use super::{page, sentence, subject, trace};
+
+/// The whole log: one run.
+pub(super) fn log(report: &Report) -> Value {
+    let findings = || {
+        report
+            .objects
+            .iter()
+            .flat_map(|object| object.findings.iter().map(move |finding| (object, finding)))
+    };
+    let mut rules: Vec<&'static Rule> = findings().map(|(_, finding)| finding.rule).collect();
+    rules.sort_by_key(|rule| rule.id);
+    rules.dedup();
+    let results: Vec<Value> = findings()
+        .map(|(object, finding)| result(report, object, finding, &rules))
+        .collect();
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "cassgate",
+                "version": env!("CARGO_PKG_VERSION"),
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "informationUri": env!("CARGO_PKG_REPOSITORY"),
+                "rules": rules.iter().map(|rule| descriptor(rule)).collect::<Vec<_>>(),
+            }},
+            "columnKind": "unicodeCodePoints",
+            "invocations": [{
+                "executionSuccessful": report.errors.is_empty(),
+                "toolExecutionNotifications": notifications(report),
+            }],
+            "results": results,
+        }],
+    })
+}
+
+fn descriptor(rule: &Rule) -> Value {
+    let worst = if rule.severities.contains(&Severity::Deny) {
+        "error"
+    } else {
+        "warning"
+    };
+    json!({
+        "id": rule.id,
+        "shortDescription": {"text": rule.summary},
+        "fullDescription": {"text": format!("{} {}", rule.summary, rule.reason)},
+        "help": {
+            "text": format!("{} {}", rule.reason, rule.remedy),
+            "markdown": format!("{}\n\n{}\n\n[{}]({})", rule.reason, rule.remedy, rule.id, page(rule)),
+        },
+        "helpUri": page(rule),
+        "defaultConfiguration": {"level": worst},
+    })
+}
+
+fn result(report: &Report, object: &ObjectReport, finding: &FindingReport, rules: &[&'static Rule]) -> Value {
+    let level = match finding.severity {
+        Severity::Deny => "error",
+        Severity::Warn => "warning",
+    };
+    let whose = subject(object);
+    let mut result = json!({
+        "ruleId": finding.rule.id,
+        "ruleIndex": rules.iter().position(|rule| *rule == finding.rule),
+        "level": level,
+        "message": {"text": sentence(finding)},
+        "locations": [{
+            "physicalLocation": {
+                "artifactLocation": {"uri": uri(report.name(object.file))},
+                "region": {"startLine": finding.place.line.max(1), "startColumn": finding.place.column.max(1)},
+            },
+            "logicalLocations": [{"fullyQualifiedName": format!("{whose} {}", finding.path), "kind": "member"}],
+        }],
+        // Moves with the object, not with its line.
+        "partialFingerprints": {"cassgate/v1": format!("{} {whose} {}", finding.rule.id, finding.path)},
+    });
+    if let (Some(silenced), Some(trace), Some(fields)) =
+        (finding.silenced, trace(finding), result.as_object_mut())
+    {
+        let kind = match silenced {
+            Silenced::Annotation => "inSource",
+            Silenced::Flag => "external",
+        };
+        fields.insert(
+            "suppressions".to_owned(),
+            json!([{"kind": kind, "justification": trace}]),
+        );
+    }
+    result
+}
+
+fn notifications(report: &Report) -> Vec<Value> {
+    let one = |level: &str, file: usize, line: u32, message: &str| {
+        json!({
+            "level": level,
+            "message": {"text": message},
+            "locations": [{"physicalLocation": {
+                "artifactLocation": {"uri": uri(report.name(file))},
+                "region": {"startLine": line.max(1)},
+            }}],
+        })
+    };
+    let errors = report
+        .errors
+        .iter()
+        .map(|error| one("error", error.file, error.line, &error.message));
+    let notes = report
+        .notes
+        .iter()
+        .map(|note| one("note", note.file, note.line, &note.message));
+    errors.chain(notes).collect()
+}
+
+/// A path as a reference: what has a meaning there is written as bytes.
+fn uri(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/');
+    path.bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,110 @@
+//! For people, as rustc tells of errors.
+
+use std::io::{self, Write};
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+
+use crate::check::report::{Report, Source};
+use crate::check::yaml::Place;
+use crate::rules::catalogue::Severity;
+
+use super::{page, sentence, subject, total, trace};
+
+/// The longest line that is shown, in bytes.
+const LONGEST_LINE: usize = 400;
+
+pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::Result<()> {
+    let plain = if colour {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let renderer = plain.decor_style(DecorStyle::Ascii);
+    for error in &report.errors {
+        let place = Place {
+            line: error.line,
+            column: error.column,
+            ..Place::default()
+        };
+        let shown = shown(report, error.file, place);
+        let group = Level::ERROR.primary_title(clean(&error.message)).element(shown);
+        writeln!(into, "{}\n", renderer.render(&[group]))?;
+    }
+    for object in &report.objects {
+        let whose = format!("of {}", subject(object));
+        for finding in &object.findings {
+            let level = match (finding.severity, finding.silenced) {
+                (Severity::Deny, _) => Level::ERROR,
+                (Severity::Warn, None) => Level::WARNING,
+                (Severity::Warn, Some(_)) => Level::NOTE,
+            };
+            let title = level
+                .primary_title(clean(&sentence(finding)))
+                .id(finding.rule.id)
+                .id_url(page(finding.rule));
+            let mut group: Group<'_> = title.element(shown(report, object.file, finding.place));
+            group = group.element(Level::NOTE.message(clean(&whose)));
+            if let Some(trace) = trace(finding) {
+                group = group.element(Level::NOTE.message(trace));
+            }
+            writeln!(into, "{}\n", renderer.render(&[group]))?;
+        }
+    }
+    for note in &report.notes {
+        let at = Origin::path(report.name(note.file)).line(usize::try_from(note.line).unwrap_or(1));
+        let group = Level::NOTE.primary_title(clean(&note.message)).element(at);
+        writeln!(into, "{}\n", renderer.render(&[group]))?;
+    }
+    writeln!(into, "{}", total(report))
+}
+
+/// The line of a place; only its position where the file is not at hand.
+fn shown(report: &Report, file: usize, place: Place) -> Element<'_> {
+    let name = report.name(file);
+    let line = usize::try_from(place.line).unwrap_or(1);
+    let column = usize::try_from(place.column).unwrap_or(1);
+    let source = report.sources.get(file).and_then(|source| excerpt(source, place));
+    match source {
+        Some((text, span)) => Snippet::source(text)
+            .line_start(line)
+            .path(name)
+            .annotation(AnnotationKind::Primary.span(span))
+            .into(),
+        None => Origin::path(name).line(line).char_column(column).into(),
+    }
+}
+
+/// The line in which a place begins, and what of it the place takes.
+fn excerpt(source: &Source, place: Place) -> Option<(&str, std::ops::Range<usize>)> {
+    let number = usize::try_from(place.line).ok()?.checked_sub(1)?;
+    let text = source.text.as_deref()?;
+    let begin = usize::try_from(place.begin).ok()?;
+    let start = match begin {
+        // An error of the parser knows line and column only.
+        0 => text.split_inclusive('\n').take(number).map(str::len).sum(),
+        _ => text.get(..begin)?.rfind('\n').map_or(0, |at| at + 1),
+    };
+    let line = text.get(start..)?.lines().next().unwrap_or_default();
+    if line.len() > LONGEST_LINE {
+        return None;
+    }
+    let from = match begin {
+        0 => line
+            .char_indices()
+            .nth(usize::try_from(place.column).ok()?.checked_sub(1)?)
+            .map_or(line.len(), |(at, _)| at),
+        _ => begin.checked_sub(start)?.min(line.len()),
+    };
+    let end = usize::try_from(place.end).ok()?.saturating_sub(start);
+    let to = end.clamp(from, line.len());
+    let width = line.get(from..)?.chars().next().map_or(0, char::len_utf8);
+    Some((line, from..to.max(from + width)))
+}
+
+/// Without control characters: what files hold does not move a terminal's cursor.
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

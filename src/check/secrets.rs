@@ -1,0 +1,194 @@
+//! What GitOps documents tell of a Secret that is not there itself: which keys it will have.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::domain::credentials::Credentials;
+use crate::rules::facts::Reference;
+
+use super::manifest::{Manifest, What};
+use super::placeholder;
+use super::yaml::{Kind, Node};
+
+/// The Secrets that a document brings, by name.
+pub(super) fn of(manifest: &Manifest) -> Vec<(String, Reference<Credentials>)> {
+    let node = manifest.node();
+    let own = |credentials| vec![(manifest.name().to_owned(), credentials)];
+    match manifest.what {
+        What::Secret => own(Reference::Found(plain(node))),
+        What::SealedSecret => own(sealed(node)),
+        What::ExternalSecret => {
+            let target = node
+                .text_at(&["spec", "target", "name"])
+                .unwrap_or_else(|| manifest.name());
+            vec![(target.to_owned(), external(node))]
+        }
+        What::SecretProviderClass => provided(node),
+        _ => Vec::new(),
+    }
+}
+
+/// A Secret as it is written. What SOPS has encrypted, and what is filled in later, has a key and no value.
+fn plain(node: &Node) -> Credentials {
+    let encrypted = node.get("sops").is_some();
+    let values = |field: &'static str| node.get(field).map(Node::entries).unwrap_or_default();
+    let known = |text: &str| !encrypted && !placeholder::is_in(text) && !text.starts_with("ENC[");
+    let mut read: Vec<(&str, Vec<u8>)> = Vec::new();
+    let mut named: Vec<&str> = Vec::new();
+    for entry in values("data") {
+        let decoded = match &entry.value.node.kind {
+            Kind::Text(text) if known(text) => STANDARD
+                .decode(text.split_ascii_whitespace().collect::<String>())
+                .ok(),
+            Kind::Null => Some(Vec::new()),
+            _ => None,
+        };
+        match decoded {
+            Some(value) => read.push((&entry.key, value)),
+            None => named.push(&entry.key),
+        }
+    }
+    for entry in values("stringData") {
+        match &entry.value.node.kind {
+            Kind::Text(text) if known(text) => read.push((&entry.key, text.as_bytes().to_vec())),
+            _ => named.push(&entry.key),
+        }
+    }
+    let entries = read.iter().map(|(key, value)| (*key, value.as_slice()));
+    Credentials::read(entries).and_named(named)
+}
+
+fn named<'a>(keys: impl IntoIterator<Item = &'a str>) -> Reference<Credentials> {
+    Reference::Found(Credentials::default().and_named(keys))
+}
+
+fn sealed(node: &Node) -> Reference<Credentials> {
+    let Some(data) = node.at(&["spec", "encryptedData"]) else {
+        return Reference::Unknown("the SealedSecret does not tell its keys".to_owned());
+    };
+    let template = |field| {
+        node.at(&["spec", "template", field])
+            .map(Node::keys)
+            .into_iter()
+            .flatten()
+    };
+    named(data.keys().chain(template("data")).chain(template("stringData")))
+}
+
+/// A template replaces the keys of `data`, unless it says that it merges.
+fn external(node: &Node) -> Reference<Credentials> {
+    let many = |path: &[&str]| node.at(path).is_some_and(|list| !list.items().is_empty());
+    if many(&["spec", "dataFrom"]) {
+        return Reference::Unknown("its ExternalSecret takes keys by dataFrom".to_owned());
+    }
+    if many(&["spec", "target", "template", "templateFrom"]) {
+        return Reference::Unknown("its ExternalSecret takes keys by templateFrom".to_owned());
+    }
+    let data = node.at(&["spec", "data"]).map(Node::items).unwrap_or_default();
+    let own = data.iter().filter_map(|item| item.node.text_at(&["secretKey"]));
+    match node.at(&["spec", "target", "template", "data"]) {
+        None => named(own),
+        Some(template) if node.text_at(&["spec", "target", "template", "mergePolicy"]) == Some("Merge") => {
+            named(template.keys().chain(own))
+        }
+        Some(template) => named(template.keys()),
+    }
+}
+
+fn provided(node: &Node) -> Vec<(String, Reference<Credentials>)> {
+    let objects = node
+        .at(&["spec", "secretObjects"])
+        .map(Node::items)
+        .unwrap_or_default();
+    let one = |object: &Node| {
+        let data = object.get("data").map(Node::items).unwrap_or_default();
+        let keys = data.iter().filter_map(|item| item.node.text_at(&["key"]));
+        Some((object.text_at(&["secretName"])?.to_owned(), named(keys)))
+    };
+    objects.iter().filter_map(|object| one(&object.node)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+    use crate::check::manifest::{Manifest, What};
+    use crate::check::yaml::Reader;
+    use crate::domain::credentials::{Defect, Key};
+    use crate::rules::facts::Reference;
+
+    fn read(what: What, text: &str) -> Vec<(String, Vec<Key>)> {
+        let child = Reader::new(text).next().unwrap().unwrap();
+        let manifest = Manifest {
+            what,
+            file: 0,
+            document: 1,
+            child,
+        };
+        let told = of(&manifest).into_iter().map(|(name, known)| match known {
+            Reference::Found(known) => (name, Key::ALL.into_iter().filter(|key| known.has(*key)).collect()),
+            Reference::Absent | Reference::Unknown(_) => (format!("{name}?"), Vec::new()),
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn a_sealed_secret_has_the_keys_that_it_encrypts_and_those_of_its_template() {
+        let text = "metadata: {name: s3}\nspec:\n  encryptedData: {awsaccesskeyid: AgB}\n  template: {data: {awsregion: x}}\n";
+        assert_eq!(
+            read(What::SealedSecret, text),
+            [("s3".to_owned(), vec![Key::AwsAccessKeyId, Key::AwsRegion])]
+        );
+    }
+
+    #[test]
+    fn an_external_secret_has_the_keys_of_its_data_or_of_its_template() {
+        let data = "spec: {target: {name: s3}, data: [{secretKey: awsaccesskeyid}]}";
+        assert_eq!(
+            read(What::ExternalSecret, data),
+            [("s3".to_owned(), vec![Key::AwsAccessKeyId])]
+        );
+        let template = "metadata: {name: own}\nspec: {target: {template: {data: {gcp: '{{ .x }}'}}}, data: [{secretKey: x}]}";
+        assert_eq!(
+            read(What::ExternalSecret, template),
+            [("own".to_owned(), vec![Key::Gcp])]
+        );
+        let merged = template
+            .replace("template: {", "template: {mergePolicy: Merge, ")
+            .replace("secretKey: x", "secretKey: awsregion");
+        assert_eq!(
+            read(What::ExternalSecret, &merged),
+            [("own".to_owned(), vec![Key::AwsRegion, Key::Gcp])]
+        );
+        let unknown = "metadata: {name: own}\nspec: {dataFrom: [{extract: {key: x}}]}";
+        assert_eq!(read(What::ExternalSecret, unknown), [("own?".to_owned(), vec![])]);
+    }
+
+    #[test]
+    fn a_class_of_the_secrets_store_names_its_secrets() {
+        let text = "spec: {secretObjects: [{secretName: az, data: [{key: azurestoragekey, objectName: x}]}]}";
+        assert_eq!(
+            read(What::SecretProviderClass, text),
+            [("az".to_owned(), vec![Key::AzureStorageKey])]
+        );
+    }
+
+    #[test]
+    fn only_values_that_are_really_there_are_looked_at() {
+        let text = "metadata: {name: s}\ndata: {awsregion: '', awsendpoint: '${X}', gcp: '%%'}\nstringData: {awsaccesskeyid: 'ENC[AES256_GCM,data:x]'}\n";
+        let child = Reader::new(text).next().unwrap().unwrap();
+        let manifest = Manifest {
+            what: What::Secret,
+            file: 0,
+            document: 1,
+            child,
+        };
+        let (_, known) = of(&manifest).remove(0);
+        let Reference::Found(known) = known else {
+            panic!("{known:?}")
+        };
+        assert_eq!(known.defect(Key::AwsRegion), Some(Defect::Empty));
+        for key in [Key::AwsEndpoint, Key::Gcp, Key::AwsAccessKeyId] {
+            assert!(known.has(key) && known.defect(key).is_none(), "{key}");
+        }
+    }
+}

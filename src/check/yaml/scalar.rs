@@ -1,0 +1,125 @@
+//! What a plain scalar is, in the dialect of kubectl.
+//!
+//! kubectl, Flux and Argo CD read YAML by `sigs.k8s.io/yaml`, whose parser has the booleans of YAML 1.1: `on` is
+//! true, and the API server then says that the field is no text. A reader with other booleans would give another
+//! verdict.
+
+use serde_json::Number;
+
+use super::Kind;
+
+/// Resolves a scalar that is neither quoted nor tagged.
+pub(super) fn plain(text: &str) -> Kind {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Kind::Bool(true),
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            Kind::Bool(false)
+        }
+        _ => number(text).map_or_else(|| Kind::Text(text.into()), Kind::Number),
+    }
+}
+
+/// Go's `strconv.ParseInt` with base 0, which takes the underscores out before, and the floats of YAML.
+fn number(text: &str) -> Option<Number> {
+    let first = *text.as_bytes().first()?;
+    if !(first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.')) {
+        return None;
+    }
+    let bare = text.replace('_', "");
+    integer(&bare).or_else(|| float(&bare))
+}
+
+fn integer(text: &str) -> Option<Number> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (base, digits) = match digits.get(..2).map(str::to_ascii_lowercase).as_deref() {
+        Some("0x") => (16, digits.get(2..)?),
+        Some("0o") => (8, digits.get(2..)?),
+        Some("0b") => (2, digits.get(2..)?),
+        _ if digits.len() > 1 && digits.starts_with('0') => (8, digits.get(1..)?),
+        _ => (10, digits),
+    };
+    if !digits.starts_with(|c: char| c.is_digit(base)) {
+        return None;
+    }
+    let magnitude = u64::from_str_radix(digits, base).ok()?;
+    if negative {
+        0_i64.checked_sub_unsigned(magnitude).map(Number::from)
+    } else {
+        Some(magnitude.into())
+    }
+}
+
+/// `^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`; infinity and "not a number" are no JSON and stay text.
+fn float(text: &str) -> Option<Number> {
+    let known = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E');
+    if !text.contains(|c: char| c.is_ascii_digit()) || !text.chars().all(known) {
+        return None;
+    }
+    Number::from_f64(text.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+    use crate::check::yaml::Kind;
+    use serde_json::{Value, json};
+
+    fn read(text: &str) -> Value {
+        match plain(text) {
+            Kind::Null => Value::Null,
+            Kind::Bool(truth) => json!(truth),
+            Kind::Number(number) => Value::Number(number),
+            Kind::Text(text) => json!(text),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn scalars_are_what_kubectl_makes_of_them() {
+        for (text, expected) in [
+            ("on", json!(true)),
+            ("No", json!(false)),
+            ("", Value::Null),
+            ("~", Value::Null),
+            ("10", json!(10)),
+            ("-7", json!(-7)),
+            ("+7", json!(7)),
+            ("0x1F", json!(31)),
+            ("0o17", json!(15)),
+            ("017", json!(15)),
+            ("1_000", json!(1000)),
+            ("1.5", json!(1.5)),
+            ("1e3", json!(1000.0)),
+            ("18446744073709551615", json!(u64::MAX)),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_number_is_a_text() {
+        for text in [
+            "k1.t1",
+            "1.1.3",
+            "2026-11-24",
+            "0 3 * * *",
+            "089x",
+            "-",
+            "+",
+            ".",
+            "1e",
+            "0x",
+            ".inf",
+            ".nan",
+            "+-1",
+            "1:30",
+            "-x",
+        ] {
+            assert_eq!(read(text), json!(text), "{text}");
+        }
+    }
+}

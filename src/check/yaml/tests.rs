@@ -1,0 +1,138 @@
+use super::{Child, Reader, YamlError};
+use serde_json::{Value, json};
+
+fn all(text: &str) -> Vec<Child> {
+    Reader::new(text).map(|document| document.unwrap()).collect()
+}
+
+fn one(text: &str) -> Value {
+    all(text)[0].node.to_json()
+}
+
+fn error(text: &str) -> YamlError {
+    Reader::new(text).find_map(Result::err).unwrap()
+}
+
+fn place(text: &str, path: &str) -> (u32, u32) {
+    let place = all(text)[0].node.place_of(path).unwrap();
+    (place.line, place.column)
+}
+
+#[test]
+fn documents_lists_maps_and_scalars_are_read() {
+    let read: Vec<Value> = all("a: [1, x, null]\n---\n- {b: on}\n---\n# only a comment\n---\n\"text\"\n")
+        .iter()
+        .map(|document| document.node.to_json())
+        .collect();
+    assert_eq!(
+        read,
+        [
+            json!({"a": [1, "x", null]}),
+            json!([{"b": true}]),
+            Value::Null,
+            json!("text")
+        ]
+    );
+}
+
+#[test]
+fn json_line_ends_of_windows_and_a_byte_order_mark_are_read() {
+    assert_eq!(
+        one("{\"a\":\t{\"b\": [\"\\u00e9\", 1.5]}}"),
+        json!({"a": {"b": ["é", 1.5]}})
+    );
+    assert_eq!(
+        one("\u{feff}a: 1\r\nb: |\r\n  x\r\n  y\r\n"),
+        json!({"a": 1, "b": "x\ny\n"})
+    );
+    assert_eq!(place("\u{feff}a: 1\r\nb: x\r\n", "b"), (2, 4));
+}
+
+#[test]
+fn anchors_and_merge_keys_give_what_they_name() {
+    let text = "base: &b {x: 1, y: 2}\nown: {<<: *b, y: 3}\ntwo: {<<: [{x: 7}, *b]}\nagain: *b\n";
+    let expected = json!({"base": {"x": 1, "y": 2}, "own": {"x": 1, "y": 3}, "two": {"x": 7, "y": 2},
+                          "again": {"x": 1, "y": 2}});
+    assert_eq!(one(text), expected);
+    assert_eq!(place(text, "own.y"), (2, 18));
+    assert_eq!(place(text, "own.x"), (2, 11), "where it is merged");
+    assert_eq!(
+        place(text, "again.x"),
+        (1, 14),
+        "what an alias names stands where it is written"
+    );
+}
+
+#[test]
+fn of_a_key_that_is_written_twice_the_last_one_counts() {
+    assert_eq!(one("a: 1\nb: 2\na: 3\n"), json!({"a": 3, "b": 2}));
+}
+
+#[test]
+fn a_missing_field_is_told_at_what_should_hold_it() {
+    let text = "kind: X\nspec:\n  rename:\n    k1.t1: k1.t2\n  empty:\n  é: 'ü'\n";
+    assert_eq!(place(text, "spec.rename[k1.t1]"), (4, 12));
+    assert_eq!(place(text, "spec.rename[k1.t9]"), (3, 3));
+    assert_eq!(place(text, "spec.secret"), (2, 1));
+    assert_eq!(place(text, "spec.empty"), (5, 3));
+    assert_eq!(place(text, "spec.é"), (6, 6));
+    assert!(all(text)[0].node.place_of("status").is_none());
+}
+
+#[test]
+fn what_is_no_yaml_has_a_position() {
+    let wrong = error("a: 1\nb: [1, 2\nc: 3\n");
+    assert!(wrong.line >= 2 && !wrong.message.is_empty(), "{wrong:?}");
+    let template = error("name: {{ .Values.name }}\n");
+    assert_eq!((template.line, template.column), (1, 8), "{template:?}");
+    assert!(template.message.contains("has to be quoted"), "{template:?}");
+    assert_eq!(error("a: {<<: 5}").message, "<< takes a map, or a list of maps");
+}
+
+#[test]
+fn an_alias_in_what_it_names_is_refused() {
+    let message = error("a: &a [*a]\n").message;
+    assert_eq!(message, "this alias stands in what it names");
+}
+
+#[test]
+fn anchors_that_explode_are_refused() {
+    let mut bomb = "l0: &l0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..20 {
+        let below = level - 1;
+        bomb.extend([format!(
+            "l{level}: &l{level} [{}]\n",
+            vec![format!("*l{below}"); 9].join(", ")
+        )]);
+    }
+    let wrong = error(&bomb);
+    assert_eq!(
+        wrong.message,
+        "more than 1000000 values in one document, aliases expanded; split it"
+    );
+    let mut merges = "m0: &m0 {a0: 1}\n".to_owned();
+    for level in 1..30 {
+        let below = level - 1;
+        merges.extend([format!(
+            "m{level}: &m{level} {{<<: [*m{below}, *m{below}], a{level}: 1}}\n"
+        )]);
+    }
+    assert_eq!(error(&merges).message, wrong.message);
+}
+
+#[test]
+fn depth_is_bounded_also_through_aliases() {
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    assert_eq!(error(&deep).message, "nested more than 100 deep");
+    let mut chain = format!("a0: &a0 {}{}\n", "[".repeat(60), "]".repeat(60));
+    chain.extend([format!("a1: {}*a0{}\n", "[".repeat(60), "]".repeat(60))]);
+    assert_eq!(error(&chain).message, "nested more than 100 deep");
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_read_to_an_end(text in ".{0,200}") {
+        let documents: Vec<_> = Reader::new(&text).collect();
+        proptest::prop_assert!(documents.len() <= text.len() + 1);
+    }
+}
