@@ -6,9 +6,6 @@ mod markdown;
 mod sarif;
 mod text;
 
-#[cfg(test)]
-mod tests;
-
 use std::io::{self, Write};
 
 use jiff::Timestamp;
@@ -76,7 +73,14 @@ fn page(rule: &Rule) -> String {
 
 /// `CassandraRestore prod/r1`.
 fn subject(object: &ObjectReport) -> String {
-    format!("{} {}/{}", object.kind, object.namespace, object.name)
+    clean(&format!("{} {}/{}", object.kind, object.namespace, object.name))
+}
+
+/// Without control characters: what files hold does not move a terminal's cursor, nor end a line.
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 /// What is said beside a finding that does not count.
@@ -91,7 +95,7 @@ fn trace(finding: &FindingReport) -> Option<&'static str> {
 fn sentence(finding: &FindingReport) -> String {
     let end = format!(" [{}]", finding.rule.id);
     let message = finding.message.strip_suffix(&end).unwrap_or(&finding.message);
-    format!("{}: {message}", finding.path)
+    clean(&format!("{}: {message}", finding.path))
 }
 
 /// How bad a finding is in the words of compilers.

@@ -9,7 +9,7 @@ use crate::check::report::{Report, Source};
 use crate::check::yaml::Place;
 use crate::rules::catalogue::Severity;
 
-use super::{page, sentence, subject, total, trace};
+use super::{clean, page, sentence, subject, total, trace};
 
 /// The longest line that is shown, in bytes.
 const LONGEST_LINE: usize = 400;
@@ -40,11 +40,11 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
                 (Severity::Warn, Some(_)) => Level::NOTE,
             };
             let title = level
-                .primary_title(clean(&sentence(finding)))
+                .primary_title(sentence(finding))
                 .id(finding.rule.id)
                 .id_url(page(finding.rule));
             let mut group: Group<'_> = title.element(shown(report, object.file, finding.place));
-            group = group.element(Level::NOTE.message(clean(&whose)));
+            group = group.element(Level::NOTE.message(whose.as_str()));
             if let Some(trace) = trace(finding) {
                 group = group.element(Level::NOTE.message(trace));
             }
@@ -100,11 +100,4 @@ fn excerpt(source: &Source, place: Place) -> Option<(&str, std::ops::Range<usize
     let to = end.clamp(from, line.len());
     let width = line.get(from..)?.chars().next().map_or(0, char::len_utf8);
     Some((line, from..to.max(from + width)))
-}
-
-/// Without control characters: what files hold does not move a terminal's cursor.
-fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }

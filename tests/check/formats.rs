@@ -1,0 +1,95 @@
+//! The tree of `tests/gitops` in every format.
+
+use crate::{check, gitops};
+
+/// The version and the time differ from run to run.
+fn stable(text: &str) -> String {
+    let version = text.replace(
+        &format!("\": \"{}\"", env!("CARGO_PKG_VERSION")),
+        "\": \"VERSION\"",
+    );
+    let lines = version.lines().map(|line| match line.split_once("timestamp=\"") {
+        Some((before, rest)) => format!("{before}timestamp=\"NOW\"{}", rest.split_once('"').unwrap().1),
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn tree(format: &str) -> String {
+    let run = check(&gitops(), &[".", "--format", format], "");
+    assert_eq!(
+        (run.code, run.stderr.as_str()),
+        (2, ""),
+        "two files cannot be read"
+    );
+    stable(&run.stdout)
+}
+
+#[test]
+fn the_tree_has_at_least_thirty_files() {
+    let files = walkdir::WalkDir::new(gitops()).into_iter().flatten();
+    assert!(files.filter(|entry| entry.file_type().is_file()).count() >= 30);
+}
+
+#[test]
+fn the_tree_as_text() {
+    insta::assert_snapshot!(tree("text"));
+}
+
+#[test]
+fn the_tree_as_json() {
+    insta::assert_snapshot!(tree("json"));
+}
+
+#[test]
+fn the_tree_as_sarif() {
+    insta::assert_snapshot!(tree("sarif"));
+}
+
+#[test]
+fn the_tree_as_junit() {
+    insta::assert_snapshot!(tree("junit"));
+}
+
+#[test]
+fn the_tree_as_commands_of_github() {
+    insta::assert_snapshot!(tree("github"));
+}
+
+#[test]
+fn the_tree_as_markdown() {
+    insta::assert_snapshot!(tree("markdown"));
+}
+
+/// An object whose name and values try to get out of each format.
+#[test]
+fn what_a_file_holds_is_shown_and_never_obeyed() {
+    let hostile = "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata:\n  name: \"a|b\\n::error::x @all <b> \\e[31m\"\nspec:\n  \
+                   cassandraCluster: \"</failure>&\\n::set-output\"\n  storageLocation: \"s3://|x`\"\n  entities: \"k1,k2.t\"\n";
+    let shown = |format: &str| {
+        let run = check(&gitops(), &["-", "--format", format], hostile);
+        assert_eq!(run.code, 1, "{}", run.stderr);
+        assert!(!run.stdout.contains('\u{1b}'), "{format}: {}", run.stdout);
+        run.stdout
+    };
+    assert!(
+        shown("github")
+            .lines()
+            .filter(|line| line.starts_with("::"))
+            .count()
+            == 3,
+        "{}",
+        shown("github")
+    );
+    let markdown = shown("markdown");
+    assert!(
+        markdown.contains("&#64;all &lt;b&gt;") && !markdown.contains("a|b"),
+        "{markdown}"
+    );
+    let junit = shown("junit");
+    assert!(junit.contains("&lt;/failure&gt;&amp;"), "{junit}");
+    let text = shown("text");
+    assert!(!text.contains("\n::"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&shown("json")).unwrap();
+    assert_eq!(json["objects"][0]["name"], "a|b\n::error::x @all <b> \u{1b}[31m");
+}

@@ -1,0 +1,45 @@
+//! `cassgate check` as users run it: a tree of GitOps files, every format, exit codes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod command;
+mod formats;
+mod schemas;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What came of a run.
+struct Run {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// `tests/gitops`: at least thirty files as they stand in the repositories of users.
+fn gitops() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gitops")
+}
+
+/// Runs `cassgate check` in a folder, with a text on standard input.
+fn check(folder: &Path, args: &[&str], stdin: &str) -> Run {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_cassgate"))
+        .arg("check")
+        .args(args)
+        .current_dir(folder)
+        .env_remove("CASSGATE_EXECUTOR")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command line that is refused reads nothing.
+    drop(child.stdin.take().unwrap().write_all(stdin.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    Run {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
