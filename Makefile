@@ -21,6 +21,7 @@ test: servers
 bench: servers
 	$(CARGO) bench --locked --bench rules
 	$(CARGO) bench --locked --bench schedule
+	$(CARGO) bench --locked --bench check
 	$(CARGO) bench --locked --bench review
 
 # What takes too long for every change: every property with many cases. Run it before an issue is closed.

@@ -246,6 +246,14 @@ mod tests {
     }
 
     #[test]
+    fn the_help_of_check_is_what_the_documentation_says() {
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        let check = command.find_subcommand_mut("check").unwrap();
+        insta::assert_snapshot!(check.render_long_help().to_string());
+    }
+
+    #[test]
     fn the_help_of_schedule_is_what_the_documentation_says() {
         let mut command = Cli::command().term_width(100);
         command.build();

@@ -5,6 +5,7 @@
 mod command;
 mod formats;
 mod schemas;
+mod yaml;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
