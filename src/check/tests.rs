@@ -1,5 +1,7 @@
 //! Trees of manifests through the whole check.
 
+mod live;
+
 use super::files::Input;
 use super::load::Loaded;
 use super::report::{Outcome, Report, Silenced};

@@ -57,7 +57,7 @@ pub struct CheckArgs {
     ///
     /// The Kubernetes cluster will still refuse the object, and the check says so. Not for rules whose violation
     /// destroys data.
-    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = allowable())]
+    #[arg(long, value_name = "RULE", value_delimiter = ',', hide_possible_values = true, value_parser = allowable())]
     allow: Vec<String>,
     /// What the platform team decides.
     #[command(flatten)]

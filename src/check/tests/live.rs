@@ -1,0 +1,135 @@
+//! What the files do not hold is asked of a Kubernetes cluster.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::super::files::Input;
+use super::super::load::Loaded;
+use super::super::report::Report;
+use super::super::{Settings, check};
+use super::{CLUSTER, backup, restore, told};
+use crate::domain::credentials::Credentials;
+use crate::rules::facts::{
+    Around, Caller, Cluster, FactSource, Freshness, Namespace, Neighbours, Pending, Reference, Run,
+    StoredBackup, StoredRestore,
+};
+
+/// A Kubernetes cluster that has no `CassandraCluster`, every Secret with no key, and one state for every backup.
+#[derive(Default)]
+struct Live {
+    asked: Mutex<Vec<String>>,
+    run: Run,
+    running: Vec<Arc<StoredRestore>>,
+}
+
+impl Live {
+    fn answer<T: Send + 'static>(&self, what: &str, name: &str, fact: Reference<T>) -> Pending<'static, T> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.push(format!("{what} {name}"));
+        Box::pin(async move { fact })
+    }
+}
+
+impl FactSource for Live {
+    fn cluster<'a>(&'a self, _: &'a str, name: &'a str, _: Freshness) -> Pending<'a, Cluster> {
+        self.answer("cluster", name, Reference::Absent)
+    }
+
+    fn backup<'a>(&'a self, _: &'a str, name: &'a str, _: Freshness) -> Pending<'a, StoredBackup> {
+        let stored = StoredBackup {
+            name: name.to_owned(),
+            run: self.run.clone(),
+            ..StoredBackup::default()
+        };
+        self.answer("backup", name, Reference::Found(stored))
+    }
+
+    fn secret<'a>(&'a self, _: &'a str, name: &'a str, _: Freshness) -> Pending<'a, Credentials> {
+        self.answer("secret", name, Reference::Found(Credentials::default()))
+    }
+
+    fn namespace<'a>(&'a self, name: &'a str, _: Freshness) -> Pending<'a, Namespace> {
+        self.answer("namespace", name, Reference::Found(Namespace::default()))
+    }
+
+    fn restore<'a>(&'a self, _: &'a str, name: &'a str) -> Pending<'a, StoredRestore> {
+        self.answer("restore", name, Reference::Absent)
+    }
+
+    fn neighbours(&self, _: Around<'_>) -> Neighbours {
+        Neighbours {
+            unfinished_restores: self.running.clone(),
+            ..Neighbours::default()
+        }
+    }
+
+    fn may_read_secret<'a>(&'a self, _: &'a Caller, _: &'a str, name: &'a str) -> Pending<'a, bool> {
+        self.answer("access", name, Reference::Found(false))
+    }
+}
+
+fn judged(files: &[&str], live: &Live) -> Report {
+    let mut loaded = Loaded::default();
+    for text in files {
+        loaded.add(Input {
+            name: "a.yaml".to_owned(),
+            bytes: Ok(text.as_bytes().to_vec()),
+        });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(check(loaded, &Settings::default(), Some(live), |_, _| ()))
+}
+
+#[test]
+fn what_is_not_in_the_files_is_refused_when_the_cluster_has_not_got_it_either() {
+    let live = Live::default();
+    let report = judged(&[&backup("")], &live);
+    assert_eq!(
+        told(&report),
+        [
+            "deny cluster-not-found spec.cassandraCluster 6:21",
+            "warn secret-key-missing spec.secret 9:11"
+        ]
+    );
+    assert_eq!(
+        *live.asked.lock().unwrap(),
+        ["cluster c1", "namespace default", "secret s3"]
+    );
+}
+
+#[test]
+fn what_is_in_the_files_is_not_asked_for() {
+    let live = Live::default();
+    judged(&[CLUSTER, super::SECRET, &backup("")], &live);
+    assert_eq!(*live.asked.lock().unwrap(), ["namespace default"]);
+}
+
+#[test]
+fn the_cluster_tells_how_a_backup_of_the_files_has_run_and_what_is_under_way() {
+    let other = StoredRestore {
+        name: "other".to_owned(),
+        cluster: "c1".to_owned(),
+        run: Run::State("RUNNING".into()),
+        ..StoredRestore::default()
+    };
+    let live = Live {
+        run: Run::State("FAILED".into()),
+        running: vec![Arc::new(other)],
+        ..Live::default()
+    };
+    let files = [
+        CLUSTER,
+        super::SECRET,
+        &backup("  entities: k1.t1\n"),
+        &restore("  entities: k1.t1\n"),
+    ];
+    let found = told(&judged(&files, &live));
+    for rule in [
+        "deny backup-not-restorable spec.cassandraBackup",
+        "deny restore-in-progress spec.cassandraCluster",
+    ] {
+        assert!(
+            found.iter().any(|line| line.starts_with(rule)),
+            "{rule}: {found:?}"
+        );
+    }
+}
