@@ -112,6 +112,7 @@ fn findings(object: &Value, creating: bool) -> Findings {
         namespace: text("/metadata/namespace").unwrap_or_default(),
         name: text("/metadata/name").unwrap_or_default(),
         confirms: text("/metadata/annotations/cassgate.db.orange.com~1confirm"),
+        allows: None,
         velero_restore: text("/metadata/labels/velero.io~1restore-name"),
     };
     let spec = object["spec"].clone();
