@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, MISSING_REFERENCES_LABEL};
 use crate::domain::credentials::Credentials;
+use crate::domain::storage::StorageLocation;
 use crate::rules::facts::{
     Alike, Around, Cluster, MOST_NEIGHBOURS, Namespace, Neighbours, Reference, Run, StoredBackup,
     StoredRestore,
@@ -108,7 +109,7 @@ impl Tree {
     fn remember(&mut self, namespace: &str, backup: &Arc<StoredBackup>) {
         let place = (
             backup.spec.cassandra_cluster.clone(),
-            location(&backup.spec.storage_location).to_owned(),
+            location(&backup.spec.storage_location),
         );
         self.stored.entry(place).or_default().push(Alike {
             namespace: namespace.into(),
@@ -180,7 +181,7 @@ impl Tree {
     /// What stands around an object. Of a state only what a status says counts: a manifest without one says nothing
     /// about what has run.
     pub(super) fn neighbours(&self, around: Around<'_>) -> Neighbours {
-        let place = (around.cluster.to_owned(), location(around.location).to_owned());
+        let place = (around.cluster.to_owned(), location(around.location));
         let overlaps = |other: &&Alike| {
             let tag = other.backup.spec.snapshot_tag.as_deref().unwrap_or_default();
             let itself = *other.namespace == *around.namespace && other.backup.name == around.backup;
@@ -242,9 +243,9 @@ fn said(run: Run) -> Run {
     if run == Run::Never { Run::Unsaid } else { run }
 }
 
-/// A location with or without a stroke at its end is the same.
-fn location(text: &str) -> &str {
-    text.strip_suffix('/').unwrap_or(text)
+/// The bucket, however its location is written.
+fn location(text: &str) -> String {
+    StorageLocation::parse(text).map_or_else(|_| text.to_owned(), |location| location.place())
 }
 
 /// A typed object, unless something keeps it from being known.
