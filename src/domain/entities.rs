@@ -343,11 +343,10 @@ fn parse_item(item: &str) -> Result<Item, Flaw> {
 const NAMED_ITEMS: usize = 6;
 
 /// The first few items, and how many more there are: for messages.
-fn some<'a, T: fmt::Display + 'a>(items: impl IntoIterator<Item = &'a T>) -> String {
-    let all: Vec<&T> = items.into_iter().collect();
-    let mut named: Vec<String> = all.iter().take(NAMED_ITEMS).map(ToString::to_string).collect();
-    if all.len() > NAMED_ITEMS {
-        named.push(format!("… ({} in all)", all.len()));
+fn some<T: fmt::Display>(items: &BTreeSet<T>) -> String {
+    let mut named: Vec<String> = items.iter().take(NAMED_ITEMS).map(ToString::to_string).collect();
+    if items.len() > NAMED_ITEMS {
+        named.push(format!("… ({} in all)", items.len()));
     }
     named.join(",")
 }
