@@ -18,9 +18,16 @@ const LONGEST_WARNINGS: usize = 4096;
 /// The longest text of a cause, in characters: more is not read by anybody.
 const LONGEST_CAUSE: usize = 1024;
 
+/// The longest field of a cause, in characters: a path may end with a name that the user made up.
+const LONGEST_FIELD: usize = 256;
+
 /// The most that the causes of a refusal may take, in bytes of JSON, each counted once in `causes` and once in
-/// `message`. With the rest of the answer it stays below 64 KiB.
-const LARGEST_CAUSES: usize = 56 * 1024;
+/// `message`. The warnings take up to four bytes for each of their characters; with them and the names of the rules the
+/// answer stays below 64 KiB.
+const LARGEST_CAUSES: usize = 40 * 1024;
+
+/// What stands around the two texts of a cause, in bytes: the names of its fields, its reason, what separates it.
+const AROUND_CAUSE: usize = 64;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -85,14 +92,14 @@ struct Details<'a> {
     name: &'a str,
     group: &'a str,
     kind: &'a str,
-    causes: Vec<CauseOnWire<'a>>,
+    causes: Vec<CauseOnWire>,
 }
 
 #[derive(Serialize)]
-struct CauseOnWire<'a> {
+struct CauseOnWire {
     reason: &'static str,
     message: String,
-    field: &'a str,
+    field: String,
 }
 
 /// What is said of causes that do not fit.
@@ -176,21 +183,21 @@ fn refused<'a>(review: &'a Review, findings: &'a Findings, refusal: Refusal) -> 
 }
 
 /// The refusals, as many as fit, and how many more there are.
-fn causes(findings: &Findings) -> Vec<CauseOnWire<'_>> {
+fn causes(findings: &Findings) -> Vec<CauseOnWire> {
     let mut room = LARGEST_CAUSES;
     let fitting = findings.denials().map(cause).take_while(|cause| {
-        let length = 2 * (json_length(&cause.message) + json_length(cause.field));
+        let length = 2 * (json_length(&cause.message) + json_length(&cause.field)) + AROUND_CAUSE;
         let fits = length <= room;
         room = room.saturating_sub(length);
         fits
     });
-    let mut causes: Vec<CauseOnWire<'_>> = fitting.collect();
+    let mut causes: Vec<CauseOnWire> = fitting.collect();
     let left = findings.denials().count() - causes.len();
     if left > 0 {
         causes.push(CauseOnWire {
             reason: Cause::Invalid.reason(),
             message: format!("and {left} more; mend these first, then apply again to see the rest"),
-            field: REST,
+            field: REST.to_owned(),
         });
     }
     causes
@@ -200,12 +207,19 @@ fn json_length(text: &str) -> usize {
     serde_json::to_string(text).map_or(0, |json| json.len())
 }
 
-fn cause(finding: &Finding) -> CauseOnWire<'_> {
+/// What stands in it is shown on terminals and in logs, so it has no control character either.
+fn cause(finding: &Finding) -> CauseOnWire {
     CauseOnWire {
         reason: finding.cause.reason(),
-        message: cut(finding.text(), LONGEST_CAUSE, finding),
-        field: &finding.path,
+        message: cut(one_line(&finding.text()), LONGEST_CAUSE, finding),
+        field: one_line(&finding.path).chars().take(LONGEST_FIELD).collect(),
     }
+}
+
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 fn rules<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
@@ -243,10 +257,7 @@ fn warnings(findings: &Findings) -> Vec<String> {
 
 /// A text with a control character would be dropped in silence. The rule stays at the end of a text that is cut.
 fn warning(finding: &Finding) -> String {
-    let whole: String = format!("{}: {}", finding.path, finding.text())
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let whole = one_line(&format!("{}: {}", finding.path, finding.text()));
     if whole.chars().count() <= LONGEST_WARNING {
         return whole;
     }
@@ -278,7 +289,9 @@ fn cut(whole: String, longest: usize, finding: &Finding) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LARGEST_CAUSES, LONGEST_CAUSE, LONGEST_WARNING, LONGEST_WARNINGS, causes, warnings};
+    use super::{
+        LARGEST_CAUSES, LONGEST_CAUSE, LONGEST_FIELD, LONGEST_WARNING, LONGEST_WARNINGS, causes, warnings,
+    };
     use crate::rules::catalogue::{RESTORE_PARTIAL_DATACENTER, SCHEDULE_PREVIEW, SECRET_ABSENT};
     use crate::rules::finding::{Cause, Finding, Findings};
 
@@ -348,6 +361,20 @@ mod tests {
         assert_eq!(last.message, expected);
         let size = serde_json::to_string(&told).unwrap().len();
         assert!(2 * size < LARGEST_CAUSES + 8_192, "{size}");
+    }
+
+    #[test]
+    fn a_cause_has_no_control_character_and_a_bounded_field() {
+        let field = format!("spec.rename[\u{1b}[2J{}]", "k".repeat(1_000));
+        let found = Finding::deny(&SECRET_ABSENT, field, Cause::Required, "a\u{7f}b\nc");
+        let told = causes(&[found].into_iter().collect());
+        assert_eq!(told[0].message, "Required value: a b c [secret-absent]");
+        assert!(
+            told[0].field.starts_with("spec.rename[ [2Jkkk"),
+            "{}",
+            told[0].field
+        );
+        assert_eq!(told[0].field.chars().count(), LONGEST_FIELD);
     }
 
     #[test]
