@@ -1,0 +1,324 @@
+//! Sizes that nobody means well: refused, or let pass, in bounded time and with a bounded answer.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use cassgate::rules::policy::Executor;
+use serde_json::{Map, Value, json};
+
+use crate::gate::{Answer, Gate, object};
+use crate::inputs::world;
+use crate::world::World;
+
+/// The most bytes of an answer.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// A debug build on a busy machine; what grows with the square of a size takes minutes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const MIB: usize = 1024 * 1024;
+
+fn backup(change: &Value) -> Value {
+    let spec =
+        json!({"cassandraCluster": "c1", "storageLocation": "s3://bk", "secret": "s3", "snapshotTag": "t"});
+    changed("CassandraBackup", spec, change)
+}
+
+fn restore(change: &Value) -> Value {
+    let spec = json!({"cassandraCluster": "c1", "cassandraBackup": "tables", "entities": "k1.t1"});
+    changed("CassandraRestore", spec, change)
+}
+
+fn changed(kind: &str, mut spec: Value, change: &Value) -> Value {
+    json_patch::merge(&mut spec, change);
+    object(kind, "x1", &spec)
+}
+
+/// Both sides on a new object and on a change of `old`; every answer is small and comes soon. The last one is that of
+/// the validating side to the new object.
+fn asked(world: World, object: &Value, old: &Value) -> Answer {
+    let gate = Gate::new(world, Executor::Casskop);
+    let soon = |path: &str, operation: &str, old: &Value| {
+        let begun = Instant::now();
+        let answer = gate.ask(path, operation, object, old);
+        let took = begun.elapsed();
+        assert!(
+            answer.bytes < LONGEST_ANSWER,
+            "{path} {operation}: {} bytes",
+            answer.bytes
+        );
+        assert!(took < PATIENCE, "{path} {operation}: {took:?}");
+        for cause in answer.causes() {
+            let text = cause["message"].as_str().unwrap();
+            assert!(text.ends_with(']') || is_rest(text), "{cause}");
+            let field = cause["field"].as_str().unwrap();
+            assert!(
+                !text.contains(char::is_control) && !field.contains(char::is_control),
+                "{cause}"
+            );
+        }
+        answer
+    };
+    soon("/mutate", "CREATE", &Value::Null);
+    soon("/mutate", "UPDATE", old);
+    soon("/validate", "UPDATE", old);
+    soon("/validate", "CREATE", &Value::Null)
+}
+
+/// What stands behind the causes that fit.
+fn is_rest(text: &str) -> bool {
+    text.starts_with("and ") && text.contains(" more; ")
+}
+
+/// Asks, and expects a refusal of `field` by `rule`.
+fn refused(object: &Value, field: &str, rule: &str) {
+    let old = if object["kind"] == "CassandraBackup" {
+        backup(&json!({}))
+    } else {
+        restore(&json!({}))
+    };
+    let answer = asked(world(), object, &old);
+    let end = format!("[{rule}]");
+    let is_it = |cause: &Value| {
+        cause["field"].as_str().unwrap().starts_with(field)
+            && cause["message"].as_str().unwrap().ends_with(&end)
+    };
+    assert!(
+        answer.causes().iter().any(is_it),
+        "no {rule} of {field}: {}",
+        answer.response
+    );
+}
+
+/// The same text until it has a MiB.
+fn mebibyte(piece: &str) -> String {
+    piece.repeat(MIB / piece.len() + 1)
+}
+
+#[test]
+fn entities_of_a_mebibyte_are_refused() {
+    for piece in [
+        "k",
+        "k1,",
+        "k1.t1 ",
+        "é",
+        "\"",
+        "a.b.c,",
+        "k1,k2.t2,",
+        "\u{1b}[31m",
+    ] {
+        let entities = mebibyte(piece);
+        refused(
+            &backup(&json!({"entities": entities})),
+            "spec.entities",
+            "entities-malformed",
+        );
+        refused(
+            &restore(&json!({"entities": entities})),
+            "spec.entities",
+            "entities-malformed",
+        );
+    }
+}
+
+#[test]
+fn as_many_wrong_items_as_fit_into_entities_are_refused() {
+    let full = |piece: &str| piece.repeat(32 * 1024 / piece.len());
+    for (piece, rule) in [
+        ("-,", "entities-malformed"),
+        ("a.b.c ", "entities-malformed"),
+        ("k1,k2.t2,", "entities-mixed"),
+    ] {
+        refused(&backup(&json!({"entities": full(piece)})), "spec.entities", rule);
+        refused(&restore(&json!({"entities": full(piece)})), "spec.entities", rule);
+    }
+}
+
+#[test]
+fn ten_thousand_renames_are_refused() {
+    let map = |name: fn(usize) -> (String, String), count: usize| -> Map<String, Value> {
+        (0..count)
+            .map(name)
+            .map(|(from, into)| (from, json!(into)))
+            .collect()
+    };
+    for name in [
+        |n| (format!("k1.a{n}"), format!("k1.b{n}")),
+        |n| (format!("k1.a{n}"), "k1.b".to_owned()),
+        |n| (format!("k1.a{n}"), format!("k1.a{}", n + 1)),
+        |n| (format!("\u{1b}{n}"), String::new()),
+    ] as [fn(usize) -> (String, String); 4]
+    {
+        refused(
+            &restore(&json!({"rename": map(name, 10_000)})),
+            "spec.rename",
+            "rename-malformed",
+        );
+        // And the most that are read.
+        let answer = asked(
+            world(),
+            &restore(&json!({"rename": map(name, 1_000)})),
+            &restore(&json!({})),
+        );
+        assert!(!answer.allowed());
+    }
+}
+
+#[test]
+fn a_rename_of_a_mebibyte_is_refused() {
+    for (from, into) in [
+        (mebibyte("k"), "k1.t2".to_owned()),
+        ("k1.t1".to_owned(), mebibyte("k1.t2")),
+    ] {
+        refused(
+            &restore(&json!({"rename": {from: into}})),
+            "spec.rename[",
+            "rename-malformed",
+        );
+    }
+}
+
+#[test]
+fn a_schedule_of_a_mebibyte_is_refused() {
+    for piece in ["1,", "\u{7f}"] {
+        refused(
+            &backup(&json!({"schedule": mebibyte(piece)})),
+            "spec.schedule",
+            "schedule-malformed",
+        );
+    }
+    // The longest that are read.
+    for piece in ["* ", "1,", "\u{7f}", "é"] {
+        let text = piece.repeat(4096 / piece.len());
+        refused(
+            &backup(&json!({"schedule": text})),
+            "spec.schedule",
+            "schedule-malformed",
+        );
+    }
+    let text = format!("TZ={} 0 3 * * *", "Europe/Berlim".repeat(300));
+    refused(
+        &backup(&json!({"schedule": text})),
+        "spec.schedule",
+        "schedule-malformed",
+    );
+}
+
+#[test]
+fn a_storage_location_of_a_mebibyte_has_a_bounded_answer() {
+    for text in [
+        mebibyte("s3"),
+        mebibyte("s3://"),
+        mebibyte(" "),
+        format!("file:///{}", mebibyte("a//")),
+    ] {
+        refused(
+            &backup(&json!({"storageLocation": text})),
+            "spec.storageLocation",
+            "storage-location-malformed",
+        );
+    }
+    for text in [
+        format!("s3://{}", mebibyte("b")),
+        format!("file:///{}/b/c/d/n", mebibyte("a/a")),
+    ] {
+        asked(
+            world(),
+            &backup(&json!({"storageLocation": text})),
+            &backup(&json!({})),
+        );
+    }
+}
+
+#[test]
+fn any_text_of_a_mebibyte_has_a_bounded_answer() {
+    let text = mebibyte("é\u{1b}[2J\"");
+    for field in [
+        "cassandraCluster",
+        "datacenter",
+        "secret",
+        "snapshotTag",
+        "duration",
+        "bandwidth",
+        "timeZone",
+    ] {
+        asked(world(), &backup(&json!({ field: text })), &backup(&json!({})));
+    }
+    for field in [
+        "cassandraCluster",
+        "cassandraBackup",
+        "datacenter",
+        "secret",
+        "schemaVersion",
+        "snapshot",
+    ] {
+        asked(world(), &restore(&json!({ field: text })), &restore(&json!({})));
+    }
+    refused(
+        &restore(&json!({"cassandraDirectory": text})),
+        "spec.cassandraDirectory",
+        "cassandra-directory-malformed",
+    );
+}
+
+#[test]
+fn fields_that_do_not_fit_have_a_bounded_answer() {
+    let long = mebibyte("x\u{7}");
+    for change in [
+        json!({"concurrentConnections": long}),
+        json!({"retention": {"keepLast": long}}),
+        json!({"concurrencyPolicy": long}),
+        json!({"suspend": vec![long.as_str(); 2]}),
+    ] {
+        refused(&backup(&change), "spec.", "spec-malformed");
+    }
+    let rename = Map::from_iter([(long, json!(7))]);
+    refused(
+        &restore(&json!({"rename": rename})),
+        "spec.rename",
+        "spec-malformed",
+    );
+}
+
+#[test]
+fn twenty_thousand_changed_fields_of_what_has_started_have_a_bounded_answer() {
+    let mut old = backup(&json!({}));
+    let many: Map<String, Value> = (0..20_000).map(|n| (format!("f{n}"), json!(n))).collect();
+    let new = backup(&Value::Object(many));
+    for state in ["COMPLETED".to_owned(), mebibyte("COMPLETED\u{1b}")] {
+        old["status"] = json!({"condition": {"type": state}});
+        let mut new = new.clone();
+        new["status"] = old["status"].clone();
+        asked(world(), &new, &old);
+        let mut long = old.clone();
+        long["spec"] = Value::Object(Map::from_iter([(mebibyte("f\u{7}"), json!(1))]));
+        asked(world(), &long, &old);
+        // And without the status: it is put back, or its loss refused.
+        new["status"].take();
+        let gate = Gate::new(world(), Executor::Casskop);
+        assert!(gate.ask("/validate", "UPDATE", &new, &old).bytes < LONGEST_ANSWER);
+    }
+}
+
+#[test]
+fn a_restore_that_names_thousands_of_tables_which_its_backup_has_not_is_refused() {
+    let list = |letter: char| {
+        let mut text = String::new();
+        for n in 0..4_000 {
+            write!(text, "k.{letter}{n},").unwrap();
+        }
+        text
+    };
+    let mut world = world();
+    let spec = json!({"cassandraCluster": "c1", "storageLocation": "s3://bk", "snapshotTag": "long", "entities": list('a')});
+    let mut long = object("CassandraBackup", "long", &spec);
+    long["status"] = json!({"condition": {"type": "COMPLETED"}});
+    world.objects.push(long);
+    let object = restore(&json!({"cassandraBackup": "long", "entities": list('b')}));
+    let answer = asked(world, &object, &restore(&json!({})));
+    let outside = |cause: &Value| {
+        let text = cause["message"].as_str().unwrap();
+        text.ends_with("[entities-outside-backup]")
+    };
+    assert!(answer.causes().iter().any(outside), "{}", answer.response);
+}
