@@ -5,7 +5,18 @@ DENY_VERSION := 0.20.2
 CACHE := $(if $(CASSGATE_CACHE),$(CASSGATE_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/cassgate)
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: demo test bench soak lint crds policy rules servers fmt doc deny
+# Fuzzing: sanitizers need flags that only a nightly rustc takes. How long each target runs, and how long an input may
+# be (a schedule is read up to 4096 bytes; what is longer is the business of tests/properties).
+FUZZ_TOOLCHAIN ?= nightly
+FUZZ_SECONDS ?= 600
+FUZZ_LENGTH ?= 4200
+FUZZ_VERSION := 0.13.2
+FUZZ_BIN := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin
+FUZZ := PATH="$(FUZZ_BIN):$$PATH" $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz
+FUZZ_TARGETS := $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
+
+.PHONY: demo test bench soak soak-properties fuzz $(addprefix fuzz-,$(FUZZ_TARGETS)) corpus lint crds \
+	policy rules servers fmt doc deny
 
 # The main job on real parts: etcd, kube-apiserver, cassgate, kubectl. KEEP=1 leaves it running.
 demo: servers
@@ -24,9 +35,29 @@ bench: servers
 	$(CARGO) bench --locked --bench check
 	$(CARGO) bench --locked --bench review
 
-# What takes too long for every change: every property with many cases. Run it before an issue is closed.
-soak:
-	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib
+# What takes too long for every change: every property with many cases, every fuzz target for ten minutes. Run it
+# before an issue is closed.
+soak: soak-properties fuzz
+
+soak-properties:
+	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test properties
+
+# With AddressSanitizer: no unsafe code is ours, but some of our dependencies' is. What it finds worth keeping goes to
+# fuzz/target/corpus; a crash ends it, with its input under fuzz/artifacts.
+fuzz: $(addprefix fuzz-,$(FUZZ_TARGETS))
+
+$(addprefix fuzz-,$(FUZZ_TARGETS)): fuzz-%: $(FUZZ_BIN)/cargo-fuzz
+	mkdir -p fuzz/target/corpus/$*
+	$(FUZZ) run $* fuzz/target/corpus/$* fuzz/corpus/$* fuzz/seeds/$* -- -dict=fuzz/dict/$*.dict \
+		-max_len=$(FUZZ_LENGTH) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1
+
+# Takes over what soaks have found: as few inputs as reach every place that all of them reach. tests/fuzz.rs replays
+# them. An input that crashed goes to fuzz/seeds by hand, under a name that says what it is.
+corpus: $(FUZZ_BIN)/cargo-fuzz
+	for target in $(FUZZ_TARGETS); do \
+		cp -n fuzz/target/corpus/$$target/* fuzz/corpus/$$target/; \
+		$(FUZZ) cmin $$target fuzz/corpus/$$target -- -use_counters=0 -max_len=$(FUZZ_LENGTH) || exit; \
+	done
 
 # etcd, kube-apiserver and kubectl, built once from pinned Go modules (KUBEBUILDER_ASSETS is honoured).
 servers:
@@ -60,3 +91,6 @@ deny: $(DENY)
 
 $(DENY):
 	$(CARGO) install cargo-deny --locked --version $(DENY_VERSION) --no-default-features --root $(CACHE)/cargo-deny-$(DENY_VERSION)
+
+$(FUZZ_BIN)/cargo-fuzz:
+	$(CARGO) install cargo-fuzz --locked --version $(FUZZ_VERSION) --root $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)

@@ -1,0 +1,71 @@
+//! Lengths of time and limits of bandwidth.
+
+use cassgate::domain::bandwidth::Bandwidth;
+use cassgate::domain::go_duration::GoDuration;
+
+/// Two texts, apart by a zero byte, each alone and the one behind the other.
+pub fn durations(data: &[u8]) {
+    let Some(text) = super::text(data) else { return };
+    let (first, second) = text.split_once('\0').unwrap_or((text, "1h30m"));
+    for text in [first, second] {
+        duration(text);
+        bandwidth(text);
+    }
+    added_up(first, second);
+}
+
+fn duration(text: &str) {
+    match GoDuration::parse(text) {
+        Ok(parsed) => {
+            let nanoseconds = parsed.nanoseconds();
+            assert_eq!(parsed.signed().as_nanos(), i128::from(nanoseconds));
+            assert_eq!(GoDuration::parse(&format!("{nanoseconds}ns")), Ok(parsed));
+            assert!(nanoseconds <= 0 || !text.starts_with('-'));
+            let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+            let turned = GoDuration::parse(&format!("-{unsigned}"));
+            assert_eq!(
+                turned.map(|turned| turned.nanoseconds().unsigned_abs()),
+                Ok(nanoseconds.unsigned_abs())
+            );
+        }
+        Err(error) => {
+            let words = error.to_string();
+            assert!(words.starts_with("time: "), "{words:?}");
+        }
+    }
+}
+
+/// Go adds up the parts: one length behind another is their sum.
+fn added_up(first: &str, second: &str) {
+    let (Ok(a), Ok(b)) = (GoDuration::parse(first), GoDuration::parse(second)) else {
+        return;
+    };
+    let number_alone = |text: &str| text.strip_prefix(['-', '+']).unwrap_or(text) == "0";
+    if number_alone(first) || number_alone(second) || second.starts_with(['-', '+']) || first.starts_with('-')
+    {
+        return;
+    }
+    let sum = a.nanoseconds().checked_add(b.nanoseconds());
+    match GoDuration::parse(&format!("{first}{second}")) {
+        Ok(both) => assert_eq!(Some(both.nanoseconds()), sum),
+        // Twice the limit wraps to zero, as in Go; it takes more characters than this.
+        Err(_) => assert!(sum.is_none() || first.len() + second.len() > 40),
+    }
+}
+
+fn bandwidth(text: &str) {
+    match Bandwidth::parse(text) {
+        Ok(parsed) => {
+            let bytes = parsed.bytes_per_second();
+            assert!((1..=2_147_483_647 * 1_000_000_000).contains(&bytes));
+            assert_eq!(
+                Bandwidth::parse(&format!(" {} ", text.to_uppercase())),
+                Ok(parsed)
+            );
+            if i32::try_from(bytes).is_ok() {
+                assert_eq!(Bandwidth::parse(&bytes.to_string()), Ok(parsed));
+            }
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
