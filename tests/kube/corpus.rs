@@ -8,7 +8,7 @@ use futures::{StreamExt, stream};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::scene::case::{self, Case, Executor, Told, library, matches};
+use crate::scene::case::{self, Case, Executor, Told, library};
 use crate::scene::{AT_ONCE, Answer, Scene, collection, crds_of};
 use crate::support::{gate::Gate, http::runtime, manifests};
 
@@ -115,30 +115,7 @@ fn verdict(case: &Case, namespace: &str, answer: &Answer) -> Result<(), String> 
             ),
         })
         .collect();
-    let mut wrong = Vec::new();
-    if let Err(why) = matches(&case.denied, &denied) {
-        wrong.push(format!("  denied:{why}"));
-    }
-    if let Err(why) = matches(&case.warned, &answer.warnings) {
-        wrong.push(format!("  warned:{why}"));
-    }
-    let refused = answer.code >= 300;
-    let code = case.code.or_else(|| case.denied.first().map(|_| 422));
-    if refused != code.is_some() || code.is_some_and(|code| code != answer.code) {
-        wrong.push(format!(
-            "  code {} and not {code:?} in {namespace}: {}",
-            answer.code, answer.body
-        ));
-    }
-    for (field, value) in case.stored.iter().flat_map(|stored| stored.as_object().unwrap()) {
-        let stands = answer.body["spec"].get(field).unwrap_or(&Value::Null);
-        if stands != value {
-            wrong.push(format!("  stored spec.{field}: {stands} and not {value}"));
-        }
-    }
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(wrong.join("\n"))
-    }
+    let code = (answer.code >= 300).then_some(answer.code);
+    case.holds(&denied, &answer.warnings, code, &answer.body)
+        .map_err(|why| format!("{why}\n  in {namespace}: {}", answer.body))
 }

@@ -14,6 +14,7 @@ mod apply;
 mod availability;
 mod beside_casskop;
 mod calls;
+mod check_live;
 mod corpus;
 mod crds;
 mod defaults;
@@ -158,6 +159,10 @@ tests! {
         a_secret_that_is_emptied_broken_or_deleted_by_hand_costs_no_review,
         a_secret_that_is_not_cassgates_is_left_alone_and_named,
         a_configuration_that_was_changed_meanwhile_is_not_overwritten,
+    ;
+    check_live:
+        what_the_files_lack_is_asked_of_the_cluster,
+        a_restore_is_judged_by_the_backup_in_the_cluster_as_the_webhook_does,
     ;
     corpus:
         every_scenario_gets_the_same_verdict_from_a_real_api_server,

@@ -220,6 +220,43 @@ impl Case {
     }
 }
 
+impl Case {
+    /// Whether an answer is the expected one: causes, warnings, the code of a refusal, and the object as it is stored.
+    ///
+    /// # Errors
+    /// Every difference, a line each.
+    pub(crate) fn holds(
+        &self,
+        denied: &[Told],
+        warned: &[Told],
+        code: Option<u16>,
+        object: &Value,
+    ) -> Result<(), String> {
+        let mut wrong = Vec::new();
+        if let Err(why) = matches(&self.denied, denied) {
+            wrong.push(format!("  denied:{why}"));
+        }
+        if let Err(why) = matches(&self.warned, warned) {
+            wrong.push(format!("  warned:{why}"));
+        }
+        let expected = self.code.or_else(|| self.denied.first().map(|_| 422));
+        if code != expected {
+            wrong.push(format!("  code {code:?} and not {expected:?}"));
+        }
+        for (field, value) in self.stored.iter().flat_map(|stored| stored.as_object().unwrap()) {
+            let stands = object["spec"].get(field).unwrap_or(&Value::Null);
+            if stands != value {
+                wrong.push(format!("  stored spec.{field}: {stands} and not {value}"));
+            }
+        }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(wrong.join("\n"))
+        }
+    }
+}
+
 /// A whole object out of the short form: `kind`, `name`, `spec`, and what else there is.
 pub(crate) fn object_of(short: &Value, namespace: &str) -> Value {
     let mut object = short.clone();

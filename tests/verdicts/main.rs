@@ -20,7 +20,7 @@ use cassgate::rules::policy::Policy;
 use clap::Parser;
 use serde_json::Value;
 
-use case::{Case, Executor, matches};
+use case::{Case, Executor};
 use webhook::{Asked, Outcome, ask};
 use world::World;
 
@@ -71,28 +71,7 @@ fn judged(case: &Case, library: &serde_json::Map<String, Value>) -> Outcome {
 }
 
 fn verdict(case: &Case, outcome: &Outcome) -> Result<(), String> {
-    let mut wrong = Vec::new();
-    if let Err(why) = matches(&case.denied, &outcome.denied) {
-        wrong.push(format!("  denied:{why}"));
-    }
-    if let Err(why) = matches(&case.warned, &outcome.warned) {
-        wrong.push(format!("  warned:{why}"));
-    }
-    let code = case.code.or_else(|| case.denied.first().map(|_| 422));
-    if code != outcome.code {
-        wrong.push(format!("  code {:?} and not {code:?}", outcome.code));
-    }
-    for (field, value) in case.stored.iter().flat_map(|stored| stored.as_object().unwrap()) {
-        let stands = outcome.object["spec"].get(field).unwrap_or(&Value::Null);
-        if stands != value {
-            wrong.push(format!("  stored spec.{field}: {stands} and not {value}"));
-        }
-    }
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(wrong.join("\n"))
-    }
+    case.holds(&outcome.denied, &outcome.warned, outcome.code, &outcome.object)
 }
 
 #[test]

@@ -1,0 +1,81 @@
+//! `cassgate check --live`: what the files lack is asked of a real API server.
+
+use std::{fs, process::Command};
+
+use crate::support::{
+    gate::fresh_directory,
+    objects::{backup, cluster, documents, restore, secret},
+    servers::Crds,
+    stage::{Guarded, Stage},
+};
+
+/// Exit code and what was said.
+fn check(stage: &Stage, more: &[&str], manifests: &str) -> (i32, String) {
+    let file = fresh_directory("check").join("objects.yaml");
+    fs::write(&file, manifests).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_cassgate"))
+        .arg("check")
+        .arg(&file)
+        .args(["--executor=none", "--namespace", &stage.namespace])
+        .args(more)
+        .env("KUBECONFIG", stage.servers.admin_kubeconfig())
+        .output()
+        .unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code().unwrap(), said)
+}
+
+pub(crate) fn what_the_files_lack_is_asked_of_the_cluster() {
+    let stage = Stage::new(Crds::Ours);
+    stage.kubectl.apply(&documents(&[cluster(), secret()])).succeeds();
+    let good = backup("b1", "");
+    let (code, said) = check(&stage, &[], &good);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("cluster-not-found"),
+        "offline nobody knows it: {said}"
+    );
+    let (code, said) = check(&stage, &["--live", "--deny-warnings"], &good);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        !said.contains("cluster-not-found") && !said.contains("secret-not-found"),
+        "{said}"
+    );
+    let (code, said) = check(
+        &stage,
+        &["--live"],
+        &backup("b1", "secret: nowhere\ndatacenter: dc9"),
+    );
+    assert_eq!(code, 1, "{said}");
+    for rule in ["secret-not-found", "datacenter-unknown"] {
+        assert!(said.contains(rule), "{rule}: {said}");
+    }
+}
+
+/// The same file, the same answer: before the merge, and at the apply.
+pub(crate) fn a_restore_is_judged_by_the_backup_in_the_cluster_as_the_webhook_does() {
+    let here = Guarded::new(Crds::Ours, &["--executor=none"]);
+    here.kubectl()
+        .apply(&documents(&[
+            cluster(),
+            secret(),
+            backup("b1", "entities: k1.t1"),
+        ]))
+        .succeeds();
+    let wider = restore("r1", "entities: k1");
+    for (state, rule) in [
+        (None, "backup-not-restorable"),
+        (Some(()), "entities-wider-than-backup"),
+    ] {
+        if state.is_some() {
+            here.has_run("b1");
+        }
+        let (code, said) = check(&here.stage, &["--live"], &wider);
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains(rule), "{rule}: {said}");
+        here.kubectl().apply(&wider).refused_with(&[&format!("[{rule}]")]);
+    }
+    let (code, said) = check(&here.stage, &["--live"], &restore("r1", "entities: k1.t1"));
+    assert_eq!(code, 0, "{said}");
+}
