@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::scene::case::{self, Case, Executor, Told, library};
 use crate::scene::{AT_ONCE, Answer, Scene, collection, crds_of};
