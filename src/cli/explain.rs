@@ -46,14 +46,22 @@ pub(super) fn one(rule: &Rule) -> String {
     )
 }
 
-/// The part of the page that is written by hand: prose wrapped, headings bare, manifests as they stand.
+/// The part of the page that is written by hand: paragraphs wrapped, headings bare, manifests as they stand.
 fn page(body: &str) -> String {
-    let (mut text, mut fenced) = (String::new(), false);
+    let (mut text, mut paragraph, mut fenced) = (String::new(), Vec::new(), false);
     for line in body.lines() {
-        let shown = if line.starts_with("```") {
+        let marked = line.starts_with(['#', '<', '|', '-']) || line.starts_with("```");
+        let prose = !(fenced || line.is_empty() || marked);
+        if prose {
+            paragraph.push(line);
+            continue;
+        }
+        flush(&mut paragraph, &mut text);
+        if line.starts_with("```") {
             fenced = !fenced;
             continue;
-        } else if fenced {
+        }
+        let shown = if fenced {
             format!("  {line}")
         } else if let Some(flags) = line.strip_prefix("<!-- flags: ") {
             format!("(with {})", flags.trim_end_matches(" -->"))
@@ -63,7 +71,16 @@ fn page(body: &str) -> String {
         text.push_str(shown.trim_end());
         text.push('\n');
     }
+    flush(&mut paragraph, &mut text);
     text
+}
+
+fn flush(paragraph: &mut Vec<&str>, text: &mut String) {
+    if !paragraph.is_empty() {
+        text.push_str(&wrap(&paragraph.join(" "), ""));
+        text.push('\n');
+        paragraph.clear();
+    }
 }
 
 fn severities(rule: &Rule) -> String {
