@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::api::{Api, ApiResource, DynamicObject, PostParams};
@@ -43,7 +44,9 @@ impl Cluster {
     /// # Errors
     /// When the servers do not start, or refuse the objects.
     pub(crate) fn start() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("cassgate-bench-{}", std::process::id()));
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("cassgate-bench-{}-{number}", std::process::id()));
         fs::create_dir(&path)?;
         let folder = Folder(path);
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
