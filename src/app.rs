@@ -32,7 +32,7 @@ use crate::observe::metrics::{Listener, Metrics};
 use crate::rules::catalogue::Kinds;
 use crate::rules::policy::{Executor, Policy};
 use crate::serve::certs::{
-    self, ConfigError, Keeper, RELOAD_EVERY, SelfKeeper, SelfOptions, Served, StartError, TlsChoice,
+    self, ConfigError, Keeper, SelfKeeper, SelfOptions, Served, StartError, TlsArgs, TlsChoice,
     TlsOptionsError,
 };
 use crate::serve::harden::harden;
@@ -131,7 +131,7 @@ async fn serve(args: RunArgs) -> Result<ExitCode, AppError> {
     let (readiness, metrics, shutdown) = (Readiness::new(), Metrics::new(), Shutdown::new());
 
     let gate = readiness.gate("tls", "no certificate yet");
-    let certificate = Certificate::start(args.tls.choice()?, gate, &metrics)?;
+    let certificate = Certificate::start(&args.tls, gate, &metrics)?;
     let webhook_port = bind(Listener::Webhook, args.serve.listen).await?;
     let admin_port = bind(Listener::Admin, args.serve.admin_listen).await?;
     let client = cluster::connect().await?;
@@ -165,17 +165,18 @@ async fn serve(args: RunArgs) -> Result<ExitCode, AppError> {
 
 /// Who keeps the certificate.
 enum Certificate {
-    /// It is there from the start.
-    Kept(Keeper),
+    /// It is there from the start, and looked after this often.
+    Kept(Keeper, Duration),
     /// It comes once the API server has answered.
     Own(SelfOptions, Gate),
 }
 
 impl Certificate {
-    fn start(choice: TlsChoice, gate: Gate, metrics: &Metrics) -> Result<Self, StartError> {
-        Ok(match choice {
+    fn start(tls: &TlsArgs, gate: Gate, metrics: &Metrics) -> Result<Self, AppError> {
+        Ok(match tls.choice()? {
             TlsChoice::Pair(source) => {
-                Self::Kept(Keeper::start(source, gate, metrics.clone(), Timestamp::now())?)
+                let keeper = Keeper::start(source, gate, metrics.clone(), Timestamp::now())?;
+                Self::Kept(keeper, tls.tls_reload_interval)
             }
             TlsChoice::SelfSigned(options) => Self::Own(options, gate),
         })
@@ -189,10 +190,7 @@ impl Certificate {
         stop: CancellationToken,
     ) -> (Arc<Served>, BoxFuture<'static, ()>) {
         match self {
-            Self::Kept(keeper) => (
-                keeper.served(),
-                Box::pin(keeper.run(RELOAD_EVERY, Timestamp::now, stop)),
-            ),
+            Self::Kept(keeper, every) => (keeper.served(), Box::pin(keeper.run(every, Timestamp::now, stop))),
             Self::Own(options, gate) => {
                 let namespace = options
                     .namespace

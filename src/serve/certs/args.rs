@@ -1,11 +1,15 @@
 //! Where the certificate comes from, as the user says it.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, ValueEnum};
 use rustls_pki_types::DnsName;
 
 use super::{DevOptions, PairFiles, SelfArgs, SelfOptions, SelfOptionsError};
+use crate::serve::args::duration;
+
+/// Below it the files would be read without a pause.
+const SHORTEST_RELOAD: Duration = Duration::from_secs(1);
 
 /// Where the certificate comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -37,6 +41,10 @@ pub struct TlsArgs {
     /// files: a directory with tls.crt and tls.key; dev: where to write ca.crt for the caBundle
     #[arg(long, value_name = "DIR", env = "CASSGATE_TLS_DIR")]
     pub tls_dir: Option<PathBuf>,
+
+    /// files: how often the two files are read again; kubelet itself brings a changed Secret within about a minute
+    #[arg(long, value_name = "DURATION", env = "CASSGATE_TLS_RELOAD_INTERVAL", default_value = "10s", value_parser = duration)]
+    pub tls_reload_interval: Duration,
 
     /// dev: one more name or address in the certificate, beside localhost and the loopback addresses (repeatable)
     #[arg(
@@ -91,6 +99,9 @@ pub enum TlsOptionsError {
     /// A key without its certificate.
     #[error("--tls-key {0:?} needs --tls-cert FILE, the certificate of that key")]
     NoCertificate(PathBuf),
+    /// Files that would be read without a pause.
+    #[error("--tls-reload-interval {0:?} is too short; write {SHORTEST_RELOAD:?} or more")]
+    ShortReload(Duration),
     /// Files in mode `dev`.
     #[error("--tls dev makes its own pair; leave out --tls-cert and --tls-key, or use --tls files")]
     FilesInDev,
@@ -141,6 +152,9 @@ impl TlsArgs {
     fn files(&self) -> Result<PairFiles, TlsOptionsError> {
         if let Some(name) = self.tls_dev_name.first() {
             return Err(TlsOptionsError::NameInFiles(name.clone()));
+        }
+        if self.tls_reload_interval < SHORTEST_RELOAD {
+            return Err(TlsOptionsError::ShortReload(self.tls_reload_interval));
         }
         match (&self.tls_dir, &self.tls_cert, &self.tls_key) {
             (Some(dir), None, None) => Ok(PairFiles::in_directory(dir)),
@@ -269,6 +283,20 @@ mod tests {
         assert_eq!(
             says(&["--tls-dir=/a", "--tls-dev-name=x"]),
             "--tls-dev-name x is for --tls dev; in --tls files the names stand in the certificate"
+        );
+    }
+
+    #[test]
+    fn the_files_are_read_again_every_ten_seconds_or_as_often_as_is_said() {
+        let ten = Duration::from_secs(10);
+        assert_eq!(arguments(&["--tls-dir=/a"]).tls_reload_interval, ten);
+        let often = ["--tls-dir=/a", "--tls-reload-interval=1s"];
+        assert_eq!(arguments(&often).tls_reload_interval, SHORTEST_RELOAD);
+        assert!(source(&often).is_ok());
+        let refused = source(&["--tls-dir=/a", "--tls-reload-interval=999ms"]).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "--tls-reload-interval 999ms is too short; write 1s or more"
         );
     }
 

@@ -12,10 +12,6 @@ use crate::{
     serve::readiness::Gate,
 };
 
-/// How often the files are read again. kubelet itself takes up to a minute to bring a changed Secret, so watching
-/// them would win nothing, and a watch can lose its file.
-pub const RELOAD_EVERY: Duration = Duration::from_secs(10);
-
 /// How many distinct complaints are remembered, so that each is logged once.
 const COMPLAINTS: usize = 16;
 
@@ -124,7 +120,8 @@ impl Keeper {
         step
     }
 
-    /// Looks every so often, until `stop`. An end before that is a bug, and closes the gate.
+    /// Looks every so often, until `stop`. A watch of the files would win nothing, since kubelet takes up to a minute to
+    /// bring a changed Secret; and it can lose its file. An end before that is a bug, and closes the gate.
     pub async fn run(mut self, every: Duration, clock: fn() -> Timestamp, stop: CancellationToken) {
         loop {
             tokio::select! {

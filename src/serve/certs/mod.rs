@@ -2,7 +2,7 @@
 //!
 //! | mode | where the pair comes from |
 //! |---|---|
-//! | `files` | two files, read again every ten seconds; a mounted Secret is what they are made for |
+//! | `files` | two files, read again every so often; a mounted Secret is what they are made for |
 //! | `self` | signed by an authority in a Secret that all replicas share; the `caBundle` is kept too |
 //! | `dev` | made at start, its keys never leave the memory; for one machine |
 
@@ -19,7 +19,7 @@ pub use args::{DevName, TlsArgs, TlsChoice, TlsMode, TlsOptionsError, TlsSource}
 pub use config::{ConfigError, install_default_provider, server_config};
 pub use dev::{DevError, DevOptions};
 pub use files::{FilesError, PairFiles};
-pub use keeper::{Keeper, RELOAD_EVERY, StartError, Step};
+pub use keeper::{Keeper, StartError, Step};
 pub use pair::{Pair, PairError};
 pub use self_signed::{SelfArgs, SelfKeeper, SelfOptions, SelfOptionsError};
 pub use served::Served;
