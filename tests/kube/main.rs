@@ -14,6 +14,7 @@ mod apply;
 mod availability;
 mod beside_casskop;
 mod calls;
+mod cert_manager;
 mod check_live;
 mod corpus;
 mod crds;
@@ -159,6 +160,9 @@ tests! {
         a_secret_that_is_emptied_broken_or_deleted_by_hand_costs_no_review,
         a_secret_that_is_not_cassgates_is_left_alone_and_named,
         a_configuration_that_was_changed_meanwhile_is_not_overwritten,
+    ;
+    cert_manager:
+        ten_renewals_by_cert_manager_under_load_cost_no_review,
     ;
     check_live:
         what_the_files_lack_is_asked_of_the_cluster,

@@ -1,14 +1,16 @@
 //! A client that trusts exactly what is published, as every API server does.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use super::{http::runtime, kubectl::Kubectl};
+use super::{
+    api::{Api, tls},
+    http::runtime,
+    kubectl::Kubectl,
+};
 
 /// The webhook configurations of one name.
 pub(crate) struct Watched<'a> {
@@ -33,41 +35,55 @@ impl<'a> Watched<'a> {
         bundles
     }
 
-    /// Reads every `caBundle`, and then makes a new connection to each replica with each of them.
+    /// Reads every `caBundle`, and then makes a new connection to each replica with each of them. Returns the
+    /// certificates that were served.
     ///
     /// # Errors
     /// Which certificate was not taken.
-    pub(crate) fn check(&self, replicas: &[SocketAddr]) -> Result<(), String> {
+    pub(crate) fn check(&self, replicas: &[SocketAddr]) -> Result<Vec<Vec<u8>>, String> {
+        let mut served = Vec::new();
         for (place, bundle) in self.bundles().iter().enumerate() {
             for replica in replicas {
-                trusts(*replica, bundle).map_err(|why| format!("webhook {place}: {replica}: {why}"))?;
+                let chain = shown(*replica, bundle).map_err(|why| format!("webhook {place}: {why}"))?;
+                served.extend(chain.first().map(|certificate| certificate.to_vec()));
             }
         }
-        Ok(())
+        Ok(served)
     }
 }
 
-/// A handshake of a client that trusts this bundle.
+/// The chain that a client is shown who trusts this bundle.
 ///
 /// # Errors
-/// Why it came to nothing.
-pub(crate) fn trusts(replica: SocketAddr, bundle: &str) -> Result<(), String> {
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots(bundle))
-        .with_no_client_auth();
-    runtime().block_on(async {
-        let connection = TcpStream::connect(replica)
-            .await
-            .map_err(|error| error.to_string())?;
-        let connector = TlsConnector::from(Arc::new(config));
-        let shaken = connector
-            .connect(ServerName::from(replica.ip()), connection)
-            .await;
-        shaken.map(drop).map_err(|error| error.to_string())
-    })
+/// Why the handshake came to nothing.
+pub(crate) fn shown(replica: SocketAddr, bundle: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let stream = runtime().block_on(tls(replica, bundle, &[]))?;
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    Ok(chain
+        .iter()
+        .map(|certificate| certificate.clone().into_owned())
+        .collect())
 }
 
-fn roots(bundle: &str) -> RootCertStore {
+/// The `caBundle` of the mutating and that of the validating side, as PEM; empty where there is none.
+pub(crate) async fn published(api: &Api, configuration: &str) -> [String; 2] {
+    let mut bundles = [String::new(), String::new()];
+    for (place, kind) in ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"]
+        .iter()
+        .enumerate()
+    {
+        let path = format!("/apis/admissionregistration.k8s.io/v1/{kind}/{configuration}");
+        let found = api.get(&path).await.unwrap_or_default();
+        let bundle = found["webhooks"][0]["clientConfig"]["caBundle"]
+            .as_str()
+            .unwrap_or_default();
+        bundles[place] = String::from_utf8(STANDARD.decode(bundle).unwrap()).unwrap();
+    }
+    bundles
+}
+
+/// A store with every certificate of a bundle.
+pub(crate) fn roots(bundle: &str) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
         roots.add(certificate.unwrap()).unwrap();

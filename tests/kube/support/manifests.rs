@@ -30,29 +30,38 @@ pub(crate) fn list(items: Vec<Value>) -> String {
 }
 
 /// The shipped webhook configurations, for these namespaces and a cassgate on this machine.
+pub(crate) fn webhooks(kubectl: &Kubectl, namespaces: &[&str], address: &str, ca_bundle: &str) -> Vec<Value> {
+    let mut configurations = webhooks_of(base(kubectl), namespaces, address);
+    for configuration in &mut configurations {
+        for webhook in configuration["webhooks"].as_array_mut().unwrap() {
+            webhook["clientConfig"]["caBundle"] = json!(ca_bundle);
+        }
+    }
+    configurations
+}
+
+/// Those of these objects, without a `caBundle`.
 ///
 /// Only the address, the names and the namespaces differ: rules, conditions, policies are tested as they are shipped.
-pub(crate) fn webhooks(kubectl: &Kubectl, namespaces: &[&str], address: &str, ca_bundle: &str) -> Vec<Value> {
-    let mut configurations = base(kubectl);
-    configurations.retain(|object| {
+pub(crate) fn webhooks_of(mut objects: Vec<Value>, namespaces: &[&str], address: &str) -> Vec<Value> {
+    objects.retain(|object| {
         object["kind"]
             .as_str()
             .is_some_and(|kind| kind.ends_with("WebhookConfiguration"))
     });
-    for configuration in &mut configurations {
+    for configuration in &mut objects {
         configuration["metadata"]["name"] = json!(format!("cassgate-{}", namespaces.join("-")));
         for webhook in configuration["webhooks"].as_array_mut().unwrap() {
             let path = webhook["clientConfig"]["service"]["path"]
                 .as_str()
                 .unwrap()
                 .to_owned();
-            webhook["clientConfig"] =
-                json!({"url": format!("https://{address}{path}"), "caBundle": ca_bundle});
+            webhook["clientConfig"] = json!({"url": format!("https://{address}{path}")});
             webhook["namespaceSelector"]["matchExpressions"]
                 .as_array_mut()
                 .unwrap()
                 .push(json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": namespaces}));
         }
     }
-    configurations
+    objects
 }
