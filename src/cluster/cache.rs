@@ -39,7 +39,12 @@ const TRUSTED_WHILE_STALE: Duration = Duration::from_mins(1);
 
 /// The longest pause between two attempts. kube's own backoff goes up to a minute, and for so long a cache would stay
 /// behind, or a replica not ready, after an API server has come back. An attempt is one small request.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A watch that has been broken for so long is not resumed: the cache is listed anew. A list says at once that all is
+/// there, where a resumed watch says nothing for [`SETTLED`]; so a cache is complete again one pause after the API
+/// server is back, and before it is no longer trusted.
+const RESUMED_WITHIN: Duration = Duration::from_secs(20);
 
 /// A cache of a kind: the watch, which has to be [run](Self::run), and what it fills.
 pub struct Cache<K: Kind> {
@@ -125,7 +130,7 @@ impl<K: Kind> Cache<K> {
     }
 
     /// Lists and watches for as long as it is polled; dropping it ends the watch. Failures are told by
-    /// [`state`](Self::state) and the log, once per reason, and tried again after 1 to 10 s.
+    /// [`state`](Self::state) and the log, once per reason, and tried again after 1 to 5 s.
     pub async fn run(self) {
         let Self { api, mut feed } = self;
         let config = watcher::Config::default().page_size(PAGE).timeout(WATCH_SECONDS);
@@ -142,12 +147,15 @@ impl<K: Kind> Cache<K> {
                     feed.take(event);
                 }
                 Some(Err(error)) => {
-                    feed.failed(&error, Instant::now());
+                    let now = Instant::now();
+                    feed.failed(&error, now);
                     if is_expired(&error) {
                         // Nothing is wrong with the API server. kube itself would not list again if it said so
                         // instead of opening the watch.
                         events.set(begin());
                         pauses.reset();
+                    } else if feed.is_past_resuming(now) {
+                        events.set(begin());
                     }
                     sleep(pauses.next().unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)).await;
                 }
@@ -255,6 +263,14 @@ impl<K: Kind> Feed<K> {
             None => CacheState::Incomplete(reason),
             Some(since) => CacheState::Stale { since, reason },
         });
+    }
+
+    /// Whether the watch has been broken for too long. A list that is under way goes on by itself.
+    fn is_past_resuming(&self, now: Instant) -> bool {
+        match &*self.state.borrow() {
+            CacheState::Stale { since, .. } => !self.writer.is_listing() && now >= *since + RESUMED_WITHIN,
+            CacheState::Incomplete(_) | CacheState::Synced => false,
+        }
     }
 
     /// Whether silence would mean that the watch stands again. While a list is read it would not.

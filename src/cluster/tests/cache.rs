@@ -205,14 +205,14 @@ async fn why_a_cache_is_not_complete_is_told_and_passes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pauses_between_attempts_grow_to_ten_seconds() {
+async fn the_pauses_between_attempts_grow_to_five_seconds() {
     let server = ApiServer::new();
     server.instead(LIST, [Instead::Broken(ErrorKind::ConnectionRefused)]);
     let _running = Running::on(&server);
     tokio::time::sleep(Duration::from_mins(10)).await;
-    // Three or four until a pause is ten seconds long, then sixty at most.
+    // Two or three until a pause is five seconds long, then one hundred and twenty at most.
     let attempts = server.requests().len();
-    assert!((60..=64).contains(&attempts), "{attempts}");
+    assert!((119..=123).contains(&attempts), "{attempts}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -261,6 +261,26 @@ async fn a_watch_that_stands_again_is_synced_without_an_event() {
             .count(),
         3
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_longer_absence_the_next_attempt_is_a_list_that_says_all_at_once() {
+    let server = ApiServer::new();
+    let mut running = Running::synced(&server).await;
+    let away = Instead::Broken(ErrorKind::ConnectionRefused);
+    server.instead(WATCH, [away.clone()]);
+    server.instead(LIST, [away]);
+    server.end_watches("");
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert!(stale(&running.state.borrow()).is_some());
+
+    server.put_in_silence(BACKUPS, &backup("new", "s3://new"));
+    server.instead(WATCH, [Instead::Usual]);
+    server.instead(LIST, [Instead::Usual]);
+    let back = Instant::now();
+    running.until(|state| *state == CacheState::Synced).await;
+    assert!(back.elapsed() <= Duration::from_secs(5), "{:?}", back.elapsed());
+    assert_eq!(running.location("new").as_deref(), Some("s3://new"));
 }
 
 #[tokio::test(start_paused = true)]

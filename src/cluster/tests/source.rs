@@ -75,8 +75,10 @@ async fn a_broken_watch_is_trusted_for_a_minute_and_then_everything_is_read() {
     let server = ApiServer::new();
     server.put(CLUSTERS, &cluster("c1", "dc1"));
     let world = World::synced(&server).await;
-    let watch = format!("watch /apis/db.orange.com/v2/{CLUSTERS}");
-    server.instead(&watch, [Instead::Broken(std::io::ErrorKind::ConnectionRefused)]);
+    let list = format!("/apis/db.orange.com/v2/{CLUSTERS}");
+    for path in [format!("watch {list}"), list] {
+        server.instead(&path, [Instead::Broken(std::io::ErrorKind::ConnectionRefused)]);
+    }
     let broken = Instant::now();
     server.end_watches("");
     server.put_in_silence(CLUSTERS, &cluster("c1", "dc2"));
