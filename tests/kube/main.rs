@@ -10,6 +10,7 @@
     reason = "a test; clippy knows only those with #[test], and this binary has a harness of its own"
 )]
 
+mod api_server;
 mod apply;
 mod availability;
 mod beside_casskop;
@@ -25,6 +26,7 @@ mod manifests;
 mod ordering;
 mod parallel;
 mod reviews;
+mod rollout;
 mod scene;
 mod secrets;
 mod self_signed;
@@ -49,6 +51,11 @@ macro_rules! tests {
 }
 
 tests! {
+    api_server:
+        a_slow_busy_or_broken_api_server_costs_knowledge_and_no_denial,
+        watches_that_end_with_410_are_begun_anew,
+        an_api_server_that_is_gone_for_a_minute_costs_no_denial_and_no_readiness,
+    ;
     apply:
         a_good_backup_is_created_without_a_word,
         a_good_restore_is_created_without_a_word,
@@ -147,6 +154,11 @@ tests! {
         the_mutating_side_never_refuses,
         another_kind_passes_with_a_warning,
         only_post_on_the_two_paths_is_answered,
+    ;
+    rollout:
+        ten_rolling_restarts_of_two_replicas_cost_no_review,
+        at_sigterm_a_review_under_way_is_answered_though_a_handshake_hangs,
+        at_sigterm_a_body_that_never_ends_is_cut_at_the_deadline,
     ;
     secrets:
         no_value_of_a_secret_is_in_an_answer_a_log_or_a_metric,

@@ -183,7 +183,7 @@ impl Gate {
     }
 
     /// What its certificate is verified with, as PEM.
-    fn certificate_authority(&self) -> String {
+    pub(crate) fn certificate_authority(&self) -> String {
         fs::read_to_string(self.directory.join("ca.crt")).unwrap()
     }
 
@@ -200,6 +200,11 @@ impl Gate {
     /// Ends it at once, without a goodbye.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&mut self) {
+        self.process.let_go();
     }
 
     /// Sends SIGTERM and waits for the end.

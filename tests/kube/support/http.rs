@@ -1,6 +1,7 @@
 //! Plain requests to cassgate itself, past kube-apiserver: one connection each, nothing tried again.
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{Arc, OnceLock},
 };
@@ -37,15 +38,17 @@ pub(crate) fn runtime() -> &'static Runtime {
 
 /// `GET` of a path, in plain HTTP.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
-    runtime().block_on(async {
-        let connection = TcpStream::connect(address).await.unwrap();
-        exchange(
-            connection,
-            &format!("GET {path} HTTP/1.1\r\nhost: {address}"),
-            &[],
-        )
-        .await
-    })
+    runtime().block_on(try_get(address, path)).unwrap()
+}
+
+/// [`get`] of a server that may not be there.
+///
+/// # Errors
+/// It is not, or ends on the way.
+pub(crate) async fn try_get(address: SocketAddr, path: &str) -> io::Result<Reply> {
+    let connection = TcpStream::connect(address).await?;
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}");
+    exchange(connection, &head, &[]).await
 }
 
 /// `POST` of JSON to a path, over TLS.
@@ -73,7 +76,7 @@ fn post_announcing(
         let connection = TcpStream::connect(address).await.unwrap();
         let server = ServerName::from(address.ip());
         let connection = connector.connect(server, connection).await.unwrap();
-        exchange(connection, &head, body).await
+        exchange(connection, &head, body).await.unwrap()
     })
 }
 
@@ -88,19 +91,23 @@ fn trusting(certificate_authority: &str) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-async fn exchange(mut connection: impl AsyncRead + AsyncWrite + Unpin, head: &str, body: &[u8]) -> Reply {
+async fn exchange(
+    mut connection: impl AsyncRead + AsyncWrite + Unpin,
+    head: &str,
+    body: &[u8],
+) -> io::Result<Reply> {
     let request = [head.as_bytes(), b"\r\nconnection: close\r\n\r\n", body].concat();
-    connection.write_all(&request).await.unwrap();
+    connection.write_all(&request).await?;
     let mut reply = Vec::new();
-    connection.read_to_end(&mut reply).await.unwrap();
+    connection.read_to_end(&mut reply).await?;
     let reply = String::from_utf8(reply).unwrap();
-    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
     assert!(
         head.contains("content-length:"),
         "a body in chunks is not read here: {head}"
     );
-    Reply {
+    Ok(Reply {
         status: head.split(' ').nth(1).unwrap().parse().unwrap(),
         body: body.to_owned(),
-    }
+    })
 }

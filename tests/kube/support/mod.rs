@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod authority;
+pub(crate) mod balancer;
 pub(crate) mod gate;
 pub(crate) mod http;
 pub(crate) mod kubectl;
@@ -9,6 +10,7 @@ pub(crate) mod leash;
 pub(crate) mod load;
 pub(crate) mod manifests;
 pub(crate) mod objects;
+pub(crate) mod proxy;
 pub(crate) mod servers;
 pub(crate) mod stage;
 pub(crate) mod tls;

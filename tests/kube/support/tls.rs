@@ -5,6 +5,21 @@ use std::{
     process::Command,
 };
 
+use super::{gate::fresh_directory, repository};
+
+/// A pair by `certs/make-pair.sh`: `tls.crt`, `tls.key`, and the authority's `ca.crt`, in a new folder.
+pub(crate) fn make_pair_by_hand() -> PathBuf {
+    let folder = fresh_directory("tls").join("pair");
+    let made = Command::new("sh")
+        .arg(repository().join("certs/make-pair.sh"))
+        .arg(&folder)
+        .arg("127.0.0.1")
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    folder
+}
+
 /// A self-signed certificate for this machine in `tls.crt` and its key in `tls.key`, made by openssl. Returns the
 /// certificate's file.
 pub(crate) fn make_pair(directory: &Path) -> PathBuf {

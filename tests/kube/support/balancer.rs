@@ -1,0 +1,114 @@
+//! What a Service is to cassgate: new connections go to replicas that are ready, in turns; old ones stay where they are.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::sleep,
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    gate::Gate,
+    http::{runtime, try_get},
+};
+
+/// How often readiness is asked. Beside the shutdown delay of these tests (a second) it is what the two seconds of the
+/// shipped probe are beside the shipped five.
+const PROBE: Duration = Duration::from_millis(100);
+
+/// A port that leads to the replicas that are ready.
+pub(crate) struct Balancer {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    replicas: Replicas,
+    _accepting: AbortOnDropHandle<()>,
+}
+
+type Replicas = Arc<Mutex<Vec<Replica>>>;
+
+struct Replica {
+    webhook: SocketAddr,
+    ready: Arc<AtomicBool>,
+    _probed: AbortOnDropHandle<()>,
+}
+
+impl Balancer {
+    /// Without a replica: it closes every connection.
+    pub(crate) fn start() -> Self {
+        let listener = runtime().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let replicas = Replicas::default();
+        let accepting = runtime().spawn(accept(listener, Arc::clone(&replicas)));
+        Self {
+            address,
+            replicas,
+            _accepting: AbortOnDropHandle::new(accepting),
+        }
+    }
+
+    /// Follows the readiness of one more replica.
+    pub(crate) fn follow(&self, gate: &Gate) {
+        let ready = Arc::new(AtomicBool::new(false));
+        let probed = runtime().spawn(probe(gate.admin, Arc::clone(&ready)));
+        self.replicas().push(Replica {
+            webhook: gate.webhook,
+            ready,
+            _probed: AbortOnDropHandle::new(probed),
+        });
+    }
+
+    /// Whether new connections go to this replica.
+    pub(crate) fn leads_to(&self, gate: &Gate) -> bool {
+        let replicas = self.replicas();
+        let mut ready = replicas
+            .iter()
+            .filter(|replica| replica.ready.load(Ordering::Relaxed));
+        ready.any(|replica| replica.webhook == gate.webhook)
+    }
+
+    fn replicas(&self) -> std::sync::MutexGuard<'_, Vec<Replica>> {
+        self.replicas.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn probe(admin: SocketAddr, ready: Arc<AtomicBool>) {
+    loop {
+        let answer = try_get(admin, "/readyz").await;
+        ready.store(answer.is_ok_and(|reply| reply.status == 200), Ordering::Relaxed);
+        sleep(PROBE).await;
+    }
+}
+
+async fn accept(listener: TcpListener, replicas: Replicas) {
+    let mut connections = JoinSet::new();
+    for turn in 0.. {
+        let (mut client, _) = listener.accept().await.unwrap();
+        while connections.try_join_next().is_some() {}
+        let ready: Vec<SocketAddr> = {
+            let replicas = replicas.lock().unwrap_or_else(PoisonError::into_inner);
+            let ready = replicas
+                .iter()
+                .filter(|replica| replica.ready.load(Ordering::Relaxed));
+            ready.map(|replica| replica.webhook).collect()
+        };
+        let Some(&chosen) = ready.get(turn % ready.len().max(1)) else {
+            continue;
+        };
+        connections.spawn(async move {
+            // A Service does not try another one either.
+            if let Ok(mut replica) = TcpStream::connect(chosen).await {
+                let _ = copy_bidirectional(&mut client, &mut replica).await;
+            }
+        });
+    }
+}
