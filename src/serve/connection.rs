@@ -4,10 +4,7 @@ use std::{
     convert::Infallible,
     io,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use axum::{body::Body, response::Response};
@@ -17,35 +14,28 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use super::{limits::Limits, server::Shared};
+use super::{
+    limits::Limits,
+    peers::{Peer, Place},
+    server::Shared,
+};
 use crate::observe::metrics::HandshakeFailure;
 
 /// Runs the requests of HTTP/2 connections in tasks that the server owns.
 #[derive(Debug, Clone)]
 pub(super) struct Streams(pub(super) TaskTracker);
 
-/// The requests of one connection.
-#[derive(Debug, Default)]
-struct Activity {
-    begun: AtomicU64,
-    running: AtomicUsize,
-}
-
-/// One request under way.
-struct Running(Arc<Activity>);
-
 /// Why a quiet connection should end.
 enum Quiet {
     /// No request ever came.
     Never,
-    /// None came for a while.
+    /// None came for a while, or the place is needed.
     Since,
 }
 
@@ -59,31 +49,31 @@ where
 }
 
 /// Serves one connection to its end, or until it is cut.
-pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, slot: OwnedSemaphorePermit) {
-    let _slot = slot;
+pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, place: Place) {
     let _open = shared.metrics.connection_opened(shared.role);
     tokio::select! {
         biased;
         () = shared.cut.cancelled() => {}
-        () = talk(&shared, stream) => {}
+        () = talk(&shared, stream, place.peer()) => {}
     }
 }
 
-async fn talk(shared: &Shared, stream: TcpStream) {
+async fn talk(shared: &Shared, stream: TcpStream, peer: &Arc<Peer>) {
     // Answers are small: waiting for more of them to fill a packet only costs time.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     match &shared.tls {
-        None => requests(shared, stream).await,
+        None => requests(shared, stream, peer).await,
         Some(tls) => {
             // Nothing has been asked yet, so a handshake need not survive the stop.
             let stream = tokio::select! {
                 () = shared.stop.cancelled() => None,
+                () = peer.leave().cancelled() => None,
                 stream = handshake(shared, tls, stream) => stream,
             };
             if let Some(stream) = stream {
-                requests(shared, stream).await;
+                requests(shared, stream, peer).await;
             }
         }
     }
@@ -132,17 +122,18 @@ fn failure(shared: &Shared, error: &io::Error) -> HandshakeFailure {
 }
 
 /// Answers requests until the peer goes, is quiet for too long, or the server stops.
-async fn requests(shared: &Shared, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-    let activity = Arc::new(Activity::default());
-    let service = service_fn({
-        let activity = Arc::clone(&activity);
-        move |request| answer(shared, &activity, request)
-    });
+async fn requests(
+    shared: &Shared,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: &Arc<Peer>,
+) {
+    peer.greeted();
+    let service = service_fn(|request| answer(shared, peer, request));
     let mut connection = pin!(shared.http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         _ = connection.as_mut() => return,
         () = shared.stop.cancelled() => {}
-        quiet = activity.quiet(&shared.limits) => match quiet {
+        quiet = quiet(peer, &shared.limits) => match quiet {
             Quiet::Never => return,
             Quiet::Since => {}
         },
@@ -154,7 +145,7 @@ async fn requests(shared: &Shared, stream: impl AsyncRead + AsyncWrite + Unpin +
             () = sleep(shared.limits.goodbye) => {}
         }
         // A request that crossed the goodbye on its way has begun by now and is answered.
-        if activity.is_resting() {
+        if peer.is_resting() {
             return;
         }
     }
@@ -162,10 +153,10 @@ async fn requests(shared: &Shared, stream: impl AsyncRead + AsyncWrite + Unpin +
 
 fn answer(
     shared: &Shared,
-    activity: &Arc<Activity>,
+    peer: &Arc<Peer>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
-    let running = Running::begin(activity);
+    let running = peer.begin();
     let answer = shared.router.clone().call(request.map(Body::new));
     async move {
         let answer = answer.await;
@@ -174,39 +165,27 @@ fn answer(
     }
 }
 
-impl Activity {
-    fn is_resting(&self) -> bool {
-        self.running.load(Ordering::Acquire) == 0
-    }
-
-    /// Ends when no request came in time. It looks once per period, so a connection rests up to twice as long.
-    async fn quiet(&self, limits: &Limits) -> Quiet {
+/// Ends when no request came in time, or when somebody else needs the place. It looks once per period, so a connection
+/// rests up to twice as long.
+async fn quiet(peer: &Peer, limits: &Limits) -> Quiet {
+    let idle = async {
         sleep(limits.first_request).await;
-        let mut seen = self.begun.load(Ordering::Acquire);
+        let mut seen = peer.begun();
         if seen == 0 {
             return Quiet::Never;
         }
         loop {
             sleep(limits.idle).await;
-            let begun = self.begun.load(Ordering::Acquire);
-            if begun == seen && self.is_resting() {
+            let begun = peer.begun();
+            if begun == seen && peer.is_resting() {
                 return Quiet::Since;
             }
             seen = begun;
         }
-    }
-}
-
-impl Running {
-    fn begin(activity: &Arc<Activity>) -> Self {
-        activity.begun.fetch_add(1, Ordering::AcqRel);
-        activity.running.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::AcqRel);
+    };
+    tokio::select! {
+        quiet = idle => quiet,
+        // Whoever was answered may have a request on its way; the others have kept the place for nothing.
+        () = peer.leave().cancelled() => if peer.is_answered() { Quiet::Since } else { Quiet::Never },
     }
 }

@@ -2,32 +2,39 @@
 //!
 //! kube-apiserver reads a `Status` out of an answer that is no review; `failurePolicy` then decides.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{DefaultBodyLimit, Request},
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use http_body_util::BodyExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use tokio::time::timeout;
 use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer};
 
+use super::bodies::{Bodies, Share};
 use crate::observe::metrics::Metrics;
 
 /// The largest body that is read, in bytes: 8 MiB. A review carries the object and the old one; kube-apiserver takes
 /// requests of up to 3 MiB, and JSON may be longer than what was sent.
 pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
+/// What the bodies of all requests under way may take together, in bytes: 24 MiB. Three of the largest, or some
+/// thousands of usual size.
+pub const BODIES_LIMIT: usize = 3 * BODY_LIMIT;
+
 /// The longest that a request may take, its body included. 30 s: `timeoutSeconds` of a webhook can be no more.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Puts the bounds around every route that `router` has: a panic answers 500 and counts, a body over
-/// [`BODY_LIMIT`] answers 413, a request over [`REQUEST_DEADLINE`] answers 504, each with a `Status`.
+/// [`BODY_LIMIT`] answers 413, a request over [`REQUEST_DEADLINE`] answers 504, and when all bodies together are over
+/// [`BODIES_LIMIT`] the largest answers 503; each with a `Status`.
 ///
 /// Handlers may read a body whole: axum's own limit of 2 MB is lifted.
 pub fn harden(router: Router, metrics: Metrics) -> Router {
@@ -36,12 +43,13 @@ pub fn harden(router: Router, metrics: Metrics) -> Router {
 
 /// [`harden`] with another deadline.
 pub fn harden_within(router: Router, metrics: Metrics, deadline: Duration) -> Router {
+    let bodies = Bodies::new(BODIES_LIMIT);
     let layers = ServiceBuilder::new()
         .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| {
             panicked(&metrics, &panic)
         }))
         .layer(middleware::from_fn(move |request, next| {
-            bounded(deadline, request, next)
+            bounded(deadline, bodies.share(), request, next)
         }))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
         .layer(DefaultBodyLimit::disable());
@@ -58,8 +66,18 @@ fn panicked(metrics: &Metrics, _panic: &Box<dyn Any + Send>) -> Response {
     )
 }
 
-async fn bounded(deadline: Duration, request: Request, next: Next) -> Response {
-    let Ok(response) = timeout(deadline, next.run(request)).await else {
+async fn bounded(deadline: Duration, share: Share, request: Request, next: Next) -> Response {
+    let share = Arc::new(share);
+    let answered = timeout(deadline, next.run(request.map(|body| counted(body, &share))));
+    let answered = tokio::select! {
+        () = share.given_up().cancelled() => return failure(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            &format!("all bodies that come now are over {BODIES_LIMIT} bytes together, and this one is the largest"),
+        ),
+        answered = answered => answered,
+    };
+    let Ok(response) = answered else {
         return failure(
             StatusCode::GATEWAY_TIMEOUT,
             "Timeout",
@@ -75,6 +93,15 @@ async fn bounded(deadline: Duration, request: Request, next: Next) -> Response {
         );
     }
     response
+}
+
+/// The body, each part of it counted as it comes.
+fn counted(body: Body, share: &Arc<Share>) -> Body {
+    let share = Arc::clone(share);
+    Body::new(body.map_frame(move |frame| {
+        share.grow(frame.data_ref().map_or(0, Bytes::len));
+        frame
+    }))
 }
 
 fn failure(code: StatusCode, reason: &str, message: &str) -> Response {

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// The bounds of a listener. Every field has a default that is meant for the webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections open at once, handshakes included. More wait in the kernel's queue until one ends.
+    /// Connections open at once, handshakes included. For one more, the one that has come to the least goes: no
+    /// handshake, no answer yet, nothing asked for long. While each is being answered, more wait in the kernel's queue.
     /// 512: each kube-apiserver keeps a few HTTP/2 connections, so a healthy cluster never comes near.
     pub connections: usize,
     /// From accept to the end of the TLS handshake. 5 s: half of the time that kube-apiserver waits by default.
@@ -21,6 +22,14 @@ pub struct Limits {
     pub goodbye: Duration,
     /// Requests at once on one HTTP/2 connection. 256: kube-apiserver multiplexes all its calls over one.
     pub streams: u32,
+    /// How much of an HTTP/1.1 connection is read ahead, in bytes; its headers must fit. 16 KiB: kube-apiserver's have
+    /// less than one, and hyper's own 400 KiB times 512 connections would be all the memory there is. HTTP/2 has the
+    /// same bound for headers from hyper.
+    pub buffer: usize,
+    /// How much of an HTTP/2 stream may come unread, in bytes. 128 KiB: at a millisecond's distance 128 MB a second.
+    pub stream_window: u32,
+    /// How much of an HTTP/2 connection may come unread, in bytes. 256 KiB.
+    pub connection_window: u32,
     /// An HTTP/2 connection is asked for a sign of life this often. 20 s: below every usual NAT and idle timeout.
     pub ping_every: Duration,
     /// How long that sign of life may take. 10 s.
@@ -48,6 +57,9 @@ impl Default for Limits {
             idle: Duration::from_mins(2),
             goodbye: Duration::from_secs(1),
             streams: 256,
+            buffer: 16 * 1024,
+            stream_window: 128 * 1024,
+            connection_window: 256 * 1024,
             ping_every: Duration::from_secs(20),
             ping_answer: Duration::from_secs(10),
         }

@@ -8,12 +8,14 @@
 
 pub mod admin;
 mod args;
+mod bodies;
 pub mod certs;
 mod connection;
 pub mod harden;
 pub mod https;
 pub mod limits;
 pub mod listen;
+mod peers;
 pub mod readiness;
 pub mod server;
 pub mod shutdown;

@@ -11,7 +11,6 @@ use hyper_util::{rt::TokioTimer, server::conn::auto};
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -20,6 +19,7 @@ use super::{
     connection::{self, Streams},
     limits::Limits,
     listen::Bound,
+    peers::{Peers, Place},
 };
 use crate::observe::metrics::{Listener, Metrics};
 
@@ -143,20 +143,20 @@ impl Server {
     }
 }
 
-/// Takes connections until the stop; each one holds a slot for as long as it lives.
-async fn accept(listener: &TcpListener, shared: &Arc<Shared>, connections: &TaskTracker, slots: usize) {
-    let slots = Arc::new(Semaphore::new(slots));
+/// Takes connections until the stop; each one holds a place for as long as it lives.
+async fn accept(listener: &TcpListener, shared: &Arc<Shared>, connections: &TaskTracker, places: usize) {
+    let peers = Peers::new(places);
     let mut failing = false;
     loop {
         let next = tokio::select! {
             biased;
             () = shared.stop.cancelled() => return,
-            next = next(listener, &slots) => next,
+            next = next(listener, &peers) => next,
         };
         match next {
-            Ok((stream, slot)) => {
+            Ok((stream, place)) => {
                 failing = false;
-                connections.spawn(connection::serve(Arc::clone(shared), stream, slot));
+                connections.spawn(connection::serve(Arc::clone(shared), stream, place));
             }
             // The peer gave up while it waited in the queue: no fault of ours.
             Err(error) if is_of_the_peer(&error) => {}
@@ -173,17 +173,10 @@ async fn accept(listener: &TcpListener, shared: &Arc<Shared>, connections: &Task
     }
 }
 
-/// The slot comes first: a connection beyond the bound stays in the kernel's queue and costs us nothing.
-async fn next(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
+/// One connection may wait here for its place; those behind it stay in the kernel's queue and cost us nothing.
+async fn next(listener: &TcpListener, peers: &Peers) -> io::Result<(TcpStream, Place)> {
     let (stream, _) = listener.accept().await?;
-    Ok((stream, slot))
+    Ok((stream, peers.place().await))
 }
 
 fn is_of_the_peer(error: &io::Error) -> bool {
@@ -199,10 +192,13 @@ fn http(limits: &Limits, streams: &TaskTracker) -> auto::Builder<Streams> {
     http.http1()
         .timer(TokioTimer::new())
         // It also bounds the pause between two requests; the first one has a shorter bound of its own.
-        .header_read_timeout(limits.idle);
+        .header_read_timeout(limits.idle)
+        .max_buf_size(limits.buffer);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
         .keep_alive_interval(limits.ping_every)
         .keep_alive_timeout(limits.ping_answer);
     http

@@ -22,6 +22,7 @@ mod crds;
 mod defaults;
 mod delete;
 mod dry_run;
+mod hostile;
 mod manifests;
 mod ordering;
 mod parallel;
@@ -105,6 +106,10 @@ tests! {
         a_dry_run_still_refuses_what_no_batch_can_mend,
         a_platform_team_can_be_strict_about_dry_runs,
         a_dry_run_shows_the_defaults,
+    ;
+    hostile:
+        honest_reviews_are_answered_while_others_do_their_worst,
+        a_client_of_tls_1_1_is_refused,
     ;
     server_side_apply:
         two_managers_share_one_backup,

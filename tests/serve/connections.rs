@@ -226,6 +226,49 @@ async fn a_connection_beyond_the_bound_waits_for_one_to_end() {
 }
 
 #[tokio::test]
+async fn for_one_that_comes_a_silent_one_goes() {
+    let served = Secured::new(
+        hello(),
+        Limits {
+            connections: 2,
+            ..patient()
+        },
+    )
+    .await;
+    let mut asking = http2(served.address(), &served.roots).await;
+    assert_eq!(asking.get("/").await.unwrap().body, "hello");
+    let mut silent = TcpStream::connect(served.address()).await.unwrap();
+    until(|| {
+        value(
+            &served.server.metrics,
+            r#"cassgate_connections{listener="webhook"}"#,
+        ) == 2
+    })
+    .await;
+
+    let mut coming = http1(served.address(), &served.roots).await;
+    assert_eq!(coming.get("/").await.unwrap().body, "hello");
+    assert_ended(&mut silent).await;
+    assert_eq!(asking.get("/").await.unwrap().body, "hello");
+}
+
+#[tokio::test]
+async fn headers_of_more_than_16_kib_are_refused() {
+    let served = Secured::new(hello(), patient()).await;
+    let mut stream = tls(served.address(), tls_config(served.roots.clone(), &["http/1.1"]))
+        .await
+        .unwrap();
+    let head = format!(
+        "GET / HTTP/1.1\r\nhost: localhost\r\nx: {}",
+        "x".repeat(17 * 1024)
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(answer.starts_with(b"HTTP/1.1 431 "), "{}", answer.escape_ascii());
+}
+
+#[tokio::test]
 async fn a_connection_leaves_nothing_behind() {
     let served = Secured::new(hello(), patient()).await;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();

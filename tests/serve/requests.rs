@@ -10,7 +10,11 @@ use cassgate::{
     },
 };
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
 
 use crate::support::{NEVER, SOON, Secured, http1, http2, tls, tls_config, value};
 
@@ -128,6 +132,48 @@ async fn a_body_that_never_ends_answers_504() {
         "cassgate gave this request up after 20ms, its body included",
     );
     assert_eq!(serde_json::from_str::<Value>(body).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn when_all_bodies_together_are_too_much_the_largest_answers_503() {
+    let served = hardened().await;
+    let mut coming = Vec::new();
+    // Each of them lacks its end.
+    for megabytes in [7, 6, 6] {
+        coming.push(begun(&served, megabytes * 1024 * 1024).await);
+    }
+    let mut small = http1(served.address(), &served.roots).await;
+    assert_eq!(small.post("/length", "abc").await.unwrap().body, "3");
+    let _last = begun(&served, 6 * 1024 * 1024).await;
+    let mut answer = String::new();
+    coming[0].read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let expected = status(
+        503,
+        "ServiceUnavailable",
+        "all bodies that come now are over 25165824 bytes together, and this one is the largest",
+    );
+    assert_eq!(serde_json::from_str::<Value>(body).unwrap(), expected);
+    // The others can still come to their end.
+    coming[1].write_all(b"0").await.unwrap();
+    coming[1].read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("\r\n\r\n6291457"), "{answer}");
+    assert_eq!(small.post("/length", "abc").await.unwrap().body, "3");
+}
+
+/// A request whose body lacks its last byte.
+async fn begun(served: &Secured, sent: usize) -> TlsStream<TcpStream> {
+    let config = tls_config(served.roots.clone(), &["http/1.1"]);
+    let mut stream = tls(served.address(), config).await.unwrap();
+    let length = sent + 1;
+    let head = format!(
+        "POST /length HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&zeros(sent)).await.unwrap();
+    stream.flush().await.unwrap();
+    stream
 }
 
 /// Sends a request as it is written here and answers with all that comes back until the server closes.

@@ -182,6 +182,22 @@ impl Gate {
             .sum()
     }
 
+    /// How many connections to the webhook are open.
+    pub(crate) fn connections(&self) -> usize {
+        let metrics = self.get("/metrics").body;
+        let series = "cassgate_connections{listener=\"webhook\"} ";
+        let open = metrics.lines().find_map(|line| line.strip_prefix(series));
+        open.unwrap().parse().unwrap()
+    }
+
+    /// The most bytes that it ever had in memory.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.program())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes: usize = peak.unwrap().trim().trim_end_matches(" kB").parse().unwrap();
+        kibibytes * 1024
+    }
+
     /// What its certificate is verified with, as PEM.
     pub(crate) fn certificate_authority(&self) -> String {
         fs::read_to_string(self.directory.join("ca.crt")).unwrap()

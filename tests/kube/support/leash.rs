@@ -80,12 +80,17 @@ impl Leashed {
         self.wait()
     }
 
-    /// Kills the program on the leash, as a machine that fails does.
-    pub(crate) fn kill(&mut self) {
+    /// The process on the leash.
+    pub(crate) fn program(&self) -> String {
         let leash = self.child.id();
         let children = fs::read_to_string(format!("/proc/{leash}/task/{leash}/children")).unwrap();
-        let program = children.split_whitespace().next().unwrap();
-        let killed = Command::new("kill").args(["-KILL", program]).status().unwrap();
+        children.split_whitespace().next().unwrap().to_owned()
+    }
+
+    /// Kills the program on the leash, as a machine that fails does.
+    pub(crate) fn kill(&mut self) {
+        let program = self.program();
+        let killed = Command::new("kill").args(["-KILL", &program]).status().unwrap();
         assert!(killed.success(), "kill -KILL {program}");
         self.wait();
     }

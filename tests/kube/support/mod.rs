@@ -1,6 +1,7 @@
 //! Servers, kubectl, cassgate: what every test stands on.
 
 pub(crate) mod api;
+pub(crate) mod attack;
 pub(crate) mod authority;
 pub(crate) mod balancer;
 pub(crate) mod gate;

@@ -1,0 +1,257 @@
+//! Clients that mean harm. None of them has a certificate or a token: anybody who reaches the port can be one.
+
+use std::{io, iter, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, WriteHalf, copy, sink, split},
+    net::TcpStream,
+    task::JoinSet,
+    time::sleep,
+};
+use tokio_rustls::client::TlsStream;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{api::tls, http::runtime};
+
+/// Clients that go on until this is dropped.
+pub(crate) struct Attack(JoinSet<()>);
+
+/// Whom they attack.
+#[derive(Clone)]
+pub(crate) struct Victim {
+    pub(crate) address: SocketAddr,
+    pub(crate) certificate_authority: Arc<str>,
+}
+
+/// Between two attempts of one client: the machine is the honest ones' too.
+const PAUSE: Duration = Duration::from_millis(100);
+
+impl Attack {
+    /// So many clients at once; each begins again when its turn has ended, in whatever way.
+    pub(crate) fn by<T, F>(clients: usize, victim: &Victim, turn: T) -> Self
+    where
+        T: Fn(Victim, usize) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = io::Result<()>> + Send,
+    {
+        let _runtime = runtime().enter();
+        let mut attack = JoinSet::new();
+        for number in 0..clients {
+            let (turn, victim) = (turn.clone(), victim.clone());
+            attack.spawn(async move {
+                loop {
+                    // How a turn ends is the server's choice.
+                    let _ = turn(victim.clone(), number).await;
+                    sleep(PAUSE).await;
+                }
+            });
+        }
+        Self(attack)
+    }
+
+    /// How many clients there are.
+    pub(crate) fn clients(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Victim {
+    async fn tls(&self, protocol: &str) -> io::Result<TlsStream<TcpStream>> {
+        tls(self.address, &self.certificate_authority, &[protocol])
+            .await
+            .map_err(io::Error::other)
+    }
+}
+
+/// Connects and says nothing, or a part of a greeting.
+pub(crate) async fn half_open(victim: Victim, number: usize) -> io::Result<()> {
+    let mut stream = TcpStream::connect(victim.address).await?;
+    if number.is_multiple_of(2) {
+        // A record of 512 bytes of which five come.
+        stream
+            .write_all(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03])
+            .await?;
+    }
+    until_closed(stream).await
+}
+
+/// Greets as TLS 1.1 does, which has no other version to offer.
+pub(crate) async fn tls_1_1(victim: Victim, _: usize) -> io::Result<()> {
+    let mut stream = TcpStream::connect(victim.address).await?;
+    stream.write_all(&CLIENT_HELLO_OF_TLS_1_1).await?;
+    until_closed(stream).await
+}
+
+/// Version 3.2, one cipher suite (`TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA`), no extensions.
+pub(crate) const CLIENT_HELLO_OF_TLS_1_1: [u8; 50] = {
+    let mut hello = [7; 50];
+    let head = [0x16, 3, 1, 0, 45, 1, 0, 0, 41, 3, 2];
+    let tail = [0, 0, 2, 0xc0, 0x09, 1, 0];
+    let mut at = 0;
+    while at < head.len() {
+        hello[at] = head[at];
+        at += 1;
+    }
+    at = 0;
+    while at < tail.len() {
+        hello[43 + at] = tail[at];
+        at += 1;
+    }
+    hello
+};
+
+/// Sends bytes that are nothing: to the port, or within TLS.
+pub(crate) async fn garbage(victim: Victim, number: usize) -> io::Result<()> {
+    let mut random = fastrand::Rng::with_seed(number as u64);
+    let noise: Vec<u8> = iter::repeat_with(|| random.u8(..)).take(4096).collect();
+    match number % 3 {
+        0 => {
+            let mut stream = TcpStream::connect(victim.address).await?;
+            stream.write_all(&noise).await?;
+            until_closed(stream).await
+        }
+        turn => {
+            let mut stream = victim.tls(if turn == 1 { "h2" } else { "http/1.1" }).await?;
+            stream.write_all(&noise).await?;
+            until_closed(stream).await
+        }
+    }
+}
+
+/// A header that grows, slowly and without an end.
+pub(crate) async fn slow_headers(victim: Victim, _: usize) -> io::Result<()> {
+    let mut stream = victim.tls("http/1.1").await?;
+    stream
+        .write_all(b"POST /validate HTTP/1.1\r\nhost: cassgate\r\nx: ")
+        .await?;
+    loop {
+        stream.write_all(&[b'x'; 16 * 1024]).await?;
+        stream.flush().await?;
+        sleep(PAUSE).await;
+    }
+}
+
+/// A body that is announced and comes a byte at a time, after a first part of this length.
+pub(crate) async fn slow_body(victim: Victim, announced: usize, first: usize) -> io::Result<()> {
+    let mut stream = victim.tls("http/1.1").await?;
+    let head = format!("POST /validate HTTP/1.1\r\nhost: cassgate\r\ncontent-length: {announced}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    let part = vec![b' '; 64 * 1024];
+    for _ in 0..first / part.len() {
+        stream.write_all(&part).await?;
+    }
+    loop {
+        stream.write_all(b" ").await?;
+        stream.flush().await?;
+        sleep(PAUSE).await;
+    }
+}
+
+/// Bodies without an end on every stream of an HTTP/2 connection.
+pub(crate) async fn streams_of_bodies(victim: Victim, _: usize) -> io::Result<()> {
+    let (reading, mut stream) = greeted(&victim).await?;
+    for number in 0..100 {
+        stream.write_all(&request(number)).await?;
+    }
+    let part = frame(DATA, 0, 0, &[b' '; 16 * 1024]);
+    loop {
+        for number in 0..100 {
+            let mut part = part.clone();
+            part[5..9].copy_from_slice(&stream_id(number));
+            stream.write_all(&part).await?;
+        }
+        if reading.is_finished() {
+            return Ok(());
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Streams that are opened and reset in one breath (CVE-2023-44487).
+pub(crate) async fn rapid_reset(victim: Victim, _: usize) -> io::Result<()> {
+    let (reading, mut stream) = greeted(&victim).await?;
+    for round in 0.. {
+        let mut burst = Vec::new();
+        for number in round * 100..(round + 1) * 100 {
+            burst.extend(request(number));
+            let mut reset = frame(RST_STREAM, 0, 0, &8_u32.to_be_bytes());
+            reset[5..9].copy_from_slice(&stream_id(number));
+            burst.extend(reset);
+        }
+        stream.write_all(&burst).await?;
+        if reading.is_finished() {
+            return Ok(());
+        }
+        sleep(PAUSE / 10).await;
+    }
+    Ok(())
+}
+
+/// SETTINGS without an end, each of which wants an answer.
+pub(crate) async fn settings_flood(victim: Victim, _: usize) -> io::Result<()> {
+    flood(&victim, &frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100])).await
+}
+
+/// PING without an end, each of which wants an answer.
+pub(crate) async fn ping_flood(victim: Victim, _: usize) -> io::Result<()> {
+    flood(&victim, &frame(PING, 0, 0, &[0; 8])).await
+}
+
+async fn flood(victim: &Victim, frame: &[u8]) -> io::Result<()> {
+    let (reading, mut stream) = greeted(victim).await?;
+    let burst = frame.repeat(500);
+    loop {
+        stream.write_all(&burst).await?;
+        if reading.is_finished() {
+            return Ok(());
+        }
+        sleep(PAUSE / 10).await;
+    }
+}
+
+/// A connection that has said the preface, and a task that reads whatever comes.
+async fn greeted(victim: &Victim) -> io::Result<(AbortOnDropHandle<()>, WriteHalf<TlsStream<TcpStream>>)> {
+    let (mut reading, mut writing) = split(victim.tls("h2").await?);
+    writing.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
+    writing.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
+    let read = tokio::spawn(async move { drop(copy(&mut reading, &mut sink()).await) });
+    Ok((AbortOnDropHandle::new(read), writing))
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const END_HEADERS: u8 = 4;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags];
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// A client's streams have odd numbers.
+fn stream_id(number: u32) -> [u8; 4] {
+    (2 * number + 1).to_be_bytes()
+}
+
+/// The head of `POST /validate`, whose body is still to come.
+fn request(number: u32) -> Vec<u8> {
+    // RFC 7541: `:method POST` and `:scheme https` of the static table, then two names of it with texts.
+    let mut block = vec![0x83, 0x87];
+    for (name, value) in [(4, "/validate"), (1, "cassgate")] {
+        block.extend([name, u8::try_from(value.len()).unwrap()]);
+        block.extend(value.bytes());
+    }
+    let mut request = frame(HEADERS, END_HEADERS, 0, &block);
+    request[5..9].copy_from_slice(&stream_id(number));
+    request
+}
+
+async fn until_closed(mut stream: impl AsyncRead + Unpin) -> io::Result<()> {
+    let mut said = [0; 1024];
+    while stream.read(&mut said).await? > 0 {}
+    Ok(())
+}
