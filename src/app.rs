@@ -44,13 +44,14 @@ use crate::serve::shutdown::{ExitNow, Shutdown, SignalError, Signals};
 use crate::serve::{admin, https};
 
 use authority::KubernetesStore;
+pub use authority::MARK as AUTHORITY_LABEL;
 pub use check::check;
 
 /// How long the admin port may take to answer its last probe.
-const ADMIN_DRAIN: Duration = Duration::from_secs(1);
+pub const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
 /// How long a task that blocks its thread (a certificate on a mount that hangs) may hold the exit.
-const BLOCKED_GRACE: Duration = Duration::from_secs(1);
+pub const BLOCKED_GRACE: Duration = Duration::from_secs(1);
 
 /// The most threads that answer. One answers more reviews than a cluster asks for; the second keeps them going while
 /// it is busy. The number of processors would be tokio's choice, and each thread brings an arena of the allocator:

@@ -36,8 +36,14 @@ use gather::Gather;
 use review::{Operation, Review};
 use verdict::Verdict;
 
+/// Where the mutating webhook answers.
+pub const MUTATE: &str = "/mutate";
+
+/// Where the validating webhook answers.
+pub const VALIDATE: &str = "/validate";
+
 /// What the API server waits for when it does not say.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The part of the API server's patience that reads may take: the rest is for the way back.
 const BUDGET_PERCENT: u32 = 60;
@@ -56,15 +62,15 @@ pub struct Admission {
     pub now: fn() -> Timestamp,
 }
 
-/// The webhook: POST `/mutate` and `/validate`, for all kinds.
+/// The webhook: POST [`MUTATE`] and [`VALIDATE`], for all kinds.
 pub fn router(admission: Arc<Admission>) -> Router {
     Router::new()
         .route(
-            "/mutate",
+            MUTATE,
             post(|state, query, body| serve(Webhook::Mutating, state, query, body)),
         )
         .route(
-            "/validate",
+            VALIDATE,
             post(|state, query, body| serve(Webhook::Validating, state, query, body)),
         )
         .with_state(admission)

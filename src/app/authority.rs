@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const MANAGER: &str = "cassgate-ca-bundle";
 
 /// The label of a Secret that cassgate may write, and its value.
-const MARK: (&str, &str) = ("cassgate.db.orange.com/authority", "self");
+pub const MARK: (&str, &str) = ("cassgate.db.orange.com/authority", "self");
 
 /// The objects of mode `self`, by name.
 #[derive(Clone)]

@@ -18,17 +18,26 @@ use super::{
 };
 use crate::observe::metrics::{self, Metrics};
 
+/// Whether the process answers.
+pub const LIVEZ: &str = "/livez";
+
+/// Whether reviews should be sent here.
+pub const READYZ: &str = "/readyz";
+
+/// What is counted.
+pub const METRICS: &str = "/metrics";
+
 /// Answers `GET` on three paths.
 ///
-/// - `/livez`: `ok`. The process answers, nothing more: a restart mends no missing cache.
-/// - `/readyz`: 200 `ok`, or 503 with the closed gates as a JSON list of `{gate, open, reason}`;
+/// - [`LIVEZ`]: `ok`. The process answers, nothing more: a restart mends no missing cache.
+/// - [`READYZ`]: 200 `ok`, or 503 with the closed gates as a JSON list of `{gate, open, reason}`;
 ///   with `?verbose` the list of all gates, under the same status.
-/// - `/metrics`: `OpenMetrics` text.
+/// - [`METRICS`]: `OpenMetrics` text.
 pub fn router(readiness: Readiness, metrics: Metrics) -> Router {
     let routes = Router::new()
-        .route("/livez", get(async || "ok"))
-        .route("/readyz", get(readyz).with_state(readiness))
-        .route("/metrics", get(show_metrics).with_state(metrics.clone()));
+        .route(LIVEZ, get(async || "ok"))
+        .route(READYZ, get(readyz).with_state(readiness))
+        .route(METRICS, get(show_metrics).with_state(metrics.clone()));
     harden(routes, metrics)
 }
 

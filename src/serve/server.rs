@@ -27,7 +27,7 @@ use crate::observe::metrics::{Listener, Metrics};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a connection that was cut may take to let go of its tasks: they only have to be polled once more.
-const CUT_GRACE: Duration = Duration::from_secs(1);
+pub const CUT_GRACE: Duration = Duration::from_secs(1);
 
 /// A port with everything that answers on it.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ pub(crate) fn our_crds_are_accepted_without_a_warning() {
     let kubectl = &servers::with(Crds::Ours).kubectl;
     let folder = repository().join("manifests/crds").display().to_string();
     for arguments in [
-        &["apply", "--server-side", "-f", &folder][..],
-        &["apply", "--dry-run=server", "-f", &folder],
+        &["apply", "--server-side", "-k", &folder][..],
+        &["apply", "--dry-run=server", "-k", &folder],
     ] {
         let answer = kubectl.run(arguments).succeeds();
         // kubectl's own remark on objects that were made by server-side apply.

@@ -203,7 +203,9 @@ tests! {
     manifests:
         the_base_is_accepted_without_a_warning,
         the_role_can_read_what_verdicts_need_and_nothing_else,
-        the_overlay_self_managed_is_accepted_without_a_warning,
+        every_overlay_is_accepted_without_a_warning,
+        what_stands_in_one_namespace_is_accepted_without_a_warning,
+        the_api_server_fills_nothing_into_the_webhook_configurations,
         the_overlay_self_managed_gives_rights_on_three_objects_by_name,
         the_deployment_runs,
         a_ca_that_was_patched_in_survives_the_next_apply,

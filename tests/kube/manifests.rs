@@ -6,11 +6,25 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::support::{
+    deployment::command_line,
     gate::{Gate, fresh_directory},
-    manifests,
+    manifests, repository,
     servers::{self, Crds},
+    stage::Stage,
     tls::make_pair,
 };
+
+/// The kinds of cert-manager and prometheus-operator, without their schemas.
+const FOREIGN_CRDS: &str = include_str!("foreign-crds.yaml");
+
+/// Every overlay that has the base, and how many objects more.
+const OVERLAYS: [(&str, isize); 5] = [
+    ("cert-manager", 4),
+    ("executor", 6),
+    ("monitoring", 4),
+    ("namespaced-secrets", -1),
+    ("self-managed", 5),
+];
 
 pub(crate) fn the_base_is_accepted_without_a_warning() {
     let kubectl = &servers::with(Crds::Ours).kubectl;
@@ -31,6 +45,7 @@ pub(crate) fn the_base_is_accepted_without_a_warning() {
             "Service",
             "Deployment",
             "PodDisruptionBudget",
+            "NetworkPolicy",
             "MutatingWebhookConfiguration",
             "ValidatingWebhookConfiguration",
         ]
@@ -44,7 +59,7 @@ pub(crate) fn the_base_is_accepted_without_a_warning() {
         )
         .succeeds();
     assert_eq!(answer.stderr, "");
-    assert_eq!(answer.stdout.lines().count(), 11, "{}", answer.told());
+    assert_eq!(answer.stdout.lines().count(), 12, "{}", answer.told());
 }
 
 pub(crate) fn the_role_can_read_what_verdicts_need_and_nothing_else() {
@@ -66,25 +81,115 @@ pub(crate) fn the_role_can_read_what_verdicts_need_and_nothing_else() {
     assert_eq!(rules, expected);
 }
 
-pub(crate) fn the_overlay_self_managed_is_accepted_without_a_warning() {
-    let kubectl = &servers::with(Crds::Ours).kubectl;
-    let objects = manifests::overlay(kubectl, "self-managed");
-    let base = manifests::base(kubectl);
-    assert_eq!(objects.len(), base.len() + 5);
-    let deployment = objects
-        .iter()
-        .find(|object| object["kind"] == "Deployment")
-        .unwrap();
-    let pod = &deployment["spec"]["template"]["spec"];
-    assert_eq!(pod["volumes"], Value::Null);
-    assert_eq!(pod["containers"][0]["volumeMounts"], Value::Null);
-    let answer = kubectl
-        .run_with(
-            &["apply", "--server-side", "--dry-run=server", "-f", "-"],
-            &manifests::list(objects),
-        )
+/// Where an overlay has kinds of other projects, and these are not installed, [`FOREIGN_CRDS`] stand for them.
+pub(crate) fn every_overlay_is_accepted_without_a_warning() {
+    let kubectl = &servers::with(Crds::Casskop).kubectl;
+    for mut crd in serde_saphyr::from_multiple::<Value>(FOREIGN_CRDS).unwrap() {
+        let name = crd["metadata"]["name"].as_str().unwrap().to_owned();
+        if !kubectl.has("crd", &name) {
+            kubectl
+                .apply_server_side(&manifests::list(vec![crd.take()]))
+                .succeeds();
+        }
+        let established = [
+            "wait",
+            "--for=condition=Established",
+            "crd",
+            &name,
+            "--timeout=60s",
+        ];
+        kubectl.run(&established).succeeds();
+    }
+    let base = manifests::base(kubectl).len();
+    for (overlay, more) in OVERLAYS {
+        let objects = manifests::overlay(kubectl, overlay);
+        assert_eq!(objects.len().wrapping_sub(base).cast_signed(), more, "{overlay}");
+        let answer = kubectl
+            .run_with(
+                &["apply", "--server-side", "--dry-run=server", "-f", "-"],
+                &manifests::list(objects),
+            )
+            .succeeds();
+        assert_eq!(answer.stderr, "", "{overlay}");
+    }
+}
+
+/// What is applied for one namespace, in that namespace.
+pub(crate) fn what_stands_in_one_namespace_is_accepted_without_a_warning() {
+    let stage = Stage::new(Crds::Casskop);
+    for folder in [
+        "namespaced-secrets/binding",
+        "executor/casskop",
+        "executor/cassandra",
+    ] {
+        let folder = repository().join("manifests/components").join(folder);
+        let folder = folder.display().to_string();
+        let answer = stage
+            .kubectl
+            .run(&["apply", "--server-side", "-k", &folder])
+            .succeeds();
+        assert_eq!(answer.stderr, "", "{folder}");
+        assert_eq!(answer.stdout.lines().count(), 1, "{}", answer.told());
+    }
+    // The role that CassKop gets is bound as its chart binds its own.
+    let kubectl = stage.servers.kubectl.in_namespace(&stage.namespace);
+    kubectl.run(&["create", "serviceaccount", "casskop"]).succeeds();
+    let account = format!("--serviceaccount={}:casskop", stage.namespace);
+    kubectl
+        .run(&["create", "rolebinding", "casskop", "--role=casskop", &account])
         .succeeds();
-    assert_eq!(answer.stderr, "");
+    let casskop = format!("--as=system:serviceaccount:{}:casskop", stage.namespace);
+    let may = |verb: &str, resource: &str| {
+        let answer = kubectl.run(&["auth", "can-i", verb, resource, &casskop]);
+        match answer.stdout.trim() {
+            "yes" => true,
+            "no" => false,
+            _ => panic!("{}", answer.told()),
+        }
+    };
+    for kind in [
+        "cassandrabackups.db.orange.com",
+        "cassandrarestores.db.orange.com",
+    ] {
+        for verb in ["get", "list", "watch"] {
+            assert!(may(verb, kind), "{verb} {kind}");
+        }
+        for verb in ["create", "update", "patch", "delete", "deletecollection"] {
+            assert!(!may(verb, kind), "{verb} {kind}");
+        }
+        let (plural, group) = kind.split_once('.').unwrap();
+        assert!(!may("patch", &format!("{plural}.{group}/status")), "{kind}");
+    }
+    assert!(may("update", "cassandraclusters.db.orange.com"));
+    // cassgate may read Secrets here, whatever else it may.
+    let cassgate = kubectl.get("rolebinding", "cassgate-secrets");
+    assert_eq!(cassgate["subjects"][0]["namespace"], "cassgate-system");
+}
+
+/// A tool that compares what is stored with what is shipped finds nothing but the `caBundle`.
+pub(crate) fn the_api_server_fills_nothing_into_the_webhook_configurations() {
+    let kubectl = &servers::with(Crds::Casskop).kubectl;
+    let shipped = manifests::webhooks(kubectl, &["filled"], "127.0.0.1:9", "");
+    for mut shipped in shipped {
+        for webhook in shipped["webhooks"].as_array_mut().unwrap() {
+            webhook["clientConfig"]
+                .as_object_mut()
+                .unwrap()
+                .remove("caBundle");
+        }
+        let command = [
+            "apply",
+            "--server-side",
+            "--dry-run=server",
+            "-o",
+            "json",
+            "-f",
+            "-",
+        ];
+        let answer = kubectl.run_with(&command, &shipped.to_string()).succeeds();
+        let stored: Value = serde_json::from_str(&answer.stdout).unwrap();
+        assert_eq!(stored["webhooks"], shipped["webhooks"]);
+    }
 }
 
 pub(crate) fn the_overlay_self_managed_gives_rights_on_three_objects_by_name() {
@@ -111,39 +216,26 @@ pub(crate) fn the_overlay_self_managed_gives_rights_on_three_objects_by_name() {
     assert_eq!(added, expected);
 }
 
-/// Secret as a file, and the rest of the command line as it stands there.
+/// With the mounted Secret as a folder, and the rest of what its container is told as it stands there.
 pub(crate) fn the_deployment_runs() {
     let servers = servers::with(Crds::Casskop);
     let deployment = manifests::base(&servers.kubectl)
         .into_iter()
         .find(|object| object["kind"] == "Deployment")
         .unwrap();
-    let pod = &deployment["spec"]["template"]["spec"];
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let mount = container["volumeMounts"][0]["mountPath"].as_str().unwrap();
     let tls = fresh_directory("mounted");
     make_pair(&tls);
-    let replace = |argument: &Value| {
-        let argument = argument.as_str().unwrap();
-        argument
-            .replace("0.0.0.0:8443", "127.0.0.1:0")
-            .replace("0.0.0.0:8080", "127.0.0.1:0")
-            .replace(
-                pod["containers"][0]["volumeMounts"][0]["mountPath"]
-                    .as_str()
-                    .unwrap(),
-                &tls.display().to_string(),
-            )
-    };
-    let arguments: Vec<String> = pod["containers"][0]["args"]
-        .as_array()
-        .unwrap()
+    let arguments: Vec<String> = command_line(&deployment)
         .iter()
-        .map(replace)
+        .map(|argument| argument.replace(mount, &tls.display().to_string()))
         .collect();
     let kubeconfig = servers.gate_kubeconfig().display().to_string();
     let mut gate = Gate::start_as(&arguments, &kubeconfig, &tls);
     gate.wait_until_ready();
     for probe in ["livenessProbe", "readinessProbe"] {
-        let path = pod["containers"][0][probe]["httpGet"]["path"].as_str().unwrap();
+        let path = container[probe]["httpGet"]["path"].as_str().unwrap();
         assert_eq!(gate.get(path).status, 200, "{probe}");
     }
     assert_eq!(gate.stop().code(), Some(0), "{}", gate.log());

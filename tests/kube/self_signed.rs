@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     authority::{Watched, shown},
+    deployment::command_line,
     gate::{Gate, fresh_directory},
     load::Load,
     manifests,
@@ -133,20 +134,7 @@ pub(crate) fn the_command_line_of_the_overlay_runs() {
         .into_iter()
         .find(|object| object["kind"] == "Deployment")
         .unwrap();
-    let shipped = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
-        .as_array()
-        .unwrap();
-    // Only where it is differs from a pod.
-    let mut arguments: Vec<String> = shipped
-        .iter()
-        .map(|argument| {
-            argument
-                .as_str()
-                .unwrap()
-                .replace("0.0.0.0:8443", "127.0.0.1:0")
-                .replace("0.0.0.0:8080", "127.0.0.1:0")
-        })
-        .collect();
+    let mut arguments = command_line(&deployment);
     arguments.push(format!("--tls-self-namespace={}", place.stage.namespace));
     arguments.push(format!("--tls-self-webhooks={}", place.name));
     place.register("127.0.0.1:9");

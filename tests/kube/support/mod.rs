@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod attack;
 pub(crate) mod authority;
 pub(crate) mod balancer;
+pub(crate) mod deployment;
 pub(crate) mod gate;
 pub(crate) mod http;
 pub(crate) mod kubectl;
