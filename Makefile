@@ -16,7 +16,7 @@ FUZZ := PATH="$(FUZZ_BIN):$$PATH" $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz
 FUZZ_TARGETS := $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 
 .PHONY: demo test bench soak soak-properties fuzz $(addprefix fuzz-,$(FUZZ_TARGETS)) corpus lint crds \
-	policy rules servers cert-manager fmt doc deny
+	policy rules servers cert-manager tools fmt doc deny
 
 # The main job on real parts: etcd, kube-apiserver, cassgate, kubectl. KEEP=1 leaves it running.
 demo: servers
@@ -24,7 +24,7 @@ demo: servers
 	KEEP=$(KEEP) tests/demo.sh
 
 # All tests. Those on the real kube-apiserver are in tests/kube.
-test: servers cert-manager
+test: servers cert-manager tools
 	$(CARGO) test --locked --doc
 	$(CARGO) test --locked --lib --tests
 
@@ -66,6 +66,12 @@ servers:
 # The real controllers and cainjector, for the tests of certificates; built once too.
 cert-manager:
 	@tests/servers/build.sh cert-manager >/dev/null
+
+# What judges the manifests: helm, Argo CD's Lua, promtool.
+tools:
+	@tests/servers/tool.sh helm >/dev/null
+	@tests/servers/tool.sh argo-lua >/dev/null
+	@tests/servers/promtool.sh >/dev/null
 
 # Writes the generated manifests again.
 crds:

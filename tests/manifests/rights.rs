@@ -1,0 +1,152 @@
+//! What may be done, object by object. That the base's rights suffice is seen in tests/kube, where cassgate has no others.
+
+use cassgate::{
+    api::{CassandraBackup, CassandraRestore, GROUP},
+    app::AUTHORITY_LABEL,
+    cluster::SECRETS_ROLE,
+};
+use kube::{CustomResourceExt, Resource};
+use serde_json::{Value, json};
+
+use crate::{OVERLAYS, deployment::defaults, kustomize, texts, the};
+
+/// Every rule of every role that an overlay has.
+fn rules(overlay: &str) -> Vec<Value> {
+    kustomize(&format!("overlays/{overlay}"))
+        .iter()
+        .filter(|object| object["kind"].as_str().unwrap().ends_with("Role"))
+        .flat_map(|role| role["rules"].as_array().unwrap().clone())
+        .collect()
+}
+
+#[test]
+fn no_role_has_a_star_and_each_is_bound_to_the_one_account() {
+    for overlay in OVERLAYS {
+        for rule in rules(overlay) {
+            for part in ["apiGroups", "resources", "verbs"] {
+                assert!(!texts(&rule[part]).contains(&"*"), "{overlay}: {rule}");
+            }
+        }
+        let objects = kustomize(&format!("overlays/{overlay}"));
+        let bindings = objects
+            .iter()
+            .filter(|object| object["kind"].as_str().unwrap().ends_with("Binding"));
+        for binding in bindings {
+            let account =
+                json!([{"kind": "ServiceAccount", "name": "cassgate", "namespace": "cassgate-system"}]);
+            assert_eq!(binding["subjects"], account, "{overlay}");
+            let role = &binding["roleRef"];
+            the(
+                &objects,
+                role["kind"].as_str().unwrap(),
+                role["name"].as_str().unwrap(),
+            );
+        }
+    }
+}
+
+#[test]
+fn secrets_are_got_and_never_listed_and_written_only_by_name() {
+    for overlay in OVERLAYS {
+        let about_secrets: Vec<Value> = rules(overlay)
+            .into_iter()
+            .filter(|rule| texts(&rule["resources"]).contains(&"secrets"))
+            .collect();
+        let read = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]});
+        let own = json!({
+            "apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "update"],
+            "resourceNames": [defaults().tls.own.tls_self_secret],
+        });
+        let expected = if overlay == "self-managed" {
+            vec![own, read]
+        } else {
+            vec![read]
+        };
+        assert_eq!(about_secrets, expected, "{overlay}");
+    }
+}
+
+#[test]
+fn the_secret_of_the_authority_says_that_cassgate_may_write_it() {
+    let objects = kustomize("overlays/self-managed");
+    let secret = the(&objects, "Secret", &defaults().tls.own.tls_self_secret);
+    let (label, value) = AUTHORITY_LABEL;
+    assert_eq!(secret["metadata"]["labels"][label], value);
+    assert_eq!(secret["data"], Value::Null, "the overlay brings no key");
+}
+
+#[test]
+fn by_namespace_no_binding_of_all_is_left_and_one_namespace_can_have_it() {
+    let objects = kustomize("overlays/namespaced-secrets");
+    the(&objects, "ClusterRole", SECRETS_ROLE);
+    assert!(
+        objects
+            .iter()
+            .all(|object| object["roleRef"]["name"] != SECRETS_ROLE)
+    );
+    let binding = &kustomize("components/namespaced-secrets/binding")[0];
+    assert_eq!(binding["kind"], "RoleBinding");
+    assert_eq!(binding["metadata"]["name"], SECRETS_ROLE);
+    assert_eq!(
+        binding["metadata"]["namespace"],
+        Value::Null,
+        "it goes where it is applied"
+    );
+    assert_eq!(binding["roleRef"]["name"], SECRETS_ROLE);
+}
+
+#[test]
+fn the_executor_writes_status_events_metadata_and_one_lease() {
+    let objects = kustomize("overlays/executor");
+    let kinds = [
+        CassandraBackup::plural(&()).into_owned(),
+        CassandraRestore::plural(&()).into_owned(),
+    ];
+    let sub = |name: &str| kinds.clone().map(|plural| format!("{plural}/{name}"));
+    let definitions = [CassandraBackup::crd_name(), CassandraRestore::crd_name()];
+    let expected = json!([
+        {"apiGroups": [GROUP], "resources": sub("status"), "verbs": ["patch"]},
+        {"apiGroups": [GROUP], "resources": kinds, "verbs": ["patch"]},
+        {"apiGroups": [GROUP], "resources": sub("finalizers"), "verbs": ["update"]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+        {
+            "apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"],
+            "resourceNames": definitions, "verbs": ["get"],
+        },
+    ]);
+    assert_eq!(
+        the(&objects, "ClusterRole", "cassgate-executor")["rules"],
+        expected
+    );
+    let leases = json!([
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+        {
+            "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": ["cassgate"],
+            "verbs": ["get", "update", "patch"],
+        },
+    ]);
+    let role = the(&objects, "Role", "cassgate-executor");
+    assert_eq!(role["rules"], leases);
+    assert_eq!(role["metadata"]["namespace"], "cassgate-system");
+}
+
+#[test]
+fn our_crds_come_with_the_executor_alone() {
+    for overlay in OVERLAYS {
+        let crds: Vec<String> = kustomize(&format!("overlays/{overlay}"))
+            .iter()
+            .filter(|object| object["kind"] == "CustomResourceDefinition")
+            .map(|crd| crd["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect();
+        let ours = vec![
+            CassandraBackup::crd_name().to_owned(),
+            CassandraRestore::crd_name().to_owned(),
+        ];
+        assert_eq!(
+            crds,
+            if overlay == "executor" { ours } else { vec![] },
+            "{overlay}"
+        );
+    }
+}
