@@ -35,13 +35,19 @@ done
 building=$cache.building
 rm -rf "$building"
 mkdir "$building"
-# As whoever runs this: apt's own user may not write here.
-(cd "$building" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download prometheus >&2) || {
-	echo "there is no promtool: apt-get download prometheus failed. Run apt-get update as root and try again," >&2
-	echo "or set PROMTOOL to a promtool 2.42 or later." >&2
+# As whoever runs this: apt's own user may not write here. On a machine whose lists of packages are missing or old they are
+# fetched once more, into a folder of our own.
+apt() { apt-get -qq -o APT::Sandbox::User="$(id -un)" "$@" >&2; }
+lists() {
+	mkdir -p "$building/state/lists/partial" "$building/apt/archives/partial"
+	apt -o Dir::State="$building/state" -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache="$building/apt" "$@"
+}
+(cd "$building" && { apt download prometheus 2>/dev/null || { lists update && lists download prometheus; }; }) || {
+	echo "there is no promtool: apt-get could not download Debian's package prometheus." >&2
+	echo "Set PROMTOOL to a promtool 2.42 or later." >&2
 	exit 1
 }
 dpkg-deb --fsys-tarfile "$building"/prometheus_*.deb | tar -x -C "$building" ./usr/bin/promtool
-rm "$building"/prometheus_*.deb
+rm -r "$building"/prometheus_*.deb "$building/state" "$building/apt" 2>/dev/null || :
 mv "$building" "$cache"
 echo "$tool"
