@@ -9,5 +9,6 @@ mod by_hand;
 mod certificates;
 mod connections;
 mod drain;
+mod kinds_of_certificate;
 mod requests;
 mod support;

@@ -81,6 +81,16 @@ pub enum FilesError {
         /// The file, as it was named.
         path: PathBuf,
     },
+    /// A key behind a passphrase.
+    #[error(
+        "{}: the private key is encrypted, and cassgate has no passphrase; write it without one, for example with \
+         openssl pkey -in tls.key -out plain.key",
+        path.display()
+    )]
+    Encrypted {
+        /// The file, as it was named.
+        path: PathBuf,
+    },
     /// A PEM block that is cut off or no base64.
     #[error("{}: the PEM in it is damaged: {damage}", path.display())]
     Damaged {
@@ -174,6 +184,11 @@ impl PairFiles {
         }
         let key = match PrivateKeyDer::from_pem_slice(&contents.key) {
             Ok(key) => key,
+            Err(_) if is_encrypted(&contents.key) => {
+                return Err(FilesError::Encrypted {
+                    path: self.key.clone(),
+                });
+            }
             Err(pem::Error::NoItemsFound) => {
                 return Err(FilesError::NoKey {
                     path: self.key.clone(),
@@ -245,6 +260,15 @@ fn read(path: &Path, generation: Option<&Path>) -> Result<Vec<u8>, FilesError> {
         });
     }
     Ok(bytes)
+}
+
+/// A key of PKCS #8, or one as OpenSSL wrote it before 3.0, that needs a passphrase.
+fn is_encrypted(key: &[u8]) -> bool {
+    let says = |line: &[u8]| {
+        line.starts_with(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+            || line.starts_with(b"Proc-Type: 4,ENCRYPTED")
+    };
+    key.split(|byte| *byte == b'\n').any(says)
 }
 
 /// The library's own texts quote what they read, and that may be a key.

@@ -29,7 +29,7 @@ pub enum PairError {
     #[error("there is no certificate")]
     Empty,
     /// A key that rustls cannot use.
-    #[error("the key cannot be used: {0}")]
+    #[error("the key cannot be used; RSA of 2048 to 8192 bits, ECDSA and Ed25519 can ({0})")]
     Key(String),
     /// A key of another certificate.
     #[error(

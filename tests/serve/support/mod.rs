@@ -7,7 +7,7 @@ mod server;
 use std::time::Duration;
 
 pub(crate) use client::{Client, http1, http2, tls, tls_config};
-pub(crate) use pairs::{Authority, Volume, roots, write_pair};
+pub(crate) use pairs::{Authority, PemPair, Volume, roots, write_pair};
 pub(crate) use server::{Secured, Served, now};
 
 use cassgate::observe::metrics::Metrics;

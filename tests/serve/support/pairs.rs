@@ -8,7 +8,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, Issuer, KeyPair, date_time_ymd,
+};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use tempfile::TempDir;
@@ -32,7 +34,7 @@ pub(crate) struct Volume {
 impl Authority {
     pub(crate) fn new() -> Self {
         let mut parameters = CertificateParams::default();
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
         Self(CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap())
     }
 
@@ -52,6 +54,31 @@ impl Authority {
         self.sign(&parameters)
     }
 
+    /// A pair for the loopback with this key.
+    pub(crate) fn issue_with(&self, key: &KeyPair) -> PemPair {
+        PemPair {
+            certificate: Self::leaf().signed_by(key, &self.0).unwrap().pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    /// The certificate of an authority below this one, and a pair for the loopback that it signed.
+    pub(crate) fn issue_through_an_intermediate(&self) -> (String, PemPair) {
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        parameters.distinguished_name.push(DnType::CommonName, "between");
+        let key = KeyPair::generate().unwrap();
+        let certificate = parameters.signed_by(&key, &self.0).unwrap().pem();
+        let between = Issuer::new(parameters, key);
+        let key = KeyPair::generate().unwrap();
+        let leaf = Self::leaf().signed_by(&key, &between).unwrap().pem();
+        let pair = PemPair {
+            certificate: leaf,
+            key: key.serialize_pem(),
+        };
+        (certificate, pair)
+    }
+
     /// What a client that trusts this authority holds.
     pub(crate) fn roots(&self) -> RootCertStore {
         roots(self.0.der().clone())
@@ -67,9 +94,8 @@ impl Authority {
 
     fn sign(&self, parameters: &CertificateParams) -> PemPair {
         let key = KeyPair::generate().unwrap();
-        let certificate = parameters.signed_by(&key, &self.0).unwrap().pem();
         PemPair {
-            certificate,
+            certificate: parameters.signed_by(&key, &self.0).unwrap().pem(),
             key: key.serialize_pem(),
         }
     }
