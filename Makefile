@@ -15,7 +15,7 @@ FUZZ_BIN := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin
 FUZZ := PATH="$(FUZZ_BIN):$$PATH" $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz
 FUZZ_TARGETS := $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: demo test bench soak soak-properties fuzz $(addprefix fuzz-,$(FUZZ_TARGETS)) corpus lint crds \
+.PHONY: demo test bench soak soak-properties soak-oldest soak-hostile fuzz $(addprefix fuzz-,$(FUZZ_TARGETS)) corpus lint crds \
 	policy rules servers cert-manager tools fmt doc deny
 
 # The main job on real parts: etcd, kube-apiserver, cassgate, kubectl. KEEP=1 leaves it running.
@@ -35,12 +35,21 @@ bench: servers
 	$(CARGO) bench --locked --bench check
 	$(CARGO) bench --locked --bench review
 
-# What takes too long for every change: every property with many cases, every fuzz target for ten minutes. Run it
-# before an issue is closed.
-soak: soak-properties fuzz
+# What takes too long for every change: every property with many cases, every test on the oldest API server that is
+# supported, ten thousand hostile connections, every fuzz target for ten minutes. Run it before an issue is closed.
+soak: soak-properties soak-oldest soak-hostile fuzz
 
 soak-properties:
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test properties
+
+# tests/kube on Kubernetes 1.33; .ci/run has it on 1.35.
+soak-oldest: cert-manager
+	assets=$$(tests/servers/build.sh kubernetes-1.33) && \
+		KUBEBUILDER_ASSETS=$$assets $(CARGO) test --locked --test kube
+
+# Each connection is a file of the client's.
+soak-hostile: servers
+	ulimit -n 20000 && CASSGATE_TEST_CONNECTIONS=10000 $(CARGO) test --locked --test kube -- hostile --nocapture
 
 # With AddressSanitizer: no unsafe code is ours, but some of our dependencies' is. What it finds worth keeping goes to
 # fuzz/target/corpus; a crash ends it, with its input under fuzz/artifacts.

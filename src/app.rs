@@ -6,6 +6,7 @@
 mod authority;
 mod check;
 
+use std::collections::HashMap;
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use tokio::runtime;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::{self, Admission};
@@ -322,7 +323,8 @@ impl Parts {
 
 /// Named tasks, all of them owned, none of which should end before it is told to.
 struct Background {
-    tasks: JoinSet<&'static str>,
+    tasks: JoinSet<()>,
+    names: HashMap<task::Id, &'static str>,
     stop: CancellationToken,
     shutdown: Shutdown,
 }
@@ -331,6 +333,7 @@ impl Background {
     fn new(shutdown: Shutdown) -> Self {
         Self {
             tasks: JoinSet::new(),
+            names: HashMap::new(),
             stop: CancellationToken::new(),
             shutdown,
         }
@@ -338,25 +341,30 @@ impl Background {
 
     fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
-        self.tasks.spawn(async move {
+        let spawned = self.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = task => {}
             }
-            name
         });
+        self.names.insert(spawned.id(), name);
     }
 
     /// Waits for the end of all; false when one ended before the shutdown began.
     async fn supervise(mut self) -> bool {
         let mut intact = true;
-        while let Some(ended) = self.tasks.join_next().await {
+        while let Some(ended) = self.tasks.join_next_with_id().await {
             if self.shutdown.draining().is_cancelled() {
                 continue;
             }
+            let id = match &ended {
+                Ok((id, ())) => *id,
+                Err(error) => error.id(),
+            };
+            let part = self.names.get(&id).copied().unwrap_or_default();
             match ended {
-                Ok(task) => tracing::error!(task, "a part of cassgate ended by itself; shutting down"),
-                Err(error) => tracing::error!(%error, "a part of cassgate failed; shutting down"),
+                Ok(_) => tracing::error!(part, "a part of cassgate ended by itself; shutting down"),
+                Err(error) => tracing::error!(part, %error, "a part of cassgate failed; shutting down"),
             }
             intact = false;
             self.shutdown.begin();
