@@ -10,13 +10,13 @@ use std::{
 use axum::{body::Body, response::Response};
 use hyper::{Request, body::Incoming, rt::Executor, service::service_fn};
 use hyper_util::rt::TokioIo;
-use rustls::ServerConfig;
+use rustls::{ServerConfig, server::Acceptor};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     time::{sleep, timeout},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
@@ -70,7 +70,7 @@ async fn talk(shared: &Shared, stream: TcpStream, peer: &Arc<Peer>) {
             let stream = tokio::select! {
                 () = shared.stop.cancelled() => None,
                 () = peer.leave().cancelled() => None,
-                stream = handshake(shared, tls, stream) => stream,
+                stream = handshake(shared, tls, stream, peer) => stream,
             };
             if let Some(stream) = stream {
                 requests(shared, stream, peer).await;
@@ -83,13 +83,14 @@ async fn handshake(
     shared: &Shared,
     tls: &Arc<ServerConfig>,
     stream: TcpStream,
+    peer: &Peer,
 ) -> Option<TlsStream<TcpStream>> {
-    let failure = match timeout(
-        shared.limits.handshake,
-        TlsAcceptor::from(Arc::clone(tls)).accept(stream),
-    )
-    .await
-    {
+    let accepted = async {
+        let greeting = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        peer.greeted();
+        greeting.into_stream(Arc::clone(tls)).await
+    };
+    let failure = match timeout(shared.limits.handshake, accepted).await {
         Ok(Ok(stream)) => {
             shared.refused.store(false, Ordering::Relaxed);
             return Some(stream);
@@ -127,6 +128,7 @@ async fn requests(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: &Arc<Peer>,
 ) {
+    // Without TLS there is no other greeting.
     peer.greeted();
     let service = service_fn(|request| answer(shared, peer, request));
     let mut connection = pin!(shared.http.serve_connection(TokioIo::new(stream), service));

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Connections open at once, handshakes included. For one more, the one that has come to the least goes: no
-    /// handshake, no answer yet, nothing asked for long. While each is being answered, more wait in the kernel's queue.
+    /// greeting, no answer yet, nothing asked for long. While each is being answered, more wait in the kernel's queue.
     /// 512: each kube-apiserver keeps a few HTTP/2 connections, so a healthy cluster never comes near.
     pub connections: usize,
     /// From accept to the end of the TLS handshake. 5 s: half of the time that kube-apiserver waits by default.

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Nobody has to go sooner after it came. 200 ms: a handshake takes some milliseconds and some round trips.
+/// Nobody has to go sooner after it came. 200 ms: a greeting takes a round trip, and mostly it is there already.
 const GRACE: Duration = Duration::from_millis(200);
 
 /// The places of one listener.
@@ -63,7 +63,7 @@ pub(super) struct Running(Arc<Peer>);
 /// How little a peer has come to. The least goes first, and of those that are alike the one that has waited longest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
-    /// No handshake yet, since then.
+    /// No greeting (`ClientHello`) yet, since then.
     Silent(Instant),
     /// No answer yet, since then. A body may be coming, slowly.
     Unanswered(Instant),
@@ -160,7 +160,7 @@ impl Peer {
         &self.leave
     }
 
-    /// The handshake is over.
+    /// It has sent a greeting that can be read.
     pub(super) fn greeted(&self) {
         self.greeted.store(true, Ordering::Release);
     }
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_has_waited_longest_without_a_handshake_goes_first() {
+    async fn who_has_waited_longest_without_a_greeting_goes_first() {
         let (peers, taken) = full(3).await;
         taken[0].peer().greeted();
         assert_eq!(asked(&peers, &taken).await, Some(1));
