@@ -86,6 +86,7 @@ async fn handshake(
     peer: &Peer,
 ) -> Option<TlsStream<TcpStream>> {
     let accepted = async {
+        peer.heard();
         let greeting = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         peer.greeted();
         greeting.into_stream(Arc::clone(tls)).await
@@ -129,6 +130,7 @@ async fn requests(
     peer: &Arc<Peer>,
 ) {
     // Without TLS there is no other greeting.
+    peer.heard();
     peer.greeted();
     let service = service_fn(|request| answer(shared, peer, request));
     let mut connection = pin!(shared.http.serve_connection(TokioIo::new(stream), service));

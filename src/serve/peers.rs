@@ -18,8 +18,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Nobody has to go sooner after it came. 200 ms: a greeting takes a round trip, and mostly it is there already.
-const GRACE: Duration = Duration::from_millis(200);
+/// Nobody has to go sooner after we began to listen to it. 500 ms: a greeting is mostly there by then, and it comes
+/// within a round trip.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// The places of one listener.
 #[derive(Debug)]
@@ -47,7 +48,8 @@ pub(super) struct Place {
 /// What one peer has come to.
 #[derive(Debug)]
 pub(super) struct Peer {
-    came: Instant,
+    /// Since when we have listened to it; nothing while its task waits for a thread.
+    heard: Mutex<Option<Instant>>,
     greeted: AtomicBool,
     begun: AtomicU64,
     running: AtomicUsize,
@@ -69,6 +71,14 @@ enum Standing {
     Unanswered(Instant),
     /// Nothing asked any more, since then.
     Resting(Instant),
+}
+
+impl Standing {
+    fn since(self) -> Instant {
+        match self {
+            Self::Silent(since) | Self::Unanswered(since) | Self::Resting(since) => since,
+        }
+    }
 }
 
 impl Peers {
@@ -97,7 +107,7 @@ impl Peers {
 
     fn taken(&self, permit: OwnedSemaphorePermit) -> Place {
         let peer = Arc::new(Peer {
-            came: Instant::now(),
+            heard: Mutex::default(),
             greeted: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             running: AtomicUsize::new(0),
@@ -119,11 +129,11 @@ impl Peers {
 
     /// Asks one to leave as soon as one may be asked, and gives it a while to do so.
     async fn make_room(&self) {
-        let Some(peer) = self.least() else {
+        let Some((standing, peer)) = self.least() else {
             // Each one is being answered. It may have come to its end a moment later.
             return sleep(GRACE).await;
         };
-        let patience = (peer.came + GRACE).saturating_duration_since(Instant::now());
+        let patience = (standing.since() + GRACE).saturating_duration_since(Instant::now());
         if patience.is_zero() {
             peer.leave.cancel();
             return sleep(GRACE).await;
@@ -131,14 +141,14 @@ impl Peers {
         sleep(patience).await;
     }
 
-    fn least(&self) -> Option<Arc<Peer>> {
+    fn least(&self) -> Option<(Standing, Arc<Peer>)> {
         let present = now(&self.present);
         let candidates = present
             .peers
             .values()
             .filter_map(|peer| Some((peer.standing()?, peer)));
         let least = candidates.min_by_key(|(standing, _)| *standing);
-        least.map(|(_, peer)| Arc::clone(peer))
+        least.map(|(standing, peer)| (standing, Arc::clone(peer)))
     }
 }
 
@@ -158,6 +168,11 @@ impl Peer {
     /// Cancelled when somebody else needs the place.
     pub(super) fn leave(&self) -> &CancellationToken {
         &self.leave
+    }
+
+    /// We listen to it from now on.
+    pub(super) fn heard(&self) {
+        *now(&self.heard) = Some(Instant::now());
     }
 
     /// It has sent a greeting that can be read.
@@ -187,15 +202,17 @@ impl Peer {
         now(&self.answered).is_some()
     }
 
-    /// Nothing for one that is to stay: it was answered before and is being answered now; or it is leaving already.
+    /// Nothing for one that is to stay: it was answered before and is being answered now; or that was not heard yet;
+    /// or that is leaving already.
     fn standing(&self) -> Option<Standing> {
         if self.leave.is_cancelled() {
             return None;
         }
+        let heard = (*now(&self.heard))?;
         let answered = *now(&self.answered);
         match answered {
-            None if self.greeted.load(Ordering::Acquire) => Some(Standing::Unanswered(self.came)),
-            None => Some(Standing::Silent(self.came)),
+            None if self.greeted.load(Ordering::Acquire) => Some(Standing::Unanswered(heard)),
+            None => Some(Standing::Silent(heard)),
             Some(when) => self.is_resting().then_some(Standing::Resting(when)),
         }
     }
@@ -225,7 +242,9 @@ mod tests {
         let peers = Peers::new(places);
         let mut taken = Vec::new();
         for _ in 0..places {
-            taken.push(peers.place().await);
+            let place = peers.place().await;
+            place.peer().heard();
+            taken.push(place);
         }
         tokio::time::sleep(GRACE).await;
         (peers, taken)
@@ -286,6 +305,7 @@ mod tests {
         assert!(timeout(LONG, peers.place()).await.is_err());
         assert_eq!(asked(&peers, &taken).await, None);
         drop(under_way);
+        tokio::time::sleep(GRACE).await;
         assert_eq!(asked(&peers, &taken).await, Some(0));
     }
 
@@ -293,6 +313,9 @@ mod tests {
     async fn nobody_goes_before_its_time() {
         let peers = Peers::new(1);
         let place = peers.place().await;
+        assert!(timeout(LONG, peers.place()).await.is_err());
+        assert!(!place.peer().leave().is_cancelled(), "it was not heard yet");
+        place.peer().heard();
         assert!(timeout(GRACE / 2, peers.place()).await.is_err());
         assert!(!place.peer().leave().is_cancelled());
         assert!(timeout(GRACE, peers.place()).await.is_err());
