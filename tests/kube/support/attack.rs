@@ -1,17 +1,35 @@
 //! Clients that mean harm. None of them has a certificate or a token: anybody who reaches the port can be one.
 
-use std::{io, iter, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io, iter,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, WriteHalf, copy, sink, split},
     net::TcpStream,
+    runtime::Runtime,
     task::JoinSet,
     time::sleep,
 };
 use tokio_rustls::client::TlsStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{api::tls, http::runtime};
+use super::api::tls;
+
+/// A thread of their own, so that the honest clients of this process do not wait behind thousands of them.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .worker_threads(1)
+            .build()
+            .unwrap()
+    })
+}
 
 /// Clients that go on until this is dropped.
 pub(crate) struct Attack(JoinSet<()>);
