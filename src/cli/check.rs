@@ -131,7 +131,10 @@ pub(crate) async fn run(
     let mut loaded = Loaded::default();
     for (done, input) in inputs(&args.paths, io::stdin()).enumerate() {
         loaded.add(input);
-        progress.tell(|| format!("{} files read", done + 1));
+        progress.tell(|| match done {
+            0 => "1 file read".to_owned(),
+            _ => format!("{} files read", done + 1),
+        });
     }
     let settings = args.settings(now);
     let judged = |done, all| progress.tell(|| format!("{done} of {all} objects judged"));
@@ -197,10 +200,8 @@ impl Progress {
     }
 
     fn tell(&mut self, what: impl FnOnce() -> String) {
-        if !self.terminal || self.begun.elapsed() < PATIENCE {
-            return;
-        }
-        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+        let since = self.told.map(|told| told.elapsed());
+        if self.terminal && is_due(self.begun.elapsed(), since) {
             self.told = Some(Instant::now());
             drop(write!(io::stderr().lock(), "\r\u{1b}[Kcassgate: {}", what()));
         }
@@ -211,6 +212,11 @@ impl Progress {
             drop(write!(io::stderr().lock(), "\r\u{1b}[K"));
         }
     }
+}
+
+/// Whether to tell again, so long after the begin and after the last time.
+fn is_due(running: Duration, since: Option<Duration>) -> bool {
+    running >= PATIENCE && since.is_none_or(|since| since >= TELL_EVERY)
 }
 
 fn output(text: &str) -> Result<OutputTo, String> {
@@ -244,4 +250,26 @@ fn namespace(text: &str) -> Result<String, String> {
 fn allowable() -> PossibleValuesParser {
     let may = |rule: &&'static Rule| !rule.destroys;
     PossibleValuesParser::new(catalogue::all().filter(may).map(|rule| rule.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_due;
+    use std::time::Duration;
+
+    #[test]
+    fn nothing_is_told_within_a_second_and_then_ten_times_in_one() {
+        for (running, since, due) in [
+            (0, None, false),
+            (999, None, false),
+            (1_000, None, true),
+            (60_000, None, true),
+            (1_050, Some(50), false),
+            (1_099, Some(99), false),
+            (1_100, Some(100), true),
+        ] {
+            let told = is_due(Duration::from_millis(running), since.map(Duration::from_millis));
+            assert_eq!(told, due, "{running} {since:?}");
+        }
+    }
 }

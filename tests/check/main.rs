@@ -1,9 +1,10 @@
 //! `cassgate check` as users run it: a tree of GitOps files, every format, exit codes.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod command;
 mod formats;
+mod progress;
 mod schemas;
 mod yaml;
 

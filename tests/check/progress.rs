@@ -1,0 +1,40 @@
+//! What a terminal shows while a check takes long.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Runs a check on a terminal of its own (`script` of util-linux makes one), of a pipe that nobody writes to before
+/// this time has passed, and gives what the terminal showed.
+fn shown(wait: Duration) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("slow.yaml");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let command = format!(
+        "{} check {} >/dev/null",
+        env!("CARGO_BIN_EXE_cassgate"),
+        pipe.display()
+    );
+    let child = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script, which Debian has in bsdutils");
+    // Opening waits for the reader, and the reader's clock runs already.
+    let mut writer: File = OpenOptions::new().write(true).open(&pipe).unwrap();
+    sleep(wait);
+    writer.write_all(b"kind: ConfigMap\n").unwrap();
+    drop(writer);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn after_a_second_a_terminal_shows_how_far_it_is_and_then_nothing_of_it() {
+    let shown = shown(Duration::from_millis(1_050));
+    assert_eq!(shown, "\r\u{1b}[Kcassgate: 1 file read\r\u{1b}[K");
+}
