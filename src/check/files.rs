@@ -28,6 +28,9 @@ pub enum Unreadable {
     /// A folder cannot be walked through.
     #[error("cannot be looked through: {0}")]
     Walk(#[from] walkdir::Error),
+    /// A folder, a device, a pipe.
+    #[error("is no file")]
+    NoFile,
     /// More than is sensible.
     #[error("is larger than {} MiB", LARGEST_FILE >> 20)]
     TooLarge,
@@ -56,6 +59,19 @@ pub fn inputs(paths: &[PathBuf], mut stdin: impl Read) -> impl Iterator<Item = I
             bytes: File::open(&file.path).map_err(Unreadable::from).and_then(bounded),
         },
     })
+}
+
+/// A file that a file names: only if it is one, what waits for a writer is not.
+#[must_use]
+pub fn beside(name: String) -> Input {
+    let path = Path::new(&name);
+    let read = || {
+        if !path.metadata()?.is_file() {
+            return Err(Unreadable::NoFile);
+        }
+        bounded(File::open(path)?)
+    };
+    Input { bytes: read(), name }
 }
 
 struct Found {

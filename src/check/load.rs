@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::{Input, Unreadable};
-use super::kustomize::{Kustomization, Plan};
+use super::kustomize::{EnvFiles, Kustomization, Plan, keys_of_env_file};
 use super::manifest::{Manifest, Placed, PlacedAll, What};
 use super::placeholder;
 use super::report::{ErrorReport, Note, Report, Source};
@@ -19,6 +19,7 @@ pub struct Loaded {
     sources: Vec<Source>,
     errors: Vec<ErrorReport>,
     notes: Vec<Note>,
+    env_files: EnvFiles,
 }
 
 impl Loaded {
@@ -63,6 +64,26 @@ impl Loaded {
         if shown && let Some(source) = self.sources.get_mut(file) {
             source.text = Some(text);
         }
+    }
+
+    /// The files, beside the kustomizations that were loaded, in which their generators look for keys of Secrets.
+    #[must_use]
+    pub fn env_files(&self) -> BTreeSet<String> {
+        Plan::env_files(&self.manifests, &self.names())
+    }
+
+    /// Reads the keys of such a file. No value is kept.
+    pub fn add_env_file(&mut self, input: Input) {
+        let keys = match input.bytes.map(String::from_utf8) {
+            Ok(Ok(text)) => Ok(keys_of_env_file(&text)),
+            Ok(Err(_)) => Err("is no UTF-8 text".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        self.env_files.insert(input.name, keys);
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.sources.iter().map(|source| source.name.clone()).collect()
     }
 
     fn document(&mut self, file: usize, document: usize, child: Child, lists: usize) {
@@ -139,12 +160,16 @@ impl Loaded {
 
     /// Puts every manifest where it is applied: by the kustomizations that take it, or by itself.
     pub(super) fn place(mut self, default_namespace: &str) -> (PlacedAll, Report) {
-        let names: Vec<String> = self.sources.iter().map(|source| source.name.clone()).collect();
-        let plan = Plan::of(&self.manifests, &names);
+        let names = self.names();
+        let plan = Plan::of(&self.manifests, &names, &self.env_files);
+        self.notes.extend(plan.notes(&names));
         let mut all = PlacedAll {
-            generated: plan.generated(default_namespace),
+            generated: plan.generated().to_vec(),
             ..PlacedAll::default()
         };
+        for made in &mut all.generated {
+            made.namespace.get_or_insert_with(|| default_namespace.to_owned());
+        }
         let mut told: BTreeMap<(usize, String), u32> = BTreeMap::new();
         let mut patches = BTreeSet::new();
         for manifest in std::mem::take(&mut self.manifests) {
@@ -163,11 +188,14 @@ impl Loaded {
                 }
                 continue;
             }
-            for (namespace, opaque) in plan.placements(name, &manifest) {
-                let namespace = namespace.or_else(|| manifest.namespace().map(ToOwned::to_owned));
+            for place in plan.placements(name, &manifest) {
+                let namespace = place
+                    .namespace
+                    .or_else(|| manifest.namespace().map(ToOwned::to_owned));
                 let placed = Placed {
                     namespace: namespace.unwrap_or_else(|| default_namespace.to_owned()),
-                    opaque,
+                    renamed: place.name,
+                    opaque: place.opaque,
                     manifest: manifest.clone(),
                 };
                 if manifest.what.is_judged()

@@ -11,6 +11,7 @@ pub(super) enum What {
     Secret,
     SealedSecret,
     ExternalSecret,
+    ClusterExternalSecret,
     SecretProviderClass,
     Namespace,
     Kustomization,
@@ -29,6 +30,7 @@ impl What {
             ("", "Namespace") => Some(Self::Namespace),
             ("bitnami.com", "SealedSecret") => Some(Self::SealedSecret),
             ("external-secrets.io", "ExternalSecret") => Some(Self::ExternalSecret),
+            ("external-secrets.io", "ClusterExternalSecret") => Some(Self::ClusterExternalSecret),
             ("secrets-store.csi.x-k8s.io", "SecretProviderClass") => Some(Self::SecretProviderClass),
             ("kustomize.config.k8s.io", "Kustomization" | "Component") => Some(Self::Kustomization),
             _ => None,
@@ -78,8 +80,17 @@ impl Manifest {
 pub(super) struct Placed {
     pub(super) manifest: Manifest,
     pub(super) namespace: String,
+    /// Its name, where a kustomization puts something around it.
+    pub(super) renamed: Option<String>,
     /// Why it is not what will be applied; `None` where it is.
     pub(super) opaque: Option<String>,
+}
+
+impl Placed {
+    /// Its name where it is applied.
+    pub(super) fn name(&self) -> &str {
+        self.renamed.as_deref().unwrap_or_else(|| self.manifest.name())
+    }
 }
 
 /// Everything at its place.

@@ -10,18 +10,24 @@ use super::manifest::{Manifest, What};
 use super::placeholder;
 use super::yaml::{Kind, Node};
 
-/// The Secrets that a document brings, by name.
-pub(super) fn of(manifest: &Manifest) -> Vec<(String, Reference<Credentials>)> {
+/// The Secrets that a document brings, by name. `name` is the document's own where it is applied.
+pub(super) fn of(manifest: &Manifest, name: &str) -> Vec<(String, Reference<Credentials>)> {
     let node = manifest.node();
-    let own = |credentials| vec![(manifest.name().to_owned(), credentials)];
+    let own = |credentials| vec![(name.to_owned(), credentials)];
     match manifest.what {
         What::Secret => own(Reference::Found(plain(node))),
         What::SealedSecret => own(sealed(node)),
         What::ExternalSecret => {
-            let target = node
-                .text_at(&["spec", "target", "name"])
-                .unwrap_or_else(|| manifest.name());
-            vec![(target.to_owned(), external(node))]
+            let target = node.text_at(&["spec", "target", "name"]).unwrap_or(name);
+            vec![(target.to_owned(), external(node.get("spec")))]
+        }
+        What::ClusterExternalSecret => {
+            let spec = node.at(&["spec", "externalSecretSpec"]);
+            let target = spec
+                .and_then(|spec| spec.text_at(&["target", "name"]))
+                .or_else(|| node.text_at(&["spec", "externalSecretName"]))
+                .unwrap_or(name);
+            vec![(target.to_owned(), external(spec))]
         }
         What::SecretProviderClass => provided(node),
         _ => Vec::new(),
@@ -75,20 +81,34 @@ fn sealed(node: &Node) -> Reference<Credentials> {
     named(data.keys().chain(template("data")).chain(template("stringData")))
 }
 
+/// Where a `ClusterExternalSecret` puts it: namespaces by name, and whether it chooses others by their labels.
+pub(super) fn namespaces(manifest: &Manifest) -> (Vec<&str>, bool) {
+    let field = |name: &'static str| manifest.node().at(&["spec", name]);
+    let named = field("namespaces").map(Node::items).unwrap_or_default();
+    let chooses = field("namespaceSelector").is_some() || field("namespaceSelectors").is_some();
+    (
+        named.iter().filter_map(|name| name.node.text()).collect(),
+        chooses,
+    )
+}
+
 /// A template replaces the keys of `data`, unless it says that it merges.
-fn external(node: &Node) -> Reference<Credentials> {
-    let many = |path: &[&str]| node.at(path).is_some_and(|list| !list.items().is_empty());
-    if many(&["spec", "dataFrom"]) {
+fn external(spec: Option<&Node>) -> Reference<Credentials> {
+    let Some(spec) = spec else {
+        return Reference::Unknown("its ExternalSecret does not tell its keys".to_owned());
+    };
+    let many = |path: &[&str]| spec.at(path).is_some_and(|list| !list.items().is_empty());
+    if many(&["dataFrom"]) {
         return Reference::Unknown("its ExternalSecret takes keys by dataFrom".to_owned());
     }
-    if many(&["spec", "target", "template", "templateFrom"]) {
+    if many(&["target", "template", "templateFrom"]) {
         return Reference::Unknown("its ExternalSecret takes keys by templateFrom".to_owned());
     }
-    let data = node.at(&["spec", "data"]).map(Node::items).unwrap_or_default();
+    let data = spec.get("data").map(Node::items).unwrap_or_default();
     let own = data.iter().filter_map(|item| item.node.text_at(&["secretKey"]));
-    match node.at(&["spec", "target", "template", "data"]) {
+    match spec.at(&["target", "template", "data"]) {
         None => named(own),
-        Some(template) if node.text_at(&["spec", "target", "template", "mergePolicy"]) == Some("Merge") => {
+        Some(template) if spec.text_at(&["target", "template", "mergePolicy"]) == Some("Merge") => {
             named(template.keys().chain(own))
         }
         Some(template) => named(template.keys()),
@@ -124,10 +144,14 @@ mod tests {
             document: 1,
             child,
         };
-        let told = of(&manifest).into_iter().map(|(name, known)| match known {
-            Reference::Found(known) => (name, Key::ALL.into_iter().filter(|key| known.has(*key)).collect()),
-            Reference::Absent | Reference::Unknown(_) => (format!("{name}?"), Vec::new()),
-        });
+        let told = of(&manifest, manifest.name())
+            .into_iter()
+            .map(|(name, known)| match known {
+                Reference::Found(known) => {
+                    (name, Key::ALL.into_iter().filter(|key| known.has(*key)).collect())
+                }
+                Reference::Absent | Reference::Unknown(_) => (format!("{name}?"), Vec::new()),
+            });
         told.collect()
     }
 
@@ -164,6 +188,24 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_for_many_namespaces_has_the_keys_of_its_external_secret_and_the_first_name_that_is_said() {
+        let text = "metadata: {name: all}\nspec:\n  externalSecretName: mine\n  externalSecretSpec:\n    target: {name: s3}\n    data: [{secretKey: gcp}]\n";
+        let mine = text.replace("target: {name: s3}", "target: {}");
+        let all = mine.replace("externalSecretName: mine", "x: y");
+        for (text, name) in [(text, "s3"), (&mine, "mine"), (&all, "all")] {
+            assert_eq!(
+                read(What::ClusterExternalSecret, text),
+                [(name.to_owned(), vec![Key::Gcp])]
+            );
+        }
+        let bare = "metadata: {name: all}\nspec: {}\n";
+        assert_eq!(
+            read(What::ClusterExternalSecret, bare),
+            [("all?".to_owned(), vec![])]
+        );
+    }
+
+    #[test]
     fn a_class_of_the_secrets_store_names_its_secrets() {
         let text = "spec: {secretObjects: [{secretName: az, data: [{key: azurestoragekey, objectName: x}]}]}";
         assert_eq!(
@@ -182,7 +224,7 @@ mod tests {
             document: 1,
             child,
         };
-        let (_, known) = of(&manifest).remove(0);
+        let (_, known) = of(&manifest, manifest.name()).remove(0);
         let Reference::Found(known) = known else {
             panic!("{known:?}")
         };

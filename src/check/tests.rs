@@ -1,5 +1,6 @@
 //! Trees of manifests through the whole check.
 
+mod kustomize;
 mod live;
 
 use super::files::Input;
@@ -270,6 +271,31 @@ fn a_secret_that_kustomize_makes_is_known_by_its_name_and_not_without_its_hash()
     assert_eq!(
         judged_with(&hashed, "s3-8h5k2m4f9t").0,
         ["deny secret-key-missing spec.secret 9:11"]
+    );
+}
+
+#[test]
+fn a_cluster_external_secret_is_known_where_it_says_and_unknown_where_it_chooses() {
+    let text = "apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {name: s3}\nspec:\n  \
+                namespaces: [NAMESPACE]\n  externalSecretSpec: {data: [{secretKey: awsregion}]}\n";
+    let judged_with = |text: &str| {
+        let files = [("c.yaml", CLUSTER), ("s.yaml", text), ("b.yaml", &backup(""))];
+        let report = judged(&files, &Settings::default());
+        (told(&report), report.objects[0].findings[0].message.clone())
+    };
+    let (rules, message) = judged_with(&text.replace("NAMESPACE", "default"));
+    assert_eq!(rules, ["deny secret-key-missing spec.secret 9:11"], "{message}");
+    let (_, message) = judged_with(text);
+    assert!(message.contains("not in the given files"), "{message}");
+    let chosen = text.replace(
+        "namespaces: [NAMESPACE]",
+        "namespaceSelectors: [{matchLabels: {a: b}}]",
+    );
+    let (rules, message) = judged_with(&chosen);
+    assert_eq!(rules, ["warn secret-not-found spec.secret 9:11"]);
+    assert!(
+        message.contains("chooses namespaces by their labels"),
+        "{message}"
     );
 }
 

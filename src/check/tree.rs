@@ -1,6 +1,6 @@
 //! Facts out of all given documents.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -31,6 +31,8 @@ pub(super) struct Tree {
     secrets: ByName<Credentials>,
     namespaces: HashMap<String, Namespace>,
     generated: Vec<Generated>,
+    /// Names of Secrets that namespaces get by their labels.
+    anywhere: HashSet<String>,
     /// Backups by cluster and location.
     stored: HashMap<(String, String), Vec<Alike>>,
     /// Backups of which a status says that they are under way, by namespace.
@@ -56,7 +58,7 @@ impl Tree {
 
     fn add(&mut self, placed: &Placed, names: &[String]) {
         let manifest = &placed.manifest;
-        let (namespace, name) = (placed.namespace.as_str(), manifest.name());
+        let (namespace, name) = (placed.namespace.as_str(), placed.name());
         let file = names.get(manifest.file).map(String::as_str).unwrap_or_default();
         match manifest.what {
             What::Cluster => {
@@ -95,14 +97,26 @@ impl Tree {
                 };
                 self.namespaces.insert(name.to_owned(), fact);
             }
-            _ => {
-                for (name, mut credentials) in secrets::of(manifest) {
-                    if let Some(why) = &placed.opaque {
-                        credentials = Reference::Unknown(why.clone());
-                    }
-                    insert(&mut self.secrets, namespace, &name, credentials, file);
+            What::ClusterExternalSecret => {
+                let (namespaces, chooses) = secrets::namespaces(manifest);
+                for namespace in namespaces {
+                    self.add_secrets(placed, namespace, file);
+                }
+                if chooses {
+                    let names = secrets::of(manifest, name).into_iter().map(|(name, _)| name);
+                    self.anywhere.extend(names);
                 }
             }
+            _ => self.add_secrets(placed, namespace, file),
+        }
+    }
+
+    fn add_secrets(&mut self, placed: &Placed, namespace: &str, file: &str) {
+        for (name, mut credentials) in secrets::of(&placed.manifest, placed.name()) {
+            if let Some(why) = &placed.opaque {
+                credentials = Reference::Unknown(why.clone());
+            }
+            insert(&mut self.secrets, namespace, &name, credentials, file);
         }
     }
 
@@ -148,34 +162,44 @@ impl Tree {
     /// A Secret by its name, or by the name that kustomize will give it.
     pub(super) fn secret(&self, namespace: &str, name: &str) -> Option<Reference<Credentials>> {
         let written = self.secrets.get(namespace).and_then(|secrets| secrets.get(name));
-        written.cloned().or_else(|| self.made(namespace, name))
+        let chosen = || {
+            let why =
+                "a ClusterExternalSecret of this name chooses namespaces by their labels, maybe this one";
+            let maybe = self.anywhere.contains(name);
+            maybe.then(|| Reference::Unknown(why.to_owned()))
+        };
+        written
+            .cloned()
+            .or_else(|| self.made(namespace, name))
+            .or_else(chosen)
     }
 
     fn made(&self, namespace: &str, name: &str) -> Option<Reference<Credentials>> {
-        let own = self.generated.iter().filter(|made| made.namespace == namespace);
-        for made in own {
-            let rest = name.strip_prefix(made.name.as_str());
-            let with_hash = rest.and_then(|rest| rest.strip_prefix('-')).is_some_and(|hash| {
-                hash.len() == HASH && hash.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        let here = |made: &&Generated| made.namespace.as_deref() == Some(namespace);
+        let mut fitting = self.generated.iter().filter(here).filter(|made| fits(made, name));
+        if let Some(made) = fitting.next() {
+            if fitting.any(|other| other.keys != made.keys) {
+                let why = "kustomizations in the given files make it more than once";
+                return Some(Reference::Unknown(why.to_owned()));
+            }
+            return Some(match &made.keys {
+                Ok(keys) => {
+                    let keys = keys.iter().map(String::as_str);
+                    Reference::Found(Credentials::default().and_named(keys))
+                }
+                Err(why) => Reference::Unknown(format!("{} makes it: {why}", made.file)),
             });
-            let fits = if made.hashed { with_hash } else { rest == Some("") };
-            if fits {
-                return Some(made.keys.as_ref().map_or_else(
-                    || Reference::Unknown(format!("{} takes its keys from a file", made.file)),
-                    |keys| {
-                        Reference::Found(Credentials::default().and_named(keys.iter().map(String::as_str)))
-                    },
-                ));
-            }
-            if rest == Some("") {
-                return Some(Reference::Unknown(format!(
-                    "{} puts a hash behind this name, which does not get into a backup or restore by itself; set \
-                     disableNameSuffixHash: true there",
-                    made.file
-                )));
-            }
         }
-        None
+        let unhashed = self
+            .generated
+            .iter()
+            .filter(here)
+            .find(|made| made.name == name)?;
+        Some(Reference::Unknown(format!(
+            "{} puts a hash behind this name, which does not get into a backup or restore by itself; set \
+             disableNameSuffixHash: true there",
+            unhashed.file
+        )))
     }
 
     /// What stands around an object. Of a state only what a status says counts: a manifest without one says nothing
@@ -235,6 +259,19 @@ impl Tree {
         self.backups
             .get(namespace)
             .is_some_and(|backups| backups.contains_key(name))
+    }
+}
+
+/// Whether a Secret that kustomize makes has this name in the end.
+fn fits(made: &Generated, name: &str) -> bool {
+    let Some(rest) = name.strip_prefix(made.name.as_str()) else {
+        return false;
+    };
+    let is_hash = |hash: &str| hash.len() == HASH && hash.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if made.hashed {
+        rest.strip_prefix('-').is_some_and(is_hash)
+    } else {
+        rest.is_empty()
     }
 }
 

@@ -9,7 +9,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
-use crate::check::files::inputs;
+use crate::check::files::{beside, inputs};
 use crate::check::load::Loaded;
 use crate::check::render::{Format, Style};
 use crate::check::report::{Outcome, Report};
@@ -135,6 +135,9 @@ pub(crate) async fn run(
             0 => "1 file read".to_owned(),
             _ => format!("{} files read", done + 1),
         });
+    }
+    for name in loaded.env_files() {
+        loaded.add_env_file(beside(name));
     }
     let settings = args.settings(now);
     let judged = |done, all| progress.tell(|| format!("{done} of {all} objects judged"));

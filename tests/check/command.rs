@@ -1,6 +1,7 @@
 //! Options, exit codes, and what goes where.
 
 use std::fs;
+use std::process::Command;
 
 use crate::{check, gitops};
 
@@ -85,8 +86,66 @@ fn standard_input_is_what_kustomize_and_helm_print() {
 }
 
 #[test]
+fn the_keys_of_a_generated_secret_are_read_beside_its_kustomization_and_no_pipe_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "kustomization.yaml",
+        "resources: [b.yaml]\nsecretGenerator:\n- name: s3\n  envs: [s3.env]\n  options: {disableNameSuffixHash: true}\n",
+    );
+    write("b.yaml", BACKUP);
+    write("s3.env", "awsaccesskeyid=topsecret\n");
+    let run = check(folder.path(), &["."], "");
+    assert_eq!(run.code, 0, "{}", run.stdout);
+    assert!(
+        run.stdout.contains("Secret s3 has no awssecretaccesskey") && !run.stdout.contains("topsecret"),
+        "{}",
+        run.stdout
+    );
+    fs::remove_file(folder.path().join("s3.env")).unwrap();
+    let made = Command::new("mkfifo").arg(folder.path().join("s3.env")).status();
+    assert!(made.unwrap().success());
+    let run = check(folder.path(), &["."], "");
+    assert_eq!(run.code, 0, "{}", run.stdout);
+    assert!(run.stdout.contains("s3.env, which is no file"), "{}", run.stdout);
+}
+
+/// The shells themselves read what is for them.
+#[test]
+fn every_shell_has_completions_that_know_the_command() {
+    for (shell, words) in [
+        ("bash", ["--deny-warnings", "--live"]),
+        ("elvish", ["--deny-warnings", "--live"]),
+        ("fish", ["deny-warnings", "live"]),
+        ("powershell", ["--deny-warnings", "--live"]),
+        ("zsh", ["--deny-warnings", "--live"]),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_cassgate"))
+            .args(["completions", shell])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            output.status.success() && words.iter().all(|word| text.contains(word)),
+            "{shell}"
+        );
+    }
+    let bash = "source <(\"$0\" completions bash) && COMP_WORDS=(cassgate check --deny) COMP_CWORD=2 && _cassgate cassgate \
+                --deny check && echo \"${COMPREPLY[@]}\"";
+    let output = Command::new("bash")
+        .args(["-c", bash, env!("CARGO_BIN_EXE_cassgate")])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "--deny-warnings",
+        "{output:?}"
+    );
+}
+
+#[test]
 fn the_manual_has_a_page_for_the_command() {
-    let page = std::process::Command::new(env!("CARGO_BIN_EXE_cassgate"))
+    let page = Command::new(env!("CARGO_BIN_EXE_cassgate"))
         .args(["man", "check"])
         .output()
         .unwrap();

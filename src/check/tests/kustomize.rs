@@ -1,0 +1,286 @@
+//! What kustomizations make of Secrets and names. `kubectl kustomize` was asked first for each of these.
+
+use super::{CLUSTER, SECRET, backup, judged, told};
+use crate::check::files::{Input, Unreadable};
+use crate::check::load::Loaded;
+use crate::check::report::Report;
+use crate::check::{Settings, check};
+
+const ALL_KEYS: &str = "[awsaccesskeyid=a, awssecretaccesskey=b, awsregion=c]";
+
+/// A backup in `app` that names the Secret, the files of `app` and `app/base`, and what is said of the Secret.
+fn said(secret: &str, inner: &str, outer: &str) -> String {
+    let text = backup("").replace("secret: s3", &format!("secret: {secret}"));
+    let files = [
+        ("base/kustomization.yaml", inner),
+        ("outer/kustomization.yaml", outer),
+        ("b.yaml", &text),
+        ("c.yaml", CLUSTER),
+    ];
+    let findings = judged(&files, &Settings::default()).objects.remove(0).findings;
+    let lines = findings
+        .iter()
+        .map(|finding| format!("{} {}", finding.rule.id, finding.message));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_generator_farther_out_merges_or_replaces_the_keys() {
+    let base = "secretGenerator: [{name: s3, literals: [awsaccesskeyid=a, awssecretaccesskey=b]}]\n";
+    let outer = |behavior: &str| {
+        format!(
+            "resources: [../base]\nsecretGenerator:\n- name: s3\n  behavior: {behavior}\n  literals: [awsregion=x]\n  \
+             options: {{disableNameSuffixHash: true}}\n"
+        )
+    };
+    assert_eq!(
+        said("s3", base, &outer("merge")),
+        "",
+        "one without the hash is enough"
+    );
+    let replaced = said("s3", base, &outer("replace"));
+    assert!(
+        replaced.starts_with("secret-key-missing") && replaced.contains("awsaccesskeyid, awssecretaccesskey"),
+        "{replaced}"
+    );
+    let elsewhere = said("s3", "resources: []\n", &outer("merge"));
+    assert!(
+        elsewhere.contains("they are merged with those of a Secret"),
+        "{elsewhere}"
+    );
+}
+
+#[test]
+fn a_generator_that_changes_a_written_secret_makes_it_unknown() {
+    let written = "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData: {awsregion: x}\n";
+    let outer = "resources: [s.yaml, c.yaml, b.yaml]\nsecretGenerator: [{name: s3, behavior: merge, literals: [a=b]}]\n";
+    let files = [
+        ("kustomization.yaml", outer),
+        ("s.yaml", written),
+        ("c.yaml", CLUSTER),
+        ("b.yaml", &backup("")),
+    ];
+    let report = judged(&files, &Settings::default());
+    assert_eq!(told(&report), ["warn secret-not-found spec.secret 9:11"]);
+    let message = &report.objects[0].findings[0].message;
+    assert!(
+        message.contains("a secretGenerator in the kustomization of ."),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_made_secret_has_the_name_that_all_prefixes_and_suffixes_give_it() {
+    let base = format!("namePrefix: in-\nsecretGenerator: [{{name: s3, literals: {ALL_KEYS}}}]\n");
+    let outer = "resources: [../base]\nnamePrefix: out-\nnameSuffix: -x\n";
+    assert_eq!(said("out-in-s3-x-95456cdh5m", &base, outer), "");
+    for other in ["s3", "in-s3", "in-s3-95456cdh5m"] {
+        let message = said(other, &base, outer);
+        assert!(message.contains("not in the given files"), "{other}: {message}");
+    }
+    for meant in ["s3", "in-s3"] {
+        let merging = format!(
+            "{outer}secretGenerator: [{{name: {meant}, behavior: replace, literals: [awsregion=x]}}]\n"
+        );
+        let message = said("out-in-s3-x-95456cdh5m", &base, &merging);
+        assert!(message.starts_with("secret-key-missing"), "{meant}: {message}");
+    }
+}
+
+#[test]
+fn a_hash_is_switched_off_for_all_and_for_one_and_never_on_again() {
+    for base in [
+        "generatorOptions: {disableNameSuffixHash: true}\nsecretGenerator: [{name: s3, literals: KEYS}]\n",
+        "secretGenerator: [{name: s3, options: {disableNameSuffixHash: true}, literals: KEYS}]\n",
+        "generatorOptions: {disableNameSuffixHash: true}\nsecretGenerator: [{name: s3, options: \
+         {disableNameSuffixHash: false}, literals: KEYS}]\n",
+    ] {
+        assert_eq!(
+            said("s3", &base.replace("KEYS", ALL_KEYS), "resources: [../base]\n"),
+            "",
+            "{base}"
+        );
+    }
+    // The options of an overlay are not those of its base.
+    let base = format!("secretGenerator: [{{name: s3, literals: {ALL_KEYS}}}]\n");
+    let outer = "resources: [../base]\ngeneratorOptions: {disableNameSuffixHash: true}\n";
+    assert!(said("s3", &base, outer).contains("puts a hash behind this name"));
+}
+
+#[test]
+fn a_patch_of_a_made_secret_makes_its_keys_unknown() {
+    let base = "secretGenerator: [{name: s3, literals: [a=b], options: {disableNameSuffixHash: true}}]\n";
+    let outer = "resources: [../base]\npatches:\n- target: {kind: Secret}\n  patch: '[]'\n";
+    let message = said("s3", base, outer);
+    assert!(
+        message.contains("a patch in the kustomization of outer"),
+        "{message}"
+    );
+}
+
+#[test]
+fn two_kustomizations_that_make_the_same_secret_differently_say_nothing() {
+    let one = |keys: &str| {
+        format!(
+            "secretGenerator: [{{name: s3, literals: {keys}, options: {{disableNameSuffixHash: true}}}}]\n"
+        )
+    };
+    let message = said("s3", &one(ALL_KEYS), &one("[a=b]"));
+    assert!(message.contains("more than once"), "{message}");
+    assert_eq!(said("s3", &one(ALL_KEYS), &one(ALL_KEYS)), "");
+}
+
+fn with_env_file(env: Result<&str, Unreadable>) -> (Vec<String>, Report) {
+    let kustomization = "resources: [c.yaml, b.yaml]\nsecretGenerator:\n- name: s3\n  envs: [s3.env, ../outside.env]\n  options: \
+                         {disableNameSuffixHash: true}\n";
+    let kustomization = if env.is_ok() {
+        kustomization.replace(", ../outside.env", "")
+    } else {
+        kustomization.to_owned()
+    };
+    let mut loaded = Loaded::default();
+    for (name, text) in [
+        ("app/kustomization.yaml", kustomization.as_str()),
+        ("app/c.yaml", CLUSTER),
+        ("app/b.yaml", &backup("")),
+    ] {
+        loaded.add(Input {
+            name: name.to_owned(),
+            bytes: Ok(text.as_bytes().to_vec()),
+        });
+    }
+    let asked: Vec<String> = loaded.env_files().into_iter().collect();
+    loaded.add_env_file(Input {
+        name: "app/s3.env".to_owned(),
+        bytes: env.map(|text| text.as_bytes().to_vec()),
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let settings = Settings::default();
+    (asked, runtime.block_on(check(loaded, &settings, None, |_, _| ())))
+}
+
+#[test]
+fn the_keys_of_a_file_are_those_of_the_secret_and_only_files_of_its_own_folder_are_read() {
+    let (asked, report) = with_env_file(Ok("# s3\nawsaccesskeyid=topsecret\n"));
+    assert_eq!(asked, ["app/s3.env"]);
+    assert_eq!(told(&report), ["deny secret-key-missing spec.secret 9:11"]);
+    assert!(
+        report.objects[0].findings[0]
+            .message
+            .contains("awssecretaccesskey")
+    );
+    assert!(!format!("{report:?}").contains("topsecret"));
+    let all = "awsaccesskeyid=a\nawssecretaccesskey=b\nawsregion=c\n";
+    assert_eq!(told(&with_env_file(Ok(all)).1), [""; 0]);
+    let (asked, report) = with_env_file(Err(Unreadable::NoFile));
+    assert_eq!(asked, ["app/s3.env"]);
+    assert_eq!(told(&report), ["warn secret-not-found spec.secret 9:11"]);
+    let message = &report.objects[0].findings[0].message;
+    assert!(message.contains("app/s3.env, which is no file"), "{message}");
+}
+
+#[test]
+fn a_prefix_gives_new_names_and_nothing_is_judged_by_the_old_ones() {
+    let kustomization = "namePrefix: p-\nresources: [c.yaml, s.yaml]\n";
+    let text = backup("").replace("cassandraCluster: c1", "cassandraCluster: p-c1");
+    let files = [
+        ("app/kustomization.yaml", kustomization),
+        ("app/c.yaml", CLUSTER),
+        ("app/s.yaml", SECRET),
+        ("b.yaml", &text),
+    ];
+    let strict = Settings {
+        strict: true,
+        ..Settings::default()
+    };
+    let report = judged(&files, &strict);
+    let expected = [
+        "warn cluster-not-found spec.cassandraCluster 6:21",
+        "deny secret-not-found spec.secret 9:11",
+    ];
+    assert_eq!(told(&report), expected, "p-c1 is there, and s3 is not");
+}
+
+#[test]
+fn a_component_sets_the_namespace_and_covers_the_secrets_of_who_takes_it() {
+    let component = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nnamespace: prod\nsecretGenerator:\n- name: \
+                     s3\n  behavior: merge\n  literals: [awsregion=x]\n";
+    let own = "resources: [c.yaml, b.yaml]\ncomponents: [../part]\ngeneratorOptions: {disableNameSuffixHash: \
+               true}\nsecretGenerator:\n- name: s3\n  literals: [awsaccesskeyid=a, awssecretaccesskey=b]\n";
+    let files = [
+        ("part/kustomization.yaml", component),
+        ("app/kustomization.yaml", own),
+        ("app/c.yaml", CLUSTER),
+        ("app/b.yaml", &backup("")),
+    ];
+    let report = judged(&files, &Settings::default());
+    assert_eq!(told(&report), [""; 0]);
+    assert_eq!(report.objects[0].namespace, "prod");
+}
+
+#[test]
+fn an_annotation_of_ours_that_a_kustomization_sets_makes_objects_unknown() {
+    for field in [
+        "commonAnnotations: {cassgate.db.orange.com/confirm: x}",
+        "labels: [{pairs: {cassgate.db.orange.com/x: y}}]",
+        "images: [{name: x, newTag: y}]\nconfigurations: [c]",
+    ] {
+        let kustomization = format!("resources: [c.yaml, b.yaml]\n{field}\n");
+        let files = [
+            ("kustomization.yaml", kustomization.as_str()),
+            ("c.yaml", CLUSTER),
+            ("b.yaml", &backup("  entities: a,b.c\n")),
+        ];
+        assert_eq!(told(&judged(&files, &Settings::default())), [""; 0], "{field}");
+    }
+    let plain = "resources: [c.yaml, b.yaml]\ncommonAnnotations: {team: x}\nimages: [{name: x, newTag: y}]\n";
+    let files = [
+        ("kustomization.yaml", plain),
+        ("c.yaml", CLUSTER),
+        ("s.yaml", SECRET),
+        ("b.yaml", &backup("  entities: a,b.c\n")),
+    ];
+    assert_eq!(
+        told(&judged(&files, &Settings::default())),
+        ["deny entities-mixed spec.entities 10:13"]
+    );
+}
+
+#[test]
+fn charts_of_a_kustomization_are_told_of() {
+    let text = "# ours\nhelmCharts:\n- {name: backups, repo: https://charts.example}\ngenerators: []\n";
+    let report = judged(&[("app/kustomization.yaml", text)], &Settings::default());
+    let notes: Vec<_> = report
+        .notes
+        .iter()
+        .map(|note| (note.line, note.message.as_str()))
+        .collect();
+    let expected = "helmCharts: what it brings is not judged; render it: kustomize build --enable-helm app | cassgate \
+                    check -";
+    assert_eq!(notes, [(2, expected)]);
+}
+
+#[test]
+fn kustomizations_that_take_each_other_end() {
+    let files = [
+        (
+            "a/kustomization.yaml",
+            "resources: [../b, ../b, ../a]\ncomponents: [../a, ../b]\n",
+        ),
+        (
+            "b/kustomization.yaml",
+            "resources: [../a, ../a, ../b]\nnamePrefix: x\n",
+        ),
+        ("c/kustomization.yaml", "resources: [../a, ../b, b.yaml]\n"),
+        ("c/b.yaml", &backup("  entities: a,b.c\n")),
+    ];
+    let report = judged(&files, &Settings::default());
+    assert_eq!(told(&report), [""; 0]);
+    assert!(
+        report.notes[0]
+            .message
+            .contains("take more files than can be followed"),
+        "{:?}",
+        report.notes
+    );
+}
