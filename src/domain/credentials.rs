@@ -66,6 +66,8 @@ pub enum Defect {
     NotServiceAccount,
     /// The value of `awsendpoint` is neither a host nor an http(s) URL.
     NotEndpoint,
+    /// The value of `awsregion` has not the form of a region of Amazon's. Other stores take any.
+    NotRegion,
 }
 
 /// The keys of a Secret, each with what is wrong with its value. Values are looked at once and never kept.
@@ -118,6 +120,7 @@ fn defect(key: Key, value: &[u8]) -> Option<Defect> {
         // The document may end with a line end: JSON allows it.
         Key::Gcp => (!is_service_account(value)).then_some(Defect::NotServiceAccount),
         Key::AwsEndpoint if !is_endpoint(value.trim_ascii()) => Some(Defect::NotEndpoint),
+        Key::AwsRegion if !is_region(value.trim_ascii()) => Some(Defect::NotRegion),
         _ => (value.trim_ascii().len() != value.len()).then_some(Defect::Padded),
     }
 }
@@ -138,6 +141,18 @@ fn is_endpoint(value: &[u8]) -> bool {
     }
 }
 
+/// Words and a number: `eu-west-1`, `us-gov-east-1`. Which of them there are changes; Esop makes letters small.
+fn is_region(value: &[u8]) -> bool {
+    let parts: Vec<&[u8]> = value.split(|byte| *byte == b'-').collect();
+    let word = |part: &&[u8]| part.len() > 1 && part.iter().all(u8::is_ascii_alphabetic);
+    match parts.as_slice() {
+        [words @ .., number] if words.len() > 1 => {
+            words.iter().all(word) && !number.is_empty() && number.iter().all(u8::is_ascii_digit)
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Credentials, Defect, Key};
@@ -151,6 +166,9 @@ mod tests {
         for (key, value) in [
             (Key::AwsAccessKeyId, "AKIA"),
             (Key::AwsRegion, "us-west-2"),
+            (Key::AwsRegion, "US-Gov-East-1"),
+            (Key::AwsRegion, "eu-isoe-west-1"),
+            (Key::AwsRegion, "eusc-de-east-1"),
             (Key::AwsEndpoint, "https://minio.example:9000"),
             (Key::AwsEndpoint, "http://127.0.0.1:9000/"),
             (Key::AwsEndpoint, "minio.storage.svc:9000"),
@@ -173,6 +191,13 @@ mod tests {
             (Key::AwsEndpoint, "not a host", Defect::NotEndpoint),
             (Key::AwsEndpoint, "https://", Defect::NotEndpoint),
             (Key::AwsEndpoint, "/path", Defect::NotEndpoint),
+            (Key::AwsRegion, "eu-west-1\n", Defect::Padded),
+            (Key::AwsRegion, "eu-west-1a", Defect::NotRegion),
+            (Key::AwsRegion, "eu-west", Defect::NotRegion),
+            (Key::AwsRegion, "west-1", Defect::NotRegion),
+            (Key::AwsRegion, "Frankfurt", Defect::NotRegion),
+            (Key::AwsRegion, "eu_west_1", Defect::NotRegion),
+            (Key::AwsRegion, "eu--1", Defect::NotRegion),
             (Key::Gcp, "[]", Defect::NotServiceAccount),
             (Key::Gcp, "{\"type\": 1}", Defect::NotServiceAccount),
             (Key::Gcp, "key", Defect::NotServiceAccount),

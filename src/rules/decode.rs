@@ -7,10 +7,8 @@ use serde_path_to_error::Segment;
 
 use super::catalogue::{Kinds, SPEC_MALFORMED};
 use super::finding::{Cause, Finding, Findings};
+use super::misfit::{cut, misfit};
 use super::subject::{Backup, Metadata, Restore, Subject};
-
-/// The longest that the decoder's own words may get in a message, in characters.
-const LONGEST_REASON: usize = 160;
 
 /// Reads the spec of a kind that we judge, out of a review's text.
 ///
@@ -83,7 +81,7 @@ fn every_misfit<T: DeserializeOwned>(spec: &Value) -> Findings {
         match (field, missing_field(&reason), rest.as_object_mut()) {
             (Some(field), _, Some(fields)) => {
                 let path = path_of(error.path().iter());
-                let message = format!("does not fit: {}", cut(&reason));
+                let message = misfit(value_at(spec, error.path().iter()), &reason);
                 found.push(Finding::deny(&SPEC_MALFORMED, path, Cause::Invalid, message));
                 fields.remove(&field);
             }
@@ -100,7 +98,7 @@ fn every_misfit<T: DeserializeOwned>(spec: &Value) -> Findings {
                 fields.insert(field.to_owned(), Value::String(String::new()));
             }
             _ => {
-                let message = format!("does not fit: {}", cut(&reason));
+                let message = misfit(Some(spec), &reason);
                 found.push(Finding::deny(&SPEC_MALFORMED, "spec", Cause::Invalid, message));
                 break;
             }
@@ -128,14 +126,17 @@ fn path_of<'a>(segments: impl Iterator<Item = &'a Segment>) -> String {
     })
 }
 
-fn cut(reason: &str) -> String {
-    let mut characters = reason.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let head: String = characters.by_ref().take(LONGEST_REASON).collect();
-    if characters.next().is_some() {
-        format!("{head}…")
-    } else {
-        head
+/// What was written there; nothing where the way is none of names and numbers.
+fn value_at<'a, 'b>(spec: &'a Value, segments: impl Iterator<Item = &'b Segment>) -> Option<&'a Value> {
+    let mut value = spec;
+    for segment in segments {
+        value = match segment {
+            Segment::Map { key } => value.get(key)?,
+            Segment::Seq { index } => value.get(index)?,
+            Segment::Enum { .. } | Segment::Unknown => return None,
+        };
     }
+    Some(value)
 }
 
 #[cfg(test)]
@@ -165,12 +166,12 @@ mod tests {
         assert_eq!(
             misfits(Kinds::Backup, &spec),
             [
-                "spec.cassandraCluster: Invalid value: does not fit: invalid type: integer `5`, expected a string \
-             [spec-malformed]",
-                "spec.concurrentConnections: Invalid value: does not fit: invalid type: string \"ten\", expected i32 \
-             [spec-malformed]",
-                "spec.retention.keepLast: Invalid value: does not fit: invalid type: string \"x\", expected i32 \
-             [spec-malformed]",
+                "spec.cassandraCluster: Invalid value: the number 5 stands where a text belongs; write it in quotes: \
+                 \"5\" [spec-malformed]",
+                "spec.concurrentConnections: Invalid value: the text \"ten\" stands where a whole number belongs; write \
+                 one, as in 10 [spec-malformed]",
+                "spec.retention.keepLast: Invalid value: the text \"x\" stands where a whole number belongs; write one, as \
+                 in 10 [spec-malformed]",
             ]
         );
     }

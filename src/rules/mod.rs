@@ -17,6 +17,7 @@ pub mod transition;
 mod cluster;
 mod entities;
 mod executor;
+mod misfit;
 mod place;
 mod reference;
 mod rename;

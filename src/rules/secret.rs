@@ -9,7 +9,7 @@ use crate::domain::credentials::{Credentials, Defect, Key};
 use crate::domain::storage::Provider;
 
 use super::catalogue::{
-    Kinds, SECRET_ABSENT, SECRET_KEY_MALFORMED, SECRET_KEY_MISSING, SECRET_NOT_FOUND,
+    Kinds, SECRET_ABSENT, SECRET_IGNORED, SECRET_KEY_MALFORMED, SECRET_KEY_MISSING, SECRET_NOT_FOUND,
     STORAGE_PROVIDER_UNSUPPORTED, Severity,
 };
 use super::facts::Facts;
@@ -51,6 +51,7 @@ pub(super) fn judge(subject: &Subject, facts: &Facts, context: &Context, found: 
         check.keys_present(subject.kind(), context, found);
         check.values_usable(found);
         check.endpoint_usable(found);
+        check.read_by_somebody(subject.kind(), context, found);
     }
 }
 
@@ -92,6 +93,11 @@ fn not_found(subject: &Subject, facts: &Facts, context: &Context) -> Finding {
         _ => "",
     };
     let message = match severity {
+        Severity::Warn if reader(facts) == Reader::Nobody && !casskop_looks => {
+            "no such Secret in this namespace, and the cluster's sidecar (Icarus 3 or later) reads none; give the sidecar \
+             its credentials in its environment"
+                .to_owned()
+        }
         Severity::Warn => format!("no such Secret in this namespace yet; the {noun} needs it"),
         Severity::Deny => format!(
             "the sidecar reads it in this namespace and there is none{consequence}; create the Secret before the {noun}, or \
@@ -219,6 +225,13 @@ impl Check<'_> {
                     self.reader.severity(),
                     "is neither host, host:port nor an http(s) URL; write one of these",
                 ),
+                // Beside an endpoint it is the store's, which takes any.
+                Defect::NotRegion if self.credentials.has(Key::AwsEndpoint) => continue,
+                Defect::NotRegion => (
+                    Severity::Warn,
+                    "is no region of Amazon's, and without awsendpoint the storage is Amazon's; write one, as in \
+                     eu-west-1",
+                ),
             };
             let message = format!("Secret {}: {key} {what}", self.name);
             found.push(self.finding(&SECRET_KEY_MALFORMED, Cause::Invalid, severity, message));
@@ -239,6 +252,21 @@ impl Check<'_> {
                 message,
             ));
         }
+    }
+
+    /// A Secret that lacks something has been told of, with the remark that nobody reads it.
+    fn read_by_somebody(&self, kind: Kinds, context: &Context, found: &mut Findings) {
+        let casskop_looks = kind == Kinds::Backup && context.casskop_acts();
+        if self.reader != Reader::Nobody || !self.lacking(&self.required(casskop_looks)).is_empty() {
+            return;
+        }
+        let message = format!(
+            "the cluster's sidecar (Icarus 3 or later) does not read Secret {}; give the sidecar its credentials in \
+             its environment",
+            self.name
+        );
+        let finding = Finding::warn(&SECRET_IGNORED, PATH, Cause::Invalid, message);
+        found.push(finding.value(self.name));
     }
 
     fn required(&self, casskop_looks: bool) -> Vec<Key> {
@@ -284,7 +312,8 @@ impl Check<'_> {
     fn relevant(&self) -> Vec<Key> {
         let mut keys = self.required(true);
         if self.takes_region() {
-            keys.push(Key::AwsEndpoint);
+            keys.extend([Key::AwsRegion, Key::AwsEndpoint]);
+            keys.dedup();
         }
         keys
     }

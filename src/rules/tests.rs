@@ -20,7 +20,7 @@ fn facts() -> Facts {
         secret: Some(Reference::Found(secret(&[
             ("awsaccesskeyid", "k"),
             ("awssecretaccesskey", "s"),
-            ("awsregion", "r"),
+            ("awsregion", "eu-west-1"),
         ]))),
         backup: Some(Reference::Found(stored("k1.t1,k2.t3"))),
         ..Facts::default()

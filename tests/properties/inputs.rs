@@ -165,7 +165,7 @@ pub(crate) fn world() -> World {
     let secret = |name: &str, keys: &[&str]| {
         let data: Map<String, Value> = keys
             .iter()
-            .map(|key| ((*key).to_owned(), json!("value")))
+            .map(|key| ((*key).to_owned(), json!("eu-west-1")))
             .collect();
         json!({"kind": "Secret", "metadata": {"name": name, "namespace": "prod"}, "stringData": data})
     };

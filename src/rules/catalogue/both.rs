@@ -57,8 +57,13 @@ rules! {
 
     SECRET_KEY_MALFORMED = "secret-key-malformed", Both, EITHER;
     "A value in the Secret cannot be what its key promises.";
-    "The sidecar takes values as they are: a line end becomes part of the key, an empty value is sent. A `gcp` that is no service account and an `awsendpoint` that is no host or URL cannot work at all.";
-    "Write values without line ends (`printf %s`, or `stringData`); `gcp` is the service account's JSON document; `awsendpoint` is host, host:port or an http(s) URL.";
+    "The sidecar takes values as they are: a line end becomes part of the key, an empty value is sent. A `gcp` that is no service account and an `awsendpoint` that is no host or URL cannot work at all, and beside no endpoint an `awsregion` has to be one of Amazon's.";
+    "Write values without line ends (`printf %s`, or `stringData`); `gcp` is the service account's JSON document; `awsendpoint` is host, host:port or an http(s) URL; `awsregion` is the name of a region (eu-west-1), not of a zone in it (eu-west-1a).";
+
+    SECRET_IGNORED = "secret-ignored", Both, WARN;
+    "The object names a Secret, and the cluster's sidecar reads none.";
+    "Icarus from 3.0 on takes its credentials from its environment only. Whoever changes the Secret changes nothing, and the sidecar may work with other credentials than those, or with none.";
+    "Give the credentials to the sidecar's container, as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION for s3. Leave `spec.secret` out where cassgate acts; CassKop wants one for every backup that is not to file://.";
 
     SECRET_ABSENT = "secret-absent", Both, EITHER;
     "The object names no Secret although its storage needs credentials.";

@@ -18,7 +18,7 @@ fn each_backend_needs_its_keys() {
         ("minio://b", vec![], "awsaccesskeyid, awssecretaccesskey"),
         (
             "oracle://b",
-            vec![("awsregion", "r")],
+            vec![("awsregion", "eu-west-1")],
             "awsaccesskeyid, awssecretaccesskey",
         ),
         (
@@ -95,7 +95,7 @@ fn icarus_3_has_lost_backends_and_endpoints() {
     let full = [
         ("awsaccesskeyid", "k"),
         ("awssecretaccesskey", "s"),
-        ("awsregion", "r"),
+        ("awsregion", "eu-west-1"),
         ("awsendpoint", "m:1"),
     ];
     let nobody = acting(Executor::None);
@@ -108,14 +108,101 @@ fn icarus_3_has_lost_backends_and_endpoints() {
         brief(&findings),
         [
             "deny storage-provider-unsupported spec.storageLocation",
-            "warn storage-provider-unsupported spec.secret"
+            "warn storage-provider-unsupported spec.secret",
+            "warn secret-ignored spec.secret"
         ]
     );
     let findings = judge(&backup(&json!({})), &three(&full), &nobody);
     assert_eq!(
         brief(&findings),
-        ["warn storage-provider-unsupported spec.secret"]
+        [
+            "warn storage-provider-unsupported spec.secret",
+            "warn secret-ignored spec.secret"
+        ]
     );
+}
+
+#[test]
+fn a_secret_that_nobody_reads_is_told_of_whoever_acts() {
+    let three = Facts {
+        cluster: Some(Reference::Found(cluster("icarus:3.0.0"))),
+        ..facts()
+    };
+    for executor in [Executor::Cassgate, Executor::None, Executor::Casskop] {
+        let findings = judge(&backup(&json!({})), &three, &acting(executor));
+        let finding = of_rule(&findings, "secret-ignored");
+        assert_eq!(
+            (finding.severity, finding.path.as_str()),
+            (Severity::Warn, "spec.secret")
+        );
+        assert!(
+            finding
+                .message
+                .starts_with("the cluster's sidecar (Icarus 3 or later) does not read Secret s3;"),
+            "{}",
+            finding.message
+        );
+    }
+    for image in ["icarus:2.0.4", "own/backup:7"] {
+        let read = Facts {
+            cluster: Some(Reference::Found(cluster(image))),
+            ..facts()
+        };
+        let findings = judge(&backup(&json!({})), &read, &acting(Executor::None));
+        assert!(
+            !brief(&findings).contains(&"warn secret-ignored spec.secret".to_owned()),
+            "{image}"
+        );
+    }
+    let absent = Facts {
+        secret: Some(Reference::Absent),
+        ..three
+    };
+    let findings = judge(&restore(&json!({})), &absent, &acting(Executor::None));
+    let finding = of_rule(&findings, "secret-not-found");
+    assert!(finding.message.contains("reads none"), "{}", finding.message);
+}
+
+#[test]
+fn a_region_is_amazons_unless_an_endpoint_says_otherwise() {
+    let keys = [
+        ("awsaccesskeyid", "k"),
+        ("awssecretaccesskey", "s"),
+        ("awsregion", "topsecret"),
+    ];
+    for (location, endpoint, told) in [
+        ("s3://b", None, true),
+        ("minio://b", None, true),
+        ("s3://b", Some("minio:9000"), false),
+        ("ceph://b", Some("ceph:9000"), false),
+    ] {
+        let entries: Vec<_> = keys
+            .into_iter()
+            .chain(endpoint.map(|endpoint| ("awsendpoint", endpoint)))
+            .collect();
+        let facts = Facts {
+            secret: Some(Reference::Found(secret(&entries))),
+            ..facts()
+        };
+        let findings = found(&backup(&json!({"storageLocation": location})), &facts);
+        if !told {
+            assert_eq!(brief(&findings), [""; 0], "{location}");
+            continue;
+        }
+        let finding = only(&findings);
+        assert_eq!(
+            (finding.rule.id, finding.severity),
+            ("secret-key-malformed", Severity::Warn)
+        );
+        assert!(
+            finding
+                .message
+                .starts_with("Secret s3: awsregion is no region of Amazon's"),
+            "{}",
+            finding.message
+        );
+        assert!(!finding.text().contains("topsecret"));
+    }
 }
 
 #[test]
@@ -130,7 +217,7 @@ fn values_that_cannot_work_are_told_without_showing_them() {
         let mut entries = vec![
             ("awsaccesskeyid", "k"),
             ("awssecretaccesskey", "s"),
-            ("awsregion", "r"),
+            ("awsregion", "eu-west-1"),
             ("azurestorageaccount", "a"),
             ("azurestoragekey", "k"),
             ("gcp", "{\"type\":\"service_account\"}"),

@@ -39,7 +39,10 @@ pub(crate) fn secret() -> String {
 pub(crate) fn secret_with(name: &str, keys: &[&str]) -> String {
     let data: Vec<String> = keys
         .iter()
-        .map(|key| format!("  {key}: {SECRET_VALUE}\n"))
+        .map(|key| match *key {
+            "awsregion" => format!("  {key}: eu-west-1\n"),
+            _ => format!("  {key}: {SECRET_VALUE}\n"),
+        })
         .collect();
     format!(
         "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData:\n{}",
