@@ -17,6 +17,7 @@ mod beside_casskop;
 mod calls;
 mod cert_manager;
 mod check_live;
+mod check_rendered;
 mod corpus;
 mod crds;
 mod defaults;
@@ -184,6 +185,9 @@ tests! {
     check_live:
         what_the_files_lack_is_asked_of_the_cluster,
         a_restore_is_judged_by_the_backup_in_the_cluster_as_the_webhook_does,
+    ;
+    check_rendered:
+        what_is_judged_unrendered_gets_the_verdict_of_what_kustomize_makes_of_it,
     ;
     corpus:
         every_scenario_gets_the_same_verdict_from_a_real_api_server,

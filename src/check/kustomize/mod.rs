@@ -61,7 +61,8 @@ impl Plan {
             .values()
             .flat_map(|own| own.resources.iter().chain(&own.components))
             .collect();
-        for root in all.values().filter(|own| !taken.contains(&own.folder)) {
+        let outermost = |own: &&Kustomization| !own.is_component && !taken.contains(&own.folder);
+        for root in all.values().filter(outermost) {
             let way = Way::from(root.folder.as_str());
             plan.visit(root, &all, &way, DEPTH, env_files);
         }

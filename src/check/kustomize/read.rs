@@ -17,6 +17,8 @@ pub(in crate::check) struct Kustomization {
     pub(super) file: String,
     /// Its folder.
     pub(super) folder: String,
+    /// Whether it is only a part of others.
+    pub(super) is_component: bool,
     pub(super) namespace: Option<String>,
     pub(super) prefix: String,
     pub(super) suffix: String,
@@ -54,6 +56,7 @@ impl Kustomization {
         let text = |field| node.text_at(&[field]).map(ToOwned::to_owned);
         let mut own = Self {
             file: file.to_owned(),
+            is_component: node.text_at(&["kind"]) == Some("Component"),
             namespace: text("namespace"),
             prefix: text("namePrefix").unwrap_or_default(),
             suffix: text("nameSuffix").unwrap_or_default(),
