@@ -90,6 +90,18 @@ fn what_a_file_holds_is_shown_and_never_obeyed() {
     assert!(junit.contains("&lt;/failure&gt;&amp;"), "{junit}");
     let text = shown("text");
     assert!(!text.contains("\n::"), "{text}");
+    let high = check(&gitops(), &["-"], "a: \"\"\u{9b}31m\n");
+    assert!(
+        high.stdout.contains("1 | a: \"\"\u{b7}31m") && !high.stdout.contains('\u{9b}'),
+        "{}",
+        high.stdout
+    );
+    let unjudged = "apiVersion: db.orange.com/v1\nkind: \"x\\e[31m\\n::error::y\"\n";
+    let notice = check(&gitops(), &["-", "--format", "github"], unjudged).stdout;
+    assert!(
+        notice.contains("db.orange.com/v1 x [31m ::error::y is not judged") && !notice.contains('\u{1b}'),
+        "{notice}"
+    );
     let json: serde_json::Value = serde_json::from_str(&shown("json")).unwrap();
     assert_eq!(json["objects"][0]["name"], "a|b\n::error::x @all <b> \u{1b}[31m");
 }

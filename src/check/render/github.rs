@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::check::report::Report;
 
-use super::{level, sentence, subject, total, trace};
+use super::{clean, level, sentence, subject, total, trace};
 
 pub(super) fn write(report: &Report, into: &mut dyn Write) -> io::Result<()> {
     for error in &report.errors {
@@ -35,7 +35,7 @@ fn command(
     title: &str,
     message: &str,
 ) -> io::Result<()> {
-    let (file, title, message) = (property(file), property(title), data(message));
+    let (file, title, message) = (property(file), property(title), data(&clean(message)));
     writeln!(
         into,
         "::{level} file={file},line={line},col={column},title={title}::{message}"

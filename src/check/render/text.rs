@@ -1,5 +1,6 @@
 //! For people, as rustc tells of errors.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use annotate_snippets::renderer::DecorStyle;
@@ -52,7 +53,7 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
         }
     }
     for note in &report.notes {
-        let at = Origin::path(report.name(note.file)).line(usize::try_from(note.line).unwrap_or(1));
+        let at = Origin::path(clean(report.name(note.file))).line(usize::try_from(note.line).unwrap_or(1));
         let group = Level::NOTE.primary_title(clean(&note.message)).element(at);
         writeln!(into, "{}\n", renderer.render(&[group]))?;
     }
@@ -61,17 +62,28 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
 
 /// The line of a place; only its position where the file is not at hand.
 fn shown(report: &Report, file: usize, place: Place) -> Element<'_> {
-    let name = report.name(file);
+    let name = clean(report.name(file));
     let line = usize::try_from(place.line).unwrap_or(1);
     let column = usize::try_from(place.column).unwrap_or(1);
     let source = report.sources.get(file).and_then(|source| excerpt(source, place));
     match source {
-        Some((text, span)) => Snippet::source(text)
+        Some((text, span)) => Snippet::source(visible(text))
             .line_start(line)
             .path(name)
             .annotation(AnnotationKind::Primary.span(span))
             .into(),
         None => Origin::path(name).line(line).char_column(column).into(),
+    }
+}
+
+/// The renderer draws control characters below 0x80. Those from 0x80 on begin commands to some terminals too; what
+/// stands in their place is as long, so that spans stay right.
+fn visible(line: &str) -> Cow<'_, str> {
+    let is_high = |c: char| matches!(c, '\u{80}'..='\u{9f}');
+    if line.contains(is_high) {
+        line.replace(is_high, "\u{b7}").into()
+    } else {
+        line.into()
     }
 }
 
