@@ -105,8 +105,10 @@ lint: deny
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 
+# The fuzz targets are a workspace of their own: its lock file has to follow ours, and nothing else here looks.
 deny: $(DENY)
 	$(DENY) --locked check bans licenses sources
+	$(CARGO) metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 
 $(DENY):
 	$(CARGO) install cargo-deny --locked --version $(DENY_VERSION) --no-default-features --root $(CACHE)/cargo-deny-$(DENY_VERSION)

@@ -13,6 +13,7 @@ mod script;
 mod values;
 #[path = "../../tests/verdicts/world.rs"]
 mod world;
+mod yaml;
 
 pub use durations::durations;
 pub use entities::entities;
@@ -21,12 +22,13 @@ pub use rename::rename;
 pub use review::review;
 pub use schedule::schedule;
 pub use values::values;
+pub use yaml::yaml;
 
 /// One target.
 pub type Body = fn(&[u8]);
 
 /// Every target by the name of its folder in `fuzz/corpus`.
-pub const TARGETS: [(&str, Body); 7] = [
+pub const TARGETS: [(&str, Body); 8] = [
     ("durations", durations),
     ("entities", entities),
     ("location", location),
@@ -34,6 +36,7 @@ pub const TARGETS: [(&str, Body); 7] = [
     ("review", review),
     ("schedule", schedule),
     ("values", values),
+    ("yaml", yaml),
 ];
 
 /// The text of an input: what is no UTF-8 never reaches a parser, JSON has none of it.

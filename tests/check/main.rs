@@ -1,7 +1,13 @@
 //! `cassgate check` as users run it: a tree of GitOps files, every format, exit codes.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
 
+#[path = "../../fuzz/src/yaml.rs"]
+pub mod any;
 mod command;
 mod formats;
 mod progress;

@@ -1,113 +1,37 @@
-//! Any bytes as YAML: the body of a fuzz target, which needs nothing but this crate, `jiff`, `serde_json` and `tokio`.
-//!
-//! What every input has to obey: it is read to an end without a panic and within bounds; everything that is told stands
-//! within the text; no format lets a text out of its place. `tests/check` calls it with made-up and with spoilt files,
-//! and so can libFuzzer.
+//! Any bytes as YAML: what the fuzz target holds of all of them, with made-up and with spoilt files.
 
-use cassgate::check::files::Input;
-use cassgate::check::load::Loaded;
-use cassgate::check::render::{Format, Style};
-use cassgate::check::report::Report;
-use cassgate::check::{Settings, check};
+use crate::any::yaml;
+use proptest::prelude::*;
 
-/// Judges `data` as one file and writes the report in every format.
-///
-/// # Panics
-/// A property does not hold.
-pub(crate) fn yaml(data: &[u8]) {
-    let report = judged(data);
-    let lines = data.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() + 2;
-    let within = |line: u32| {
-        assert!(
-            usize::try_from(line).is_ok_and(|line| (1..=lines).contains(&line)),
-            "{line}"
-        );
-    };
-    for object in &report.objects {
-        within(object.line);
-        for finding in &object.findings {
-            within(finding.place.line);
-            assert!(finding.place.column >= 1 && finding.place.begin <= finding.place.end);
-            assert!(usize::try_from(finding.place.end).is_ok_and(|end| end <= data.len()));
-        }
+const GOOD: &str = include_str!("../gitops/mistakes/backups.yaml");
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_to_an_end(data in prop::collection::vec(any::<u8>(), 0..300)) {
+        yaml(&data);
     }
-    report.errors.iter().for_each(|error| within(error.line));
-    assert_eq!(report.summary.objects, report.objects.len());
 
-    let json = written(&report, Format::Json);
-    let told: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
-    assert!(
-        told.pointer("/objects").is_some_and(serde_json::Value::is_array),
-        "{json}"
-    );
-    for format in [Format::Text, Format::Github, Format::Markdown] {
-        let text = written(&report, format);
-        let foreign = |c: char| c.is_control() && c != '\n';
-        assert!(!text.contains(foreign), "{text:?}");
+    #[test]
+    fn pieces_of_yaml_are_read_to_an_end(
+        pieces in prop::collection::vec(
+            prop::sample::select(vec![
+                "a: ", "- ", "\n", "  ", "&x ", "*x", "<<: ", "{", "}", "[", "]", "\"", "'", "|\n", "---\n", ": ",
+                "!!str ", "# c\n", "\r\n", "\t", "? ", "apiVersion: db.orange.com/v2\n", "kind: CassandraBackup\n",
+                "spec:\n", "metadata: {name: \"\\e[1m\"}\n", "  entities: k1,k2.t\n", "${X}", "{{ x }}", "\u{feff}",
+            ]),
+            0..60,
+        ),
+    ) {
+        yaml(pieces.concat().as_bytes());
     }
-    assert!(!written(&report, Format::Junit).contains('\u{1b}'));
-    assert!(!written(&report, Format::Sarif).is_empty());
-}
 
-#[expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
-fn judged(data: &[u8]) -> Report {
-    let mut loaded = Loaded::default();
-    loaded.add(Input {
-        name: "any.yaml".to_owned(),
-        bytes: Ok(data.to_vec()),
-    });
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let report = runtime
-        .map(|runtime| runtime.block_on(check(loaded, &Settings::default(), None, |_, _| ())))
-        .ok();
-    report.expect("a runtime without drivers needs nothing of the system")
-}
-
-fn written(report: &Report, format: Format) -> String {
-    let style = Style {
-        colour: false,
-        now: jiff::Timestamp::UNIX_EPOCH,
-    };
-    let mut written = Vec::new();
-    assert!(format.write(report, style, &mut written).is_ok());
-    String::from_utf8(written).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::yaml;
-    use proptest::prelude::*;
-
-    const GOOD: &str = include_str!("../gitops/mistakes/backups.yaml");
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_to_an_end(data in prop::collection::vec(any::<u8>(), 0..300)) {
-            yaml(&data);
+    #[test]
+    fn a_spoilt_file_is_read_to_an_end(at in 0..GOOD.len(), byte in any::<u8>(), cut in 0..GOOD.len()) {
+        let mut data = GOOD.as_bytes().to_vec();
+        if let Some(place) = data.get_mut(at) {
+            *place = byte;
         }
-
-        #[test]
-        fn pieces_of_yaml_are_read_to_an_end(
-            pieces in prop::collection::vec(
-                prop::sample::select(vec![
-                    "a: ", "- ", "\n", "  ", "&x ", "*x", "<<: ", "{", "}", "[", "]", "\"", "'", "|\n", "---\n", ": ",
-                    "!!str ", "# c\n", "\r\n", "\t", "? ", "apiVersion: db.orange.com/v2\n", "kind: CassandraBackup\n",
-                    "spec:\n", "metadata: {name: \"\\e[1m\"}\n", "  entities: k1,k2.t\n", "${X}", "{{ x }}", "\u{feff}",
-                ]),
-                0..60,
-            ),
-        ) {
-            yaml(pieces.concat().as_bytes());
-        }
-
-        #[test]
-        fn a_spoilt_file_is_read_to_an_end(at in 0..GOOD.len(), byte in any::<u8>(), cut in 0..GOOD.len()) {
-            let mut data = GOOD.as_bytes().to_vec();
-            if let Some(place) = data.get_mut(at) {
-                *place = byte;
-            }
-            data.truncate(cut.max(at));
-            yaml(&data);
-        }
+        data.truncate(cut.max(at));
+        yaml(&data);
     }
 }
