@@ -5,6 +5,7 @@
 //! cannot say the same, it says less: nothing is refused here that the rules let pass.
 
 mod backup;
+mod both;
 mod restore;
 mod unsaid;
 

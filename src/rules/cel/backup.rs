@@ -1,21 +1,13 @@
 //! What a policy can say of backups.
 
 use super::super::catalogue::{
-    BACKUP_KIND_CHANGE, BACKUP_STARTED, BANDWIDTH_MALFORMED, BANDWIDTH_TOO_LOW, CLUSTER_NOT_FOUND,
-    CONCURRENCY_OUT_OF_RANGE, DURATION_MALFORMED, ENTITIES_MALFORMED, ENTITIES_MIXED, SCHEDULE_MALFORMED,
-    SECRET_NOT_FOUND, SNAPSHOT_TAG_MALFORMED, STATUS_ON_CREATE, STATUS_RESET, STORAGE_LOCATION_MALFORMED,
+    BACKUP_KIND_CHANGE, BACKUP_STARTED, BANDWIDTH_MALFORMED, BANDWIDTH_TOO_LOW, DURATION_MALFORMED,
+    SCHEDULE_MALFORMED, SECRET_NOT_FOUND, SNAPSHOT_TAG_MALFORMED, STORAGE_LOCATION_MALFORMED,
     STORAGE_PROVIDER_UNSUPPORTED,
 };
 use super::super::finding::Cause;
+use super::both::{self, IS_IT_THERE, forgotten, no_object_name, over};
 use super::{Statement, Variable, When};
-
-/// `[A-Za-z0-9_]`, 1 to 48: the names of `domain::entities`.
-macro_rules! name {
-    () => {
-        "[A-Za-z0-9_]{1,48}"
-    };
-}
-pub(super) use name;
 
 /// Neither nothing nor `.` nor `..`: a part of a file location.
 macro_rules! segment {
@@ -30,91 +22,17 @@ macro_rules! file_location {
     };
 }
 
-/// Neither a subdomain of DNS nor short enough: no object has this name (`domain::object_name`).
-macro_rules! no_object_name {
-    ($variable:literal) => {
-        concat!(
-            "size(",
-            $variable,
-            ") > 253 || !",
-            $variable,
-            r".matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')"
-        )
-    };
-}
-pub(super) use no_object_name;
-
-/// `domain::entities`: a text is read up to 32 KiB. Characters are bytes where the expression matches.
-macro_rules! entities_malformed {
-    () => {
-        concat!(
-            "variables.entities != '' && (size(variables.entities) > 32768 || !variables.entities.matches(r'^[\\s,]*",
-            name!(),
-            "(\\.",
-            name!(),
-            ")?([\\s,]+",
-            name!(),
-            "(\\.",
-            name!(),
-            ")?)*[\\s,]*$'))"
-        )
-    };
-}
-pub(super) use entities_malformed;
-
-macro_rules! entities_mixed {
-    () => {
-        concat!(
-            "size(variables.entities) <= 32768 && size(bytes(variables.entities)) <= 32768 && \
-             variables.entities.matches(r'(^|[\\s,])",
-            name!(),
-            "([\\s,]|$)') && variables.entities.matches(r'(^|[\\s,])",
-            name!(),
-            "\\.",
-            name!(),
-            "([\\s,]|$)')"
-        )
-    };
-}
-pub(super) use entities_mixed;
-
-/// States in which something is over (`ConditionType::is_terminal`).
-macro_rules! over {
-    () => {
-        "['COMPLETED', 'FAILED', 'CANCELLED', 'CANCELED']"
-    };
-}
-pub(super) use over;
-
-/// The state that CassKop writes; nothing as long as nothing has run.
-pub(super) const STATE: Variable = ("state", "object.?status.?condition.?type.orValue('')");
-
-pub(super) const ENTITIES_MALFORMED_MESSAGE: &str = "an item is neither a keyspace nor keyspace.table (letters, digits and _, at most 48, without quotes and without blanks \
-     around the dot); the sidecar would drop it and widen the operation; write only such items, at most 32 KiB in all, \
-     or leave the field out";
-pub(super) const ENTITIES_MIXED_MESSAGE: &str = "names whole keyspaces and single tables; the sidecar takes one form or the other: write only keyspaces or only \
-     keyspace.table";
-pub(super) const CONNECTIONS_MESSAGE: &str = "the sidecar fails with a negative number of connections, without a message; write a number from 1 on, or leave the \
-     field out for 10";
-pub(super) const NO_CLUSTER_MESSAGE: &str =
-    "no CassandraCluster can have this name; write the name of one in the same namespace";
-pub(super) const STATUS_ON_CREATE_MESSAGE: &str = "a new object has not run yet; with a status CassKop takes it for one that has, and never runs it; leave status out \
-     of the manifest";
-pub(super) const STATUS_RESET_MESSAGE: &str = "this object has run, and without that record it would run again; create an object of another name to run again";
-/// What only the cluster can tell.
-pub(super) const IS_IT_THERE: &str = "whether it is there";
-
 /// The spec, what it says, and nothing where it says nothing.
 pub(super) static VARIABLES: &[Variable] = &[
-    STATE,
-    ("cluster", "object.?spec.?cassandraCluster.orValue('')"),
+    both::STATE,
+    both::CLUSTER,
     ("location", "object.?spec.?storageLocation.orValue('')"),
     ("schedule", "object.?spec.?schedule.orValue('')"),
     ("tag", "object.?spec.?snapshotTag.orValue('')"),
     ("duration", "object.?spec.?duration.orValue('')"),
     ("bandwidth", "object.?spec.?bandwidth.orValue('')"),
     ("connections", "object.?spec.?concurrentConnections.orValue(0)"),
-    ("entities", "object.?spec.?entities.orValue('')"),
+    both::ENTITIES,
     ("secret", "object.?spec.?secret.orValue('')"),
     ("bareBandwidth", "variables.bandwidth.replace(' ', '')"),
     (
@@ -140,37 +58,10 @@ pub(super) static VARIABLES: &[Variable] = &[
 
 pub(super) static STATEMENTS: &[Statement] = &[
     Statement {
-        rule: &STATUS_RESET,
-        name: "statusReset",
-        when: When::Updated,
-        broken: concat!(
-            "variables.old_schedule == '' && variables.old_state != '' && (variables.state == '' || (variables.old_state in ",
-            over!(),
-            " && !(variables.state in ",
-            over!(),
-            ")))"
-        ),
-        lowered: "",
-        path: "status.condition",
-        cause: Cause::Forbidden,
-        value: "",
-        message: STATUS_RESET_MESSAGE,
-        leaves: "a status that is a subresource",
+        broken: concat!("variables.old_schedule == '' && ", forgotten!()),
+        ..both::STATUS_RESET
     },
-    Statement {
-        rule: &STATUS_ON_CREATE,
-        name: "statusOnCreate",
-        when: When::Created,
-        broken: "has(object.status) && (has(object.status.condition) || has(object.status.timeCreated) || \
-                 has(object.status.timeStarted) || has(object.status.timeCompleted) || has(object.status.progress) || \
-                 has(object.status.id) || has(object.status.coordinatorMember))",
-        lowered: "",
-        path: "status",
-        cause: Cause::Forbidden,
-        value: "",
-        message: STATUS_ON_CREATE_MESSAGE,
-        leaves: "",
-    },
+    both::STATUS_ON_CREATE,
     Statement {
         rule: &BACKUP_KIND_CHANGE,
         name: "kindChange",
@@ -197,18 +88,7 @@ pub(super) static STATEMENTS: &[Statement] = &[
                   another name (deleting and re-creating this one would run it again)",
         leaves: "",
     },
-    Statement {
-        rule: &CLUSTER_NOT_FOUND,
-        name: "clusterImpossible",
-        when: When::Written,
-        broken: no_object_name!("variables.cluster"),
-        lowered: "variables.cluster == variables.old_cluster",
-        path: "spec.cassandraCluster",
-        cause: Cause::Invalid,
-        value: "variables.cluster",
-        message: NO_CLUSTER_MESSAGE,
-        leaves: IS_IT_THERE,
-    },
+    both::CLUSTER_IMPOSSIBLE,
     Statement {
         rule: &STORAGE_LOCATION_MALFORMED,
         name: "locationMalformed",
@@ -310,42 +190,13 @@ pub(super) static STATEMENTS: &[Statement] = &[
                   bytes as there are connections, usually megabytes: 50M",
         leaves: "texts over 4096 characters",
     },
+    both::CONNECTIONS_NEGATIVE,
     Statement {
-        rule: &CONCURRENCY_OUT_OF_RANGE,
-        name: "connectionsNegative",
-        when: When::Written,
-        broken: "variables.connections < 0",
-        lowered: "variables.connections == variables.old_connections",
-        path: "spec.concurrentConnections",
-        cause: Cause::Invalid,
-        value: "string(variables.connections)",
-        message: CONNECTIONS_MESSAGE,
-        leaves: "",
-    },
-    Statement {
-        rule: &ENTITIES_MALFORMED,
-        name: "entitiesMalformed",
-        when: When::Written,
-        broken: entities_malformed!(),
         lowered: "variables.started && variables.old_entitiesMalformed",
-        path: "spec.entities",
-        cause: Cause::Invalid,
-        value: "variables.entities",
-        message: ENTITIES_MALFORMED_MESSAGE,
         leaves: "further items, where the stored list of a started backup has bad ones too",
+        ..both::ENTITIES_MALFORMED
     },
-    Statement {
-        rule: &ENTITIES_MIXED,
-        name: "entitiesMixed",
-        when: When::Written,
-        broken: entities_mixed!(),
-        lowered: "variables.entities == variables.old_entities",
-        path: "spec.entities",
-        cause: Cause::Invalid,
-        value: "variables.entities",
-        message: ENTITIES_MIXED_MESSAGE,
-        leaves: "",
-    },
+    both::ENTITIES_MIXED,
     Statement {
         rule: &SECRET_NOT_FOUND,
         name: "secretImpossible",

@@ -3,18 +3,12 @@
 //! What goes pair by pair is said of at most 100 pairs: the API server bounds what an expression may cost.
 
 use super::super::catalogue::{
-    BACKUP_NOT_FOUND, CASSANDRA_DIRECTORY_MALFORMED, CLUSTER_NOT_FOUND, CONCURRENCY_OUT_OF_RANGE,
-    ENTITIES_MALFORMED, ENTITIES_MIXED, ENTITIES_SYSTEM, RENAME_CHAIN, RENAME_DUPLICATE_TARGET,
+    BACKUP_NOT_FOUND, CASSANDRA_DIRECTORY_MALFORMED, ENTITIES_SYSTEM, RENAME_CHAIN, RENAME_DUPLICATE_TARGET,
     RENAME_MALFORMED, RENAME_NEEDS_TABLES, RENAME_SELF, RENAME_SOURCE_OUTSIDE_ENTITIES, RENAME_SYSTEM,
     RENAME_TARGET_IN_ENTITIES, RESTORE_RECREATED, RESTORE_STARTED, SCHEMA_VERSION_MALFORMED,
-    STATUS_ON_CREATE, STATUS_RESET,
 };
 use super::super::finding::Cause;
-use super::backup::{
-    CONNECTIONS_MESSAGE, ENTITIES_MALFORMED_MESSAGE, ENTITIES_MIXED_MESSAGE, IS_IT_THERE, NO_CLUSTER_MESSAGE,
-    STATE, STATUS_ON_CREATE_MESSAGE, STATUS_RESET_MESSAGE, entities_malformed, entities_mixed, name,
-    no_object_name, over,
-};
+use super::both::{self, IS_IT_THERE, name, no_object_name};
 use super::{Statement, Variable, When};
 
 /// `domain::entities::SYSTEM_KEYSPACES`.
@@ -36,13 +30,13 @@ const WITHOUT_ENTITIES: &str = "restores that leave `entities` to their backup; 
      bad ones too";
 
 pub(super) static VARIABLES: &[Variable] = &[
-    STATE,
-    ("cluster", "object.?spec.?cassandraCluster.orValue('')"),
+    both::STATE,
+    both::CLUSTER,
     ("backup", "object.?spec.?cassandraBackup.orValue('')"),
     ("connections", "object.?spec.?concurrentConnection.orValue(0)"),
     ("directory", "object.?spec.?cassandraDirectory.orValue('')"),
     ("schemaVersion", "object.?spec.?schemaVersion.orValue('')"),
-    ("entities", "object.?spec.?entities.orValue('')"),
+    both::ENTITIES,
     ("rename", "object.?spec.?rename.orValue({})"),
     // The pairs of which both sides are tables.
     (
@@ -73,38 +67,8 @@ pub(super) static VARIABLES: &[Variable] = &[
 ];
 
 pub(super) static STATEMENTS: &[Statement] = &[
-    Statement {
-        rule: &STATUS_RESET,
-        name: "statusReset",
-        when: When::Updated,
-        broken: concat!(
-            "variables.old_state != '' && (variables.state == '' || (variables.old_state in ",
-            over!(),
-            " && !(variables.state in ",
-            over!(),
-            ")))"
-        ),
-        lowered: "",
-        path: "status.condition",
-        cause: Cause::Forbidden,
-        value: "",
-        message: STATUS_RESET_MESSAGE,
-        leaves: "a status that is a subresource",
-    },
-    Statement {
-        rule: &STATUS_ON_CREATE,
-        name: "statusOnCreate",
-        when: When::Created,
-        broken: "has(object.status) && (has(object.status.condition) || has(object.status.timeCreated) || \
-                 has(object.status.timeStarted) || has(object.status.timeCompleted) || has(object.status.progress) || \
-                 has(object.status.id) || has(object.status.coordinatorMember))",
-        lowered: "",
-        path: "status",
-        cause: Cause::Forbidden,
-        value: "",
-        message: STATUS_ON_CREATE_MESSAGE,
-        leaves: "",
-    },
+    both::STATUS_RESET,
+    both::STATUS_ON_CREATE,
     Statement {
         rule: &RESTORE_STARTED,
         name: "changedAfterStart",
@@ -118,18 +82,7 @@ pub(super) static STATEMENTS: &[Statement] = &[
                   another name (deleting and re-creating this one would run it again)",
         leaves: "",
     },
-    Statement {
-        rule: &CLUSTER_NOT_FOUND,
-        name: "clusterImpossible",
-        when: When::Written,
-        broken: no_object_name!("variables.cluster"),
-        lowered: "variables.cluster == variables.old_cluster",
-        path: "spec.cassandraCluster",
-        cause: Cause::Invalid,
-        value: "variables.cluster",
-        message: NO_CLUSTER_MESSAGE,
-        leaves: IS_IT_THERE,
-    },
+    both::CLUSTER_IMPOSSIBLE,
     Statement {
         rule: &BACKUP_NOT_FOUND,
         name: "backupImpossible",
@@ -155,30 +108,8 @@ pub(super) static STATEMENTS: &[Statement] = &[
                   take the label off; where it is meant, annotate cassgate.db.orange.com/confirm: restore-recreated",
         leaves: "what the backup notes of its last restore",
     },
-    Statement {
-        rule: &ENTITIES_MALFORMED,
-        name: "entitiesMalformed",
-        when: When::Written,
-        broken: entities_malformed!(),
-        lowered: "",
-        path: "spec.entities",
-        cause: Cause::Invalid,
-        value: "variables.entities",
-        message: ENTITIES_MALFORMED_MESSAGE,
-        leaves: "what a restore takes over from its backup",
-    },
-    Statement {
-        rule: &ENTITIES_MIXED,
-        name: "entitiesMixed",
-        when: When::Written,
-        broken: entities_mixed!(),
-        lowered: "variables.entities == variables.old_entities",
-        path: "spec.entities",
-        cause: Cause::Invalid,
-        value: "variables.entities",
-        message: ENTITIES_MIXED_MESSAGE,
-        leaves: "",
-    },
+    both::ENTITIES_MALFORMED,
+    both::ENTITIES_MIXED,
     Statement {
         rule: &ENTITIES_SYSTEM,
         name: "entitiesSystem",
@@ -335,15 +266,7 @@ pub(super) static STATEMENTS: &[Statement] = &[
         leaves: "",
     },
     Statement {
-        rule: &CONCURRENCY_OUT_OF_RANGE,
-        name: "connectionsNegative",
-        when: When::Written,
-        broken: "variables.connections < 0",
-        lowered: "variables.connections == variables.old_connections",
         path: "spec.concurrentConnection",
-        cause: Cause::Invalid,
-        value: "string(variables.connections)",
-        message: CONNECTIONS_MESSAGE,
-        leaves: "",
+        ..both::CONNECTIONS_NEGATIVE
     },
 ];
