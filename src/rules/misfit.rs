@@ -108,54 +108,54 @@ mod tests {
     use serde_json::{Value, json};
     use std::collections::BTreeMap;
 
-    fn told<T: DeserializeOwned>(value: Value) -> String {
+    fn told<T: DeserializeOwned>(value: &Value) -> String {
         let reason = serde_json::from_value::<T>(value.clone())
             .map(|_| ())
             .unwrap_err();
-        misfit(Some(&value), &reason.to_string())
+        misfit(Some(value), &reason.to_string())
     }
 
     #[test]
     fn what_stands_there_what_belongs_there_and_what_to_write() {
         for (message, expected) in [
             (
-                told::<i32>(json!("10")),
+                told::<i32>(&json!("10")),
                 "the text \"10\" stands where a whole number belongs; write it without quotes: 10",
             ),
             (
-                told::<i32>(json!(1.5)),
+                told::<i32>(&json!(1.5)),
                 "the number 1.5 stands where a whole number belongs; write one, as in 10",
             ),
             (
-                told::<i32>(json!(99_999_999_999_i64)),
+                told::<i32>(&json!(99_999_999_999_i64)),
                 "99999999999 is outside of what the field can hold; write a whole number from -2147483648 to 2147483647",
             ),
             (
-                told::<bool>(json!("true")),
+                told::<bool>(&json!("true")),
                 "the text \"true\" stands where true or false belongs; write it without quotes: true",
             ),
             (
-                told::<bool>(json!("yes")),
+                told::<bool>(&json!("yes")),
                 "the text \"yes\" stands where true or false belongs; write one of them, without quotes",
             ),
             (
-                told::<String>(json!(true)),
+                told::<String>(&json!(true)),
                 "true stands where a text belongs; write it in quotes: \"true\"",
             ),
             (
-                told::<String>(json!(null)),
+                told::<String>(&json!(null)),
                 "nothing stands where a text belongs; write one",
             ),
             (
-                told::<String>(json!([1])),
+                told::<String>(&json!([1])),
                 "a list stands where a text belongs; write one",
             ),
             (
-                told::<Vec<String>>(json!({})),
+                told::<Vec<String>>(&json!({})),
                 "a map of fields stands where a list belongs; write one, as in [a, b]",
             ),
             (
-                told::<BTreeMap<String, String>>(json!("x\u{1b}")),
+                told::<BTreeMap<String, String>>(&json!("x\u{1b}")),
                 "the text \"x \" stands where a map of fields belongs; write one, as in {name: value}",
             ),
         ] {
@@ -170,7 +170,7 @@ mod tests {
             "does not fit: odd, expected i32"
         );
         assert_eq!(misfit(Some(&json!(1)), "odd\n"), "does not fit: odd ");
-        let long = told::<i32>(json!("x".repeat(500)));
+        let long = told::<i32>(&json!("x".repeat(500)));
         assert!(long.contains("x…\" stands") && long.len() < 300, "{long}");
     }
 }
