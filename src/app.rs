@@ -5,6 +5,7 @@
 
 mod authority;
 mod check;
+mod probe;
 
 use std::collections::HashMap;
 use std::num::NonZero;
@@ -47,6 +48,7 @@ use crate::serve::{admin, https};
 use authority::KubernetesStore;
 pub use authority::MARK as AUTHORITY_LABEL;
 pub use check::check;
+pub use probe::probe;
 
 /// How long the admin port may take to answer its last probe.
 pub const ADMIN_DRAIN: Duration = Duration::from_secs(1);

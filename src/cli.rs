@@ -3,6 +3,7 @@
 mod check;
 mod explain;
 mod policy;
+mod probe;
 mod schedule;
 mod static_policy;
 
@@ -23,8 +24,10 @@ use crate::serve::certs::TlsArgs;
 
 pub use check::{CheckArgs, CheckCommandError};
 pub use policy::PolicyArgs;
+pub use probe::ProbeArgs;
 
 pub(crate) use check::run as check;
+pub(crate) use probe::run as probe;
 
 /// The gate in front of CassKop's backups and restores.
 #[derive(Debug, Parser)]
@@ -51,6 +54,16 @@ enum Command {
     /// Exit code 0: nothing is refused. 1: something is (or warned of, with --deny-warnings). 2: a file or an option
     /// cannot be used.
     Check(Box<CheckArgs>),
+    /// Say which hop between kubectl apply and cassgate's answer is broken
+    ///
+    /// A bad and a good CassandraBackup are created in dry runs through the API server (nothing is stored), and the
+    /// webhook configurations, the Service and its endpoints are read. One line for each hop: configuration, ca,
+    /// service, certificate, server. What may not be read is unknown, never guessed. The Kubernetes cluster is found as
+    /// kubectl finds it.
+    ///
+    /// Exit code 0: the path is good. 1: a hop is broken, or too little could be seen. 2: an option, the kubeconfig
+    /// or the API server is of no use.
+    Probe(ProbeArgs),
     /// Print the CustomResourceDefinitions of CassandraBackup and CassandraRestore
     ///
     /// They take every object that CassKop's own take. Never apply them beside a running CassKop: it writes status
@@ -125,6 +138,7 @@ impl Cli {
         match self.command {
             Command::Run(args) => app::run(*args),
             Command::Check(args) => app::check(&args),
+            Command::Probe(args) => app::probe(&args),
             Command::Crds { dir: Some(dir) } => finish(api::write_crds(&dir).map(|_| ())),
             Command::Crds { dir: None } => match api::crds_yaml() {
                 Ok(yaml) => print(&yaml),
@@ -251,6 +265,14 @@ mod tests {
         command.build();
         let check = command.find_subcommand_mut("check").unwrap();
         insta::assert_snapshot!(check.render_long_help().to_string());
+    }
+
+    #[test]
+    fn the_help_of_probe_is_what_the_documentation_says() {
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        let probe = command.find_subcommand_mut("probe").unwrap();
+        insta::assert_snapshot!(probe.render_long_help().to_string());
     }
 
     #[test]

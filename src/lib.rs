@@ -9,6 +9,7 @@
 //! | [`cli`] | the command line |
 //! | [`serve`] | certificates, the HTTPS accept loop, the admin server, readiness, shutdown |
 //! | [`check`] | verdicts from manifests alone: YAML with positions, GitOps documents to facts, formats |
+//! | [`probe`] | which hop between a user's apply and our answer is broken |
 //! | [`admission`] | bytes to review to verdict to bytes |
 //! | [`cluster`] | what the Kubernetes cluster knows: caches and live reads |
 //! | [`rules`] | pure: an object and the facts to findings; defaults |
@@ -26,5 +27,6 @@ pub mod cli;
 pub mod cluster;
 pub mod domain;
 pub mod observe;
+pub mod probe;
 pub mod rules;
 pub mod serve;

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 /// Which room may import which. A room may always import itself; nothing may import `app` or `cli` but the binary
 /// and each other.
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("api", &["domain"]),
     ("rules", &["api", "domain"]),
     ("admission", &["rules", "api", "domain", "observe"]),
     ("cluster", &["rules", "api", "domain", "observe"]),
     ("check", &["rules", "api", "domain"]),
+    ("probe", &["cluster"]),
     ("serve", &["observe"]),
     ("observe", &[]),
     (
@@ -27,13 +28,16 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
             "cluster",
             "domain",
             "observe",
+            "probe",
             "rules",
             "serve",
         ],
     ),
     (
         "cli",
-        &["app", "api", "check", "domain", "observe", "rules", "serve"],
+        &[
+            "app", "api", "check", "domain", "observe", "probe", "rules", "serve",
+        ],
     ),
     ("lib", &[]),
 ];

@@ -27,6 +27,7 @@ mod hostile;
 mod manifests;
 mod ordering;
 mod parallel;
+mod probe;
 mod reviews;
 mod rollout;
 mod scene;
@@ -188,6 +189,18 @@ tests! {
     ;
     check_rendered:
         what_is_judged_unrendered_gets_the_verdict_of_what_kustomize_makes_of_it,
+    ;
+    probe:
+        a_good_path_is_told_hop_by_hop,
+        a_dry_run_that_is_held_to_its_references_is_no_broken_path,
+        configurations_that_are_absent_or_ask_for_less_are_told,
+        a_namespace_that_is_exempt_is_told_with_the_label,
+        a_ca_bundle_that_does_not_vouch_is_told,
+        a_service_that_leads_nowhere_is_told,
+        a_certificate_of_another_name_or_time_is_told,
+        a_server_that_is_silent_or_says_something_else_is_told,
+        what_may_not_be_read_is_unknown_and_never_guessed,
+        an_api_server_that_is_away_and_options_that_are_none_end_with_2,
     ;
     corpus:
         every_scenario_gets_the_same_verdict_from_a_real_api_server,

@@ -1,9 +1,12 @@
 //! Certificates, as a user would make them.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 
 use super::{gate::fresh_directory, repository};
 
@@ -45,4 +48,22 @@ pub(crate) fn make_pair(directory: &Path) -> PathBuf {
         .unwrap_or_else(|error| panic!("openssl, of the package \"openssl\": {error}"));
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     certificate
+}
+
+/// A certificate for this name that ended long ago in `tls.crt`, its key in `tls.key`, signed by an authority that is
+/// still valid. Returns the authority's file.
+pub(crate) fn make_expired_pair(directory: &Path, name: &str) -> PathBuf {
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let mut leaf = CertificateParams::new([name.to_owned()]).unwrap();
+    leaf.not_before = date_time_ymd(2024, 1, 1);
+    leaf.not_after = date_time_ymd(2024, 2, 1);
+    let key = KeyPair::generate().unwrap();
+    let certificate = leaf.signed_by(&key, &authority).unwrap();
+    fs::write(directory.join("tls.crt"), certificate.pem()).unwrap();
+    fs::write(directory.join("tls.key"), key.serialize_pem()).unwrap();
+    let file = directory.join("ca.crt");
+    fs::write(&file, authority.pem()).unwrap();
+    file
 }

@@ -1,0 +1,580 @@
+//! `cassgate probe`: every hop of the path is really broken once, on a real Service of a real API server.
+//!
+//! There is no kube-proxy on this machine, and none is needed: the Services get their addresses out of a range on the
+//! loopback interface, and cassgate listens on the very address and port of its Service.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    process::Command,
+    sync::atomic::{AtomicU8, Ordering},
+    thread,
+    time::Duration,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use crate::support::{
+    gate::{Gate, fresh_directory},
+    manifests,
+    servers::Crds,
+    stage::Stage,
+    tls::{make_expired_pair, make_pair},
+};
+
+/// How often a probe is asked again: an API server takes a moment to call webhooks as they were changed.
+const ATTEMPTS: usize = 300;
+
+/// A cassgate behind a Service, and the webhooks that call it.
+struct Installed {
+    stage: Stage,
+    gate: Gate,
+}
+
+/// What the probe said.
+#[derive(Debug)]
+struct Said {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Said {
+    /// The line of one hop, without its name.
+    fn hop(&self, name: &str) -> &str {
+        let line = self.stdout.lines().find(|line| line.starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("no {name} in {self:#?}"));
+        line[name.len()..].trim_start()
+    }
+}
+
+/// An address of the loopback interface that no other Service of these tests has.
+fn service_address(stage: &Stage) -> String {
+    static COUNT: AtomicU8 = AtomicU8::new(1);
+    let range = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR",
+        "metadata": {"name": "loopback"}, "spec": {"cidrs": ["127.77.0.0/16"]},
+    });
+    stage
+        .servers
+        .kubectl
+        .apply_server_side(&range.to_string())
+        .succeeds();
+    format!("127.77.1.{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Installed {
+    /// A cassgate on an address for a Service, for whose name its certificate stands, and everything installed.
+    fn new(flags: &[&str]) -> Self {
+        let stage = Stage::new(Crds::Ours);
+        let name = format!("--tls-dev-name=cassgate.{}.svc", stage.namespace);
+        let installed = Self::with(stage, &[&["--tls=dev", name.as_str()], flags].concat());
+        installed.gate.wait_until_ready();
+        installed
+    }
+
+    /// The same with these flags about its certificate; it may never be ready.
+    fn with(stage: Stage, flags: &[&str]) -> Self {
+        let address = service_address(&stage);
+        let directory = fresh_directory("probe");
+        let (listen, tls) = (
+            format!("--listen={address}:0"),
+            format!("--tls-dir={}", directory.display()),
+        );
+        let fixed = [
+            "run",
+            "--admin-listen=127.0.0.1:0",
+            "--log-format=json",
+            "--shutdown-delay=0s",
+            listen.as_str(),
+        ];
+        let own_files = flags.iter().any(|flag| flag.starts_with("--tls-dir="));
+        let arguments: Vec<String> = fixed
+            .into_iter()
+            .chain((!own_files).then_some(tls.as_str()))
+            .chain(flags.iter().copied())
+            .map(str::to_owned)
+            .collect();
+        let kubeconfig = stage.servers.gate_kubeconfig().display().to_string();
+        let gate = Gate::start_as(&arguments, &kubeconfig, &directory);
+        let installed = Self { stage, gate };
+        installed.serve(installed.gate.webhook, true);
+        if !own_files {
+            installed.register(|_| {});
+        }
+        installed
+    }
+
+    /// The Service, with one endpoint. Nobody connects to the endpoint itself; loopback is no address for one.
+    fn serve(&self, at: SocketAddr, ready: bool) {
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "cassgate"},
+            "spec": {"clusterIP": at.ip().to_string(), "ports": [{"name": "webhook", "port": at.port()}]},
+        });
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {"name": "cassgate-1", "labels": {"kubernetes.io/service-name": "cassgate"}},
+            "addressType": "IPv4", "ports": [{"name": "webhook", "port": 8443}],
+            "endpoints": [{"addresses": ["192.0.2.1"], "conditions": {"ready": ready}}],
+        });
+        let objects = manifests::list(vec![service, slice]);
+        self.stage.kubectl.apply_server_side(&objects).succeeds();
+    }
+
+    /// The name of the webhook configurations.
+    fn webhooks(&self) -> String {
+        format!("cassgate-{}", self.stage.namespace)
+    }
+
+    /// Registers the shipped webhooks for the Service, changed so.
+    fn register(&self, change: impl Fn(&mut Value)) {
+        self.register_with(&self.gate.ca_bundle(), change);
+    }
+
+    fn register_with(&self, ca_bundle: &str, change: impl Fn(&mut Value)) {
+        let stage = &self.stage;
+        let mut shipped = manifests::base(&stage.kubectl);
+        shipped.retain(|object| object["kind"].as_str().unwrap().ends_with("WebhookConfiguration"));
+        let narrow =
+            json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": [stage.namespace]});
+        for configuration in &mut shipped {
+            configuration["metadata"]["name"] = json!(self.webhooks());
+            for webhook in configuration["webhooks"].as_array_mut().unwrap() {
+                let client = &mut webhook["clientConfig"];
+                client["caBundle"] = json!(ca_bundle);
+                client["service"]["namespace"] = json!(stage.namespace);
+                client["service"]["port"] = json!(self.gate.webhook.port());
+                let selector = &mut webhook["namespaceSelector"]["matchExpressions"];
+                selector.as_array_mut().unwrap().push(narrow.clone());
+                change(webhook);
+            }
+        }
+        let objects = manifests::list(shipped);
+        stage.servers.kubectl.apply_server_side(&objects).succeeds();
+    }
+
+    fn probe(&self, more: &[&str]) -> Said {
+        probe(
+            &self.stage,
+            &[
+                &[
+                    "--webhooks",
+                    &self.webhooks(),
+                    "--namespace",
+                    &self.stage.namespace,
+                ],
+                more,
+            ]
+            .concat(),
+        )
+    }
+
+    /// Probes until the line of this hop begins so, and returns everything that is said then.
+    fn until(&self, hop: &str, begins: &str) -> Said {
+        let mut said = self.probe(&[]);
+        for _ in 0..ATTEMPTS {
+            if said.hop(hop).starts_with(begins) {
+                return said;
+            }
+            thread::sleep(Duration::from_millis(50));
+            said = self.probe(&[]);
+        }
+        panic!("{hop} never is {begins:?}, but: {said:#?}\n{}", self.gate.log());
+    }
+
+    /// Probes until exactly these hops are broken, this one in these words.
+    #[track_caller]
+    fn is_broken(&self, hop: &str, words: &[&str]) -> Said {
+        let said = self.until(hop, "broken");
+        for text in words {
+            assert!(said.hop(hop).contains(text), "{text:?} is not in {said:#?}");
+        }
+        assert_eq!(said.code, 1, "{said:#?}");
+        let last = said.stdout.lines().last().unwrap();
+        assert_eq!(
+            last,
+            format!(
+                "The path to cassgate is broken in namespace {}: {hop}.",
+                self.stage.namespace
+            ),
+            "{said:#?}"
+        );
+        said
+    }
+}
+
+fn probe(stage: &Stage, arguments: &[&str]) -> Said {
+    probe_as(&stage.servers.admin_kubeconfig().display().to_string(), arguments)
+}
+
+fn probe_as(kubeconfig: &str, arguments: &[&str]) -> Said {
+    let output = Command::new(env!("CARGO_BIN_EXE_cassgate"))
+        .arg("probe")
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .output()
+        .unwrap();
+    Said {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+pub(crate) fn a_good_path_is_told_hop_by_hop() {
+    let here = Installed::new(&[]);
+    let said = here.until("server", "ok");
+    let (namespace, port) = (&here.stage.namespace, here.gate.webhook.port());
+    let expected = format!(
+        "\
+configuration  ok       cassgate-{namespace}: default.cassgate.db.orange.com, validate.cassgate.db.orange.com, delete.cassgate.db.orange.com; namespace {namespace} is not exempt
+ca             ok       the caBundle vouches for what the server shows (one authority)
+service        ok       Service {namespace}/cassgate, port {port}: 1 ready, 0 not
+certificate    ok       the API server accepts what the server shows
+server         ok       validate.cassgate.db.orange.com refuses the bad object [schedule-malformed] and lets the good one pass; default.cassgate.db.orange.com fills in concurrentConnections
+The path to cassgate is good in namespace {namespace}.
+"
+    );
+    assert_eq!(
+        (said.stdout.as_str(), said.stderr.as_str(), said.code),
+        (expected.as_str(), "", 0)
+    );
+    let said = here.probe(&["--format=json"]);
+    let document: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(
+        (document["good"].clone(), document["namespace"].clone()),
+        (json!(true), json!(namespace))
+    );
+    assert_eq!(
+        document["hops"][2],
+        json!({"hop": "service", "state": "ok", "saw": format!("Service {namespace}/cassgate, port {port}: 1 ready, 0 not"), "todo": null})
+    );
+    let stored = here
+        .stage
+        .kubectl
+        .run(&["get", "cassandrabackups", "--output=name"])
+        .succeeds();
+    assert_eq!(stored.stdout, "", "a probe stores nothing");
+}
+
+pub(crate) fn a_dry_run_that_is_held_to_its_references_is_no_broken_path() {
+    let here = Installed::new(&["--missing-references-on-dry-run=deny"]);
+    let said = here.until("server", "ok");
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert!(
+        said.hop("server")
+            .contains("it names what is not there [cluster-not-found, secret-not-found]"),
+        "{said:#?}"
+    );
+}
+
+pub(crate) fn configurations_that_are_absent_or_ask_for_less_are_told() {
+    let here = Installed::new(&[]);
+    here.until("server", "ok");
+    let said = probe(
+        &here.stage,
+        &["--namespace", &here.stage.namespace, "--webhooks=nobody"],
+    );
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert_eq!(
+        said.hop("configuration"),
+        "broken   there are no webhook configurations named nobody; apply the manifests again, or name yours with --webhooks"
+    );
+
+    here.register(|webhook| webhook["rules"][0]["resources"] = json!(["cassandrabackups"]));
+    here.is_broken(
+        "configuration",
+        &[
+            "no rule of the MutatingWebhookConfiguration asks for CREATE of cassandrarestores, UPDATE of cassandrarestores",
+        ],
+    );
+
+    here.register(|webhook| webhook["failurePolicy"] = json!("Ignore"));
+    here.is_broken(
+        "configuration",
+        &[
+            "validate.cassgate.db.orange.com has failurePolicy Ignore",
+            "--failure-policy=ignore",
+        ],
+    );
+    assert_eq!(here.probe(&["--failure-policy=ignore"]).code, 0);
+
+    here.register(|webhook| webhook["failurePolicy"] = json!("Fail"));
+    here.is_broken(
+        "configuration",
+        &["delete.cassgate.db.orange.com has failurePolicy Fail: without cassgate nothing can be deleted"],
+    );
+
+    here.register(|webhook| webhook["objectSelector"] = json!({"matchLabels": {"judge": "me"}}));
+    let said = here.until("configuration", "broken   default.cassgate");
+    assert!(
+        said.hop("configuration")
+            .contains("is called only for objects with judge=me"),
+        "{said:#?}"
+    );
+}
+
+pub(crate) fn a_namespace_that_is_exempt_is_told_with_the_label() {
+    let here = Installed::new(&[]);
+    here.until("server", "ok");
+    let namespace = &here.stage.namespace;
+    let label = "cassgate.db.orange.com/admission";
+    here.stage
+        .servers
+        .kubectl
+        .run(&["label", "namespace", namespace, &format!("{label}=disabled")])
+        .succeeds();
+    let said = here.until("server", "unknown");
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert!(
+        said.hop("configuration").starts_with(&format!(
+            "broken   namespace {namespace} is exempt: default.cassgate.db.orange.com is called only where {label} notin (disabled)"
+        )),
+        "{said:#?}"
+    );
+    assert!(
+        said.hop("configuration")
+            .ends_with(&format!("kubectl label namespace {namespace} {label}-")),
+        "{said:#?}"
+    );
+    assert_eq!(
+        said.hop("server"),
+        "unknown  it was not asked; see the configuration"
+    );
+    let said = probe(
+        &here.stage,
+        &["--namespace=nowhere", "--webhooks", &here.webhooks()],
+    );
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert_eq!(
+        said.hop("configuration"),
+        "broken   there is no namespace nowhere; name one with --namespace"
+    );
+}
+
+pub(crate) fn a_ca_bundle_that_does_not_vouch_is_told() {
+    let here = Installed::new(&[]);
+    here.until("server", "ok");
+    let stranger = STANDARD.encode(fs::read(make_pair(&fresh_directory("stranger"))).unwrap());
+    here.register_with(&stranger, |_| {});
+    let said = here.is_broken(
+        "ca",
+        &[
+            "the caBundle of validate.cassgate.db.orange.com (one authority) does not vouch for what the server shows",
+            "certificate signed by unknown authority",
+            "cert-manager.io/inject-ca-from",
+        ],
+    );
+    assert_eq!(
+        said.hop("certificate"),
+        "unknown  no call got as far as the certificate"
+    );
+    assert_eq!(said.hop("server"), "unknown  no call got as far as the server");
+
+    here.register(|webhook| {
+        webhook["clientConfig"]["caBundle"] = Value::Null;
+    });
+    here.until(
+        "ca",
+        "broken   the caBundle of validate.cassgate.db.orange.com (0 authorities)",
+    );
+
+    // The mutating side alone, whose failure the API server keeps to itself.
+    here.register(|webhook| {
+        if webhook["name"].as_str().unwrap().starts_with("default.") {
+            webhook["clientConfig"]["caBundle"] = json!(stranger);
+        }
+    });
+    let said = here.until(
+        "ca",
+        "broken   the caBundle of default.cassgate.db.orange.com has nothing in common",
+    );
+    assert!(
+        said.hop("server")
+            .starts_with("broken   the mutating side was not asked or not understood"),
+        "{said:#?}"
+    );
+}
+
+pub(crate) fn a_service_that_leads_nowhere_is_told() {
+    let mut here = Installed::new(&[]);
+    here.until("server", "ok");
+    let namespace = here.stage.namespace.clone();
+    let at = here.gate.webhook;
+
+    here.register(|webhook| webhook["clientConfig"]["service"]["port"] = json!(1));
+    here.is_broken(
+        "service",
+        &[&format!(
+            "the webhooks call port 1 of Service {namespace}/cassgate, which has {}",
+            at.port()
+        )],
+    );
+    here.register(|webhook| webhook["clientConfig"]["service"]["name"] = json!("elsewhere"));
+    here.is_broken(
+        "service",
+        &[&format!("there is no Service elsewhere in namespace {namespace}")],
+    );
+
+    here.register(|_| {});
+    here.serve(at, false);
+    here.gate.stop();
+    let said = here.until("server", "broken   no answer");
+    assert!(
+        said.hop("service").starts_with(&format!(
+            "broken   Service {namespace}/cassgate has no ready endpoint, and 1 that are not ready"
+        )),
+        "{said:#?}"
+    );
+    assert_eq!(
+        said.stdout.lines().last().unwrap(),
+        format!("The path to cassgate is broken in namespace {namespace}: service, server.")
+    );
+}
+
+pub(crate) fn a_certificate_of_another_name_or_time_is_told() {
+    let stage = Stage::new(Crds::Ours);
+    let here = Installed::with(stage, &["--tls=dev"]);
+    here.gate.wait_until_ready();
+    here.is_broken(
+        "certificate",
+        &[
+            "certificate is valid for localhost",
+            &format!("not cassgate.{}.svc", here.stage.namespace),
+            "issue one for SERVICE.NAMESPACE.svc",
+        ],
+    );
+
+    let stage = Stage::new(Crds::Ours);
+    let directory = fresh_directory("expired");
+    let authority = make_expired_pair(&directory, &format!("cassgate.{}.svc", stage.namespace));
+    let files = format!("--tls-dir={}", directory.display());
+    let here = Installed::with(stage, &[&files]);
+    here.register_with(&STANDARD.encode(fs::read(authority).unwrap()), |_| {});
+    here.is_broken(
+        "certificate",
+        &["certificate has expired or is not yet valid", "renew it"],
+    );
+}
+
+pub(crate) fn a_server_that_is_silent_or_says_something_else_is_told() {
+    let mut here = Installed::new(&[]);
+    here.until("server", "ok");
+    here.register(|webhook| webhook["clientConfig"]["service"]["path"] = json!("/nowhere"));
+    let said = here.is_broken("server", &["what answers is not cassgate as it should be"]);
+    // The handshake went well, but nobody said so: it is not guessed.
+    assert_eq!(
+        said.hop("certificate"),
+        "unknown  no call got as far as the certificate"
+    );
+
+    here.register(|webhook| webhook["timeoutSeconds"] = json!(1));
+    here.until("server", "ok");
+    let at = here.gate.webhook;
+    here.gate.stop();
+    here.is_broken("server", &["no answer: ", "connection refused", "NetworkPolicy"]);
+
+    let _takes_connections_and_never_answers = TcpListener::bind(at).unwrap();
+    here.until(
+        "server",
+        "broken   no answer: failed to call webhook: Post \"https://cassgate",
+    );
+    let said = here.probe(&[]);
+    assert!(
+        said.hop("server").contains("deadline exceeded") || said.hop("server").contains("timeout"),
+        "{said:#?}"
+    );
+}
+
+pub(crate) fn what_may_not_be_read_is_unknown_and_never_guessed() {
+    let here = Installed::new(&[]);
+    here.until("server", "ok");
+    let kubectl = &here.stage.kubectl;
+    kubectl.run(&["create", "serviceaccount", "author"]).succeeds();
+    let account = here.stage.servers.kubeconfig_of(&here.stage.namespace, "author");
+    let account = account.display().to_string();
+    let arguments = ["--namespace", &here.stage.namespace];
+    let said = probe_as(&account, &arguments);
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert_eq!(
+        said.hop("server"),
+        "unknown  your account may not create cassandrabackups here, and a dry run asks for that right"
+    );
+    assert_eq!(
+        said.hop("configuration"),
+        "unknown  the MutatingWebhookConfiguration cassgate could not be read: your account may not (403)"
+    );
+    assert_eq!(
+        said.stdout.lines().last().unwrap(),
+        format!(
+            "Whether the path to cassgate is good in namespace {} cannot be said: configuration, ca, service, certificate, server.",
+            here.stage.namespace
+        )
+    );
+
+    // Whoever may create backups sees that they are judged, and nothing else.
+    kubectl
+        .run(&[
+            "create",
+            "role",
+            "author",
+            "--verb=create",
+            "--resource=cassandrabackups.db.orange.com",
+        ])
+        .succeeds();
+    kubectl
+        .run(&[
+            "create",
+            "rolebinding",
+            "author",
+            "--role=author",
+            &format!("--serviceaccount={}:author", here.stage.namespace),
+        ])
+        .succeeds();
+    let mut said = probe_as(&account, &arguments);
+    for _ in 0..ATTEMPTS {
+        if said.code == 0 {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+        said = probe_as(&account, &arguments);
+    }
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert!(said.hop("service").starts_with("unknown"), "{said:#?}");
+    assert!(
+        said.hop("server")
+            .starts_with("ok       validate.cassgate.db.orange.com refuses the bad object"),
+        "{said:#?}"
+    );
+}
+
+pub(crate) fn an_api_server_that_is_away_and_options_that_are_none_end_with_2() {
+    let stage = Stage::new(Crds::Ours);
+    let said = probe(&stage, &["--format=xml"]);
+    assert_eq!(said.code, 2, "{said:#?}");
+    let said = probe(&stage, &["--context=nowhere"]);
+    assert_eq!((said.code, said.stdout.as_str()), (2, ""), "{said:#?}");
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = nobody.local_addr().unwrap();
+    drop(nobody);
+    let kubeconfig = fs::read_to_string(stage.servers.admin_kubeconfig()).unwrap();
+    let server = kubeconfig
+        .split("server: \"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let file = fresh_directory("away").join("kubeconfig");
+    fs::write(&file, kubeconfig.replace(server, &format!("https://{at}"))).unwrap();
+    let said = probe_as(&file.display().to_string(), &[]);
+    assert_eq!(
+        (said.code, said.stderr.as_str()),
+        (
+            2,
+            "cassgate: the API server could not be asked: connection refused by the API server\n"
+        ),
+        "{said:#?}"
+    );
+}
