@@ -181,3 +181,182 @@ async fn written<T>(request: impl Future<Output = Result<T, Error>>) -> Result<W
     };
     in_time(answer).await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::{Arc, Mutex},
+    };
+
+    use http::{Method, Request, Response};
+    use http_body_util::BodyExt;
+    use kube::client::Body;
+
+    use super::*;
+
+    /// What an API server was asked, and what it answers: reads by the object, writes by a code.
+    #[derive(Clone)]
+    struct ApiServer {
+        object: Value,
+        code: u16,
+        writes: Arc<Mutex<Vec<Write>>>,
+    }
+
+    /// Method and path, content type, and what was sent.
+    type Write = (String, Option<String>, Value);
+
+    impl ApiServer {
+        fn new(object: Value, code: u16) -> Self {
+            Self {
+                object,
+                code,
+                writes: Arc::default(),
+            }
+        }
+
+        fn store(&self) -> KubernetesStore {
+            let server = self.clone();
+            let client = Client::new(
+                tower::service_fn(move |request| server.clone().answer(request)),
+                "default",
+            );
+            KubernetesStore::new(client, "cassgate-system", "cassgate-ca", "cassgate")
+        }
+
+        async fn answer(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+            let (head, body) = request.into_parts();
+            let (code, answer) = if head.method == Method::GET {
+                (200, self.object.clone())
+            } else {
+                let sent = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
+                let kind = head.headers.get("content-type");
+                self.writes.lock().unwrap().push((
+                    format!("{} {}", head.method, head.uri),
+                    kind.map(|kind| kind.to_str().unwrap().to_owned()),
+                    sent,
+                ));
+                let status =
+                    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": self.code});
+                (
+                    self.code,
+                    if self.code == 200 {
+                        self.object.clone()
+                    } else {
+                        status
+                    },
+                )
+            };
+            let answer = Body::from(answer.to_string().into_bytes());
+            Ok(Response::builder().status(code).body(answer).unwrap())
+        }
+
+        fn written(&self) -> Vec<Write> {
+            self.writes.lock().unwrap().clone()
+        }
+    }
+
+    fn secret() -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+            "metadata": {
+                "name": "cassgate-ca", "namespace": "cassgate-system", "resourceVersion": "7",
+                "labels": {"team": "storage"}, "annotations": {"kept": "yes"},
+            },
+            "data": {"old": "b2xk"},
+        })
+    }
+
+    fn data() -> BTreeMap<String, Vec<u8>> {
+        BTreeMap::from([("ca.crt".to_owned(), b"new".to_vec())])
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_replaced_as_it_was_read_with_our_data_and_label() {
+        let server = ApiServer::new(secret(), 200);
+        let written = server.store().replace_secret("7", data()).await.unwrap();
+        assert_eq!(written, Written::Done);
+        let [(request, _, sent)] = server.written().try_into().unwrap();
+        assert_eq!(
+            request,
+            "PUT /api/v1/namespaces/cassgate-system/secrets/cassgate-ca?&fieldManager=cassgate-ca-bundle"
+        );
+        assert_eq!(sent["data"], json!({"ca.crt": "bmV3"}));
+        assert_eq!(sent["metadata"]["resourceVersion"], "7");
+        assert_eq!(sent["metadata"]["annotations"], json!({"kept": "yes"}));
+        assert_eq!(
+            sent["metadata"]["labels"],
+            json!({"team": "storage", "cassgate.db.orange.com/authority": "self"})
+        );
+        assert_eq!(sent["type"], "Opaque");
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_was_changed_meanwhile_is_not_written() {
+        let server = ApiServer::new(secret(), 200);
+        let written = server.store().replace_secret("6", data()).await.unwrap();
+        assert_eq!((written, server.written()), (Written::Conflict, Vec::new()));
+        for code in [404, 409] {
+            let written = ApiServer::new(secret(), code)
+                .store()
+                .replace_secret("7", data())
+                .await;
+            assert_eq!(written.unwrap(), Written::Conflict, "{code}");
+        }
+        let refused = ApiServer::new(secret(), 403)
+            .store()
+            .replace_secret("7", data())
+            .await;
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "cassgate lacks a right on the API server (403)"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_bundle_is_applied_to_every_webhook_at_the_version_that_was_read() {
+        let configuration = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "cassgate", "resourceVersion": "9"},
+            "webhooks": [
+                {"name": "a.example", "clientConfig": {"caBundle": "b2xk"}},
+                {"name": "b.example", "clientConfig": {}},
+            ],
+        });
+        let server = ApiServer::new(configuration, 200);
+        let store = server.store();
+        let seen = store
+            .configuration(Configured::Validating)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(seen.version, "9");
+        let bundles: Vec<&[u8]> = seen.entries.iter().map(|entry| entry.bundle.as_slice()).collect();
+        assert_eq!(bundles, [b"old".as_slice(), b""]);
+
+        let written = store.publish(Configured::Validating, &seen, "new").await.unwrap();
+        assert_eq!(written, Written::Done);
+        let [(request, kind, sent)] = server.written().try_into().unwrap();
+        assert_eq!(
+            request,
+            "PATCH /apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/cassgate?&force=true\
+             &fieldManager=cassgate-ca-bundle"
+        );
+        assert_eq!(kind.as_deref(), Some("application/apply-patch+yaml"));
+        let bundle = json!({"caBundle": "bmV3"});
+        assert_eq!(
+            sent,
+            json!({
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+                "metadata": {"name": "cassgate", "resourceVersion": "9"},
+                "webhooks": [
+                    {"name": "a.example", "clientConfig": bundle},
+                    {"name": "b.example", "clientConfig": bundle},
+                ],
+            })
+        );
+        let late = ApiServer::new(Value::Null, 409);
+        let written = late.store().publish(Configured::Mutating, &seen, "new").await;
+        assert_eq!(written.unwrap(), Written::Conflict);
+    }
+}
