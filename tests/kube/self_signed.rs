@@ -154,10 +154,13 @@ pub(crate) fn an_empty_secret_and_two_configurations_are_enough() {
     assert_eq!(place.bundles().len(), 1, "all of them are the same");
     until("the webhook is called", || place.create().is_ok());
     let metrics = gate.get("/metrics").body;
-    assert!(
-        metrics.contains("cassgate_tls_authority_not_after_seconds"),
-        "{metrics}"
-    );
+    for series in [
+        "cassgate_tls_authority_not_after_seconds",
+        "cassgate_tls_ca_bundle_vouches{webhooks=\"mutating\"} 1",
+        "cassgate_tls_ca_bundle_vouches{webhooks=\"validating\"} 1",
+    ] {
+        assert!(metrics.contains(series), "{series} is not in {metrics}");
+    }
 
     // Its own field only, under a name of its own.
     let stored = place.configuration("validatingwebhookconfiguration");

@@ -47,6 +47,8 @@ struct Inner {
     certificate_not_after: Gauge,
     /// Without a series where there is no authority: 0 would be an alert.
     authority_not_after: Family<[(&'static str, &'static str); 0], Gauge>,
+    /// Without a series but in mode `self`.
+    bundle_vouches: Family<WebhookLabels, Gauge>,
     reloads: Family<ReloadLabels, Counter>,
     handshake_failures: Family<HandshakeLabels, Counter>,
     connections: Family<ConnectionLabels, Gauge>,
@@ -76,6 +78,11 @@ struct FindingLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReloadLabels {
     outcome: ReloadOutcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WebhookLabels {
+    webhooks: WebhookSide,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -114,6 +121,7 @@ impl Metrics {
             panics: Counter::default(),
             certificate_not_after: Gauge::default(),
             authority_not_after: Family::default(),
+            bundle_vouches: Family::default(),
             reloads: Family::default(),
             handshake_failures: Family::default(),
             connections: Family::default(),
@@ -179,6 +187,23 @@ impl Metrics {
     /// The authority of mode `self` is valid until then, in seconds since the epoch.
     pub fn authority_not_after(&self, seconds: i64) {
         self.0.authority_not_after.get_or_create(&[]).set(seconds);
+    }
+
+    /// Whether every `caBundle` of a configuration vouches for the certificate that is served; nothing where there is
+    /// no such configuration.
+    pub fn bundle_vouches(&self, webhooks: WebhookSide, vouches: Option<bool>) {
+        let labels = WebhookLabels { webhooks };
+        match vouches {
+            Some(vouches) => {
+                self.0
+                    .bundle_vouches
+                    .get_or_create(&labels)
+                    .set(i64::from(vouches));
+            }
+            None => {
+                self.0.bundle_vouches.remove(&labels);
+            }
+        }
     }
 
     /// A changed certificate was taken, or could not be.
@@ -269,6 +294,11 @@ impl Inner {
             "End of the validity of the authority that cassgate keeps, since the epoch",
             Unit::Seconds,
             self.authority_not_after.clone(),
+        );
+        registry.register(
+            "tls_ca_bundle_vouches",
+            "1 when every caBundle of the configuration that cassgate keeps vouches for its certificate",
+            self.bundle_vouches.clone(),
         );
         registry.register(
             "tls_reloads",

@@ -119,6 +119,7 @@ impl<S: Store> SelfKeeper<S> {
                     Err(error) => troubles.push(error.to_string()),
                 }
             }
+            self.show(&looked);
             self.judge(&looked.look, &troubles, clock());
             if !again {
                 break;
@@ -250,6 +251,20 @@ impl<S: Store> SelfKeeper<S> {
         self.pair = Some(pair);
         self.leaf = Some(leaf);
         Ok(())
+    }
+
+    /// Which configurations vouch for the certificate. What could not be read stays as it was shown.
+    fn show(&self, looked: &Looked) {
+        let (Some(leaf), Some(configurations)) = (&self.leaf, &looked.look.configurations) else {
+            return;
+        };
+        for &side in Configured::ALL {
+            let place = looked.configurations.iter().position(|(found, _)| *found == side);
+            let configuration = place.and_then(|place| configurations.get(place));
+            let vouches = configuration
+                .map(|configuration| configuration.0.iter().all(|entry| entry.contains(&leaf.issuer)));
+            self.metrics.bundle_vouches(side, vouches);
+        }
     }
 
     /// Ready: the certificate's time is right, and some `caBundle` vouches for it. One that lost it does not take the

@@ -258,6 +258,47 @@ async fn one_pass_leads_from_an_empty_secret_to_a_certificate_that_clients_take(
 }
 
 #[tokio::test]
+async fn it_is_told_of_each_configuration_whether_it_vouches() {
+    let cluster = Cluster::new();
+    let mut replica = Replica::new(&cluster);
+    let vouches = |replica: &Replica, side: &str, value: u8| {
+        let line = format!("cassgate_tls_ca_bundle_vouches{{webhooks=\"{side}\"}} {value}");
+        assert!(replica.metric(&line), "{line}: {}", replica.metrics.encode());
+    };
+    assert!(
+        !replica
+            .metrics
+            .encode()
+            .contains("cassgate_tls_ca_bundle_vouches{")
+    );
+    replica.pass(0).await;
+    vouches(&replica, "mutating", 1);
+    vouches(&replica, "validating", 1);
+
+    // Somebody overwrites it, and it cannot be mended.
+    cluster
+        .now()
+        .configurations
+        .get_mut(&Configured::Mutating)
+        .unwrap()
+        .entries[0]
+        .bundle
+        .clear();
+    cluster.now().refuses = Some("no right");
+    replica.pass(10).await;
+    vouches(&replica, "mutating", 0);
+    vouches(&replica, "validating", 1);
+    cluster.now().refuses = None;
+    replica.pass(20).await;
+    vouches(&replica, "mutating", 1);
+
+    cluster.now().configurations.remove(&Configured::Mutating);
+    replica.pass(30).await;
+    assert!(!replica.metrics.encode().contains("{webhooks=\"mutating\"}"));
+    vouches(&replica, "validating", 1);
+}
+
+#[tokio::test]
 async fn replicas_share_the_authority_and_nothing_else() {
     let cluster = Cluster::new();
     let (mut one, mut two) = (Replica::new(&cluster), Replica::new(&cluster));
