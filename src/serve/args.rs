@@ -35,8 +35,8 @@ pub struct ServeArgs {
     pub drain_timeout: Duration,
 }
 
-/// Reads `5s`, `1m30s`, `500ms` or `0s`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+/// Reads `5s`, `1m30s`, `500ms` or `0s`, as every flag that is a length of time.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())

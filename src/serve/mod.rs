@@ -21,3 +21,4 @@ pub mod server;
 pub mod shutdown;
 
 pub use args::ServeArgs;
+pub(crate) use args::duration;

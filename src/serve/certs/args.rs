@@ -113,6 +113,14 @@ pub enum TlsOptionsError {
     /// Names of mode `dev` in mode `self`.
     #[error("--tls-dev-name {0} is for --tls dev; in --tls self write --tls-self-name {0}")]
     NameInSelf(DevName),
+    /// Options of mode `self` in another one.
+    #[error("{flag} is for --tls self and does nothing in --tls {mode}; leave it out, or write --tls self")]
+    SelfElsewhere {
+        /// The first of them.
+        flag: &'static str,
+        /// The mode.
+        mode: &'static str,
+    },
     /// Lifetimes in mode `self`.
     #[error(transparent)]
     Own(#[from] SelfOptionsError),
@@ -132,6 +140,14 @@ impl TlsArgs {
     /// # Errors
     /// When the options do not fit together; nothing is read yet.
     pub fn choice(&self) -> Result<TlsChoice, TlsOptionsError> {
+        let mode = match self.tls {
+            TlsMode::Files => Some("files"),
+            TlsMode::Dev => Some("dev"),
+            TlsMode::SelfSigned => None,
+        };
+        if let (Some(mode), Some(flag)) = (mode, self.own.given()) {
+            return Err(TlsOptionsError::SelfElsewhere { flag, mode });
+        }
         match self.tls {
             TlsMode::Files => self.files().map(TlsSource::Files).map(TlsChoice::Pair),
             TlsMode::Dev => self.dev().map(TlsSource::Dev).map(TlsChoice::Pair),
@@ -298,6 +314,29 @@ mod tests {
             refused.to_string(),
             "--tls-reload-interval 999ms is too short; write 1s or more"
         );
+    }
+
+    #[test]
+    fn an_option_of_mode_self_is_refused_in_every_other_one() {
+        for (option, mode) in [
+            ("--tls-self-secret=x", "files"),
+            ("--tls-self-namespace=x", "dev"),
+            ("--tls-self-service=x", "files"),
+            ("--tls-self-webhooks=x", "dev"),
+            ("--tls-self-name=x", "dev"),
+            ("--tls-self-ca-lifetime=100h", "files"),
+            ("--tls-self-leaf-lifetime=1h", "dev"),
+        ] {
+            let flag = option.split('=').next().unwrap();
+            let error = source(&[&format!("--tls={mode}"), "--tls-dir=/a", option]).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "{flag} is for --tls self and does nothing in --tls {mode}; leave it out, or write --tls self"
+                )
+            );
+            assert!(source(&["--tls=self", option]).is_ok(), "{option}");
+        }
     }
 
     #[test]

@@ -20,39 +20,37 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// The longest time that a `caBundle` is given to reach every API server. They watch; it takes them moments.
 const LONGEST_SETTLE: SignedDuration = SignedDuration::from_secs(15);
 
+/// The Secret of the manifests.
+const SECRET: &str = "cassgate-ca";
+
+/// The Service and the webhook configurations of the manifests.
+const NAME: &str = "cassgate";
+
+/// How long an authority is valid: a year.
+const AUTHORITY: SignedDuration = SignedDuration::from_hours(365 * 24);
+
+/// How long a certificate is valid: a day.
+const LEAF: SignedDuration = SignedDuration::from_hours(24);
+
 /// The authority of mode `self`, and what is signed by it.
 #[derive(Debug, Clone, Args)]
 pub struct SelfArgs {
-    /// self: the Secret of the authority, in the namespace of the pod (or of the kubeconfig's context)
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "CASSGATE_TLS_SELF_SECRET",
-        default_value = "cassgate-ca"
-    )]
-    pub tls_self_secret: String,
+    /// self: the Secret of the authority, in the namespace of the pod (or of the kubeconfig's context) [default:
+    /// cassgate-ca]
+    #[arg(long, value_name = "NAME", env = "CASSGATE_TLS_SELF_SECRET")]
+    pub tls_self_secret: Option<String>,
 
     /// self: the namespace of that Secret and of the Service, when it is not that of the pod
     #[arg(long, value_name = "NAMESPACE", env = "CASSGATE_TLS_SELF_NAMESPACE")]
     pub tls_self_namespace: Option<String>,
 
-    /// self: the Service by which the API server calls; its names stand in the certificate
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "CASSGATE_TLS_SELF_SERVICE",
-        default_value = "cassgate"
-    )]
-    pub tls_self_service: String,
+    /// self: the Service by which the API server calls; its names stand in the certificate [default: cassgate]
+    #[arg(long, value_name = "NAME", env = "CASSGATE_TLS_SELF_SERVICE")]
+    pub tls_self_service: Option<String>,
 
-    /// self: the name of the two webhook configurations whose caBundle is kept
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "CASSGATE_TLS_SELF_WEBHOOKS",
-        default_value = "cassgate"
-    )]
-    pub tls_self_webhooks: String,
+    /// self: the name of the two webhook configurations whose caBundle is kept [default: cassgate]
+    #[arg(long, value_name = "NAME", env = "CASSGATE_TLS_SELF_WEBHOOKS")]
+    pub tls_self_webhooks: Option<String>,
 
     /// self: one more name or address in the certificate, for webhooks that are called by URL (repeatable)
     #[arg(
@@ -63,13 +61,14 @@ pub struct SelfArgs {
     )]
     pub tls_self_name: Vec<DevName>,
 
-    /// self: how long an authority is valid; the next one comes after two thirds of it
-    #[arg(long, value_name = "DURATION", env = "CASSGATE_TLS_SELF_CA_LIFETIME", default_value = "8760h", value_parser = duration)]
-    pub tls_self_ca_lifetime: Duration,
+    /// self: how long an authority is valid; the next one comes after two thirds of it [default: 8760h]
+    #[arg(long, value_name = "DURATION", env = "CASSGATE_TLS_SELF_CA_LIFETIME", value_parser = duration)]
+    pub tls_self_ca_lifetime: Option<Duration>,
 
     /// self: how long a certificate is valid, at most a third of --tls-self-ca-lifetime; it is renewed after two thirds
-    #[arg(long, value_name = "DURATION", env = "CASSGATE_TLS_SELF_LEAF_LIFETIME", default_value = "24h", value_parser = duration)]
-    pub tls_self_leaf_lifetime: Duration,
+    /// [default: 24h]
+    #[arg(long, value_name = "DURATION", env = "CASSGATE_TLS_SELF_LEAF_LIFETIME", value_parser = duration)]
+    pub tls_self_leaf_lifetime: Option<Duration>,
 }
 
 /// Mode `self`: [`SelfArgs`], checked.
@@ -110,6 +109,22 @@ pub enum SelfOptionsError {
 }
 
 impl SelfArgs {
+    /// The first of these flags that was given, by its name on the command line: in another mode it would be
+    /// ignored in silence.
+    #[must_use]
+    pub fn given(&self) -> Option<&'static str> {
+        let given = [
+            (self.tls_self_secret.is_some(), "--tls-self-secret"),
+            (self.tls_self_namespace.is_some(), "--tls-self-namespace"),
+            (self.tls_self_service.is_some(), "--tls-self-service"),
+            (self.tls_self_webhooks.is_some(), "--tls-self-webhooks"),
+            (!self.tls_self_name.is_empty(), "--tls-self-name"),
+            (self.tls_self_ca_lifetime.is_some(), "--tls-self-ca-lifetime"),
+            (self.tls_self_leaf_lifetime.is_some(), "--tls-self-leaf-lifetime"),
+        ];
+        given.iter().find_map(|(given, flag)| given.then_some(*flag))
+    }
+
     /// The options of mode `self`.
     ///
     /// # Errors
@@ -117,8 +132,8 @@ impl SelfArgs {
     pub fn options(&self) -> Result<SelfOptions, SelfOptionsError> {
         let longest = SignedDuration::MAX / LEAVES_PER_AUTHORITY;
         let signed = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(longest);
-        let authority = signed(self.tls_self_ca_lifetime);
-        let leaf = signed(self.tls_self_leaf_lifetime).min(longest);
+        let authority = self.tls_self_ca_lifetime.map_or(AUTHORITY, signed);
+        let leaf = self.tls_self_leaf_lifetime.map_or(LEAF, signed).min(longest);
         if leaf < SHORTEST_LEAF {
             return Err(SelfOptionsError::ShortLeaf(leaf));
         }
@@ -131,10 +146,10 @@ impl SelfArgs {
             });
         }
         Ok(SelfOptions {
-            secret: self.tls_self_secret.clone(),
+            secret: or(self.tls_self_secret.as_ref(), SECRET),
             namespace: self.tls_self_namespace.clone(),
-            service: self.tls_self_service.clone(),
-            webhooks: self.tls_self_webhooks.clone(),
+            service: or(self.tls_self_service.as_ref(), NAME),
+            webhooks: or(self.tls_self_webhooks.as_ref(), NAME),
             names: self.tls_self_name.clone(),
             timing: Timing {
                 authority,
@@ -167,6 +182,10 @@ impl SelfOptions {
         let pause = LONGEST_PAUSE.min(self.timing.leaf / 20);
         Duration::try_from(pause).unwrap_or(Duration::from_secs(10))
     }
+}
+
+fn or(given: Option<&String>, default: &str) -> String {
+    given.map_or_else(|| default.to_owned(), Clone::clone)
 }
 
 #[cfg(test)]
