@@ -29,7 +29,7 @@ use crate::cli::{self, RunArgs};
 use crate::cluster::{
     self, Cache, CacheState, Cached, ClusterFacts, ConnectError, Kind, Readers, StatusSubresources,
 };
-use crate::observe::log;
+use crate::observe::log::{self, LogControl};
 use crate::observe::metrics::{Listener, Metrics};
 use crate::rules::catalogue::Kinds;
 use crate::rules::policy::{Executor, Policy};
@@ -99,10 +99,13 @@ impl AppError {
 /// when requests were cut, or at a second signal; 2 for flags that cannot be used.
 #[must_use]
 pub fn run(args: RunArgs) -> ExitCode {
-    if let Err(error) = log::init(&args.log) {
-        cli::tell(&error);
-        return ExitCode::from(2);
-    }
+    let log = match log::init(&args.log) {
+        Ok(log) => log,
+        Err(error) => {
+            cli::tell(&error);
+            return ExitCode::from(2);
+        }
+    };
     let runtime = match runtime::Builder::new_multi_thread()
         .worker_threads(workers())
         .enable_all()
@@ -114,7 +117,7 @@ pub fn run(args: RunArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(serve(args)).unwrap_or_else(|error| {
+    let code = runtime.block_on(serve(args, log)).unwrap_or_else(|error| {
         cli::tell(&error);
         error.exit_code()
     });
@@ -129,7 +132,7 @@ fn workers() -> usize {
         .min(MOST_WORKERS)
 }
 
-async fn serve(args: RunArgs) -> Result<ExitCode, AppError> {
+async fn serve(args: RunArgs, log: LogControl) -> Result<ExitCode, AppError> {
     let signals = Signals::install()?;
     certs::install_default_provider();
     let (readiness, metrics, shutdown) = (Readiness::new(), Metrics::new(), Shutdown::new());
@@ -154,7 +157,7 @@ async fn serve(args: RunArgs) -> Result<ExitCode, AppError> {
 
     let router = harden(admission::router(Arc::new(admission)), metrics.clone());
     let webhook = https::server(webhook_port, tls, router, Limits::default(), metrics.clone());
-    let admin = admin_server(admin_port, &readiness, metrics);
+    let admin = admin_server(admin_port, &readiness, metrics, log);
     let parts = Parts {
         webhook,
         admin,
@@ -209,8 +212,8 @@ impl Certificate {
     }
 }
 
-fn admin_server(port: Bound, readiness: &Readiness, metrics: Metrics) -> Server {
-    let router = admin::router(readiness.clone(), metrics.clone());
+fn admin_server(port: Bound, readiness: &Readiness, metrics: Metrics, log: LogControl) -> Server {
+    let router = admin::router(readiness.clone(), metrics.clone(), log);
     admin::server(port, router, Limits::admin(), metrics)
 }
 

@@ -42,7 +42,8 @@ enum Command {
     /// Serve the admission webhook
     ///
     /// The Kubernetes cluster is found as kubectl finds it: KUBECONFIG, ~/.kube/config, or the service account of
-    /// the pod. Paths: /mutate and /validate for the API server; /livez, /readyz and /metrics on the admin port.
+    /// the pod. Paths: /mutate and /validate for the API server; /livez, /readyz, /metrics and /loglevel on the
+    /// admin port.
     Run(Box<RunArgs>),
     /// Judge manifests as the webhook would, without a Kubernetes cluster
     ///

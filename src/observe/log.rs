@@ -5,6 +5,7 @@ use std::{
     io::{self, IsTerminal},
     panic::{self, PanicHookInfo},
     str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use clap::{Args, ValueEnum};
@@ -13,6 +14,7 @@ use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     fmt::{self, MakeWriter},
     layer::SubscriberExt,
+    reload,
     util::SubscriberInitExt,
 };
 
@@ -35,7 +37,10 @@ pub enum LogFormat {
 /// be the module of that name at full detail, and everything else silent. Where it names nothing of kube, the parts
 /// of kube that repeat what we say are silent.
 #[derive(Debug, Clone)]
-pub struct LogFilter(EnvFilter);
+pub struct LogFilter {
+    text: String,
+    filter: EnvFilter,
+}
 
 /// Why a text is no [`LogFilter`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -104,7 +109,10 @@ impl FromStr for LogFilter {
             format!("{QUIET},{text}")
         };
         EnvFilter::try_new(whole)
-            .map(Self)
+            .map(|filter| Self {
+                text: text.to_owned(),
+                filter,
+            })
             .map_err(|error| LogFilterError::Malformed {
                 text: text.to_owned(),
                 reason: error.to_string(),
@@ -112,23 +120,63 @@ impl FromStr for LogFilter {
     }
 }
 
-/// Sends every event of the process to standard error, panics included.
+/// Changes what is logged while the process runs. A clone is another handle to the same.
+#[derive(Debug, Clone)]
+pub struct LogControl {
+    handle: reload::Handle<EnvFilter, Registry>,
+    shown: Arc<Mutex<String>>,
+}
+
+/// The log that a [`LogControl`] belongs to has ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the log cannot be changed: {0}")]
+pub struct LogGone(reload::Error);
+
+impl LogControl {
+    /// A filter for a layer, and the handle that changes it.
+    #[must_use]
+    pub fn new(filter: LogFilter) -> (reload::Layer<EnvFilter, Registry>, Self) {
+        let (layer, handle) = reload::Layer::new(filter.filter);
+        let shown = Arc::new(Mutex::new(filter.text));
+        (layer, Self { handle, shown })
+    }
+
+    /// What is logged now, as it was written.
+    #[must_use]
+    pub fn current(&self) -> String {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Logs by this filter from now on.
+    ///
+    /// # Errors
+    /// When the layer is gone.
+    pub fn set(&self, filter: LogFilter) -> Result<(), LogGone> {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        self.handle.reload(filter.filter).map_err(LogGone)?;
+        *shown = filter.text;
+        Ok(())
+    }
+}
+
+/// Sends every event of the process to standard error, panics included. The answer changes which.
 ///
 /// # Errors
 /// When it was called before.
-pub fn init(args: &LogArgs) -> Result<(), LogError> {
+pub fn init(args: &LogArgs) -> Result<LogControl, LogError> {
     let ansi = colours(
         io::stderr().is_terminal(),
         std::env::var_os("NO_COLOR").as_deref(),
     );
+    let (filter, control) = LogControl::new(args.log_level.clone());
     tracing_subscriber::registry()
-        .with(lines(args.log_format, ansi, io::stderr).with_filter(args.log_level.0.clone()))
+        .with(lines(args.log_format, ansi, io::stderr).with_filter(filter))
         .try_init()
         .map_err(|error| LogError::AlreadySet {
             reason: error.to_string(),
         })?;
     panic::set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(control)
 }
 
 /// One line per event, to `writer`.
@@ -165,8 +213,6 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex, PoisonError};
-
     use super::*;
 
     /// What one event looks like, its time cut off.
@@ -176,7 +222,7 @@ mod tests {
             let bytes = Arc::clone(&bytes);
             move || Shared(Arc::clone(&bytes))
         };
-        let filter = filter.parse::<LogFilter>().unwrap().0;
+        let filter = filter.parse::<LogFilter>().unwrap().filter;
         let subscriber =
             tracing_subscriber::registry().with(lines(format, false, writer).with_filter(filter));
         tracing::subscriber::with_default(subscriber, || {
@@ -222,6 +268,32 @@ mod tests {
     fn what_the_filter_leaves_out_is_not_written() {
         assert_eq!(written(LogFormat::Text, "warn"), "");
         assert_eq!(written(LogFormat::Text, "info,cassgate=warn"), "");
+    }
+
+    #[test]
+    fn a_level_that_was_changed_counts_from_then_on_and_is_shown_as_it_was_written() {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let writer = {
+            let bytes = Arc::clone(&bytes);
+            move || Shared(Arc::clone(&bytes))
+        };
+        let (filter, control) = LogControl::new("info".parse().unwrap());
+        let subscriber =
+            tracing_subscriber::registry().with(lines(LogFormat::Text, false, writer).with_filter(filter));
+        tracing::subscriber::with_default(subscriber, || {
+            for (level, shown) in [("debug", "debug"), ("info,kube=warn", "info,kube=warn")] {
+                tracing::debug!(before = level);
+                control.set(level.parse().unwrap()).unwrap();
+                assert_eq!(control.current(), shown);
+                tracing::debug!(after = level);
+            }
+        });
+        let text = String::from_utf8(bytes.lock().unwrap().clone()).unwrap();
+        let events: Vec<&str> = text
+            .lines()
+            .map(|line| line.rsplit("tests: ").next().unwrap())
+            .collect();
+        assert_eq!(events, ["after=\"debug\"", "before=\"info,kube=warn\""]);
     }
 
     #[test]

@@ -13,10 +13,14 @@ use super::{
     harden::harden,
     limits::Limits,
     listen::Bound,
+    log_level,
     readiness::{GateState, Readiness},
     server::Server,
 };
-use crate::observe::metrics::{self, Metrics};
+use crate::observe::{
+    log::LogControl,
+    metrics::{self, Metrics},
+};
 
 /// Whether the process answers.
 pub const LIVEZ: &str = "/livez";
@@ -27,17 +31,22 @@ pub const READYZ: &str = "/readyz";
 /// What is counted.
 pub const METRICS: &str = "/metrics";
 
-/// Answers `GET` on three paths.
+/// What is logged.
+pub const LOG_LEVEL: &str = "/loglevel";
+
+/// Answers `GET` on four paths, and `PUT` on one.
 ///
 /// - [`LIVEZ`]: `ok`. The process answers, nothing more: a restart mends no missing cache.
 /// - [`READYZ`]: 200 `ok`, or 503 with the closed gates as a JSON list of `{gate, open, reason}`;
 ///   with `?verbose` the list of all gates, under the same status.
 /// - [`METRICS`]: `OpenMetrics` text.
-pub fn router(readiness: Readiness, metrics: Metrics) -> Router {
+/// - [`LOG_LEVEL`]: what is logged; `PUT` changes it, for clients of this machine.
+pub fn router(readiness: Readiness, metrics: Metrics, log: LogControl) -> Router {
     let routes = Router::new()
         .route(LIVEZ, get(async || "ok"))
         .route(READYZ, get(readyz).with_state(readiness))
-        .route(METRICS, get(show_metrics).with_state(metrics.clone()));
+        .route(METRICS, get(show_metrics).with_state(metrics.clone()))
+        .route(LOG_LEVEL, log_level::route(log));
     harden(routes, metrics)
 }
 

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     io,
+    net::SocketAddr,
     pin::pin,
     sync::{Arc, atomic::Ordering},
 };
@@ -30,6 +31,10 @@ use crate::observe::metrics::HandshakeFailure;
 /// Runs the requests of HTTP/2 connections in tasks that the server owns.
 #[derive(Debug, Clone)]
 pub(super) struct Streams(pub(super) TaskTracker);
+
+/// Where a request comes from. Those of the admin port carry it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Origin(pub(super) SocketAddr);
 
 /// Why a quiet connection should end.
 enum Quiet {
@@ -64,7 +69,10 @@ async fn talk(shared: &Shared, stream: TcpStream, peer: &Arc<Peer>) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     match &shared.tls {
-        None => requests(shared, stream, peer).await,
+        None => {
+            let origin = stream.peer_addr().ok().map(Origin);
+            requests(shared, stream, peer, origin).await;
+        }
         Some(tls) => {
             // Nothing has been asked yet, so a handshake need not survive the stop.
             let stream = tokio::select! {
@@ -73,7 +81,7 @@ async fn talk(shared: &Shared, stream: TcpStream, peer: &Arc<Peer>) {
                 stream = handshake(shared, tls, stream, peer) => stream,
             };
             if let Some(stream) = stream {
-                requests(shared, stream, peer).await;
+                requests(shared, stream, peer, None).await;
             }
         }
     }
@@ -128,11 +136,12 @@ async fn requests(
     shared: &Shared,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: &Arc<Peer>,
+    origin: Option<Origin>,
 ) {
     // Without TLS there is no other greeting.
     peer.heard();
     peer.greeted();
-    let service = service_fn(|request| answer(shared, peer, request));
+    let service = service_fn(|request| answer(shared, peer, origin, request));
     let mut connection = pin!(shared.http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         _ = connection.as_mut() => return,
@@ -158,9 +167,13 @@ async fn requests(
 fn answer(
     shared: &Shared,
     peer: &Arc<Peer>,
-    request: Request<Incoming>,
+    origin: Option<Origin>,
+    mut request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
     let running = peer.begin();
+    if let Some(origin) = origin {
+        request.extensions_mut().insert(origin);
+    }
     let answer = shared.router.clone().call(request.map(Body::new));
     async move {
         let answer = answer.await;

@@ -15,6 +15,7 @@ pub mod harden;
 pub mod https;
 pub mod limits;
 pub mod listen;
+mod log_level;
 mod peers;
 pub mod readiness;
 pub mod server;

@@ -25,6 +25,7 @@ mod delete;
 mod dry_run;
 mod hostile;
 mod manifests;
+mod observability;
 mod ordering;
 mod parallel;
 mod probe;
@@ -189,6 +190,11 @@ tests! {
     ;
     check_rendered:
         what_is_judged_unrendered_gets_the_verdict_of_what_kustomize_makes_of_it,
+    ;
+    observability:
+        the_metrics_after_real_traffic_are_open_metrics_by_promtool,
+        a_refusal_is_one_line_with_uid_and_rules_and_never_the_object,
+        the_log_level_is_changed_while_it_runs,
     ;
     probe:
         a_good_path_is_told_hop_by_hop,

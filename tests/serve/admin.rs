@@ -1,12 +1,19 @@
 //! The port of probes and metrics.
 
+use axum::Router;
 use cassgate::{
-    observe::metrics::Metrics,
+    observe::{log::LogControl, metrics::Metrics},
     serve::{admin, readiness::Readiness, server::Drained},
 };
 use tokio::net::TcpStream;
 
 use crate::support::{Client, Served};
+
+/// The port with what it tells of. The layer keeps the log's handle usable.
+fn router(readiness: Readiness, metrics: Metrics) -> (impl Sized, Router) {
+    let (layer, log) = LogControl::new("info".parse().unwrap());
+    (layer, admin::router(readiness, metrics, log))
+}
 
 async fn client(served: &Served) -> Client {
     Client::http1(TcpStream::connect(served.address).await.unwrap()).await
@@ -17,7 +24,8 @@ async fn readiness_is_told_gate_by_gate_and_liveness_does_not_depend_on_it() {
     let (readiness, metrics) = (Readiness::new(), Metrics::new());
     let tls = readiness.gate("tls", "no certificate loaded yet");
     let cache = readiness.gate("cache:backup", "not listed yet");
-    let served = Served::plain(admin::router(readiness, metrics.clone()), metrics).await;
+    let (_layer, router) = router(readiness, metrics.clone());
+    let served = Served::plain(router, metrics).await;
     let mut client = client(&served).await;
 
     let closed = r#"[{"gate":"tls","open":false,"reason":"no certificate loaded yet"},{"gate":"cache:backup","open":false,"reason":"not listed yet"}]"#;
@@ -52,7 +60,8 @@ async fn readiness_is_told_gate_by_gate_and_liveness_does_not_depend_on_it() {
 async fn metrics_are_open_metrics_text() {
     let metrics = Metrics::new();
     metrics.panicked();
-    let served = Served::plain(admin::router(Readiness::new(), metrics.clone()), metrics).await;
+    let (_layer, router) = router(Readiness::new(), metrics.clone());
+    let served = Served::plain(router, metrics).await;
     let answer = client(&served).await.get("/metrics").await.unwrap();
     assert_eq!(answer.status, 200);
     assert_eq!(
@@ -75,10 +84,34 @@ async fn metrics_are_open_metrics_text() {
 }
 
 #[tokio::test]
-async fn only_get_is_answered_and_only_on_the_three_paths() {
+async fn the_log_level_is_shown_and_changed() {
     let metrics = Metrics::new();
-    let served = Served::plain(admin::router(Readiness::new(), metrics.clone()), metrics).await;
+    let (_layer, router) = router(Readiness::new(), metrics.clone());
+    let served = Served::plain(router, metrics).await;
+    let mut client = client(&served).await;
+    assert_eq!(client.get("/loglevel").await.unwrap().body, "info\n");
+    let answer = client.put("/loglevel", "info,kube=debug").await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, "info,kube=debug\n"));
+    assert_eq!(client.get("/loglevel").await.unwrap().body, "info,kube=debug\n");
+    let answer = client.put("/loglevel", "warning").await.unwrap();
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer
+            .body
+            .starts_with("\"warning\" is no level; write off, error"),
+        "{}",
+        answer.body
+    );
+    assert_eq!(client.get("/loglevel").await.unwrap().body, "info,kube=debug\n");
+}
+
+#[tokio::test]
+async fn nothing_else_is_answered() {
+    let metrics = Metrics::new();
+    let (_layer, router) = router(Readiness::new(), metrics.clone());
+    let served = Served::plain(router, metrics).await;
     let mut client = client(&served).await;
     assert_eq!(client.post("/livez", "").await.unwrap().status, 405);
+    assert_eq!(client.post("/loglevel", "debug").await.unwrap().status, 405);
     assert_eq!(client.get("/").await.unwrap().status, 404);
 }

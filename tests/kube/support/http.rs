@@ -51,6 +51,18 @@ pub(crate) async fn try_get(address: SocketAddr, path: &str) -> io::Result<Reply
     exchange(connection, &head, &[]).await
 }
 
+/// `PUT` of a text to a path, in plain HTTP.
+pub(crate) fn put(address: SocketAddr, path: &str, text: &str) -> Reply {
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}",
+        text.len()
+    );
+    runtime().block_on(async {
+        let connection = TcpStream::connect(address).await.unwrap();
+        exchange(connection, &head, text.as_bytes()).await
+    })
+}
+
 /// `POST` of JSON to a path, over TLS.
 pub(crate) fn post(address: SocketAddr, path: &str, certificate_authority: &str, body: &[u8]) -> Reply {
     post_announcing(address, path, certificate_authority, body.len(), body)

@@ -105,6 +105,14 @@ impl Client {
         self.send(request).await
     }
 
+    pub(crate) async fn put(&mut self, path: &str, body: impl Into<Bytes>) -> hyper::Result<Answer> {
+        let request = Request::put(path)
+            .header("host", "localhost")
+            .body(Full::new(body.into()))
+            .unwrap();
+        self.send(request).await
+    }
+
     async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Answer> {
         let response = match self {
             Self::Http1(sender, _) => {
