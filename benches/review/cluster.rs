@@ -2,19 +2,23 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::api::{Api, ApiResource, DynamicObject, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
 use kube::{Client, Config};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Result;
 use crate::process::Running;
+use crate::servers::Pair;
 
 const NAMESPACE: &str = "cassandra";
 /// Requests in flight while objects are stored.
@@ -27,6 +31,7 @@ pub(crate) struct Cluster {
     _servers: Running,
     folder: Folder,
     kubeconfig: PathBuf,
+    kubectl: PathBuf,
 }
 
 #[derive(Debug)]
@@ -63,10 +68,15 @@ impl Cluster {
             .strip_prefix("ready ")
             .ok_or("the servers did not start")?;
         let kubeconfig = PathBuf::from(kubeconfig);
+        let assets = Command::new(root.join("tests/servers/build.sh"))
+            .stderr(Stdio::inherit())
+            .output()?;
+        let kubectl = PathBuf::from(String::from_utf8(assets.stdout)?.trim()).join("kubectl");
         let cluster = Self {
             _servers: servers,
             folder,
             kubeconfig,
+            kubectl,
         };
         cluster.install(root)?;
         Ok(cluster)
@@ -88,23 +98,15 @@ impl Cluster {
     }
 
     fn install(&self, root: &Path) -> Result<()> {
-        let assets = Command::new(root.join("tests/servers/build.sh"))
-            .stderr(Stdio::inherit())
-            .output()?;
-        let kubectl = PathBuf::from(String::from_utf8(assets.stdout)?.trim()).join("kubectl");
         let crds = root.join("tests/casskop/crds");
         let objects = root.join("benches/review/objects.yaml");
-        self.kubectl(&kubectl, &["apply", "--server-side", "--filename"], &crds)?;
-        self.kubectl(
-            &kubectl,
-            &["wait", "--for=condition=Established", "--filename"],
-            &crds,
-        )?;
-        self.kubectl(&kubectl, &["apply", "--filename"], &objects)
+        self.kubectl(&["apply", "--server-side", "--filename"], &crds)?;
+        self.kubectl(&["wait", "--for=condition=Established", "--filename"], &crds)?;
+        self.kubectl(&["apply", "--filename"], &objects)
     }
 
-    fn kubectl(&self, kubectl: &Path, arguments: &[&str], file: &Path) -> Result<()> {
-        let mut command = Command::new(kubectl);
+    fn kubectl(&self, arguments: &[&str], file: &Path) -> Result<()> {
+        let mut command = Command::new(&self.kubectl);
         // HOME: kubectl keeps what it discovered of a server there, by its address.
         command
             .env("KUBECONFIG", &self.kubeconfig)
@@ -114,6 +116,92 @@ impl Cluster {
             return Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
         Ok(())
+    }
+
+    /// Applies objects, or takes them away, by the file that says them.
+    fn with_objects(&self, arguments: &[&str], objects: &[Value]) -> Result<()> {
+        let file = self.folder.0.join("objects.json");
+        fs::write(
+            &file,
+            json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string(),
+        )?;
+        self.kubectl(arguments, &file)
+    }
+
+    /// Stores Secrets `secret-0` and so on, each with what S3 needs.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub(crate) fn store_secrets(&self, count: u32) -> Result<()> {
+        let secrets: Vec<Value> = (0..count)
+            .map(|number| {
+                json!({
+                    "apiVersion": "v1", "kind": "Secret",
+                    "metadata": {"name": format!("secret-{number}"), "namespace": NAMESPACE},
+                    "stringData": {"awsaccesskeyid": "AKIAEXAMPLE", "awssecretaccesskey": "not-a-real-key", "awsregion": "eu-west-1"},
+                })
+            })
+            .collect();
+        self.with_objects(&["apply", "--filename"], &secrets)
+    }
+
+    /// Registers the shipped webhooks at this address, and waits until the API server calls them.
+    ///
+    /// # Errors
+    /// What kubectl says; when they are not called.
+    pub(crate) fn register(&self, pair: &Pair, address: SocketAddr) -> Result<()> {
+        let webhooks = webhooks(pair, address)?;
+        self.with_objects(&["apply", "--server-side", "--filename"], &webhooks)?;
+        // A backup that only the webhook refuses.
+        let mixed = json!({
+            "apiVersion": "db.orange.com/v2", "kind": "CassandraBackup",
+            "metadata": {"name": "mixed", "namespace": NAMESPACE},
+            "spec": {"cassandraCluster": "cassandra-demo", "storageLocation": "s3://b", "snapshotTag": "t", "entities": "k1,k2.t1"},
+        });
+        for _ in 0..100 {
+            let asked = self.with_objects(
+                &["create", "--dry-run=server", "--filename"],
+                std::slice::from_ref(&mixed),
+            );
+            if asked.is_err_and(|error| error.to_string().contains("[entities-mixed]")) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Err("the webhooks are not called".into())
+    }
+
+    /// Takes the webhooks away.
+    ///
+    /// # Errors
+    /// What kubectl says.
+    pub(crate) fn unregister(&self) -> Result<()> {
+        let names = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"].map(|kind| {
+            json!({
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": "cassgate"},
+            })
+        });
+        self.with_objects(&["delete", "--filename"], &names)?;
+        // The API server goes on calling them for a moment.
+        std::thread::sleep(Duration::from_secs(2));
+        Ok(())
+    }
+
+    /// Where the API server is, and what its administrator says to it.
+    ///
+    /// # Errors
+    /// When the kubeconfig lacks it.
+    pub(crate) fn address_and_token(&self) -> Result<(String, String)> {
+        let file = Kubeconfig::read_from(&self.kubeconfig)?;
+        let server = file
+            .clusters
+            .first()
+            .and_then(|named| named.cluster.as_ref()?.server.clone());
+        let token = fs::read_to_string(self.folder.0.join("servers/tokens/admin"))?;
+        Ok((
+            server.ok_or("a kubeconfig without a server")?,
+            token.trim().to_owned(),
+        ))
     }
 
     /// Stores `count` backups as a year of use leaves them: applied by kubectl, run by `CassKop`.
@@ -142,6 +230,27 @@ impl Cluster {
             Ok(())
         })
     }
+}
+
+/// The shipped configurations, for this address.
+fn webhooks(pair: &Pair, address: SocketAddr) -> Result<Vec<Value>> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/base/webhooks.yaml");
+    let mut webhooks: Vec<Value> = serde_saphyr::from_multiple(&fs::read_to_string(file)?)?;
+    let authority = STANDARD.encode(fs::read(pair.authority())?);
+    let all = webhooks
+        .iter_mut()
+        .filter_map(|configuration| configuration.get_mut("webhooks")?.as_array_mut());
+    for webhook in all.flatten() {
+        let path = webhook
+            .pointer("/clientConfig/service/path")
+            .and_then(Value::as_str)
+            .ok_or("a webhook without a path")?;
+        let client = json!({"url": format!("https://{address}{path}"), "caBundle": authority});
+        if let Some(place) = webhook.get_mut("clientConfig") {
+            *place = client;
+        }
+    }
+    Ok(webhooks)
 }
 
 /// Every other one is of the cluster and the bucket that the review is about, so that it has to be told apart from it.

@@ -277,8 +277,27 @@ fn load(options: &Options, launcher: &Launcher<'_>, server: &Server, streams: us
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
+/// A moment of load, for the answer.
+///
+/// # Errors
+/// When the answer is wrong.
+pub(crate) fn load_once(launcher: &Launcher<'_>, server: &Server) -> Result<Round> {
+    let options = Options {
+        rounds: 1,
+        measure_ms: 50,
+        warm_up_ms: 50,
+        streams: vec![1],
+        backups: 0,
+        starts: 0,
+    };
+    load(&options, launcher, server, 1)
+}
+
 /// The answer with the uid that a constant answer has: as long as the real one.
-fn constant_answer(answer: &str) -> Result<String> {
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn constant_answer(answer: &str) -> Result<String> {
     let review: serde_json::Value = serde_json::from_str(answer)?;
     let uid = review
         .pointer("/response/uid")

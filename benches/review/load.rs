@@ -18,7 +18,7 @@ use crate::http2::{Connection, RequestHeaders};
 use crate::process::Usage;
 
 /// A CREATE review as kube-apiserver 1.35 sends it for `kubectl apply` of a scheduled backup.
-const REVIEW: &str = include_str!("create.json");
+pub(crate) const REVIEW: &str = include_str!("create.json");
 /// The uid in [`REVIEW`]; each request puts its own in its place.
 pub(crate) const UID: &str = "00000000-0000-4000-8000-000000000000";
 

@@ -6,7 +6,9 @@
 mod cluster;
 mod compare;
 mod constant;
+mod h2load;
 mod http2;
+mod latency;
 mod load;
 mod process;
 mod report;
@@ -31,9 +33,11 @@ struct Cli {
     bench: bool,
 }
 
-/// The processes that the bench starts of itself.
+/// Another measurement, and the processes that the bench starts of itself.
 #[derive(Debug, Subcommand)]
 enum Part {
+    /// How long a review takes, by h2load at a steady rate
+    Latency(latency::Latency),
     #[command(hide = true)]
     Load(load::Load),
     #[command(hide = true)]
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.part {
         None => compare::run(&cli.options),
+        Some(Part::Latency(latency)) => latency::run(latency),
         Some(Part::Load(load)) => load::run(load),
         Some(Part::Constant(constant)) => constant::run(constant),
     };

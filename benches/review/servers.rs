@@ -54,6 +54,8 @@ pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) running: Running,
     pub(crate) address: SocketAddr,
+    /// Where its metrics are.
+    pub(crate) admin: Option<SocketAddr>,
     /// It answers always the same.
     pub(crate) constant: bool,
     /// From its start to its readiness.
@@ -106,6 +108,7 @@ impl Launcher<'_> {
             name: "cassgate",
             running,
             address,
+            admin: Some(admin),
             constant: false,
             ready_after: begun.elapsed(),
         })
@@ -131,6 +134,7 @@ impl Launcher<'_> {
             name: "constant answer",
             running,
             address,
+            admin: None,
             constant: true,
             ready_after: begun.elapsed(),
         })
@@ -160,6 +164,7 @@ impl Launcher<'_> {
             name: "controller-runtime",
             running,
             address,
+            admin: None,
             constant: false,
             ready_after,
         })
