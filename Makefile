@@ -15,7 +15,8 @@ FUZZ_BIN := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin
 FUZZ := PATH="$(FUZZ_BIN):$$PATH" $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz
 FUZZ_TARGETS := $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: demo test bench soak soak-properties soak-oldest soak-hostile fuzz $(addprefix fuzz-,$(FUZZ_TARGETS)) corpus lint crds \
+.PHONY: demo test bench soak soak-properties soak-oldest soak-hostile reproducible fuzz \
+	$(addprefix fuzz-,$(FUZZ_TARGETS)) corpus lint crds \
 	policy rules servers cert-manager tools fmt doc deny
 
 # The main job on real parts: etcd, kube-apiserver, cassgate, kubectl. KEEP=1 leaves it running.
@@ -28,16 +29,19 @@ test: servers cert-manager tools
 	$(CARGO) test --locked --doc
 	$(CARGO) test --locked --lib --tests
 
-# What a schedule costs; then ratios within one run, on one core each. The README says what was measured.
+# What a schedule costs; then ratios within one run, on one core each; then latencies, by h2load (of Debian's package
+# nghttp2-client). The README says what was measured.
 bench: servers
 	$(CARGO) bench --locked --bench rules
 	$(CARGO) bench --locked --bench schedule
 	$(CARGO) bench --locked --bench check
 	$(CARGO) bench --locked --bench review
+	$(CARGO) bench --locked --bench review -- latency
 
 # What takes too long for every change: every property with many cases, every test on the oldest API server that is
-# supported, ten thousand hostile connections, every fuzz target for ten minutes. Run it before an issue is closed.
-soak: soak-properties soak-oldest soak-hostile fuzz
+# supported, ten thousand hostile connections, two release builds, every fuzz target for ten minutes. Run it before an
+# issue is closed.
+soak: soak-properties soak-oldest soak-hostile reproducible fuzz
 
 soak-properties:
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test properties
@@ -50,6 +54,10 @@ soak-oldest: cert-manager
 # Each connection is a file of the client's.
 soak-hostile: servers
 	ulimit -n 20000 && CASSGATE_TEST_CONNECTIONS=10000 $(CARGO) test --locked --test kube -- hostile --nocapture
+
+# Builds what the image has in two folders and compares the two binaries.
+reproducible:
+	tests/image/twice.sh
 
 # With AddressSanitizer: no unsafe code is ours, but some of our dependencies' is. What it finds worth keeping goes to
 # fuzz/target/corpus; a crash ends it, with its input under fuzz/artifacts.

@@ -55,7 +55,7 @@ fn secrets_are_got_and_never_listed_and_written_only_by_name() {
         let read = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]});
         let own = json!({
             "apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "update"],
-            "resourceNames": [defaults().tls.own.tls_self_secret],
+            "resourceNames": [defaults().tls.own.options().unwrap().secret],
         });
         let expected = if overlay == "self-managed" {
             vec![own, read]
@@ -69,7 +69,7 @@ fn secrets_are_got_and_never_listed_and_written_only_by_name() {
 #[test]
 fn the_secret_of_the_authority_says_that_cassgate_may_write_it() {
     let objects = kustomize("overlays/self-managed");
-    let secret = the(&objects, "Secret", &defaults().tls.own.tls_self_secret);
+    let secret = the(&objects, "Secret", &defaults().tls.own.options().unwrap().secret);
     let (label, value) = AUTHORITY_LABEL;
     assert_eq!(secret["metadata"]["labels"][label], value);
     assert_eq!(secret["data"], Value::Null, "the overlay brings no key");

@@ -25,7 +25,7 @@ fn webhooks() -> Vec<Value> {
     ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]
         .iter()
         .flat_map(|kind| {
-            let name = &defaults().tls.own.tls_self_webhooks;
+            let name = &defaults().tls.own.options().unwrap().webhooks;
             the(&base, kind, name)["webhooks"].as_array().unwrap().clone()
         })
         .collect()
@@ -34,7 +34,7 @@ fn webhooks() -> Vec<Value> {
 #[test]
 fn each_is_called_where_the_code_answers() {
     let base = kustomize("base");
-    let service = &defaults().tls.own.tls_self_service;
+    let service = &defaults().tls.own.options().unwrap().service;
     let port = &the(&base, "Service", service)["spec"]["ports"][0]["port"];
     let paths = [admission::MUTATE, admission::VALIDATE, admission::VALIDATE];
     let webhooks = webhooks();
@@ -104,7 +104,7 @@ fn only_creations_and_changes_wait_for_a_verdict_and_deletions_hardly() {
 #[test]
 fn cert_manager_fills_in_the_authority_of_the_certificate_that_is_served() {
     let objects = kustomize("overlays/cert-manager");
-    let name = &defaults().tls.own.tls_self_webhooks;
+    let name = &defaults().tls.own.options().unwrap().webhooks;
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
         let annotations = &the(&objects, kind, name)["metadata"]["annotations"];
         assert_eq!(
@@ -118,7 +118,7 @@ fn cert_manager_fills_in_the_authority_of_the_certificate_that_is_served() {
     assert_eq!(served["secretName"], *mounted);
     assert_eq!(served["privateKey"]["rotationPolicy"], "Always");
     // The API server calls by this name.
-    let service = &defaults().tls.own.tls_self_service;
+    let service = &defaults().tls.own.options().unwrap().service;
     assert!(texts(&served["dnsNames"]).contains(&format!("{service}.cassgate-system.svc").as_str()));
     let issuer = the(&objects, "Issuer", served["issuerRef"]["name"].as_str().unwrap());
     let authority = the(&objects, "Certificate", "cassgate-authority");

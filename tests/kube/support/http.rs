@@ -59,7 +59,7 @@ pub(crate) fn put(address: SocketAddr, path: &str, text: &str) -> Reply {
     );
     runtime().block_on(async {
         let connection = TcpStream::connect(address).await.unwrap();
-        exchange(connection, &head, text.as_bytes()).await
+        exchange(connection, &head, text.as_bytes()).await.unwrap()
     })
 }
 

@@ -1,0 +1,222 @@
+//! The image, as far as it can be tested without a container: what the Dockerfile says, and what the binary needs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::{fs, path::Path, process::Command};
+
+/// What gcr.io/distroless/cc-debian12 has of libraries: Debian 12's libc6, libgcc-s1, libgomp1, libstdc++6, libssl3.
+const BASE: [&str; 13] = [
+    "ld-linux-x86-64.so.2",
+    "ld-linux-aarch64.so.1",
+    "libc.so.6",
+    "libm.so.6",
+    "libdl.so.2",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libresolv.so.2",
+    "libgcc_s.so.1",
+    "libgomp.so.1",
+    "libstdc++.so.6",
+    "libssl.so.3",
+    "libcrypto.so.3",
+];
+
+/// The version of its glibc.
+const GLIBC: (u32, u32) = (2, 36);
+
+/// An instruction of the Dockerfile: its word, and the rest with continued lines joined.
+type Instruction = (String, String);
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The stages of the Dockerfile.
+fn stages() -> Vec<Vec<Instruction>> {
+    let text = read("Dockerfile");
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let joined = lines.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
+    let mut stages: Vec<Vec<Instruction>> = Vec::new();
+    for line in joined.lines().filter(|line| !line.trim().is_empty()) {
+        let (word, rest) = line.split_once(' ').unwrap();
+        let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+        if word == "FROM" {
+            stages.push(Vec::new());
+        }
+        stages.last_mut().unwrap().push((word.to_owned(), rest));
+    }
+    stages
+}
+
+fn all<'a>(stage: &'a [Instruction], word: &str) -> Vec<&'a str> {
+    let found = stage.iter().filter(|(found, _)| found == word);
+    found.map(|(_, rest)| rest.as_str()).collect()
+}
+
+fn readelf(argument: &str) -> String {
+    let output = Command::new("readelf")
+        .args(["--wide", argument, env!("CARGO_BIN_EXE_cassgate")])
+        .output()
+        .unwrap_or_else(|error| panic!("readelf, of the package \"binutils\": {error}"));
+    assert!(output.status.success(), "readelf {argument}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_binary_links_what_the_base_has_and_nothing_else() {
+    let dynamic = readelf("--dynamic");
+    let needed: Vec<&str> = dynamic
+        .lines()
+        .filter(|line| line.contains("(NEEDED)"))
+        .map(|line| line.rsplit_once('[').unwrap().1.trim_end_matches(']'))
+        .collect();
+    assert!(needed.contains(&"libc.so.6"), "{dynamic}");
+    for library in needed {
+        assert!(BASE.contains(&library), "{library} is not in the base");
+    }
+}
+
+#[test]
+fn the_binary_asks_for_no_younger_glibc_than_the_base_has() {
+    let versions = readelf("--version-info");
+    let asked: Vec<(u32, u32)> = versions
+        .split("Name: GLIBC_")
+        .skip(1)
+        .map(|rest| {
+            let version = rest.split_whitespace().next().unwrap();
+            let mut parts = version.split('.').map(|part| part.parse().unwrap());
+            (parts.next().unwrap(), parts.next().unwrap())
+        })
+        .collect();
+    assert!(!asked.is_empty(), "{versions}");
+    for version in asked {
+        assert!(version <= GLIBC, "glibc {version:?} is asked for");
+    }
+}
+
+#[test]
+fn the_build_stage_is_the_script_that_builds_twice_the_same() {
+    let stages = stages();
+    let [build, _] = stages.as_slice() else {
+        panic!("two stages: {stages:#?}")
+    };
+    let toolchain = read("rust-toolchain.toml");
+    let channel = toolchain.split('"').nth(1).unwrap();
+    let minor = channel.rsplit_once('.').unwrap().0;
+    assert_eq!(
+        all(build, "FROM"),
+        [format!("rust:{minor}-slim-bookworm AS build")]
+    );
+    let [run] = all(build, "RUN")[..] else {
+        panic!("one command: {build:#?}")
+    };
+    let words: Vec<&str> = run
+        .split(' ')
+        .filter(|word| !word.starts_with("--mount="))
+        .collect();
+    assert_eq!(words, ["./release.sh", "/cassgate"]);
+    assert_eq!(all(build, "COPY"), [". ."]);
+}
+
+#[test]
+fn the_image_is_the_binary_and_its_licence_on_a_base_without_a_shell() {
+    let stages = stages();
+    let image = stages.last().unwrap();
+    assert_eq!(all(image, "FROM"), ["gcr.io/distroless/cc-debian12:nonroot"]);
+    assert_eq!(
+        all(image, "COPY"),
+        [
+            "--from=build --chmod=0555 /cassgate /usr/local/bin/cassgate",
+            "--chmod=0444 LICENSE /usr/share/doc/cassgate/LICENSE",
+        ]
+    );
+    // Without a shell there is nothing that a command or a text as ENTRYPOINT could be run by.
+    let allowed = [
+        "FROM",
+        "ARG",
+        "LABEL",
+        "COPY",
+        "USER",
+        "EXPOSE",
+        "ENTRYPOINT",
+        "CMD",
+    ];
+    for (word, rest) in image {
+        assert!(allowed.contains(&word.as_str()), "{word} {rest}");
+    }
+    assert_eq!(all(image, "ENTRYPOINT"), [r#"["/usr/local/bin/cassgate"]"#]);
+    assert_eq!(all(image, "CMD"), [r#"["run"]"#]);
+}
+
+#[test]
+fn the_image_runs_as_a_user_by_number_that_is_not_root() {
+    let stages = stages();
+    let [user] = all(stages.last().unwrap(), "USER")[..] else {
+        panic!("one user")
+    };
+    let (user, group) = user.split_once(':').unwrap();
+    for id in [user, group] {
+        assert_ne!(id.parse::<u32>().unwrap(), 0);
+    }
+}
+
+#[test]
+fn the_ports_are_those_that_are_listened_on_without_flags() {
+    let stages = stages();
+    let help = Command::new(env!("CARGO_BIN_EXE_cassgate"))
+        .args(["run", "--help"])
+        .output()
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let [ports] = all(stages.last().unwrap(), "EXPOSE")[..] else {
+        panic!("one line of ports")
+    };
+    assert_eq!(ports.split(' ').count(), 2);
+    for port in ports.split(' ') {
+        assert!(help.contains(&format!("[default: 0.0.0.0:{port}]")), "{port}");
+    }
+}
+
+#[test]
+fn the_labels_say_what_the_package_says() {
+    let stages = stages();
+    let image = stages.last().unwrap();
+    let version = format!("VERSION={}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(all(image, "ARG"), [version.as_str(), "REVISION=unknown"]);
+    let labels = all(image, "LABEL").concat();
+    for (label, value) in [
+        ("title", env!("CARGO_PKG_NAME")),
+        ("licenses", env!("CARGO_PKG_LICENSE")),
+        ("source", env!("CARGO_PKG_REPOSITORY")),
+        ("version", "$VERSION"),
+        ("revision", "$REVISION"),
+    ] {
+        let label = format!("org.opencontainers.image.{label}=\"{value}\"");
+        assert!(labels.contains(&label), "{label} is not in {labels}");
+    }
+}
+
+/// tests/image/twice.sh builds from exactly these files; this one says sooner when something is missing.
+#[test]
+fn everything_that_the_sources_include_goes_to_the_builder() {
+    let ignore = read(".dockerignore");
+    let kept: Vec<&str> = ignore.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    assert!(ignore.lines().any(|line| line == "*"), "{ignore}");
+    for path in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "rust-toolchain.toml",
+        "release.sh",
+        "src",
+        "docs/rules",
+        "LICENSE",
+    ] {
+        assert!(kept.contains(&path), "{path} is not in .dockerignore");
+        assert!(root().join(path).exists(), "{path}");
+    }
+}
