@@ -22,7 +22,14 @@ impl Version {
     pub fn of_image(image: &str, word: &str) -> Option<Self> {
         let file = image.rsplit('/').next().unwrap_or(image);
         let (name, tag) = file.split_once(':')?;
-        name.contains(word).then(|| parse_tag(tag)).flatten()
+        name.contains(word).then(|| Self::parse(tag)).flatten()
+    }
+
+    /// Reads `2.0.4`, also with a `v` before it, with something after a hyphen, or without the third number. `None`
+    /// for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_tag(text)
     }
 }
 

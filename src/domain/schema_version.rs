@@ -17,19 +17,24 @@ pub struct SchemaVersionError;
 /// How many hexadecimal digits stand between the hyphens.
 const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
+/// Whether a text is a UUID in its form of 36 characters, in any letter case.
+pub(super) fn is_uuid(text: &str) -> bool {
+    let mut groups = text.split('-');
+    let fits = GROUPS.iter().all(|length| {
+        groups
+            .next()
+            .is_some_and(|group| group.len() == *length && group.bytes().all(|b| b.is_ascii_hexdigit()))
+    });
+    fits && groups.next().is_none()
+}
+
 impl SchemaVersion {
     /// Parses `spec.schemaVersion`; letter case does not matter.
     ///
     /// # Errors
     /// [`SchemaVersionError`].
     pub fn parse(text: &str) -> Result<Self, SchemaVersionError> {
-        let mut groups = text.split('-');
-        let fits = GROUPS.iter().all(|length| {
-            groups
-                .next()
-                .is_some_and(|group| group.len() == *length && group.bytes().all(|b| b.is_ascii_hexdigit()))
-        });
-        if fits && groups.next().is_none() {
+        if is_uuid(text) {
             Ok(Self(text.to_ascii_lowercase()))
         } else {
             Err(SchemaVersionError)

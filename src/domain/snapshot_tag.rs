@@ -40,6 +40,15 @@ impl SnapshotTag {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, SnapshotTagError> {
+        let tag = Self::parse_of_any_length(text)?;
+        if text.len() > LONGEST_TAG {
+            return Err(SnapshotTagError::TooLong(text.len()));
+        }
+        Ok(tag)
+    }
+
+    /// As [`parse`](Self::parse), without a limit of its own: for names that hold more than a tag.
+    pub(super) fn parse_of_any_length(text: &str) -> Result<Self, SnapshotTagError> {
         let head = text.chars().next().ok_or(SnapshotTagError::Empty)?;
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
         if let Some(character) = text.chars().find(|c| !allowed(*c)) {
@@ -47,9 +56,6 @@ impl SnapshotTag {
         }
         if ".-".contains(head) {
             return Err(SnapshotTagError::Head(head));
-        }
-        if text.len() > LONGEST_TAG {
-            return Err(SnapshotTagError::TooLong(text.len()));
         }
         Ok(Self(text.to_owned()))
     }
