@@ -12,6 +12,7 @@
 //! | [`probe`] | which hop between a user's apply and our answer is broken |
 //! | [`admission`] | bytes to review to verdict to bytes |
 //! | [`cluster`] | what the Kubernetes cluster knows: caches and live reads |
+//! | [`icarus`] | what a node's sidecar is asked and answers, and a client of it |
 //! | [`rules`] | pure: an object and the facts to findings; defaults |
 //! | [`api`] | the objects on the wire |
 //! | [`domain`] | parsed values: the constructor is the proof |
@@ -26,6 +27,7 @@ pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod domain;
+pub mod icarus;
 pub mod observe;
 pub mod probe;
 pub mod rules;

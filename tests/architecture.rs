@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Which room may import which. A room may always import itself; nothing may import `app` or `cli` but the binary
 /// and each other.
-const MAY_IMPORT: [(&str, &[&str]); 12] = [
+const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("api", &["domain"]),
     ("rules", &["api", "domain"]),
@@ -16,6 +16,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("cluster", &["rules", "api", "domain", "observe"]),
     ("check", &["rules", "api", "domain"]),
     ("probe", &["cluster"]),
+    ("icarus", &["domain", "observe"]),
     ("serve", &["observe"]),
     ("observe", &[]),
     (

@@ -118,6 +118,64 @@ labels! {
         Unknown = "unknown",
     }
 
+    /// What a sidecar was asked.
+    SidecarRequest {
+        /// A backup.
+        Backup = "backup",
+        /// A restore's INIT.
+        Init = "init",
+        /// A restore's DOWNLOAD.
+        Download = "download",
+        /// A restore's TRUNCATE.
+        Truncate = "truncate",
+        /// A restore's IMPORT.
+        Import = "import",
+        /// A restore's CLEANUP.
+        Cleanup = "cleanup",
+        /// A refresh of a table.
+        Refresh = "refresh",
+        /// A listing of a bucket.
+        List = "list",
+        /// The removal of a snapshot.
+        RemoveBackup = "remove-backup",
+        /// How one operation stands.
+        Operation = "operation",
+        /// Which operations there are.
+        Operations = "operations",
+        /// The mode of its node.
+        Status = "status",
+        /// Its own version.
+        Version = "version",
+        /// The version of Cassandra.
+        CassandraVersion = "cassandra-version",
+        /// The version of the schema.
+        Schema = "schema",
+        /// The ring.
+        Topology = "topology",
+    }
+
+    /// What became of a request to a sidecar.
+    SidecarOutcome {
+        /// An answer that was understood. The operation itself may have failed.
+        Answered = "answered",
+        /// The sidecar does not know the operation.
+        UnknownOperation = "unknown-operation",
+        /// The sidecar does not take the request.
+        Refused = "refused",
+        /// The sidecar cannot reach its Cassandra.
+        CassandraUnavailable = "cassandra-unavailable",
+        /// An answer that no sidecar gives.
+        Garbage = "garbage",
+        /// An answer of too many bytes.
+        TooLarge = "too-large",
+        /// There was no connection.
+        Unreachable = "unreachable",
+        /// The time was over.
+        TimedOut = "timed-out",
+        /// The connection broke.
+        Broken = "broken",
+    }
+
     /// How a new certificate was taken. A poll that finds nothing new is not counted.
     ReloadOutcome {
         /// The new pair is served.

@@ -16,7 +16,7 @@ use prometheus_client::{
 
 pub use labels::{
     CacheKind, FindingSeverity, HandshakeFailure, Listener, Operation, ReadKind, ReadOutcome, ReloadOutcome,
-    ReviewKind, ReviewVerdict, RuleLabel, WebhookSide,
+    ReviewKind, ReviewVerdict, RuleLabel, SidecarOutcome, SidecarRequest, WebhookSide,
 };
 
 /// What `/metrics` is sent as.
@@ -55,6 +55,7 @@ struct Inner {
     cache_objects: Family<CacheLabels, Gauge>,
     cache_synced: Family<CacheLabels, Gauge>,
     live_reads: Family<ReadLabels, Counter>,
+    sidecar_requests: Family<SidecarLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -106,6 +107,12 @@ struct ReadLabels {
     outcome: ReadOutcome,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SidecarLabels {
+    request: SidecarRequest,
+    outcome: SidecarOutcome,
+}
+
 impl Metrics {
     /// Registers every family under the prefix `cassgate`.
     ///
@@ -128,6 +135,7 @@ impl Metrics {
             cache_objects: Family::default(),
             cache_synced: Family::default(),
             live_reads: Family::default(),
+            sidecar_requests: Family::default(),
         };
         inner.register();
         inner.start_at_zero();
@@ -253,6 +261,14 @@ impl Metrics {
             .get_or_create(&ReadLabels { kind, outcome })
             .inc();
     }
+
+    /// A sidecar was asked something.
+    pub fn asked_sidecar(&self, request: SidecarRequest, outcome: SidecarOutcome) {
+        self.0
+            .sidecar_requests
+            .get_or_create(&SidecarLabels { request, outcome })
+            .inc();
+    }
 }
 
 impl Default for Metrics {
@@ -325,6 +341,11 @@ impl Inner {
             "live_reads",
             "Objects read from the API server for one request",
             self.live_reads.clone(),
+        );
+        registry.register(
+            "sidecar_requests",
+            "Requests to the sidecars of Cassandra nodes",
+            self.sidecar_requests.clone(),
         );
     }
 

@@ -1,0 +1,148 @@
+//! What a sidecar says of its node and of the ring.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+use crate::domain::host_id::HostId;
+use crate::domain::image::Version;
+use crate::domain::node_location::Segment;
+use crate::domain::schema_version::SchemaVersion;
+
+use super::error::excerpt;
+
+/// The mode of a Cassandra node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeMode {
+    /// Serves.
+    Normal,
+    /// Starts, joins, moves, leaves or drains, in Cassandra's word.
+    Other(String),
+}
+
+/// A node of the ring.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RingNode {
+    /// Its identity.
+    pub host: HostId,
+    /// Its datacenter, as Cassandra names it.
+    pub datacenter: Segment,
+    /// The address that the other nodes know.
+    pub address: IpAddr,
+}
+
+/// The ring as one node sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topology {
+    /// The name of the cluster; the sidecar has put hyphens in the place of blanks.
+    pub cluster: Segment,
+    /// The version of the schema.
+    pub schema: Option<SchemaVersion>,
+    /// The nodes, by host id.
+    pub nodes: Vec<RingNode>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawMode {
+    node_state: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawSidecarVersion {
+    version: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawCassandraVersion {
+    major: u32,
+    minor: u32,
+    #[serde(default)]
+    patch: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawSchema {
+    schema_version: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawTopology {
+    cluster_name: String,
+    schema_version: Option<String>,
+    topology: Vec<RawNode>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawNode {
+    dc: String,
+    node_id: String,
+    ip_address: String,
+}
+
+impl RawMode {
+    pub(super) fn parse(self) -> NodeMode {
+        match &*self.node_state {
+            "NORMAL" => NodeMode::Normal,
+            other => NodeMode::Other(excerpt(other.as_bytes())),
+        }
+    }
+}
+
+impl RawSidecarVersion {
+    /// `instaclustr-icarus 2.0.4`: the last word.
+    pub(super) fn parse(self) -> Option<Version> {
+        self.version
+            .split_whitespace()
+            .next_back()
+            .and_then(Version::parse)
+    }
+}
+
+impl RawCassandraVersion {
+    pub(super) fn parse(self) -> Version {
+        Version {
+            major: self.major,
+            minor: self.minor,
+            patch: self.patch,
+        }
+    }
+}
+
+impl RawSchema {
+    pub(super) fn parse(self) -> Option<SchemaVersion> {
+        SchemaVersion::parse(&self.schema_version).ok()
+    }
+}
+
+impl RawTopology {
+    /// `None` when a node has no usable identity: a ring that is half known is not acted upon.
+    pub(super) fn parse(self) -> Option<Topology> {
+        let mut nodes = self
+            .topology
+            .into_iter()
+            .map(RawNode::parse)
+            .collect::<Option<Vec<_>>>()?;
+        nodes.sort();
+        Some(Topology {
+            cluster: Segment::parse(&self.cluster_name).ok()?,
+            schema: self
+                .schema_version
+                .and_then(|text| SchemaVersion::parse(&text).ok()),
+            nodes,
+        })
+    }
+}
+
+impl RawNode {
+    fn parse(self) -> Option<RingNode> {
+        Some(RingNode {
+            host: HostId::parse(&self.node_id).ok()?,
+            datacenter: Segment::parse(&self.dc).ok()?,
+            address: self.ip_address.parse().ok()?,
+        })
+    }
+}
