@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Runs one half of a Cassandra node of the tests, in the foreground: the process is the server itself, so whoever
+# started it can stop it by its id. Both halves of a node see the same file system, as the containers of a pod do:
+# the folder DIR/volume is /var/lib to them, and nobody else's.
+#
+#   run.sh cassandra DIR ADDRESS JMX_PORT SEED
+#   run.sh sidecar   DIR ADDRESS JMX_PORT
+#
+# ADDRESS is a loopback address of the node's own: Cassandra takes its ports 7000 and 9042, the sidecar 4567. JMX is
+# bound to 127.0.0.1.
+#
+#   DATACENTER    the node's datacenter (dc1)
+#   HEAP          Cassandra's memory (384M)
+#   EXPIRATION    for how many seconds the sidecar remembers what has ended (3600)
+#   KUBECONFIG    the API server from which the sidecar reads Secrets; without it the sidecar believes that it is
+#                 in no cluster
+set -euo pipefail
+
+fail() {
+	echo "run.sh: $*" >&2
+	exit 1
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+
+# In a mount namespace of its own: as root, or as root of a user namespace where the system lets users have one.
+if [ -z "${INSIDE:-}" ]; then
+	export INSIDE=yes
+	[ "$(id -u)" = 0 ] && exec unshare --mount -- "$0" "$@"
+	unshare --map-root-user --mount true 2>/dev/null ||
+		fail "this user may not have a mount namespace, and every node needs a /var/lib of its own: run as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)"
+	exec unshare --map-root-user --mount -- "$0" "$@"
+fi
+
+[ $# -ge 4 ] || fail "usage: run.sh cassandra|sidecar DIR ADDRESS JMX_PORT [SEED]"
+half=$1 address=$3 jmx=$4
+parts=$("$here/build.sh")
+mkdir -p "$2"
+dir=$(cd "$2" && pwd)
+mkdir -p "$dir/volume/cassandra" "$dir/$half"
+home=/var/lib/cassandra
+run=$dir/$half
+mount --make-rprivate /
+mount --bind "$dir/volume" /var/lib
+
+cat >"$run/logback.xml" <<END
+<configuration>
+  <appender name="file" class="ch.qos.logback.core.FileAppender">
+    <file>$run/log</file>
+    <encoder><pattern>%date %-5level %logger{20} %msg%n%ex{20}</pattern></encoder>
+  </appender>
+  <root level="INFO"><appender-ref ref="file"/></root>
+</configuration>
+END
+
+cassandra() {
+	mkdir -p "$home/tmp"
+	cat >"$run/cassandra-rackdc.properties" <<-END
+		dc=${DATACENTER:-dc1}
+		rack=rack1
+	END
+	cat >"$run/cassandra.yaml" <<-END
+		cluster_name: cassgate test
+		num_tokens: 4
+		partitioner: org.apache.cassandra.dht.Murmur3Partitioner
+		seed_provider: [{class_name: org.apache.cassandra.locator.SimpleSeedProvider, parameters: [{seeds: "$1"}]}]
+		commitlog_sync: periodic
+		commitlog_sync_period: 10000ms
+		endpoint_snitch: GossipingPropertyFileSnitch
+		listen_address: $address
+		rpc_address: $address
+		native_transport_port: 9042
+		storage_port: 7000
+		data_file_directories: [$home/data]
+		commitlog_directory: $home/commitlog
+		saved_caches_directory: $home/saved_caches
+		hints_directory: $home/hints
+		cdc_raw_directory: $home/cdc_raw
+		storage_compatibility_mode: CASSANDRA_4
+		uuid_sstable_identifiers_enabled: false
+		memtable_heap_space: 64MiB
+		memtable_offheap_space: 64MiB
+		commitlog_segment_size: 8MiB
+		commitlog_total_space: 128MiB
+		key_cache_size: 4MiB
+		file_cache_size: 32MiB
+	END
+	exec java @"$here/jvm17.args" "-Xms${HEAP:-384M}" "-Xmx${HEAP:-384M}" -Xss384k \
+		-XX:+UseSerialGC -XX:-UsePerfData -XX:TieredStopAtLevel=1 \
+		-javaagent:"$(echo "$parts"/cassandra/jamm-*.jar)" -Djava.io.tmpdir="$home/tmp" \
+		-Dlogback.configurationFile="file://$run/logback.xml" \
+		-Dcassandra.config="file://$run/cassandra.yaml" \
+		-Dcassandra-rackdc.properties="file://$run/cassandra-rackdc.properties" \
+		-Dcassandra.storagedir="$home" -Dcassandra.logdir="$home/log" -Dcassandra-foreground=yes \
+		-Dcassandra.jmx.local.port="$jmx" -Dcassandra.ring_delay_ms=1000 \
+		-Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.superuser_setup_delay_ms=0 \
+		-Dcassandra.initial_token_allocate_disabled=true \
+		-cp "$parts/cassandra/*" org.apache.cassandra.service.CassandraDaemon >>"$run/out" 2>&1
+}
+
+sidecar() {
+	local kubernetes=()
+	[ -z "${KUBECONFIG:-}" ] || kubernetes=(-Dkubernetes.client=true)
+	# A machine role that is asked for at an address that nobody answers costs half a minute.
+	export AWS_EC2_METADATA_DISABLED=true
+	cd "$run"
+	# Two Guavas: the one in Esop's jar is too new for the server library.
+	exec java -Xmx128m -XX:+UseSerialGC -XX:-UsePerfData -XX:TieredStopAtLevel=1 \
+		--add-opens java.base/java.lang=ALL-UNNAMED -Dlogback.configurationFile="$run/logback.xml" "${kubernetes[@]}" \
+		-cp "$parts/sidecar/guava-28.1-jre.jar:$parts/classes:$parts/sidecar/*" \
+		Sidecar "$address:4567" "127.0.0.1:$jmx" "${EXPIRATION:-3600}" >>"$run/out" 2>&1
+}
+
+case $half in
+cassandra) cassandra "${5:-$address}" ;;
+sidecar) sidecar ;;
+*) fail "a node has a cassandra and a sidecar, and no $half" ;;
+esac
