@@ -119,8 +119,17 @@ impl Answer {
         }
     }
 
-    /// The message of a serialized exception: under `exception` (`/status`) or bare (`/topology`, `/version/schema`).
+    /// What a serialized exception says; or JMX' own bare text (`/version/cassandra`).
     fn exception(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.body);
+        if text.starts_with("Failed to retrieve RMIServer stub") {
+            return Some(text.into_owned());
+        }
+        self.serialized_exception()
+    }
+
+    /// The message of a serialized exception: under `exception` (`/status`) or bare (`/topology`, `/version/schema`).
+    fn serialized_exception(&self) -> Option<String> {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Exception {

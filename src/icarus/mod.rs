@@ -17,6 +17,8 @@ pub mod operation;
 pub mod request;
 mod wire;
 
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::time::Duration;

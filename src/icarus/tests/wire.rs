@@ -1,0 +1,312 @@
+//! The client against servers that are slow, cut, huge and mad. Every server is a listener of the test's own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::icarus::client::HttpSidecars;
+use crate::icarus::{
+    ANSWER_WITHIN, NodeMode, OperationFilter, OperationId, OperationRequest, OperationState, RestorePhase,
+    SidecarApi, SidecarError,
+};
+use crate::observe::metrics::Metrics;
+
+use super::{json, restore};
+
+/// What a server does with a connection once it has read the whole request.
+#[derive(Clone)]
+enum Then {
+    Answer(Vec<u8>),
+    /// Reads and says nothing.
+    Silence,
+    /// Resets the connection before it has read anything.
+    Reset,
+}
+
+struct Server {
+    at: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    requests: tokio::sync::mpsc::UnboundedReceiver<String>,
+    _tasks: JoinSet<()>,
+}
+
+async fn server(then: Then) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let (told, requests) = tokio::sync::mpsc::unbounded_channel();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut open = Vec::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            count.fetch_add(1, Ordering::SeqCst);
+            if matches!(then, Then::Reset) {
+                stream.set_zero_linger().unwrap();
+                continue;
+            }
+            told.send(request(&mut stream).await).unwrap();
+            if let Then::Answer(bytes) = &then {
+                // The client may hang up in the middle of a huge one.
+                drop(stream.write_all(bytes).await);
+            } else {
+                open.push(stream);
+            }
+        }
+    });
+    Server {
+        at,
+        connections,
+        requests,
+        _tasks: tasks,
+    }
+}
+
+/// The head and the body of one request.
+async fn request(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let read = stream.read(&mut buffer).await.unwrap();
+        text.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok())
+                .unwrap_or(0);
+            if body.len() >= length {
+                return text;
+            }
+        }
+        assert_ne!(read, 0, "{text}");
+    }
+}
+
+fn http(status: &str, body: &str) -> Then {
+    Then::Answer(
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .into_bytes(),
+    )
+}
+
+const RUNNING: &str = r#"{"id":"d8bbb89e-1b2a-404d-b4b2-7a44f62eaf6c","type":"restore","state":"RUNNING","errors":[],"progress":0.0}"#;
+
+fn truncate() -> OperationRequest {
+    OperationRequest::Restore(restore(RestorePhase::Truncate))
+}
+
+/// Long enough for a connection on a busy machine, short enough for a test that waits for its end.
+const SHORT: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+async fn a_request_goes_out_whole_once_and_on_a_connection_of_its_own() {
+    let mut server = server(http("201 Created", RUNNING)).await;
+    let metrics = Metrics::new();
+    let client = HttpSidecars::new(metrics.clone());
+    for _ in 0..2 {
+        let operation = client
+            .submit(server.at, &truncate(), ANSWER_WITHIN)
+            .await
+            .unwrap();
+        assert_eq!(operation.state, OperationState::Running);
+        let sent = server.requests.recv().await.unwrap();
+        let (head, body) = sent.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("POST /operations HTTP/1.1\r\n"), "{head}");
+        let lower = head.to_lowercase();
+        for line in [
+            "content-type: application/json",
+            "accept: application/json",
+            "connection: close",
+        ] {
+            assert!(lower.contains(line), "{line} is not in {head}");
+        }
+        assert!(lower.contains(&format!("host: {}", server.at)), "{head}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(body).unwrap(),
+            json(&truncate())
+        );
+    }
+    assert_eq!(server.connections.load(Ordering::SeqCst), 2);
+    let line = r#"cassgate_sidecar_requests_total{request="truncate",outcome="answered"} 2"#;
+    assert!(metrics.encode().lines().any(|found| found == line));
+}
+
+#[tokio::test]
+async fn each_question_has_its_path() {
+    let mut server = server(http("200 OK", "{}")).await;
+    let client = HttpSidecars::new(Metrics::new());
+    let (at, within) = (server.at, ANSWER_WITHIN);
+    let id = OperationId::parse("d8bbb89e-1b2a-404d-b4b2-7a44f62eaf6c").unwrap();
+    drop(client.operation(at, &id, within).await);
+    for filter in [
+        OperationFilter::Backups,
+        OperationFilter::Restores,
+        OperationFilter::Refreshes,
+        OperationFilter::Removals,
+    ] {
+        drop(client.operations(at, filter, within).await);
+    }
+    drop(client.node_mode(at, within).await);
+    drop(client.version(at, within).await);
+    drop(client.cassandra_version(at, within).await);
+    drop(client.schema_version(at, within).await);
+    drop(client.topology(at, within).await);
+    for path in [
+        "/operations/d8bbb89e-1b2a-404d-b4b2-7a44f62eaf6c",
+        "/operations?type=backup",
+        "/operations?type=restore",
+        "/operations?type=refresh",
+        "/operations?type=remove-backup",
+        "/status",
+        "/version",
+        "/version/cassandra",
+        "/version/schema",
+        "/topology",
+    ] {
+        let sent = server.requests.recv().await.unwrap();
+        assert!(sent.starts_with(&format!("GET {path} HTTP/1.1\r\n")), "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_chunks_is_whole() {
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
+                   7\r\n{\"nodeS\r\n11\r\ntate\" : \"NORMAL\"}\r\n0\r\n\r\n";
+    let server = server(Then::Answer(chunked.into())).await;
+    let mode = HttpSidecars::new(Metrics::new())
+        .node_mode(server.at, ANSWER_WITHIN)
+        .await;
+    assert_eq!(mode, Ok(NodeMode::Normal));
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_certainly_not_reached() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    drop(listener);
+    let metrics = Metrics::new();
+    let error = HttpSidecars::new(metrics.clone())
+        .submit(at, &truncate(), ANSWER_WITHIN)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, SidecarError::Unreachable(_)), "{error:?}");
+    assert!(error.to_string().contains("refused"), "{error}");
+    assert!(!error.may_have_arrived());
+    let line = r#"cassgate_sidecar_requests_total{request="truncate",outcome="unreachable"} 1"#;
+    assert!(metrics.encode().lines().any(|found| found == line));
+}
+
+#[tokio::test]
+async fn a_sidecar_that_says_nothing_may_have_heard_all_the_same() {
+    let mut server = server(Then::Silence).await;
+    let error = HttpSidecars::new(Metrics::new())
+        .submit(server.at, &truncate(), SHORT)
+        .await
+        .unwrap_err();
+    assert_eq!(error, SidecarError::TimedOut(SHORT));
+    assert!(error.may_have_arrived());
+    assert!(
+        server.requests.recv().await.unwrap().starts_with("POST"),
+        "it has heard"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_never_ends_is_over_with_the_time() {
+    let half = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        request(&mut stream).await;
+        stream.write_all(&half).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let error = HttpSidecars::new(Metrics::new())
+        .node_mode(at, SHORT)
+        .await
+        .unwrap_err();
+    assert_eq!(error, SidecarError::TimedOut(SHORT));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_may_follow_an_effect() {
+    let half = b"HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\n{\"id\":".to_vec();
+    for then in [Then::Answer(half), Then::Answer(Vec::new()), Then::Reset] {
+        let server = server(then).await;
+        let error = HttpSidecars::new(Metrics::new())
+            .submit(server.at, &truncate(), ANSWER_WITHIN)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, SidecarError::Broken(_)), "{error:?}");
+        assert!(error.may_have_arrived());
+        assert_eq!(
+            server.connections.load(Ordering::SeqCst),
+            1,
+            "nothing was sent again"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_speaks_no_http_is_a_broken_connection() {
+    let server = server(Then::Answer(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())).await;
+    let error = HttpSidecars::new(Metrics::new())
+        .node_mode(server.at, ANSWER_WITHIN)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, SidecarError::Broken(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_huge_answer_is_not_read() {
+    let huge = http("200 OK", &"x".repeat(5 << 20));
+    let server = server(huge).await;
+    let error = HttpSidecars::new(Metrics::new())
+        .submit(server.at, &truncate(), ANSWER_WITHIN)
+        .await
+        .unwrap_err();
+    assert_eq!(error, SidecarError::TooLarge(4 << 20));
+    assert!(error.may_have_arrived());
+}
+
+#[tokio::test]
+async fn a_refused_body_has_started_nothing_and_garbage_may_have() {
+    for (status, body, arrived) in [
+        (
+            "500 Internal Server Error",
+            "Cannot deserialize value of type `x`",
+            false,
+        ),
+        (
+            "500 Internal Server Error",
+            "Could not resolve type id 'list' as a subtype of `x`",
+            false,
+        ),
+        (
+            "500 Internal Server Error",
+            "java.lang.OutOfMemoryError: Java heap space",
+            true,
+        ),
+        ("503 Service Unavailable", "no healthy upstream", true),
+        ("201 Created", "<html>", true),
+    ] {
+        let server = server(http(status, body)).await;
+        let error = HttpSidecars::new(Metrics::new())
+            .submit(server.at, &truncate(), ANSWER_WITHIN)
+            .await
+            .unwrap_err();
+        assert_eq!(error.may_have_arrived(), arrived, "{body}: {error:?}");
+        assert!(error.to_string().contains(body), "{error}");
+    }
+}
