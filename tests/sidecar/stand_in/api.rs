@@ -1,0 +1,181 @@
+//! The ring's sidecars as their client sees them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use cassgate::domain::image::Version;
+use cassgate::domain::schema_version::SchemaVersion;
+use cassgate::icarus::{
+    NodeMode, Operation, OperationFilter, OperationId, OperationKind, OperationRequest, Refusal, RingNode,
+    SidecarApi, SidecarError, Topology,
+};
+
+use super::{Asked, Call, Interruption, Ring, State};
+
+impl Ring {
+    /// One call: over the network, to a sidecar that is up.
+    fn call<T>(
+        &self,
+        at: SocketAddr,
+        asked: Asked,
+        answer: impl FnOnce(&mut State, usize) -> Result<T, SidecarError>,
+    ) -> Result<T, SidecarError> {
+        let mut state = self.state();
+        let refused = || SidecarError::Unreachable("Connection refused (os error 111)".to_owned());
+        let node = state
+            .nodes
+            .iter()
+            .position(|node| node.address == at && node.sidecar_up)
+            .ok_or_else(refused)?;
+        let call = Call {
+            node,
+            asked,
+            at: state.now,
+        };
+        state.calls.push(call.clone());
+        let interruption = state
+            .interrupt
+            .as_mut()
+            .map_or(Interruption::None, |interrupt| interrupt(&call));
+        match interruption {
+            Interruption::Before(error) => Err(error),
+            Interruption::After(error) => {
+                drop(answer(&mut state, node));
+                Err(error)
+            }
+            Interruption::None => answer(&mut state, node),
+        }
+    }
+
+    /// As [`call`](Self::call), where the sidecar asks its Cassandra.
+    fn ask<T>(
+        &self,
+        at: SocketAddr,
+        asked: Asked,
+        answer: impl FnOnce(&State, usize) -> T,
+    ) -> Result<T, SidecarError> {
+        self.call(at, asked, |state, node| {
+            if state.nodes[node].cassandra_up {
+                Ok(answer(state, node))
+            } else {
+                let text = "Failed to retrieve RMIServer stub: javax.naming.ServiceUnavailableException";
+                Err(SidecarError::CassandraUnavailable(text.to_owned()))
+            }
+        })
+    }
+}
+
+impl State {
+    fn submit(&mut self, node: usize, request: &OperationRequest) -> Result<Operation, SidecarError> {
+        let old = self.version.major < 2;
+        match request {
+            OperationRequest::List(_) | OperationRequest::RemoveBackup(_) if old => {
+                let text = "Could not resolve type id 'list' as a subtype of `com.instaclustr.operations.OperationRequest`";
+                Err(SidecarError::Refused(Refusal::UnknownType, text.to_owned()))
+            }
+            OperationRequest::Backup(backup) if old && backup.duration.is_some() => {
+                let text = "Cannot construct instance of `com.instaclustr.measure.Time` (no Creators, like default \
+                            constructor, exist)";
+                Err(SidecarError::Refused(Refusal::Field, text.to_owned()))
+            }
+            _ => Ok(self.accept(node, request)),
+        }
+    }
+}
+
+impl SidecarApi for Ring {
+    async fn submit(
+        &self,
+        at: SocketAddr,
+        request: &OperationRequest,
+        _: Duration,
+    ) -> Result<Operation, SidecarError> {
+        self.call(at, Asked::Submit(request.clone()), |state, node| {
+            state.submit(node, request)
+        })
+    }
+
+    async fn operation(
+        &self,
+        at: SocketAddr,
+        id: &OperationId,
+        _: Duration,
+    ) -> Result<Operation, SidecarError> {
+        self.call(at, Asked::Operation(id.clone()), |state, node| {
+            let mut jobs = state.nodes[node].jobs.iter();
+            jobs.find(|job| job.public.id == *id)
+                .map(|job| job.public.clone())
+                .ok_or(SidecarError::UnknownOperation)
+        })
+    }
+
+    async fn operations(
+        &self,
+        at: SocketAddr,
+        filter: OperationFilter,
+        _: Duration,
+    ) -> Result<Vec<Operation>, SidecarError> {
+        let kind = match filter {
+            OperationFilter::Backups => OperationKind::Backup,
+            OperationFilter::Restores => OperationKind::Restore,
+            OperationFilter::Refreshes => OperationKind::Refresh,
+            OperationFilter::Removals => OperationKind::RemoveBackup,
+        };
+        self.call(at, Asked::Operations(filter), |state, node| {
+            if state.version.major < 2 && filter == OperationFilter::Removals {
+                let text = r#"{"message":"Operation type is invalid","invalidValue":"remove-backup"}"#;
+                return Err(SidecarError::Refused(Refusal::Filter, text.to_owned()));
+            }
+            let jobs = state.nodes[node].jobs.iter().rev();
+            Ok(jobs
+                .map(|job| &job.public)
+                .filter(|operation| operation.kind == kind)
+                .cloned()
+                .collect())
+        })
+    }
+
+    async fn node_mode(&self, at: SocketAddr, _: Duration) -> Result<NodeMode, SidecarError> {
+        self.ask(at, Asked::NodeMode, |state, node| {
+            state.nodes[node].cassandra.clone()
+        })
+    }
+
+    async fn version(&self, at: SocketAddr, _: Duration) -> Result<Version, SidecarError> {
+        self.call(at, Asked::Version, |state, _| Ok(state.version))
+    }
+
+    async fn cassandra_version(&self, at: SocketAddr, _: Duration) -> Result<Version, SidecarError> {
+        let version = Version {
+            major: 5,
+            minor: 0,
+            patch: 9,
+        };
+        self.ask(at, Asked::CassandraVersion, |_, _| version)
+    }
+
+    async fn schema_version(&self, at: SocketAddr, _: Duration) -> Result<SchemaVersion, SidecarError> {
+        self.ask(at, Asked::SchemaVersion, |state, _| state.schema.clone())
+    }
+
+    async fn topology(&self, at: SocketAddr, _: Duration) -> Result<Topology, SidecarError> {
+        self.ask(at, Asked::Topology, |state, _| {
+            let mut nodes: Vec<RingNode> = state
+                .nodes
+                .iter()
+                .filter(|node| node.in_ring)
+                .map(|node| RingNode {
+                    host: node.host.clone(),
+                    datacenter: node.datacenter.clone(),
+                    address: node.address.ip(),
+                })
+                .collect();
+            nodes.sort();
+            Topology {
+                cluster: state.cluster.clone(),
+                schema: Some(state.schema.clone()),
+                nodes,
+            }
+        })
+    }
+}

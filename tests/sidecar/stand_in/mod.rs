@@ -1,0 +1,401 @@
+//! A ring of Cassandra nodes with their sidecars, in memory: what a real one did, and no clock of its own.
+//!
+//! It forgets operations, leaves things half done and looks at nothing, exactly where real sidecars were seen to. A
+//! test moves it: [`Ring::step`] lets a node do one thing, [`Ring::kill_sidecar`] stops it between two, and time is
+//! what [`Ring::advance`] says. It also watches: [`Ring::violations`] tells what no coordinator may do.
+//!
+//! Not in it: components of an SSTable (one is a file, and half of one is a file that is marked so), tokens, the
+//! system's tables, bandwidth, global requests (plant one by [`Ring::plant`]).
+#![allow(dead_code, reason = "several test crates include it, and none uses all of it")]
+
+mod api;
+mod disk;
+mod effects;
+mod jobs;
+mod store;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cassgate::domain::entities::{Entities, Table};
+use cassgate::domain::host_id::HostId;
+use cassgate::domain::image::Version;
+use cassgate::domain::node_location::Segment;
+use cassgate::domain::schema_version::SchemaVersion;
+use cassgate::icarus::{
+    NodeMode, Operation, OperationFilter, OperationId, OperationRequest, PORT, SidecarError,
+};
+use jiff::Timestamp;
+
+use disk::{Disk, merged};
+pub(crate) use disk::{Key, Rows};
+use jobs::Job;
+use store::Store;
+
+/// A ring; a clone is another handle to the same one.
+#[derive(Clone)]
+pub(crate) struct Ring(Arc<Mutex<State>>);
+
+/// What somebody asked a sidecar.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Call {
+    /// The node, from 0.
+    pub(crate) node: usize,
+    /// The question.
+    pub(crate) asked: Asked,
+    /// The time of the ring, in milliseconds.
+    pub(crate) at: i64,
+}
+
+/// A question.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Asked {
+    Submit(OperationRequest),
+    Operation(OperationId),
+    Operations(OperationFilter),
+    NodeMode,
+    Version,
+    CassandraVersion,
+    SchemaVersion,
+    Topology,
+}
+
+/// What the network makes of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Interruption {
+    /// Nothing.
+    None,
+    /// The sidecar never hears of it.
+    Before(SidecarError),
+    /// The sidecar does it, and the answer is lost.
+    After(SidecarError),
+}
+
+/// What a kill leaves of the file that was being written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Torn {
+    /// Half of it, under its final name.
+    Half,
+    /// Nothing.
+    Nothing,
+}
+
+type Interrupt = Box<dyn FnMut(&Call) -> Interruption + Send>;
+
+struct State {
+    version: Version,
+    cluster: Segment,
+    schema: SchemaVersion,
+    replicas: BTreeMap<Table, usize>,
+    nodes: Vec<Node>,
+    store: Store,
+    now: i64,
+    written: u64,
+    ids: u32,
+    calls: Vec<Call>,
+    interrupt: Option<Interrupt>,
+    violations: Vec<String>,
+}
+
+struct Node {
+    host: HostId,
+    datacenter: Segment,
+    address: SocketAddr,
+    in_ring: bool,
+    cassandra: NodeMode,
+    cassandra_up: bool,
+    sidecar_up: bool,
+    disk: Disk,
+    jobs: Vec<Job>,
+    sidecar_starts: u32,
+    cassandra_starts: u32,
+}
+
+/// When the clock of a ring begins.
+const BEGINNING: i64 = 1_795_383_523_776;
+
+impl Ring {
+    /// A ring of nodes of one datacenter, `dc1`, with these tables (`keyspace.table`, replicas), all empty.
+    pub(crate) fn new(version: &str, nodes: usize, tables: &[(&str, usize)]) -> Self {
+        let replicas: BTreeMap<Table, usize> = tables
+            .iter()
+            .map(|(table, replicas)| (Table::parse(table).unwrap(), *replicas))
+            .collect();
+        let mut state = State {
+            version: Version::parse(version).unwrap(),
+            cluster: Segment::parse("ring-A").unwrap(),
+            schema: SchemaVersion::parse("168d568b-d346-3f61-968f-a2716307a6e4").unwrap(),
+            replicas,
+            nodes: Vec::new(),
+            store: Store::default(),
+            now: BEGINNING,
+            written: 0,
+            ids: 0,
+            calls: Vec::new(),
+            interrupt: None,
+            violations: Vec::new(),
+        };
+        for _ in 0..nodes {
+            state.join();
+        }
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the sidecar of a node listens.
+    pub(crate) fn address(&self, node: usize) -> SocketAddr {
+        self.state().nodes[node].address
+    }
+
+    /// The host id of a node.
+    pub(crate) fn host(&self, node: usize) -> HostId {
+        self.state().nodes[node].host.clone()
+    }
+
+    /// The ring's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.state().now).unwrap()
+    }
+
+    /// Moves the clock.
+    pub(crate) fn advance(&self, milliseconds: i64) {
+        self.state().now += milliseconds;
+    }
+
+    /// Lets a node do one thing for each of its running operations. `false`: there was nothing to do.
+    pub(crate) fn step(&self, node: usize) -> bool {
+        self.state().step(node)
+    }
+
+    /// Lets every node do one thing, one after the other, and a second pass. `false`: nobody had anything to do.
+    pub(crate) fn tick(&self) -> bool {
+        let mut state = self.state();
+        state.now += 1_000;
+        // No `any`: it would stop at the first.
+        (0..state.nodes.len()).fold(false, |some, node| state.step(node) || some)
+    }
+
+    /// Ticks until nobody has anything to do.
+    pub(crate) fn settle(&self) {
+        while self.tick() {}
+    }
+
+    /// Kills a sidecar (-9): it forgets its operations. `torn` is what becomes of the file it was about to write.
+    pub(crate) fn kill_sidecar(&self, node: usize, torn: Torn) {
+        self.state().kill_sidecar(node, torn);
+    }
+
+    /// Starts a sidecar again.
+    pub(crate) fn start_sidecar(&self, node: usize) {
+        let node = &mut self.state().nodes[node];
+        node.sidecar_up = true;
+        node.sidecar_starts += 1;
+    }
+
+    /// Kills Cassandra (-9).
+    pub(crate) fn kill_cassandra(&self, node: usize) {
+        self.state().nodes[node].cassandra_up = false;
+    }
+
+    /// Starts Cassandra again: it loads whatever whole links lie in its tables' directories.
+    pub(crate) fn start_cassandra(&self, node: usize) {
+        let node = &mut self.state().nodes[node];
+        node.cassandra_up = true;
+        node.cassandra_starts += 1;
+        node.disk.restart();
+    }
+
+    /// How often sidecar and Cassandra of a node were started again: their restart counts.
+    pub(crate) fn restarts(&self, node: usize) -> (u32, u32) {
+        let state = self.state();
+        (
+            state.nodes[node].sidecar_starts,
+            state.nodes[node].cassandra_starts,
+        )
+    }
+
+    /// Sets the mode that a node's Cassandra reports.
+    pub(crate) fn set_mode(&self, node: usize, mode: NodeMode) {
+        self.state().nodes[node].cassandra = mode;
+    }
+
+    /// Gives a node another address, as a pod that comes back has one.
+    pub(crate) fn move_node(&self, node: usize) -> SocketAddr {
+        let mut state = self.state();
+        state.ids += 1;
+        let host = u8::try_from(state.ids % 200).unwrap();
+        let address = SocketAddr::from((Ipv4Addr::new(10, 1, 1, host), PORT));
+        state.nodes[node].address = address;
+        address
+    }
+
+    /// A new, empty node; its number.
+    pub(crate) fn join(&self) -> usize {
+        self.state().join()
+    }
+
+    /// Takes a node out of the ring.
+    pub(crate) fn leave(&self, node: usize) {
+        let node = &mut self.state().nodes[node];
+        node.in_ring = false;
+        node.sidecar_up = false;
+        node.cassandra_up = false;
+    }
+
+    /// Writes rows, on every replica, and flushes them.
+    pub(crate) fn write(&self, table: &str, keys: impl IntoIterator<Item = Key>) {
+        self.state().write(table, keys, true);
+    }
+
+    /// Deletes rows, on every replica, and flushes that.
+    pub(crate) fn delete(&self, table: &str, keys: impl IntoIterator<Item = Key>) {
+        self.state().write(table, keys, false);
+    }
+
+    /// The rows of a table that all nodes together give (consistency ALL).
+    pub(crate) fn rows(&self, table: &str) -> BTreeSet<Key> {
+        let table = Table::parse(table).unwrap();
+        let state = self.state();
+        let live = state
+            .nodes
+            .iter()
+            .filter(|node| node.in_ring)
+            .flat_map(|node| node.disk.live(&table));
+        merged(live)
+            .into_iter()
+            .filter(|(_, cell)| cell.alive)
+            .map(|(key, _)| key)
+            .collect()
+    }
+
+    /// The safety copies of a table on a node, oldest first: the rows in each.
+    pub(crate) fn truncated(&self, node: usize, table: &str) -> Vec<BTreeSet<Key>> {
+        let table = Table::parse(table).unwrap();
+        self.state().nodes[node].disk.truncated(&table)
+    }
+
+    /// How many whole and how many torn files lie in a directory of downloads.
+    pub(crate) fn downloads(&self, node: usize, directory: &str) -> (usize, usize) {
+        self.state().nodes[node].disk.downloads_in(directory)
+    }
+
+    /// How many links of a node were never loaded.
+    pub(crate) fn links(&self, node: usize) -> usize {
+        self.state().nodes[node].disk.links()
+    }
+
+    /// The names of the snapshots that lie in a node's share, in every bucket.
+    pub(crate) fn stored(&self, node: usize) -> BTreeSet<String> {
+        let state = self.state();
+        state.store.manifests_of(state.nodes[node].host.as_str())
+    }
+
+    /// Damages every file of a node's share, in every bucket.
+    pub(crate) fn damage_store(&self, node: usize) {
+        let mut state = self.state();
+        let host = state.nodes[node].host.clone();
+        state.store.damage(host.as_str());
+    }
+
+    /// Puts an operation of somebody else into a sidecar's memory.
+    pub(crate) fn plant(&self, node: usize, operation: Operation) {
+        self.state().nodes[node].jobs.push(Job::foreign(operation));
+    }
+
+    /// Everything that was asked so far.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    /// The operations that were asked for so far, whatever became of them: node and request.
+    pub(crate) fn submitted(&self) -> Vec<(usize, OperationRequest)> {
+        self.calls()
+            .into_iter()
+            .filter_map(|call| match call.asked {
+                Asked::Submit(request) => Some((call.node, request)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Asks `interrupt` before every call what the network makes of it.
+    pub(crate) fn interrupt(&self, interrupt: impl FnMut(&Call) -> Interruption + Send + 'static) {
+        self.state().interrupt = Some(Box::new(interrupt));
+    }
+
+    /// The network works again.
+    pub(crate) fn uninterrupted(&self) {
+        self.state().interrupt = None;
+    }
+
+    /// What no coordinator may do, and somebody did.
+    pub(crate) fn violations(&self) -> Vec<String> {
+        self.state().violations.clone()
+    }
+}
+
+impl State {
+    fn join(&mut self) -> usize {
+        let number = self.nodes.len();
+        let last = u8::try_from(number + 1).unwrap();
+        self.nodes.push(Node {
+            host: HostId::parse(&format!("9da86270-7a5c-4a0b-9e9b-0000000000{last:02x}")).unwrap(),
+            datacenter: Segment::parse("dc1").unwrap(),
+            address: SocketAddr::from((Ipv4Addr::new(10, 1, 0, last), PORT)),
+            in_ring: true,
+            cassandra: NodeMode::Normal,
+            cassandra_up: true,
+            sidecar_up: true,
+            disk: Disk::new(self.replicas.keys()),
+            jobs: Vec::new(),
+            sidecar_starts: 0,
+            cassandra_starts: 0,
+        });
+        number
+    }
+
+    fn write(&mut self, table: &str, keys: impl IntoIterator<Item = Key>, alive: bool) {
+        let table = Table::parse(table).unwrap();
+        let replicas = self.replicas[&table];
+        self.written += 1;
+        let ring: Vec<usize> = (0..self.nodes.len())
+            .filter(|node| self.nodes[*node].in_ring)
+            .collect();
+        let mut rows = vec![Rows::new(); self.nodes.len()];
+        for key in keys {
+            for replica in 0..replicas {
+                let owner = ring[(key as usize + replica) % ring.len()];
+                rows[owner].insert(
+                    key,
+                    disk::Cell {
+                        at: self.written,
+                        alive,
+                    },
+                );
+            }
+        }
+        for (node, rows) in self.nodes.iter_mut().zip(rows) {
+            if !rows.is_empty() {
+                node.disk.flush(&table, rows);
+            }
+        }
+    }
+
+    /// The tables that `entities` mean on the disk.
+    fn tables(&self, entities: &Entities) -> Vec<Table> {
+        self.replicas
+            .keys()
+            .filter(|table| match entities {
+                Entities::Everything => true,
+                Entities::Keyspaces(keyspaces) => keyspaces.contains(&table.keyspace),
+                Entities::Tables(tables) => tables.contains(table),
+            })
+            .cloned()
+            .collect()
+    }
+}
