@@ -15,7 +15,7 @@ FUZZ_BIN := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin
 FUZZ := PATH="$(FUZZ_BIN):$$PATH" $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz
 FUZZ_TARGETS := $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: demo test bench soak soak-properties soak-oldest soak-hostile reproducible fuzz \
+.PHONY: demo test e2e bench soak soak-properties soak-oldest soak-hostile reproducible fuzz \
 	$(addprefix fuzz-,$(FUZZ_TARGETS)) corpus lint crds \
 	policy rules servers cert-manager tools fmt doc deny
 
@@ -28,6 +28,11 @@ demo: servers
 test: servers cert-manager tools
 	$(CARGO) test --locked --doc
 	$(CARGO) test --locked --lib --tests
+
+# On real Cassandra nodes with real sidecars. The first time it fetches them from Maven Central and PyPI.
+e2e:
+	@tests/sidecar/build.sh >/dev/null
+	$(CARGO) test --locked --test e2e
 
 # What a schedule costs; then ratios within one run, on one core each; then latencies, by h2load (of Debian's package
 # nghttp2-client). The README says what was measured.

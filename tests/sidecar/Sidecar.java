@@ -45,6 +45,7 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.net.InetSocketAddress;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import javax.inject.Provider;
 import javax.ws.rs.GET;
 import javax.ws.rs.Path;
@@ -142,8 +143,10 @@ public final class Sidecar {
         }
     }
 
-    /** A phase of a restore on this node. */
+    /** A phase of a restore on this node; one at a time, which is Icarus' own rule and not Esop's. */
     public static final class Restore extends BaseRestoreOperationCoordinator {
+        private static final AtomicInteger RUNNING = new AtomicInteger();
+
         @Inject
         public Restore(Map<String, RestorerFactory> restorers, RestorationStrategyResolver strategies) {
             super(restorers, strategies);
@@ -152,11 +155,25 @@ public final class Sidecar {
         @Override
         public void coordinate(Operation<RestoreOperationRequest> operation)
             throws OperationCoordinatorException {
-            if (operation.request.globalRequest) {
-                operation.addError(Operation.Error.from(global()));
-            } else {
-                super.coordinate(operation);
+            try {
+                int running = RUNNING.incrementAndGet();
+                if (operation.request.globalRequest) {
+                    operation.addError(Operation.Error.from(global()));
+                } else if (running > 2) {
+                    operation.addError(refused("There are more than two concurrent restore operations running!"));
+                } else if (running == 2) {
+                    operation.addError(
+                        refused("We can not run two normal restoration requests simultaneously."));
+                } else {
+                    super.coordinate(operation);
+                }
+            } finally {
+                RUNNING.decrementAndGet();
             }
+        }
+
+        private static Operation.Error refused(String why) {
+            return Operation.Error.from(new IllegalStateException(why));
         }
     }
 

@@ -47,7 +47,7 @@ mkdir "$cache"
 echo "fetching Cassandra and the sidecar's parts once (about 190 MB) into $cache" >&2
 copy=org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies
 for part in cassandra sidecar; do
-	mvn -B -ntp -q -f "$here/$part.pom.xml" "$copy" -DoutputDirectory="$cache/$part" -DincludeScope=runtime >&2
+	mvn -B -ntp -q -Dstyle.color=never -f "$here/$part.pom.xml" "$copy" -DoutputDirectory="$cache/$part" -DincludeScope=runtime >&2
 done
 # -proc:none: some jars bring annotation processors that are none of our business.
 javac -proc:none -nowarn -d "$cache/classes" -cp "$cache/sidecar/guava-28.1-jre.jar:$cache/sidecar/*" "$here/Sidecar.java" >&2

@@ -90,7 +90,7 @@ impl SidecarApi for Ring {
         request: &OperationRequest,
         _: Duration,
     ) -> Result<Operation, SidecarError> {
-        self.call(at, Asked::Submit(request.clone()), |state, node| {
+        self.call(at, Asked::Submit(Box::new(request.clone())), |state, node| {
             state.submit(node, request)
         })
     }

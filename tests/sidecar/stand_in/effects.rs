@@ -122,12 +122,12 @@ impl State {
 
     fn take_snapshot(&mut self, node: usize, backup: &BackupRequest) -> Next {
         let tables = self.tables(&backup.entities);
-        if let Entities::Tables(asked) = &backup.entities {
-            if let Some(absent) = asked.iter().find(|table| !tables.contains(table)) {
-                return Err(format!(
-                    "Tables [{absent}] to process are not present in Cassandra."
-                ));
-            }
+        if let Entities::Tables(asked) = &backup.entities
+            && let Some(absent) = asked.iter().find(|table| !tables.contains(table))
+        {
+            return Err(format!(
+                "Tables [{absent}] to process are not present in Cassandra."
+            ));
         }
         let node = &mut self.nodes[node];
         if !node.cassandra_up {
@@ -282,7 +282,11 @@ impl State {
         let rename: BTreeMap<&Table, &Table> = restore.rename.pairs().collect();
         self.tables(&restore.entities)
             .into_iter()
-            .map(|table| rename.get(&table).map_or(table.clone(), |into| (*into).clone()))
+            .map(|table| {
+                rename
+                    .get(&table)
+                    .map_or_else(|| table.clone(), |into| (*into).clone())
+            })
             .collect()
     }
 

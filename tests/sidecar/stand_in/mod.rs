@@ -52,7 +52,7 @@ pub(crate) struct Call {
 /// A question.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Asked {
-    Submit(OperationRequest),
+    Submit(Box<OperationRequest>),
     Operation(OperationId),
     Operations(OperationFilter),
     NodeMode,
@@ -176,8 +176,8 @@ impl Ring {
     pub(crate) fn tick(&self) -> bool {
         let mut state = self.state();
         state.now += 1_000;
-        // No `any`: it would stop at the first.
-        (0..state.nodes.len()).fold(false, |some, node| state.step(node) || some)
+        let busy = (0..state.nodes.len()).filter(|node| state.step(*node)).count();
+        busy > 0
     }
 
     /// Ticks until nobody has anything to do.
@@ -317,7 +317,7 @@ impl Ring {
         self.calls()
             .into_iter()
             .filter_map(|call| match call.asked {
-                Asked::Submit(request) => Some((call.node, request)),
+                Asked::Submit(request) => Some((call.node, *request)),
                 _ => None,
             })
             .collect()

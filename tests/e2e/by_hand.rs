@@ -1,0 +1,129 @@
+//! A backup and a restore, node by node and phase by phase.
+
+use std::collections::BTreeSet;
+
+use cassgate::domain::entities::Table;
+use cassgate::icarus::{
+    ANSWER_WITHIN, ListRequest, Listing, NodeFailure, OperationFilter, OperationId, OperationRequest,
+    RemoveBackupRequest, RestorePhase, SidecarApi, SidecarError,
+};
+
+use crate::node::{Seen, source};
+use crate::support::{cql, ring::Ring};
+
+const TABLES: [&str; 4] = ["k1.t1", "k1.t2", "k2.t1", "k2.t2"];
+
+async fn listed(seen: &Seen, by: usize, share: usize) -> Listing {
+    let request = OperationRequest::List(ListRequest {
+        store: seen.store(share),
+    });
+    let begun = seen.submit(by, &request).await;
+    let ended = seen.end(by, begun).await;
+    assert_eq!(ended.failure(), None);
+    ended.listing.unwrap()
+}
+
+#[tokio::test]
+async fn rows_come_back_from_a_backup_that_was_taken_node_by_node() {
+    let ring = Ring::start(2);
+    let cassandra = ring.address(0);
+    cql::create(cassandra, &[("k1", 1), ("k2", 2)]);
+    cql::insert(cassandra, &TABLES, 0..100);
+    let seen = Seen::of(&ring).await;
+    let tag = seen.tag("first");
+
+    let version = seen.client.version(seen.sidecars[0], ANSWER_WITHIN).await;
+    assert_eq!(version.unwrap().to_string(), "2.0.4");
+    let version = seen
+        .client
+        .cassandra_version(seen.sidecars[0], ANSWER_WITHIN)
+        .await;
+    assert_eq!(version.unwrap().major, 5);
+    let schema = seen
+        .client
+        .schema_version(seen.sidecars[1], ANSWER_WITHIN)
+        .await
+        .unwrap();
+    assert!(tag.as_str().contains(schema.as_str()));
+
+    // No manifest yet: INIT is how every version is asked for one.
+    let init = seen.restore(0, RestorePhase::Init, &tag, "k1,k2");
+    let failure = seen.run(0, &init).await;
+    // The directory of the share is not there at all yet, and then its path is all that the sidecar says.
+    assert!(failure.is_some(), "{failure:?}");
+    seen.run_on_all(|node| seen.backup(node, &tag, "k1,k2")).await;
+    let backups = seen
+        .client
+        .operations(seen.sidecars[0], OperationFilter::Backups, ANSWER_WITHIN)
+        .await
+        .unwrap();
+    assert_eq!(
+        backups.iter().filter(|found| found.is_backup(&tag)).count(),
+        1,
+        "{backups:?}"
+    );
+    let other = seen.restore(0, RestorePhase::Init, &seen.tag("second"), "k1,k2");
+    assert_eq!(seen.run(0, &other).await, Some(NodeFailure::NoManifest));
+
+    cql::insert(cassandra, &TABLES, 100..150);
+    for phase in RestorePhase::ALL {
+        let request = |node| seen.restore(node, phase, &tag, "k1,k2");
+        if phase == RestorePhase::Truncate {
+            assert_eq!(seen.run(0, &request(0)).await, None);
+            for table in TABLES {
+                assert_eq!(cql::keys(cassandra, table), BTreeSet::new(), "{table}");
+            }
+        } else {
+            seen.run_on_all(request).await;
+        }
+        let restores = seen
+            .client
+            .operations(seen.sidecars[0], OperationFilter::Restores, ANSWER_WITHIN)
+            .await
+            .unwrap();
+        assert!(
+            restores
+                .iter()
+                .any(|found| found.is_phase(&source(), phase) && found.failure().is_none()),
+            "{restores:?}"
+        );
+    }
+    for table in TABLES {
+        assert_eq!(cql::keys(cassandra, table), (0..100).collect(), "{table}");
+    }
+    housekeeping(&seen, &tag).await;
+}
+
+/// What the same ring tells about listing, removing, refreshing, and what it does not know.
+async fn housekeeping(seen: &Seen, tag: &cassgate::domain::resolved_tag::ResolvedTag) {
+    for by in 0..2 {
+        let listing = listed(seen, by, 1).await;
+        let found = listing.snapshot(tag.as_str()).unwrap();
+        assert!(found.files > 0, "{listing:?}");
+        assert_eq!(Some(found.taken), tag.time().map(jiff::Timestamp::as_millisecond));
+    }
+    let remove = OperationRequest::RemoveBackup(RemoveBackupRequest {
+        store: seen.store(1),
+        snapshot: tag.clone(),
+    });
+    for _ in 0..2 {
+        assert_eq!(seen.run(0, &remove).await, None, "the second one finds nothing");
+    }
+    for by in 0..2 {
+        assert_eq!(listed(seen, by, 1).await.snapshots, [], "as node {by} lists it");
+        assert_eq!(
+            listed(seen, by, 0).await.snapshots.len(),
+            1,
+            "as node {by} lists it"
+        );
+    }
+
+    let refresh = OperationRequest::Refresh(Table::parse("k1.t1").unwrap());
+    assert_eq!(seen.run(0, &refresh).await, None);
+    let unknown = OperationId::parse("d8bbb89e-1b2a-404d-b4b2-7a44f62eaf6c").unwrap();
+    let error = seen
+        .client
+        .operation(seen.sidecars[0], &unknown, ANSWER_WITHIN)
+        .await;
+    assert_eq!(error.unwrap_err(), SidecarError::UnknownOperation);
+}

@@ -1,0 +1,17 @@
+//! On real Cassandra nodes, each with a sidecar on the real engine of Icarus 2.0.4: what the client says and
+//! understands, and what a node goes through.
+//!
+//! `make e2e` runs it; it is no part of `make test`. Every test has a ring of its own on loopback addresses.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod by_hand;
+mod losses;
+mod node;
+mod support;

@@ -1,0 +1,188 @@
+//! Driving real nodes by the client: what every test of this crate does by hand.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use cassgate::domain::cassandra_directory::{CASSANDRA_DIRECTORY, CassandraDirectory};
+use cassgate::domain::entities::Entities;
+use cassgate::domain::node_location::NodeLocation;
+use cassgate::domain::rename::Rename;
+use cassgate::domain::resolved_tag::ResolvedTag;
+use cassgate::domain::snapshot_tag::SnapshotTag;
+use cassgate::domain::source_directory::SourceDirectory;
+use cassgate::domain::storage::StorageLocation;
+use cassgate::icarus::client::HttpSidecars;
+use cassgate::icarus::{
+    ANSWER_WITHIN, BackupRequest, NodeFailure, NodeMode, Operation, OperationRequest, OperationState,
+    RestorePhase, RestoreRequest, RingNode, SidecarApi, Snapshot, Store, Strategy, TOPOLOGY_WITHIN, Topology,
+};
+use cassgate::observe::metrics::Metrics;
+use futures::future::join_all;
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
+
+use crate::support::ring::Ring;
+
+/// How long an operation may take on a machine that is busy; the longest takes 17 seconds on one that is not.
+const OPERATION_WITHIN: Duration = Duration::from_mins(4);
+
+/// The ring as cassgate sees it.
+pub(crate) struct Seen {
+    pub(crate) client: HttpSidecars,
+    pub(crate) sidecars: Vec<SocketAddr>,
+    location: StorageLocation,
+    topology: Topology,
+}
+
+impl Seen {
+    /// Waits until every node sees every other one.
+    pub(crate) async fn of(ring: &Ring) -> Self {
+        let client = HttpSidecars::new(Metrics::new());
+        let sidecars = ring.sidecars();
+        let topology = whole_ring(&client, &sidecars).await;
+        Self {
+            client,
+            sidecars,
+            location: StorageLocation::parse(&ring.store()).unwrap(),
+            topology,
+        }
+    }
+
+    /// The node as the ring knows it.
+    pub(crate) fn known(&self, node: usize) -> &RingNode {
+        let address = self.sidecars[node].ip();
+        let mut nodes = self.topology.nodes.iter();
+        nodes.find(|known| known.address == address).unwrap()
+    }
+
+    /// The node's share of the store.
+    pub(crate) fn store(&self, node: usize) -> Store {
+        let known = self.known(node);
+        Store {
+            location: NodeLocation::new(
+                &self.location,
+                &self.topology.cluster,
+                &known.datacenter,
+                &known.host,
+            ),
+            secret: None,
+        }
+    }
+
+    /// A name for a run that begins now.
+    pub(crate) fn tag(&self, tag: &str) -> ResolvedTag {
+        let schema = self.topology.schema.as_ref().unwrap();
+        ResolvedTag::new(&SnapshotTag::parse(tag).unwrap(), schema, Timestamp::now())
+    }
+
+    pub(crate) fn backup(&self, node: usize, snapshot: &ResolvedTag, entities: &str) -> OperationRequest {
+        OperationRequest::Backup(BackupRequest {
+            store: self.store(node),
+            snapshot: snapshot.clone(),
+            entities: Entities::parse(entities).unwrap(),
+            directory: directory(),
+            concurrent_connections: None,
+            bandwidth: None,
+            duration: None,
+            upload_topology: false,
+        })
+    }
+
+    pub(crate) fn restore(
+        &self,
+        node: usize,
+        phase: RestorePhase,
+        snapshot: &ResolvedTag,
+        entities: &str,
+    ) -> OperationRequest {
+        OperationRequest::Restore(RestoreRequest {
+            store: self.store(node),
+            snapshot: Snapshot::Resolved(snapshot.clone()),
+            entities: Entities::parse(entities).unwrap(),
+            rename: Rename::default(),
+            directory: directory(),
+            source: source(),
+            phase,
+            strategy: Strategy::Hardlinks,
+            keep_truncates: false,
+            concurrent_connections: None,
+        })
+    }
+
+    /// Starts an operation.
+    pub(crate) async fn submit(&self, node: usize, request: &OperationRequest) -> Operation {
+        self.client
+            .submit(self.sidecars[node], request, ANSWER_WITHIN)
+            .await
+            .unwrap()
+    }
+
+    /// Waits for the end of an operation.
+    pub(crate) async fn end(&self, node: usize, mut operation: Operation) -> Operation {
+        let deadline = Instant::now() + OPERATION_WITHIN;
+        while !operation.state.is_terminal() {
+            assert!(Instant::now() < deadline, "{operation:?}");
+            sleep(Duration::from_millis(300)).await;
+            let asked = self
+                .client
+                .operation(self.sidecars[node], &operation.id, ANSWER_WITHIN);
+            operation = asked.await.unwrap();
+        }
+        operation
+    }
+
+    /// Starts an operation and waits for its end; why it failed, if it did.
+    pub(crate) async fn run(&self, node: usize, request: &OperationRequest) -> Option<NodeFailure> {
+        let begun = self.submit(node, request).await;
+        let ended = self.end(node, begun).await;
+        let failure = ended.failure();
+        assert_eq!(
+            ended.state == OperationState::Completed,
+            failure.is_none(),
+            "{ended:?}"
+        );
+        failure
+    }
+
+    /// Runs one request on every node at once; all of them end well.
+    pub(crate) async fn run_on_all(&self, request: impl Fn(usize) -> OperationRequest) {
+        let runs = (0..self.sidecars.len()).map(|node| {
+            let request = request(node);
+            async move { (node, self.run(node, &request).await) }
+        });
+        for (node, failure) in join_all(runs).await {
+            assert_eq!(failure, None, "node {node}");
+        }
+    }
+}
+
+/// Where Cassandra is on every node.
+pub(crate) fn directory() -> CassandraDirectory {
+    CassandraDirectory::parse(CASSANDRA_DIRECTORY).unwrap()
+}
+
+/// Where the downloads of the tests' restores go.
+pub(crate) fn source() -> SourceDirectory {
+    SourceDirectory::of_restore(&directory(), "5f6c0b1e-0000-4000-8000-000000000001").unwrap()
+}
+
+async fn whole_ring(client: &HttpSidecars, sidecars: &[SocketAddr]) -> Topology {
+    let deadline = Instant::now() + OPERATION_WITHIN;
+    loop {
+        let mut seen = Vec::new();
+        for sidecar in sidecars {
+            let mode = client.node_mode(*sidecar, ANSWER_WITHIN).await;
+            let topology = client.topology(*sidecar, TOPOLOGY_WITHIN).await;
+            if let (Ok(NodeMode::Normal), Ok(topology)) = (mode, topology)
+                && topology.nodes.len() == sidecars.len()
+            {
+                seen.push(topology);
+            }
+        }
+        if seen.len() == sidecars.len() && seen.windows(2).all(|pair| pair[0] == pair[1]) {
+            return seen.remove(0);
+        }
+        assert!(Instant::now() < deadline, "no whole ring: {seen:?}");
+        sleep(Duration::from_millis(500)).await;
+    }
+}

@@ -1,0 +1,76 @@
+//! CQL by Python's driver: every read and every write asks all replicas.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::process::{Command, Stdio};
+
+use super::{parts, repository};
+
+/// Runs statements on one node; the rows of each that gives any.
+pub(crate) fn run(address: Ipv4Addr, statements: &[String]) -> Vec<Vec<serde_json::Value>> {
+    let mut child = Command::new(parts().join("python/bin/python"))
+        .arg(repository().join("tests/sidecar/cql.py"))
+        .arg(address.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Small enough for a pipe, and read to its end before anything much is written.
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(statements.join("\n").as_bytes())
+        .unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(
+        done.status.success(),
+        "cql.py on {address}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    String::from_utf8(done.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Makes keyspaces (name, replicas) with the tables `t1` and `t2` each.
+pub(crate) fn create(address: Ipv4Addr, keyspaces: &[(&str, u32)]) {
+    let statements: Vec<String> = keyspaces
+        .iter()
+        .flat_map(|(keyspace, replicas)| {
+            let class = "'class': 'NetworkTopologyStrategy'";
+            [
+                format!("create keyspace {keyspace} with replication = {{{class}, 'dc1': {replicas}}}"),
+                format!("create table {keyspace}.t1 (id int primary key)"),
+                format!("create table {keyspace}.t2 (id int primary key)"),
+            ]
+        })
+        .collect();
+    run(address, &statements);
+}
+
+/// Writes rows with these keys.
+pub(crate) fn insert(address: Ipv4Addr, tables: &[&str], keys: std::ops::Range<u32>) {
+    let statements: Vec<String> = tables
+        .iter()
+        .flat_map(|table| {
+            keys.clone()
+                .map(move |key| format!("insert into {table} (id) values ({key})"))
+        })
+        .collect();
+    run(address, &statements);
+}
+
+/// The keys of a table's rows.
+pub(crate) fn keys(address: Ipv4Addr, table: &str) -> BTreeSet<u32> {
+    let answers = run(address, &[format!("select id from {table}")]);
+    answers
+        .into_iter()
+        .flatten()
+        .map(|row| serde_json::from_value::<[u32; 1]>(row).unwrap()[0])
+        .collect()
+}

@@ -1,0 +1,207 @@
+//! Rings of real nodes: each a Cassandra and a sidecar, on a loopback address of its own.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use cassgate::icarus::PORT;
+use tempfile::TempDir;
+
+use super::leash::Leashed;
+use super::{parts, repository};
+
+/// How long a server may take to come up on a machine that is busy.
+const UP_WITHIN: Duration = Duration::from_mins(4);
+
+/// A ring. Everything in it stops when it is dropped, or when this process dies in whatever way.
+pub(crate) struct Ring {
+    nodes: Vec<Node>,
+    folder: TempDir,
+}
+
+/// A node: two processes on one file system, as in a pod.
+pub(crate) struct Node {
+    /// Its address.
+    pub(crate) address: Ipv4Addr,
+    seed: Ipv4Addr,
+    folder: PathBuf,
+    jmx: u16,
+    cassandra: Option<Leashed>,
+    sidecar: Option<Leashed>,
+}
+
+impl Ring {
+    /// Starts so many nodes, one after the other as Cassandra wants it, and waits until all of them serve.
+    pub(crate) fn start(size: u8) -> Self {
+        parts();
+        let folder = tempfile::Builder::new()
+            .prefix("ring-")
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .unwrap();
+        let addresses = free_addresses(size);
+        let mut ring = Self {
+            nodes: Vec::new(),
+            folder,
+        };
+        for address in &addresses {
+            let mut node = Node {
+                address: *address,
+                seed: addresses[0],
+                folder: ring.folder.path().join(address.to_string()),
+                jmx: free_port(),
+                cassandra: None,
+                sidecar: None,
+            };
+            node.start_sidecar();
+            node.start_cassandra();
+            node.wait_for(9042);
+            ring.nodes.push(node);
+        }
+        for node in &mut ring.nodes {
+            node.wait_for(PORT);
+        }
+        ring
+    }
+
+    /// A node.
+    pub(crate) fn node(&mut self, number: usize) -> &mut Node {
+        &mut self.nodes[number]
+    }
+
+    /// The address of a node, for CQL.
+    pub(crate) fn address(&self, number: usize) -> Ipv4Addr {
+        self.nodes[number].address
+    }
+
+    /// Where the sidecars listen.
+    pub(crate) fn sidecars(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().map(Node::sidecar).collect()
+    }
+
+    /// A directory that all sidecars can reach, as a `file://` location for the whole cluster.
+    pub(crate) fn store(&self) -> String {
+        format!("file://{}/store/bucket/c/d/n", self.folder.path().display())
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // All are told before any is waited for.
+        for server in self
+            .nodes
+            .iter_mut()
+            .flat_map(|node| [&mut node.cassandra, &mut node.sidecar])
+            .flatten()
+        {
+            server.let_go();
+        }
+        if std::thread::panicking() {
+            for node in &self.nodes {
+                node.tell_logs();
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Where its sidecar listens.
+    pub(crate) fn sidecar(&self) -> SocketAddr {
+        SocketAddr::from((self.address, PORT))
+    }
+
+    /// Starts its Cassandra, with the data that it has.
+    pub(crate) fn start_cassandra(&mut self) {
+        let seed = self.seed.to_string();
+        self.cassandra = Some(self.run("cassandra", &[seed]));
+    }
+
+    /// Starts its sidecar.
+    pub(crate) fn start_sidecar(&mut self) {
+        self.sidecar = Some(self.run("sidecar", &[]));
+    }
+
+    /// Kills its Cassandra, as a machine that fails does.
+    pub(crate) fn kill_cassandra(&mut self) {
+        self.cassandra.take().unwrap().kill();
+    }
+
+    /// Kills its sidecar.
+    pub(crate) fn kill_sidecar(&mut self) {
+        self.sidecar.take().unwrap().kill();
+    }
+
+    /// A path of its `/var/lib/cassandra`, as this process sees it.
+    pub(crate) fn path(&self, inside: &str) -> PathBuf {
+        let inside = inside.strip_prefix("/var/lib/").unwrap();
+        self.folder.join("volume").join(inside)
+    }
+
+    /// Waits until something listens on a port of its address.
+    pub(crate) fn wait_for(&mut self, port: u16) {
+        let deadline = Instant::now() + UP_WITHIN;
+        while TcpStream::connect((self.address, port)).is_err() {
+            if Instant::now() > deadline {
+                self.tell_logs();
+                panic!("nothing listens on {}:{port} after {UP_WITHIN:?}", self.address);
+            }
+            sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn run(&self, half: &str, more: &[String]) -> Leashed {
+        let mut command = Command::new(repository().join("tests/servers/leash.sh"));
+        command
+            .arg(repository().join("tests/sidecar/run.sh"))
+            .arg(half)
+            .arg(&self.folder)
+            .arg(self.address.to_string())
+            .arg(self.jmx.to_string())
+            .args(more)
+            // They hold nothing worth a slow goodbye.
+            .env("LEASH_GRACE", "2");
+        Leashed::hold(command)
+    }
+
+    /// The ends of the logs: what a failed test needs.
+    fn tell_logs(&self) {
+        for log in ["cassandra/out", "cassandra/log", "sidecar/out", "sidecar/log"] {
+            let text = fs::read_to_string(self.folder.join(log)).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let end = lines.get(lines.len().saturating_sub(15)..).unwrap_or_default();
+            eprintln!("--- {} {log}\n{}", self.address, end.join("\n"));
+        }
+        for server in [&self.cassandra, &self.sidecar].into_iter().flatten() {
+            eprintln!("{}", server.stderr().so_far().join("\n"));
+        }
+    }
+}
+
+/// Addresses that nobody on this machine listens on: 127.A.B.1 and up, A and B from this process and a counter.
+fn free_addresses(size: u8) -> Vec<Ipv4Addr> {
+    static RINGS: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id() * 8 + RINGS.fetch_add(1, Ordering::Relaxed);
+        let [.., high, low] = number.to_be_bytes();
+        // 127.0.0.x is everybody's.
+        let addresses: Vec<Ipv4Addr> = (1..=size)
+            .map(|last| Ipv4Addr::new(127, high | 0x40, low, last))
+            .collect();
+        let is_free = |address: &Ipv4Addr| {
+            [7000, 9042, PORT]
+                .into_iter()
+                .all(|port| TcpListener::bind((*address, port)).is_ok())
+        };
+        if addresses.iter().all(is_free) {
+            return addresses;
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
