@@ -1,10 +1,11 @@
 #!/bin/sh
 # Fetches Cassandra and the parts of the sidecar from Maven Central, compiles Sidecar.java, makes a Python environment
-# that speaks CQL, and prints the folder that holds it all. Nothing is made twice: the folder is named after the pins.
+# that speaks CQL and serves S3, and prints the folder that holds it all. Nothing is made twice: the folder is named
+# after the pins.
 #
 #   CASSGATE_CACHE   where it is kept (default: $XDG_CACHE_HOME/cassgate or ~/.cache/cassgate)
 #
-# In the folder: cassandra/*.jar, sidecar/*.jar, classes/ (Sidecar), python/bin/python.
+# In the folder: cassandra/*.jar, sidecar/*.jar, classes/ (Sidecar), python/bin/python, python/bin/moto_server.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -44,7 +45,7 @@ fi
 # Made where it stays: a Python environment cannot be moved.
 rm -rf "$cache"
 mkdir "$cache"
-echo "fetching Cassandra and the sidecar's parts once (about 190 MB) into $cache" >&2
+echo "fetching Cassandra and the sidecar's parts once (about 350 MB) into $cache" >&2
 copy=org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies
 for part in cassandra sidecar; do
 	mvn -B -ntp -q -Dstyle.color=never -f "$here/$part.pom.xml" "$copy" -DoutputDirectory="$cache/$part" -DincludeScope=runtime >&2
