@@ -59,6 +59,53 @@ pub struct RestoreStatus {
     /// deleted without harm to the restore.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<RestoreSource>,
+
+    /// What the ring as a whole does: `INIT`, `DOWNLOAD`, `TRUNCATE`, `IMPORT` or `CLEANUP`. Until `TRUNCATE`
+    /// nothing has happened to the tables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+
+    /// When and by which node the tables were emptied. Absent: they were not touched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncation: Option<Truncation>,
+
+    /// Why the restore is being given up; it ends when its nodes are tidied up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub giving_up: Option<GivingUp>,
+}
+
+/// When and by which node the tables of a restore were emptied.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Truncation {
+    /// When the first `TRUNCATE` was about to be sent. The copies `truncated-…` that Cassandra made first after
+    /// this time hold what the tables had before the restore.
+    pub begun: Time,
+
+    /// Cassandra's id of the node that empties the tables, on all nodes.
+    pub host_id: String,
+
+    /// How many times the tables were emptied: once more for every restart of a container in between.
+    #[schemars(range(min = 1))]
+    pub rounds: i32,
+}
+
+/// Why a restore is being given up.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct GivingUp {
+    /// In one word for programs. Example: `NodesChanged`.
+    pub reason: String,
+
+    /// In a sentence for people.
+    pub message: String,
+
+    /// The pod whose sidecar gave the reason, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+
+    /// Since when.
+    pub since: Time,
 }
 
 /// The part of the status that backups and restores share. The first seven fields are CassKop's, with its
@@ -95,6 +142,10 @@ pub struct BackRestStatus {
     /// The state of the last run. Absent: nothing has run yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<BackRestCondition>,
+
+    /// Cassandra's own name of the cluster: the first folder below the bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_name: Option<String>,
 
     /// The `metadata.generation` of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,14 +220,38 @@ pub struct NodeStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
 
+    /// The datacenter of the node in Cassandra: the second folder below the bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub datacenter: Option<String>,
+
     /// What the node does: `BACKUP`, or the phase of the restore: `INIT`, `DOWNLOAD`, `TRUNCATE`, `IMPORT`,
-    /// `CLEANUP`.
+    /// `REFRESH`, `CLEANUP`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
+
+    /// When the request was last sent, or was about to be: written before it goes out. Without an `operation`
+    /// beside it nobody knows yet whether it arrived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Time>,
+
+    /// How many times the request of this phase was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub attempts: Option<i32>,
 
     /// The id of the operation in the sidecar of this pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
+
+    /// The ids of the operations before it, the newest last: what the sidecar still knows of them is not the
+    /// answer to the newest request. The oldest drop out of the list.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub past_operations: Vec<String>,
 
     /// The state of the operation: `PENDING`, `RUNNING`, `COMPLETED`, `FAILED` or `CANCELLED`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,6 +260,34 @@ pub struct NodeStatus {
     /// How far the operation came, `0%` to `100%`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
+
+    /// What last went wrong, in the words of the sidecar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+
+    /// Since when the sidecar does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Time>,
+
+    /// The table that a `REFRESH` is at, `KEYSPACE.TABLE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+
+    /// The containers of the node when the tables were last emptied. Others at the end mean that one was
+    /// restarted in between, and that the tables are emptied and filled once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub containers: Option<NodeContainers>,
+}
+
+/// Which containers a node had: the id and, after `#`, the count of restarts of each.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeContainers {
+    /// That of Cassandra.
+    pub cassandra: String,
+
+    /// That of the sidecar.
+    pub sidecar: String,
 }
 
 /// A run of a backup that is over.
