@@ -11,6 +11,7 @@
 //! | [`check`] | verdicts from manifests alone: YAML with positions, GitOps documents to facts, formats |
 //! | [`probe`] | which hop between a user's apply and our answer is broken |
 //! | [`admission`] | bytes to review to verdict to bytes |
+//! | [`reconcile`] | runs what was let through: a pure plan, and what carries it out |
 //! | [`cluster`] | what the Kubernetes cluster knows: caches and live reads |
 //! | [`icarus`] | what a node's sidecar is asked and answers, and a client of it |
 //! | [`rules`] | pure: an object and the facts to findings; defaults |
@@ -30,5 +31,6 @@ pub mod domain;
 pub mod icarus;
 pub mod observe;
 pub mod probe;
+pub mod reconcile;
 pub mod rules;
 pub mod serve;

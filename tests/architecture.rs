@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Which room may import which. A room may always import itself; nothing may import `app` or `cli` but the binary
 /// and each other.
-const MAY_IMPORT: [(&str, &[&str]); 13] = [
+const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("api", &["domain"]),
     ("rules", &["api", "domain"]),
@@ -17,6 +17,7 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("check", &["rules", "api", "domain"]),
     ("probe", &["cluster"]),
     ("icarus", &["domain", "observe"]),
+    ("reconcile", &["rules", "api", "domain", "icarus", "observe"]),
     ("serve", &["observe"]),
     ("observe", &[]),
     (
@@ -28,8 +29,10 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
             "cli",
             "cluster",
             "domain",
+            "icarus",
             "observe",
             "probe",
+            "reconcile",
             "rules",
             "serve",
         ],
@@ -47,7 +50,22 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
 const PURE: [&str; 2] = ["domain", "rules"];
 
 /// Files outside of these rooms that are as pure.
-const PURE_FILES: [&str; 1] = ["serve/certs/self_signed/plan.rs"];
+const PURE_FILES: [&str; 14] = [
+    "reconcile/plan.rs",
+    "reconcile/plan/backup.rs",
+    "reconcile/plan/conditions.rs",
+    "reconcile/plan/foreign.rs",
+    "reconcile/plan/making.rs",
+    "reconcile/plan/node.rs",
+    "reconcile/plan/restore.rs",
+    "reconcile/plan/restore/begin.rs",
+    "reconcile/plan/restore/ending.rs",
+    "reconcile/plan/restore/phases.rs",
+    "reconcile/request.rs",
+    "reconcile/source.rs",
+    "reconcile/turn.rs",
+    "serve/certs/self_signed/plan.rs",
+];
 
 /// What a pure room does not say. `rules::facts` names a future without awaiting one.
 const IMPURE: [&str; 11] = [

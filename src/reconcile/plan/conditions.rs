@@ -1,0 +1,176 @@
+//! How the state is written down: CassKop's one condition, and the standard ones that other programs know.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::{Wait, moment};
+use crate::api::{BackRestCondition, BackRestStatus, FailureCause};
+
+/// The longest message of a condition that people read in one piece.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// What is to be told of an object, in one of the states that Kubernetes' own tools tell apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Story {
+    /// It has not begun, or cannot go on.
+    Waits(Wait),
+    /// It is under way.
+    Runs {
+        /// In one word.
+        reason: &'static str,
+        /// In a sentence.
+        message: String,
+    },
+    /// It is under way and a human should look.
+    Stalls(Wait),
+    /// It ended well.
+    Complete(String),
+    /// It did not.
+    Failed {
+        /// In one word.
+        reason: String,
+        /// In a sentence, with what to do next.
+        message: String,
+    },
+}
+
+/// Writes `condition`, as CassKop does. The time changes only with the state.
+pub(super) fn stand(common: &mut BackRestStatus, state: &str, causes: Vec<FailureCause>, now: Timestamp) {
+    let before = common.condition.take();
+    let since = before
+        .filter(|before| before.type_ == state)
+        .and_then(|before| before.last_transition_time);
+    common.condition = Some(BackRestCondition {
+        type_: state.to_owned(),
+        last_transition_time: since.or_else(|| Some(casskops_time(now))),
+        failure_cause: causes,
+    });
+}
+
+/// Writes what a run under way looks like: `RUNNING` from the first operation on, and that operation.
+pub(super) fn advance(common: &mut BackRestStatus, now: Timestamp) {
+    let began = common
+        .condition
+        .as_ref()
+        .is_some_and(|before| before.type_ == "RUNNING");
+    let runs = began || common.nodes.iter().any(|node| node.operation.is_some());
+    if runs && common.time_started.is_none() {
+        common.time_started = Some(now.to_string());
+    }
+    stand(common, if runs { "RUNNING" } else { "PENDING" }, Vec::new(), now);
+    let first = common
+        .nodes
+        .first()
+        .map(|node| (node.operation.clone(), node.pod.clone()));
+    if let Some((operation, pod)) = first {
+        common.id = operation.or_else(|| common.id.take());
+        common.coordinator_member = pod;
+    }
+}
+
+/// Writes `conditions`.
+pub(super) fn tell(common: &mut BackRestStatus, generation: Option<i64>, story: &Story, now: Timestamp) {
+    common.observed_generation = generation;
+    let (ready, reconciling, stalled) = match story {
+        Story::Waits(wait) | Story::Stalls(wait) => ("False", true, wait.stalled),
+        Story::Runs { .. } => ("False", true, false),
+        Story::Complete(_) => ("True", false, false),
+        Story::Failed { .. } => ("False", false, true),
+    };
+    let (reason, message) = story.words();
+    let mut writer = Writer {
+        conditions: &mut common.conditions,
+        generation,
+        reason,
+        message,
+        now,
+    };
+    writer.set("Ready", ready);
+    writer.set_or_drop("Reconciling", reconciling);
+    writer.set_or_drop("Stalled", stalled);
+    writer.set_or_drop("Complete", matches!(story, Story::Complete(_)));
+    writer.set_or_drop("Failed", matches!(story, Story::Failed { .. }));
+}
+
+/// Writes `ReferencesResolved`: whether everything that the object names was there when it was last needed.
+pub(super) fn resolved(
+    common: &mut BackRestStatus,
+    generation: Option<i64>,
+    missing: Option<&Wait>,
+    now: Timestamp,
+) {
+    let (status, reason, message) = missing
+        .map_or(("True", "Resolved", "everything it names is there"), |wait| {
+            ("False", wait.reason, wait.message.as_str())
+        });
+    let mut writer = Writer {
+        conditions: &mut common.conditions,
+        generation,
+        reason,
+        message,
+        now,
+    };
+    writer.set("ReferencesResolved", status);
+}
+
+impl Story {
+    fn words(&self) -> (&str, &str) {
+        match self {
+            Self::Waits(wait) | Self::Stalls(wait) => (wait.reason, &wait.message),
+            Self::Runs { reason, message } => (reason, message),
+            Self::Complete(message) => ("Completed", message),
+            Self::Failed { reason, message } => (reason, message),
+        }
+    }
+}
+
+struct Writer<'a> {
+    conditions: &'a mut Vec<Condition>,
+    generation: Option<i64>,
+    reason: &'a str,
+    message: &'a str,
+    now: Timestamp,
+}
+
+impl Writer<'_> {
+    fn set(&mut self, type_: &str, status: &str) {
+        let message: String = self.message.chars().take(LONGEST_MESSAGE).collect();
+        let since = self
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == type_ && condition.status == status)
+            .map_or_else(
+                || moment(self.now),
+                |condition| condition.last_transition_time.clone(),
+            );
+        let condition = Condition {
+            type_: type_.to_owned(),
+            status: status.to_owned(),
+            reason: self.reason.to_owned(),
+            message,
+            last_transition_time: since,
+            observed_generation: self.generation,
+        };
+        match self.conditions.iter_mut().find(|known| known.type_ == type_) {
+            Some(known) => *known = condition,
+            None => self.conditions.push(condition),
+        }
+    }
+
+    /// A condition that is told only while it holds, as kstatus wants `Reconciling` and `Stalled`.
+    fn set_or_drop(&mut self, type_: &str, holds: bool) {
+        if holds {
+            self.set(type_, "True");
+        } else {
+            self.conditions.retain(|condition| condition.type_ != type_);
+        }
+    }
+}
+
+/// A time in the form that CassKop writes. Its clock shows local time and says GMT; ours shows what it says.
+fn casskops_time(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::UTC)
+        .strftime("%a, %-d %b %Y %H:%M:%S GMT")
+        .to_string()
+}

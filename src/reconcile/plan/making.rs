@@ -1,0 +1,217 @@
+//! A plan in the making: what both kinds need to make one.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+
+use super::{
+    Answer, Deeds, Event, Finalizer, LOOK_AGAIN, Look, POLL, Plan, Question, Request, Ring, RingNode, State,
+    Task, Wait, node,
+};
+use crate::api::NodeStatus;
+
+/// What was found out and decided so far.
+pub(super) struct Making<'a> {
+    pub(super) look: &'a Look<'a>,
+    pub(super) ask: BTreeSet<Question>,
+    pub(super) requests: Vec<Request>,
+    pub(super) events: Vec<Event>,
+    pub(super) finalizer: Finalizer,
+    /// Why it does not go on by itself, where that is so.
+    pub(super) wait: Option<Wait>,
+    pub(super) again: Option<SignedDuration>,
+}
+
+impl<'a> Making<'a> {
+    pub(super) fn new(look: &'a Look<'a>) -> Self {
+        Self {
+            look,
+            ask: BTreeSet::new(),
+            requests: Vec::new(),
+            events: Vec::new(),
+            finalizer: Finalizer::Keep,
+            wait: None,
+            again: None,
+        }
+    }
+
+    /// The plan, with this as the status.
+    pub(super) fn plan<S>(self, status: S) -> Plan<S> {
+        if !self.ask.is_empty() {
+            return Plan::Ask(self.ask);
+        }
+        Plan::Do(Deeds {
+            finalizer: self.finalizer,
+            status,
+            requests: self.requests,
+            events: self.events,
+            again: self.again,
+        })
+    }
+
+    pub(super) fn look_again(&mut self, after: SignedDuration) {
+        self.again = Some(self.again.map_or(after, |again| again.min(after)));
+    }
+
+    /// It does not go on by itself; the first reason is told.
+    pub(super) fn hold(&mut self, wait: Wait) {
+        if self.wait.is_none() {
+            self.wait = Some(wait);
+        }
+        self.look_again(LOOK_AGAIN);
+    }
+
+    pub(super) fn say(&mut self, warning: bool, reason: &'static str, message: String) {
+        self.events.push(Event {
+            warning,
+            reason,
+            message,
+        });
+    }
+
+    /// It is over: nothing more is asked, sent or waited for.
+    pub(super) fn close(&mut self) {
+        self.wait = None;
+        self.again = None;
+        self.requests.clear();
+        self.ask.clear();
+    }
+
+    /// The ring, asked for when it is not known yet. `None`: it has to be asked for, or nobody answers.
+    pub(super) fn ring(&mut self) -> Option<&'a Ring> {
+        match self.look.answers.get(&Question::Ring) {
+            Some(Answer::Ring(ring)) => Some(ring),
+            Some(Answer::Silence(why)) => {
+                let message = format!("no sidecar tells who is in the ring: {why}");
+                self.hold(Wait::new("SidecarUnreachable", message));
+                None
+            }
+            Some(_) => None,
+            None => {
+                self.ask.insert(Question::Ring);
+                None
+            }
+        }
+    }
+
+    /// The nodes of the ring, or of the one datacenter. `None`: that is not known yet, or there are none.
+    pub(super) fn ring_of(&mut self, datacenter: Option<&str>) -> Option<Vec<&'a RingNode>> {
+        let ring = self.ring()?;
+        let asked = datacenter.filter(|asked| !asked.is_empty());
+        let nodes: Vec<_> = ring
+            .nodes
+            .iter()
+            .filter(|node| asked.is_none_or(|asked| node.datacenter == asked))
+            .collect();
+        if nodes.is_empty() {
+            let asked = asked.unwrap_or_default();
+            let message = format!("the ring has no node in datacenter {asked:?}; correct spec.datacenter");
+            self.hold(Wait::stalled("DatacenterNotFound", message));
+            return None;
+        }
+        Some(nodes)
+    }
+
+    /// Who takes part: those nodes, each with its pod, when none of them has anything else to do.
+    pub(super) fn taking_part(&mut self, datacenter: Option<&str>) -> Option<Vec<NodeStatus>> {
+        let nodes = self.ring_of(datacenter)?;
+        let mut parts = Vec::new();
+        for node in nodes {
+            let (pod, _) = self.whereabouts(&node.host_id)?;
+            parts.push(NodeStatus {
+                host_id: node.host_id.clone(),
+                pod: Some(pod),
+                datacenter: Some(node.datacenter.clone()),
+                ..NodeStatus::default()
+            });
+        }
+        parts.sort_by(|a, b| a.pod.cmp(&b.pod));
+        let mut idle = true;
+        for node in &parts {
+            // All are asked at once, so none is left out after the first that is busy.
+            idle &= self.is_idle(node);
+        }
+        idle.then_some(parts)
+    }
+
+    /// The pod of a node and its address, which the ring and Kubernetes have to agree on.
+    fn whereabouts(&mut self, host_id: &str) -> Option<(String, String)> {
+        let ring = self.ring()?;
+        let Some(node) = ring.nodes.iter().find(|node| node.host_id == host_id) else {
+            let message = format!("node {host_id} is not in the ring; it goes on when the node is back");
+            self.hold(Wait::new("NodeNotFound", message));
+            return None;
+        };
+        let mut members = self.look.members.iter();
+        let member = members.find(|member| member.address.as_ref() == Some(&node.address));
+        if member.is_none() {
+            let message = format!(
+                "node {host_id} of the ring has the address {}, which no pod of the cluster has; \
+                 it goes on when the pod is back",
+                node.address
+            );
+            self.hold(Wait::new("PodNotFound", message));
+        }
+        member.map(|member| (member.pod.clone(), node.address.clone()))
+    }
+
+    /// Whether the sidecar has nothing else to do, by anybody's order.
+    fn is_idle(&mut self, node: &NodeStatus) -> bool {
+        let pod = node.pod.clone().unwrap_or_default();
+        let question = Question::Busy { pod: pod.clone() };
+        match self.look.answers.get(&question) {
+            Some(Answer::Operations(known)) => {
+                let busy = known.iter().find(|said| said.state.is_active());
+                if let Some(said) = busy {
+                    let message = format!(
+                        "the sidecar of {pod} is at work on operation {} ({}); it begins when that is over",
+                        said.id,
+                        node::percent(said.progress)
+                    );
+                    self.hold(Wait::new("SidecarBusy", message));
+                }
+                busy.is_none()
+            }
+            Some(Answer::Silence(why)) => {
+                let message = format!("the sidecar of {pod} does not answer: {why}");
+                self.hold(Wait::new("SidecarUnreachable", message));
+                false
+            }
+            Some(_) => false,
+            None => {
+                self.ask.insert(question);
+                false
+            }
+        }
+    }
+
+    /// Sends what the node has to do now, when its time has come, to the pod that the ring confirms. The node's
+    /// status says so first.
+    pub(super) fn send(&mut self, node: &mut NodeStatus, task: Task) {
+        let now = self.look.now;
+        let due = node::due(node);
+        if now < due {
+            self.look_again(due.duration_since(now));
+            return;
+        }
+        let Some((pod, address)) = self.whereabouts(&node.host_id) else {
+            return;
+        };
+        node::about_to_send(node, now);
+        node.pod = Some(pod.clone());
+        self.requests.push(Request {
+            pod,
+            address,
+            host_id: node.host_id.clone(),
+            task,
+        });
+        self.look_again(POLL);
+    }
+}
+
+impl State {
+    /// Whether it is not over.
+    pub(super) fn is_active(self) -> bool {
+        matches!(self, Self::Pending | Self::Running)
+    }
+}

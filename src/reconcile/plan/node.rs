@@ -1,0 +1,263 @@
+//! A node's part: what its sidecar says of the operation, and when something is sent to it (again).
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{Answer, IN_FLIGHT, Look, Phase, Question, Said, State, moment};
+use crate::api::{FailureCause, NodeStatus};
+use crate::icarus::NodeFailure;
+
+/// How many earlier operations of a node are remembered.
+const MOST_PAST: usize = 64;
+
+/// How much of a sidecar's words is kept, in characters: some of its errors have kilobytes.
+const LONGEST_MESSAGE: usize = 500;
+
+/// The shortest and the longest time between two tries.
+const BACKOFF: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_secs(2), SignedDuration::from_secs(300));
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The sidecar took it; the operation may be over already.
+    Taken(Said),
+    /// The sidecar refused it, in these words. It does not know of it.
+    Refused(String),
+    /// It certainly did not reach the sidecar, for this reason.
+    NotSent(String),
+    /// Nobody knows, for this reason. Later questions find it out.
+    Unknown(String),
+}
+
+/// Writes down what became of the request that this node was sent.
+pub fn record(nodes: &mut [NodeStatus], host_id: &str, outcome: &Outcome) {
+    let Some(node) = nodes.iter_mut().find(|node| node.host_id == host_id) else {
+        return;
+    };
+    match outcome {
+        Outcome::Taken(said) => {
+            heard(node, said);
+        }
+        Outcome::Refused(words) => failed(node, words),
+        Outcome::NotSent(why) => {
+            node.state = None;
+            node.message = Some(shortened(why));
+        }
+        Outcome::Unknown(why) => node.message = Some(shortened(why)),
+    }
+}
+
+/// How a node's part stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum View {
+    /// That has to be asked first.
+    Ask(Question),
+    /// Nothing was sent yet.
+    Unsent,
+    /// It goes on, or may yet arrive.
+    UnderWay,
+    /// It ended well.
+    Completed,
+    /// It ended with an error of this kind; the words stand in the node's `message`.
+    Failed(NodeFailure),
+    /// The sidecar does not know of it, and it can no longer arrive.
+    Lost,
+    /// The sidecar does not answer.
+    Silent,
+}
+
+/// How this node's part stands, and what is now known of it written into its status.
+pub(super) fn view(node: &mut NodeStatus, look: &Look<'_>) -> View {
+    match node.state.as_deref() {
+        Some("COMPLETED") => return View::Completed,
+        Some("FAILED" | "CANCELLED") => {
+            return View::Failed(NodeFailure::of_message(
+                node.message.as_deref().unwrap_or_default(),
+            ));
+        }
+        // Nothing was sent since the phase began, or it did not get through.
+        None => return View::Unsent,
+        Some(_) => {}
+    }
+    let (Some(sent), Some(pod)) = (node.sent.clone(), node.pod.clone()) else {
+        return View::Unsent;
+    };
+    let question = match (&node.operation, phase(node)) {
+        (Some(id), _) => Question::Operation { pod, id: id.clone() },
+        (None, Some(phase)) => Question::Sent { pod, phase },
+        (None, None) => return View::Unsent,
+    };
+    match look.answer(&question) {
+        None => View::Ask(question),
+        Some(Answer::Operations(known)) => {
+            node.silent_since = None;
+            match newest(node, known).cloned() {
+                Some(said) => heard(node, &said),
+                None if node.operation.is_none() && look.now < later(&sent, IN_FLIGHT) => View::UnderWay,
+                None => View::Lost,
+            }
+        }
+        Some(Answer::Silence(why)) => {
+            node.message = Some(shortened(why));
+            node.silent_since.get_or_insert_with(|| moment(look.now));
+            View::Silent
+        }
+        Some(_) => View::Silent,
+    }
+}
+
+/// Whether the node's sidecar has been silent for so long.
+pub(super) fn is_silent_for(node: &NodeStatus, long: SignedDuration, now: Timestamp) -> bool {
+    node.silent_since
+        .as_ref()
+        .is_some_and(|since| later(since, long) <= now)
+}
+
+/// The node's part failed, for a reason that no sidecar gave.
+pub(super) fn failed(node: &mut NodeStatus, why: &str) {
+    node.state = Some("FAILED".to_owned());
+    node.message = Some(shortened(why));
+}
+
+/// What the nodes complain of, as CassKop writes it: who, and what.
+pub(super) fn causes(nodes: &[NodeStatus]) -> Vec<FailureCause> {
+    let complaints = nodes
+        .iter()
+        .filter_map(|node| Some((node, node.message.clone()?)));
+    complaints
+        .map(|(node, message)| FailureCause {
+            source: Some(node.pod.clone().unwrap_or_else(|| node.host_id.clone())),
+            message: Some(message),
+        })
+        .collect()
+}
+
+/// How much of its part a node has done, 0 to 1.
+pub(super) fn part_done(node: &NodeStatus) -> f64 {
+    let percent = node.progress.as_deref().and_then(|text| text.strip_suffix('%'));
+    percent.and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0) / 100.0
+}
+
+/// The operation that answers the newest request: the recorded one, else the youngest that is not an earlier one.
+fn newest<'a>(node: &NodeStatus, known: &'a [Said]) -> Option<&'a Said> {
+    if let Some(id) = &node.operation {
+        return known.iter().find(|said| said.id == *id);
+    }
+    known
+        .iter()
+        .filter(|said| !node.past_operations.contains(&said.id))
+        .max_by_key(|said| said.created)
+}
+
+/// Writes down what a sidecar says of an operation.
+pub(super) fn heard(node: &mut NodeStatus, said: &Said) -> View {
+    node.operation = Some(said.id.clone());
+    node.progress = Some(percent(said.progress));
+    node.state = Some(word(said.state).to_owned());
+    let words = said.errors.iter().find_map(|(_, message)| message.as_deref());
+    match said.state {
+        State::Pending | State::Running => {
+            node.message = None;
+            View::UnderWay
+        }
+        State::Completed => {
+            node.message = None;
+            node.progress = Some(percent(1.0));
+            View::Completed
+        }
+        State::Failed | State::Cancelled => {
+            let words = words.unwrap_or("the sidecar gives no reason");
+            node.message = Some(shortened(words));
+            View::Failed(NodeFailure::of_message(words))
+        }
+    }
+}
+
+/// What the node does now, where its status says so in our words.
+pub(super) fn phase(node: &NodeStatus) -> Option<Phase> {
+    node.phase.as_deref().and_then(Phase::read)
+}
+
+/// The node begins with a phase: nothing of it was sent.
+pub(super) fn enter(node: &mut NodeStatus, phase: Phase) {
+    put_away(node);
+    node.phase = Some(phase.as_str().to_owned());
+    node.attempts = None;
+    node.sent = None;
+    node.state = None;
+    node.progress = None;
+    node.message = None;
+    node.silent_since = None;
+    node.table = None;
+}
+
+/// The node turns to another phase for a while; its tries are counted on.
+pub(super) fn turn_to(node: &mut NodeStatus, phase: Phase) {
+    let attempts = node.attempts;
+    enter(node, phase);
+    node.attempts = attempts;
+}
+
+/// Writes down that the request is about to be sent, before it is.
+pub(super) fn about_to_send(node: &mut NodeStatus, now: Timestamp) {
+    put_away(node);
+    node.sent = Some(moment(now));
+    node.attempts = Some(attempts(node).saturating_add(1));
+    node.state = Some("PENDING".to_owned());
+    node.progress = None;
+}
+
+/// How often this phase was sent.
+pub(super) fn attempts(node: &NodeStatus) -> i32 {
+    node.attempts.unwrap_or(0)
+}
+
+/// When the next try is due, after one that went wrong. The pauses double.
+pub(super) fn due(node: &NodeStatus) -> Timestamp {
+    let tries = u32::try_from(attempts(node).saturating_sub(1))
+        .unwrap_or(0)
+        .min(8);
+    let pause = BACKOFF
+        .0
+        .saturating_mul(2_i32.saturating_pow(tries))
+        .min(BACKOFF.1);
+    node.sent
+        .as_ref()
+        .map_or(Timestamp::MIN, |sent| later(sent, pause))
+}
+
+/// A time that lies so much after another one.
+fn later(time: &Time, by: SignedDuration) -> Timestamp {
+    time.0.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+fn put_away(node: &mut NodeStatus) {
+    if let Some(id) = node.operation.take()
+        && !node.past_operations.contains(&id)
+    {
+        node.past_operations.push(id);
+    }
+    let surplus = node.past_operations.len().saturating_sub(MOST_PAST);
+    node.past_operations.drain(..surplus);
+}
+
+/// 0 to 1 as CassKop writes it. What is no number is nothing.
+pub(super) fn percent(progress: f64) -> String {
+    format!("{:.0}%", (progress.clamp(0.0, 1.0) * 100.0).floor())
+}
+
+/// A state as it is written.
+pub(super) fn word(state: State) -> &'static str {
+    match state {
+        State::Pending => "PENDING",
+        State::Running => "RUNNING",
+        State::Completed => "COMPLETED",
+        State::Failed => "FAILED",
+        State::Cancelled => "CANCELLED",
+    }
+}
+
+fn shortened(words: &str) -> String {
+    words.chars().take(LONGEST_MESSAGE).collect()
+}

@@ -1,0 +1,235 @@
+//! The way of a restore: `INIT` and `DOWNLOAD` on all nodes, `TRUNCATE` by one, `IMPORT` and `CLEANUP` on all.
+//!
+//! Until `TRUNCATE` the tables are as they were, and giving up costs nothing. From then on a restore is carried to
+//! its end, whatever is lost on the way: sidecars, Cassandra nodes, or we. What each loss leaves behind, and what mends
+//! it, was tried on real rings of Icarus 1.1.3, 2.0.4 and 3.0.0.
+
+mod begin;
+mod ending;
+mod phases;
+
+use super::conditions::{self, Story};
+use super::foreign;
+use super::making::Making;
+use super::{Finalizer, Look, Phase, Plan, Task, Wait, node};
+use crate::api::{CassandraRestore, NodeStatus, RESTORE_FINALIZER, RestoreSource, RestoreStatus};
+
+/// What a restore does next, and what its status says meanwhile.
+///
+/// Guarantees: a finished restore is never run again. `TRUNCATE` is sent only when the download of every node is
+/// complete and the nodes are still the same. Nothing is sent that may still be under way. `CLEANUP` keeps the copies
+/// of the emptied tables unless the restore ended well. After a restart of any container between `TRUNCATE` and the
+/// end there is another `TRUNCATE` and `IMPORT`.
+///
+/// `means`: what the restore takes over from its backup when it begins, and what others want of it.
+#[must_use]
+pub fn plan(restore: &CassandraRestore, look: &Look<'_>, means: &Means) -> Plan<RestoreStatus> {
+    let mut course = Course {
+        restore,
+        look,
+        means,
+        making: Making::new(look),
+        status: restore.status.clone().unwrap_or_default(),
+    };
+    course.go_on();
+    course.finish()
+}
+
+/// What a restore needs of other objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Means {
+    /// What it restores, from where. Needed until it has begun; from then on the status has it.
+    pub source: Option<RestoreSource>,
+    /// Whether the copies of the emptied tables have to stay whatever the spec says: another restore of the cluster
+    /// failed after it had emptied tables, and the copies are of both.
+    pub keep_truncated: bool,
+}
+
+/// A plan in the making.
+struct Course<'a> {
+    restore: &'a CassandraRestore,
+    look: &'a Look<'a>,
+    means: &'a Means,
+    making: Making<'a>,
+    status: RestoreStatus,
+}
+
+impl Course<'_> {
+    fn go_on(&mut self) {
+        if self.status.common.is_terminal() {
+            self.let_go();
+        } else if let Some(stop) = &self.look.stop {
+            self.making.hold(stop.clone());
+        } else if foreign::is_foreign(&self.status.common) {
+            let generation = self.restore.metadata.generation;
+            foreign::follow(&mut self.status.common, generation, &mut self.making);
+        } else if !self.restore.has_started() {
+            self.begin();
+        } else {
+            self.heed();
+            self.pass_phases();
+        }
+    }
+
+    /// Goes from phase to phase as far as everything is there for it.
+    fn pass_phases(&mut self) {
+        // Five phases, and rounds only begin when something was restarted: a bound, should that ever be wrong.
+        for _ in 0..8 {
+            if self.status.common.is_terminal() || !self.pass() {
+                return;
+            }
+        }
+    }
+
+    /// Whether the ring passed on to another phase.
+    fn pass(&mut self) -> bool {
+        match self.status.phase.as_deref().and_then(Phase::read) {
+            Some(Phase::Init) => self.init(),
+            Some(Phase::Download) => self.download(),
+            Some(Phase::Truncate) => self.truncate(),
+            Some(Phase::Import) => self.import(),
+            Some(Phase::Cleanup) => self.clean_up(),
+            _ => {
+                let message = format!(
+                    "status.phase is {:?}, which is none of INIT, DOWNLOAD, TRUNCATE, IMPORT, CLEANUP: \
+                     nothing is sent until it is one again",
+                    self.status.phase.as_deref().unwrap_or_default()
+                );
+                self.making.hold(Wait::stalled("StatusUnreadable", message));
+                false
+            }
+        }
+    }
+
+    /// The whole ring begins with a phase.
+    fn enter(&mut self, phase: Phase) {
+        self.status.phase = Some(phase.as_str().to_owned());
+        for node in &mut self.status.common.nodes {
+            node::enter(node, phase);
+        }
+    }
+
+    fn finish(mut self) -> Plan<RestoreStatus> {
+        if self.making.ask.is_empty() && !self.status.common.is_terminal() {
+            self.describe();
+        }
+        self.making.plan(self.status)
+    }
+
+    /// Tells what goes on: the state, how far it is, the first node's operation.
+    fn describe(&mut self) {
+        let now = self.look.now;
+        let generation = self.restore.metadata.generation;
+        if self.status.phase.is_none() {
+            if let Some(wait) = self.making.wait.take() {
+                conditions::tell(&mut self.status.common, generation, &Story::Waits(wait), now);
+            }
+            return;
+        }
+        conditions::advance(&mut self.status.common, now);
+        self.status.common.progress = Some(self.progress());
+        let story = match self.making.wait.take() {
+            Some(wait) if wait.stalled => Story::Stalls(wait),
+            Some(wait) => Story::Waits(wait),
+            None => Story::Runs {
+                reason: self.reason(),
+                message: self.sentence(),
+            },
+        };
+        conditions::tell(&mut self.status.common, generation, &story, now);
+    }
+
+    fn reason(&self) -> &'static str {
+        match self.status.phase.as_deref().and_then(Phase::read) {
+            Some(Phase::Init) => "Initializing",
+            Some(Phase::Download) => "Downloading",
+            Some(Phase::Truncate) => "Truncating",
+            Some(Phase::Import | Phase::Refresh) => "Importing",
+            _ => "CleaningUp",
+        }
+    }
+
+    /// How many nodes are through with the phase, and what the others say.
+    fn sentence(&self) -> String {
+        let nodes = &self.status.common.nodes;
+        let phase = self.status.phase.as_deref().unwrap_or_default();
+        let taking_part = nodes
+            .iter()
+            .filter(|node| phase != "TRUNCATE" || node.phase.as_deref() == Some(phase));
+        let (mut all, mut done, mut trouble) = (0_usize, 0_usize, Vec::new());
+        for node in taking_part {
+            all += 1;
+            if node.phase.as_deref() == Some(phase) && node.state.as_deref() == Some("COMPLETED") {
+                done += 1;
+            } else if let Some(message) = &node.message {
+                trouble.push(format!(
+                    "{}: {message}",
+                    node.pod.as_deref().unwrap_or(&node.host_id)
+                ));
+            }
+        }
+        let mut sentence = format!("{phase}: {done} of {all} nodes are through");
+        if let Some(giving_up) = &self.status.giving_up {
+            sentence = format!("given up ({}); {sentence}", giving_up.message);
+        }
+        for words in trouble {
+            sentence.push_str("; ");
+            sentence.push_str(&words);
+        }
+        sentence
+    }
+
+    /// How far the whole is: each phase has its share, after the time that it takes for small tables.
+    fn progress(&self) -> String {
+        let (from, share) = match self.status.phase.as_deref().and_then(Phase::read) {
+            Some(Phase::Download) => (0.05, 0.55),
+            Some(Phase::Truncate) => (0.60, 0.10),
+            Some(Phase::Import) => (0.70, 0.25),
+            Some(Phase::Cleanup) => (0.95, 0.04),
+            _ => (0.0, 0.05),
+        };
+        let nodes = &self.status.common.nodes;
+        let phase = self.status.phase.as_deref();
+        let done = nodes
+            .iter()
+            .filter(|node| node.phase.as_deref() == phase)
+            .map(node::part_done);
+        let (count, sum) = done.fold((0.0, 0.0), |(count, sum), part| (count + 1.0, sum + part));
+        let part: f64 = if count > 0.0 { sum / count } else { 0.0 };
+        node::percent(from + share * part)
+    }
+
+    fn nodes(&self) -> Vec<String> {
+        let nodes = &self.status.common.nodes;
+        nodes.iter().map(|node| node.host_id.clone()).collect()
+    }
+
+    fn node_mut(&mut self, host_id: &str) -> Option<&mut NodeStatus> {
+        let nodes = &mut self.status.common.nodes;
+        nodes.iter_mut().find(|node| node.host_id == host_id)
+    }
+
+    fn has_finalizer(&self) -> bool {
+        let finalizers = self.restore.metadata.finalizers.as_deref().unwrap_or_default();
+        finalizers.iter().any(|finalizer| finalizer == RESTORE_FINALIZER)
+    }
+
+    fn is_deleted(&self) -> bool {
+        self.restore.metadata.deletion_timestamp.is_some()
+    }
+
+    /// It is over: the object may go.
+    fn let_go(&mut self) {
+        if self.has_finalizer() {
+            self.making.finalizer = Finalizer::Release;
+        }
+    }
+
+    /// Sends what the node has to do now, when its time has come.
+    fn send(&mut self, host_id: &str, task: Task) {
+        let nodes = &mut self.status.common.nodes;
+        if let Some(node) = nodes.iter_mut().find(|node| node.host_id == host_id) {
+            self.making.send(node, task);
+        }
+    }
+}

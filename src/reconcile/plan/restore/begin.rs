@@ -1,0 +1,58 @@
+//! How a restore begins: who takes part, and what is taken over from the backup.
+
+use super::super::conditions;
+use super::{Course, Finalizer, Phase, Wait};
+use crate::api::{NodeStatus, RestoreSource};
+
+impl Course<'_> {
+    /// Begins when everything is there and nobody else is at work in the ring.
+    pub(super) fn begin(&mut self) {
+        if self.is_deleted() {
+            self.let_go();
+            return;
+        }
+        let (look, generation) = (self.look, self.restore.metadata.generation);
+        conditions::resolved(
+            &mut self.status.common,
+            generation,
+            look.missing.as_ref(),
+            look.now,
+        );
+        if let Some(wait) = look.missing.clone().or_else(|| look.wait.clone()) {
+            self.making.hold(wait);
+            return;
+        }
+        let Some(source) = self.means.source.clone() else {
+            self.making.hold(Wait::new(
+                "BackupNotFound",
+                "the backup could not be read; it is looked for again",
+            ));
+            return;
+        };
+        let datacenter = self.restore.spec.datacenter.as_deref();
+        if let Some(nodes) = self.making.taking_part(datacenter) {
+            self.set_out(source, nodes);
+        }
+    }
+
+    fn set_out(&mut self, source: RestoreSource, nodes: Vec<NodeStatus>) {
+        if !self.has_finalizer() {
+            self.making.finalizer = Finalizer::Add;
+        }
+        let tag = source.snapshot_tag.clone().unwrap_or_default();
+        let spec = &self.restore.spec;
+        let message = format!(
+            "Restore of backup {} into cluster {} under snapshot {tag} begins on {} nodes.",
+            spec.cassandra_backup,
+            spec.cassandra_cluster,
+            nodes.len()
+        );
+        self.making.say(false, "RestoreInitiated", message);
+        self.status.source = Some(source);
+        self.status.common.cluster_name = self.making.ring().map(|ring| ring.cluster_name.clone());
+        self.status.common.time_created = Some(self.look.now.to_string());
+        self.status.common.nodes = nodes;
+        self.enter(Phase::Init);
+        self.pass_phases();
+    }
+}

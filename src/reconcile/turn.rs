@@ -1,0 +1,224 @@
+//! Whose turn it is: one operation per Cassandra cluster at a time, restores before backups, else in order of creation.
+//!
+//! A backup during a restore can hold empty tables, and a second restore mixes with the first (seen). Whoever waits
+//! for something else than its turn keeps nobody from going first.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::plan::Wait;
+use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
+
+/// The two kinds, in the order of their turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Somebody waits for its rows.
+    Restore,
+    /// It can wait.
+    Backup,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Restore => "restore",
+            Self::Backup => "backup",
+        }
+    }
+}
+
+/// How an object stands towards its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is at work on the cluster.
+    Active,
+    /// It would begin.
+    Ready,
+    /// It is over, or waits for something else.
+    Aside,
+}
+
+/// An object that wants a cluster for itself. Two of one kind and name are one object: all are of one namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contender {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// The cluster that it is about.
+    pub cluster: String,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+impl From<&CassandraRestore> for Contender {
+    fn from(restore: &CassandraRestore) -> Self {
+        let common = restore.status.as_ref().map(|status| &status.common);
+        Self {
+            kind: Kind::Restore,
+            name: restore.metadata.name.clone().unwrap_or_default(),
+            created: created(&restore.metadata),
+            cluster: restore.spec.cassandra_cluster.clone(),
+            standing: standing(common, restore.metadata.deletion_timestamp.is_some()),
+        }
+    }
+}
+
+impl From<&CassandraBackup> for Contender {
+    fn from(backup: &CassandraBackup) -> Self {
+        let common = backup.status.as_ref().map(|status| &status.common);
+        let rests = backup.spec.suspend == Some(true) || backup.spec.is_scheduled();
+        Self {
+            kind: Kind::Backup,
+            name: backup.metadata.name.clone().unwrap_or_default(),
+            created: created(&backup.metadata),
+            cluster: backup.spec.cassandra_cluster.clone(),
+            standing: standing(common, rests || backup.metadata.deletion_timestamp.is_some()),
+        }
+    }
+}
+
+fn created(meta: &ObjectMeta) -> Timestamp {
+    meta.creation_timestamp
+        .as_ref()
+        .map_or(Timestamp::MIN, |time| time.0)
+}
+
+/// `rests`: it would not begin even if it could.
+fn standing(common: Option<&BackRestStatus>, rests: bool) -> Standing {
+    let Some(common) = common else {
+        return if rests { Standing::Aside } else { Standing::Ready };
+    };
+    let is = |type_: &str, status: &str| {
+        let mut conditions = common.conditions.iter();
+        conditions.any(|condition| condition.type_ == type_ && condition.status == status)
+    };
+    if common.is_terminal() {
+        Standing::Aside
+    } else if common.has_started() {
+        Standing::Active
+    } else if rests || is("ReferencesResolved", "False") || is("Stalled", "True") {
+        Standing::Aside
+    } else {
+        Standing::Ready
+    }
+}
+
+/// Why it is not yet the turn of `own`; `None`: it is. `all` may hold `own` itself.
+#[must_use]
+pub fn turn(own: &Contender, all: &[Contender]) -> Option<Wait> {
+    let is_other = |other: &&Contender| {
+        other.cluster == own.cluster && (other.kind, &other.name) != (own.kind, &own.name)
+    };
+    let others: Vec<_> = all.iter().filter(is_other).collect();
+    if let Some(active) = others.iter().find(|other| other.standing == Standing::Active) {
+        return Some(behind(active, "is at work"));
+    }
+    let place = |contender: &Contender| (contender.kind, contender.created, contender.name.clone());
+    let ready = others.iter().filter(|other| other.standing == Standing::Ready);
+    let first = ready.min_by_key(|other| place(other))?;
+    (place(first) < place(own)).then(|| behind(first, "comes first"))
+}
+
+fn behind(other: &Contender, why: &str) -> Wait {
+    let message = format!(
+        "{} {} of cluster {} {why}",
+        other.kind.as_str(),
+        other.name,
+        other.cluster
+    );
+    Wait::new("Queued", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contender(text: &str) -> Contender {
+        let mut words = text.split(' ');
+        let mut next = || words.next().unwrap();
+        Contender {
+            kind: if next() == "restore" {
+                Kind::Restore
+            } else {
+                Kind::Backup
+            },
+            name: next().to_owned(),
+            created: Timestamp::from_second(next().parse().unwrap()).unwrap(),
+            cluster: next().to_owned(),
+            standing: match next() {
+                "active" => Standing::Active,
+                "ready" => Standing::Ready,
+                _ => Standing::Aside,
+            },
+        }
+    }
+
+    #[test]
+    fn one_at_a_time_restores_first_then_in_order_of_creation_and_name() {
+        let table: [(&str, &[&str], Option<&str>); 10] = [
+            ("backup b 5 c1 ready", &[], None),
+            ("backup b 5 c1 ready", &["backup b 5 c1 ready"], None),
+            (
+                "restore r 1 c1 ready",
+                &["backup b 9 c1 active"],
+                Some("backup b of cluster c1 is at work"),
+            ),
+            (
+                "backup b 1 c1 ready",
+                &["restore r 9 c1 ready"],
+                Some("restore r of cluster c1 comes first"),
+            ),
+            ("restore r 9 c1 ready", &["backup b 1 c1 ready"], None),
+            (
+                "backup b 5 c1 ready",
+                &["backup a 5 c1 ready", "backup z 6 c1 ready"],
+                Some("backup a of cluster c1 comes first"),
+            ),
+            ("backup b 5 c1 ready", &["backup c 5 c1 ready"], None),
+            ("backup b 5 c1 ready", &["restore r 1 c2 active"], None),
+            (
+                "backup b 5 c1 ready",
+                &["restore r 1 c1 aside", "backup a 1 c1 aside"],
+                None,
+            ),
+            // A backup and a restore of one name are two objects.
+            (
+                "backup b 5 c1 ready",
+                &["restore b 5 c1 active"],
+                Some("restore b of cluster c1 is at work"),
+            ),
+        ];
+        for (own, others, expected) in table {
+            let others: Vec<_> = others.iter().map(|other| contender(other)).collect();
+            let wait = turn(&contender(own), &others);
+            assert_eq!(
+                wait.as_ref().map(|wait| wait.message.as_str()),
+                expected,
+                "{own} {others:?}"
+            );
+            assert!(wait.is_none_or(|wait| wait.reason == "Queued" && !wait.stalled));
+        }
+    }
+
+    #[test]
+    fn exactly_one_of_those_that_are_ready_goes_first() {
+        let all: Vec<_> = [
+            "backup b 5 c1 ready",
+            "restore z 7 c1 ready",
+            "restore a 8 c1 ready",
+            "backup a 5 c1 ready",
+        ]
+        .iter()
+        .map(|text| contender(text))
+        .collect();
+        let first: Vec<_> = all
+            .iter()
+            .filter(|own| turn(own, &all).is_none())
+            .map(|own| own.name.as_str())
+            .collect();
+        assert_eq!(first, ["z"]);
+    }
+}
