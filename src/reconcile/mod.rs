@@ -9,7 +9,9 @@
 //! | [`turn`] | pure: one operation per Cassandra cluster at a time |
 //! | [`source`] | pure: what a restore takes over from its backup |
 //! | [`request`] | pure: a step of a plan in the words of a sidecar |
+//! | [`lease`] | who acts: one replica at a time |
 
+pub mod lease;
 pub mod plan;
 pub mod request;
 pub mod source;

@@ -8,13 +8,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use serde::Serialize;
 
 use super::{
     harden::harden,
     limits::Limits,
     listen::Bound,
     log_level,
-    readiness::{GateState, Readiness},
+    readiness::{GateState, NoteState, Readiness},
     server::Server,
 };
 use crate::observe::{
@@ -38,7 +39,7 @@ pub const LOG_LEVEL: &str = "/loglevel";
 ///
 /// - [`LIVEZ`]: `ok`. The process answers, nothing more: a restart mends no missing cache.
 /// - [`READYZ`]: 200 `ok`, or 503 with the closed gates as a JSON list of `{gate, open, reason}`;
-///   with `?verbose` the list of all gates, under the same status.
+///   with `?verbose` the list of all gates, under the same status, and after them the notes: `{note, text}`.
 /// - [`METRICS`]: `OpenMetrics` text.
 /// - [`LOG_LEVEL`]: what is logged; `PUT` changes it, for clients of this machine.
 pub fn router(readiness: Readiness, metrics: Metrics, log: LogControl) -> Router {
@@ -54,6 +55,14 @@ pub fn router(readiness: Readiness, metrics: Metrics, log: LogControl) -> Router
 #[must_use]
 pub fn server(bound: Bound, router: Router, limits: Limits, metrics: Metrics) -> Server {
     Server::new(bound, None, router, limits, metrics)
+}
+
+/// An entry of the list.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown {
+    Gate(GateState),
+    Note(NoteState),
 }
 
 async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -> Response {
@@ -72,7 +81,12 @@ async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -
     if ready && !verbose {
         return (status, "ok").into_response();
     }
-    let shown: Vec<GateState> = gates.into_iter().filter(|gate| verbose || !gate.open).collect();
+    let notes = if verbose { readiness.notes() } else { Vec::new() };
+    let gates = gates.into_iter().filter(|gate| verbose || !gate.open);
+    let shown: Vec<Shown> = gates
+        .map(Shown::Gate)
+        .chain(notes.into_iter().map(Shown::Note))
+        .collect();
     let body = serde_json::to_vec(&shown).unwrap_or_default();
     (
         status,

@@ -1,7 +1,8 @@
 //! Readiness: named gates, and ready when all are open.
 //!
 //! A part of the process that must work before requests may come holds a [`Gate`]. Whoever forgets one, ends or
-//! panics drops it, and dropping closes it: the safe outcome.
+//! panics drops it, and dropping closes it: the safe outcome. What people want to know beside that, and what no
+//! request depends on, is a [`Note`].
 
 use std::{
     fmt,
@@ -12,7 +13,13 @@ use serde::Serialize;
 
 /// The gates of the process. A clone is another handle to the same ones.
 #[derive(Clone, Default)]
-pub struct Readiness(Arc<Mutex<Vec<GateState>>>);
+pub struct Readiness(Arc<Mutex<States>>);
+
+#[derive(Debug, Default)]
+struct States {
+    gates: Vec<GateState>,
+    notes: Vec<NoteState>,
+}
 
 /// One condition of readiness, held by the part that answers for it.
 #[derive(Debug)]
@@ -20,6 +27,23 @@ pub struct Readiness(Arc<Mutex<Vec<GateState>>>);
 pub struct Gate {
     readiness: Readiness,
     place: usize,
+}
+
+/// Something to show beside the gates, which makes nothing ready or unready.
+#[derive(Debug)]
+pub struct Note {
+    readiness: Readiness,
+    place: usize,
+}
+
+/// What a note says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NoteState {
+    /// Its name, as `/readyz?verbose` shows it.
+    #[serde(rename = "note")]
+    pub name: &'static str,
+    /// What is so, for people.
+    pub text: String,
 }
 
 /// What is known of a gate.
@@ -44,7 +68,7 @@ impl Readiness {
 
     /// A new gate, closed for `reason`.
     pub fn gate(&self, name: &'static str, reason: impl Into<String>) -> Gate {
-        let mut gates = self.gates_now();
+        let gates = &mut self.now().gates;
         gates.push(GateState {
             name,
             open: false,
@@ -56,18 +80,31 @@ impl Readiness {
         }
     }
 
+    /// A new note.
+    pub fn note(&self, name: &'static str, text: impl Into<String>) -> Note {
+        let notes = &mut self.now().notes;
+        notes.push(NoteState {
+            name,
+            text: text.into(),
+        });
+        Note {
+            readiness: self.clone(),
+            place: notes.len() - 1,
+        }
+    }
+
     /// Whether every gate is open.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.gates_now().iter().all(|gate| gate.open)
+        self.now().gates.iter().all(|gate| gate.open)
     }
 
     /// The closed gates and why they are, in the order in which they were made; empty when ready.
     #[must_use]
     pub fn closed(&self) -> Vec<(&'static str, String)> {
-        let gates = self.gates_now();
+        let states = self.now();
+        let gates = states.gates.iter();
         gates
-            .iter()
             .filter_map(|gate| Some((gate.name, gate.reason.clone()?)))
             .collect()
     }
@@ -75,18 +112,24 @@ impl Readiness {
     /// Every gate, in the order in which they were made.
     #[must_use]
     pub fn gates(&self) -> Vec<GateState> {
-        self.gates_now().clone()
+        self.now().gates.clone()
+    }
+
+    /// Every note, in the order in which they were made.
+    #[must_use]
+    pub fn notes(&self) -> Vec<NoteState> {
+        self.now().notes.clone()
     }
 
     /// What a panicked holder left is whole: each change is one assignment.
-    fn gates_now(&self) -> MutexGuard<'_, Vec<GateState>> {
+    fn now(&self) -> MutexGuard<'_, States> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Readiness {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_list().entries(self.gates_now().iter()).finish()
+        self.now().fmt(formatter)
     }
 }
 
@@ -102,18 +145,27 @@ impl Gate {
     }
 
     fn set(&self, reason: Option<String>) {
-        let mut gates = self.readiness.gates_now();
-        if let Some(gate) = gates.get_mut(self.place) {
+        let mut states = self.readiness.now();
+        if let Some(gate) = states.gates.get_mut(self.place) {
             gate.open = reason.is_none();
             gate.reason = reason;
         }
     }
 }
 
+impl Note {
+    /// This is so now.
+    pub fn say(&self, text: impl Into<String>) {
+        if let Some(note) = self.readiness.now().notes.get_mut(self.place) {
+            note.text = text.into();
+        }
+    }
+}
+
 impl Drop for Gate {
     fn drop(&mut self) {
-        let mut gates = self.readiness.gates_now();
-        if let Some(gate) = gates.get_mut(self.place)
+        let mut states = self.readiness.now();
+        if let Some(gate) = states.gates.get_mut(self.place)
             && gate.open
         {
             gate.open = false;
@@ -145,6 +197,21 @@ mod tests {
         assert!(readiness.is_ready());
         tls.close("expired");
         assert_eq!(readiness.closed(), [("tls", "expired".to_owned())]);
+    }
+
+    #[test]
+    fn a_note_is_shown_and_makes_nothing_unready() {
+        let readiness = Readiness::new();
+        let note = readiness.note("lease", "not looked at yet");
+        assert!(readiness.is_ready());
+        note.say("held by another");
+        assert!(readiness.is_ready());
+        assert_eq!(readiness.closed(), []);
+        let shown = NoteState {
+            name: "lease",
+            text: "held by another".to_owned(),
+        };
+        assert_eq!(readiness.notes(), [shown]);
     }
 
     #[test]

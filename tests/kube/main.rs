@@ -24,6 +24,7 @@ mod defaults;
 mod delete;
 mod dry_run;
 mod hostile;
+mod lease;
 mod manifests;
 mod observability;
 mod ordering;
@@ -183,6 +184,10 @@ tests! {
     ;
     cert_manager:
         ten_renewals_by_cert_manager_under_load_cost_no_review,
+    ;
+    lease:
+        of_two_replicas_one_leads_and_the_other_follows_a_release_at_once_and_a_silence_later,
+        what_is_on_the_lease_beside_its_spec_stays_and_an_old_version_is_refused,
     ;
     check_live:
         what_the_files_lack_is_asked_of_the_cluster,

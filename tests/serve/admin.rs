@@ -57,6 +57,28 @@ async fn readiness_is_told_gate_by_gate_and_liveness_does_not_depend_on_it() {
 }
 
 #[tokio::test]
+async fn notes_are_shown_to_who_asks_and_a_follower_is_as_ready_as_its_leader() {
+    let (readiness, metrics) = (Readiness::new(), Metrics::new());
+    let tls = readiness.gate("tls", "no certificate loaded yet");
+    let lease = readiness.note("lease", "not looked at yet");
+    let (_layer, router) = router(readiness, metrics.clone());
+    let served = Served::plain(router, metrics).await;
+    let mut client = client(&served).await;
+    let closed = r#"[{"gate":"tls","open":false,"reason":"no certificate loaded yet"}]"#;
+    let answer = client.get("/readyz").await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (503, closed));
+    tls.open();
+    lease.say("held by cassgate-1");
+    let answer = client.get("/readyz").await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, "ok"));
+    let all = r#"[{"gate":"tls","open":true},{"note":"lease","text":"held by cassgate-1"}]"#;
+    let answer = client.get("/readyz?verbose").await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, all));
+    drop(client);
+    assert_eq!(served.stopped().await, Drained::Finished);
+}
+
+#[tokio::test]
 async fn metrics_are_open_metrics_text() {
     let metrics = Metrics::new();
     metrics.panicked();

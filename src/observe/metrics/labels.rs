@@ -176,6 +176,30 @@ labels! {
         Broken = "broken",
     }
 
+    /// What became of the lease of this replica.
+    LeaseTransition {
+        /// It is ours from now on.
+        Gained = "gained",
+        /// It is not ours any more, without our doing.
+        Lost = "lost",
+        /// We gave it away.
+        Released = "released",
+    }
+
+    /// What became of one attempt to renew the lease.
+    LeaseRenewal {
+        /// It was renewed.
+        Renewed = "renewed",
+        /// Something else was written meanwhile; it was looked at again.
+        Conflict = "conflict",
+        /// It is not ours any more.
+        Lost = "lost",
+        /// The API server refused it, or could not be reached.
+        Failed = "failed",
+        /// The API server did not answer in time.
+        TimedOut = "timed-out",
+    }
+
     /// How a new certificate was taken. A poll that finds nothing new is not counted.
     ReloadOutcome {
         /// The new pair is served.

@@ -15,8 +15,9 @@ use prometheus_client::{
 };
 
 pub use labels::{
-    CacheKind, FindingSeverity, HandshakeFailure, Listener, Operation, ReadKind, ReadOutcome, ReloadOutcome,
-    ReviewKind, ReviewVerdict, RuleLabel, SidecarOutcome, SidecarRequest, WebhookSide,
+    CacheKind, FindingSeverity, HandshakeFailure, LeaseRenewal, LeaseTransition, Listener, Operation,
+    ReadKind, ReadOutcome, ReloadOutcome, ReviewKind, ReviewVerdict, RuleLabel, SidecarOutcome,
+    SidecarRequest, WebhookSide,
 };
 
 /// What `/metrics` is sent as.
@@ -56,6 +57,10 @@ struct Inner {
     cache_synced: Family<CacheLabels, Gauge>,
     live_reads: Family<ReadLabels, Counter>,
     sidecar_requests: Family<SidecarLabels, Counter>,
+    /// Without a series where no lease is kept: 0 everywhere would be an alert.
+    leader: Family<[(&'static str, &'static str); 0], Gauge>,
+    lease_transitions: Family<TransitionLabels, Counter>,
+    lease_renewals: Family<RenewalLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -113,6 +118,16 @@ struct SidecarLabels {
     outcome: SidecarOutcome,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TransitionLabels {
+    transition: LeaseTransition,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RenewalLabels {
+    outcome: LeaseRenewal,
+}
+
 impl Metrics {
     /// Registers every family under the prefix `cassgate`.
     ///
@@ -136,6 +151,9 @@ impl Metrics {
             cache_synced: Family::default(),
             live_reads: Family::default(),
             sidecar_requests: Family::default(),
+            leader: Family::default(),
+            lease_transitions: Family::default(),
+            lease_renewals: Family::default(),
         };
         inner.register();
         inner.start_at_zero();
@@ -269,6 +287,37 @@ impl Metrics {
             .get_or_create(&SidecarLabels { request, outcome })
             .inc();
     }
+
+    /// This replica acts (1), or another one does (0). From the first time on, every series of the lease is there.
+    pub fn leads(&self, leads: bool) {
+        self.0.leader.get_or_create(&[]).set(i64::from(leads));
+        for &transition in LeaseTransition::ALL {
+            self.0
+                .lease_transitions
+                .get_or_create_owned(&TransitionLabels { transition });
+        }
+        for &outcome in LeaseRenewal::ALL {
+            self.0
+                .lease_renewals
+                .get_or_create_owned(&RenewalLabels { outcome });
+        }
+    }
+
+    /// The lease came to this replica or went from it.
+    pub fn lease_moved(&self, transition: LeaseTransition) {
+        self.0
+            .lease_transitions
+            .get_or_create(&TransitionLabels { transition })
+            .inc();
+    }
+
+    /// The lease was to be renewed.
+    pub fn lease_renewed(&self, outcome: LeaseRenewal) {
+        self.0
+            .lease_renewals
+            .get_or_create(&RenewalLabels { outcome })
+            .inc();
+    }
 }
 
 impl Default for Metrics {
@@ -346,6 +395,21 @@ impl Inner {
             "sidecar_requests",
             "Requests to the sidecars of Cassandra nodes",
             self.sidecar_requests.clone(),
+        );
+        registry.register(
+            "leader",
+            "1 when this replica runs backups and restores",
+            self.leader.clone(),
+        );
+        registry.register(
+            "lease_transitions",
+            "How often the lease came to this replica and went from it",
+            self.lease_transitions.clone(),
+        );
+        registry.register(
+            "lease_renewals",
+            "Attempts to renew the lease",
+            self.lease_renewals.clone(),
         );
     }
 

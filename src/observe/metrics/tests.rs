@@ -108,3 +108,29 @@ fn a_clone_counts_into_the_same_metrics() {
         ["cassgate_panics_total 1"]
     );
 }
+
+#[test]
+fn the_lease_has_no_series_where_nobody_keeps_one_and_all_of_them_where_somebody_does() {
+    let metrics = Metrics::new();
+    assert_eq!(series(&metrics, "cassgate_lea"), Vec::<String>::new());
+    metrics.leads(false);
+    metrics.leads(true);
+    metrics.lease_moved(LeaseTransition::Gained);
+    metrics.lease_renewed(LeaseRenewal::TimedOut);
+    let mut found = series(&metrics, "cassgate_lea");
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "cassgate_leader{} 1",
+            r#"cassgate_lease_renewals_total{outcome="conflict"} 0"#,
+            r#"cassgate_lease_renewals_total{outcome="failed"} 0"#,
+            r#"cassgate_lease_renewals_total{outcome="lost"} 0"#,
+            r#"cassgate_lease_renewals_total{outcome="renewed"} 0"#,
+            r#"cassgate_lease_renewals_total{outcome="timed-out"} 1"#,
+            r#"cassgate_lease_transitions_total{transition="gained"} 1"#,
+            r#"cassgate_lease_transitions_total{transition="lost"} 0"#,
+            r#"cassgate_lease_transitions_total{transition="released"} 0"#,
+        ]
+    );
+}

@@ -1,0 +1,37 @@
+//! Who acts: of all replicas the one that holds a Lease (`coordination.k8s.io/v1`).
+//!
+//! | what happens | what holds |
+//! |---|---|
+//! | it is written | only over the `resourceVersion` that was read: of two that write at once, one looks again |
+//! | its holder is silent | it is over once we saw it unchanged for its whole duration, by our own boot clock |
+//! | it was taken, and not released before | nothing is done for a duration and the longest request more |
+//! | it could not be renewed | the work is dropped a margin before another could take it |
+//! | the process ends | it is released, and the next one begins at once |
+//!
+//! No clock of another machine is ever compared with ours, and the wall clock only fills in what people read. The
+//! boot clock goes on while the machine sleeps.
+//!
+//! [`decide`](decide::decide) says from one look what to do; [`LeaseKeeper`] looks, writes, and runs the work;
+//! [`Leadership::confirm`] is for the moment before something that cannot be taken back.
+
+mod api_server;
+mod clock;
+pub mod decide;
+mod keeper;
+mod leadership;
+mod options;
+mod record;
+mod renewal;
+mod state;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use api_server::ApiServerLease;
+pub use clock::{BootTime, Clocks};
+pub use keeper::LeaseKeeper;
+pub use leadership::{Confirmation, Leadership, LeaseLost};
+pub use options::{LeaseOptions, LeaseOptionsError, Timing, identity};
+pub use record::{Record, Stored};
+pub use state::LeaseState;
+pub use store::{LeaseStore, LeaseStoreError, Written};
