@@ -6,6 +6,7 @@
 mod authority;
 mod check;
 mod probe;
+mod reconciler;
 
 use std::collections::HashMap;
 use std::num::NonZero;
@@ -29,8 +30,11 @@ use crate::cli::{self, RunArgs};
 use crate::cluster::{
     self, Cache, CacheState, Cached, ClusterFacts, ConnectError, Kind, Readers, StatusSubresources,
 };
+use crate::icarus::client::HttpSidecars;
 use crate::observe::log::{self, LogControl};
 use crate::observe::metrics::{Listener, Metrics};
+use crate::reconcile::Reconciler;
+use crate::reconcile::lease::{LeaseOptionsError, LeaseState};
 use crate::rules::catalogue::Kinds;
 use crate::rules::policy::{Executor, Policy};
 use crate::serve::certs::{
@@ -40,7 +44,7 @@ use crate::serve::certs::{
 use crate::serve::harden::harden;
 use crate::serve::limits::Limits;
 use crate::serve::listen::{BindError, Bound, bind};
-use crate::serve::readiness::{Gate, Readiness};
+use crate::serve::readiness::{Gate, Note, Readiness};
 use crate::serve::server::{Drained, Server};
 use crate::serve::shutdown::{ExitNow, Shutdown, SignalError, Signals};
 use crate::serve::{admin, https};
@@ -49,6 +53,7 @@ use authority::KubernetesStore;
 pub use authority::MARK as AUTHORITY_LABEL;
 pub use check::check;
 pub use probe::probe;
+use reconciler::StoredJudge;
 
 /// How long the admin port may take to answer its last probe.
 pub const ADMIN_DRAIN: Duration = Duration::from_secs(1);
@@ -79,6 +84,9 @@ enum AppError {
     /// No Kubernetes configuration.
     #[error(transparent)]
     Kubernetes(#[from] ConnectError),
+    /// The times of the lease do not go together.
+    #[error(transparent)]
+    Lease(#[from] LeaseOptionsError),
     /// The system refuses.
     #[error(transparent)]
     Signals(#[from] SignalError),
@@ -148,12 +156,16 @@ async fn serve(args: RunArgs, log: LogControl) -> Result<ExitCode, AppError> {
     let tls = certs::server_config(served)?;
     background.spawn("certificate", kept);
     let policy = Policy::from(args.policy);
+    let watched = watch_cluster(client.clone(), &metrics, &readiness, &mut background);
     if policy.executor == Executor::Cassgate {
-        tracing::warn!(
-            "--executor cassgate: this version judges as if it ran backups and restores, but runs none"
-        );
+        let runs = watched.reconciler(client.clone(), policy.clone(), &metrics);
+        let stop = shutdown.stopping().clone();
+        let (state, run) = reconciler::keep(&client, runs, metrics.clone(), stop)?;
+        let note = readiness.note("lease", state.borrow().to_string());
+        background.spawn("note of the lease", show(state, note));
+        background.spawn_to_its_end("reconciler", run);
     }
-    let admission = watch_cluster(client, policy, &metrics, &readiness, &mut background);
+    let admission = watched.admission(policy, &metrics);
 
     let router = harden(admission::router(Arc::new(admission)), metrics.clone());
     let webhook = https::server(webhook_port, tls, router, Limits::default(), metrics.clone());
@@ -217,14 +229,54 @@ fn admin_server(port: Bound, readiness: &Readiness, metrics: Metrics, log: LogCo
     admin::server(port, router, Limits::admin(), metrics)
 }
 
+/// What follows the Kubernetes cluster.
+struct Watched {
+    facts: Arc<ClusterFacts>,
+    subresources: watch::Receiver<StatusSubresources>,
+}
+
+impl Watched {
+    fn admission(&self, policy: Policy, metrics: &Metrics) -> Admission {
+        Admission {
+            facts: self.facts.clone(),
+            policy,
+            metrics: metrics.clone(),
+            status_is_subresource: self.status_is_subresource(),
+            now: Timestamp::now,
+        }
+    }
+
+    fn reconciler(&self, client: Client, policy: Policy, metrics: &Metrics) -> Reconciler<HttpSidecars> {
+        Reconciler {
+            client,
+            sidecars: HttpSidecars::new(metrics.clone()),
+            judge: Arc::new(StoredJudge {
+                facts: self.facts.clone(),
+                policy,
+                now: Timestamp::now,
+            }),
+            status_is_subresource: self.status_is_subresource(),
+            namespace: None,
+            now: Timestamp::now,
+        }
+    }
+
+    fn status_is_subresource(&self) -> Box<dyn Fn(Kinds) -> Option<bool> + Send + Sync> {
+        let subresources = self.subresources.clone();
+        Box::new(move |kind| match kind {
+            Kinds::Restore => subresources.borrow().restores,
+            _ => subresources.borrow().backups,
+        })
+    }
+}
+
 /// Starts the caches and everything that follows the Kubernetes cluster.
 fn watch_cluster(
     client: Client,
-    policy: Policy,
     metrics: &Metrics,
     readiness: &Readiness,
     background: &mut Background,
-) -> Admission {
+) -> Watched {
     let mut caches = Caches {
         client: client.clone(),
         metrics: metrics.clone(),
@@ -237,20 +289,20 @@ fn watch_cluster(
         restores: caches.start::<CassandraRestore>("cache:cassandrarestores"),
         namespaces: caches.start::<Namespace>("cache:namespaces"),
     };
-    let facts = ClusterFacts::new(client.clone(), readers, metrics.clone());
+    let facts = Arc::new(ClusterFacts::new(client.clone(), readers, metrics.clone()));
 
     let (known, subresources) = watch::channel(StatusSubresources::default());
     background.spawn("discovery", cluster::follow_status_subresources(client, known));
+    Watched { facts, subresources }
+}
 
-    Admission {
-        facts: Arc::new(facts),
-        policy,
-        metrics: metrics.clone(),
-        status_is_subresource: Box::new(move |kind| match kind {
-            Kinds::Restore => subresources.borrow().restores,
-            _ => subresources.borrow().backups,
-        }),
-        now: Timestamp::now,
+/// Shows how this replica stands to the lease.
+async fn show(mut state: watch::Receiver<LeaseState>, note: Note) {
+    loop {
+        note.say(state.borrow_and_update().to_string());
+        if state.changed().await.is_err() {
+            return std::future::pending().await;
+        }
     }
 }
 
@@ -352,6 +404,12 @@ impl Background {
                 () = task => {}
             }
         });
+        self.names.insert(spawned.id(), name);
+    }
+
+    /// For what ends by itself when the shutdown begins, and has something to put away first.
+    fn spawn_to_its_end(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let spawned = self.tasks.spawn(task);
         self.names.insert(spawned.id(), name);
     }
 

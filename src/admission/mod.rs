@@ -8,6 +8,7 @@ mod gather;
 mod judge;
 mod mutate;
 mod review;
+mod stored;
 mod validate;
 mod verdict;
 mod wire;
@@ -35,6 +36,8 @@ use crate::rules::policy::{Context, Policy};
 use gather::Gather;
 use review::{Operation, Review};
 use verdict::Verdict;
+
+pub use stored::judge_stored;
 
 /// Where the mutating webhook answers.
 pub const MUTATE: &str = "/mutate";

@@ -51,7 +51,7 @@ pub struct PolicyArgs {
 enum ExecutorArg {
     /// CassKop: what it refuses in silence is refused here, aloud
     Casskop,
-    /// cassgate itself: its verdicts only, this version has no reconciler and nothing is run
+    /// cassgate itself: it runs one-shot backups and restores, see docs/executor.md
     Cassgate,
     /// Nobody in particular: no rule applies that depends on who acts
     None,

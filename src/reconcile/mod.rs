@@ -9,10 +9,18 @@
 //! | [`turn`] | pure: one operation per Cassandra cluster at a time |
 //! | [`source`] | pure: what a restore takes over from its backup |
 //! | [`request`] | pure: a step of a plan in the words of a sidecar |
-//! | [`lease`] | who acts: one replica at a time |
 
+mod ask;
+pub mod controller;
 pub mod lease;
 pub mod plan;
 pub mod request;
 pub mod source;
+mod store;
+mod surroundings;
 pub mod turn;
+mod work;
+
+pub use controller::Reconciler;
+pub use store::FIELD_MANAGER;
+pub use surroundings::Judge;

@@ -12,6 +12,10 @@
 )]
 
 mod by_hand;
+#[path = "../kube/support/mod.rs"]
+#[allow(dead_code, reason = "the tests on a kube-apiserver use the rest")]
+mod kube;
 mod losses;
 mod node;
+mod runs;
 mod support;

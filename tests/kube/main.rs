@@ -32,10 +32,13 @@ mod parallel;
 mod probe;
 mod reviews;
 mod rollout;
+mod runs;
 mod scene;
 mod secrets;
 mod self_signed;
 mod server_side_apply;
+#[path = "../sidecar/stand_in/mod.rs"]
+mod stand_in;
 mod static_policy;
 mod status;
 mod support;
@@ -71,6 +74,11 @@ tests! {
         every_way_to_write_gets_the_same_answer,
         a_user_who_may_read_no_secret_gets_the_same_verdict_and_no_details,
         an_object_without_a_name_yet_is_judged_too,
+    ;
+    runs:
+        a_backup_and_a_restore_bring_the_rows_back_and_tell_their_story,
+        what_is_not_there_yet_is_waited_for,
+        a_reconciler_that_is_stopped_and_started_goes_on_where_it_was,
     ;
     update:
         an_old_mistake_is_a_warning_while_something_else_changes,

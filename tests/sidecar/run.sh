@@ -104,8 +104,12 @@ sidecar() {
 	# A machine role that is asked for at an address that nobody answers costs half a minute.
 	export AWS_EC2_METADATA_DISABLED=true
 	cd "$run"
+	# Esop keeps manifests below its home and in the folder for temporary files while it uploads them. Two nodes that
+	# share these write each other's tokens into a backup of one tag (seen); pods have their own.
+	mkdir -p "$run/home" "$run/tmp"
 	# Two Guavas: the one in Esop's jar is too new for the server library.
-	exec java -Xmx128m -XX:+UseSerialGC -XX:-UsePerfData -XX:TieredStopAtLevel=1 \
+	HOME=$run/home exec java -Xmx128m -XX:+UseSerialGC -XX:-UsePerfData -XX:TieredStopAtLevel=1 \
+		-Duser.home="$run/home" -Djava.io.tmpdir="$run/tmp" \
 		--add-opens java.base/java.lang=ALL-UNNAMED -Dlogback.configurationFile="$run/logback.xml" "${kubernetes[@]}" \
 		-cp "$parts/sidecar/guava-28.1-jre.jar:$parts/classes:$parts/sidecar/*" \
 		Sidecar "$address:4567" "127.0.0.1:$jmx" "${EXPIRATION:-3600}" >>"$run/out" 2>&1

@@ -1,0 +1,222 @@
+//! The questions of a plan, asked of real sidecars.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::plan::{Answer, Member, Outcome, Phase, Question, Ring, RingNode, Said, State};
+use crate::domain::resolved_tag::ResolvedTag;
+use crate::domain::source_directory::SourceDirectory;
+use crate::icarus::{
+    ANSWER_WITHIN, Operation, OperationFilter, OperationId, OperationRequest, OperationState, PORT, Refusal,
+    RestorePhase, SidecarApi, SidecarError, TOPOLOGY_WITHIN,
+};
+
+/// How often a listing that goes on is asked after, and how many times.
+const LISTING: (Duration, usize) = (Duration::from_secs(1), 20);
+
+/// By what the operations of one object are known among all that a sidecar remembers.
+#[derive(Debug, Clone)]
+pub(super) enum Mark {
+    /// The name of the run.
+    Backup(Option<ResolvedTag>),
+    /// Where the downloads go.
+    Restore(SourceDirectory),
+}
+
+/// Who asks.
+pub(super) struct Asker<'a, S> {
+    pub(super) sidecars: &'a S,
+    pub(super) members: &'a [Member],
+    pub(super) mark: Mark,
+    /// What lists a node's share, by its host id.
+    pub(super) listing: &'a (dyn Fn(&str) -> Option<OperationRequest> + Sync),
+}
+
+impl<S: SidecarApi> Asker<'_, S> {
+    /// The answer; never an error: what cannot be found out is [`Answer::Silence`].
+    pub(super) async fn ask(&self, question: &Question) -> Answer {
+        match question {
+            Question::Ring => self.ring().await,
+            Question::Busy { pod } => self.busy(pod).await,
+            Question::Operation { pod, id } => self.operation(pod, id).await,
+            Question::Sent { pod, phase } => self.sent(pod, *phase).await,
+            Question::Files { pod, host_id } => self.files(pod, host_id).await,
+        }
+    }
+
+    /// The first sidecar that answers speaks for the ring. They are asked one after the other: the question costs a
+    /// Cassandra node five seconds.
+    async fn ring(&self) -> Answer {
+        let mut why = "the cluster has no pod with an address".to_owned();
+        for member in self.members {
+            let Ok(at) = self.address(&member.pod) else {
+                continue;
+            };
+            match self.ring_as_seen_from(at).await {
+                Ok(ring) => return Answer::Ring(ring),
+                Err(error) => why = format!("{}: {error}", member.pod),
+            }
+        }
+        Answer::Silence(why)
+    }
+
+    async fn ring_as_seen_from(&self, at: SocketAddr) -> Result<Ring, SidecarError> {
+        let topology = self.sidecars.topology(at, TOPOLOGY_WITHIN).await?;
+        let schema = match topology.schema {
+            Some(schema) => schema,
+            None => self.sidecars.schema_version(at, ANSWER_WITHIN).await?,
+        };
+        let node = |node: crate::icarus::RingNode| RingNode {
+            host_id: node.host.as_str().to_owned(),
+            datacenter: node.datacenter.as_str().to_owned(),
+            address: node.address.to_string(),
+        };
+        Ok(Ring {
+            cluster_name: topology.cluster.as_str().to_owned(),
+            schema_version: schema.as_str().to_owned(),
+            nodes: topology.nodes.into_iter().map(node).collect(),
+        })
+    }
+
+    async fn busy(&self, pod: &str) -> Answer {
+        let at = match self.address(pod) {
+            Ok(at) => at,
+            Err(silence) => return silence,
+        };
+        let mut busy = Vec::new();
+        for filter in [OperationFilter::Restores, OperationFilter::Backups] {
+            match self.sidecars.operations(at, filter, ANSWER_WITHIN).await {
+                Ok(known) => busy.extend(known.iter().filter(|known| !known.state.is_terminal()).map(said)),
+                Err(error) => return Answer::Silence(error.to_string()),
+            }
+        }
+        Answer::Operations(busy)
+    }
+
+    async fn operation(&self, pod: &str, id: &str) -> Answer {
+        let at = match self.address(pod) {
+            Ok(at) => at,
+            Err(silence) => return silence,
+        };
+        let Some(id) = OperationId::parse(id) else {
+            return Answer::Operations(Vec::new());
+        };
+        match self.sidecars.operation(at, &id, ANSWER_WITHIN).await {
+            Ok(operation) => Answer::Operations(vec![said(&operation)]),
+            Err(SidecarError::UnknownOperation) => Answer::Operations(Vec::new()),
+            Err(error) => Answer::Silence(error.to_string()),
+        }
+    }
+
+    async fn sent(&self, pod: &str, phase: Phase) -> Answer {
+        let at = match self.address(pod) {
+            Ok(at) => at,
+            Err(silence) => return silence,
+        };
+        let filter = match phase {
+            Phase::Backup => OperationFilter::Backups,
+            Phase::Refresh => OperationFilter::Refreshes,
+            _ => OperationFilter::Restores,
+        };
+        match self.sidecars.operations(at, filter, ANSWER_WITHIN).await {
+            Ok(known) => Answer::Operations(
+                known
+                    .iter()
+                    .filter(|known| self.is_ours(known, phase))
+                    .map(said)
+                    .collect(),
+            ),
+            Err(error) => Answer::Silence(error.to_string()),
+        }
+    }
+
+    fn is_ours(&self, operation: &Operation, phase: Phase) -> bool {
+        match (&self.mark, RestorePhase::from_text(phase.as_str())) {
+            (Mark::Backup(Some(tag)), _) => operation.is_backup(tag),
+            (Mark::Backup(None), _) => false,
+            (Mark::Restore(source), Some(phase)) => operation.is_phase(source, phase),
+            // A refresh has no mark of its restore; it is harmless to take another one for it.
+            (Mark::Restore(_), None) => true,
+        }
+    }
+
+    async fn files(&self, pod: &str, host_id: &str) -> Answer {
+        let at = match self.address(pod) {
+            Ok(at) => at,
+            Err(silence) => return silence,
+        };
+        let (Some(request), Mark::Backup(Some(tag))) = ((self.listing)(host_id), &self.mark) else {
+            return Answer::Unsupported;
+        };
+        match self.listed(at, &request).await {
+            Ok(operation) => {
+                let listing = operation.listing.unwrap_or_default();
+                Answer::Files(
+                    listing
+                        .snapshot(tag.as_str())
+                        .map_or(0, |snapshot| snapshot.files),
+                )
+            }
+            // Icarus 1 has no listing.
+            Err(SidecarError::Refused(Refusal::UnknownType, _)) => Answer::Unsupported,
+            Err(error) => Answer::Silence(error.to_string()),
+        }
+    }
+
+    async fn listed(&self, at: SocketAddr, request: &OperationRequest) -> Result<Operation, SidecarError> {
+        let mut operation = self.sidecars.submit(at, request, ANSWER_WITHIN).await?;
+        for _ in 0..LISTING.1 {
+            if operation.state.is_terminal() {
+                break;
+            }
+            tokio::time::sleep(LISTING.0).await;
+            operation = self.sidecars.operation(at, &operation.id, ANSWER_WITHIN).await?;
+        }
+        Ok(operation)
+    }
+
+    fn address(&self, pod: &str) -> Result<SocketAddr, Answer> {
+        let member = self.members.iter().find(|member| member.pod == pod);
+        let address = member.and_then(|member| member.address.as_deref());
+        let address = address.and_then(socket);
+        address.ok_or_else(|| Answer::Silence(format!("pod {pod} is not there or has no address")))
+    }
+}
+
+/// The sidecar at this address.
+pub(super) fn socket(address: &str) -> Option<SocketAddr> {
+    address
+        .parse::<IpAddr>()
+        .ok()
+        .map(|address| SocketAddr::new(address, PORT))
+}
+
+/// What became of a request.
+pub(super) fn outcome(result: Result<Operation, SidecarError>) -> Outcome {
+    match result {
+        Ok(operation) => Outcome::Taken(said(&operation)),
+        Err(SidecarError::Refused(_, words)) => Outcome::Refused(words),
+        Err(error) if error.may_have_arrived() => Outcome::Unknown(error.to_string()),
+        Err(error) => Outcome::NotSent(error.to_string()),
+    }
+}
+
+/// An operation as a plan sees it. A state that no Icarus we know has is one that goes on: nothing is concluded.
+fn said(operation: &Operation) -> Said {
+    let error = |error: &crate::icarus::OperationError| (error.source.clone(), error.message.clone());
+    Said {
+        id: operation.id.as_str().to_owned(),
+        state: match operation.state {
+            OperationState::Pending => State::Pending,
+            OperationState::Running | OperationState::Unknown(_) => State::Running,
+            OperationState::Completed => State::Completed,
+            OperationState::Failed => State::Failed,
+            OperationState::Cancelled => State::Cancelled,
+        },
+        progress: operation.progress,
+        created: operation.created.unwrap_or(Timestamp::MIN),
+        errors: operation.errors.iter().map(error).collect(),
+    }
+}

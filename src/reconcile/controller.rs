@@ -1,0 +1,289 @@
+//! The loop around a plan: look, plan, ask, write, send, write what became of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use kube::runtime::controller::{Action, Controller};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::watcher;
+use kube::{Api, Client, ResourceExt};
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::ask::{Asker, outcome, socket};
+use super::lease::{Leadership, LeaseLost};
+use super::plan::{Answers, Deeds, Finalizer, LOOK_AGAIN, Look, Outcome, Plan, Request, Wait, record};
+use super::request::Unsendable;
+use super::store::{self, StoreError};
+use super::surroundings::{Judge, Surroundings, surroundings};
+use super::work::Work;
+use crate::api::{CassandraBackup, CassandraRestore, NodeStatus};
+use crate::icarus::{ANSWER_WITHIN, SidecarApi};
+use crate::rules::catalogue::Kinds;
+
+/// How often a plan may ask before it is made again from the beginning.
+const MOST_QUESTIONS: usize = 8;
+
+/// How long to wait after an error of the API server.
+const AFTER_ERROR: Duration = Duration::from_secs(5);
+
+/// What the reconciler needs.
+pub struct Reconciler<S> {
+    /// The API server.
+    pub client: Client,
+    /// The sidecars.
+    pub sidecars: S,
+    /// The rules.
+    pub judge: Arc<dyn Judge>,
+    /// Whether the status of a kind is a subresource; `None` when nobody could say.
+    pub status_is_subresource: Box<dyn Fn(Kinds) -> Option<bool> + Send + Sync>,
+    /// The one namespace whose objects are run; `None`: all of them.
+    pub namespace: Option<String>,
+    /// The time.
+    pub now: fn() -> Timestamp,
+}
+
+/// Why an object was not brought further. It is tried again.
+#[derive(Debug, thiserror::Error)]
+enum ReconcileError {
+    #[error(transparent)]
+    Kubernetes(#[from] kube::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Lease(#[from] LeaseLost),
+    #[error(transparent)]
+    Unsendable(#[from] Unsendable),
+    #[error("the plan asks again and again")]
+    Endless,
+}
+
+impl<S: SidecarApi + 'static> Reconciler<S> {
+    /// Runs what is to be run for as long as it is polled. Whoever holds `leadership` polls it, and nobody else.
+    pub async fn run(self: Arc<Self>, leadership: Leadership) {
+        let recorder = Recorder::new(self.client.clone(), Reporter::from("cassgate"));
+        let term = Arc::new(Term {
+            reconciler: self,
+            leadership,
+            recorder,
+            beginning: Mutex::default(),
+        });
+        tokio::join!(
+            term.clone().follow::<CassandraRestore>(),
+            term.follow::<CassandraBackup>()
+        );
+    }
+}
+
+/// One time as the leader.
+struct Term<S> {
+    reconciler: Arc<Reconciler<S>>,
+    leadership: Leadership,
+    recorder: Recorder,
+    /// Who begins in a cluster: one after the other, so that the second sees the first.
+    beginning: Mutex<HashMap<Ring, Arc<AsyncMutex<()>>>>,
+}
+
+/// A Cassandra cluster: its namespace and its name.
+type Ring = (String, String);
+
+impl<S: SidecarApi + 'static> Term<S> {
+    async fn follow<K: Work>(self: Arc<Self>) {
+        let client = self.reconciler.client.clone();
+        let api: Api<K> = match &self.reconciler.namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        };
+        Controller::new(api, watcher::Config::default())
+            .run(
+                |object, term| async move { term.reconcile(object).await },
+                |object, error, _| {
+                    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+                    tracing::warn!(kind = %K::kind(&()), namespace, name, %error, "not brought further");
+                    Action::requeue(AFTER_ERROR)
+                },
+                self,
+            )
+            .for_each(|_| std::future::ready(()))
+            .await;
+    }
+
+    async fn reconcile<K: Work>(&self, cached: Arc<K>) -> Result<Action, ReconcileError> {
+        if cached.is_at_rest() {
+            return Ok(Action::await_change());
+        }
+        let namespace = cached.namespace().unwrap_or_default();
+        let api: Api<K> = Api::namespaced(self.reconciler.client.clone(), &namespace);
+        let lock = self.lock(&namespace, cached.cluster());
+        let begun = |object: &K| {
+            object
+                .status()
+                .is_some_and(|status| K::common(status).has_started())
+        };
+        let guard = if begun(&cached) {
+            None
+        } else {
+            Some(lock.lock().await)
+        };
+        let Some(object) = api.get_opt(&cached.name_any()).await? else {
+            return Ok(Action::await_change());
+        };
+        if object.uid() != cached.uid() || object.is_at_rest() {
+            return Ok(Action::await_change());
+        }
+        let again = self.bring_further(&api, object).await?;
+        drop(guard);
+        Ok(again.map_or_else(Action::await_change, |again| {
+            Action::requeue(Duration::try_from(again).unwrap_or(AFTER_ERROR))
+        }))
+    }
+
+    fn lock(&self, namespace: &str, cluster: &str) -> Arc<AsyncMutex<()>> {
+        let mut locks = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        locks
+            .entry((namespace.to_owned(), cluster.to_owned()))
+            .or_default()
+            .clone()
+    }
+
+    async fn bring_further<K: Work>(
+        &self,
+        api: &Api<K>,
+        object: K,
+    ) -> Result<Option<SignedDuration>, ReconcileError> {
+        let around = surroundings(&self.reconciler.client, self.reconciler.judge.as_ref(), &object).await?;
+        let deeds = self.decide(&object, &around).await?;
+        self.carry_out(api, object, &around, deeds).await
+    }
+
+    /// Makes the plan, with as many questions as it takes.
+    async fn decide<K: Work>(
+        &self,
+        object: &K,
+        around: &Surroundings,
+    ) -> Result<Deeds<K::Status>, ReconcileError> {
+        let mut answers = Answers::new();
+        let mark = object.mark()?;
+        let listing = |host_id: &str| object.listing(host_id);
+        let asker = Asker {
+            sidecars: &self.reconciler.sidecars,
+            members: &around.members,
+            mark,
+            listing: &listing,
+        };
+        for _ in 0..MOST_QUESTIONS {
+            let look = Look {
+                now: (self.reconciler.now)(),
+                members: &around.members,
+                missing: around.missing.clone(),
+                wait: around.wait.clone(),
+                stop: self.stop(K::KIND),
+                cluster_gone: around.cluster_gone,
+                answers: &answers,
+            };
+            match object.plan(&look, &around.means) {
+                Plan::Do(deeds) => return Ok(deeds),
+                Plan::Ask(questions) => {
+                    let replies = questions.into_iter().map(|question| async {
+                        let answer = asker.ask(&question).await;
+                        (question, answer)
+                    });
+                    answers.extend(join_all(replies).await);
+                }
+            }
+        }
+        Err(ReconcileError::Endless)
+    }
+
+    /// Where status is no subresource, CassKop's CRDs are installed and CassKop may act.
+    fn stop(&self, kind: Kinds) -> Option<Wait> {
+        ((self.reconciler.status_is_subresource)(kind) != Some(true)).then(|| {
+            let message = "the CRD has no status subresource, so it is CassKop's and CassKop may act: nothing is sent \
+                           until cassgate's own CRDs are installed (docs/executor.md)";
+            Wait::stalled("CrdNotOurs", message)
+        })
+    }
+
+    /// The finalizer, the status, the requests, what became of them, the events: in this order.
+    async fn carry_out<K: Work>(
+        &self,
+        api: &Api<K>,
+        object: K,
+        around: &Surroundings,
+        deeds: Deeds<K::Status>,
+    ) -> Result<Option<SignedDuration>, ReconcileError> {
+        let mut object = match deeds.finalizer {
+            Finalizer::Add => store::write_finalizer(api, object, Finalizer::Add).await?,
+            Finalizer::Keep | Finalizer::Release => object,
+        };
+        if object.status() != Some(&deeds.status) {
+            object = store::write_status(api, &object, &deeds.status).await?;
+        }
+        let mut again = deeds.again;
+        if !deeds.requests.is_empty() {
+            let outcomes = self.send(&object, around, &deeds.requests).await?;
+            let mut status = deeds.status;
+            for (host_id, outcome) in &outcomes {
+                record(K::nodes(&mut status), host_id, outcome);
+            }
+            object = store::write_status(api, &object, &status).await?;
+            again = Some(again.map_or(LOOK_AGAIN, |again| again.min(LOOK_AGAIN)));
+        }
+        store::publish(&self.recorder, &object, &deeds.events).await;
+        if deeds.finalizer == Finalizer::Release {
+            store::write_finalizer(api, object, Finalizer::Release).await?;
+        }
+        Ok(again)
+    }
+
+    /// Sends all requests at once. The lease was renewed and read back for it, and the last look before each one is
+    /// whether that still holds.
+    async fn send<K: Work>(
+        &self,
+        object: &K,
+        around: &Surroundings,
+        requests: &[Request],
+    ) -> Result<Vec<(String, Outcome)>, ReconcileError> {
+        let confirmation = self.leadership.confirm().await?;
+        let mut status = object.status().cloned().unwrap_or_default();
+        let nodes = K::nodes(&mut status);
+        let sent = requests.iter().map(|request| {
+            let prepared = prepare(object, nodes, request, around);
+            let confirmation = &confirmation;
+            async move {
+                let became = match prepared {
+                    Err(unsendable) => Outcome::Refused(unsendable.to_string()),
+                    Ok(_) if !confirmation.holds() => {
+                        Outcome::NotSent("the lease was not renewed in time".to_owned())
+                    }
+                    Ok((at, body)) => {
+                        outcome(self.reconciler.sidecars.submit(at, &body, ANSWER_WITHIN).await)
+                    }
+                };
+                (request.host_id.clone(), became)
+            }
+        });
+        Ok(join_all(sent).await)
+    }
+}
+
+fn prepare<K: Work>(
+    object: &K,
+    nodes: &[NodeStatus],
+    request: &Request,
+    around: &Surroundings,
+) -> Result<(std::net::SocketAddr, crate::icarus::OperationRequest), Unsendable> {
+    let unusable = |why: String| Unsendable {
+        field: "status.nodes",
+        why,
+    };
+    let node = nodes.iter().find(|node| node.host_id == request.host_id);
+    let node = node.ok_or_else(|| unusable(format!("node {} is not in it", request.host_id)))?;
+    let at =
+        socket(&request.address).ok_or_else(|| unusable(format!("{:?} is no address", request.address)))?;
+    Ok((at, object.request(node, &request.task, &around.sidecar)?))
+}

@@ -1,0 +1,121 @@
+//! What is written to the API server: status by server-side apply, the finalizer, events.
+//!
+//! Every write carries the uid and the resource version that the plan was made of. Somebody else's write in between,
+//! or another object of the same name, makes it fail, and the plan is made again.
+
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::{Event as KubeEvent, EventType, Recorder};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use super::plan::{Event, Finalizer};
+use super::work::Work;
+use crate::api::RESTORE_FINALIZER;
+
+/// Who writes the status.
+pub const FIELD_MANAGER: &str = "cassgate";
+
+/// The longest note that the events API takes, in bytes.
+const LONGEST_NOTE: usize = 1024;
+
+/// Why something was not written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StoreError {
+    /// The API server refuses, or does not answer.
+    #[error(transparent)]
+    Kubernetes(#[from] kube::Error),
+    /// What came back is not what was written: the CRD does not have our fields.
+    #[error("the API server dropped a part of the status: the CRD is not ours (see docs/executor.md)")]
+    Dropped,
+}
+
+/// Writes the status and answers the object as it is then.
+///
+/// # Errors
+/// [`StoreError`]. Nothing that the status announces may be done.
+pub(super) async fn write_status<K: Work>(
+    api: &Api<K>,
+    object: &K,
+    status: &K::Status,
+) -> Result<K, StoreError> {
+    let patch = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": {
+            "name": object.name_any(),
+            "uid": object.uid(),
+            "resourceVersion": object.resource_version(),
+        },
+        "status": status,
+    });
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let written = api
+        .patch_status(&object.name_any(), &parameters, &Patch::Apply(patch))
+        .await?;
+    if written.status() == Some(status) {
+        Ok(written)
+    } else {
+        Err(StoreError::Dropped)
+    }
+}
+
+/// Adds or removes our finalizer and leaves every other one alone; answers the object as it is then.
+///
+/// # Errors
+/// [`kube::Error`].
+pub(super) async fn write_finalizer<K: Work>(
+    api: &Api<K>,
+    object: K,
+    change: Finalizer,
+) -> Result<K, kube::Error> {
+    let mut finalizers = object.finalizers().to_vec();
+    match change {
+        Finalizer::Keep => return Ok(object),
+        Finalizer::Add => finalizers.push(RESTORE_FINALIZER.to_owned()),
+        Finalizer::Release => finalizers.retain(|finalizer| finalizer != RESTORE_FINALIZER),
+    }
+    let patch: Value = json!({
+        "metadata": {
+            "uid": object.uid(),
+            "resourceVersion": object.resource_version(),
+            "finalizers": finalizers,
+        },
+    });
+    let written = api
+        .patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch))
+        .await;
+    match written {
+        // The last finalizer of a deleted object: it is gone.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(object),
+        written => written,
+    }
+}
+
+/// Tells what happened. An event that cannot be written is only logged: the status has it all.
+pub(super) async fn publish<K: Work>(recorder: &Recorder, object: &K, events: &[Event]) {
+    let reference = object.object_ref(&());
+    for event in events {
+        let event = KubeEvent {
+            type_: if event.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
+            reason: event.reason.to_owned(),
+            note: Some(cut(&event.message)),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = recorder.publish(&event, &reference).await {
+            tracing::warn!(%error, reason = event.reason, "an event could not be written");
+        }
+    }
+}
+
+fn cut(message: &str) -> String {
+    let mut end = message.len().min(LONGEST_NOTE);
+    while !message.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    message.get(..end).unwrap_or_default().to_owned()
+}

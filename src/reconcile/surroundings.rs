@@ -1,0 +1,201 @@
+//! What a run needs to know of the Kubernetes cluster beside the object itself: read anew for each look.
+
+use std::pin::Pin;
+
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use serde_json::Value;
+
+use super::plan::restore::Means;
+use super::plan::{Member, Wait};
+use super::source::source;
+use super::turn::{Contender, turn};
+use super::work::Work;
+use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, NodeContainers};
+use crate::domain::sidecar::Sidecar;
+use crate::rules::catalogue::{BACKUP_NOT_FOUND, CLUSTER_NOT_FOUND, Kinds, SECRET_NOT_FOUND};
+use crate::rules::finding::{Finding, Findings};
+
+/// The containers of CassKop's pods.
+const CASSANDRA: &str = "cassandra";
+const SIDECAR: &str = "backrest-sidecar";
+
+/// Whoever knows what the rules say of an object that is stored.
+pub trait Judge: Send + Sync {
+    /// The findings of an object, which tell nothing of what a Secret holds.
+    fn judge<'a>(
+        &'a self,
+        kind: Kinds,
+        object: &'a Value,
+    ) -> Pin<Box<dyn Future<Output = Findings> + Send + 'a>>;
+}
+
+/// What surrounds an object.
+pub(super) struct Surroundings {
+    pub(super) members: Vec<Member>,
+    pub(super) sidecar: Sidecar,
+    pub(super) cluster_gone: bool,
+    pub(super) missing: Option<Wait>,
+    pub(super) wait: Option<Wait>,
+    pub(super) means: Means,
+}
+
+/// Looks around for an object that runs or would begin.
+///
+/// # Errors
+/// The API server does not answer, or refuses: nothing may be concluded.
+pub(super) async fn surroundings<K: Work>(
+    client: &Client,
+    judge: &dyn Judge,
+    object: &K,
+) -> Result<Surroundings, kube::Error> {
+    let namespace = object.namespace().unwrap_or_default();
+    let clusters: Api<CassandraCluster> = Api::namespaced(client.clone(), &namespace);
+    let cluster = clusters.get_opt(object.cluster()).await?;
+    let begun = object
+        .status()
+        .is_some_and(|status| K::common(status).has_started());
+    let mut around = Surroundings {
+        members: members(client, &namespace, object.cluster()).await?,
+        sidecar: cluster
+            .as_ref()
+            .and_then(CassandraCluster::running_sidecar_image)
+            .map_or(Sidecar::Unknown, Sidecar::from_image),
+        cluster_gone: cluster.is_none(),
+        missing: None,
+        wait: None,
+        means: Means::default(),
+    };
+    if begun && K::KIND == Kinds::Backup {
+        return Ok(around);
+    }
+    let everybody = Neighbours::list(client, &namespace).await?;
+    around.means.keep_truncated = everybody.failed_after_truncation(object.cluster(), &object.name_any());
+    if !begun {
+        let value = serde_json::to_value(object).unwrap_or_default();
+        let findings = judge.judge(K::KIND, &value).await;
+        around.missing = missing(&findings);
+        around.wait = refused(&findings).or_else(|| turn(&object.contender(), &everybody.contenders()));
+        around.source_of(object, &everybody);
+    }
+    Ok(around)
+}
+
+impl Surroundings {
+    /// For a restore that has not begun: what it takes over from its backup.
+    fn source_of<K: Work>(&mut self, object: &K, everybody: &Neighbours) {
+        let mut restores = everybody.restores.iter();
+        let own = restores.find(|restore| K::KIND == Kinds::Restore && restore.uid() == object.uid());
+        let Some(restore) = own else { return };
+        let name = &restore.spec.cassandra_backup;
+        let backup = everybody.backups.iter().find(|backup| backup.name_any() == *name);
+        match backup.map(|backup| source(restore, backup)) {
+            Some(Ok(source)) => self.means.source = Some(source),
+            Some(Err(wait)) => {
+                self.missing.get_or_insert(wait);
+            }
+            None => {}
+        }
+    }
+}
+
+/// The other objects of the namespace.
+struct Neighbours {
+    backups: Vec<CassandraBackup>,
+    restores: Vec<CassandraRestore>,
+}
+
+impl Neighbours {
+    async fn list(client: &Client, namespace: &str) -> Result<Self, kube::Error> {
+        let backups: Api<CassandraBackup> = Api::namespaced(client.clone(), namespace);
+        let restores: Api<CassandraRestore> = Api::namespaced(client.clone(), namespace);
+        let all = ListParams::default();
+        let (backups, restores) = tokio::try_join!(backups.list(&all), restores.list(&all))?;
+        Ok(Self {
+            backups: backups.items,
+            restores: restores.items,
+        })
+    }
+
+    fn contenders(&self) -> Vec<Contender> {
+        let backups = self.backups.iter().map(Contender::from);
+        backups.chain(self.restores.iter().map(Contender::from)).collect()
+    }
+
+    /// Whether another restore of the cluster failed after it had emptied tables: the copies are all that is left.
+    fn failed_after_truncation(&self, cluster: &str, own: &str) -> bool {
+        let others = self.restores.iter().filter(|restore| restore.name_any() != own);
+        let mut statuses = others
+            .filter(|restore| restore.spec.cassandra_cluster == cluster)
+            .filter_map(|restore| restore.status.as_ref());
+        statuses.any(|status| {
+            let failed = status
+                .common
+                .condition
+                .as_ref()
+                .is_some_and(|condition| condition.type_ == "FAILED");
+            failed && status.truncation.is_some()
+        })
+    }
+}
+
+/// What the object names and is not there, or could not be looked up.
+fn missing(findings: &Findings) -> Option<Wait> {
+    let reasons = [
+        (&CLUSTER_NOT_FOUND, "ClusterNotFound"),
+        (&BACKUP_NOT_FOUND, "BackupNotFound"),
+        (&SECRET_NOT_FOUND, "SecretNotFound"),
+    ];
+    reasons.into_iter().find_map(|(rule, reason)| {
+        let finding = findings.iter().find(|finding| finding.rule == rule)?;
+        Some(Wait::new(reason, format!("{}: {}", finding.path, finding.text())))
+    })
+}
+
+/// What the rules refuse. It may have come in past the webhook, or the world has moved on since.
+fn refused(findings: &Findings) -> Option<Wait> {
+    let text = |finding: &Finding| format!("{}: {}", finding.path, finding.text());
+    let texts: Vec<_> = findings.denials().map(text).collect();
+    (!texts.is_empty()).then(|| Wait::stalled("Refused", texts.join("; ")))
+}
+
+/// The pods of a cluster, by the labels that CassKop sets for good: it merges the labels of the cluster object into
+/// the others.
+async fn members(client: &Client, namespace: &str, cluster: &str) -> Result<Vec<Member>, kube::Error> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let labels = format!("app=cassandracluster,cassandracluster={cluster}");
+    let pods = pods.list(&ListParams::default().labels(&labels)).await?;
+    Ok(pods.items.iter().map(member).collect())
+}
+
+fn member(pod: &Pod) -> Member {
+    let status = pod.status.clone().unwrap_or_default();
+    let containers = status.container_statuses.unwrap_or_default();
+    let which = |name: &str| {
+        containers
+            .iter()
+            .find(|container| container.name == name)
+            .and_then(identity)
+    };
+    Member {
+        pod: pod.name_any(),
+        address: status.pod_ip.filter(|address| !address.is_empty()),
+        containers: which(CASSANDRA)
+            .zip(which(SIDECAR))
+            .map(|(cassandra, sidecar)| NodeContainers { cassandra, sidecar }),
+    }
+}
+
+/// A container that runs: another id or another count is another process. One that does not run has none.
+fn identity(container: &ContainerStatus) -> Option<String> {
+    let runs = container
+        .state
+        .as_ref()
+        .is_some_and(|state| state.running.is_some());
+    let id = container
+        .container_id
+        .as_deref()
+        .filter(|id| !id.is_empty() && runs)?;
+    Some(format!("{id}#{}", container.restart_count))
+}

@@ -1,0 +1,291 @@
+//! The reconciler on a real kube-apiserver, with a model of the sidecars: what users see of a run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cassgate::observe::metrics::Metrics;
+use cassgate::reconcile::lease::{ApiServerLease, Clocks, LeaseKeeper, LeaseOptions, Timing};
+use cassgate::reconcile::{Judge, Reconciler};
+use cassgate::rules::catalogue::Kinds;
+use cassgate::rules::finding::Findings;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::stand_in::Ring;
+use crate::support::{
+    objects::{backup, cluster, documents, restore, secret},
+    servers::Crds,
+    stage::Stage,
+};
+
+/// How long a run may take before it hangs.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// Lets everything pass: what the rules say is tested elsewhere.
+struct NoRules;
+
+impl Judge for NoRules {
+    fn judge<'a>(
+        &'a self,
+        _: Kinds,
+        _: &'a Value,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Findings> + Send + 'a>> {
+        Box::pin(std::future::ready(Findings::default()))
+    }
+}
+
+/// A namespace with a cluster, its pods as API objects, and the sidecars in this process.
+struct Lab {
+    stage: Stage,
+    ring: Ring,
+    ticking: Arc<AtomicBool>,
+    clock: Option<thread::JoinHandle<()>>,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let stage = Stage::new(Crds::Ours);
+        let ring = Ring::new("2.0.4", 2, &[("k1.t1", 1), ("k1.t2", 2)]);
+        stage.kubectl.apply(&documents(&[cluster(), secret()])).succeeds();
+        let lab = Self {
+            ticking: Arc::new(AtomicBool::new(true)),
+            clock: None,
+            stage,
+            ring,
+        };
+        for node in 0..2 {
+            lab.create_pod(node);
+        }
+        lab.ticks()
+    }
+
+    /// Moves the ring as time does.
+    fn ticks(mut self) -> Self {
+        let (ring, ticking) = (self.ring.clone(), self.ticking.clone());
+        self.clock = Some(thread::spawn(move || {
+            while ticking.load(Ordering::Relaxed) {
+                ring.tick();
+                ring.advance(50);
+                thread::sleep(Duration::from_millis(50));
+            }
+        }));
+        self
+    }
+
+    fn pod(node: usize) -> String {
+        format!("c1-dc1-rack1-{node}")
+    }
+
+    fn create_pod(&self, node: usize) {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": Self::pod(node),
+                "labels": { "app": "cassandracluster", "cassandracluster": "c1" },
+            },
+            "spec": { "containers": [{ "name": "cassandra", "image": "cassandra" }, { "name": "backrest-sidecar", "image": "icarus" }] },
+        });
+        self.stage.kubectl.apply(&pod.to_string()).succeeds();
+        self.report(node);
+    }
+
+    /// What a kubelet reports of a pod.
+    fn report(&self, node: usize) {
+        let (sidecar, cassandra) = self.ring.restarts(node);
+        let container = |name: &str, restarts: u32| {
+            json!({
+                "name": name, "image": "x", "imageID": "x", "ready": true, "restartCount": restarts,
+                "containerID": format!("containerd://{name}{node}"),
+                "state": { "running": { "startedAt": "2026-11-22T00:00:00Z" } },
+            })
+        };
+        let status = json!({ "status": {
+            "phase": "Running",
+            "podIP": self.ring.address(node).ip().to_string(),
+            "podIPs": [{ "ip": self.ring.address(node).ip().to_string() }],
+            "containerStatuses": [container("cassandra", cassandra), container("backrest-sidecar", sidecar)],
+        }});
+        let patch = status.to_string();
+        self.stage
+            .kubectl
+            .run(&[
+                "patch",
+                "pod",
+                &Self::pod(node),
+                "--subresource=status",
+                "--type=merge",
+                "-p",
+                &patch,
+            ])
+            .succeeds();
+    }
+
+    /// Runs the reconciler while `test` runs.
+    fn reconciled(&self, test: impl FnOnce()) {
+        let stop = CancellationToken::new();
+        let ends = stop.clone();
+        let (ring, namespace) = (self.ring.clone(), self.stage.namespace.clone());
+        let kubeconfig = self.stage.servers.admin_kubeconfig();
+        let running = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(run(ring, namespace, kubeconfig, ends));
+        });
+        test();
+        stop.cancel();
+        running.join().unwrap();
+    }
+
+    fn waits_for(&self, kind: &str, name: &str, state: &str) -> Value {
+        let begun = Instant::now();
+        loop {
+            let object = self.stage.kubectl.get(kind, name);
+            if object["status"]["condition"]["type"] == state {
+                return object;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{kind} {name} is not {state}: {:#}",
+                object["status"]
+            );
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.ticking.store(false, Ordering::Relaxed);
+        if let Some(clock) = self.clock.take() {
+            drop(clock.join());
+        }
+    }
+}
+
+async fn run(ring: Ring, namespace: String, kubeconfig: std::path::PathBuf, stop: CancellationToken) {
+    let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
+    let options = kube::config::KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options);
+    let client = kube::Client::try_from(config.await.unwrap()).unwrap();
+    let reconciler = Arc::new(Reconciler {
+        client: client.clone(),
+        sidecars: ring,
+        judge: Arc::new(NoRules),
+        status_is_subresource: Box::new(|_| Some(true)),
+        namespace: Some(namespace.clone()),
+        now: Timestamp::now,
+    });
+    let store = ApiServerLease::new(client, &namespace, "cassgate", ToString::to_string);
+    let options = LeaseOptions {
+        identity: "test".to_owned(),
+        timing: Timing::standard(Duration::from_secs(1)),
+    };
+    let keeper = LeaseKeeper::new(options, store, Clocks::system(), Metrics::new()).unwrap();
+    keeper
+        .run(stop, |leadership| reconciler.clone().run(leadership))
+        .await;
+}
+
+pub(crate) fn a_backup_and_a_restore_bring_the_rows_back_and_tell_their_story() {
+    let lab = Lab::new();
+    lab.ring.write("k1.t1", 0..100);
+    lab.ring.write("k1.t2", 0..100);
+    lab.reconciled(|| {
+        let kubectl = &lab.stage.kubectl;
+        kubectl.apply(&backup("nightly", "entities: k1")).succeeds();
+        let done = lab.waits_for("cassandrabackup", "nightly", "COMPLETED");
+        let tag = done["status"]["snapshotTag"].as_str().unwrap().to_owned();
+        assert!(
+            tag.starts_with("tag-168d568b-d346-3f61-968f-a2716307a6e4-"),
+            "{tag}"
+        );
+        for node in 0..2 {
+            assert!(lab.ring.stored(node).contains(&tag), "node {node}");
+        }
+        lab.ring.delete("k1.t1", 0..50);
+        lab.ring.write("k1.t2", 100..150);
+        kubectl
+            .apply(&restore("monday", "cassandraBackup: nightly"))
+            .succeeds();
+        let done = lab.waits_for("cassandrarestore", "monday", "COMPLETED");
+        assert_eq!(done["status"]["progress"], "100%");
+        assert_eq!(done["status"]["source"]["snapshotTag"], tag);
+        assert_eq!(done["metadata"]["finalizers"], Value::Null);
+        assert_eq!(lab.ring.rows("k1.t1").len(), 100);
+        assert_eq!(lab.ring.rows("k1.t2").len(), 100);
+        assert_eq!(lab.ring.violations(), Vec::<String>::new());
+        let events = kubectl.run(&["get", "events", "-o", "jsonpath={range .items[*]}{.reason} {end}"]);
+        for reason in [
+            "BackupInitiated",
+            "BackupCompleted",
+            "RestoreInitiated",
+            "RestoreCompleted",
+        ] {
+            assert!(events.stdout.contains(reason), "{reason}: {}", events.stdout);
+        }
+        kubectl
+            .run(&[
+                "wait",
+                "--for=condition=Complete",
+                "cassandrarestore/monday",
+                "--timeout=5s",
+            ])
+            .succeeds();
+    });
+}
+
+pub(crate) fn what_is_not_there_yet_is_waited_for() {
+    let lab = Lab::new();
+    lab.ring.write("k1.t1", 0..10);
+    lab.reconciled(|| {
+        let kubectl = &lab.stage.kubectl;
+        kubectl
+            .apply(&restore("early", "cassandraBackup: late"))
+            .succeeds();
+        let begun = Instant::now();
+        loop {
+            let conditions = kubectl.get("cassandrarestore", "early")["status"]["conditions"].clone();
+            let ready = conditions
+                .as_array()
+                .and_then(|all| all.iter().find(|one| one["type"] == "Ready").cloned());
+            if ready.is_some_and(|ready| ready["reason"] == "BackupNotFound") {
+                break;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{conditions:#}");
+            thread::sleep(Duration::from_millis(200));
+        }
+        assert_eq!(lab.ring.submitted(), []);
+        kubectl.apply(&backup("late", "entities: k1")).succeeds();
+        lab.waits_for("cassandrabackup", "late", "COMPLETED");
+        lab.waits_for("cassandrarestore", "early", "COMPLETED");
+        assert_eq!(lab.ring.rows("k1.t1").len(), 10);
+    });
+}
+
+pub(crate) fn a_reconciler_that_is_stopped_and_started_goes_on_where_it_was() {
+    let lab = Lab::new();
+    lab.ring.write("k1.t1", 0..100);
+    lab.reconciled(|| {
+        lab.stage
+            .kubectl
+            .apply(&backup("nightly", "entities: k1"))
+            .succeeds();
+        lab.waits_for("cassandrabackup", "nightly", "COMPLETED");
+        lab.ring.delete("k1.t1", 0..100);
+        lab.stage
+            .kubectl
+            .apply(&restore("monday", "cassandraBackup: nightly"))
+            .succeeds();
+        lab.waits_for("cassandrarestore", "monday", "RUNNING");
+    });
+    lab.reconciled(|| {
+        lab.waits_for("cassandrarestore", "monday", "COMPLETED");
+    });
+    assert_eq!(lab.ring.rows("k1.t1").len(), 100);
+    assert_eq!(lab.ring.violations(), Vec::<String>::new());
+}
