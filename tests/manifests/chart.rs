@@ -244,7 +244,7 @@ fn its_policies_are_the_flags_of_cassgate() {
         "restore_guard: Confirm",
         "secret_details: Always",
         "notices: true",
-        "1m 30s",
+        "min_schedule_interval: 90s",
     ] {
         assert!(run.contains(part), "{part}: {run}");
     }
