@@ -28,8 +28,8 @@ struct Cli {
     part: Option<Part>,
     #[command(flatten)]
     options: compare::Options,
-    /// What cargo says to every bench
-    #[arg(long, hide = true)]
+    /// What cargo says to every bench, behind a subcommand too
+    #[arg(long, hide = true, global = true)]
     bench: bool,
 }
 
