@@ -66,15 +66,8 @@ impl Course<'_> {
             self.making.wait = Some(Wait::new("Suspended", message));
             return;
         }
-        let (look, generation) = (self.making.look, self.backup.metadata.generation);
-        conditions::resolved(
-            &mut self.status.common,
-            generation,
-            look.missing.as_ref(),
-            look.now,
-        );
-        if let Some(wait) = look.missing.clone().or_else(|| look.wait.clone()) {
-            self.making.hold(wait);
+        let generation = self.backup.metadata.generation;
+        if !self.making.may_begin(&mut self.status.common, generation) {
             return;
         }
         let Some(mut nodes) = self.making.taking_part(self.backup.spec.datacenter.as_deref()) else {

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
+use super::conditions;
 use super::{
     Answer, Deeds, Event, Finalizer, LOOK_AGAIN, Look, POLL, Plan, Question, Request, Ring, RingNode, State,
     Task, Wait, node,
 };
-use crate::api::NodeStatus;
+use crate::api::{BackRestStatus, NodeStatus};
 
 /// What was found out and decided so far.
 pub(super) struct Making<'a> {
@@ -75,6 +76,17 @@ impl<'a> Making<'a> {
         self.again = None;
         self.requests.clear();
         self.ask.clear();
+    }
+
+    /// Whether everything is there that an object names, and it is its turn. What is missing is written down.
+    pub(super) fn may_begin(&mut self, common: &mut BackRestStatus, generation: Option<i64>) -> bool {
+        let look = self.look;
+        conditions::resolved(common, generation, look.missing.as_ref(), look.now);
+        let wait = look.missing.as_ref().or(look.wait.as_ref());
+        if let Some(wait) = wait {
+            self.hold(wait.clone());
+        }
+        wait.is_none()
     }
 
     /// The ring, asked for when it is not known yet. `None`: it has to be asked for, or nobody answers.

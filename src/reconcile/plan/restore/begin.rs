@@ -1,6 +1,5 @@
 //! How a restore begins: who takes part, and what is taken over from the backup.
 
-use super::super::conditions;
 use super::{Course, Finalizer, Phase, Wait};
 use crate::api::{NodeStatus, RestoreSource};
 
@@ -11,15 +10,8 @@ impl Course<'_> {
             self.let_go();
             return;
         }
-        let (look, generation) = (self.look, self.restore.metadata.generation);
-        conditions::resolved(
-            &mut self.status.common,
-            generation,
-            look.missing.as_ref(),
-            look.now,
-        );
-        if let Some(wait) = look.missing.clone().or_else(|| look.wait.clone()) {
-            self.making.hold(wait);
+        let generation = self.restore.metadata.generation;
+        if !self.making.may_begin(&mut self.status.common, generation) {
             return;
         }
         let Some(source) = self.means.source.clone() else {
