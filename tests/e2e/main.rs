@@ -12,9 +12,11 @@
 )]
 
 mod by_hand;
+mod kills;
 #[path = "../kube/support/mod.rs"]
 #[allow(dead_code, reason = "the tests on a kube-apiserver use the rest")]
 mod kube;
+mod lab;
 mod losses;
 mod node;
 mod runs;

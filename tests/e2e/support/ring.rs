@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
@@ -29,6 +29,8 @@ pub(crate) struct Node {
     pub(crate) address: Ipv4Addr,
     seed: Ipv4Addr,
     folder: PathBuf,
+    /// What its sidecar reads Secrets with; without it the sidecar believes that it is in no Kubernetes cluster.
+    kubeconfig: Option<PathBuf>,
     jmx: u16,
     cassandra: Option<Leashed>,
     sidecar: Option<Leashed>,
@@ -37,6 +39,15 @@ pub(crate) struct Node {
 impl Ring {
     /// Starts so many nodes, one after the other as Cassandra wants it, and waits until all of them serve.
     pub(crate) fn start(size: u8) -> Self {
+        Self::start_with(size, None)
+    }
+
+    /// The same with sidecars that read Secrets from an API server.
+    pub(crate) fn start_in_kubernetes(size: u8, kubeconfig: &Path) -> Self {
+        Self::start_with(size, Some(kubeconfig))
+    }
+
+    fn start_with(size: u8, kubeconfig: Option<&Path>) -> Self {
         parts();
         let folder = tempfile::Builder::new()
             .prefix("ring-")
@@ -52,6 +63,7 @@ impl Ring {
                 address: *address,
                 seed: addresses[0],
                 folder: ring.folder.path().join(address.to_string()),
+                kubeconfig: kubeconfig.map(Path::to_owned),
                 jmx: free_port(),
                 cassandra: None,
                 sidecar: None,
@@ -161,6 +173,9 @@ impl Node {
             .arg(self.address.to_string())
             .arg(self.jmx.to_string())
             .args(more)
+            // Whoever runs the tests may have one for a cluster that is none of their business.
+            .env_remove("KUBECONFIG")
+            .envs(self.kubeconfig.iter().map(|file| ("KUBECONFIG", file)))
             // They hold nothing worth a slow goodbye.
             .env("LEASH_GRACE", "2");
         Leashed::hold(command)
@@ -201,7 +216,8 @@ fn free_addresses(size: u8) -> Vec<Ipv4Addr> {
     }
 }
 
-fn free_port() -> u16 {
+/// A port of 127.0.0.1 that nobody listens on.
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -37,7 +37,11 @@ pub(crate) fn with(crds: Crds) -> &'static Servers {
         Crds::Ours => &OURS,
         Crds::Casskop => &CASSKOP,
     };
-    match place.get_or_init(|| Servers::start(crds)) {
+    let name = match crds {
+        Crds::Ours => "ours",
+        Crds::Casskop => "casskop",
+    };
+    match place.get_or_init(|| Servers::start(crds, name)) {
         Ok(servers) => servers,
         Err(why) => panic!("{why}"),
     }
@@ -96,12 +100,13 @@ pub(crate) fn stop() {
 }
 
 impl Servers {
-    fn start(crds: Crds) -> Result<Self, String> {
+    /// Starts a pair of servers in a folder of this name, which nobody else of this run may use.
+    ///
+    /// # Errors
+    /// What `build.sh` or `up.sh` said.
+    pub(crate) fn start(crds: Crds, name: &str) -> Result<Self, String> {
         let binaries = binaries()?;
-        let directory = scratch().join(match crds {
-            Crds::Ours => "ours",
-            Crds::Casskop => "casskop",
-        });
+        let directory = scratch().join(name);
         let mut up = Command::new(repository().join("tests/servers/up.sh"));
         up.arg(&directory).env("KUBEBUILDER_ASSETS", &binaries);
         let process = Leashed::hold(up);

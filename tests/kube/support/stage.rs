@@ -39,8 +39,12 @@ pub(crate) struct Guarded {
 impl Stage {
     /// A fresh namespace, unguarded.
     pub(crate) fn new(crds: Crds) -> Self {
+        Self::on(servers::with(crds))
+    }
+
+    /// A fresh namespace on these servers, unguarded.
+    pub(crate) fn on(servers: &'static Servers) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(1);
-        let servers = servers::with(crds);
         let namespace = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         servers
             .kubectl

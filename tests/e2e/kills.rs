@@ -1,0 +1,66 @@
+//! What dies in the middle of a restore costs no row.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::lab::Lab;
+
+/// A lab with a backup of the keys 0 to 99, and 50 rows more in every table.
+fn lab() -> Lab {
+    let lab = Lab::new();
+    lab.backup("nightly", "  entities: k1,k2\n");
+    lab.is("cassandrabackup", "nightly", "COMPLETED");
+    lab.insert(100..150);
+    lab
+}
+
+/// How often a restore emptied the tables.
+fn rounds(restore: &Value) -> i64 {
+    restore["status"]["truncation"]["rounds"].as_i64().unwrap()
+}
+
+#[test]
+fn the_death_of_cassgate_after_the_emptying_and_of_a_sidecar_in_the_import_costs_no_row() {
+    let mut lab = lab();
+    lab.restore("monday", "nightly", "");
+    lab.is_in("monday", "TRUNCATE");
+    lab.kill_cassgate();
+    lab.is_in("monday", "IMPORT");
+    lab.ring.node(1).kill_sidecar();
+    lab.ring.node(1).start_sidecar();
+    lab.report(1, (0, 1));
+    let done = lab.is("cassandrarestore", "monday", "COMPLETED");
+    assert!(rounds(&done) > 1, "{:#}", done["status"]);
+    lab.holds(0..100);
+}
+
+#[test]
+fn the_death_of_a_sidecar_in_the_download_and_of_cassandra_after_the_emptying_costs_no_row() {
+    let mut lab = lab();
+    lab.restore("monday", "nightly", "");
+    lab.is_in("monday", "DOWNLOAD");
+    let uid = lab.stage.kubectl.get("cassandrarestore", "monday")["metadata"]["uid"].clone();
+    let source = format!("/var/lib/cassandra/cassgate-restore-{}", uid.as_str().unwrap());
+    let downloads = lab.ring.node(1).path(&source);
+    while fs::read_dir(&downloads).map_or(0, Iterator::count) == 0 {
+        sleep(Duration::from_millis(10));
+    }
+    lab.ring.node(1).kill_sidecar();
+    let struck = lab.stage.kubectl.get("cassandrarestore", "monday");
+    assert_eq!(struck["status"]["phase"], "DOWNLOAD");
+    lab.holds(0..150);
+    lab.ring.node(1).start_sidecar();
+    lab.report(1, (0, 1));
+
+    // The tables are empty, and nothing is in them yet.
+    lab.is_in("monday", "IMPORT");
+    lab.ring.node(1).kill_cassandra();
+    lab.ring.node(1).start_cassandra();
+    lab.report(1, (1, 1));
+    let done = lab.is("cassandrarestore", "monday", "COMPLETED");
+    assert!(rounds(&done) > 1, "{:#}", done["status"]);
+    lab.holds(0..100);
+}

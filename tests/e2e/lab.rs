@@ -1,0 +1,222 @@
+//! A Kubernetes cluster of one Cassandra ring, with everything real but the kubelet: kube-apiserver, cassgate, Cassandra,
+//! the engine of Icarus.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::kube::gate::Gate;
+use crate::kube::objects::{cluster_with, documents};
+use crate::kube::servers::{Crds, Servers};
+use crate::kube::stage::Stage;
+use crate::support::{cql, ring::Ring};
+
+/// How long a run may take before it hangs.
+const PATIENCE: Duration = Duration::from_mins(6);
+
+/// The tables of a lab. The keyspace k1 has one copy of every row, k2 has two.
+pub(crate) const TABLES: [&str; 4] = ["k1.t1", "k1.t2", "k2.t1", "k2.t2"];
+
+/// What a sidecar may do, and no more: it lists the Secrets of its namespace.
+const SIDECAR: &str = "
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: sidecar}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: sidecar}
+rules:
+- {apiGroups: [''], resources: [secrets], verbs: [list]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: sidecar}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: sidecar}
+subjects:
+- {kind: ServiceAccount, name: sidecar}
+";
+
+/// How many nodes the ring has.
+const NODES: u8 = 2;
+
+/// A ring whose nodes are pods of a Kubernetes cluster in which cassgate acts. Nobody else is in that cluster: whoever
+/// held its lease would act here too.
+pub(crate) struct Lab {
+    pub(crate) ring: Ring,
+    pub(crate) stage: Stage,
+    pub(crate) gate: Gate,
+}
+
+impl Lab {
+    /// Starts everything and fills the tables with the keys 0 to 99.
+    pub(crate) fn new() -> Self {
+        let stage = Stage::on(servers());
+        let cluster = cluster_with("c1", &["dc1"]).replace("icarus:1.1.3", "icarus:2.0.4");
+        stage.kubectl.apply(&documents(&[cluster])).succeeds();
+        let ring = Ring::start_in_kubernetes(NODES, &Self::sidecars_kubeconfig(&stage));
+        let gate = Self::cassgate(&stage);
+        let lab = Self { ring, stage, gate };
+        for node in 0..usize::from(NODES) {
+            lab.create_pod(node);
+        }
+        cql::create(lab.ring.address(0), &[("k1", 1), ("k2", 2)]);
+        lab.insert(0..100);
+        lab
+    }
+
+    fn sidecars_kubeconfig(stage: &Stage) -> PathBuf {
+        stage.kubectl.apply(SIDECAR).succeeds();
+        stage.servers.kubeconfig_of(&stage.namespace, "sidecar")
+    }
+
+    /// Kills cassgate, as a machine that fails does: it releases no lease and ends nothing. Then starts another one.
+    pub(crate) fn kill_cassgate(&mut self) {
+        self.gate.kill();
+        self.gate = Self::cassgate(&self.stage);
+    }
+
+    fn cassgate(stage: &Stage) -> Gate {
+        let kubeconfig = stage.servers.admin_kubeconfig().display().to_string();
+        let gate = Gate::start_with_kubeconfig(&kubeconfig, &["--executor=cassgate"]);
+        gate.wait_until_ready();
+        gate
+    }
+
+    fn pod(node: usize) -> String {
+        format!("c1-dc1-rack1-{node}")
+    }
+
+    fn create_pod(&self, node: usize) {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": Self::pod(node),
+                "labels": { "app": "cassandracluster", "cassandracluster": "c1" },
+            },
+            "spec": { "containers": [
+                { "name": "cassandra", "image": "cassandra" },
+                { "name": "backrest-sidecar", "image": "icarus" },
+            ] },
+        });
+        self.stage.kubectl.apply(&pod.to_string()).succeeds();
+        self.report(node, (0, 0));
+    }
+
+    /// What a kubelet reports of a pod whose containers, Cassandra and the sidecar, were restarted so often.
+    pub(crate) fn report(&self, node: usize, (cassandra, sidecar): (u32, u32)) {
+        let container = |name: &str, restarts: u32| {
+            json!({
+                "name": name, "image": "x", "imageID": "x", "ready": true, "restartCount": restarts,
+                "containerID": format!("containerd://{name}-{node}-{restarts}"),
+                "state": { "running": { "startedAt": "2026-11-22T00:00:00Z" } },
+            })
+        };
+        let address = self.ring.address(node).to_string();
+        let status = json!({ "status": {
+            "phase": "Running", "podIP": address, "podIPs": [{ "ip": address }],
+            "containerStatuses": [container("cassandra", cassandra), container("backrest-sidecar", sidecar)],
+        } });
+        let pod = Self::pod(node);
+        let patch = status.to_string();
+        let arguments = [
+            "patch",
+            "pod",
+            &pod,
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            &patch,
+        ];
+        self.stage.kubectl.run(&arguments).succeeds();
+    }
+
+    /// Backs up to the directory that all sidecars can reach; the tag is the name.
+    pub(crate) fn backup(&self, name: &str, more: &str) {
+        let location = self.ring.store();
+        self.apply(
+            "CassandraBackup",
+            name,
+            &format!("  storageLocation: {location}\n  snapshotTag: {name}\n{more}"),
+        );
+    }
+
+    pub(crate) fn restore(&self, name: &str, backup: &str, more: &str) {
+        self.apply(
+            "CassandraRestore",
+            name,
+            &format!("  cassandraBackup: {backup}\n{more}"),
+        );
+    }
+
+    /// Applies an object of the cluster with these lines in its spec.
+    pub(crate) fn apply(&self, kind: &str, name: &str, spec: &str) {
+        let manifest = format!(
+            "apiVersion: db.orange.com/v2\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n  \
+             cassandraCluster: c1\n{spec}"
+        );
+        self.stage.kubectl.apply(&manifest).succeeds();
+    }
+
+    /// Waits until this holds of an object.
+    pub(crate) fn waits(&self, kind: &str, name: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let object = self.stage.kubectl.get(kind, name);
+            if holds(&object["status"]) {
+                return object;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{kind} {name}: not {what}: {:#}",
+                object["status"]
+            );
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits until an object is in this state.
+    pub(crate) fn is(&self, kind: &str, name: &str, state: &str) -> Value {
+        self.waits(kind, name, state, |status| status["condition"]["type"] == state)
+    }
+
+    /// Waits until a restore is in this phase.
+    pub(crate) fn is_in(&self, restore: &str, phase: &str) {
+        self.waits("cassandrarestore", restore, phase, |status| {
+            status["phase"] == phase
+        });
+    }
+
+    /// Writes rows with these keys into every table.
+    pub(crate) fn insert(&self, keys: std::ops::Range<u32>) {
+        cql::insert(self.ring.address(0), &TABLES, keys);
+    }
+
+    /// Every table holds exactly these keys.
+    #[track_caller]
+    pub(crate) fn holds(&self, range: std::ops::Range<u32>) {
+        for table in TABLES {
+            assert_eq!(self.keys(table), keys(range.clone()), "{table}");
+        }
+    }
+
+    pub(crate) fn keys(&self, table: &str) -> BTreeSet<u32> {
+        cql::keys(self.ring.address(0), table)
+    }
+}
+
+/// Servers that only one lab uses. They end with this process.
+fn servers() -> &'static Servers {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("lab-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let servers = Servers::start(Crds::Ours, &name).unwrap_or_else(|why| panic!("{why}"));
+    Box::leak(Box::new(servers))
+}
+
+pub(crate) fn keys(range: std::ops::Range<u32>) -> BTreeSet<u32> {
+    range.collect()
+}
