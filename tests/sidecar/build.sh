@@ -53,6 +53,6 @@ done
 # -proc:none: some jars bring annotation processors that are none of our business.
 javac -proc:none -nowarn -d "$cache/classes" -cp "$cache/sidecar/guava-28.1-jre.jar:$cache/sidecar/*" "$here/Sidecar.java" >&2
 python3 -m venv "$cache/python" >&2
-"$cache/python/bin/python" -m pip install --quiet --only-binary=:all: --no-deps -r "$here/requirements.txt" >&2
+"$cache/python/bin/python" -m pip install --quiet --only-binary=:all: --no-deps --require-hashes -r "$here/requirements.txt" >&2
 touch "$cache/complete"
 echo "$cache"
