@@ -181,7 +181,11 @@ impl Lab {
 
     /// Waits until an object is in this state.
     pub(crate) fn is(&self, kind: &str, name: &str, state: &str) -> Value {
-        self.waits(kind, name, state, |status| status["condition"]["type"] == state)
+        self.waits(kind, name, state, |status| {
+            let now = &status["condition"]["type"];
+            assert!(now != "FAILED", "{kind} {name}: {status:#}");
+            now == state
+        })
     }
 
     /// Waits until a restore is in this phase.
