@@ -4,7 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::BackupStatus;
+use super::status::{BackupRun, BackupStatus};
 
 /// What to back up, where to, and when. Without a `schedule` the backup is taken once, right after the object
 /// was created; with one, every time the schedule says so. Only `cassandraCluster` and `storageLocation` have
@@ -211,6 +211,20 @@ impl CassandraBackupSpec {
         self.schedule
             .as_deref()
             .is_some_and(|schedule| !schedule.is_empty())
+    }
+
+    /// What a run that begins now begins with.
+    #[must_use]
+    pub fn run(&self) -> BackupRun {
+        BackupRun {
+            cassandra_cluster: self.cassandra_cluster.clone(),
+            storage_location: self.storage_location.clone(),
+            entities: self.entities.clone(),
+            secret: self.secret.clone(),
+            duration: self.duration.clone(),
+            bandwidth: self.bandwidth.clone(),
+            concurrent_connections: self.concurrent_connections,
+        }
     }
 }
 

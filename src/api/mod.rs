@@ -21,8 +21,8 @@ pub use cluster::{
 pub use crds::{CrdFile, CrdsError, crd_files, crds, crds_yaml, write_crds};
 pub use restore::{CassandraRestore, CassandraRestoreSpec};
 pub use status::{
-    BackRestCondition, BackRestStatus, BackupStatus, ConditionType, FailureCause, GivingUp, NodeContainers,
-    NodeStatus, PastRun, RestoreSource, RestoreStatus, Truncation,
+    BackRestCondition, BackRestStatus, BackupRun, BackupStatus, ConditionType, FailureCause, GivingUp,
+    NodeContainers, NodeStatus, PastRun, RestoreSource, RestoreStatus, Truncation,
 };
 
 /// The API group of CassKop's kinds, and so of ours.

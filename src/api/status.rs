@@ -32,6 +32,15 @@ pub struct BackupStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_schedule_time: Option<Time>,
 
+    /// The schedule that `nextScheduleTime` was reckoned by, with `timeZone` in front of it. When the spec says
+    /// something else, the times are reckoned anew from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+
+    /// What the last run began with: it ends with it, whatever becomes of the spec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<BackupRun>,
+
     /// How many runs were due and did not take place, since the schedule was last changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
@@ -45,6 +54,37 @@ pub struct BackupStatus {
     )]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub history: Vec<PastRun>,
+}
+
+/// What a run of a backup began with.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupRun {
+    /// `spec.cassandraCluster` as it was.
+    pub cassandra_cluster: String,
+
+    /// `spec.storageLocation` as it was.
+    pub storage_location: String,
+
+    /// `spec.entities` as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entities: Option<String>,
+
+    /// `spec.secret` as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+
+    /// `spec.duration` as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<String>,
+
+    /// `spec.bandwidth` as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<String>,
+
+    /// `spec.concurrentConnections` as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent_connections: Option<i32>,
 }
 
 /// How a restore stands.
@@ -297,6 +337,10 @@ pub struct PastRun {
     /// The full name of the snapshot: the tag, the schema version and the time in milliseconds. A restore
     /// names it in `spec.snapshot` to go back to this run.
     pub snapshot: String,
+
+    /// Where the snapshot is, as `spec.storageLocation` was when the run began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_location: Option<String>,
 
     /// How the run ended: `COMPLETED`, `FAILED` or `CANCELLED`.
     pub outcome: String,

@@ -15,6 +15,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::ask::{Asker, outcome, socket};
 use super::lease::{Leadership, LeaseLost};
+use super::plan::schedule::Rest;
 use super::plan::{Answers, Deeds, Finalizer, LOOK_AGAIN, Look, Outcome, Plan, Request, Wait, record};
 use super::request::Unsendable;
 use super::store::{self, StoreError};
@@ -29,6 +30,9 @@ const MOST_QUESTIONS: usize = 8;
 
 /// How long to wait after an error of the API server.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
+
+/// How long a schedule is trusted to a timer: the time of day may be set while it runs. Looking costs no request.
+const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
 
 /// What the reconciler needs.
 pub struct Reconciler<S> {
@@ -87,6 +91,11 @@ struct Term<S> {
     beginning: Mutex<HashMap<Ring, Arc<AsyncMutex<()>>>>,
 }
 
+/// Looks again so much later, at once when that is over.
+fn requeue(after: SignedDuration) -> Action {
+    Action::requeue(Duration::try_from(after.max(SignedDuration::ZERO)).unwrap_or(AFTER_ERROR))
+}
+
 /// A Cassandra cluster: its namespace and its name.
 type Ring = (String, String);
 
@@ -112,18 +121,13 @@ impl<S: SidecarApi + 'static> Term<S> {
     }
 
     async fn reconcile<K: Work>(&self, cached: Arc<K>) -> Result<Action, ReconcileError> {
-        if cached.is_at_rest() {
-            return Ok(Action::await_change());
+        if let Some(action) = self.rest(cached.as_ref()) {
+            return Ok(action);
         }
         let namespace = cached.namespace().unwrap_or_default();
         let api: Api<K> = Api::namespaced(self.reconciler.client.clone(), &namespace);
         let lock = self.lock(&namespace, cached.cluster());
-        let begun = |object: &K| {
-            object
-                .status()
-                .is_some_and(|status| K::common(status).has_started())
-        };
-        let guard = if begun(&cached) {
+        let guard = if cached.has_begun() {
             None
         } else {
             Some(lock.lock().await)
@@ -131,14 +135,25 @@ impl<S: SidecarApi + 'static> Term<S> {
         let Some(object) = api.get_opt(&cached.name_any()).await? else {
             return Ok(Action::await_change());
         };
-        if object.uid() != cached.uid() || object.is_at_rest() {
+        if object.uid() != cached.uid() {
             return Ok(Action::await_change());
+        }
+        if let Some(action) = self.rest(&object) {
+            return Ok(action);
         }
         let again = self.bring_further(&api, object).await?;
         drop(guard);
-        Ok(again.map_or_else(Action::await_change, |again| {
-            Action::requeue(Duration::try_from(again).unwrap_or(AFTER_ERROR))
-        }))
+        Ok(again.map_or_else(Action::await_change, requeue))
+    }
+
+    /// What comes of an object that nothing is to be done for now.
+    fn rest<K: Work>(&self, object: &K) -> Option<Action> {
+        let now = (self.reconciler.now)();
+        match object.rest(now) {
+            Rest::None => None,
+            Rest::ForEver => Some(Action::await_change()),
+            Rest::Until(next) => Some(requeue(next.duration_since(now).min(LONGEST_REST))),
+        }
     }
 
     fn lock(&self, namespace: &str, cluster: &str) -> Arc<AsyncMutex<()>> {
@@ -155,7 +170,13 @@ impl<S: SidecarApi + 'static> Term<S> {
         api: &Api<K>,
         object: K,
     ) -> Result<Option<SignedDuration>, ReconcileError> {
-        let around = surroundings(&self.reconciler.client, self.reconciler.judge.as_ref(), &object).await?;
+        let around = surroundings(
+            &self.reconciler.client,
+            self.reconciler.judge.as_ref(),
+            &object,
+            (self.reconciler.now)(),
+        )
+        .await?;
         let deeds = self.decide(&object, &around).await?;
         self.carry_out(api, object, &around, deeds).await
     }

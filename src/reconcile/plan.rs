@@ -11,6 +11,7 @@ mod foreign;
 mod making;
 mod node;
 pub mod restore;
+pub mod schedule;
 #[cfg(test)]
 mod tests;
 

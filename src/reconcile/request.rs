@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::plan::{Phase, Task};
-use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, NodeStatus};
+use crate::api::{BackRestStatus, BackupRun, CassandraBackup, CassandraRestore, NodeStatus};
 use crate::domain::bandwidth::Bandwidth;
 use crate::domain::cassandra_directory::CassandraDirectory;
 use crate::domain::entities::{Entities, Table};
@@ -50,20 +50,20 @@ pub fn backup(
     with_topology: bool,
     sidecar: &Sidecar,
 ) -> Result<OperationRequest, Unsendable> {
-    let spec = &backup.spec;
+    let began = began(backup);
     // A sidecar of the first generation refuses every duration, and with it the request (seen).
     let takes_durations = sidecar.version().is_some_and(|version| version.major >= 2);
-    let duration = spec.duration.as_deref().filter(|_| takes_durations);
+    let duration = began.duration.as_deref().filter(|_| takes_durations);
     Ok(OperationRequest::Backup(BackupRequest {
         store: backup_store(backup, node)?,
         snapshot: tag(backup
             .status
             .as_ref()
             .and_then(|status| status.snapshot_tag.as_deref()))?,
-        entities: entities(spec.entities.as_deref())?,
+        entities: entities(began.entities.as_deref())?,
         directory: directory(None)?,
-        concurrent_connections: connections(spec.concurrent_connections),
-        bandwidth: optional("spec.bandwidth", spec.bandwidth.as_deref(), Bandwidth::parse)?,
+        concurrent_connections: connections(began.concurrent_connections),
+        bandwidth: optional("spec.bandwidth", began.bandwidth.as_deref(), Bandwidth::parse)?,
         duration: optional("spec.duration", duration, GoDuration::parse)?,
         upload_topology: with_topology,
     }))
@@ -165,19 +165,25 @@ fn source_directory(
     SourceDirectory::of_restore(directory, uid).map_err(unsendable("metadata.uid"))
 }
 
+/// What the run began with. One that was begun before cassgate wrote that down has an unchanged spec.
+fn began(backup: &CassandraBackup) -> BackupRun {
+    let run = backup.status.as_ref().and_then(|status| status.run.clone());
+    run.unwrap_or_else(|| backup.spec.run())
+}
+
 fn backup_store(backup: &CassandraBackup, node: &NodeStatus) -> Result<Store, Unsendable> {
     let common = backup
         .status
         .as_ref()
         .map(|status| status.common.clone())
         .unwrap_or_default();
-    let spec = &backup.spec;
+    let began = began(backup);
     store(
-        &spec.storage_location,
+        &began.storage_location,
         &common,
         node,
         namespace(&backup.metadata),
-        spec.secret.as_deref(),
+        began.secret.as_deref(),
     )
 }
 

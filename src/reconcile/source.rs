@@ -16,10 +16,16 @@ pub fn source(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<Re
         let given = own.clone().filter(|text| !text.is_empty());
         given.or_else(|| theirs.clone().filter(|text| !text.is_empty()))
     };
+    let snapshot = snapshot(restore, backup)?;
+    let history = backup.status.as_ref().map(|status| status.history.as_slice());
+    let mut history = history.unwrap_or_default().iter();
+    // The backup may go elsewhere now; the run is where it was made.
+    let past = history.find(|run| run.snapshot == snapshot);
+    let place = past.and_then(|run| run.storage_location.clone());
     Ok(RestoreSource {
         backup_uid: backup.metadata.uid.clone(),
-        storage_location: Some(theirs.storage_location.clone()),
-        snapshot_tag: Some(snapshot(restore, backup)?),
+        storage_location: Some(place.unwrap_or_else(|| theirs.storage_location.clone())),
+        snapshot_tag: Some(snapshot),
         entities: given(&own.entities, &theirs.entities),
         secret: given(&own.secret, &theirs.secret),
         rename: own.rename.clone().filter(|rename| !rename.is_empty()),

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::plan::{Event, Finalizer};
 use super::work::Work;
-use crate::api::RESTORE_FINALIZER;
 
 /// Who writes the status.
 pub const FIELD_MANAGER: &str = "cassgate";
@@ -71,8 +70,8 @@ pub(super) async fn write_finalizer<K: Work>(
     let mut finalizers = object.finalizers().to_vec();
     match change {
         Finalizer::Keep => return Ok(object),
-        Finalizer::Add => finalizers.push(RESTORE_FINALIZER.to_owned()),
-        Finalizer::Release => finalizers.retain(|finalizer| finalizer != RESTORE_FINALIZER),
+        Finalizer::Add => finalizers.push(K::FINALIZER.to_owned()),
+        Finalizer::Release => finalizers.retain(|finalizer| finalizer != K::FINALIZER),
     }
     let patch: Value = json!({
         "metadata": {

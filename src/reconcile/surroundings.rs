@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
@@ -49,13 +50,12 @@ pub(super) async fn surroundings<K: Work>(
     client: &Client,
     judge: &dyn Judge,
     object: &K,
+    now: Timestamp,
 ) -> Result<Surroundings, kube::Error> {
     let namespace = object.namespace().unwrap_or_default();
     let clusters: Api<CassandraCluster> = Api::namespaced(client.clone(), &namespace);
     let cluster = clusters.get_opt(object.cluster()).await?;
-    let begun = object
-        .status()
-        .is_some_and(|status| K::common(status).has_started());
+    let begun = object.has_begun();
     let mut around = Surroundings {
         members: members(client, &namespace, object.cluster()).await?,
         sidecar: cluster
@@ -76,7 +76,7 @@ pub(super) async fn surroundings<K: Work>(
         let value = serde_json::to_value(object).unwrap_or_default();
         let findings = judge.judge(K::KIND, &value).await;
         around.missing = missing(&findings);
-        around.wait = refused(&findings).or_else(|| turn(&object.contender(), &everybody.contenders()));
+        around.wait = refused(&findings).or_else(|| turn(&object.contender(now), &everybody.contenders(now)));
         around.source_of(object, &everybody);
     }
     Ok(around)
@@ -118,8 +118,11 @@ impl Neighbours {
         })
     }
 
-    fn contenders(&self) -> Vec<Contender> {
-        let backups = self.backups.iter().map(Contender::from);
+    fn contenders(&self, now: Timestamp) -> Vec<Contender> {
+        let backups = self
+            .backups
+            .iter()
+            .map(|backup| Contender::of_backup(backup, now));
         backups.chain(self.restores.iter().map(Contender::from)).collect()
     }
 

@@ -1,4 +1,4 @@
-//! Whose turn it is: one operation per Cassandra cluster at a time, restores before backups, else in order of creation.
+//! Whose turn it is: one operation per Cassandra cluster at a time, restores before backups, else who waits longest.
 //!
 //! A backup during a restore can hold empty tables, and a second restore mixes with the first (seen). Whoever waits
 //! for something else than its turn keeps nobody from going first.
@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::plan::Wait;
+use super::plan::{Wait, schedule};
 use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
 
 /// The two kinds, in the order of their turns.
@@ -45,6 +45,8 @@ pub struct Contender {
     pub kind: Kind,
     /// Its name.
     pub name: String,
+    /// Since when it wants to begin: since it was created, or since the time of its schedule that is due.
+    pub since: Timestamp,
     /// When it was created.
     pub created: Timestamp,
     /// The cluster that it is about.
@@ -59,6 +61,7 @@ impl From<&CassandraRestore> for Contender {
         Self {
             kind: Kind::Restore,
             name: restore.metadata.name.clone().unwrap_or_default(),
+            since: created(&restore.metadata),
             created: created(&restore.metadata),
             cluster: restore.spec.cassandra_cluster.clone(),
             standing: standing(common, restore.metadata.deletion_timestamp.is_some()),
@@ -66,18 +69,34 @@ impl From<&CassandraRestore> for Contender {
     }
 }
 
-impl From<&CassandraBackup> for Contender {
-    fn from(backup: &CassandraBackup) -> Self {
+impl Contender {
+    /// A backup as it stands at `now`. A scheduled one wants to begin when a time of its schedule is due.
+    #[must_use]
+    pub fn of_backup(backup: &CassandraBackup, now: Timestamp) -> Self {
         let common = backup.status.as_ref().map(|status| &status.common);
-        let rests = backup.spec.suspend == Some(true) || backup.spec.is_scheduled();
+        let scheduled = backup.spec.is_scheduled();
+        // What the last run left says nothing of the next one.
+        let common = common.filter(|common| !(scheduled && common.is_terminal()));
+        let due = schedule::due(backup, now);
+        let rests = backup.spec.suspend == Some(true) || (scheduled && due.is_none());
         Self {
             kind: Kind::Backup,
             name: backup.metadata.name.clone().unwrap_or_default(),
+            since: due.unwrap_or_else(|| created(&backup.metadata)),
             created: created(&backup.metadata),
-            cluster: backup.spec.cassandra_cluster.clone(),
+            cluster: cluster(backup).to_owned(),
             standing: standing(common, rests || backup.metadata.deletion_timestamp.is_some()),
         }
     }
+}
+
+/// The cluster that a backup is about: a run under way stays with the one that it began with.
+#[must_use]
+pub fn cluster(backup: &CassandraBackup) -> &str {
+    let status = backup.status.as_ref();
+    let runs = status.filter(|status| schedule::is_under_way(&status.common));
+    let run = runs.and_then(|status| status.run.as_ref());
+    run.map_or(&backup.spec.cassandra_cluster, |run| &run.cassandra_cluster)
 }
 
 fn created(meta: &ObjectMeta) -> Timestamp {
@@ -116,7 +135,12 @@ pub fn turn(own: &Contender, all: &[Contender]) -> Option<Wait> {
     if let Some(active) = others.iter().find(|other| other.standing == Standing::Active) {
         return Some(behind(active, "is at work"));
     }
-    let place = |contender: &Contender| (contender.kind, contender.created, contender.name.clone());
+    let place = |contender: &Contender| {
+        let Contender {
+            kind, since, created, ..
+        } = *contender;
+        (kind, since, created, contender.name.clone())
+    };
     let ready = others.iter().filter(|other| other.standing == Standing::Ready);
     let first = ready.min_by_key(|other| place(other))?;
     (place(first) < place(own)).then(|| behind(first, "comes first"))
@@ -139,14 +163,18 @@ mod tests {
     fn contender(text: &str) -> Contender {
         let mut words = text.split(' ');
         let mut next = || words.next().unwrap();
+        let kind = if next() == "restore" {
+            Kind::Restore
+        } else {
+            Kind::Backup
+        };
+        let name = next().to_owned();
+        let created = Timestamp::from_second(next().parse().unwrap()).unwrap();
         Contender {
-            kind: if next() == "restore" {
-                Kind::Restore
-            } else {
-                Kind::Backup
-            },
-            name: next().to_owned(),
-            created: Timestamp::from_second(next().parse().unwrap()).unwrap(),
+            kind,
+            name,
+            since: created,
+            created,
             cluster: next().to_owned(),
             standing: match next() {
                 "active" => Standing::Active,

@@ -2,18 +2,20 @@
 
 use std::fmt::Debug;
 
+use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ask::Mark;
 use super::plan::restore::Means;
+use super::plan::schedule::{self, Rest};
 use super::plan::{self, Look, Plan, Task};
 use super::request::{self, Unsendable};
-use super::turn::Contender;
+use super::turn::{self, Contender};
 use crate::api::{
     BackRestStatus, BackupStatus, CassandraBackup, CassandraRestore, NodeStatus, RESTORE_FINALIZER,
-    RestoreStatus,
+    RestoreStatus, UNSCHEDULE_FINALIZER,
 };
 use crate::domain::sidecar::Sidecar;
 use crate::icarus::OperationRequest;
@@ -36,6 +38,9 @@ pub(super) trait Work:
     /// Its kind.
     const KIND: Kinds;
 
+    /// The finalizer that is released when nothing more is to be done for it.
+    const FINALIZER: &'static str;
+
     fn status(&self) -> Option<&Self::Status>;
 
     fn common(status: &Self::Status) -> &BackRestStatus;
@@ -45,10 +50,13 @@ pub(super) trait Work:
     /// The cluster that it is about.
     fn cluster(&self) -> &str;
 
-    /// Whether nothing of it is run by this part: a schedule is another's.
-    fn is_another_s(&self) -> bool;
+    /// Whether it has begun; what is scheduled begins again with each run.
+    fn has_begun(&self) -> bool {
+        self.status()
+            .is_some_and(|status| Self::common(status).has_started())
+    }
 
-    fn contender(&self) -> Contender;
+    fn contender(&self, now: Timestamp) -> Contender;
 
     fn plan(&self, look: &Look<'_>, means: &Means) -> Plan<Self::Status>;
 
@@ -65,14 +73,14 @@ pub(super) trait Work:
     /// What lists a node's share.
     fn listing(&self, host_id: &str) -> Option<OperationRequest>;
 
-    /// Whether nothing will ever be done for it again.
-    fn is_at_rest(&self) -> bool {
+    /// When there is something to do for it, if nobody changes it.
+    fn rest(&self, _now: Timestamp) -> Rest {
         let over = self
             .status()
             .is_some_and(|status| Self::common(status).is_terminal());
         let finalizers = self.meta().finalizers.as_deref().unwrap_or_default();
-        let held = finalizers.iter().any(|finalizer| finalizer == RESTORE_FINALIZER);
-        self.is_another_s() || (over && !held)
+        let held = finalizers.iter().any(|finalizer| finalizer == Self::FINALIZER);
+        if over && !held { Rest::ForEver } else { Rest::None }
     }
 }
 
@@ -80,6 +88,8 @@ impl Work for CassandraBackup {
     type Status = BackupStatus;
 
     const KIND: Kinds = Kinds::Backup;
+
+    const FINALIZER: &'static str = UNSCHEDULE_FINALIZER;
 
     fn status(&self) -> Option<&BackupStatus> {
         self.status.as_ref()
@@ -94,15 +104,29 @@ impl Work for CassandraBackup {
     }
 
     fn cluster(&self) -> &str {
-        &self.spec.cassandra_cluster
+        turn::cluster(self)
     }
 
-    fn is_another_s(&self) -> bool {
-        self.spec.is_scheduled()
+    fn has_begun(&self) -> bool {
+        let common = self.status.as_ref().map(|status| &status.common);
+        common
+            .is_some_and(|common| common.has_started() && !(self.spec.is_scheduled() && common.is_terminal()))
     }
 
-    fn contender(&self) -> Contender {
-        self.into()
+    fn rest(&self, now: Timestamp) -> Rest {
+        if self.spec.is_scheduled() {
+            return schedule::rest(self, now);
+        }
+        let deleted = self.metadata.deletion_timestamp.is_some();
+        if self.is_terminal() && !(deleted && schedule::is_held(self)) {
+            Rest::ForEver
+        } else {
+            Rest::None
+        }
+    }
+
+    fn contender(&self, now: Timestamp) -> Contender {
+        Contender::of_backup(self, now)
     }
 
     fn plan(&self, look: &Look<'_>, _: &Means) -> Plan<BackupStatus> {
@@ -141,6 +165,8 @@ impl Work for CassandraRestore {
 
     const KIND: Kinds = Kinds::Restore;
 
+    const FINALIZER: &'static str = RESTORE_FINALIZER;
+
     fn status(&self) -> Option<&RestoreStatus> {
         self.status.as_ref()
     }
@@ -157,11 +183,7 @@ impl Work for CassandraRestore {
         &self.spec.cassandra_cluster
     }
 
-    fn is_another_s(&self) -> bool {
-        false
-    }
-
-    fn contender(&self) -> Contender {
+    fn contender(&self, _: Timestamp) -> Contender {
         self.into()
     }
 

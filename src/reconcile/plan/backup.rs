@@ -1,13 +1,21 @@
 //! The way of a backup: one snapshot under one tag, uploaded by every node for itself, all at once.
+//!
+//! A scheduled one goes it again for every time that is due (`schedule.rs`).
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::conditions::{self, Story};
 use super::foreign;
 use super::making::Making;
 use super::node::{self, View};
-use super::{Answer, LOOK_AGAIN, Look, POLL, Phase, Plan, Question, Task, Wait};
-use crate::api::{BackupStatus, CassandraBackup, FailureCause, NodeStatus};
+use super::schedule::{self, Slot};
+use super::{Answer, Finalizer, LOOK_AGAIN, Look, POLL, Phase, Plan, Question, Task, Wait, moment};
+use crate::api::{
+    BackRestStatus, BackupStatus, CassandraBackup, CassandraBackupSpec, FailureCause, NodeStatus, PastRun,
+};
+use crate::domain::resolved_tag::ResolvedTag;
+use crate::domain::schema_version::SchemaVersion;
+use crate::domain::snapshot_tag::SnapshotTag;
 use crate::icarus::NodeFailure;
 
 /// How often a node is sent a backup that was lost, or that met a ring with a node away.
@@ -16,7 +24,10 @@ const MOST_TRIES: i32 = 5;
 /// How long a sidecar may be silent before its part of a backup counts as failed. A restart of a pod is shorter.
 const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(15);
 
-/// What a one-shot backup does next, and what its status says meanwhile.
+/// What a node says that had not begun its part when the next run replaced this one.
+const GIVEN_UP: &str = "not begun: the run was given up for the next one";
+
+/// What a backup does next, and what its status says meanwhile.
 ///
 /// Guarantees: a finished backup is never run again. All nodes use one tag, written to the status before the first
 /// request. Nothing is sent that may still be under way: the same tag twice at once would destroy both.
@@ -26,18 +37,95 @@ pub fn plan(backup: &CassandraBackup, look: &Look<'_>) -> Plan<BackupStatus> {
         backup,
         making: Making::new(look),
         status: backup.status.clone().unwrap_or_default(),
+        replaced: false,
     };
-    course.go_on();
+    if backup.metadata.deletion_timestamp.is_some() && schedule::is_held(backup) {
+        course.making.finalizer = Finalizer::Release;
+        return course.making.plan(course.status);
+    }
+    if backup.spec.is_scheduled() {
+        course.keep_time();
+    } else {
+        course.go_on();
+    }
     course.finish()
+}
+
+/// The name of the snapshot of a run that begins now.
+fn resolved(spec: &CassandraBackupSpec, schema: &str, now: Timestamp) -> Result<String, Wait> {
+    let text = spec.snapshot_tag.as_deref().unwrap_or_default();
+    let tag = SnapshotTag::parse(text).map_err(|error| {
+        let message = format!("spec.snapshotTag {text:?} {error}; correct it");
+        Wait::stalled("TagInvalid", message)
+    })?;
+    let schema = SchemaVersion::parse(schema).map_err(|error| {
+        let message = format!("the ring has the schema {schema:?}, which {error}");
+        Wait::new("SchemaUnknown", message)
+    })?;
+    Ok(ResolvedTag::new(&tag, &schema, now).as_str().to_owned())
+}
+
+/// Whether its part of a run was never begun, for the next one.
+fn is_given_up(node: &NodeStatus) -> bool {
+    node.message.as_deref() == Some(GIVEN_UP)
 }
 
 struct Course<'a> {
     backup: &'a CassandraBackup,
     making: Making<'a>,
     status: BackupStatus,
+    /// Whether the next run waits for the end of this one, and nothing more is begun for this one.
+    replaced: bool,
 }
 
 impl Course<'_> {
+    /// Brings the schedule up to date, and then the run under way, or the one that is due.
+    fn keep_time(&mut self) {
+        let runs = schedule::is_under_way(&self.status.common);
+        let deleted = self.backup.metadata.deletion_timestamp.is_some();
+        let slot = if deleted {
+            Ok(Slot::default())
+        } else {
+            schedule::advance(self.backup, &mut self.status, self.making.look.now)
+        };
+        match slot {
+            Ok(slot) => {
+                self.tell_missed(slot.missed);
+                self.replaced = slot.replaces;
+                if runs {
+                    self.go_on();
+                } else if let Some(due) = slot.due {
+                    self.begin_due(due);
+                }
+            }
+            Err(wait) => {
+                if runs {
+                    self.go_on();
+                } else {
+                    self.making.wait = Some(wait);
+                }
+            }
+        }
+    }
+
+    fn tell_missed(&mut self, missed: i64) {
+        if missed > 0 {
+            let all = self.status.missed_runs.unwrap_or_default();
+            let message = format!(
+                "{missed} runs were due and did not take place, {all} since the schedule is this one"
+            );
+            self.making.say(true, "RunMissed", message);
+        }
+    }
+
+    fn begin_due(&mut self, due: Timestamp) {
+        if let Some(stop) = &self.making.look.stop {
+            self.making.hold(stop.clone());
+        } else if self.begin() {
+            schedule::taken(self.backup, &mut self.status, due);
+        }
+    }
+
     fn go_on(&mut self) {
         let deleted = self.backup.metadata.deletion_timestamp.is_some();
         if self.status.common.is_terminal() || (deleted && !self.backup.has_started()) {
@@ -49,7 +137,7 @@ impl Course<'_> {
             let generation = self.backup.metadata.generation;
             foreign::follow(&mut self.status.common, generation, &mut self.making);
         } else if !self.backup.has_started() {
-            self.begin();
+            self.begin_once();
         } else if self.making.look.cluster_gone {
             self.over(Some((
                 "ClusterNotFound",
@@ -60,27 +148,35 @@ impl Course<'_> {
         }
     }
 
-    fn begin(&mut self) {
+    fn begin_once(&mut self) {
         if self.backup.spec.suspend == Some(true) {
             let message = "spec.suspend is true: it describes what is in the bucket already and never runs";
             self.making.wait = Some(Wait::new("Suspended", message));
-            return;
+        } else {
+            self.begin();
         }
+    }
+
+    /// Whether a run begins now.
+    fn begin(&mut self) -> bool {
         let generation = self.backup.metadata.generation;
         if !self.making.may_begin(&mut self.status.common, generation) {
-            return;
+            return false;
         }
         let Some(mut nodes) = self.making.taking_part(self.backup.spec.datacenter.as_deref()) else {
-            return;
+            return false;
         };
-        let Some(ring) = self.making.ring() else { return };
+        let Some(ring) = self.making.ring() else {
+            return false;
+        };
         let spec = &self.backup.spec;
-        let tag = format!(
-            "{}-{}-{}",
-            spec.snapshot_tag.as_deref().unwrap_or_default(),
-            ring.schema_version,
-            self.making.look.now.as_millisecond()
-        );
+        let tag = match resolved(spec, &ring.schema_version, self.making.look.now) {
+            Ok(tag) => tag,
+            Err(wait) => {
+                self.making.hold(wait);
+                return false;
+            }
+        };
         let message = format!(
             "Task initiated to backup cluster {} to {} under snapshot {tag} on {} nodes",
             spec.cassandra_cluster,
@@ -92,10 +188,18 @@ impl Course<'_> {
         }
         self.making.say(false, "BackupInitiated", message);
         self.status.snapshot_tag = Some(tag);
-        self.status.common.cluster_name = Some(ring.cluster_name.clone());
-        self.status.common.time_created = Some(self.making.look.now.to_string());
-        self.status.common.nodes = nodes;
+        self.status.run = Some(spec.run());
+        // Nothing of the run before this one is left; what it came to stands in the history.
+        self.status.common = BackRestStatus {
+            cluster_name: Some(ring.cluster_name.clone()),
+            time_created: Some(self.making.look.now.to_string()),
+            observed_generation: self.status.common.observed_generation,
+            conditions: std::mem::take(&mut self.status.common.conditions),
+            nodes,
+            ..BackRestStatus::default()
+        };
         self.upload();
+        true
     }
 
     /// Lets every node do its part; when all are through, well or not, the backup is over.
@@ -112,6 +216,12 @@ impl Course<'_> {
         if !all || !self.making.ask.is_empty() {
             return;
         }
+        if self.status.common.nodes.iter().any(is_given_up) {
+            let message = "given up, since the next run was due and spec.concurrencyPolicy is Replace; what was \
+                           uploaded of it stays in the bucket";
+            self.end("CANCELLED", Some(("Replaced", message.to_owned())));
+            return;
+        }
         let failed = self
             .status
             .common
@@ -121,10 +231,7 @@ impl Course<'_> {
         let why = failed.map(|node| {
             let pod = node.pod.as_deref().unwrap_or(&node.host_id);
             let words = node.message.as_deref().unwrap_or("the sidecar gives no reason");
-            (
-                "BackupFailed",
-                format!("{pod}: {words}; mend it and create the backup again under another name"),
-            )
+            ("BackupFailed", format!("{pod}: {words}; {}", self.way_out()))
         });
         match why {
             Some(why) => self.over(Some(why)),
@@ -149,6 +256,11 @@ impl Course<'_> {
                 return true;
             }
             View::Silent => self.making.look_again(LOOK_AGAIN),
+            View::Unsent | View::Lost if self.replaced => {
+                node.state = Some("CANCELLED".to_owned());
+                node.message = Some(GIVEN_UP.to_owned());
+                return true;
+            }
             View::Lost if node::attempts(node) >= MOST_TRIES => {
                 node::failed(
                     node,
@@ -158,7 +270,7 @@ impl Course<'_> {
             }
             View::Unsent | View::Lost => self.making.send(node, task),
             View::Failed(NodeFailure::SnapshotExists | NodeFailure::NodesDown)
-                if node::attempts(node) < MOST_TRIES =>
+                if node::attempts(node) < MOST_TRIES && !self.replaced =>
             {
                 self.making.send(node, task);
             }
@@ -208,7 +320,20 @@ impl Course<'_> {
         self.over(empty);
     }
 
+    fn way_out(&self) -> &'static str {
+        if self.backup.spec.is_scheduled() {
+            "mend it; the next run comes by the schedule"
+        } else {
+            "mend it and create the backup again under another name"
+        }
+    }
+
     fn over(&mut self, why_not: Option<(&'static str, String)>) {
+        let state = if why_not.is_some() { "FAILED" } else { "COMPLETED" };
+        self.end(state, why_not);
+    }
+
+    fn end(&mut self, state: &'static str, why_not: Option<(&'static str, String)>) {
         let now = self.making.look.now;
         let generation = self.backup.metadata.generation;
         let snapshot = self.status.snapshot_tag.clone().unwrap_or_default();
@@ -222,7 +347,7 @@ impl Course<'_> {
         common.progress = Some("100%".to_owned());
         self.making.close();
         if let Some((reason, message)) = why_not {
-            conditions::stand(common, "FAILED", causes, now);
+            conditions::stand(common, state, causes, now);
             self.making.say(
                 true,
                 "BackupFailed",
@@ -234,7 +359,7 @@ impl Course<'_> {
             };
             conditions::tell(common, generation, &story, now);
         } else {
-            conditions::stand(common, "COMPLETED", causes, now);
+            conditions::stand(common, state, causes, now);
             let message = format!("{} nodes have uploaded snapshot {snapshot}", common.nodes.len());
             self.making.say(
                 false,
@@ -243,13 +368,70 @@ impl Course<'_> {
             );
             conditions::tell(common, generation, &Story::Complete(message), now);
         }
+        self.remember(state);
+    }
+
+    fn remember(&mut self, outcome: &str) {
+        let Some(snapshot) = self.status.snapshot_tag.clone() else {
+            return;
+        };
+        let common = &self.status.common;
+        let time = |text: &Option<String>| text.as_ref()?.parse().ok().map(moment);
+        let run = PastRun {
+            snapshot,
+            storage_location: self.status.run.as_ref().map(|run| run.storage_location.clone()),
+            outcome: outcome.to_owned(),
+            started: time(&common.time_created),
+            completed: time(&common.time_completed),
+            size: None,
+        };
+        schedule::remember(&mut self.status.history, run);
     }
 
     fn finish(mut self) -> Plan<BackupStatus> {
-        if self.making.ask.is_empty() && !self.status.common.is_terminal() {
+        let common = &self.status.common;
+        let begun = common.has_started() || !common.nodes.is_empty();
+        let runs = begun && !common.is_terminal();
+        let deleted = self.backup.metadata.deletion_timestamp.is_some();
+        if !self.making.ask.is_empty() {
+            return self.making.plan(self.status);
+        }
+        if runs || (!self.backup.spec.is_scheduled() && !common.is_terminal()) {
             self.describe();
+        } else if self.backup.spec.is_scheduled() && !deleted {
+            self.describe_schedule();
         }
         self.making.plan(self.status)
+    }
+
+    /// Nothing is under way: it waits for its turn, or for its time.
+    fn describe_schedule(&mut self) {
+        let now = self.making.look.now;
+        let next = self.status.next_schedule_time.as_ref().map(|next| next.0);
+        // What waits with its time behind it is looked at again as its reason to wait wants it.
+        if let Some(next) = next.filter(|next| *next > now || self.making.wait.is_none()) {
+            self.making
+                .look_again(next.duration_since(now).max(SignedDuration::ZERO));
+        }
+        let story = match (self.making.wait.take(), next) {
+            (Some(wait), _) => Story::Waits(wait),
+            (None, _) if self.backup.spec.suspend == Some(true) => Story::Armed {
+                ready: false,
+                reason: "Suspended",
+                message: "spec.suspend is true: no run starts until it is false".to_owned(),
+            },
+            (None, Some(next)) => Story::Armed {
+                ready: true,
+                reason: "Scheduled",
+                message: format!("the next run is due at {next}"),
+            },
+            (None, None) => {
+                let message = "spec.schedule has no time in the next five years; correct it";
+                Story::Waits(Wait::stalled("NeverDue", message))
+            }
+        };
+        let generation = self.backup.metadata.generation;
+        conditions::tell(&mut self.status.common, generation, &story, now);
     }
 
     fn describe(&mut self) {

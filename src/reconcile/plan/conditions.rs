@@ -24,6 +24,15 @@ pub(super) enum Story {
     },
     /// It is under way and a human should look.
     Stalls(Wait),
+    /// It has a schedule and nothing is under way: the conditions of the last run stay.
+    Armed {
+        /// Whether the next run will start.
+        ready: bool,
+        /// In one word.
+        reason: &'static str,
+        /// In a sentence.
+        message: String,
+    },
     /// It ended well.
     Complete(String),
     /// It did not.
@@ -75,6 +84,7 @@ pub(super) fn tell(common: &mut BackRestStatus, generation: Option<i64>, story: 
     let (ready, reconciling, stalled) = match story {
         Story::Waits(wait) | Story::Stalls(wait) => ("False", true, wait.stalled),
         Story::Runs { .. } => ("False", true, false),
+        Story::Armed { ready, .. } => (if *ready { "True" } else { "False" }, false, false),
         Story::Complete(_) => ("True", false, false),
         Story::Failed { .. } => ("False", false, true),
     };
@@ -89,6 +99,9 @@ pub(super) fn tell(common: &mut BackRestStatus, generation: Option<i64>, story: 
     writer.set("Ready", ready);
     writer.set_or_drop("Reconciling", reconciling);
     writer.set_or_drop("Stalled", stalled);
+    if matches!(story, Story::Armed { .. }) {
+        return;
+    }
     writer.set_or_drop("Complete", matches!(story, Story::Complete(_)));
     writer.set_or_drop("Failed", matches!(story, Story::Failed { .. }));
 }
@@ -118,7 +131,7 @@ impl Story {
     fn words(&self) -> (&str, &str) {
         match self {
             Self::Waits(wait) | Self::Stalls(wait) => (wait.reason, &wait.message),
-            Self::Runs { reason, message } => (reason, message),
+            Self::Runs { reason, message } | Self::Armed { reason, message, .. } => (reason, message),
             Self::Complete(message) => ("Completed", message),
             Self::Failed { reason, message } => (reason, message),
         }
