@@ -4,6 +4,8 @@ mod backup;
 mod losses;
 mod restore;
 mod restoring;
+mod schedule;
+mod scheduled;
 mod world;
 
 use super::{Answers, Deeds, Look, Outcome, Plan, Wait};

@@ -1,0 +1,339 @@
+//! Schedules: every time is run once or counted, whatever happens meanwhile.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use proptest::prelude::*;
+
+use crate::api::{
+    BackRestCondition, BackupStatus, CassandraBackup, CassandraBackupSpec, ConcurrencyPolicy, PastRun,
+};
+use crate::reconcile::plan::schedule::{Rest, Slot, advance, due, remember, rest, taken};
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn backup(schedule: &str, created: &str) -> CassandraBackup {
+    let mut backup = CassandraBackup::new(
+        "nightly",
+        CassandraBackupSpec {
+            schedule: Some(schedule.to_owned()),
+            ..CassandraBackupSpec::default()
+        },
+    );
+    backup.metadata.creation_timestamp = Some(Time(time(created)));
+    backup
+}
+
+fn stand(status: &mut BackupStatus, state: &str) {
+    status.common.condition = Some(BackRestCondition {
+        type_: state.to_owned(),
+        ..BackRestCondition::default()
+    });
+}
+
+/// Advances to `now` and keeps what came of it.
+fn step(backup: &mut CassandraBackup, now: Timestamp) -> Slot {
+    let mut status = backup.status.clone().unwrap_or_default();
+    let slot = advance(backup, &mut status, now).unwrap();
+    backup.status = Some(status);
+    slot
+}
+
+fn next(backup: &CassandraBackup) -> Option<String> {
+    let next = backup.status.as_ref()?.next_schedule_time.as_ref()?;
+    Some(next.0.to_string())
+}
+
+fn missed(backup: &CassandraBackup) -> i64 {
+    backup.status.as_ref().unwrap().missed_runs.unwrap_or_default()
+}
+
+#[test]
+fn the_first_time_is_after_the_creation_and_stays_until_it_is_taken() {
+    for (schedule, first, second) in [
+        ("0 2 * * *", "2026-11-25T02:00:00Z", "2026-11-26T02:00:00Z"),
+        ("@every 6h", "2026-11-24T16:00:07Z", "2026-11-24T22:00:07Z"),
+        (
+            "CRON_TZ=Europe/Paris 0 2 * * *",
+            "2026-11-25T01:00:00Z",
+            "2026-11-26T01:00:00Z",
+        ),
+    ] {
+        let mut backup = backup(schedule, "2026-11-24T10:00:07Z");
+        assert_eq!(step(&mut backup, time("2026-11-24T10:00:09Z")), Slot::default());
+        assert_eq!(next(&backup).as_deref(), Some(first), "{schedule}");
+        let now = time(first);
+        for _ in 0..2 {
+            assert_eq!(step(&mut backup, now).due, Some(now), "{schedule}");
+        }
+        assert_eq!(due(&backup, now), Some(now));
+        let mut status = backup.status.clone().unwrap();
+        taken(&backup, &mut status, now);
+        assert_eq!(status.last_schedule_time, Some(Time(now)));
+        backup.status = Some(status);
+        assert_eq!(step(&mut backup, now), Slot::default());
+        assert_eq!(
+            (next(&backup).as_deref(), missed(&backup)),
+            (Some(second), 0),
+            "{schedule}"
+        );
+    }
+}
+
+#[test]
+fn after_an_outage_the_newest_time_inside_the_deadline_is_run_and_the_others_are_counted() {
+    for (schedule, deadline, due, counted) in [
+        ("0 * * * *", None, Some("2026-11-24T15:00:00Z"), 4),
+        ("0 * * * *", Some(1800), Some("2026-11-24T15:00:00Z"), 4),
+        ("0 * * * *", Some(1799), None, 5),
+        ("@every 1h", Some(0), None, 5),
+        ("@every 1h", None, Some("2026-11-24T15:10:00Z"), 4),
+    ] {
+        let mut backup = backup(schedule, "2026-11-24T10:10:00Z");
+        backup.spec.starting_deadline_seconds = deadline;
+        let slot = step(&mut backup, time("2026-11-24T15:30:00Z"));
+        assert_eq!(slot.due, due.map(time), "{schedule} {deadline:?}");
+        assert_eq!(
+            (slot.missed, missed(&backup)),
+            (counted, counted),
+            "{schedule} {deadline:?}"
+        );
+    }
+}
+
+#[test]
+fn what_falls_due_during_a_run_waits_or_is_counted_or_replaces_it() {
+    for (policy, kept, counted, replaces) in [
+        (None, "2026-11-24T12:00:00Z", 0, false),
+        (Some(ConcurrencyPolicy::Allow), "2026-11-24T12:00:00Z", 0, false),
+        (Some(ConcurrencyPolicy::Forbid), "2026-11-24T13:00:00Z", 1, false),
+        (Some(ConcurrencyPolicy::Replace), "2026-11-24T12:00:00Z", 0, true),
+    ] {
+        let mut backup = backup("0 * * * *", "2026-11-24T11:10:00Z");
+        backup.spec.concurrency_policy = policy;
+        step(&mut backup, time("2026-11-24T11:10:00Z"));
+        stand(backup.status.as_mut().unwrap(), "RUNNING");
+        let slot = step(&mut backup, time("2026-11-24T12:00:01Z"));
+        assert_eq!((slot.due, slot.replaces), (None, replaces), "{policy:?}");
+        assert_eq!(
+            (next(&backup).as_deref(), missed(&backup)),
+            (Some(kept), counted),
+            "{policy:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_suspended_rests_and_what_is_resumed_or_changed_or_taken_over_begins_now() {
+    let now = time("2026-11-24T15:30:00Z");
+    let mut backup = backup("0 * * * *", "2026-11-24T11:10:00Z");
+    step(&mut backup, time("2026-11-24T11:10:00Z"));
+    backup.spec.suspend = Some(true);
+    assert_eq!(step(&mut backup, time("2026-11-24T12:00:00Z")).due, None);
+    assert_eq!((next(&backup), missed(&backup)), (None, 1), "the one that waited");
+    assert_eq!(step(&mut backup, now), Slot::default());
+    assert_eq!(rest(&backup, now), Rest::ForEver);
+    backup.spec.suspend = None;
+    assert_eq!(step(&mut backup, now), Slot::default());
+    assert_eq!(next(&backup).as_deref(), Some("2026-11-24T16:00:00Z"));
+    assert_eq!(rest(&backup, now), Rest::Until(time("2026-11-24T16:00:00Z")));
+    backup.spec.time_zone = Some("Asia/Kolkata".to_owned());
+    assert_eq!(
+        rest(&backup, now),
+        Rest::None,
+        "a changed zone is another schedule"
+    );
+    step(&mut backup, now);
+    assert_eq!(
+        (next(&backup).as_deref(), missed(&backup)),
+        (Some("2026-11-24T16:30:00Z"), 0)
+    );
+    // What CassKop left has a state and no time.
+    let mut left = CassandraBackup::new("left", backup.spec.clone());
+    left.metadata.creation_timestamp = Some(Time(time("2024-01-01T00:00:00Z")));
+    let mut status = BackupStatus::default();
+    stand(&mut status, "COMPLETED");
+    left.status = Some(status);
+    assert_eq!(step(&mut left, now), Slot::default());
+    assert_eq!(next(&left).as_deref(), Some("2026-11-24T16:30:00Z"));
+}
+
+#[test]
+fn a_schedule_that_is_none_says_what_is_wrong_and_starts_nothing() {
+    let now = time("2026-11-24T15:30:00Z");
+    let mut wrong = backup("0 25 * * *", "2026-11-24T10:00:00Z");
+    let mut status = BackupStatus::default();
+    let wait = advance(&wrong, &mut status, now).unwrap_err();
+    assert_eq!((wait.reason, wait.stalled), ("ScheduleInvalid", true));
+    assert!(
+        wait.message.starts_with("spec.schedule \"0 25 * * *\" is none: "),
+        "{}",
+        wait.message
+    );
+    wrong.spec.schedule = Some("0 2 * * *".to_owned());
+    wrong.spec.time_zone = Some("Europe/Pariss".to_owned());
+    let wait = advance(&wrong, &mut status, now).unwrap_err();
+    assert!(wait.message.contains("Europe/Paris"), "{}", wait.message);
+    assert_eq!(due(&wrong, now), None);
+}
+
+#[test]
+fn the_history_is_bounded_and_keeps_the_newest_good_run() {
+    let mut history = Vec::new();
+    for number in 0..100 {
+        let outcome = if number == 3 || number == 5 {
+            "COMPLETED"
+        } else {
+            "FAILED"
+        };
+        let run = PastRun {
+            snapshot: number.to_string(),
+            outcome: outcome.to_owned(),
+            ..PastRun::default()
+        };
+        remember(&mut history, run);
+        assert_eq!(history[0].snapshot, number.to_string());
+        assert!(history.len() <= 20);
+    }
+    assert_eq!(history.len(), 20);
+    assert_eq!(
+        (history[18].snapshot.as_str(), history[19].snapshot.as_str()),
+        ("81", "5")
+    );
+}
+
+/// A schedule of one minute of some hours of some days of the week, as the wall clock of a zone shows it.
+#[derive(Debug, Clone)]
+struct Wall {
+    zone: &'static str,
+    minute: i8,
+    hours: Vec<i8>,
+    weekday: Option<i8>,
+}
+
+impl Wall {
+    fn text(&self) -> String {
+        let hours: Vec<_> = self.hours.iter().map(ToString::to_string).collect();
+        let weekday = self.weekday.map_or("*".to_owned(), |day| day.to_string());
+        format!("{} {} * * {weekday}", self.minute, hours.join(","))
+    }
+
+    /// Every minute of the time between is looked at; nothing of the code under test takes part.
+    fn times(&self, after: Timestamp, until: Timestamp) -> Vec<Timestamp> {
+        let zone = TimeZone::get(self.zone).unwrap();
+        let mut minute = after.as_second().div_euclid(60) * 60 + 60;
+        let mut times = Vec::new();
+        while minute <= until.as_second() {
+            let instant = Timestamp::from_second(minute).unwrap();
+            let wall = instant.to_zoned(zone.clone());
+            let day = wall.weekday().to_sunday_zero_offset();
+            if wall.minute() == self.minute
+                && self.hours.contains(&wall.hour())
+                && self.weekday.is_none_or(|asked| asked == day)
+            {
+                times.push(instant);
+            }
+            minute += 60;
+        }
+        times
+    }
+}
+
+fn wall() -> impl Strategy<Value = Wall> {
+    let zones = [
+        "UTC",
+        "Europe/Paris",
+        "America/New_York",
+        "Australia/Lord_Howe",
+        "Africa/Cairo",
+        "Asia/Kolkata",
+        "America/Santiago",
+        "Pacific/Apia",
+        "Asia/Kathmandu",
+        "Atlantic/Azores",
+    ];
+    let hours = prop::collection::btree_set(0_i8..24, 1..4);
+    (
+        prop::sample::select(zones.to_vec()),
+        0_i8..60,
+        hours,
+        prop::option::weighted(0.3, 0_i8..7),
+    )
+        .prop_map(|(zone, minute, hours, weekday)| Wall {
+            zone,
+            minute,
+            hours: hours.into_iter().collect(),
+            weekday,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Looks come at random, with outages between them, and every second plan is lost before it is written.
+    #[test]
+    fn in_a_year_every_time_of_a_schedule_is_run_once_or_counted(
+        wall in wall(),
+        gaps in prop::collection::vec(prop_oneof![8 => 30_i64..7200, 2 => 7200_i64..200_000], 400..600),
+        lost in prop::collection::vec(any::<bool>(), 600),
+        lengths in prop::collection::vec(0_i64..9000, 600),
+        policy in prop::sample::select(vec![
+            ConcurrencyPolicy::Allow, ConcurrencyPolicy::Forbid, ConcurrencyPolicy::Replace,
+        ]),
+        edit in 0_usize..400,
+    ) {
+        let created = time("2027-12-31T23:17:05Z");
+        let mut object = backup(&wall.text(), "2027-12-31T23:17:05Z");
+        object.spec.time_zone = Some(wall.zone.to_owned());
+        object.spec.concurrency_policy = Some(policy);
+        let (mut now, mut since, mut ends) = (created, created, created);
+        let mut runs: Vec<Timestamp> = Vec::new();
+        let mut minute = wall.minute;
+        for (look, gap) in gaps.iter().enumerate() {
+            now = now.checked_add(SignedDuration::from_secs(*gap)).unwrap();
+            if look == edit {
+                // An edit is seen at a look, and the account begins anew.
+                minute = (minute + 7) % 60;
+                object.spec.schedule = Some(Wall { minute, ..wall.clone() }.text());
+                since = now;
+                runs.clear();
+            }
+            if lost[look] && look != edit {
+                prop_assert!(due(&object, now).is_none_or(|slot| slot <= now));
+                continue;
+            }
+            let under_way = object.status.as_ref().is_some_and(|status| {
+                status.common.condition.as_ref().is_some_and(|condition| condition.type_ == "RUNNING")
+            });
+            let slot = step(&mut object, now);
+            prop_assert!(!(under_way && slot.due.is_some()));
+            let status = object.status.as_mut().unwrap();
+            if under_way && now >= ends {
+                stand(status, "COMPLETED");
+            } else if let Some(due) = slot.due {
+                let mut begun = status.clone();
+                taken(&object, &mut begun, due);
+                stand(&mut begun, "RUNNING");
+                object.status = Some(begun);
+                runs.push(due);
+                ends = now.checked_add(SignedDuration::from_secs(lengths[look])).unwrap();
+            }
+            // Oracle: what there was is run, or counted, or the one that waits.
+            let status = object.status.as_ref().unwrap();
+            let next = status.next_schedule_time.as_ref().unwrap().0;
+            let waits = usize::from(next <= now);
+            let counted = usize::try_from(status.missed_runs.unwrap_or_default()).unwrap();
+            if look % 50 == 0 || look + 1 == gaps.len() {
+                let times = Wall { minute, ..wall.clone() }.times(since, now);
+                prop_assert_eq!(times.len(), runs.len() + counted + waits, "{:?} {}", &wall, now);
+                prop_assert!(runs.iter().all(|run| times.contains(run)), "{:?} {:?}", runs, times);
+                prop_assert!(runs.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", runs);
+                if waits == 1 {
+                    prop_assert_eq!(Some(&next), times.last());
+                }
+            }
+        }
+    }
+}
