@@ -15,7 +15,7 @@ FUZZ_BIN := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin
 FUZZ := PATH="$(FUZZ_BIN):$$PATH" $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz
 FUZZ_TARGETS := $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: demo test e2e bench soak soak-properties soak-oldest soak-hostile reproducible fuzz \
+.PHONY: demo test e2e bench soak soak-properties soak-oldest soak-hostile soak-kills reproducible fuzz \
 	$(addprefix fuzz-,$(FUZZ_TARGETS)) corpus lint crds \
 	policy rules servers cert-manager tools fmt doc deny
 
@@ -44,9 +44,9 @@ bench: servers
 	$(CARGO) bench --locked --bench review -- latency
 
 # What takes too long for every change: every property with many cases, every test on the oldest API server that is
-# supported, ten thousand hostile connections, two release builds, every fuzz target for ten minutes. Run it before an
+# supported, ten thousand hostile connections, a reconciler that is stopped at everything it does, two release builds, every fuzz target for ten minutes. Run it before an
 # issue is closed.
-soak: soak-properties soak-oldest soak-hostile reproducible fuzz
+soak: soak-properties soak-oldest soak-hostile soak-kills reproducible fuzz
 
 soak-properties:
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test properties
@@ -59,6 +59,11 @@ soak-oldest: cert-manager
 # Each connection is a file of the client's.
 soak-hostile: servers
 	ulimit -n 20000 && CASSGATE_TEST_CONNECTIONS=10000 $(CARGO) test --locked --test kube -- hostile --nocapture
+
+# The reconciler is stopped, or its answer lost, at every single write and request of a backup and of a restore;
+# .ci/run tries each fourth of them.
+soak-kills: servers
+	CASSGATE_TEST_ALL_KILLS=1 $(CARGO) test --locked --test kube -- kills --nocapture
 
 # Builds what the image has in two folders and compares the two binaries.
 reproducible:

@@ -45,6 +45,7 @@ mod support;
 mod update;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use runs::kills;
 
 /// A subject's tests, each under the name of its function: a sentence.
 macro_rules! tests {
@@ -79,6 +80,14 @@ tests! {
         a_backup_and_a_restore_bring_the_rows_back_and_tell_their_story,
         what_is_not_there_yet_is_waited_for,
         a_reconciler_that_is_stopped_and_started_goes_on_where_it_was,
+    ;
+    kills:
+        a_backup_is_taken_once_wherever_the_reconciler_is_stopped,
+        a_backup_is_taken_once_whichever_answer_is_lost,
+        a_restore_brings_each_row_back_once_when_the_reconciler_is_stopped_before_an_act,
+        a_restore_brings_each_row_back_once_when_the_reconciler_is_stopped_after_an_act,
+        a_restore_brings_each_row_back_once_when_an_act_does_not_get_through,
+        a_restore_brings_each_row_back_once_when_an_answer_is_lost,
     ;
     update:
         an_old_mistake_is_a_warning_while_something_else_changes,

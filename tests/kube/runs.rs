@@ -1,5 +1,9 @@
 //! The reconciler on a real kube-apiserver, with a model of the sidecars: what users see of a run.
 
+pub(crate) mod kills;
+mod wire;
+mod world;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -47,6 +51,11 @@ struct Lab {
 
 impl Lab {
     fn new() -> Self {
+        Self::still().ticks()
+    }
+
+    /// One that a test moves itself.
+    fn still() -> Self {
         let stage = Stage::new(Crds::Ours);
         let ring = Ring::new("2.0.4", 2, &[("k1.t1", 1), ("k1.t2", 2)]);
         stage.kubectl.apply(&documents(&[cluster(), secret()])).succeeds();
@@ -59,7 +68,7 @@ impl Lab {
         for node in 0..2 {
             lab.create_pod(node);
         }
-        lab.ticks()
+        lab
     }
 
     /// Moves the ring as time does.

@@ -1,0 +1,268 @@
+//! Between a reconciler and everything that it acts on: counts its acts, and stops it at one of them.
+//!
+//! An act is a write to the API server or an operation that is sent to a sidecar. What only reads is let through.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use cassgate::domain::image::Version;
+use cassgate::domain::schema_version::SchemaVersion;
+use cassgate::icarus::{
+    NodeMode, Operation, OperationFilter, OperationId, OperationRequest, SidecarApi, SidecarError, Topology,
+};
+use futures::future::BoxFuture;
+use http::{Method, Request, Response};
+use tokio::sync::Notify;
+use tower::{BoxError, Service};
+
+use crate::stand_in::Ring;
+
+/// What happens at an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blow {
+    /// The process ends, and nobody ever hears of the act.
+    StopBefore,
+    /// The act has its effect, and the process ends before it hears the answer.
+    StopAfter,
+    /// The act does not get through, and the process is told so.
+    FailBefore,
+    /// The act has its effect, and the answer is lost.
+    FailAfter,
+}
+
+impl Blow {
+    fn is_after(self) -> bool {
+        matches!(self, Self::StopAfter | Self::FailAfter)
+    }
+
+    fn stops(self) -> bool {
+        matches!(self, Self::StopBefore | Self::StopAfter)
+    }
+}
+
+/// The wire of one process after the other. A clone is the same.
+#[derive(Clone, Default)]
+pub(super) struct Wire {
+    state: Arc<Mutex<State>>,
+    stopped: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    acts: Vec<String>,
+    blow: Option<(usize, Blow)>,
+    dead: bool,
+    gone: bool,
+    under_way: usize,
+}
+
+impl Wire {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts from nothing; the act of this number, from 0, gets the blow.
+    pub(super) fn arm(&self, blow: Option<(usize, Blow)>) {
+        let mut state = self.state();
+        state.acts.clear();
+        state.blow = blow;
+    }
+
+    /// The acts since it was armed.
+    pub(super) fn acts(&self) -> Vec<String> {
+        self.state().acts.clone()
+    }
+
+    /// Whether a blow is still to come.
+    pub(super) fn is_armed(&self) -> bool {
+        self.state().blow.is_some()
+    }
+
+    /// Returns when the process was stopped.
+    pub(super) async fn stopped(&self) {
+        self.stopped.notified().await;
+    }
+
+    /// Another process begins.
+    pub(super) fn revive(&self) {
+        self.state().dead = false;
+    }
+
+    /// Whether the API server cannot be reached.
+    pub(super) fn is_gone(&self, gone: bool) {
+        self.state().gone = gone;
+    }
+
+    /// Whether an answer of the API server is still to come.
+    pub(super) fn is_busy(&self) -> bool {
+        self.state().under_way > 0
+    }
+
+    /// What becomes of the next act.
+    fn act(&self, what: String) -> Option<Blow> {
+        let mut state = self.state();
+        let number = state.acts.len();
+        state.acts.push(what);
+        let blow = state.blow.take_if(|(at, _)| *at == number);
+        blow.map(|(_, blow)| blow)
+    }
+
+    fn is_dead(&self) -> bool {
+        self.state().dead
+    }
+
+    /// The end of the process: it neither sends nor hears anything more.
+    async fn stop<T>(&self) -> T {
+        self.state().dead = true;
+        self.stopped.notify_one();
+        pending().await
+    }
+
+    fn under_way(&self) -> UnderWay {
+        self.state().under_way += 1;
+        UnderWay(self.clone())
+    }
+}
+
+/// A request whose answer is still to come.
+struct UnderWay(Wire);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.state().under_way -= 1;
+    }
+}
+
+/// The API server behind the wire.
+pub(super) struct Tapped<S> {
+    pub(super) server: S,
+    pub(super) wire: Wire,
+}
+
+impl<S, B, R> Service<Request<B>> for Tapped<S>
+where
+    S: Service<Request<B>, Response = Response<R>, Error = BoxError>,
+    S::Future: Send + 'static,
+    R: Send + 'static,
+{
+    type Response = Response<R>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Response<R>, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.server.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let wire = self.wire.clone();
+        if wire.is_dead() {
+            return Box::pin(pending());
+        }
+        if wire.state().gone {
+            return Box::pin(async { Err("connection refused, says a test".into()) });
+        }
+        let blow = if *request.method() == Method::GET {
+            None
+        } else {
+            wire.act(format!("{} {}", request.method(), request.uri().path()))
+        };
+        if let Some(blow) = blow.filter(|blow| !blow.is_after()) {
+            return Box::pin(async move {
+                if blow.stops() {
+                    wire.stop().await
+                } else {
+                    Err("broken before it was sent, says a test".into())
+                }
+            });
+        }
+        let under_way = wire.under_way();
+        let answer = self.server.call(request);
+        Box::pin(async move {
+            let answer = answer.await;
+            drop(under_way);
+            match blow {
+                Some(blow) if blow.stops() => wire.stop().await,
+                Some(_) => Err("broken before it was answered, says a test".into()),
+                None => answer,
+            }
+        })
+    }
+}
+
+/// The sidecars behind the wire.
+#[derive(Clone)]
+pub(super) struct Sidecars {
+    pub(super) ring: Ring,
+    pub(super) wire: Wire,
+}
+
+impl SidecarApi for Sidecars {
+    async fn submit(
+        &self,
+        at: SocketAddr,
+        request: &OperationRequest,
+        within: Duration,
+    ) -> Result<Operation, SidecarError> {
+        if self.wire.is_dead() {
+            return pending().await;
+        }
+        let what = match request {
+            OperationRequest::Restore(restore) => format!("{:?}", restore.phase),
+            OperationRequest::Backup(_) => "Backup".to_owned(),
+            _ => "another operation".to_owned(),
+        };
+        let blow = self.wire.act(format!("{what} to {at}"));
+        match blow {
+            Some(Blow::StopBefore) => return self.wire.stop().await,
+            Some(Blow::FailBefore) => return Err(SidecarError::Unreachable("a test says so".to_owned())),
+            _ => {}
+        }
+        let answer = self.ring.submit(at, request, within).await;
+        match blow {
+            Some(Blow::StopAfter) => self.wire.stop().await,
+            Some(_) => Err(SidecarError::TimedOut(within)),
+            None => answer,
+        }
+    }
+
+    async fn operation(
+        &self,
+        at: SocketAddr,
+        id: &OperationId,
+        within: Duration,
+    ) -> Result<Operation, SidecarError> {
+        self.ring.operation(at, id, within).await
+    }
+
+    async fn operations(
+        &self,
+        at: SocketAddr,
+        filter: OperationFilter,
+        within: Duration,
+    ) -> Result<Vec<Operation>, SidecarError> {
+        self.ring.operations(at, filter, within).await
+    }
+
+    async fn node_mode(&self, at: SocketAddr, within: Duration) -> Result<NodeMode, SidecarError> {
+        self.ring.node_mode(at, within).await
+    }
+
+    async fn version(&self, at: SocketAddr, within: Duration) -> Result<Version, SidecarError> {
+        self.ring.version(at, within).await
+    }
+
+    async fn cassandra_version(&self, at: SocketAddr, within: Duration) -> Result<Version, SidecarError> {
+        self.ring.cassandra_version(at, within).await
+    }
+
+    async fn schema_version(&self, at: SocketAddr, within: Duration) -> Result<SchemaVersion, SidecarError> {
+        self.ring.schema_version(at, within).await
+    }
+
+    async fn topology(&self, at: SocketAddr, within: Duration) -> Result<Topology, SidecarError> {
+        self.ring.topology(at, within).await
+    }
+}

@@ -1,0 +1,309 @@
+//! A reconciler on the real kube-apiserver in a time that is made up: it stands still while the API server is asked,
+//! and else runs some hundred times as fast as ours.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use cassgate::api::{CassandraBackup, CassandraRestore};
+use cassgate::observe::metrics::Metrics;
+use cassgate::reconcile::Reconciler;
+use cassgate::reconcile::lease::{
+    BootTime, Clocks, LeaseKeeper, LeaseOptions, LeaseStore, LeaseStoreError, Record, Stored, Timing, Written,
+};
+use cassgate::rules::catalogue::Kinds;
+use jiff::Timestamp;
+use kube::api::{DeleteParams, PostParams};
+use kube::client::ClientBuilder;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use serde_json::{Value, json};
+use tokio::runtime::Builder;
+use tokio::sync::Notify;
+use tokio::time::{Instant, advance, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::wire::{Sidecars, Tapped, Wire};
+use super::{Lab, NoRules};
+use crate::stand_in::Ring;
+
+/// How far the made up time goes at once, and how long that takes.
+const STRIDE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(2));
+
+/// How much of the made up time a run may take before it hangs.
+const PATIENCE: Duration = Duration::from_hours(1);
+
+thread_local! {
+    /// The made up time: when it began, in both clocks; and by how many seconds the clock was set.
+    static BEGINNING: Cell<Option<(Timestamp, Instant)>> = const { Cell::new(None) };
+    static SET_BY: Cell<i64> = const { Cell::new(0) };
+}
+
+fn elapsed() -> Duration {
+    BEGINNING
+        .get()
+        .map_or(Duration::ZERO, |(_, begun)| begun.elapsed())
+}
+
+/// The time by the clock of the reconciler.
+fn now() -> Timestamp {
+    let (beginning, _) = BEGINNING.get().unwrap();
+    let set_by = jiff::SignedDuration::from_secs(SET_BY.get());
+    beginning + elapsed() + set_by
+}
+
+/// Sets the clock of the reconciler.
+pub(super) fn set_clock_by(seconds: i64) {
+    SET_BY.set(seconds);
+}
+
+/// A ring, a namespace, and a wire between a reconciler and both.
+pub(super) struct World {
+    pub(super) lab: Lab,
+    pub(super) ring: Ring,
+    pub(super) wire: Wire,
+    /// What is asked by it is seen by no wire.
+    client: Client,
+    tapped: Client,
+    /// Whether the status of our kinds is a subresource.
+    pub(super) ours: Arc<AtomicBool>,
+}
+
+/// Runs a test in the made up time.
+pub(super) fn in_made_up_time<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
+    let lab = Lab::still();
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let (over, pulse) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+    let outcome = runtime.block_on(async {
+        let (ends, beats) = (Arc::clone(&over), Arc::clone(&pulse));
+        // While this runs, tokio does not move its time by itself.
+        let heart = tokio::task::spawn_blocking(move || {
+            while !ends.load(Ordering::Relaxed) {
+                thread::sleep(STRIDE.1);
+                beats.notify_one();
+            }
+        });
+        BEGINNING.set(Some((Timestamp::now(), Instant::now())));
+        set_clock_by(0);
+        let world = World::new(lab).await;
+        let (ring, wire) = (world.ring.clone(), world.wire.clone());
+        let time = async {
+            loop {
+                pulse.notified().await;
+                if !wire.is_busy() {
+                    advance(STRIDE.0).await;
+                    ring.tick();
+                }
+            }
+        };
+        let test = std::panic::AssertUnwindSafe(test(world));
+        let outcome = tokio::select! {
+            outcome = futures::FutureExt::catch_unwind(test) => outcome,
+            () = time => Ok(()),
+        };
+        over.store(true, Ordering::Relaxed);
+        heart.await.unwrap();
+        outcome
+    });
+    if let Err(panicked) = outcome {
+        std::panic::resume_unwind(panicked);
+    }
+}
+
+impl World {
+    async fn new(lab: Lab) -> Self {
+        let kubeconfig = Kubeconfig::read_from(lab.stage.servers.admin_kubeconfig()).unwrap();
+        let options = KubeConfigOptions::default();
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .unwrap();
+        // The API server lives in our time, and takes longer than these by the made up one.
+        config.connect_timeout = None;
+        config.read_timeout = None;
+        config.write_timeout = None;
+        config.default_namespace.clone_from(&lab.stage.namespace);
+        let wire = Wire::default();
+        let tap = wire.clone();
+        let layer = tower::layer::layer_fn(move |server| Tapped {
+            server,
+            wire: tap.clone(),
+        });
+        let tapped = ClientBuilder::try_from(config.clone()).unwrap();
+        Self {
+            ring: lab.ring.clone(),
+            wire,
+            client: Client::try_from(config).unwrap(),
+            tapped: tapped.with_layer(&layer).build(),
+            ours: Arc::new(AtomicBool::new(true)),
+            lab,
+        }
+    }
+
+    pub(super) fn backups(&self) -> Api<CassandraBackup> {
+        Api::default_namespaced(self.client.clone())
+    }
+
+    pub(super) fn restores(&self) -> Api<CassandraRestore> {
+        Api::default_namespaced(self.client.clone())
+    }
+
+    /// Creates a backup of everything.
+    pub(super) async fn back_up(&self, name: &str) {
+        let backup = json!({
+            "apiVersion": "db.orange.com/v2", "kind": "CassandraBackup",
+            "metadata": { "name": name },
+            "spec": {
+                "cassandraCluster": "c1", "storageLocation": "s3://bucket", "snapshotTag": name,
+                "secret": "s3", "entities": "k1",
+            },
+        });
+        let backup = serde_json::from_value(backup).unwrap();
+        self.backups()
+            .create(&PostParams::default(), &backup)
+            .await
+            .unwrap();
+    }
+
+    /// Creates a restore of a backup.
+    pub(super) async fn restore(&self, name: &str, backup: &str) {
+        let restore = json!({
+            "apiVersion": "db.orange.com/v2", "kind": "CassandraRestore",
+            "metadata": { "name": name },
+            "spec": { "cassandraCluster": "c1", "cassandraBackup": backup },
+        });
+        let restore = serde_json::from_value(restore).unwrap();
+        self.restores()
+            .create(&PostParams::default(), &restore)
+            .await
+            .unwrap();
+    }
+
+    pub(super) async fn delete_restore(&self, name: &str) {
+        self.restores()
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+
+    /// A reconciler as a process of its own, which leads at once: whoever led before is known to have ended.
+    pub(super) async fn process(&self) {
+        self.process_with(Lease::free(), "one").await;
+    }
+
+    /// The same, with this lease.
+    pub(super) async fn process_with(&self, lease: Lease, identity: &str) {
+        let sidecars = Sidecars {
+            ring: self.ring.clone(),
+            wire: self.wire.clone(),
+        };
+        let ours = Arc::clone(&self.ours);
+        let reconciler = Arc::new(Reconciler {
+            client: self.tapped.clone(),
+            sidecars,
+            judge: Arc::new(NoRules),
+            status_is_subresource: Box::new(move |_: Kinds| Some(ours.load(Ordering::Relaxed))),
+            namespace: Some(self.lab.stage.namespace.clone()),
+            now,
+        });
+        let options = LeaseOptions {
+            identity: identity.to_owned(),
+            timing: Timing::standard(Duration::from_secs(10)),
+        };
+        let clocks = Clocks {
+            boot: Arc::new(|| BootTime(elapsed())),
+            wall: Arc::new(now),
+        };
+        let keeper = LeaseKeeper::new(options, lease, clocks, Metrics::new()).unwrap();
+        keeper
+            .run(CancellationToken::new(), |leadership| {
+                reconciler.clone().run(leadership)
+            })
+            .await;
+    }
+
+    /// Runs one process after the other, as many as it takes, while `test` runs.
+    pub(super) async fn while_it_runs<T>(&self, test: impl Future<Output = T>) -> T {
+        let mut test = Box::pin(test);
+        loop {
+            let done = tokio::select! {
+                biased;
+                () = self.wire.stopped() => None,
+                () = self.process() => panic!("a process ended by itself"),
+                done = &mut test => Some(done),
+            };
+            match done {
+                Some(done) => return done,
+                None => self.wire.revive(),
+            }
+        }
+    }
+
+    /// Waits until an object is so; the object.
+    pub(super) async fn until<K>(&self, api: &Api<K>, name: &str, so: impl Fn(&Value) -> bool) -> Value
+    where
+        K: Clone + std::fmt::Debug + serde::de::DeserializeOwned + serde::Serialize,
+    {
+        let begun = Instant::now();
+        loop {
+            let object = serde_json::to_value(api.get_opt(name).await.unwrap()).unwrap();
+            if so(&object) {
+                return object;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{name} hangs: {:#}\nacts: {:#?}",
+                object["status"],
+                self.wire.acts()
+            );
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Waits until a restore is over and nobody holds it; the object.
+    pub(super) async fn until_over(&self, name: &str) -> Value {
+        self.until(&self.restores(), name, |restore| {
+            restore["status"]["timeCompleted"].is_string() && restore["metadata"]["finalizers"].is_null()
+        })
+        .await
+    }
+}
+
+/// A lease in memory.
+#[derive(Clone)]
+pub(super) struct Lease(Arc<Mutex<(u32, Record)>>);
+
+impl Lease {
+    /// One that its holder gave away.
+    pub(super) fn free() -> Self {
+        let held = Record::taken("nobody", None, Duration::from_secs(15), now());
+        Self(Arc::new(Mutex::new((0, held.released(now())))))
+    }
+}
+
+impl LeaseStore for Lease {
+    async fn read(&self) -> Result<Option<Stored>, LeaseStoreError> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Some(Stored {
+            version: kept.0.to_string(),
+            record: kept.1,
+        }))
+    }
+
+    async fn write(&self, record: &Record, over: Option<&str>) -> Result<Written, LeaseStoreError> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if over != Some(&kept.0.to_string()) {
+            return Ok(Written::Conflict);
+        }
+        *kept = (kept.0 + 1, record.clone());
+        Ok(Written::Stored(Stored {
+            version: kept.0.to_string(),
+            record: record.clone(),
+        }))
+    }
+}
