@@ -281,6 +281,9 @@ impl<S: SidecarApi + 'static> Term<S> {
                     Ok(_) if !confirmation.holds() => {
                         Outcome::NotSent("the lease was not renewed in time".to_owned())
                     }
+                    Ok(_) if self.stop(K::KIND).is_some() => {
+                        Outcome::NotSent("the CRD is not cassgate's any more".to_owned())
+                    }
                     Ok((at, body)) => {
                         outcome(self.reconciler.sidecars.submit(at, &body, ANSWER_WITHIN).await)
                     }

@@ -45,7 +45,7 @@ mod support;
 mod update;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use runs::kills;
+use runs::{hardships, kills};
 
 /// A subject's tests, each under the name of its function: a sentence.
 macro_rules! tests {
@@ -88,6 +88,15 @@ tests! {
         a_restore_brings_each_row_back_once_when_the_reconciler_is_stopped_after_an_act,
         a_restore_brings_each_row_back_once_when_an_act_does_not_get_through,
         a_restore_brings_each_row_back_once_when_an_answer_is_lost,
+    ;
+    hardships:
+        a_restore_that_is_deleted_ends_as_its_phase_allows,
+        a_backup_that_is_deleted_meanwhile_is_restored_all_the_same,
+        a_restore_whose_namespace_goes_lets_go_of_it,
+        a_pod_that_comes_back_with_another_address_costs_no_row,
+        once_the_crds_are_casskops_nothing_more_is_sent,
+        a_clock_that_is_set_by_an_hour_and_an_api_server_that_is_gone_for_a_minute_cost_no_row,
+        of_two_replicas_none_sends_again_what_the_other_one_sent_before_it_was_frozen,
     ;
     update:
         an_old_mistake_is_a_warning_while_something_else_changes,

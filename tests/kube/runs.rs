@@ -1,5 +1,6 @@
 //! The reconciler on a real kube-apiserver, with a model of the sidecars: what users see of a run.
 
+pub(crate) mod hardships;
 pub(crate) mod kills;
 mod wire;
 mod world;

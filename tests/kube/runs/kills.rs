@@ -16,13 +16,13 @@ const ALL: &str = "CASSGATE_TEST_ALL_KILLS";
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The numbers of the acts that are tried, of so many.
-fn tried(acts: usize, first: usize) -> impl Iterator<Item = usize> {
+pub(super) fn tried(acts: usize, first: usize) -> impl Iterator<Item = usize> {
     let stride = if std::env::var_os(ALL).is_some() { 1 } else { 4 };
     (if stride == 1 { 0 } else { first }..acts).step_by(stride)
 }
 
 /// How often each node was sent what.
-fn sent(world: &World, since: usize) -> BTreeMap<(usize, String), usize> {
+pub(super) fn sent(world: &World, since: usize) -> BTreeMap<(usize, String), usize> {
     let mut sent = BTreeMap::new();
     for (node, request) in world.ring.submitted().into_iter().skip(since) {
         let what = match request {
@@ -36,18 +36,18 @@ fn sent(world: &World, since: usize) -> BTreeMap<(usize, String), usize> {
     sent
 }
 
-fn fill(world: &World) {
+pub(super) fn fill(world: &World) {
     world.ring.write("k1.t1", 0..100);
     world.ring.write("k1.t2", 0..100);
 }
 
-fn damage(world: &World) {
+pub(super) fn damage(world: &World) {
     world.ring.delete("k1.t1", 0..50);
     world.ring.write("k1.t2", 100..150);
 }
 
 #[track_caller]
-fn is_as_it_was(world: &World, about: &str) {
+pub(super) fn is_as_it_was(world: &World, about: &str) {
     let whole: BTreeSet<u32> = (0..100).collect();
     for table in ["k1.t1", "k1.t2"] {
         assert_eq!(world.ring.rows(table), whole, "{about}: {table}");
@@ -56,7 +56,7 @@ fn is_as_it_was(world: &World, about: &str) {
 }
 
 /// One backup, with a blow or without; its acts.
-async fn back_up(world: &World, name: &str, blow: Option<(usize, Blow)>) -> Vec<String> {
+pub(super) async fn back_up(world: &World, name: &str, blow: Option<(usize, Blow)>) -> Vec<String> {
     let about = format!("{name} {blow:?}");
     let (before, stored) = (world.ring.submitted().len(), world.ring.stored(0));
     world.wire.arm(blow);
@@ -93,7 +93,12 @@ async fn back_up(world: &World, name: &str, blow: Option<(usize, Blow)>) -> Vec<
 }
 
 /// One restore of that backup, with a blow or without; its acts.
-async fn restore(world: &World, name: &str, backup: &str, blow: Option<(usize, Blow)>) -> Vec<String> {
+pub(super) async fn restore(
+    world: &World,
+    name: &str,
+    backup: &str,
+    blow: Option<(usize, Blow)>,
+) -> Vec<String> {
     let before = world.ring.submitted().len();
     damage(world);
     world.wire.arm(blow);
@@ -118,6 +123,13 @@ async fn restore(world: &World, name: &str, backup: &str, blow: Option<(usize, B
     assert!(!world.wire.is_armed(), "{about}: {acts:#?}");
     is_as_it_was(world, &about);
     let sent = sent(world, before);
+    each_phase_once(&sent, &format!("{about}: {acts:#?}"));
+    acts
+}
+
+/// Each node was sent each phase once.
+#[track_caller]
+pub(super) fn each_phase_once(sent: &BTreeMap<(usize, String), usize>, about: &str) {
     for node in 0..2 {
         for phase in ["Init", "Download", "Truncate", "Import", "Cleanup"] {
             let times = sent.get(&(node, phase.to_owned())).copied().unwrap_or_default();
@@ -126,11 +138,10 @@ async fn restore(world: &World, name: &str, backup: &str, blow: Option<(usize, B
             let least = usize::from(phase != "Truncate" || node == 0);
             assert!(
                 (least..=most).contains(&times),
-                "{about}: node {node} was sent {phase} {times} times: {acts:#?}"
+                "node {node} was sent {phase} {times} times: {about}"
             );
         }
     }
-    acts
 }
 
 async fn every_backup(world: World, blows: [Blow; 2]) {

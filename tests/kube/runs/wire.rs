@@ -2,7 +2,7 @@
 //!
 //! An act is a write to the API server or an operation that is sent to a sidecar. What only reads is let through.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -31,6 +31,12 @@ pub(super) enum Blow {
     FailBefore,
     /// The act has its effect, and the answer is lost.
     FailAfter,
+    /// The process is not run any more, and the act goes out when it is again.
+    FreezeBefore,
+    /// The act has its effect, and the process is not run any more.
+    FreezeAfter,
+    /// The act has its effect, and from then on the CRDs are CassKop's.
+    ForeignCrds,
 }
 
 impl Blow {
@@ -41,6 +47,10 @@ impl Blow {
     fn stops(self) -> bool {
         matches!(self, Self::StopBefore | Self::StopAfter)
     }
+
+    fn freezes(self) -> bool {
+        matches!(self, Self::FreezeBefore | Self::FreezeAfter)
+    }
 }
 
 /// The wire of one process after the other. A clone is the same.
@@ -48,6 +58,7 @@ impl Blow {
 pub(super) struct Wire {
     state: Arc<Mutex<State>>,
     stopped: Arc<Notify>,
+    thawed: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -56,6 +67,8 @@ struct State {
     blow: Option<(usize, Blow)>,
     dead: bool,
     gone: bool,
+    frozen: bool,
+    foreign: bool,
     under_way: usize,
 }
 
@@ -92,13 +105,61 @@ impl Wire {
     }
 
     /// Whether the API server cannot be reached.
-    pub(super) fn is_gone(&self, gone: bool) {
+    pub(super) fn be_gone(&self, gone: bool) {
         self.state().gone = gone;
     }
 
-    /// Whether an answer of the API server is still to come.
+    pub(super) fn is_gone(&self) -> bool {
+        self.state().gone
+    }
+
+    /// Whether the CRDs are CassKop's.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.state().foreign
+    }
+
+    pub(super) fn be_foreign(&self, foreign: bool) {
+        self.state().foreign = foreign;
+    }
+
+    /// Whether the process is not run.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.state().frozen
+    }
+
+    /// The process is run again.
+    pub(super) fn thaw(&self) {
+        self.state().frozen = false;
+        self.thawed.notify_waiters();
+    }
+
+    async fn freeze(&self) {
+        let thawed = self.thawed.notified();
+        self.state().frozen = true;
+        thawed.await;
+    }
+
+    /// Runs a process except while it is frozen.
+    pub(super) async fn run<T>(&self, process: impl Future<Output = T>) -> T {
+        let mut process = Box::pin(process);
+        loop {
+            let done = poll_fn(|context| {
+                if self.is_frozen() {
+                    return Poll::Ready(None);
+                }
+                process.as_mut().poll(context).map(Some)
+            });
+            match done.await {
+                Some(done) => return done,
+                None => self.thawed.notified().await,
+            }
+        }
+    }
+
+    /// Whether an answer of the API server is waited for.
     pub(super) fn is_busy(&self) -> bool {
-        self.state().under_way > 0
+        let state = self.state();
+        state.under_way > 0 && !state.frozen
     }
 
     /// What becomes of the next act.
@@ -107,7 +168,13 @@ impl Wire {
         let number = state.acts.len();
         state.acts.push(what);
         let blow = state.blow.take_if(|(at, _)| *at == number);
-        blow.map(|(_, blow)| blow)
+        match blow?.1 {
+            Blow::ForeignCrds => {
+                state.foreign = true;
+                None
+            }
+            blow => Some(blow),
+        }
     }
 
     fn is_dead(&self) -> bool {
@@ -169,7 +236,7 @@ where
         } else {
             wire.act(format!("{} {}", request.method(), request.uri().path()))
         };
-        if let Some(blow) = blow.filter(|blow| !blow.is_after()) {
+        if let Some(blow) = blow.filter(|blow| !blow.is_after() && !blow.freezes()) {
             return Box::pin(async move {
                 if blow.stops() {
                     wire.stop().await
@@ -181,10 +248,18 @@ where
         let under_way = wire.under_way();
         let answer = self.server.call(request);
         Box::pin(async move {
+            if blow == Some(Blow::FreezeBefore) {
+                wire.freeze().await;
+            }
             let answer = answer.await;
             drop(under_way);
             match blow {
                 Some(blow) if blow.stops() => wire.stop().await,
+                Some(Blow::FreezeBefore) => answer,
+                Some(Blow::FreezeAfter) => {
+                    wire.freeze().await;
+                    answer
+                }
                 Some(_) => Err("broken before it was answered, says a test".into()),
                 None => answer,
             }
@@ -217,14 +292,19 @@ impl SidecarApi for Sidecars {
         let blow = self.wire.act(format!("{what} to {at}"));
         match blow {
             Some(Blow::StopBefore) => return self.wire.stop().await,
+            Some(Blow::FreezeBefore) => self.wire.freeze().await,
             Some(Blow::FailBefore) => return Err(SidecarError::Unreachable("a test says so".to_owned())),
             _ => {}
         }
         let answer = self.ring.submit(at, request, within).await;
         match blow {
             Some(Blow::StopAfter) => self.wire.stop().await,
-            Some(_) => Err(SidecarError::TimedOut(within)),
-            None => answer,
+            Some(Blow::FreezeAfter) => {
+                self.wire.freeze().await;
+                answer
+            }
+            Some(Blow::FailAfter) => Err(SidecarError::TimedOut(within)),
+            _ => answer,
         }
     }
 

@@ -15,7 +15,7 @@ use cassgate::reconcile::lease::{
 };
 use cassgate::rules::catalogue::Kinds;
 use jiff::Timestamp;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::PostParams;
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
@@ -33,7 +33,7 @@ use crate::stand_in::Ring;
 const STRIDE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(2));
 
 /// How much of the made up time a run may take before it hangs.
-const PATIENCE: Duration = Duration::from_hours(1);
+const PATIENCE: Duration = Duration::from_hours(2);
 
 thread_local! {
     /// The made up time: when it began, in both clocks; and by how many seconds the clock was set.
@@ -64,11 +64,11 @@ pub(super) struct World {
     pub(super) lab: Lab,
     pub(super) ring: Ring,
     pub(super) wire: Wire,
+    /// That of a second replica.
+    pub(super) second: Wire,
     /// What is asked by it is seen by no wire.
     client: Client,
-    tapped: Client,
-    /// Whether the status of our kinds is a subresource.
-    pub(super) ours: Arc<AtomicBool>,
+    config: Config,
 }
 
 /// Runs a test in the made up time.
@@ -92,11 +92,11 @@ pub(super) fn in_made_up_time<F: Future<Output = ()>>(test: impl FnOnce(World) -
         BEGINNING.set(Some((Timestamp::now(), Instant::now())));
         set_clock_by(0);
         let world = World::new(lab).await;
-        let (ring, wire) = (world.ring.clone(), world.wire.clone());
+        let (ring, wire, second) = (world.ring.clone(), world.wire.clone(), world.second.clone());
         let time = async {
             loop {
                 pulse.notified().await;
-                if !wire.is_busy() {
+                if !wire.is_busy() && !second.is_busy() {
                     advance(STRIDE.0).await;
                     ring.tick();
                 }
@@ -128,21 +128,24 @@ impl World {
         config.read_timeout = None;
         config.write_timeout = None;
         config.default_namespace.clone_from(&lab.stage.namespace);
-        let wire = Wire::default();
-        let tap = wire.clone();
-        let layer = tower::layer::layer_fn(move |server| Tapped {
-            server,
-            wire: tap.clone(),
-        });
-        let tapped = ClientBuilder::try_from(config.clone()).unwrap();
         Self {
             ring: lab.ring.clone(),
-            wire,
-            client: Client::try_from(config).unwrap(),
-            tapped: tapped.with_layer(&layer).build(),
-            ours: Arc::new(AtomicBool::new(true)),
+            wire: Wire::default(),
+            second: Wire::default(),
+            client: Client::try_from(config.clone()).unwrap(),
+            config,
             lab,
         }
+    }
+
+    fn behind(&self, wire: &Wire) -> Client {
+        let wire = wire.clone();
+        let layer = tower::layer::layer_fn(move |server| Tapped {
+            server,
+            wire: wire.clone(),
+        });
+        let untapped = ClientBuilder::try_from(self.config.clone()).unwrap();
+        untapped.with_layer(&layer).build()
     }
 
     pub(super) fn backups(&self) -> Api<CassandraBackup> {
@@ -184,30 +187,24 @@ impl World {
             .unwrap();
     }
 
-    pub(super) async fn delete_restore(&self, name: &str) {
-        self.restores()
-            .delete(name, &DeleteParams::default())
-            .await
-            .unwrap();
-    }
-
     /// A reconciler as a process of its own, which leads at once: whoever led before is known to have ended.
     pub(super) async fn process(&self) {
-        self.process_with(Lease::free(), "one").await;
+        let lease = Lease::free(&self.wire);
+        self.process_with(lease, "one", &self.wire).await;
     }
 
-    /// The same, with this lease.
-    pub(super) async fn process_with(&self, lease: Lease, identity: &str) {
+    /// The same, with this lease and wire.
+    pub(super) async fn process_with(&self, lease: Lease, identity: &str, wire: &Wire) {
         let sidecars = Sidecars {
             ring: self.ring.clone(),
-            wire: self.wire.clone(),
+            wire: wire.clone(),
         };
-        let ours = Arc::clone(&self.ours);
+        let crds = wire.clone();
         let reconciler = Arc::new(Reconciler {
-            client: self.tapped.clone(),
+            client: self.behind(wire),
             sidecars,
             judge: Arc::new(NoRules),
-            status_is_subresource: Box::new(move |_: Kinds| Some(ours.load(Ordering::Relaxed))),
+            status_is_subresource: Box::new(move |_: Kinds| Some(!crds.is_foreign())),
             namespace: Some(self.lab.stage.namespace.clone()),
             now,
         });
@@ -220,11 +217,10 @@ impl World {
             wall: Arc::new(now),
         };
         let keeper = LeaseKeeper::new(options, lease, clocks, Metrics::new()).unwrap();
-        keeper
-            .run(CancellationToken::new(), |leadership| {
-                reconciler.clone().run(leadership)
-            })
-            .await;
+        let process = keeper.run(CancellationToken::new(), |leadership| {
+            reconciler.clone().run(leadership)
+        });
+        wire.run(process).await;
     }
 
     /// Runs one process after the other, as many as it takes, while `test` runs.
@@ -241,6 +237,13 @@ impl World {
                 Some(done) => return done,
                 None => self.wire.revive(),
             }
+        }
+    }
+
+    /// Waits until a request of this phase goes out.
+    pub(super) async fn until_sent(&self, phase: &str) {
+        while !self.wire.acts().iter().any(|act| act.starts_with(phase)) {
+            sleep(Duration::from_millis(100)).await;
         }
     }
 
@@ -274,20 +277,30 @@ impl World {
     }
 }
 
-/// A lease in memory.
+/// A lease in memory, as far away as the API server.
 #[derive(Clone)]
-pub(super) struct Lease(Arc<Mutex<(u32, Record)>>);
+pub(super) struct Lease(Arc<Mutex<(u32, Record)>>, Wire);
 
 impl Lease {
     /// One that its holder gave away.
-    pub(super) fn free() -> Self {
+    pub(super) fn free(wire: &Wire) -> Self {
         let held = Record::taken("nobody", None, Duration::from_secs(15), now());
-        Self(Arc::new(Mutex::new((0, held.released(now())))))
+        Self(Arc::new(Mutex::new((0, held.released(now())))), wire.clone())
+    }
+}
+
+impl Lease {
+    fn reach(&self) -> Result<(), LeaseStoreError> {
+        if self.1.is_gone() {
+            return Err(LeaseStoreError("connection refused".to_owned()));
+        }
+        Ok(())
     }
 }
 
 impl LeaseStore for Lease {
     async fn read(&self) -> Result<Option<Stored>, LeaseStoreError> {
+        self.reach()?;
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(Some(Stored {
             version: kept.0.to_string(),
@@ -296,6 +309,7 @@ impl LeaseStore for Lease {
     }
 
     async fn write(&self, record: &Record, over: Option<&str>) -> Result<Written, LeaseStoreError> {
+        self.reach()?;
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if over != Some(&kept.0.to_string()) {
             return Ok(Written::Conflict);
