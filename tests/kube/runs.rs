@@ -151,6 +151,25 @@ impl Lab {
         running.join().unwrap();
     }
 
+    /// The backup, as soon as it is as `wanted`.
+    fn waits_until(&self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let object = self.stage.kubectl.get("cassandrabackup", name);
+            if wanted(&object) {
+                return object;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{name}: {:#}", object["status"]);
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn patches(&self, name: &str, spec: &Value) {
+        let patch = json!({ "spec": spec }).to_string();
+        let arguments = ["patch", "cassandrabackup", name, "--type=merge", "-p", &patch];
+        self.stage.kubectl.run(&arguments).succeeds();
+    }
+
     fn waits_for(&self, kind: &str, name: &str, state: &str) -> Value {
         let begun = Instant::now();
         loop {
@@ -298,4 +317,81 @@ pub(crate) fn a_reconciler_that_is_stopped_and_started_goes_on_where_it_was() {
     });
     assert_eq!(lab.ring.rows("k1.t1").len(), 100);
     assert_eq!(lab.ring.violations(), Vec::<String>::new());
+}
+
+fn history(object: &Value) -> Vec<Value> {
+    object["status"]["history"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default()
+}
+
+fn is_ready(object: &Value, status: &str, reason: &str) -> bool {
+    let conditions = object["status"]["conditions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    conditions
+        .iter()
+        .any(|one| one["type"] == "Ready" && one["status"] == status && one["reason"] == reason)
+}
+
+pub(crate) fn a_scheduled_backup_is_run_edited_suspended_resumed_and_restored_from_its_second_run() {
+    let lab = Lab::new();
+    lab.ring.write("k1.t1", 0..10);
+    lab.reconciled(|| {
+        let kubectl = &lab.stage.kubectl;
+        let spec = "entities: k1\n  schedule: '@every 3s'\n  concurrencyPolicy: Allow";
+        kubectl.apply(&backup("often", spec)).succeeds();
+        let first = lab.waits_until("often", |object| history(object).len() == 1);
+        assert!(first["status"]["lastScheduleTime"].is_string(), "{first:#}");
+        lab.ring.write("k1.t1", 10..20);
+        let three = lab.waits_until("often", |object| history(object).len() >= 3);
+        lab.patches("often", &json!({ "suspend": true }));
+        let rested = lab.waits_until("often", |object| is_ready(object, "False", "Suspended"));
+        assert_eq!(rested["status"]["nextScheduleTime"], Value::Null);
+        let runs = history(&rested);
+        assert!(runs.iter().all(|run| run["outcome"] == "COMPLETED"), "{runs:#?}");
+        let second = history(&three)[history(&three).len() - 2]["snapshot"].clone();
+        lab.patches("often", &json!({ "suspend": false, "schedule": "@yearly" }));
+        let armed = lab.waits_until("often", |object| is_ready(object, "True", "Scheduled"));
+        assert_eq!(armed["status"]["schedule"], "@yearly");
+        assert_eq!(history(&armed).len(), runs.len(), "none while it was suspended");
+        assert_eq!(
+            armed["status"]["observedGeneration"],
+            armed["metadata"]["generation"]
+        );
+        for node in 0..2 {
+            let stored = lab.ring.stored(node);
+            for run in &runs {
+                assert!(
+                    stored.contains(&run["snapshot"].as_str().unwrap().to_owned()),
+                    "{run}"
+                );
+            }
+        }
+        lab.ring.delete("k1.t1", 0..20);
+        let spec = format!("cassandraBackup: often\n  snapshot: {}", second.as_str().unwrap());
+        kubectl.apply(&restore("monday", &spec)).succeeds();
+        let done = lab.waits_for("cassandrarestore", "monday", "COMPLETED");
+        assert_eq!(done["status"]["source"]["snapshotTag"], second);
+        assert!(lab.ring.rows("k1.t1").len() >= 10);
+        lab.patches("often", &json!({ "schedule": "@every 3s" }));
+        lab.waits_until("often", |object| history(object).len() > runs.len());
+        assert_eq!(lab.ring.violations(), Vec::<String>::new());
+        let finalizer =
+            json!({ "metadata": { "finalizers": ["kubernetes.io/unschedule-needed"] } }).to_string();
+        let arguments = [
+            "patch",
+            "cassandrabackup",
+            "often",
+            "--type=merge",
+            "-p",
+            &finalizer,
+        ];
+        kubectl.run(&arguments).succeeds();
+        kubectl
+            .run(&["delete", "cassandrabackup", "often", "--timeout=60s"])
+            .succeeds();
+    });
 }
