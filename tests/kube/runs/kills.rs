@@ -15,10 +15,10 @@ const ALL: &str = "CASSGATE_TEST_ALL_KILLS";
 /// How long after the end of a run its last event is waited for.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// The numbers of the acts that are tried, of so many.
-pub(super) fn tried(acts: usize, first: usize) -> impl Iterator<Item = usize> {
+/// The numbers of the acts that are tried.
+pub(super) fn tried(first: usize) -> impl Iterator<Item = usize> {
     let stride = if std::env::var_os(ALL).is_some() { 1 } else { 4 };
-    (if stride == 1 { 0 } else { first }..acts).step_by(stride)
+    (if stride == 1 { 0 } else { first }..).step_by(stride)
 }
 
 /// How often each node was sent what.
@@ -73,7 +73,6 @@ pub(super) async fn back_up(world: &World, name: &str, blow: Option<(usize, Blow
         })
         .await;
     let acts = world.wire.acts();
-    assert!(!world.wire.is_armed(), "{about}: {acts:#?}");
     assert_eq!(
         done["status"]["condition"]["type"], "COMPLETED",
         "{about}: {:#}",
@@ -120,7 +119,6 @@ pub(super) async fn restore(
         "{about}: {:#}",
         done["status"]
     );
-    assert!(!world.wire.is_armed(), "{about}: {acts:#?}");
     is_as_it_was(world, &about);
     let sent = sent(world, before);
     each_phase_once(&sent, &format!("{about}: {acts:#?}"));
@@ -144,15 +142,26 @@ pub(super) fn each_phase_once(sent: &BTreeMap<(usize, String), usize>, about: &s
     }
 }
 
+/// Whether the last run had no act of this number. How often progress is written differs from run to run.
+#[track_caller]
+fn is_beyond(world: &World, act: usize, acts: &[String]) -> bool {
+    let beyond = world.wire.is_armed();
+    assert!(!beyond || act + 8 > acts.len(), "act {act} never came: {acts:#?}");
+    beyond
+}
+
 async fn every_backup(world: World, blows: [Blow; 2]) {
     fill(&world);
     let acts = back_up(&world, "whole", None).await;
-    assert!(acts.len() >= 6, "{acts:#?}");
+    assert!(acts.len() >= 8, "{acts:#?}");
     println!("a backup has {} acts: {acts:#?}", acts.len());
     for (first, blow) in blows.into_iter().enumerate() {
-        for act in tried(acts.len(), first) {
+        for act in tried(first) {
             let name = format!("{blow:?}-{act}").to_lowercase();
             back_up(&world, &name, Some((act, blow))).await;
+            if is_beyond(&world, act, &acts) {
+                break;
+            }
             restore(&world, &format!("from-{name}"), &name, None).await;
         }
     }
@@ -164,9 +173,12 @@ async fn every_restore(world: World, blow: Blow, first: usize) {
     let acts = restore(&world, "undisturbed", "whole", None).await;
     assert!(acts.len() >= 20, "{acts:#?}");
     println!("a restore has {} acts: {acts:#?}", acts.len());
-    for act in tried(acts.len(), first) {
+    for act in tried(first) {
         let name = format!("{blow:?}-{act}").to_lowercase();
         restore(&world, &name, "whole", Some((act, blow))).await;
+        if is_beyond(&world, act, &acts) {
+            break;
+        }
     }
 }
 
