@@ -1,11 +1,10 @@
 //! What dies in the middle of a restore costs no row.
 
 use std::fs;
-use std::thread::sleep;
-use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::kube::until;
 use crate::lab::Lab;
 
 /// A lab with a backup of the keys 0 to 99, and 50 rows more in every table.
@@ -45,9 +44,9 @@ fn the_death_of_a_sidecar_in_the_download_and_of_cassandra_after_the_emptying_co
     let uid = lab.stage.kubectl.get("cassandrarestore", "monday")["metadata"]["uid"].clone();
     let source = format!("/var/lib/cassandra/cassgate-restore-{}", uid.as_str().unwrap());
     let downloads = lab.ring.node(1).path(&source);
-    while fs::read_dir(&downloads).map_or(0, Iterator::count) == 0 {
-        sleep(Duration::from_millis(10));
-    }
+    until("a file is there", || {
+        fs::read_dir(&downloads).map_or(0, Iterator::count) > 0
+    });
     lab.ring.node(1).kill_sidecar();
     let struck = lab.stage.kubectl.get("cassandrarestore", "monday");
     assert_eq!(struck["status"]["phase"], "DOWNLOAD");
