@@ -1,9 +1,6 @@
 //! Real nodes, CQL, and an S3 server.
 
 pub(crate) mod cql;
-#[path = "../../kube/support/leash.rs"]
-#[allow(dead_code, reason = "the tests on a kube-apiserver use the rest")]
-pub(crate) mod leash;
 pub(crate) mod ring;
 pub(crate) mod s3;
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use cassgate::icarus::PORT;
 use tempfile::TempDir;
 
-use super::leash::Leashed;
 use super::{parts, repository};
+use crate::kube::leash::Leashed;
 
 /// How long a server may take to come up on a machine that is busy.
 const UP_WITHIN: Duration = Duration::from_mins(4);

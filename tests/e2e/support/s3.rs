@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use super::leash::Leashed;
 use super::{parts, repository};
+use crate::kube::leash::Leashed;
 
 /// A server with the empty bucket `rows`. It stops when it is dropped, or when this process dies in whatever way.
 pub(crate) struct S3 {
