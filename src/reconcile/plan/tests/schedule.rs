@@ -216,7 +216,7 @@ struct Wall {
 impl Wall {
     fn text(&self) -> String {
         let hours: Vec<_> = self.hours.iter().map(ToString::to_string).collect();
-        let weekday = self.weekday.map_or("*".to_owned(), |day| day.to_string());
+        let weekday = self.weekday.map_or_else(|| "*".to_owned(), |day| day.to_string());
         format!("{} {} * * {weekday}", self.minute, hours.join(","))
     }
 
