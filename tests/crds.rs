@@ -220,6 +220,8 @@ fn what_we_add_to_spec_and_status_is_this_and_no_more() {
             ".status.nextScheduleTime",
             ".status.nodes",
             ".status.observedGeneration",
+            ".status.run",
+            ".status.schedule",
             ".status.snapshotTag"
         ]
     );

@@ -4,7 +4,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::{BackupRun, BackupStatus};
+use super::run::BackupRun;
+use super::status::BackupStatus;
 
 /// What to back up, where to, and when. Without a `schedule` the backup is taken once, right after the object
 /// was created; with one, every time the schedule says so. Only `cassandraCluster` and `storageLocation` have

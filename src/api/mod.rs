@@ -9,6 +9,7 @@ mod cluster;
 mod crds;
 mod lenient;
 mod restore;
+mod run;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -20,9 +21,10 @@ pub use cluster::{
 };
 pub use crds::{CrdFile, CrdsError, crd_files, crds, crds_yaml, write_crds};
 pub use restore::{CassandraRestore, CassandraRestoreSpec};
+pub use run::{BackupRun, PastRun, RestoreSource};
 pub use status::{
-    BackRestCondition, BackRestStatus, BackupRun, BackupStatus, ConditionType, FailureCause, GivingUp,
-    NodeContainers, NodeStatus, PastRun, RestoreSource, RestoreStatus, Truncation,
+    BackRestCondition, BackRestStatus, BackupStatus, ConditionType, FailureCause, GivingUp, NodeContainers,
+    NodeStatus, RestoreStatus, Truncation,
 };
 
 /// The API group of CassKop's kinds, and so of ours.

@@ -341,7 +341,7 @@ pub(crate) fn a_scheduled_backup_is_run_edited_suspended_resumed_and_restored_fr
     lab.ring.write("k1.t1", 0..10);
     lab.reconciled(|| {
         let kubectl = &lab.stage.kubectl;
-        let spec = "entities: k1\n  schedule: '@every 3s'\n  concurrencyPolicy: Allow";
+        let spec = "entities: k1\nschedule: '@every 3s'\nconcurrencyPolicy: Allow";
         kubectl.apply(&backup("often", spec)).succeeds();
         let first = lab.waits_until("often", |object| history(object).len() == 1);
         assert!(first["status"]["lastScheduleTime"].is_string(), "{first:#}");
@@ -371,7 +371,7 @@ pub(crate) fn a_scheduled_backup_is_run_edited_suspended_resumed_and_restored_fr
             }
         }
         lab.ring.delete("k1.t1", 0..20);
-        let spec = format!("cassandraBackup: often\n  snapshot: {}", second.as_str().unwrap());
+        let spec = format!("cassandraBackup: often\nsnapshot: {}", second.as_str().unwrap());
         kubectl.apply(&restore("monday", &spec)).succeeds();
         let done = lab.waits_for("cassandrarestore", "monday", "COMPLETED");
         assert_eq!(done["status"]["source"]["snapshotTag"], second);
