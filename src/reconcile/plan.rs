@@ -18,7 +18,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use crate::api::NodeContainers;
 
@@ -32,6 +32,13 @@ pub const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// How long after it was sent a request may still arrive. Only what is older, and unknown to the sidecar, is lost.
 pub const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(45);
+
+/// Whether an object carries this finalizer.
+#[must_use]
+pub fn is_held_by(finalizer: &str, meta: &ObjectMeta) -> bool {
+    let finalizers = meta.finalizers.as_deref().unwrap_or_default();
+    finalizers.iter().any(|held| held == finalizer)
+}
 
 /// A time as a status has it: Kubernetes writes whole seconds, and a plan has to find again what it wrote.
 fn moment(time: Timestamp) -> Time {

@@ -78,8 +78,7 @@ pub(super) trait Work:
         let over = self
             .status()
             .is_some_and(|status| Self::common(status).is_terminal());
-        let finalizers = self.meta().finalizers.as_deref().unwrap_or_default();
-        let held = finalizers.iter().any(|finalizer| finalizer == Self::FINALIZER);
+        let held = plan::is_held_by(Self::FINALIZER, self.meta());
         if over && !held { Rest::ForEver } else { Rest::None }
     }
 }

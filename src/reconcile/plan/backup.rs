@@ -88,23 +88,17 @@ impl Course<'_> {
         } else {
             schedule::advance(self.backup, &mut self.status, self.making.look.now)
         };
-        match slot {
-            Ok(slot) => {
-                self.tell_missed(slot.missed);
-                self.replaced = slot.replaces;
-                if runs {
-                    self.go_on();
-                } else if let Some(due) = slot.due {
-                    self.begin_due(due);
-                }
-            }
-            Err(wait) => {
-                if runs {
-                    self.go_on();
-                } else {
-                    self.making.wait = Some(wait);
-                }
-            }
+        let slot = slot.unwrap_or_else(|wait| {
+            // A run under way ends with what it began with.
+            self.making.wait = Some(wait).filter(|_| !runs);
+            Slot::default()
+        });
+        self.tell_missed(slot.missed);
+        self.replaced = slot.replaces;
+        if runs {
+            self.go_on();
+        } else if let Some(due) = slot.due {
+            self.begin_due(due);
         }
     }
 
@@ -346,8 +340,8 @@ impl Course<'_> {
         common.time_completed = Some(now.to_string());
         common.progress = Some("100%".to_owned());
         self.making.close();
+        conditions::stand(common, state, causes, now);
         if let Some((reason, message)) = why_not {
-            conditions::stand(common, state, causes, now);
             self.making.say(
                 true,
                 "BackupFailed",
@@ -359,7 +353,6 @@ impl Course<'_> {
             };
             conditions::tell(common, generation, &story, now);
         } else {
-            conditions::stand(common, state, causes, now);
             let message = format!("{} nodes have uploaded snapshot {snapshot}", common.nodes.len());
             self.making.say(
                 false,
@@ -446,9 +439,7 @@ impl Course<'_> {
             return;
         }
         conditions::advance(common, now);
-        let parts = common.nodes.iter().map(node::part_done);
-        let (count, sum) = parts.fold((0.0, 0.0), |(count, sum), part| (count + 1.0, sum + part));
-        common.progress = Some(node::percent(if count > 0.0 { sum / count } else { 0.0 }));
+        common.progress = Some(node::percent(node::mean_done(common.nodes.iter())));
         let done = common
             .nodes
             .iter()

@@ -134,9 +134,17 @@ pub(super) fn causes(nodes: &[NodeStatus]) -> Vec<FailureCause> {
 }
 
 /// How much of its part a node has done, 0 to 1.
-pub(super) fn part_done(node: &NodeStatus) -> f64 {
+fn part_done(node: &NodeStatus) -> f64 {
     let percent = node.progress.as_deref().and_then(|text| text.strip_suffix('%'));
     percent.and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0) / 100.0
+}
+
+/// How much these nodes have done of their parts in the mean, 0 to 1.
+pub(super) fn mean_done<'a>(nodes: impl Iterator<Item = &'a NodeStatus>) -> f64 {
+    let (count, sum) = nodes.fold((0.0, 0.0), |(count, sum), node| {
+        (count + 1.0, sum + part_done(node))
+    });
+    if count > 0.0 { sum / count } else { 0.0 }
 }
 
 /// The operation that answers the newest request: the recorded one, else the youngest that is not an earlier one.

@@ -11,7 +11,7 @@ mod phases;
 use super::conditions::{self, Story};
 use super::foreign;
 use super::making::Making;
-use super::{Finalizer, Look, Phase, Plan, Task, Wait, node};
+use super::{Finalizer, Look, Phase, Plan, Task, Wait, is_held_by, node};
 use crate::api::{CassandraRestore, NodeStatus, RESTORE_FINALIZER, RestoreSource, RestoreStatus};
 
 /// What a restore does next, and what its status says meanwhile.
@@ -190,12 +190,7 @@ impl Course<'_> {
         };
         let nodes = &self.status.common.nodes;
         let phase = self.status.phase.as_deref();
-        let done = nodes
-            .iter()
-            .filter(|node| node.phase.as_deref() == phase)
-            .map(node::part_done);
-        let (count, sum) = done.fold((0.0, 0.0), |(count, sum), part| (count + 1.0, sum + part));
-        let part: f64 = if count > 0.0 { sum / count } else { 0.0 };
+        let part = node::mean_done(nodes.iter().filter(|node| node.phase.as_deref() == phase));
         node::percent(from + share * part)
     }
 
@@ -210,8 +205,7 @@ impl Course<'_> {
     }
 
     fn has_finalizer(&self) -> bool {
-        let finalizers = self.restore.metadata.finalizers.as_deref().unwrap_or_default();
-        finalizers.iter().any(|finalizer| finalizer == RESTORE_FINALIZER)
+        is_held_by(RESTORE_FINALIZER, &self.restore.metadata)
     }
 
     fn is_deleted(&self) -> bool {

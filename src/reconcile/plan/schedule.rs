@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::Wait;
+use super::{Wait, is_held_by};
 use crate::api::{
     BackRestStatus, BackupStatus, CassandraBackup, CassandraBackupSpec, ConcurrencyPolicy, PastRun,
     UNSCHEDULE_FINALIZER,
@@ -83,10 +83,7 @@ pub fn rest(backup: &CassandraBackup, now: Timestamp) -> Rest {
 /// Whether it carries CassKop's finalizer of a schedule.
 #[must_use]
 pub fn is_held(backup: &CassandraBackup) -> bool {
-    let finalizers = backup.metadata.finalizers.as_deref().unwrap_or_default();
-    finalizers
-        .iter()
-        .any(|finalizer| finalizer == UNSCHEDULE_FINALIZER)
+    is_held_by(UNSCHEDULE_FINALIZER, &backup.metadata)
 }
 
 /// Brings the schedule in the status up to `now`: takes up a new one, counts what is missed for good, and tells what
