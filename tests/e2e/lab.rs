@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::kube::gate::Gate;
 use crate::kube::objects::{cluster_with, documents};
+use crate::kube::pods;
 use crate::kube::servers::{Crds, Servers};
 use crate::kube::stage::Stage;
 use crate::support::{cql, ring::Ring};
@@ -62,7 +63,8 @@ impl Lab {
         let gate = Self::cassgate(&stage);
         let lab = Self { ring, stage, gate };
         for node in 0..usize::from(NODES) {
-            lab.create_pod(node);
+            pods::create(&lab.stage.kubectl, node);
+            lab.report(node, (0, 0));
         }
         cql::create(lab.ring.address(0), &[("k1", 1), ("k2", 2)]);
         lab.insert(0..100);
@@ -87,52 +89,10 @@ impl Lab {
         gate
     }
 
-    fn pod(node: usize) -> String {
-        format!("c1-dc1-rack1-{node}")
-    }
-
-    fn create_pod(&self, node: usize) {
-        let pod = json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {
-                "name": Self::pod(node),
-                "labels": { "app": "cassandracluster", "cassandracluster": "c1" },
-            },
-            "spec": { "containers": [
-                { "name": "cassandra", "image": "cassandra" },
-                { "name": "backrest-sidecar", "image": "icarus" },
-            ] },
-        });
-        self.stage.kubectl.apply(&pod.to_string()).succeeds();
-        self.report(node, (0, 0));
-    }
-
     /// What a kubelet reports of a pod whose containers, Cassandra and the sidecar, were restarted so often.
-    pub(crate) fn report(&self, node: usize, (cassandra, sidecar): (u32, u32)) {
-        let container = |name: &str, restarts: u32| {
-            json!({
-                "name": name, "image": "x", "imageID": "x", "ready": true, "restartCount": restarts,
-                "containerID": format!("containerd://{name}-{node}-{restarts}"),
-                "state": { "running": { "startedAt": "2026-11-22T00:00:00Z" } },
-            })
-        };
-        let address = self.ring.address(node).to_string();
-        let status = json!({ "status": {
-            "phase": "Running", "podIP": address, "podIPs": [{ "ip": address }],
-            "containerStatuses": [container("cassandra", cassandra), container("backrest-sidecar", sidecar)],
-        } });
-        let pod = Self::pod(node);
-        let patch = status.to_string();
-        let arguments = [
-            "patch",
-            "pod",
-            &pod,
-            "--subresource=status",
-            "--type=merge",
-            "-p",
-            &patch,
-        ];
-        self.stage.kubectl.run(&arguments).succeeds();
+    pub(crate) fn report(&self, node: usize, restarts: (u32, u32)) {
+        let address = self.ring.address(node).into();
+        pods::report(&self.stage.kubectl, node, address, restarts);
     }
 
     /// Backs up to the directory that all sidecars can reach; the tag is the name.

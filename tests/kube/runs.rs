@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::stand_in::Ring;
 use crate::support::{
     objects::{backup, cluster, documents, restore, secret},
+    pods,
     servers::Crds,
     stage::Stage,
 };
@@ -67,7 +68,8 @@ impl Lab {
             ring,
         };
         for node in 0..2 {
-            lab.create_pod(node);
+            pods::create(&lab.stage.kubectl, node);
+            lab.report(node);
         }
         lab
     }
@@ -85,52 +87,11 @@ impl Lab {
         self
     }
 
-    fn pod(node: usize) -> String {
-        format!("c1-dc1-rack1-{node}")
-    }
-
-    fn create_pod(&self, node: usize) {
-        let pod = json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {
-                "name": Self::pod(node),
-                "labels": { "app": "cassandracluster", "cassandracluster": "c1" },
-            },
-            "spec": { "containers": [{ "name": "cassandra", "image": "cassandra" }, { "name": "backrest-sidecar", "image": "icarus" }] },
-        });
-        self.stage.kubectl.apply(&pod.to_string()).succeeds();
-        self.report(node);
-    }
-
     /// What a kubelet reports of a pod.
     fn report(&self, node: usize) {
         let (sidecar, cassandra) = self.ring.restarts(node);
-        let container = |name: &str, restarts: u32| {
-            json!({
-                "name": name, "image": "x", "imageID": "x", "ready": true, "restartCount": restarts,
-                "containerID": format!("containerd://{name}{node}"),
-                "state": { "running": { "startedAt": "2026-11-22T00:00:00Z" } },
-            })
-        };
-        let status = json!({ "status": {
-            "phase": "Running",
-            "podIP": self.ring.address(node).ip().to_string(),
-            "podIPs": [{ "ip": self.ring.address(node).ip().to_string() }],
-            "containerStatuses": [container("cassandra", cassandra), container("backrest-sidecar", sidecar)],
-        }});
-        let patch = status.to_string();
-        self.stage
-            .kubectl
-            .run(&[
-                "patch",
-                "pod",
-                &Self::pod(node),
-                "--subresource=status",
-                "--type=merge",
-                "-p",
-                &patch,
-            ])
-            .succeeds();
+        let address = self.ring.address(node).ip();
+        pods::report(&self.stage.kubectl, node, address, (cassandra, sidecar));
     }
 
     /// Runs the reconciler while `test` runs.
@@ -151,15 +112,19 @@ impl Lab {
         running.join().unwrap();
     }
 
-    /// The backup, as soon as it is as `wanted`.
-    fn waits_until(&self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    /// An object, as soon as it is as `wanted`.
+    fn waits_until(&self, kind: &str, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
-            let object = self.stage.kubectl.get("cassandrabackup", name);
+            let object = self.stage.kubectl.get(kind, name);
             if wanted(&object) {
                 return object;
             }
-            assert!(begun.elapsed() < PATIENCE, "{name}: {:#}", object["status"]);
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{kind} {name} is not as it should be: {:#}",
+                object["status"]
+            );
             thread::sleep(Duration::from_millis(200));
         }
     }
@@ -171,19 +136,9 @@ impl Lab {
     }
 
     fn waits_for(&self, kind: &str, name: &str, state: &str) -> Value {
-        let begun = Instant::now();
-        loop {
-            let object = self.stage.kubectl.get(kind, name);
-            if object["status"]["condition"]["type"] == state {
-                return object;
-            }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "{kind} {name} is not {state}: {:#}",
-                object["status"]
-            );
-            thread::sleep(Duration::from_millis(200));
-        }
+        self.waits_until(kind, name, |object| {
+            object["status"]["condition"]["type"] == state
+        })
     }
 }
 
@@ -276,18 +231,9 @@ pub(crate) fn what_is_not_there_yet_is_waited_for() {
         kubectl
             .apply(&restore("early", "cassandraBackup: late"))
             .succeeds();
-        let begun = Instant::now();
-        loop {
-            let conditions = kubectl.get("cassandrarestore", "early")["status"]["conditions"].clone();
-            let ready = conditions
-                .as_array()
-                .and_then(|all| all.iter().find(|one| one["type"] == "Ready").cloned());
-            if ready.is_some_and(|ready| ready["reason"] == "BackupNotFound") {
-                break;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{conditions:#}");
-            thread::sleep(Duration::from_millis(200));
-        }
+        lab.waits_until("cassandrarestore", "early", |object| {
+            is_ready(object, "False", "BackupNotFound")
+        });
         assert_eq!(lab.ring.submitted(), []);
         kubectl.apply(&backup("late", "entities: k1")).succeeds();
         lab.waits_for("cassandrabackup", "late", "COMPLETED");
@@ -343,18 +289,22 @@ pub(crate) fn a_scheduled_backup_is_run_edited_suspended_resumed_and_restored_fr
         let kubectl = &lab.stage.kubectl;
         let spec = "entities: k1\nschedule: '@every 3s'\nconcurrencyPolicy: Allow";
         kubectl.apply(&backup("often", spec)).succeeds();
-        let first = lab.waits_until("often", |object| history(object).len() == 1);
+        let first = lab.waits_until("cassandrabackup", "often", |object| history(object).len() == 1);
         assert!(first["status"]["lastScheduleTime"].is_string(), "{first:#}");
         lab.ring.write("k1.t1", 10..20);
-        let three = lab.waits_until("often", |object| history(object).len() >= 3);
+        let three = lab.waits_until("cassandrabackup", "often", |object| history(object).len() >= 3);
         lab.patches("often", &json!({ "suspend": true }));
-        let rested = lab.waits_until("often", |object| is_ready(object, "False", "Suspended"));
+        let rested = lab.waits_until("cassandrabackup", "often", |object| {
+            is_ready(object, "False", "Suspended")
+        });
         assert_eq!(rested["status"]["nextScheduleTime"], Value::Null);
         let runs = history(&rested);
         assert!(runs.iter().all(|run| run["outcome"] == "COMPLETED"), "{runs:#?}");
         let second = history(&three)[history(&three).len() - 2]["snapshot"].clone();
         lab.patches("often", &json!({ "suspend": false, "schedule": "@yearly" }));
-        let armed = lab.waits_until("often", |object| is_ready(object, "True", "Scheduled"));
+        let armed = lab.waits_until("cassandrabackup", "often", |object| {
+            is_ready(object, "True", "Scheduled")
+        });
         assert_eq!(armed["status"]["schedule"], "@yearly");
         assert_eq!(history(&armed).len(), runs.len(), "none while it was suspended");
         assert_eq!(
@@ -377,7 +327,9 @@ pub(crate) fn a_scheduled_backup_is_run_edited_suspended_resumed_and_restored_fr
         assert_eq!(done["status"]["source"]["snapshotTag"], second);
         assert!(lab.ring.rows("k1.t1").len() >= 10);
         lab.patches("often", &json!({ "schedule": "@every 3s" }));
-        lab.waits_until("often", |object| history(object).len() > runs.len());
+        lab.waits_until("cassandrabackup", "often", |object| {
+            history(object).len() > runs.len()
+        });
         assert_eq!(lab.ring.violations(), Vec::<String>::new());
         let finalizer =
             json!({ "metadata": { "finalizers": ["kubernetes.io/unschedule-needed"] } }).to_string();

@@ -12,6 +12,7 @@ pub(crate) mod leash;
 pub(crate) mod load;
 pub(crate) mod manifests;
 pub(crate) mod objects;
+pub(crate) mod pods;
 pub(crate) mod proxy;
 pub(crate) mod servers;
 pub(crate) mod stage;
