@@ -9,6 +9,7 @@ mod cluster;
 mod crds;
 mod lenient;
 mod restore;
+mod retention;
 mod run;
 mod status;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use cluster::{
 };
 pub use crds::{CrdFile, CrdsError, crd_files, crds, crds_yaml, write_crds};
 pub use restore::{CassandraRestore, CassandraRestoreSpec};
+pub use retention::RetentionStatus;
 pub use run::{BackupRun, PastRun, RestoreSource};
 pub use status::{
     BackRestCondition, BackRestStatus, BackupStatus, ConditionType, FailureCause, GivingUp, NodeContainers,
@@ -47,6 +49,10 @@ pub const ALLOW_ANNOTATION: &str = "cassgate.db.orange.com/allow";
 
 /// Annotation on a running restore: give it up, although tables may stay empty.
 pub const ABANDON_ANNOTATION: &str = "cassgate.db.orange.com/abandon";
+
+/// Annotation on a scheduled backup, with the value `report`: what `spec.retention` would remove is told, and nothing
+/// is removed.
+pub const RETENTION_ANNOTATION: &str = "cassgate.db.orange.com/retention";
 
 /// Annotation on a backup: the restore that used it last. It tells a restore that is created again, by a
 /// backup tool or a GitOps controller, from one that is new.

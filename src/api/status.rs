@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lenient::null_is_default;
+use super::retention::RetentionStatus;
 use super::run::{BackupRun, PastRun, RestoreSource};
 
 /// How a backup stands.
@@ -53,6 +54,10 @@ pub struct BackupStatus {
     )]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub history: Vec<PastRun>,
+
+    /// How far the removal of the snapshots is that do not stay by `spec.retention`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionStatus>,
 }
 
 /// How a restore stands.

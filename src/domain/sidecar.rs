@@ -35,6 +35,14 @@ impl Sidecar {
         self.version().map(|version| version.major < 2)
     }
 
+    /// Whether it has the operations `list` and `remove-backup`: they came with 2.0.2 (read; seen in 2.0.4 and 3.0.0,
+    /// and refused by 1.1.3). `None` when the version is unknown.
+    #[must_use]
+    pub fn lists_and_removes(&self) -> Option<bool> {
+        let version = self.version()?;
+        Some((version.major, version.minor, version.patch) >= (2, 0, 2))
+    }
+
     /// Whether it ignores Kubernetes Secrets: Esop lost them in 3.0. `None` when the version is unknown.
     #[must_use]
     pub fn ignores_secrets(&self) -> Option<bool> {

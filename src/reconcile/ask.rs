@@ -30,8 +30,8 @@ pub(super) struct Asker<'a, S> {
     pub(super) sidecars: &'a S,
     pub(super) members: &'a [Member],
     pub(super) mark: Mark,
-    /// What lists a node's share, by its host id.
-    pub(super) listing: &'a (dyn Fn(&str) -> Option<OperationRequest> + Sync),
+    /// What lists a node's share, by its host id, and its datacenter where the status does not tell it.
+    pub(super) listing: &'a (dyn Fn(&str, Option<&str>) -> Option<OperationRequest> + Sync),
 }
 
 impl<S: SidecarApi> Asker<'_, S> {
@@ -43,6 +43,15 @@ impl<S: SidecarApi> Asker<'_, S> {
             Question::Operation { pod, id } => self.operation(pod, id).await,
             Question::Sent { pod, phase } => self.sent(pod, *phase).await,
             Question::Files { pod, host_id } => self.files(pod, host_id).await,
+            Question::Stored {
+                pod,
+                host_id,
+                datacenter,
+                snapshot,
+            } => {
+                let listing = (self.listing)(host_id, Some(datacenter));
+                self.stored(pod, listing, snapshot).await
+            }
         }
     }
 
@@ -118,6 +127,7 @@ impl<S: SidecarApi> Asker<'_, S> {
         let filter = match phase {
             Phase::Backup => OperationFilter::Backups,
             Phase::Refresh => OperationFilter::Refreshes,
+            Phase::Remove => OperationFilter::Removals,
             _ => OperationFilter::Restores,
         };
         match self.sidecars.operations(at, filter, ANSWER_WITHIN).await {
@@ -147,7 +157,7 @@ impl<S: SidecarApi> Asker<'_, S> {
             Ok(at) => at,
             Err(silence) => return silence,
         };
-        let (Some(request), Mark::Backup(Some(tag))) = ((self.listing)(host_id), &self.mark) else {
+        let (Some(request), Mark::Backup(Some(tag))) = ((self.listing)(host_id, None), &self.mark) else {
             return Answer::Unsupported;
         };
         match self.listed(at, &request).await {
@@ -160,6 +170,27 @@ impl<S: SidecarApi> Asker<'_, S> {
                 )
             }
             // Icarus 1 has no listing.
+            Err(SidecarError::Refused(Refusal::UnknownType, _)) => Answer::Unsupported,
+            Err(error) => Answer::Silence(error.to_string()),
+        }
+    }
+
+    async fn stored(&self, pod: &str, listing: Option<OperationRequest>, snapshot: &str) -> Answer {
+        let at = match self.address(pod) {
+            Ok(at) => at,
+            Err(silence) => return silence,
+        };
+        let Some(request) = listing else {
+            return Answer::Silence("its share of the bucket has no name that can be sent".to_owned());
+        };
+        match self.listed(at, &request).await {
+            // Only a listing that ended well tells that something is not there.
+            Ok(operation) => match operation.listing {
+                Some(listing) if operation.state == OperationState::Completed => {
+                    Answer::Stored(listing.snapshot(snapshot).is_some())
+                }
+                _ => Answer::Silence(format!("the listing of the share of {pod} did not end well")),
+            },
             Err(SidecarError::Refused(Refusal::UnknownType, _)) => Answer::Unsupported,
             Err(error) => Answer::Silence(error.to_string()),
         }

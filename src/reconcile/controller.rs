@@ -28,6 +28,9 @@ use crate::rules::catalogue::Kinds;
 /// How often a plan may ask before it is made again from the beginning.
 const MOST_QUESTIONS: usize = 8;
 
+/// How long to wait for a cache that is behind.
+const AFTER_STALE: Duration = Duration::from_secs(1);
+
 /// How long to wait after an error of the API server.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 
@@ -141,6 +144,10 @@ impl<S: SidecarApi + 'static> Term<S> {
         if let Some(action) = self.rest(&object) {
             return Ok(action);
         }
+        if guard.is_none() && !object.has_begun() {
+            // The cache was behind; nothing begins without the lock.
+            return Ok(Action::requeue(AFTER_STALE));
+        }
         let again = self.bring_further(&api, object).await?;
         drop(guard);
         Ok(again.map_or_else(Action::await_change, requeue))
@@ -189,7 +196,7 @@ impl<S: SidecarApi + 'static> Term<S> {
     ) -> Result<Deeds<K::Status>, ReconcileError> {
         let mut answers = Answers::new();
         let mark = object.mark()?;
-        let listing = |host_id: &str| object.listing(host_id);
+        let listing = |host_id: &str, datacenter: Option<&str>| object.listing(host_id, datacenter);
         let asker = Asker {
             sidecars: &self.reconciler.sidecars,
             members: &around.members,
@@ -206,7 +213,7 @@ impl<S: SidecarApi + 'static> Term<S> {
                 cluster_gone: around.cluster_gone,
                 answers: &answers,
             };
-            match object.plan(&look, &around.means) {
+            match object.plan(&look, &around.means, &around.room) {
                 Plan::Do(deeds) => return Ok(deeds),
                 Plan::Ask(questions) => {
                     let replies = questions.into_iter().map(|question| async {

@@ -10,7 +10,9 @@ mod conditions;
 mod foreign;
 mod making;
 mod node;
+pub mod removal;
 pub mod restore;
+pub mod retention;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
@@ -62,11 +64,13 @@ pub enum Phase {
     Refresh,
     /// It deletes the files that were fetched.
     Cleanup,
+    /// It takes an old snapshot out of its share of the bucket.
+    Remove,
 }
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Backup,
         Self::Init,
         Self::Download,
@@ -74,6 +78,7 @@ impl Phase {
         Self::Import,
         Self::Refresh,
         Self::Cleanup,
+        Self::Remove,
     ];
 
     /// As it is written in the status.
@@ -87,6 +92,7 @@ impl Phase {
             Self::Import => "IMPORT",
             Self::Refresh => "REFRESH",
             Self::Cleanup => "CLEANUP",
+            Self::Remove => "REMOVE",
         }
     }
 
@@ -161,6 +167,17 @@ pub enum Question {
         /// The phase.
         phase: Phase,
     },
+    /// Whether the node's share of the bucket has this snapshot.
+    Stored {
+        /// The pod.
+        pod: String,
+        /// Cassandra's id of the node.
+        host_id: String,
+        /// Its datacenter.
+        datacenter: String,
+        /// The full name of the snapshot.
+        snapshot: String,
+    },
     /// How many files the node's part of a backup has.
     Files {
         /// The pod.
@@ -181,6 +198,8 @@ pub enum Answer {
     Operations(Vec<Said>),
     /// So many files.
     Files(u64),
+    /// Whether it is there.
+    Stored(bool),
     /// The sidecar is too old for the question.
     Unsupported,
 }
@@ -340,6 +359,8 @@ pub enum Task {
         /// The table, `KEYSPACE.TABLE`.
         table: String,
     },
+    /// Take the snapshot out of the node's share that the status speaks of.
+    Remove,
 }
 
 impl Task {
@@ -351,6 +372,7 @@ impl Task {
             Self::Phase(phase) => *phase,
             Self::Cleanup { .. } => Phase::Cleanup,
             Self::Refresh { .. } => Phase::Refresh,
+            Self::Remove => Phase::Remove,
         }
     }
 }

@@ -23,8 +23,8 @@ use crate::domain::snapshot_tag::SnapshotTag;
 use crate::domain::source_directory::SourceDirectory;
 use crate::domain::storage::{Provider, StorageLocation};
 use crate::icarus::{
-    BackupRequest, ListRequest, OperationRequest, RestorePhase, RestoreRequest, SchemaChoice,
-    SecretReference, Snapshot, Store, Strategy,
+    BackupRequest, ListRequest, OperationRequest, RemoveBackupRequest, RestorePhase, RestoreRequest,
+    SchemaChoice, SecretReference, Snapshot, Store, Strategy,
 };
 
 /// Where CassKop's clusters have Cassandra.
@@ -76,6 +76,23 @@ pub fn backup(
 pub fn list(backup: &CassandraBackup, node: &NodeStatus) -> Result<OperationRequest, Unsendable> {
     let store = backup_store(backup, node)?;
     Ok(OperationRequest::List(ListRequest { store }))
+}
+
+/// What takes the snapshot out of a node's share that the status says is being removed.
+///
+/// # Errors
+/// The first field that cannot be sent.
+pub fn remove(backup: &CassandraBackup, node: &NodeStatus) -> Result<OperationRequest, Unsendable> {
+    let retention = backup
+        .status
+        .as_ref()
+        .and_then(|status| status.retention.as_ref());
+    let run = retention.and_then(|retention| retention.removing.as_ref());
+    let name = run.map(|run| run.snapshot.as_str()).unwrap_or_default();
+    Ok(OperationRequest::RemoveBackup(RemoveBackupRequest {
+        store: backup_store(backup, node)?,
+        snapshot: ResolvedTag::parse(name).map_err(unsendable("status.retention.removing.snapshot"))?,
+    }))
 }
 
 /// A node's part of a restore.

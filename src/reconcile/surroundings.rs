@@ -8,7 +8,9 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
+use super::plan::removal::Room;
 use super::plan::restore::Means;
+use super::plan::retention::held;
 use super::plan::{Member, Wait};
 use super::source::source;
 use super::turn::{Contender, turn};
@@ -40,6 +42,7 @@ pub(super) struct Surroundings {
     pub(super) missing: Option<Wait>,
     pub(super) wait: Option<Wait>,
     pub(super) means: Means,
+    pub(super) room: Room,
 }
 
 /// Looks around for an object that runs or would begin.
@@ -66,12 +69,15 @@ pub(super) async fn surroundings<K: Work>(
         missing: None,
         wait: None,
         means: Means::default(),
+        room: Room::default(),
     };
+    around.room.too_old = around.sidecar.lists_and_removes() == Some(false);
     if begun && K::KIND == Kinds::Backup {
         return Ok(around);
     }
     let everybody = Neighbours::list(client, &namespace).await?;
     around.means.keep_truncated = everybody.failed_after_truncation(object.cluster(), &object.name_any());
+    around.room.in_use = everybody.restores.iter().flat_map(held).collect();
     if !begun {
         let value = serde_json::to_value(object).unwrap_or_default();
         let findings = judge.judge(K::KIND, &value).await;

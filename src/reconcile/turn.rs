@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::plan::{Wait, schedule};
+use super::plan::{Wait, removal, schedule};
 use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
 
 /// The two kinds, in the order of their turns.
@@ -78,6 +78,7 @@ impl Contender {
         // What the last run left says nothing of the next one.
         let common = common.filter(|common| !(scheduled && common.is_terminal()));
         let due = schedule::due(backup, now);
+        let removes = backup.status.as_ref().is_some_and(removal::in_flight);
         let rests = backup.spec.suspend == Some(true) || (scheduled && due.is_none());
         Self {
             kind: Kind::Backup,
@@ -85,7 +86,11 @@ impl Contender {
             since: due.unwrap_or_else(|| created(&backup.metadata)),
             created: created(&backup.metadata),
             cluster: cluster(backup).to_owned(),
-            standing: standing(common, rests || backup.metadata.deletion_timestamp.is_some()),
+            standing: if removes {
+                Standing::Active
+            } else {
+                standing(common, rests || backup.metadata.deletion_timestamp.is_some())
+            },
         }
     }
 }

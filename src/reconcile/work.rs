@@ -2,12 +2,13 @@
 
 use std::fmt::Debug;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::NamespaceResourceScope;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ask::Mark;
+use super::plan::removal::{self, Room};
 use super::plan::restore::Means;
 use super::plan::schedule::{self, Rest};
 use super::plan::{self, Look, Plan, Task};
@@ -20,6 +21,9 @@ use crate::api::{
 use crate::domain::sidecar::Sidecar;
 use crate::icarus::OperationRequest;
 use crate::rules::catalogue::Kinds;
+
+/// After how long a snapshot is judged again that could not be removed: because a restore used it, for example.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
 /// A kind whose objects are run.
 pub(super) trait Work:
@@ -58,7 +62,7 @@ pub(super) trait Work:
 
     fn contender(&self, now: Timestamp) -> Contender;
 
-    fn plan(&self, look: &Look<'_>, means: &Means) -> Plan<Self::Status>;
+    fn plan(&self, look: &Look<'_>, means: &Means, room: &Room) -> Plan<Self::Status>;
 
     /// By what its operations are known.
     fn mark(&self) -> Result<Mark, Unsendable>;
@@ -70,8 +74,8 @@ pub(super) trait Work:
         sidecar: &Sidecar,
     ) -> Result<OperationRequest, Unsendable>;
 
-    /// What lists a node's share.
-    fn listing(&self, host_id: &str) -> Option<OperationRequest>;
+    /// What lists a node's share; without a datacenter, that of a node of the last run.
+    fn listing(&self, host_id: &str, datacenter: Option<&str>) -> Option<OperationRequest>;
 
     /// When there is something to do for it, if nobody changes it.
     fn rest(&self, _now: Timestamp) -> Rest {
@@ -99,7 +103,11 @@ impl Work for CassandraBackup {
     }
 
     fn nodes(status: &mut BackupStatus) -> &mut Vec<NodeStatus> {
-        &mut status.common.nodes
+        let removal = status
+            .retention
+            .as_mut()
+            .filter(|retention| retention.is_in_flight());
+        removal.map_or(&mut status.common.nodes, |retention| &mut retention.nodes)
     }
 
     fn cluster(&self) -> &str {
@@ -107,12 +115,18 @@ impl Work for CassandraBackup {
     }
 
     fn has_begun(&self) -> bool {
-        let common = self.status.as_ref().map(|status| &status.common);
-        common
-            .is_some_and(|common| common.has_started() && !(self.spec.is_scheduled() && common.is_terminal()))
+        let Some(status) = &self.status else {
+            return false;
+        };
+        let common = &status.common;
+        let rests = self.spec.is_scheduled() && common.is_terminal() && !removal::in_flight(status);
+        common.has_started() && !rests
     }
 
     fn rest(&self, now: Timestamp) -> Rest {
+        if removal::is_wanted(self, now) {
+            return Rest::None;
+        }
         if self.spec.is_scheduled() {
             return schedule::rest(self, now);
         }
@@ -128,8 +142,17 @@ impl Work for CassandraBackup {
         Contender::of_backup(self, now)
     }
 
-    fn plan(&self, look: &Look<'_>, _: &Means) -> Plan<BackupStatus> {
-        plan::backup::plan(self, look)
+    fn plan(&self, look: &Look<'_>, _: &Means, room: &Room) -> Plan<BackupStatus> {
+        if let Some(plan) = removal::plan(self, look, room) {
+            return plan;
+        }
+        let mut plan = plan::backup::plan(self, look);
+        if let (Plan::Do(deeds), Rest::Until(next)) = (&mut plan, schedule::rest(self, look.now)) {
+            // It does not rest for good while an old snapshot waits to be removed.
+            let next = next.duration_since(look.now).min(LONGEST_WAIT);
+            deeds.again = Some(deeds.again.map_or(next, |again| again.min(next)));
+        }
+        plan
     }
 
     fn mark(&self) -> Result<Mark, Unsendable> {
@@ -148,14 +171,22 @@ impl Work for CassandraBackup {
         task: &Task,
         sidecar: &Sidecar,
     ) -> Result<OperationRequest, Unsendable> {
+        if *task == Task::Remove {
+            return request::remove(self, node);
+        }
         let with_topology = matches!(task, Task::Backup { with_topology: true });
         request::backup(self, node, with_topology, sidecar)
     }
 
-    fn listing(&self, host_id: &str) -> Option<OperationRequest> {
+    fn listing(&self, host_id: &str, datacenter: Option<&str>) -> Option<OperationRequest> {
         let nodes = &self.status.as_ref()?.common.nodes;
-        let node = nodes.iter().find(|node| node.host_id == host_id)?;
-        request::list(self, node).ok()
+        let named = datacenter.map(|datacenter| NodeStatus {
+            host_id: host_id.to_owned(),
+            datacenter: Some(datacenter.to_owned()),
+            ..NodeStatus::default()
+        });
+        let node = named.or_else(|| nodes.iter().find(|node| node.host_id == host_id).cloned())?;
+        request::list(self, &node).ok()
     }
 }
 
@@ -186,7 +217,7 @@ impl Work for CassandraRestore {
         self.into()
     }
 
-    fn plan(&self, look: &Look<'_>, means: &Means) -> Plan<RestoreStatus> {
+    fn plan(&self, look: &Look<'_>, means: &Means, _: &Room) -> Plan<RestoreStatus> {
         plan::restore::plan(self, look, means)
     }
 
@@ -198,7 +229,7 @@ impl Work for CassandraRestore {
         request::restore(self, node, task)
     }
 
-    fn listing(&self, _: &str) -> Option<OperationRequest> {
+    fn listing(&self, _: &str, _: Option<&str>) -> Option<OperationRequest> {
         None
     }
 }

@@ -1,7 +1,6 @@
 //! How a backup or a restore moves its data: connections, bandwidth, duration, and what of it stays.
 
 use crate::domain::bandwidth::BandwidthError;
-use crate::domain::image::Version;
 
 use super::catalogue::{
     BANDWIDTH_MALFORMED, BANDWIDTH_TOO_LOW, CONCURRENCY_OUT_OF_RANGE, DURATION_IGNORED, DURATION_MALFORMED,
@@ -115,24 +114,16 @@ fn bandwidth(backup: &Backup) -> Option<Finding> {
     Some(finding.severity(severity).value(text))
 }
 
-/// The first Icarus with the operations `list` and `remove-backup`.
-const LISTS_AND_REMOVES: Version = Version {
-    major: 2,
-    minor: 0,
-    patch: 2,
-};
-
 fn retention(backup: &Backup, facts: &Facts, context: &Context) -> Option<Finding> {
     backup
         .spec
         .retention
         .as_ref()
         .filter(|_| context.cassgate_acts())?;
-    let version = facts
-        .found_cluster()?
-        .sidecar
+    let sidecar = &facts.found_cluster()?.sidecar;
+    let version = sidecar
         .version()
-        .filter(|version| *version < LISTS_AND_REMOVES)?;
+        .filter(|_| sidecar.lists_and_removes() == Some(false))?;
     let message = format!(
         "the cluster's sidecar is Icarus {version}, which can neither list nor remove backups: all of them stay; use \
          Icarus 2.0.4, or life cycle rules of the bucket"

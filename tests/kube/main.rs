@@ -30,6 +30,7 @@ mod observability;
 mod ordering;
 mod parallel;
 mod probe;
+mod retention;
 mod reviews;
 mod rollout;
 mod runs;
@@ -75,6 +76,9 @@ tests! {
         every_way_to_write_gets_the_same_answer,
         a_user_who_may_read_no_secret_gets_the_same_verdict_and_no_details,
         an_object_without_a_name_yet_is_judged_too,
+    ;
+    retention:
+        old_snapshots_leave_the_bucket_but_for_those_that_a_restore_asks_for,
     ;
     runs:
         a_backup_and_a_restore_bring_the_rows_back_and_tell_their_story,

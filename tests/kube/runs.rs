@@ -28,7 +28,7 @@ use crate::support::{
 };
 
 /// How long a run may take before it hangs.
-const PATIENCE: Duration = Duration::from_mins(3);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Lets everything pass: what the rules say is tested elsewhere.
 struct NoRules;
@@ -44,15 +44,15 @@ impl Judge for NoRules {
 }
 
 /// A namespace with a cluster, its pods as API objects, and the sidecars in this process.
-struct Lab {
-    stage: Stage,
-    ring: Ring,
+pub(crate) struct Lab {
+    pub(crate) stage: Stage,
+    pub(crate) ring: Ring,
     ticking: Arc<AtomicBool>,
     clock: Option<thread::JoinHandle<()>>,
 }
 
 impl Lab {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::still().ticks()
     }
 
@@ -95,7 +95,7 @@ impl Lab {
     }
 
     /// Runs the reconciler while `test` runs.
-    fn reconciled(&self, test: impl FnOnce()) {
+    pub(crate) fn reconciled(&self, test: impl FnOnce()) {
         let stop = CancellationToken::new();
         let ends = stop.clone();
         let (ring, namespace) = (self.ring.clone(), self.stage.namespace.clone());
@@ -135,7 +135,7 @@ impl Lab {
         self.stage.kubectl.run(&arguments).succeeds();
     }
 
-    fn waits_for(&self, kind: &str, name: &str, state: &str) -> Value {
+    pub(crate) fn waits_for(&self, kind: &str, name: &str, state: &str) -> Value {
         self.waits_until(kind, name, |object| {
             object["status"]["condition"]["type"] == state
         })

@@ -168,7 +168,7 @@ impl<'a> Making<'a> {
     }
 
     /// Whether the sidecar has nothing else to do, by anybody's order.
-    fn is_idle(&mut self, node: &NodeStatus) -> bool {
+    pub(super) fn is_idle(&mut self, node: &NodeStatus) -> bool {
         let pod = node.pod.clone().unwrap_or_default();
         let question = Question::Busy { pod: pod.clone() };
         match self.look.answers.get(&question) {

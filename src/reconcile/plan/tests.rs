@@ -2,8 +2,10 @@
 
 mod backup;
 mod losses;
+mod removal;
 mod restore;
 mod restoring;
+mod retention;
 mod schedule;
 mod scheduled;
 mod world;

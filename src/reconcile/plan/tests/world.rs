@@ -184,6 +184,7 @@ impl World {
                 }
             }
             Task::Backup { .. } => self.nodes[place].uploaded = true,
+            Task::Remove => self.nodes[place].uploaded = false,
             _ => {}
         }
         let said = &mut self.nodes[place].operations[index].said;
@@ -248,6 +249,12 @@ impl World {
                 && matches!(operation.task, Task::Backup { .. }) == is_backup
         };
         let busy = node.operations.iter().any(running);
+        let removes =
+            |operation: &Operation| operation.said.state == State::Running && operation.task == Task::Remove;
+        let mut others = self.nodes.iter().enumerate().filter(|(other, _)| *other != place);
+        if task == Task::Remove && others.any(|(_, node)| node.operations.iter().any(removes)) {
+            self.wrongs.push("removed on two nodes at once".to_owned());
+        }
         if busy && is_backup {
             self.wrongs
                 .push(format!("two backups of one tag at once on node {place}"));
@@ -300,6 +307,7 @@ impl World {
         let (Question::Busy { pod }
         | Question::Operation { pod, .. }
         | Question::Sent { pod, .. }
+        | Question::Stored { pod, .. }
         | Question::Files { pod, .. }) = question
         else {
             unreachable!()
@@ -313,6 +321,9 @@ impl World {
             Question::Sent { phase, .. } => operation.task.phase() == *phase,
             _ => operation.said.state == State::Running,
         };
+        if matches!(question, Question::Stored { .. }) {
+            return Answer::Stored(node.uploaded);
+        }
         if matches!(question, Question::Files { .. }) {
             return Answer::Files(u64::from(node.uploaded) * 8);
         }
