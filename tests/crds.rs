@@ -220,6 +220,7 @@ fn what_we_add_to_spec_and_status_is_this_and_no_more() {
             ".status.nextScheduleTime",
             ".status.nodes",
             ".status.observedGeneration",
+            ".status.retention",
             ".status.run",
             ".status.schedule",
             ".status.snapshotTag"

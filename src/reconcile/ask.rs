@@ -161,14 +161,18 @@ impl<S: SidecarApi> Asker<'_, S> {
             return Answer::Unsupported;
         };
         match self.listed(at, &request).await {
-            Ok(operation) => {
-                let listing = operation.listing.unwrap_or_default();
-                Answer::Files(
-                    listing
-                        .snapshot(tag.as_str())
-                        .map_or(0, |snapshot| snapshot.files),
-                )
-            }
+            // Only a listing that ended well tells that there is nothing.
+            Ok(operation) => match (operation.state, operation.listing) {
+                (OperationState::Completed, Some(listing)) => {
+                    let snapshot = listing.snapshot(tag.as_str());
+                    Answer::Files {
+                        count: snapshot.map_or(0, |snapshot| snapshot.files),
+                        bytes: snapshot.map_or(0, |snapshot| snapshot.size),
+                    }
+                }
+                (state, _) if state.is_terminal() => Answer::Unsupported,
+                _ => Answer::Silence(format!("the listing of the share of {pod} goes on")),
+            },
             // Icarus 1 has no listing.
             Err(SidecarError::Refused(Refusal::UnknownType, _)) => Answer::Unsupported,
             Err(error) => Answer::Silence(error.to_string()),

@@ -8,7 +8,6 @@ use futures::StreamExt;
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use kube::runtime::controller::{Action, Controller};
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::Mutex as AsyncMutex;
@@ -71,11 +70,9 @@ enum ReconcileError {
 impl<S: SidecarApi + 'static> Reconciler<S> {
     /// Runs what is to be run for as long as it is polled. Whoever holds `leadership` polls it, and nobody else.
     pub async fn run(self: Arc<Self>, leadership: Leadership) {
-        let recorder = Recorder::new(self.client.clone(), Reporter::from("cassgate"));
         let term = Arc::new(Term {
             reconciler: self,
             leadership,
-            recorder,
             beginning: Mutex::default(),
         });
         tokio::join!(
@@ -89,7 +86,6 @@ impl<S: SidecarApi + 'static> Reconciler<S> {
 struct Term<S> {
     reconciler: Arc<Reconciler<S>>,
     leadership: Leadership,
-    recorder: Recorder,
     /// Who begins in a cluster: one after the other, so that the second sees the first.
     beginning: Mutex<HashMap<Ring, Arc<AsyncMutex<()>>>>,
 }
@@ -261,7 +257,7 @@ impl<S: SidecarApi + 'static> Term<S> {
             object = store::write_status(api, &object, &status).await?;
             again = Some(again.map_or(LOOK_AGAIN, |again| again.min(LOOK_AGAIN)));
         }
-        store::publish(&self.recorder, &object, &deeds.events).await;
+        store::publish(&self.reconciler.client, &object, &deeds.events).await;
         if deeds.finalizer == Finalizer::Release {
             store::write_finalizer(api, object, Finalizer::Release).await?;
         }

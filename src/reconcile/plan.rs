@@ -196,8 +196,13 @@ pub enum Answer {
     Ring(Ring),
     /// The operations that were asked for; none: the sidecar knows of none.
     Operations(Vec<Said>),
-    /// So many files.
-    Files(u64),
+    /// What a part of a backup names.
+    Files {
+        /// How many files.
+        count: u64,
+        /// Their size in bytes.
+        bytes: u64,
+    },
     /// Whether it is there.
     Stored(bool),
     /// The sidecar is too old for the question.

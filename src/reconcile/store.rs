@@ -4,8 +4,8 @@
 //! or another object of the same name, makes it fail, and the plan is made again.
 
 use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event as KubeEvent, EventType, Recorder};
-use kube::{Api, ResourceExt};
+use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter};
+use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use super::plan::{Event, Finalizer};
@@ -91,7 +91,10 @@ pub(super) async fn write_finalizer<K: Work>(
 }
 
 /// Tells what happened. An event that cannot be written is only logged: the status has it all.
-pub(super) async fn publish<K: Work>(recorder: &Recorder, object: &K, events: &[Event]) {
+///
+/// kube's recorder takes a second event of the same reason within six minutes for the first one and drops what it says:
+/// of two snapshots that were removed, one would be told. A new recorder remembers none; a plan tells a thing once anyway.
+pub(super) async fn publish<K: Work>(client: &Client, object: &K, events: &[Event]) {
     let reference = object.object_ref(&());
     for event in events {
         let event = KubeEvent {
@@ -105,6 +108,7 @@ pub(super) async fn publish<K: Work>(recorder: &Recorder, object: &K, events: &[
             action: "Reconcile".to_owned(),
             secondary: None,
         };
+        let recorder = Recorder::new(client.clone(), Reporter::from("cassgate"));
         if let Err(error) = recorder.publish(&event, &reference).await {
             tracing::warn!(%error, reason = event.reason, "an event could not be written");
         }

@@ -101,7 +101,11 @@ impl Surroundings {
             Some(Err(wait)) => {
                 self.missing.get_or_insert(wait);
             }
-            None => {}
+            None => {
+                let message =
+                    format!("there is no CassandraBackup {name:?} in the namespace; it is looked for again");
+                self.missing.get_or_insert(Wait::new("BackupNotFound", message));
+            }
         }
     }
 }

@@ -113,7 +113,7 @@ impl Lab {
     }
 
     /// An object, as soon as it is as `wanted`.
-    fn waits_until(&self, kind: &str, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn waits_until(&self, kind: &str, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
             let object = self.stage.kubectl.get(kind, name);

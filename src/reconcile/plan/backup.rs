@@ -38,6 +38,7 @@ pub fn plan(backup: &CassandraBackup, look: &Look<'_>) -> Plan<BackupStatus> {
         making: Making::new(look),
         status: backup.status.clone().unwrap_or_default(),
         replaced: false,
+        size: None,
     };
     if backup.metadata.deletion_timestamp.is_some() && schedule::is_held(backup) {
         course.making.finalizer = Finalizer::Release;
@@ -76,6 +77,8 @@ struct Course<'a> {
     status: BackupStatus,
     /// Whether the next run waits for the end of this one, and nothing more is begun for this one.
     replaced: bool,
+    /// What the nodes have uploaded, in bytes, where their sidecars tell it.
+    size: Option<i64>,
 }
 
 impl Course<'_> {
@@ -283,7 +286,7 @@ impl Course<'_> {
             .iter()
             .map(|node| (node.pod.clone(), node.host_id.clone()))
             .collect();
-        let mut files = Some(0_u64);
+        let mut all = Some((0_u64, 0_u64));
         for (pod, host_id) in pods {
             let question = Question::Files {
                 pod: pod.unwrap_or_default(),
@@ -293,18 +296,22 @@ impl Course<'_> {
                 None => {
                     self.making.ask.insert(question);
                 }
-                Some(Answer::Files(count)) => files = files.map(|files| files.saturating_add(*count)),
+                Some(Answer::Files { count, bytes }) => {
+                    all =
+                        all.map(|(files, size)| (files.saturating_add(*count), size.saturating_add(*bytes)));
+                }
                 Some(Answer::Silence(why)) => {
                     let message = format!("what was uploaded cannot be listed: {why}");
                     self.making.hold(Wait::new("SidecarUnreachable", message));
                 }
-                Some(_) => files = None,
+                Some(_) => all = None,
             }
         }
         if !self.making.ask.is_empty() || self.making.wait.is_some() {
             return;
         }
-        let empty = (files == Some(0)).then(|| {
+        self.size = all.and_then(|(_, size)| i64::try_from(size).ok());
+        let empty = all.is_some_and(|(files, _)| files == 0).then(|| {
             let message = "no node lists a file of it, so there is nothing to restore: either the tables are empty, or \
                            their files have names that this sidecar does not know; set \
                            uuid_sstable_identifiers_enabled: false in cassandra.yaml and rewrite the files, or take a \
@@ -376,9 +383,10 @@ impl Course<'_> {
             outcome: outcome.to_owned(),
             started: time(&common.time_created),
             completed: time(&common.time_completed),
-            size: None,
+            size: self.size,
         };
-        schedule::remember(&mut self.status.history, run);
+        let judged = self.backup.spec.retention.is_some();
+        schedule::remember(&mut self.status.history, run, judged);
     }
 
     fn finish(mut self) -> Plan<BackupStatus> {

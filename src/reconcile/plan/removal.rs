@@ -275,9 +275,8 @@ impl Course<'_> {
         let mut nodes = self.retention.nodes.iter();
         if nodes.all(|node| node.state.as_deref() == Some("COMPLETED")) {
             let message = format!(
-                "Snapshot {} does not stay by spec.retention: it was removed from the shares of {} nodes.",
+                "Snapshot {} does not stay by spec.retention: it was removed from the share of each node.",
                 run.snapshot,
-                self.retention.nodes.len()
             );
             self.making.say(false, "SnapshotRemoved", message);
             self.retention = RetentionStatus::default();
@@ -308,9 +307,9 @@ fn report(
         "No snapshot would be removed by spec.retention.".to_owned()
     } else {
         format!(
-            "{} snapshots would be removed by spec.retention, the oldest first: {few}{}; take the annotation \
-             {RETENTION_ANNOTATION} off to have them removed.",
-            names.len(),
+            "{} would be removed by spec.retention: {few}{}; take the annotation {RETENTION_ANNOTATION} off to have that \
+             done.",
+            counted(names.len()),
             if names.len() > MOST_NAMES { ", …" } else { "" },
         )
     };
@@ -343,6 +342,13 @@ fn going<'a>(
 
 fn names<'a>(runs: &'a [&'a PastRun]) -> impl Iterator<Item = &'a str> {
     runs.iter().map(|run| run.snapshot.as_str())
+}
+
+fn counted(snapshots: usize) -> String {
+    match snapshots {
+        1 => "1 snapshot".to_owned(),
+        more => format!("{more} snapshots, the oldest first,"),
+    }
 }
 
 fn reported(status: &BackupStatus) -> impl Iterator<Item = &str> {

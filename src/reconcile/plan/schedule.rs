@@ -18,6 +18,10 @@ use crate::domain::schedule::{Schedule, has_zone_prefix, time_zone};
 /// How many runs the history keeps.
 const LONGEST_HISTORY: usize = 20;
 
+/// How many it keeps with `spec.retention`, which can only judge what stands there. A year of daily runs has its place,
+/// and the object stays far below what the API server takes (1.5 MiB).
+const LONGEST_JUDGED_HISTORY: usize = 400;
+
 /// What the schedule wants now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Slot {
@@ -146,18 +150,24 @@ pub(super) fn taken(backup: &CassandraBackup, status: &mut BackupStatus, slot: T
 }
 
 /// Puts a run that is over at the head of the history. The oldest drop out, and the newest good one never does.
-pub(super) fn remember(history: &mut Vec<PastRun>, run: PastRun) {
+/// `judged`: whether retention decides which snapshots stay.
+pub(super) fn remember(history: &mut Vec<PastRun>, run: PastRun, judged: bool) {
     history.insert(0, run);
-    let (kept, dropped) = history.split_at(history.len().min(LONGEST_HISTORY));
+    let longest = if judged {
+        LONGEST_JUDGED_HISTORY
+    } else {
+        LONGEST_HISTORY
+    };
+    let (kept, dropped) = history.split_at(history.len().min(longest));
     let is_good = |run: &&PastRun| run.outcome == "COMPLETED";
     let good = dropped
         .iter()
         .find(is_good)
         .filter(|_| !kept.iter().any(|run| is_good(&run)));
     let good = good.cloned();
-    history.truncate(LONGEST_HISTORY);
+    history.truncate(longest);
     if let Some(good) = good {
-        history.truncate(LONGEST_HISTORY.saturating_sub(1));
+        history.truncate(longest.saturating_sub(1));
         history.push(good);
     }
 }

@@ -155,7 +155,7 @@ fn a_snapshot_goes_from_one_node_after_the_other_and_then_it_is_told() {
     };
     assert_eq!((event.reason, event.warning), ("SnapshotRemoved", false));
     let expected = format!(
-        "Snapshot {} does not stay by spec.retention: it was removed from the shares of 3 nodes.",
+        "Snapshot {} does not stay by spec.retention: it was removed from the share of each node.",
         name(9)
     );
     assert_eq!(event.message, expected);
@@ -228,7 +228,7 @@ fn a_report_removes_nothing_and_is_told_once() {
     assert_eq!(trim.events[0].reason, "SnapshotsExpired");
     assert!(
         trim.events[0].message.starts_with(&format!(
-            "1 snapshots would be removed by spec.retention, the oldest first: {}; take the annotation",
+            "1 snapshot would be removed by spec.retention: {}; take the annotation",
             name(9)
         )),
         "{}",

@@ -53,7 +53,14 @@ fn going(history: &str, last: Option<i32>, days: Option<i32>, in_use: &[i64]) ->
 
 #[test]
 fn a_run_stays_that_the_count_or_the_days_keep() {
-    let table: [(&str, Option<i32>, Option<i32>, &[i64], &str); 14] = [
+    type Case = (
+        &'static str,
+        Option<i32>,
+        Option<i32>,
+        &'static [i64],
+        &'static str,
+    );
+    let table: [Case; 14] = [
         ("1 2 3 4", None, None, &[], ""),
         ("1 2 3 4", Some(2), None, &[], "4 3"),
         ("1 2 3 4", Some(9), None, &[], ""),

@@ -193,7 +193,7 @@ fn the_history_is_bounded_and_keeps_the_newest_good_run() {
             outcome: outcome.to_owned(),
             ..PastRun::default()
         };
-        remember(&mut history, run);
+        remember(&mut history, run, false);
         assert_eq!(history[0].snapshot, number.to_string());
         assert!(history.len() <= 20);
     }
@@ -202,6 +202,22 @@ fn the_history_is_bounded_and_keeps_the_newest_good_run() {
         (history[18].snapshot.as_str(), history[19].snapshot.as_str()),
         ("81", "5")
     );
+}
+
+#[test]
+fn with_retention_the_history_keeps_what_may_still_have_to_be_removed() {
+    let mut history = Vec::new();
+    for number in 0..1000 {
+        let run = PastRun {
+            snapshot: number.to_string(),
+            outcome: "COMPLETED".to_owned(),
+            ..PastRun::default()
+        };
+        remember(&mut history, run, true);
+    }
+    assert_eq!((history.len(), history[399].snapshot.as_str()), (400, "600"));
+    remember(&mut history, PastRun::default(), false);
+    assert_eq!(history.len(), 20, "who no longer asks has the short one again");
 }
 
 /// A schedule of one minute of some hours of some days of the week, as the wall clock of a zone shows it.

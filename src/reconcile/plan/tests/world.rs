@@ -325,7 +325,10 @@ impl World {
             return Answer::Stored(node.uploaded);
         }
         if matches!(question, Question::Files { .. }) {
-            return Answer::Files(u64::from(node.uploaded) * 8);
+            return Answer::Files {
+                count: u64::from(node.uploaded) * 8,
+                bytes: u64::from(node.uploaded) * 4096,
+            };
         }
         let known = node.operations.iter().filter(wanted);
         Answer::Operations(known.map(|operation| operation.said.clone()).collect())
