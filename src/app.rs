@@ -255,6 +255,7 @@ impl Watched {
                 policy,
                 now: Timestamp::now,
             }),
+            metrics: metrics.clone(),
             status_is_subresource: self.status_is_subresource(),
             namespace: None,
             now: Timestamp::now,

@@ -13,15 +13,19 @@ use kube::{Api, Client, ResourceExt};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::ask::{Asker, outcome, socket};
+use super::census;
 use super::lease::{Leadership, LeaseLost};
 use super::plan::schedule::Rest;
-use super::plan::{Answers, Deeds, Finalizer, LOOK_AGAIN, Look, Outcome, Plan, Request, Wait, record};
+use super::plan::{
+    Answers, Deeds, Finalizer, LOOK_AGAIN, Look, Outcome, Plan, Request, Wait, newly_awaited, record,
+};
 use super::request::Unsendable;
 use super::store::{self, StoreError};
 use super::surroundings::{Judge, Surroundings, surroundings};
 use super::work::Work;
-use crate::api::{CassandraBackup, CassandraRestore, NodeStatus};
+use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, ConditionType, NodeStatus};
 use crate::icarus::{ANSWER_WITHIN, SidecarApi};
+use crate::observe::metrics::{Metrics, RunKind, RunOutcome};
 use crate::rules::catalogue::Kinds;
 
 /// How often a plan may ask before it is made again from the beginning.
@@ -44,6 +48,8 @@ pub struct Reconciler<S> {
     pub sidecars: S,
     /// The rules.
     pub judge: Arc<dyn Judge>,
+    /// What is told of the runs.
+    pub metrics: Metrics,
     /// Whether the status of a kind is a subresource; `None` when nobody could say.
     pub status_is_subresource: Box<dyn Fn(Kinds) -> Option<bool> + Send + Sync>,
     /// The one namespace whose objects are run; `None`: all of them.
@@ -75,9 +81,17 @@ impl<S: SidecarApi + 'static> Reconciler<S> {
             leadership,
             beginning: Mutex::default(),
         });
+        let (restores, backups) = (term.controller(), term.controller());
+        let census = census::count(
+            &term.reconciler.metrics,
+            backups.store(),
+            restores.store(),
+            term.reconciler.now,
+        );
         tokio::join!(
-            term.clone().follow::<CassandraRestore>(),
-            term.follow::<CassandraBackup>()
+            term.clone().follow::<CassandraRestore>(restores),
+            term.clone().follow::<CassandraBackup>(backups),
+            census,
         );
     }
 }
@@ -99,13 +113,17 @@ fn requeue(after: SignedDuration) -> Action {
 type Ring = (String, String);
 
 impl<S: SidecarApi + 'static> Term<S> {
-    async fn follow<K: Work>(self: Arc<Self>) {
+    fn controller<K: Work>(&self) -> Controller<K> {
         let client = self.reconciler.client.clone();
         let api: Api<K> = match &self.reconciler.namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),
         };
         Controller::new(api, watcher::Config::default())
+    }
+
+    async fn follow<K: Work>(self: Arc<Self>, controller: Controller<K>) {
+        controller
             .run(
                 |object, term| async move { term.reconcile(object).await },
                 |object, error, _| {
@@ -244,8 +262,15 @@ impl<S: SidecarApi + 'static> Term<S> {
             Finalizer::Add => store::write_finalizer(api, object, Finalizer::Add).await?,
             Finalizer::Keep | Finalizer::Release => object,
         };
+        let mut events = deeds.events;
         if object.status() != Some(&deeds.status) {
+            let before = object.status().map(K::common).cloned();
             object = store::write_status(api, &object, &deeds.status).await?;
+            let after = K::common(&deeds.status);
+            events.extend(newly_awaited(before.as_ref(), after));
+            if let Some(outcome) = finished(before.as_ref(), after) {
+                self.reconciler.metrics.run_finished(run_kind(K::KIND), outcome);
+            }
         }
         let mut again = deeds.again;
         if !deeds.requests.is_empty() {
@@ -257,8 +282,13 @@ impl<S: SidecarApi + 'static> Term<S> {
             object = store::write_status(api, &object, &status).await?;
             again = Some(again.map_or(LOOK_AGAIN, |again| again.min(LOOK_AGAIN)));
         }
-        store::publish(&self.reconciler.client, &object, &deeds.events).await;
+        store::publish(&self.reconciler.client, &object, &events).await;
         if deeds.finalizer == Finalizer::Release {
+            if let Some(backup) = object.restored() {
+                let namespace = object.namespace().unwrap_or_default();
+                let backups = Api::namespaced(self.reconciler.client.clone(), &namespace);
+                store::remember_restore(&backups, backup, &object.name_any()).await?;
+            }
             store::write_finalizer(api, object, Finalizer::Release).await?;
         }
         Ok(again)
@@ -295,6 +325,27 @@ impl<S: SidecarApi + 'static> Term<S> {
             }
         });
         Ok(join_all(sent).await)
+    }
+}
+
+/// How a run ended that was not over before.
+fn finished(before: Option<&BackRestStatus>, after: &BackRestStatus) -> Option<RunOutcome> {
+    let outcome = match after.state()? {
+        ConditionType::Completed => RunOutcome::Completed,
+        ConditionType::Failed => RunOutcome::Failed,
+        ConditionType::Cancelled => RunOutcome::Cancelled,
+        _ => return None,
+    };
+    // A scheduled one may go from one end to the next.
+    let known =
+        before.is_some_and(|before| before.is_terminal() && before.time_completed == after.time_completed);
+    (!known).then_some(outcome)
+}
+
+fn run_kind(kind: Kinds) -> RunKind {
+    match kind {
+        Kinds::Restore => RunKind::Restore,
+        _ => RunKind::Backup,
     }
 }
 

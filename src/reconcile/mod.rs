@@ -11,6 +11,7 @@
 //! | [`request`] | pure: a step of a plan in the words of a sidecar |
 
 mod ask;
+mod census;
 pub mod controller;
 pub mod lease;
 pub mod plan;

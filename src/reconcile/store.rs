@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::plan::{Event, Finalizer};
 use super::work::Work;
+use crate::api::{CassandraBackup, LAST_RESTORE_ANNOTATION};
 
 /// Who writes the status.
 pub const FIELD_MANAGER: &str = "cassgate";
@@ -87,6 +88,33 @@ pub(super) async fn write_finalizer<K: Work>(
         // The last finalizer of a deleted object: it is gone.
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(object),
         written => written,
+    }
+}
+
+/// Writes onto a backup which restore of it was the last. A backup that is gone, or another one of the same name, has
+/// nothing to remember; one that may not be written to keeps no restore from being deleted, and is only logged.
+///
+/// # Errors
+/// [`kube::Error`] of an API server that does not answer.
+pub(super) async fn remember_restore(
+    backups: &Api<CassandraBackup>,
+    (backup, uid): (&str, &str),
+    restore: &str,
+) -> Result<(), kube::Error> {
+    let patch: Value = json!({
+        "metadata": { "uid": uid, "annotations": { LAST_RESTORE_ANNOTATION: restore } },
+    });
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    match backups.patch(backup, &parameters, &Patch::Merge(patch)).await {
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        Err(error @ kube::Error::Api(_)) => {
+            tracing::warn!(%error, backup, restore, "the backup does not say that it was restored");
+            Ok(())
+        }
+        written => written.map(drop),
     }
 }
 

@@ -75,10 +75,16 @@ pub(super) async fn surroundings<K: Work>(
     if begun && K::KIND == Kinds::Backup {
         return Ok(around);
     }
-    let everybody = Neighbours::list(client, &namespace).await?;
-    around.means.keep_truncated = everybody.failed_after_truncation(object.cluster(), &object.name_any());
-    around.room.in_use = everybody.restores.iter().flat_map(held).collect();
-    if !begun {
+    let own = object.name_any();
+    if begun {
+        if object.asks_for_others() {
+            let restores = list(client, &namespace).await?;
+            around.means.keep_truncated = failed_after_truncation(&restores, object.cluster(), &own);
+        }
+    } else {
+        let everybody = Neighbours::list(client, &namespace).await?;
+        around.means.keep_truncated = failed_after_truncation(&everybody.restores, object.cluster(), &own);
+        around.room.in_use = everybody.restores.iter().flat_map(held).collect();
         let value = serde_json::to_value(object).unwrap_or_default();
         let findings = judge.judge(K::KIND, &value).await;
         around.missing = missing(&findings);
@@ -118,14 +124,8 @@ struct Neighbours {
 
 impl Neighbours {
     async fn list(client: &Client, namespace: &str) -> Result<Self, kube::Error> {
-        let backups: Api<CassandraBackup> = Api::namespaced(client.clone(), namespace);
-        let restores: Api<CassandraRestore> = Api::namespaced(client.clone(), namespace);
-        let all = ListParams::default();
-        let (backups, restores) = tokio::try_join!(backups.list(&all), restores.list(&all))?;
-        Ok(Self {
-            backups: backups.items,
-            restores: restores.items,
-        })
+        let (backups, restores) = tokio::try_join!(list(client, namespace), list(client, namespace))?;
+        Ok(Self { backups, restores })
     }
 
     fn contenders(&self, now: Timestamp) -> Vec<Contender> {
@@ -135,22 +135,28 @@ impl Neighbours {
             .map(|backup| Contender::of_backup(backup, now));
         backups.chain(self.restores.iter().map(Contender::from)).collect()
     }
+}
 
-    /// Whether another restore of the cluster failed after it had emptied tables: the copies are all that is left.
-    fn failed_after_truncation(&self, cluster: &str, own: &str) -> bool {
-        let others = self.restores.iter().filter(|restore| restore.name_any() != own);
-        let mut statuses = others
-            .filter(|restore| restore.spec.cassandra_cluster == cluster)
-            .filter_map(|restore| restore.status.as_ref());
-        statuses.any(|status| {
-            let failed = status
-                .common
-                .condition
-                .as_ref()
-                .is_some_and(|condition| condition.type_ == "FAILED");
-            failed && status.truncation.is_some()
-        })
-    }
+/// Every object of a kind in the namespace.
+async fn list<K: Work>(client: &Client, namespace: &str) -> Result<Vec<K>, kube::Error> {
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    Ok(api.list(&ListParams::default()).await?.items)
+}
+
+/// Whether another restore of the cluster failed after it had emptied tables: the copies are all that is left.
+fn failed_after_truncation(restores: &[CassandraRestore], cluster: &str, own: &str) -> bool {
+    let others = restores.iter().filter(|restore| restore.name_any() != own);
+    let mut statuses = others
+        .filter(|restore| restore.spec.cassandra_cluster == cluster)
+        .filter_map(|restore| restore.status.as_ref());
+    statuses.any(|status| {
+        let failed = status
+            .common
+            .condition
+            .as_ref()
+            .is_some_and(|condition| condition.type_ == "FAILED");
+        failed && status.truncation.is_some()
+    })
 }
 
 /// What the object names and is not there, or could not be looked up.

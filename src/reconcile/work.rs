@@ -74,6 +74,13 @@ pub(super) trait Work:
         sidecar: &Sidecar,
     ) -> Result<OperationRequest, Unsendable>;
 
+    /// Of what backup this was a restore, by name and uid, once it is over.
+    fn restored(&self) -> Option<(&str, &str)>;
+
+    /// Whether what comes next depends on other restores though this one has begun: whose copies a cleanup may
+    /// delete. A plan goes on from `IMPORT` to `CLEANUP` in one look.
+    fn asks_for_others(&self) -> bool;
+
     /// What lists a node's share; without a datacenter, that of a node of the last run.
     fn listing(&self, host_id: &str, datacenter: Option<&str>) -> Option<OperationRequest>;
 
@@ -178,6 +185,14 @@ impl Work for CassandraBackup {
         request::backup(self, node, with_topology, sidecar)
     }
 
+    fn restored(&self) -> Option<(&str, &str)> {
+        None
+    }
+
+    fn asks_for_others(&self) -> bool {
+        false
+    }
+
     fn listing(&self, host_id: &str, datacenter: Option<&str>) -> Option<OperationRequest> {
         let nodes = &self.status.as_ref()?.common.nodes;
         let named = datacenter.map(|datacenter| NodeStatus {
@@ -227,6 +242,20 @@ impl Work for CassandraRestore {
 
     fn request(&self, node: &NodeStatus, task: &Task, _: &Sidecar) -> Result<OperationRequest, Unsendable> {
         request::restore(self, node, task)
+    }
+
+    fn restored(&self) -> Option<(&str, &str)> {
+        let status = self
+            .status
+            .as_ref()
+            .filter(|status| status.common.is_terminal())?;
+        let uid = status.source.as_ref()?.backup_uid.as_deref()?;
+        Some((&self.spec.cassandra_backup, uid))
+    }
+
+    fn asks_for_others(&self) -> bool {
+        let phase = self.status.as_ref().and_then(|status| status.phase.as_deref());
+        matches!(phase, Some("IMPORT" | "CLEANUP"))
     }
 
     fn listing(&self, _: &str, _: Option<&str>) -> Option<OperationRequest> {

@@ -82,6 +82,7 @@ tests! {
     ;
     runs:
         a_backup_and_a_restore_bring_the_rows_back_and_tell_their_story,
+        the_rights_of_the_executors_service_account_suffice,
         what_is_not_there_yet_is_waited_for,
         a_reconciler_that_is_stopped_and_started_goes_on_where_it_was,
         a_scheduled_backup_is_run_edited_suspended_resumed_and_restored_from_its_second_run,

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::stand_in::Ring;
 use crate::support::{
+    manifests,
     objects::{backup, cluster, documents, restore, secret},
     pods,
     servers::Crds,
@@ -47,6 +48,9 @@ impl Judge for NoRules {
 pub(crate) struct Lab {
     pub(crate) stage: Stage,
     pub(crate) ring: Ring,
+    metrics: Metrics,
+    /// With whose rights it is reconciled.
+    kubeconfig: std::path::PathBuf,
     ticking: Arc<AtomicBool>,
     clock: Option<thread::JoinHandle<()>>,
 }
@@ -64,6 +68,8 @@ impl Lab {
         let lab = Self {
             ticking: Arc::new(AtomicBool::new(true)),
             clock: None,
+            metrics: Metrics::new(),
+            kubeconfig: stage.servers.admin_kubeconfig(),
             stage,
             ring,
         };
@@ -99,13 +105,13 @@ impl Lab {
         let stop = CancellationToken::new();
         let ends = stop.clone();
         let (ring, namespace) = (self.ring.clone(), self.stage.namespace.clone());
-        let kubeconfig = self.stage.servers.admin_kubeconfig();
+        let (kubeconfig, metrics) = (self.kubeconfig.clone(), self.metrics.clone());
         let running = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(run(ring, namespace, kubeconfig, ends));
+            runtime.block_on(run(ring, namespace, kubeconfig, metrics, ends));
         });
         test();
         stop.cancel();
@@ -151,7 +157,13 @@ impl Drop for Lab {
     }
 }
 
-async fn run(ring: Ring, namespace: String, kubeconfig: std::path::PathBuf, stop: CancellationToken) {
+async fn run(
+    ring: Ring,
+    namespace: String,
+    kubeconfig: std::path::PathBuf,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
     let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
     let options = kube::config::KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options);
@@ -160,6 +172,7 @@ async fn run(ring: Ring, namespace: String, kubeconfig: std::path::PathBuf, stop
         client: client.clone(),
         sidecars: ring,
         judge: Arc::new(NoRules),
+        metrics: metrics.clone(),
         status_is_subresource: Box::new(|_| Some(true)),
         namespace: Some(namespace.clone()),
         now: Timestamp::now,
@@ -169,7 +182,7 @@ async fn run(ring: Ring, namespace: String, kubeconfig: std::path::PathBuf, stop
         identity: "test".to_owned(),
         timing: Timing::standard(Duration::from_secs(1)),
     };
-    let keeper = LeaseKeeper::new(options, store, Clocks::system(), Metrics::new()).unwrap();
+    let keeper = LeaseKeeper::new(options, store, Clocks::system(), metrics).unwrap();
     keeper
         .run(stop, |leadership| reconciler.clone().run(leadership))
         .await;
@@ -212,6 +225,16 @@ pub(crate) fn a_backup_and_a_restore_bring_the_rows_back_and_tell_their_story() 
         ] {
             assert!(events.stdout.contains(reason), "{reason}: {}", events.stdout);
         }
+        let backup = kubectl.get("cassandrabackup", "nightly");
+        assert_eq!(
+            backup["metadata"]["annotations"]["cassgate.db.orange.com/last-restore"],
+            "monday"
+        );
+        for kind in ["backup", "restore"] {
+            let line = format!(r#"cassgate_runs_finished_total{{kind="{kind}",outcome="completed"}} 1"#);
+            let text = lab.metrics.encode();
+            assert!(text.lines().any(|told| told == line), "{line} is not in\n{text}");
+        }
         kubectl
             .run(&[
                 "wait",
@@ -221,6 +244,59 @@ pub(crate) fn a_backup_and_a_restore_bring_the_rows_back_and_tell_their_story() 
             ])
             .succeeds();
     });
+}
+
+pub(crate) fn the_rights_of_the_executors_service_account_suffice() {
+    let mut lab = Lab::new();
+    let (kubectl, namespace) = (&lab.stage.kubectl, lab.stage.namespace.clone());
+    let mut rights = manifests::overlay(kubectl, "executor");
+    rights.retain(|object| {
+        let kind = object["kind"].as_str().unwrap();
+        kind == "Namespace" || kind == "ServiceAccount" || kind.contains("Role")
+    });
+    // The lease of this test stands in its own namespace, with the same rights there.
+    let mut lease = rights.clone();
+    lease.retain(|object| matches!(object["kind"].as_str(), Some("Role" | "RoleBinding")));
+    assert_eq!(lease.len(), 2);
+    for object in &mut lease {
+        object["metadata"]["namespace"] = json!(namespace);
+    }
+    rights.extend(lease);
+    kubectl.apply_server_side(&manifests::list(rights)).succeeds();
+    lab.kubeconfig = lab.stage.servers.kubeconfig_of("cassgate-system", "cassgate");
+    lab.ring.write("k1.t1", 0..10);
+    lab.reconciled(|| {
+        let kubectl = &lab.stage.kubectl;
+        kubectl
+            .apply(&restore("monday", "cassandraBackup: nightly"))
+            .succeeds();
+        kubectl.apply(&backup("nightly", "entities: k1")).succeeds();
+        lab.waits_for("cassandrabackup", "nightly", "COMPLETED");
+        let done = lab.waits_for("cassandrarestore", "monday", "COMPLETED");
+        assert_eq!(done["metadata"]["finalizers"], Value::Null);
+        let backup = kubectl.get("cassandrabackup", "nightly");
+        let annotations = &backup["metadata"]["annotations"];
+        assert_eq!(annotations["cassgate.db.orange.com/last-restore"], "monday");
+        let events = kubectl.run(&["get", "events", "-o", "jsonpath={range .items[*]}{.reason} {end}"]);
+        for reason in ["BackupCompleted", "RestoreCompleted"] {
+            assert!(events.stdout.contains(reason), "{reason}: {}", events.stdout);
+        }
+    });
+    assert_eq!(lab.ring.rows("k1.t1").len(), 10);
+    // And what it has not, it does not have.
+    let account = "--as=system:serviceaccount:cassgate-system:cassgate";
+    for what in [
+        "delete cassandrarestores",
+        "update leases/cassgate",
+        "patch secrets",
+    ] {
+        let words: Vec<_> = ["auth", "can-i", account]
+            .into_iter()
+            .chain(what.split(' '))
+            .collect();
+        let answer = lab.stage.kubectl.run(&words);
+        assert_eq!(answer.stdout.trim(), "no", "{what}");
+    }
 }
 
 pub(crate) fn what_is_not_there_yet_is_waited_for() {
@@ -235,6 +311,20 @@ pub(crate) fn what_is_not_there_yet_is_waited_for() {
             is_ready(object, "False", "BackupNotFound")
         });
         assert_eq!(lab.ring.submitted(), []);
+        // Some looks later it is still told once.
+        thread::sleep(Duration::from_secs(12));
+        let told = kubectl.run(&[
+            "get",
+            "events",
+            "-o",
+            "jsonpath={range .items[?(@.reason=='Waiting')]}{.type} {.message}{'\\n'}{end}",
+        ]);
+        assert_eq!(told.stdout.lines().count(), 1, "{}", told.stdout);
+        assert!(
+            told.stdout.starts_with("Normal BackupNotFound: "),
+            "{}",
+            told.stdout
+        );
         kubectl.apply(&backup("late", "entities: k1")).succeeds();
         lab.waits_for("cassandrabackup", "late", "COMPLETED");
         lab.waits_for("cassandrarestore", "early", "COMPLETED");

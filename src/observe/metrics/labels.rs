@@ -200,6 +200,36 @@ labels! {
         TimedOut = "timed-out",
     }
 
+    /// What is run.
+    RunKind {
+        /// A `CassandraBackup`.
+        Backup = "backup",
+        /// A `CassandraRestore`.
+        Restore = "restore",
+    }
+
+    /// How a run ended.
+    RunOutcome {
+        /// Well.
+        Completed = "completed",
+        /// With errors.
+        Failed = "failed",
+        /// Somebody stopped it.
+        Cancelled = "cancelled",
+    }
+
+    /// How a run stands that is not over.
+    RunState {
+        /// Another operation of the Cassandra cluster comes first.
+        Queued = "queued",
+        /// Something that it needs is not there, and comes by itself.
+        Waiting = "waiting",
+        /// The sidecars are at it.
+        Running = "running",
+        /// It goes on only when a human does something.
+        Stalled = "stalled",
+    }
+
     /// How a new certificate was taken. A poll that finds nothing new is not counted.
     ReloadOutcome {
         /// The new pair is served.

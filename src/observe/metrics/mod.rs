@@ -3,6 +3,7 @@
 //! One method per thing that happens; callers never see a label set.
 
 mod labels;
+mod runs;
 #[cfg(test)]
 mod tests;
 
@@ -16,9 +17,10 @@ use prometheus_client::{
 
 pub use labels::{
     CacheKind, FindingSeverity, HandshakeFailure, LeaseRenewal, LeaseTransition, Listener, Operation,
-    ReadKind, ReadOutcome, ReloadOutcome, ReviewKind, ReviewVerdict, RuleLabel, SidecarOutcome,
-    SidecarRequest, WebhookSide,
+    ReadKind, ReadOutcome, ReloadOutcome, ReviewKind, ReviewVerdict, RuleLabel, RunKind, RunOutcome,
+    RunState, SidecarOutcome, SidecarRequest, WebhookSide,
 };
+pub use runs::{Census, MOST_SCHEDULED, ScheduledBackup};
 
 /// What `/metrics` is sent as.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -61,6 +63,7 @@ struct Inner {
     leader: Family<[(&'static str, &'static str); 0], Gauge>,
     lease_transitions: Family<TransitionLabels, Counter>,
     lease_renewals: Family<RenewalLabels, Counter>,
+    runs: runs::Families,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -154,6 +157,7 @@ impl Metrics {
             leader: Family::default(),
             lease_transitions: Family::default(),
             lease_renewals: Family::default(),
+            runs: runs::Families::default(),
         };
         inner.register();
         inner.start_at_zero();
@@ -411,6 +415,7 @@ impl Inner {
             "Attempts to renew the lease",
             self.lease_renewals.clone(),
         );
+        self.runs.register(registry);
     }
 
     fn start_at_zero(&self) {

@@ -134,3 +134,70 @@ fn the_lease_has_no_series_where_nobody_keeps_one_and_all_of_them_where_somebody
         ]
     );
 }
+
+fn scheduled(name: &str) -> ScheduledBackup {
+    ScheduledBackup {
+        namespace: "ns".to_owned(),
+        name: name.to_owned(),
+        last_success: Some(100),
+        age: Some(50),
+        interval: Some(60),
+        missed: 2,
+    }
+}
+
+#[test]
+fn a_scheduled_backup_has_series_for_as_long_as_it_is_there() {
+    let metrics = Metrics::new();
+    assert_eq!(series(&metrics, "cassgate_run"), Vec::<String>::new());
+    let mut census = Census {
+        open: [((RunKind::Restore, RunState::Queued), 3)].into(),
+        scheduled: 2,
+        backups: vec![scheduled("a"), scheduled("b")],
+        lag: 7,
+    };
+    metrics.counted(&census);
+    census.backups.remove(0);
+    census.backups[0].age = None;
+    metrics.counted(&census);
+    let mut found = series(&metrics, "cassgate_schedule");
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "cassgate_schedule_lag_seconds{} 7",
+            r#"cassgate_scheduled_backup_interval_seconds{namespace="ns",name="b"} 60"#,
+            r#"cassgate_scheduled_backup_last_success_seconds{namespace="ns",name="b"} 100"#,
+            r#"cassgate_scheduled_backup_missed_runs{namespace="ns",name="b"} 2"#,
+            "cassgate_scheduled_backups{} 2",
+        ]
+    );
+    let open = series(&metrics, "cassgate_runs_open");
+    assert_eq!(open.len(), 8, "{open:?}");
+    assert!(open.contains(&r#"cassgate_runs_open{kind="restore",state="queued"} 3"#.to_owned()));
+    let finished = series(&metrics, "cassgate_runs_finished");
+    assert!(
+        finished.contains(&r#"cassgate_runs_finished_total{kind="backup",outcome="failed"} 0"#.to_owned())
+    );
+    metrics.counts_no_more();
+    assert_eq!(series(&metrics, "cassgate_schedule"), Vec::<String>::new());
+    assert_eq!(series(&metrics, "cassgate_runs_open"), Vec::<String>::new());
+}
+
+#[test]
+fn names_of_users_become_a_bounded_number_of_series() {
+    let metrics = Metrics::new();
+    let backups = (0..MOST_SCHEDULED + 5).map(|number| scheduled(&format!("b{number}")));
+    let census = Census {
+        scheduled: MOST_SCHEDULED + 5,
+        backups: backups.collect(),
+        ..Census::default()
+    };
+    metrics.counted(&census);
+    let ages = series(&metrics, "cassgate_scheduled_backup_age_seconds");
+    assert_eq!(ages.len(), MOST_SCHEDULED);
+    assert_eq!(
+        series(&metrics, "cassgate_scheduled_backups"),
+        ["cassgate_scheduled_backups{} 1005"]
+    );
+}

@@ -4,11 +4,47 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{Wait, moment};
+use super::{Event, Wait, moment};
 use crate::api::{BackRestCondition, BackRestStatus, FailureCause};
 
 /// The longest message of a condition that people read in one piece.
 const LONGEST_MESSAGE: usize = 1024;
+
+/// The reasons of `Reconciling` while a run is under way. Every other one is that of a [`Wait`].
+pub(super) const UNDER_WAY: [&str; 7] = [
+    "Uploading",
+    "Initializing",
+    "Downloading",
+    "Truncating",
+    "Importing",
+    "CleaningUp",
+    "Following",
+];
+
+/// What a run waits for, as its status says; `None`: it is under way, over, or has not been looked at.
+#[must_use]
+pub fn awaited(common: &BackRestStatus) -> Option<&Condition> {
+    let mut conditions = common.conditions.iter();
+    conditions
+        .find(|condition| condition.type_ == "Reconciling" && condition.status == "True")
+        .filter(|condition| !UNDER_WAY.contains(&condition.reason.as_str()))
+}
+
+/// What is told when a run begins to wait, or waits for something else than before. The next look at the same wait
+/// says nothing, whatever became of its sentence.
+#[must_use]
+pub fn newly_awaited(before: Option<&BackRestStatus>, after: &BackRestStatus) -> Option<Event> {
+    let wait = awaited(after)?;
+    let known = before
+        .and_then(awaited)
+        .is_some_and(|before| before.reason == wait.reason);
+    let mut conditions = after.conditions.iter();
+    (!known).then(|| Event {
+        warning: conditions.any(|condition| condition.type_ == "Stalled" && condition.status == "True"),
+        reason: "Waiting",
+        message: format!("{}: {}", wait.reason, wait.message),
+    })
+}
 
 /// What is to be told of an object, in one of the states that Kubernetes' own tools tell apart.
 #[derive(Debug, Clone, PartialEq, Eq)]

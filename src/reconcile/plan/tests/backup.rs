@@ -1,4 +1,4 @@
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::world::{Mishap, World};
@@ -272,4 +272,35 @@ proptest! {
         }
         prop_assert_eq!(&run.world.wrongs, &Vec::<String>::new());
     }
+}
+
+#[test]
+fn a_wait_is_told_once_until_it_waits_for_something_else() {
+    use crate::api::BackRestStatus;
+    use crate::reconcile::plan::conditions::{self, Story, UNDER_WAY};
+    use crate::reconcile::plan::newly_awaited;
+
+    let told = |common: &mut BackRestStatus, story: &Story| {
+        let before = common.clone();
+        conditions::tell(common, Some(1), story, Timestamp::UNIX_EPOCH);
+        newly_awaited(Some(&before), common).map(|event| (event.warning, event.message))
+    };
+    let waits = |reason, message: &str| Story::Waits(Wait::new(reason, message));
+    let mut common = BackRestStatus::default();
+    assert_eq!(
+        told(&mut common, &waits("Queued", "behind a")),
+        Some((false, "Queued: behind a".to_owned()))
+    );
+    assert_eq!(told(&mut common, &waits("Queued", "behind b")), None);
+    let refused = Story::Waits(Wait::stalled("Refused", "no"));
+    assert_eq!(
+        told(&mut common, &refused),
+        Some((true, "Refused: no".to_owned()))
+    );
+    for reason in UNDER_WAY {
+        let message = String::new();
+        assert_eq!(told(&mut common, &Story::Runs { reason, message }), None);
+    }
+    assert!(told(&mut common, &waits("Queued", "behind b")).is_some());
+    assert_eq!(told(&mut common, &Story::Complete(String::new())), None);
 }
