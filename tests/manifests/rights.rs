@@ -123,7 +123,7 @@ fn the_executor_writes_status_events_metadata_and_one_lease() {
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
         {
             "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": ["cassgate"],
-            "verbs": ["get", "update", "patch"],
+            "verbs": ["get", "patch"],
         },
     ]);
     let role = the(&objects, "Role", "cassgate-executor");
