@@ -110,7 +110,8 @@ impl Surroundings {
             None => {
                 let message =
                     format!("there is no CassandraBackup {name:?} in the namespace; it is looked for again");
-                self.missing.get_or_insert(Wait::new("BackupNotFound", message));
+                self.missing
+                    .get_or_insert_with(|| Wait::new("BackupNotFound", message));
             }
         }
     }

@@ -207,6 +207,7 @@ impl World {
             status_is_subresource: Box::new(move |_: Kinds| Some(!crds.is_foreign())),
             namespace: Some(self.lab.stage.namespace.clone()),
             now,
+            metrics: Metrics::new(),
         });
         let options = LeaseOptions {
             identity: identity.to_owned(),
