@@ -261,8 +261,9 @@ pub(crate) fn the_rights_of_the_executors_service_account_suffice() {
     for object in &mut lease {
         object["metadata"]["namespace"] = json!(namespace);
     }
-    rights.extend(lease);
-    kubectl.apply_server_side(&manifests::list(rights)).succeeds();
+    let system = kubectl.in_namespace("cassgate-system");
+    system.apply_server_side(&manifests::list(rights)).succeeds();
+    kubectl.apply_server_side(&manifests::list(lease)).succeeds();
     lab.kubeconfig = lab.stage.servers.kubeconfig_of("cassgate-system", "cassgate");
     lab.ring.write("k1.t1", 0..10);
     lab.reconciled(|| {
