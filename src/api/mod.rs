@@ -54,6 +54,10 @@ pub const ABANDON_ANNOTATION: &str = "cassgate.db.orange.com/abandon";
 /// is removed.
 pub const RETENTION_ANNOTATION: &str = "cassgate.db.orange.com/retention";
 
+/// Annotation on a backup or restore that was stopped because another executor acted on it: since when, as its
+/// condition `Stalled` says. It goes on.
+pub const GO_ON_ANNOTATION: &str = "cassgate.db.orange.com/go-on";
+
 /// Annotation on a backup: the restore that used it last. It tells a restore that is created again, by a
 /// backup tool or a GitOps controller, from one that is new.
 pub const LAST_RESTORE_ANNOTATION: &str = "cassgate.db.orange.com/last-restore";

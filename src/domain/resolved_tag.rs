@@ -71,6 +71,27 @@ impl ResolvedTag {
         &self.0
     }
 
+    /// The tag that the run was asked for under: the name without the version of the schema and the time. The whole
+    /// name where it has no such end.
+    #[must_use]
+    pub fn tag(&self) -> &str {
+        let time = self.0.rfind('-').unwrap_or(self.0.len());
+        // A version has the form of a UUID: 36 characters.
+        let schema = time
+            .checked_sub(37)
+            .and_then(|start| Some((start, self.0.get(start..time)?)));
+        match schema {
+            Some((start, version))
+                if version
+                    .strip_prefix('-')
+                    .is_some_and(|v| SchemaVersion::parse(v).is_ok()) =>
+            {
+                self.0.get(..start).unwrap_or(&self.0)
+            }
+            _ => &self.0,
+        }
+    }
+
     /// When the run began, to the millisecond; `None` for a number that is no time.
     #[must_use]
     pub fn time(&self) -> Option<Timestamp> {
@@ -105,6 +126,11 @@ mod tests {
         let name = resolved("first");
         assert_eq!(name.as_str(), format!("first-{SCHEMA}-1795383523776"));
         assert_eq!(ResolvedTag::parse(name.as_str()), Ok(name.clone()));
+        assert_eq!(name.tag(), "first");
+        for whole in ["first-1795383523776", "-168d568b-d346-3f61-968f-a2716307a6e-1"] {
+            let tag = ResolvedTag::parse(whole);
+            assert!(tag.is_err() || tag.is_ok_and(|tag| tag.tag() == whole), "{whole}");
+        }
         assert_eq!(name.time().unwrap().as_millisecond(), 1_795_383_523_776);
         assert_eq!(
             ResolvedTag::parse(resolved(&"a".repeat(LONGEST_TAG)).as_str())

@@ -13,6 +13,9 @@ use super::cassandra_directory::CassandraDirectory;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceDirectory(String);
 
+/// How the name of every such directory begins.
+const FOLDER: &str = "cassgate-restore-";
+
 /// The text is no directory of a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is no uid of an object (letters, digits and hyphens)")]
@@ -29,7 +32,7 @@ impl SourceDirectory {
             return Err(SourceDirectoryError);
         }
         let volume = directory.as_str().trim_end_matches('/');
-        Ok(Self(format!("{volume}/cassgate-restore-{uid}")))
+        Ok(Self(format!("{volume}/{FOLDER}{uid}")))
     }
 
     /// The path.
@@ -46,6 +49,13 @@ impl SourceDirectory {
     }
 }
 
+/// Whether this is the directory of any restore that cassgate runs, in whatever way a sidecar writes it.
+#[must_use]
+pub fn is_cassgates(text: &str) -> bool {
+    let folder = bare(text).rsplit('/').next().unwrap_or_default();
+    folder.starts_with(FOLDER)
+}
+
 /// A path without the scheme and the slashes at the end that sidecars add.
 fn bare(text: &str) -> &str {
     text.strip_prefix("file://").unwrap_or(text).trim_end_matches('/')
@@ -59,7 +69,7 @@ impl fmt::Display for SourceDirectory {
 
 #[cfg(test)]
 mod tests {
-    use super::{CassandraDirectory, SourceDirectory, SourceDirectoryError};
+    use super::{CassandraDirectory, SourceDirectory, SourceDirectoryError, is_cassgates};
 
     #[test]
     fn every_restore_has_a_directory_of_its_own_beside_the_data() {
@@ -70,6 +80,12 @@ mod tests {
             assert!(source.is("file:///var/lib/cassandra/cassgate-restore-6f2b-1/"));
             assert!(source.is("/var/lib/cassandra/cassgate-restore-6f2b-1"));
             assert!(!source.is("file:///var/lib/cassandra/cassgate-restore-6f2b-12/"));
+            assert!(is_cassgates(
+                "file:///var/lib/cassandra/cassgate-restore-6f2b-12/"
+            ));
+            assert!(!is_cassgates(
+                "/var/lib/cassandra/cassgate-restore-6f2b/downloadedsstables"
+            ));
         }
     }
 

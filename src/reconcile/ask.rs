@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use super::plan::{Answer, Member, Outcome, Phase, Question, Ring, RingNode, Said, State};
 use crate::domain::resolved_tag::ResolvedTag;
-use crate::domain::source_directory::SourceDirectory;
+use crate::domain::source_directory::{self, SourceDirectory};
 use crate::icarus::{
-    ANSWER_WITHIN, Operation, OperationFilter, OperationId, OperationRequest, OperationState, PORT, Refusal,
-    RestorePhase, SidecarApi, SidecarError, TOPOLOGY_WITHIN,
+    ANSWER_WITHIN, Operation, OperationFilter, OperationId, OperationKind, OperationRequest, OperationState,
+    PORT, Refusal, RestorePhase, SidecarApi, SidecarError, TOPOLOGY_WITHIN,
 };
 
 /// How often a listing that goes on is asked after, and how many times.
@@ -42,6 +42,7 @@ impl<S: SidecarApi> Asker<'_, S> {
             Question::Busy { pod } => self.busy(pod).await,
             Question::Operation { pod, id } => self.operation(pod, id).await,
             Question::Sent { pod, phase } => self.sent(pod, *phase).await,
+            Question::Others { pod } => self.others(pod).await,
             Question::Files { pod, host_id } => self.files(pod, host_id).await,
             Question::Stored {
                 pod,
@@ -142,6 +143,21 @@ impl<S: SidecarApi> Asker<'_, S> {
         }
     }
 
+    async fn others(&self, pod: &str) -> Answer {
+        let at = match self.address(pod) {
+            Ok(at) => at,
+            Err(silence) => return silence,
+        };
+        let filter = match self.mark {
+            Mark::Backup(_) => OperationFilter::Backups,
+            Mark::Restore(_) => OperationFilter::Restores,
+        };
+        match self.sidecars.operations(at, filter, ANSWER_WITHIN).await {
+            Ok(known) => Answer::Operations(of_others(&self.mark, &known)),
+            Err(error) => Answer::Silence(error.to_string()),
+        }
+    }
+
     fn is_ours(&self, operation: &Operation, phase: Phase) -> bool {
         match (&self.mark, RestorePhase::from_text(phase.as_str())) {
             (Mark::Backup(Some(tag)), _) => operation.is_backup(tag),
@@ -220,6 +236,56 @@ impl<S: SidecarApi> Asker<'_, S> {
     }
 }
 
+/// What a sidecar was sent by others since it got the first operation of ours that it remembers, and what is at work
+/// in it. Both times are by its own clock.
+fn of_others(mark: &Mark, known: &[Operation]) -> Vec<Said> {
+    let ours = known.iter().filter(|known| whose(mark, known) == Whose::Ours);
+    let first = ours.filter_map(|known| known.created).min();
+    let is_later = |other: &Operation| {
+        other
+            .created
+            .zip(first)
+            .is_some_and(|(created, first)| created > first)
+    };
+    let others = known.iter().filter(|known| whose(mark, known) == Whose::Others);
+    others
+        .filter(|other| !other.state.is_terminal() || is_later(other))
+        .map(said)
+        .collect()
+}
+
+/// To whom an operation belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// To the object.
+    Ours,
+    /// To somebody else who does the same.
+    Others,
+    /// To somebody who does something else: another restore of cassgate's, a backup under another tag.
+    Neither,
+}
+
+fn whose(mark: &Mark, operation: &Operation) -> Whose {
+    match mark {
+        Mark::Backup(Some(tag)) if operation.is_backup(tag) => Whose::Ours,
+        Mark::Backup(Some(tag)) if is_of_tag(operation, tag.tag()) => Whose::Others,
+        Mark::Backup(_) => Whose::Neither,
+        Mark::Restore(source) => match operation.source_directory.as_deref() {
+            Some(text) if source.is(text) && !operation.global => Whose::Ours,
+            Some(text) if source_directory::is_cassgates(text) => Whose::Neither,
+            _ => Whose::Others,
+        },
+    }
+}
+
+/// Whether it backs up under this tag, stamped or not.
+fn is_of_tag(operation: &Operation, tag: &str) -> bool {
+    operation.kind == OperationKind::Backup
+        && operation.snapshot_tag.as_deref().is_some_and(|other| {
+            other == tag || ResolvedTag::parse(other).is_ok_and(|other| other.tag() == tag)
+        })
+}
+
 /// The sidecar at this address.
 pub(super) fn socket(address: &str) -> Option<SocketAddr> {
     address
@@ -253,5 +319,105 @@ fn said(operation: &Operation) -> Said {
         progress: operation.progress,
         created: operation.created.unwrap_or(Timestamp::MIN),
         errors: operation.errors.iter().map(error).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mark, Operation, OperationKind, OperationState, ResolvedTag, SourceDirectory, of_others};
+    use crate::domain::cassandra_directory::CassandraDirectory;
+    use crate::icarus::OperationId;
+
+    const TAG: &str = "nightly-168d568b-d346-3f61-968f-a2716307a6e4-1795383523776";
+    const OWN: &str = "file:///var/lib/cassandra/cassgate-restore-6f2b/";
+
+    const NUMBERS: [u8; 6] = [1, 2, 3, 4, 5, 6];
+
+    fn id(number: u8) -> String {
+        format!("00000000-0000-0000-0000-00000000000{number}")
+    }
+
+    /// An operation that was created in this second and is over.
+    fn operation(id: &str, second: i64, state: OperationState) -> Operation {
+        Operation {
+            id: OperationId::parse(id).unwrap(),
+            kind: OperationKind::Restore,
+            state,
+            errors: Vec::new(),
+            progress: 1.0,
+            created: jiff::Timestamp::from_second(second).ok(),
+            started: None,
+            completed: None,
+            storage_location: None,
+            snapshot_tag: None,
+            phase: None,
+            source_directory: None,
+            global: false,
+            keyspace: None,
+            table: None,
+            listing: None,
+        }
+    }
+
+    fn restore(id: &str, second: i64, state: OperationState, directory: &str) -> Operation {
+        Operation {
+            source_directory: Some(directory.to_owned()),
+            ..operation(id, second, state)
+        }
+    }
+
+    fn backup(id: &str, second: i64, state: OperationState, tag: &str) -> Operation {
+        Operation {
+            kind: OperationKind::Backup,
+            snapshot_tag: Some(tag.to_owned()),
+            ..operation(id, second, state)
+        }
+    }
+
+    fn ids(mark: &Mark, known: &[Operation]) -> Vec<String> {
+        of_others(mark, known).into_iter().map(|said| said.id).collect()
+    }
+
+    #[test]
+    fn a_restore_sees_what_is_at_work_or_came_after_it_and_is_no_restore_of_cassgates() {
+        use OperationState::{Completed, Running};
+        let directory = CassandraDirectory::parse("/var/lib/cassandra").unwrap();
+        let mark = Mark::Restore(SourceDirectory::of_restore(&directory, "6f2b").unwrap());
+        let theirs = "file:///var/lib/cassandra/downloadedsstables/";
+        let another = "/var/lib/cassandra/cassgate-restore-77aa";
+        let [early, own, later, busy, sibling, bare] = NUMBERS.map(id);
+        let known = [
+            restore(&early, 10, Completed, theirs),
+            restore(&own, 20, Completed, OWN),
+            restore(&later, 30, Completed, theirs),
+            restore(&busy, 5, Running, theirs),
+            restore(&sibling, 40, Running, another),
+            operation(&bare, 50, Completed),
+        ];
+        assert_eq!(ids(&mark, &known), [later.clone(), busy.clone(), bare]);
+        // Before ours came, only what is at work counts.
+        assert_eq!(ids(&mark, &[known[0].clone(), known[3].clone()]), [busy]);
+        let global = Operation {
+            global: true,
+            ..restore(&later, 30, Running, theirs)
+        };
+        assert_eq!(ids(&mark, &[global]), [later]);
+    }
+
+    #[test]
+    fn a_backup_sees_those_under_its_tag_that_are_not_its_own() {
+        use OperationState::{Completed, Running};
+        let mark = Mark::Backup(Some(ResolvedTag::parse(TAG).unwrap()));
+        let [early, own, later, busy, namesake, _] = NUMBERS.map(id);
+        let other = TAG.replace("1795383523776", "1795383599999");
+        let known = [
+            backup(&early, 10, Completed, &other),
+            backup(&own, 20, Running, TAG),
+            backup(&later, 30, Completed, &other),
+            backup(&busy, 30, Running, "nightly"),
+            backup(&namesake, 30, Running, "nightly-prod"),
+        ];
+        assert_eq!(ids(&mark, &known), [later, busy]);
+        assert_eq!(ids(&Mark::Backup(None), &known), Vec::<String>::new());
     }
 }

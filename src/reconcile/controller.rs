@@ -262,6 +262,9 @@ impl<S: SidecarApi + 'static> Term<S> {
             Finalizer::Add => store::write_finalizer(api, object, Finalizer::Add).await?,
             Finalizer::Keep | Finalizer::Release => object,
         };
+        if deeds.take_over {
+            object = store::take_over(api, &object).await?;
+        }
         let mut events = deeds.events;
         if object.status() != Some(&deeds.status) {
             let before = object.status().map(K::common).cloned();

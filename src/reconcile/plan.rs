@@ -13,6 +13,7 @@ mod node;
 pub mod removal;
 pub mod restore;
 pub mod retention;
+pub(super) mod rival;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
@@ -160,6 +161,12 @@ pub enum Question {
         pod: String,
         /// The id.
         id: String,
+    },
+    /// What the sidecar was sent by others since it was sent something of this object: operations of the same kind
+    /// that are not ours. Who restores whatever, or backs up under the same tag.
+    Others {
+        /// The pod.
+        pod: String,
     },
     /// Every operation of this object and phase that the sidecar knows: what became of a request without an answer.
     Sent {
@@ -311,6 +318,8 @@ pub enum Plan<S> {
 pub struct Deeds<S> {
     /// What becomes of our finalizer before the status is written.
     pub finalizer: Finalizer,
+    /// Whether what others wrote to the status becomes ours before it is written.
+    pub take_over: bool,
     /// What the status says from now on. Equal to the stored one: nothing is written.
     pub status: S,
     /// What is sent after the status was written.

@@ -8,12 +8,12 @@ use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
-use super::plan::{Event, Finalizer};
+use super::plan::{Event, Finalizer, rival};
 use super::work::Work;
 use crate::api::{CassandraBackup, LAST_RESTORE_ANNOTATION};
 
 /// Who writes the status.
-pub const FIELD_MANAGER: &str = "cassgate";
+pub use super::plan::rival::FIELD_MANAGER;
 
 /// The longest note that the events API takes, in bytes.
 const LONGEST_NOTE: usize = 1024;
@@ -57,6 +57,22 @@ pub(super) async fn write_status<K: Work>(
     } else {
         Err(StoreError::Dropped)
     }
+}
+
+/// Makes ours what others wrote to the status; answers the object as it is then.
+///
+/// # Errors
+/// [`kube::Error`].
+pub(super) async fn take_over<K: Work>(api: &Api<K>, object: &K) -> Result<K, kube::Error> {
+    let patch = json!({
+        "metadata": {
+            "uid": object.uid(),
+            "resourceVersion": object.resource_version(),
+            "managedFields": rival::taken_over(object.meta()),
+        },
+    });
+    api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch))
+        .await
 }
 
 /// Adds or removes our finalizer and leaves every other one alone; answers the object as it is then.

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::plan::{Wait, removal, schedule};
+use super::plan::{Wait, removal, rival, schedule};
 use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
 
 /// The two kinds, in the order of their turns.
@@ -76,7 +76,8 @@ impl Contender {
         let common = backup.status.as_ref().map(|status| &status.common);
         let scheduled = backup.spec.is_scheduled();
         // What the last run left says nothing of the next one.
-        let common = common.filter(|common| !(scheduled && common.is_terminal()));
+        let common =
+            common.filter(|common| !(scheduled && common.is_terminal()) || rival::is_stopped(common));
         let due = schedule::due(backup, now);
         let removes = backup.status.as_ref().is_some_and(removal::in_flight);
         let rests = backup.spec.suspend == Some(true) || (scheduled && due.is_none());
@@ -119,7 +120,10 @@ fn standing(common: Option<&BackRestStatus>, rests: bool) -> Standing {
         let mut conditions = common.conditions.iter();
         conditions.any(|condition| condition.type_ == type_ && condition.status == status)
     };
-    if common.is_terminal() {
+    if rival::is_stopped(common) {
+        // Another executor may have written its state, and it may have left tables empty.
+        Standing::Active
+    } else if common.is_terminal() {
         Standing::Aside
     } else if common.has_started() {
         Standing::Active

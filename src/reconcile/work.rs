@@ -11,7 +11,7 @@ use super::ask::Mark;
 use super::plan::removal::{self, Room};
 use super::plan::restore::Means;
 use super::plan::schedule::{self, Rest};
-use super::plan::{self, Look, Plan, Task};
+use super::plan::{self, Look, Plan, Task, rival};
 use super::request::{self, Unsendable};
 use super::turn::{self, Contender};
 use crate::api::{
@@ -90,8 +90,15 @@ pub(super) trait Work:
             .status()
             .is_some_and(|status| Self::common(status).is_terminal());
         let held = plan::is_held_by(Self::FINALIZER, self.meta());
-        if over && !held { Rest::ForEver } else { Rest::None }
+        if over && !held && !self.is_contested() {
+            Rest::ForEver
+        } else {
+            Rest::None
+        }
     }
+
+    /// Whether somebody else acts on it, so that its state is not to be believed.
+    fn is_contested(&self) -> bool;
 }
 
 impl Work for CassandraBackup {
@@ -130,8 +137,12 @@ impl Work for CassandraBackup {
         common.has_started() && !rests
     }
 
+    fn is_contested(&self) -> bool {
+        rival::is_contested(&self.metadata, self.status.as_ref())
+    }
+
     fn rest(&self, now: Timestamp) -> Rest {
-        if removal::is_wanted(self, now) {
+        if self.is_contested() || removal::is_wanted(self, now) {
             return Rest::None;
         }
         if self.spec.is_scheduled() {
@@ -226,6 +237,10 @@ impl Work for CassandraRestore {
 
     fn cluster(&self) -> &str {
         &self.spec.cassandra_cluster
+    }
+
+    fn is_contested(&self) -> bool {
+        rival::is_contested(&self.metadata, self.status.as_ref())
     }
 
     fn contender(&self, _: Timestamp) -> Contender {

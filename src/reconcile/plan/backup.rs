@@ -8,6 +8,7 @@ use super::conditions::{self, Story};
 use super::foreign;
 use super::making::Making;
 use super::node::{self, View};
+use super::rival::{self, Stand};
 use super::schedule::{self, Slot};
 use super::{Answer, Finalizer, LOOK_AGAIN, Look, POLL, Phase, Plan, Question, Task, Wait, moment};
 use crate::api::{
@@ -44,12 +45,20 @@ pub fn plan(backup: &CassandraBackup, look: &Look<'_>) -> Plan<BackupStatus> {
         course.making.finalizer = Finalizer::Release;
         return course.making.plan(course.status);
     }
+    match rival::stand(&backup.metadata, &course.status) {
+        Stand::Ours => {}
+        Stand::Stopped(sign) => return course.stop(sign.as_ref()),
+        Stand::Resumed => rival::resume(&mut course.making, &backup.metadata, &mut course.status.common),
+    }
     if backup.spec.is_scheduled() {
         course.keep_time();
     } else {
         course.go_on();
     }
-    course.finish()
+    match course.making.sign.take() {
+        Some(sign) => course.stop(Some(&sign)),
+        None => course.finish(),
+    }
 }
 
 /// The name of the snapshot of a run that begins now.
@@ -184,6 +193,7 @@ impl Course<'_> {
             node::enter(node, Phase::Backup);
         }
         self.making.say(false, "BackupInitiated", message);
+        self.making.take_over = rival::is_shared(&self.backup.metadata);
         self.status.snapshot_tag = Some(tag);
         self.status.run = Some(spec.run());
         // Nothing of the run before this one is left; what it came to stands in the history.
@@ -387,6 +397,13 @@ impl Course<'_> {
         };
         let judged = self.backup.spec.retention.is_some();
         schedule::remember(&mut self.status.history, run, judged);
+    }
+
+    /// Somebody else acts on it: it stays as it was.
+    fn stop(mut self, sign: Option<&rival::Sign>) -> Plan<BackupStatus> {
+        let mut status = self.backup.status.clone().unwrap_or_default();
+        rival::stop(&mut self.making, &self.backup.metadata, &mut status, sign);
+        self.making.plan(status)
     }
 
     fn finish(mut self) -> Plan<BackupStatus> {

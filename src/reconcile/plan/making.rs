@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::conditions;
+use super::rival::Sign;
 use super::{
     Answer, Deeds, Event, Finalizer, LOOK_AGAIN, Look, POLL, Plan, Question, Request, Ring, RingNode, State,
     Task, Wait, node,
@@ -18,6 +19,10 @@ pub(super) struct Making<'a> {
     pub(super) requests: Vec<Request>,
     pub(super) events: Vec<Event>,
     pub(super) finalizer: Finalizer,
+    /// Whether what others wrote to the status becomes ours.
+    pub(super) take_over: bool,
+    /// What a sidecar was sent by somebody else.
+    pub(super) sign: Option<Sign>,
     /// Why it does not go on by itself, where that is so.
     pub(super) wait: Option<Wait>,
     pub(super) again: Option<SignedDuration>,
@@ -31,6 +36,8 @@ impl<'a> Making<'a> {
             requests: Vec::new(),
             events: Vec::new(),
             finalizer: Finalizer::Keep,
+            take_over: false,
+            sign: None,
             wait: None,
             again: None,
         }
@@ -43,6 +50,7 @@ impl<'a> Making<'a> {
         }
         Plan::Do(Deeds {
             finalizer: self.finalizer,
+            take_over: self.take_over,
             status,
             requests: self.requests,
             events: self.events,
@@ -197,6 +205,31 @@ impl<'a> Making<'a> {
         }
     }
 
+    /// Whether nobody else sent the sidecar anything since we did: before the first request it was asked whether it is
+    /// idle. From silence nothing is concluded; the request will tell.
+    fn is_alone(&mut self, pod: &str, node: &NodeStatus) -> bool {
+        if node.operation.is_none() && node.past_operations.is_empty() {
+            return true;
+        }
+        let question = Question::Others { pod: pod.to_owned() };
+        match self.look.answers.get(&question) {
+            None => {
+                self.ask.insert(question);
+                false
+            }
+            Some(Answer::Operations(others)) => {
+                let sign = others.first().map(|other| Sign::Sent {
+                    pod: pod.to_owned(),
+                    id: other.id.clone(),
+                });
+                let alone = sign.is_none();
+                self.sign = self.sign.take().or(sign);
+                alone
+            }
+            Some(_) => true,
+        }
+    }
+
     /// Sends what the node has to do now, when its time has come, to the pod that the ring confirms. The node's
     /// status says so first.
     pub(super) fn send(&mut self, node: &mut NodeStatus, task: Task) {
@@ -209,6 +242,9 @@ impl<'a> Making<'a> {
         let Some((pod, address)) = self.whereabouts(&node.host_id) else {
             return;
         };
+        if !self.is_alone(&pod, node) {
+            return;
+        }
         node::about_to_send(node, now);
         node.pod = Some(pod.clone());
         self.requests.push(Request {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::making::Making;
 use super::node::{self, View};
 use super::retention::expired;
-use super::{Answer, IN_FLIGHT, LOOK_AGAIN, Look, POLL, Phase, Plan, Question, Task, foreign};
+use super::{Answer, IN_FLIGHT, LOOK_AGAIN, Look, POLL, Phase, Plan, Question, Task, foreign, rival};
 use crate::api::{BackupStatus, CassandraBackup, NodeStatus, PastRun, RETENTION_ANNOTATION, RetentionStatus};
 
 /// After how many tries on a node somebody is told.
@@ -91,7 +91,7 @@ pub fn plan(backup: &CassandraBackup, look: &Look<'_>, room: &Room) -> Option<Pl
     if !is_wanted(backup, look.now) || look.stop.is_some() || look.cluster_gone {
         return None;
     }
-    if foreign::is_foreign(&status.common) || room.too_old {
+    if foreign::is_foreign(&status.common) || rival::is_contested(&backup.metadata, Some(&status)) || room.too_old {
         return None;
     }
     let mut making = Making::new(look);

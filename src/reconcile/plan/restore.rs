@@ -11,6 +11,7 @@ mod phases;
 use super::conditions::{self, Story};
 use super::foreign;
 use super::making::Making;
+use super::rival::{self, Stand};
 use super::{Finalizer, Look, Phase, Plan, Task, Wait, is_held_by, node};
 use crate::api::{CassandraRestore, NodeStatus, RESTORE_FINALIZER, RestoreSource, RestoreStatus};
 
@@ -31,8 +32,15 @@ pub fn plan(restore: &CassandraRestore, look: &Look<'_>, means: &Means) -> Plan<
         making: Making::new(look),
         status: restore.status.clone().unwrap_or_default(),
     };
-    course.go_on();
-    course.finish()
+    match rival::stand(&restore.metadata, &course.status) {
+        Stand::Ours => course.go_on(),
+        Stand::Stopped(sign) => return course.stop(sign.as_ref()),
+        Stand::Resumed => course.resume(),
+    }
+    match course.making.sign.take() {
+        Some(sign) => course.stop(Some(&sign)),
+        None => course.finish(),
+    }
 }
 
 /// What a restore needs of other objects.
@@ -69,6 +77,32 @@ impl Course<'_> {
             self.heed();
             self.pass_phases();
         }
+    }
+
+    /// Somebody else acts on it: it stays as it was.
+    fn stop(mut self, sign: Option<&rival::Sign>) -> Plan<RestoreStatus> {
+        let mut status = self.restore.status.clone().unwrap_or_default();
+        rival::stop(&mut self.making, &self.restore.metadata, &mut status, sign);
+        self.making.plan(status)
+    }
+
+    /// Goes on after it was stopped. What the tables hold now nobody knows: where they had been emptied, they are
+    /// emptied and filled once more.
+    fn resume(&mut self) {
+        rival::resume(&mut self.making, &self.restore.metadata, &mut self.status.common);
+        if self.status.common.nodes.is_empty() {
+            self.lost_its_notes();
+            return;
+        }
+        if self.status.truncation.is_some() && self.status.giving_up.is_none() {
+            if self.status.phase.as_deref() == Some(Phase::Cleanup.as_str()) {
+                self.enter(Phase::Import);
+            }
+            for node in &mut self.status.common.nodes {
+                node.containers = None;
+            }
+        }
+        self.go_on();
     }
 
     /// Goes from phase to phase as far as everything is there for it.

@@ -1,11 +1,13 @@
 //! Whole runs against a ring that loses, delays and forgets.
 
 mod backup;
+mod defects;
 mod losses;
 mod removal;
 mod restore;
 mod restoring;
 mod retention;
+mod rival;
 mod schedule;
 mod scheduled;
 mod world;

@@ -1,5 +1,6 @@
 //! How a restore begins: who takes part, and what is taken over from the backup.
 
+use super::super::rival;
 use super::{Course, Finalizer, Phase, Wait};
 use crate::api::{NodeStatus, RestoreSource};
 
@@ -40,6 +41,7 @@ impl Course<'_> {
             nodes.len()
         );
         self.making.say(false, "RestoreInitiated", message);
+        self.making.take_over = rival::is_shared(&self.restore.metadata);
         self.status.source = Some(source);
         self.status.common.cluster_name = self.making.ring().map(|ring| ring.cluster_name.clone());
         self.status.common.time_created = Some(self.look.now.to_string());

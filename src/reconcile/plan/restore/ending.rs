@@ -107,6 +107,13 @@ impl Course<'_> {
         format!("{who}{}; {next}", given_up.message)
     }
 
+    /// Nobody knows any more what each node has done.
+    pub(super) fn lost_its_notes(&mut self) {
+        let message = "another executor wrote the status, and what each node had done is not in it any more: look at \
+                       the data, and create the restore again under another name";
+        self.over("FAILED", "AnotherExecutor", message);
+    }
+
     fn over(&mut self, state: &str, reason: &str, message: &str) {
         let now = self.look.now;
         let completed = state == "COMPLETED";

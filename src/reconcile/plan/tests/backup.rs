@@ -7,17 +7,18 @@ use crate::api::{BackupStatus, CassandraBackup, CassandraBackupSpec};
 use crate::reconcile::plan::backup::plan;
 use crate::reconcile::plan::{Deeds, Event, Phase, Wait, record};
 
-struct Run {
-    world: World,
-    backup: CassandraBackup,
-    events: Vec<Event>,
+/// A backup and everything around it.
+pub(super) struct Run {
+    pub(super) world: World,
+    pub(super) backup: CassandraBackup,
+    pub(super) events: Vec<Event>,
     crashes: Vec<Crash>,
     counter: Counter,
-    wait: Option<Wait>,
+    pub(super) wait: Option<Wait>,
 }
 
 impl Run {
-    fn new(nodes: usize) -> Self {
+    pub(super) fn new(nodes: usize) -> Self {
         let mut backup = CassandraBackup::new(
             "nightly",
             CassandraBackupSpec {
@@ -38,11 +39,11 @@ impl Run {
         }
     }
 
-    fn status(&self) -> BackupStatus {
+    pub(super) fn status(&self) -> BackupStatus {
         self.backup.status.clone().unwrap_or_default()
     }
 
-    fn state(&self) -> String {
+    pub(super) fn state(&self) -> String {
         self.status()
             .common
             .condition
@@ -50,7 +51,7 @@ impl Run {
             .unwrap_or_default()
     }
 
-    fn reason(&self, type_: &str) -> Option<(String, String)> {
+    pub(super) fn reason(&self, type_: &str) -> Option<(String, String)> {
         let conditions = self.status().common.conditions;
         let condition = conditions
             .into_iter()
@@ -58,7 +59,7 @@ impl Run {
         Some((condition.reason, condition.message))
     }
 
-    fn step(&mut self) -> Deeds<BackupStatus> {
+    pub(super) fn step(&mut self) -> Deeds<BackupStatus> {
         let deeds = decide(&self.world, self.wait.as_ref(), |look| plan(&self.backup, look));
         self.carry_out(&deeds);
         deeds
@@ -100,7 +101,7 @@ impl Run {
         (act == Act::Done).then_some(())
     }
 
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         for _ in 0..MOST_LOOKS {
             if self.status().common.is_terminal() {
                 return;

@@ -50,6 +50,8 @@ pub(super) struct Node {
     pub(super) copies: bool,
     /// Whether its part of the backup is in the bucket.
     pub(super) uploaded: bool,
+    /// What others sent to its sidecar.
+    pub(super) others: Vec<Said>,
     restarts: u32,
     away_until: Timestamp,
     operations: Vec<Operation>,
@@ -68,6 +70,8 @@ pub(super) enum Mishap {
     RequestLost,
     /// It arrives so many seconds later, and nobody knows.
     Late(i64),
+    /// The sidecar takes it for no request, in these words.
+    Denied(&'static str),
     /// The operation fails in these words.
     Fails(&'static str),
 }
@@ -94,6 +98,7 @@ impl World {
             fetched: Fetched::Nothing,
             copies: false,
             uploaded: false,
+            others: Vec::new(),
             restarts: 0,
             away_until: Timestamp::MIN,
             operations: Vec::new(),
@@ -210,8 +215,18 @@ impl World {
             node.fetched = Fetched::Cut;
         }
         node.operations.clear();
+        node.others.clear();
         node.restarts += 1;
         node.away_until = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
+    }
+
+    /// Somebody stops what a sidecar is doing.
+    pub(super) fn cancel(&mut self, place: usize) {
+        for operation in &mut self.nodes[place].operations {
+            if operation.said.state == State::Running {
+                operation.said.state = State::Cancelled;
+            }
+        }
     }
 
     pub(super) fn send(&mut self, request: &Request) -> Outcome {
@@ -235,6 +250,7 @@ impl World {
                 self.late.push((when, place, request.task.clone()));
                 Outcome::Unknown("no answer".to_owned())
             }
+            Mishap::Denied(words) => Outcome::Refused(words.to_owned()),
             Mishap::Fails(words) => Outcome::Taken(self.arrive(place, request.task.clone(), Some(words))),
             Mishap::None | Mishap::Refused => Outcome::Taken(self.arrive(place, request.task.clone(), None)),
         }
@@ -308,6 +324,7 @@ impl World {
         | Question::Operation { pod, .. }
         | Question::Sent { pod, .. }
         | Question::Stored { pod, .. }
+        | Question::Others { pod }
         | Question::Files { pod, .. }) = question
         else {
             unreachable!()
@@ -329,6 +346,9 @@ impl World {
                 count: u64::from(node.uploaded) * 8,
                 bytes: u64::from(node.uploaded) * 4096,
             };
+        }
+        if matches!(question, Question::Others { .. }) {
+            return Answer::Operations(node.others.clone());
         }
         let known = node.operations.iter().filter(wanted);
         Answer::Operations(known.map(|operation| operation.said.clone()).collect())
