@@ -46,7 +46,7 @@ mod support;
 mod update;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use runs::{hardships, kills};
+use runs::{hardships, kills, rivals};
 
 /// A subject's tests, each under the name of its function: a sentence.
 macro_rules! tests {
@@ -103,6 +103,14 @@ tests! {
         once_the_crds_are_casskops_nothing_more_is_sent,
         a_clock_that_is_set_by_an_hour_and_an_api_server_that_is_gone_for_a_minute_cost_no_row,
         of_two_replicas_none_sends_again_what_the_other_one_sent_before_it_was_frozen,
+    ;
+    rivals:
+        what_casskop_writes_in_the_middle_of_a_restore_stops_it_before_the_next_request,
+        casskops_put_in_the_middle_of_a_backup_stops_it_and_a_human_lets_it_go_on,
+        a_finished_restore_stays_finished_when_casskop_writes_to_it,
+        a_schedule_that_casskop_ran_goes_on_and_nothing_of_casskops_last_run_is_left,
+        finalizers_of_others_are_there_before_and_after,
+        casskops_crds_applied_in_the_middle_of_a_restore_stop_it_until_ours_are_back,
     ;
     update:
         an_old_mistake_is_a_warning_while_something_else_changes,

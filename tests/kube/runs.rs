@@ -2,6 +2,7 @@
 
 pub(crate) mod hardships;
 pub(crate) mod kills;
+pub(crate) mod rivals;
 mod wire;
 mod world;
 
@@ -62,7 +63,11 @@ impl Lab {
 
     /// One that a test moves itself.
     fn still() -> Self {
-        let stage = Stage::new(Crds::Ours);
+        Self::on(Stage::new(Crds::Ours))
+    }
+
+    /// The same, on this stage.
+    fn on(stage: Stage) -> Self {
         let ring = Ring::new("2.0.4", 2, &[("k1.t1", 1), ("k1.t2", 2)]);
         stage.kubectl.apply(&documents(&[cluster(), secret()])).succeeds();
         let lab = Self {

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use cassgate::api::{CassandraBackup, CassandraRestore};
+use cassgate::cluster::{StatusSubresources, follow_status_subresources};
 use cassgate::observe::metrics::Metrics;
 use cassgate::reconcile::Reconciler;
 use cassgate::reconcile::lease::{
@@ -21,7 +22,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, advance, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,9 @@ use crate::stand_in::Ring;
 
 /// How far the made up time goes at once, and how long that takes.
 const STRIDE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(2));
+
+/// After so many pulses an answer is not what is waited for: the client makes a pause before it asks once more.
+const LONGEST_ANSWER: usize = 500;
 
 /// How much of the made up time a run may take before it hangs.
 const PATIENCE: Duration = Duration::from_hours(2);
@@ -69,11 +73,17 @@ pub(super) struct World {
     /// What is asked by it is seen by no wire.
     client: Client,
     config: Config,
+    /// Whose CRDs there are, where a test wants that to be found out.
+    found: Option<watch::Receiver<StatusSubresources>>,
 }
 
 /// Runs a test in the made up time.
 pub(super) fn in_made_up_time<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
-    let lab = Lab::still();
+    in_made_up_time_on(Lab::still(), test);
+}
+
+/// The same, in this lab.
+pub(super) fn in_made_up_time_on<F: Future<Output = ()>>(lab: Lab, test: impl FnOnce(World) -> F) {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -94,9 +104,16 @@ pub(super) fn in_made_up_time<F: Future<Output = ()>>(test: impl FnOnce(World) -
         let world = World::new(lab).await;
         let (ring, wire, second) = (world.ring.clone(), world.wire.clone(), world.second.clone());
         let time = async {
+            let mut busy = 0;
             loop {
                 pulse.notified().await;
-                if !wire.is_busy() && !second.is_busy() {
+                busy = if wire.is_busy() || second.is_busy() {
+                    busy + 1
+                } else {
+                    0
+                };
+                if busy == 0 || busy > LONGEST_ANSWER {
+                    busy = 0;
                     advance(STRIDE.0).await;
                     ring.tick();
                 }
@@ -134,6 +151,7 @@ impl World {
             second: Wire::default(),
             client: Client::try_from(config.clone()).unwrap(),
             config,
+            found: None,
             lab,
         }
     }
@@ -146,6 +164,26 @@ impl World {
         });
         let untapped = ClientBuilder::try_from(self.config.clone()).unwrap();
         untapped.with_layer(&layer).build()
+    }
+
+    /// Lets the reconcilers find out whose CRDs there are, as cassgate does, for as long as this is polled.
+    pub(super) fn discovery(&mut self) -> impl Future<Output = ()> + use<> {
+        let (known, found) = watch::channel(StatusSubresources::default());
+        self.found = Some(found);
+        follow_status_subresources(self.behind(&self.second), known)
+    }
+
+    /// Whether the status of restores was found to be a subresource.
+    pub(super) fn found(&self) -> Option<bool> {
+        self.found.as_ref().and_then(|found| found.borrow().restores)
+    }
+
+    /// The API server as another program sees it, which says that it is this one.
+    pub(super) fn known_as(&self, program: &'static str) -> Client {
+        let mut config = self.config.clone();
+        let name = http::HeaderValue::from_static(program);
+        config.headers.push((http::header::USER_AGENT, name));
+        Client::try_from(config).unwrap()
     }
 
     pub(super) fn backups(&self) -> Api<CassandraBackup> {
@@ -199,12 +237,16 @@ impl World {
             ring: self.ring.clone(),
             wire: wire.clone(),
         };
-        let crds = wire.clone();
+        let (crds, found) = (wire.clone(), self.found.clone());
+        let is_subresource = move |_: Kinds| {
+            let found = found.as_ref().map(|found| found.borrow().restores);
+            found.unwrap_or_else(|| Some(!crds.is_foreign()))
+        };
         let reconciler = Arc::new(Reconciler {
             client: self.behind(wire),
             sidecars,
             judge: Arc::new(NoRules),
-            status_is_subresource: Box::new(move |_: Kinds| Some(!crds.is_foreign())),
+            status_is_subresource: Box::new(is_subresource),
             namespace: Some(self.lab.stage.namespace.clone()),
             now,
             metrics: Metrics::new(),

@@ -47,6 +47,25 @@ pub(crate) fn with(crds: Crds) -> &'static Servers {
     }
 }
 
+/// Servers of one test, which changes what others rely on. They are stopped when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Alone(pub(crate) &'static Servers);
+
+impl Alone {
+    /// Starts a pair of servers in a folder of this name, which nobody else of this run may use.
+    pub(crate) fn start(crds: Crds, name: &str) -> Self {
+        let servers = Servers::start(crds, name).unwrap_or_else(|why| panic!("{why}"));
+        Self(Box::leak(Box::new(servers)))
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let mut process = self.0.process.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(process.take());
+    }
+}
+
 /// The folder with etcd, kube-apiserver and kubectl, built when that is needed.
 ///
 /// # Errors
