@@ -9,7 +9,8 @@ use cassgate::icarus::{
 };
 
 use crate::node::{Seen, source};
-use crate::support::{cql, ring::Ring};
+use crate::support::cql;
+use crate::support::ring::{Pace, Ring};
 
 const TABLES: [&str; 4] = ["k1.t1", "k1.t2", "k2.t1", "k2.t2"];
 
@@ -25,7 +26,7 @@ async fn listed(seen: &Seen, by: usize, share: usize) -> Listing {
 
 #[tokio::test]
 async fn rows_come_back_from_a_backup_that_was_taken_node_by_node() {
-    let ring = Ring::start(2);
+    let ring = Ring::start(2, Pace::Quick, None);
     let cassandra = ring.address(0);
     cql::create(cassandra, &[("k1", 1), ("k2", 2)]);
     cql::insert(cassandra, &TABLES, 0..100);
@@ -70,9 +71,7 @@ async fn rows_come_back_from_a_backup_that_was_taken_node_by_node() {
         let request = |node| seen.restore(node, phase, &tag, "k1,k2");
         if phase == RestorePhase::Truncate {
             assert_eq!(seen.run(0, &request(0)).await, None);
-            for table in TABLES {
-                assert_eq!(cql::keys(cassandra, table), BTreeSet::new(), "{table}");
-            }
+            cql::hold(cassandra, &TABLES, &BTreeSet::new());
         } else {
             seen.run_on_all(request).await;
         }
@@ -88,9 +87,7 @@ async fn rows_come_back_from_a_backup_that_was_taken_node_by_node() {
             "{restores:?}"
         );
     }
-    for table in TABLES {
-        assert_eq!(cql::keys(cassandra, table), (0..100).collect(), "{table}");
-    }
+    cql::hold(cassandra, &TABLES, &(0..100).collect());
     housekeeping(&seen, &tag).await;
 }
 

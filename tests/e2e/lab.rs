@@ -1,23 +1,26 @@
 //! A Kubernetes cluster of one Cassandra ring, with everything real but the kubelet: kube-apiserver, cassgate, Cassandra,
 //! the engine of Icarus.
 
-use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
+use crate::kube::api::Api;
 use crate::kube::gate::Gate;
-use crate::kube::objects::{cluster_with, documents};
+use crate::kube::objects::cluster_with;
 use crate::kube::pods;
 use crate::kube::servers::{Crds, Servers};
 use crate::kube::stage::Stage;
-use crate::support::{cql, ring::Ring};
+use crate::support::cql;
+use crate::support::ring::{Pace, Ring};
 
 /// How long a run may take before it hangs.
-const PATIENCE: Duration = Duration::from_mins(6);
+const PATIENCE: Duration = Duration::from_mins(8);
 
 /// The tables of a lab. The keyspace k1 has one copy of every row, k2 has two.
 pub(crate) const TABLES: [&str; 4] = ["k1.t1", "k1.t2", "k2.t1", "k2.t2"];
@@ -51,17 +54,34 @@ pub(crate) struct Lab {
     pub(crate) ring: Ring,
     pub(crate) stage: Stage,
     pub(crate) gate: Gate,
+    /// For looks at an object, many a second: a kubectl for each takes more of a core than all nodes.
+    api: Api,
+    runtime: Runtime,
 }
 
 impl Lab {
     /// Starts everything and fills the tables with the keys 0 to 99.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(pace: Pace) -> Self {
         let stage = Stage::on(servers());
         let cluster = cluster_with("c1", &["dc1"]).replace("icarus:1.1.3", "icarus:2.0.4");
-        stage.kubectl.apply(&documents(&[cluster])).succeeds();
-        let ring = Ring::start_in_kubernetes(NODES, &Self::sidecars_kubeconfig(&stage));
+        stage.kubectl.apply(&cluster).succeeds();
+        // First: it does nothing for a while, since it cannot know that nobody held the lease just now.
         let gate = Self::cassgate(&stage);
-        let lab = Self { ring, stage, gate };
+        stage.register(&gate);
+        let ring = Ring::start(NODES, pace, Some(&Self::sidecars_kubeconfig(&stage)));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let api = runtime.block_on(Api::of(stage.servers));
+        let lab = Self {
+            ring,
+            stage,
+            gate,
+            api,
+            runtime,
+        };
         for node in 0..usize::from(NODES) {
             pods::create(&lab.stage.kubectl, node);
             lab.report(node, (0, 0));
@@ -84,7 +104,8 @@ impl Lab {
 
     fn cassgate(stage: &Stage) -> Gate {
         let kubeconfig = stage.servers.admin_kubeconfig().display().to_string();
-        let gate = Gate::start_with_kubeconfig(&kubeconfig, &["--executor=cassgate"]);
+        let flags = ["--executor=cassgate", "--min-schedule-interval=10s"];
+        let gate = Gate::start_with_kubeconfig(&kubeconfig, &flags);
         gate.wait_until_ready();
         gate
     }
@@ -126,7 +147,7 @@ impl Lab {
     pub(crate) fn waits(&self, kind: &str, name: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
-            let object = self.stage.kubectl.get(kind, name);
+            let object = self.get(kind, name);
             if holds(&object["status"]) {
                 return object;
             }
@@ -139,6 +160,14 @@ impl Lab {
         }
     }
 
+    /// A backup or a restore as it is now.
+    pub(crate) fn get(&self, kind: &str, name: &str) -> Value {
+        let namespace = &self.stage.namespace;
+        let path = format!("/apis/db.orange.com/v2/namespaces/{namespace}/{kind}s/{name}");
+        let object = self.runtime.block_on(self.api.get(&path));
+        object.unwrap_or_else(|| panic!("there is no {kind} {name}"))
+    }
+
     /// Waits until an object is in this state.
     pub(crate) fn is(&self, kind: &str, name: &str, state: &str) -> Value {
         self.waits(kind, name, state, |status| {
@@ -148,29 +177,30 @@ impl Lab {
         })
     }
 
-    /// Waits until a restore is in this phase.
-    pub(crate) fn is_in(&self, restore: &str, phase: &str) {
-        self.waits("cassandrarestore", restore, phase, |status| {
-            status["phase"] == phase
-        });
-    }
-
     /// Writes rows with these keys into every table.
-    pub(crate) fn insert(&self, keys: std::ops::Range<u32>) {
+    pub(crate) fn insert(&self, keys: Range<u32>) {
         cql::insert(self.ring.address(0), &TABLES, keys);
     }
 
     /// Every table holds exactly these keys.
     #[track_caller]
-    pub(crate) fn holds(&self, range: std::ops::Range<u32>) {
-        for table in TABLES {
-            assert_eq!(self.keys(table), keys(range.clone()), "{table}");
-        }
+    pub(crate) fn holds(&self, range: Range<u32>) {
+        self.hold(&TABLES, range);
     }
 
-    pub(crate) fn keys(&self, table: &str) -> BTreeSet<u32> {
-        cql::keys(self.ring.address(0), table)
+    /// Each of these tables holds exactly these keys.
+    #[track_caller]
+    pub(crate) fn hold(&self, tables: &[&str], keys: Range<u32>) {
+        cql::hold(self.ring.address(0), tables, &keys.collect());
     }
+}
+
+/// What a status tells of a node.
+pub(crate) fn node_of(status: &Value, node: usize) -> &Value {
+    let name = pods::name(node);
+    let nodes = status["nodes"].as_array();
+    let found = nodes.and_then(|nodes| nodes.iter().find(|one| one["pod"] == name));
+    found.unwrap_or(&Value::Null)
 }
 
 /// Servers that only one lab uses. They end with this process.
@@ -179,8 +209,4 @@ fn servers() -> &'static Servers {
     let name = format!("lab-{}", COUNT.fetch_add(1, Ordering::Relaxed));
     let servers = Servers::start(Crds::Ours, &name).unwrap_or_else(|why| panic!("{why}"));
     Box::leak(Box::new(servers))
-}
-
-pub(crate) fn keys(range: std::ops::Range<u32>) -> BTreeSet<u32> {
-    range.collect()
 }

@@ -9,13 +9,14 @@ use cassgate::icarus::{
 use tokio::time::sleep;
 
 use crate::node::{Seen, source};
-use crate::support::{cql, ring::Ring};
+use crate::support::cql;
+use crate::support::ring::{Pace, Ring};
 
 const TABLES: [&str; 2] = ["k1.t1", "k1.t2"];
 
 #[tokio::test]
 async fn a_download_survives_its_sidecar_and_tables_survive_a_node_that_is_down() {
-    let mut ring = Ring::start(2);
+    let mut ring = Ring::start(2, Pace::AsIcarus, None);
     let cassandra = ring.address(0);
     cql::create(cassandra, &[("k1", 1)]);
     cql::insert(cassandra, &TABLES, 0..100);
@@ -77,9 +78,7 @@ async fn a_download_survives_its_sidecar_and_tables_survive_a_node_that_is_down(
     ring.node(1).start_cassandra();
     ring.node(1).wait_for(9042);
     drop(Seen::of(&ring).await);
-    for table in TABLES {
-        assert_eq!(cql::keys(cassandra, table), (0..100).collect(), "{table}");
-    }
+    cql::hold(cassandra, &TABLES, &(0..100).collect());
     // The other node may take some time to see that it is back. Whatever a TRUNCATE failed of until then, it is sent
     // again, as a restore does: nothing has been imported yet.
     let mut failures = Vec::new();
@@ -88,7 +87,5 @@ async fn a_download_survives_its_sidecar_and_tables_survive_a_node_that_is_down(
         assert!(failures.len() < 20, "{failures:?}");
     }
     seen.run_on_all(|node| request(node, RestorePhase::Import)).await;
-    for table in TABLES {
-        assert_eq!(cql::keys(cassandra, table), (0..100).collect(), "{table}");
-    }
+    cql::hold(cassandra, &TABLES, &(0..100).collect());
 }

@@ -45,6 +45,7 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.net.InetSocketAddress;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import javax.inject.Provider;
 import javax.ws.rs.GET;
@@ -57,6 +58,7 @@ import jmx.org.apache.cassandra.CassandraJMXConnectionInfo;
 import jmx.org.apache.cassandra.service.CassandraJMXService;
 import jmx.org.apache.cassandra.service.cassandra3.StorageServiceMBean;
 import jmx.org.apache.cassandra.service.cassandra4.Cassandra4StorageServiceMBean;
+import org.awaitility.Awaitility;
 import org.glassfish.jersey.server.ResourceConfig;
 
 /**
@@ -67,12 +69,17 @@ import org.glassfish.jersey.server.ResourceConfig;
  * for it fails.
  *
  * <p>{@code java Sidecar ADDRESS:PORT JMX_ADDRESS:PORT EXPIRATION_SECONDS}. It stops on SIGTERM. With the system
- * property {@code kubernetes.client=true} and KUBECONFIG it reads Secrets.
+ * property {@code kubernetes.client=true} and KUBECONFIG it reads Secrets. Esop looks whether something is done a
+ * second or five after it began with it; with the property {@code first.look} it looks so many milliseconds after.
  */
 public final class Sidecar {
     /** Starts the server and stays. */
     public static void main(String[] arguments) throws Exception {
         String[] listen = arguments[0].split(":");
+        Integer firstLook = Integer.getInteger("first.look");
+        if (firstLook != null) {
+            Awaitility.setDefaultPollDelay(firstLook, TimeUnit.MILLISECONDS);
+        }
         CassandraJMXConnectionInfo jmx = new CassandraJMXConnectionInfo(
             null, null, null, new CassandraJMXServiceURLTypeConverter().convert(arguments[1]),
             null, null, null, null, false);

@@ -3,7 +3,7 @@
 # started it can stop it by its id. Both halves of a node see the same file system, as the containers of a pod do:
 # the folder DIR/volume is /var/lib to them, and nobody else's.
 #
-#   run.sh cassandra DIR ADDRESS JMX_PORT SEED
+#   run.sh cassandra DIR ADDRESS JMX_PORT SEEDS
 #   run.sh sidecar   DIR ADDRESS JMX_PORT
 #
 # ADDRESS is a loopback address of the node's own: Cassandra takes its ports 7000 and 9042, the sidecar 4567. JMX is
@@ -12,6 +12,8 @@
 #   DATACENTER    the node's datacenter (dc1)
 #   HEAP          Cassandra's memory (384M)
 #   EXPIRATION    for how many seconds the sidecar remembers what has ended (3600)
+#   FIRST_LOOK    after how many milliseconds the sidecar looks for the first time whether something is done; without it
+#                 after one to five seconds, as Icarus does
 #   KUBECONFIG    the API server from which the sidecar reads Secrets; without it the sidecar believes that it is
 #                 in no cluster
 set -euo pipefail
@@ -32,7 +34,7 @@ if [ -z "${INSIDE:-}" ]; then
 	exec unshare --map-root-user --mount -- "$0" "$@"
 fi
 
-[ $# -ge 4 ] || fail "usage: run.sh cassandra|sidecar DIR ADDRESS JMX_PORT [SEED]"
+[ $# -ge 4 ] || fail "usage: run.sh cassandra|sidecar DIR ADDRESS JMX_PORT [SEEDS]"
 half=$1 address=$3 jmx=$4
 parts=$("$here/build.sh")
 mkdir -p "$2"
@@ -99,8 +101,9 @@ cassandra() {
 }
 
 sidecar() {
-	local kubernetes=()
-	[ -z "${KUBECONFIG:-}" ] || kubernetes=(-Dkubernetes.client=true)
+	local more=()
+	[ -z "${KUBECONFIG:-}" ] || more+=(-Dkubernetes.client=true)
+	[ -z "${FIRST_LOOK:-}" ] || more+=("-Dfirst.look=$FIRST_LOOK")
 	# A machine role that is asked for at an address that nobody answers costs half a minute.
 	export AWS_EC2_METADATA_DISABLED=true
 	cd "$run"
@@ -110,7 +113,7 @@ sidecar() {
 	# Two Guavas: the one in Esop's jar is too new for the server library.
 	HOME=$run/home exec java -Xmx128m -XX:+UseSerialGC -XX:-UsePerfData -XX:TieredStopAtLevel=1 \
 		-Duser.home="$run/home" -Djava.io.tmpdir="$run/tmp" \
-		--add-opens java.base/java.lang=ALL-UNNAMED -Dlogback.configurationFile="$run/logback.xml" "${kubernetes[@]}" \
+		--add-opens java.base/java.lang=ALL-UNNAMED -Dlogback.configurationFile="$run/logback.xml" "${more[@]}" \
 		-cp "$parts/sidecar/guava-28.1-jre.jar:$parts/classes:$parts/sidecar/*" \
 		Sidecar "$address:4567" "127.0.0.1:$jmx" "${EXPIRATION:-3600}" >>"$run/out" 2>&1
 }

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use super::{parts, repository};
 
-/// Runs statements on one node; the rows of each that gives any.
-pub(crate) fn run(address: Ipv4Addr, statements: &[String]) -> Vec<Vec<serde_json::Value>> {
+/// Runs statements on one node; the rows of each that selects some.
+fn run(address: Ipv4Addr, statements: &[String]) -> Vec<Vec<serde_json::Value>> {
     let mut child = Command::new(parts().join("python/bin/python"))
         .arg(repository().join("tests/sidecar/cql.py"))
         .arg(address.to_string())
@@ -65,12 +65,23 @@ pub(crate) fn insert(address: Ipv4Addr, tables: &[&str], keys: std::ops::Range<u
     run(address, &statements);
 }
 
-/// The keys of a table's rows.
-pub(crate) fn keys(address: Ipv4Addr, table: &str) -> BTreeSet<u32> {
-    let answers = run(address, &[format!("select id from {table}")]);
-    answers
-        .into_iter()
-        .flatten()
-        .map(|row| serde_json::from_value::<[u32; 1]>(row).unwrap()[0])
-        .collect()
+/// The keys of the rows of each table.
+pub(crate) fn keys(address: Ipv4Addr, tables: &[&str]) -> Vec<BTreeSet<u32>> {
+    let statements: Vec<String> = tables
+        .iter()
+        .map(|table| format!("select id from {table}"))
+        .collect();
+    let key = |row| serde_json::from_value::<[u32; 1]>(row).unwrap()[0];
+    let keys = |rows: Vec<_>| rows.into_iter().map(key).collect();
+    let answers = run(address, &statements);
+    assert_eq!(answers.len(), tables.len());
+    answers.into_iter().map(keys).collect()
+}
+
+/// Every one of these tables holds exactly these keys.
+#[track_caller]
+pub(crate) fn hold(address: Ipv4Addr, tables: &[&str], expected: &BTreeSet<u32>) {
+    for (table, keys) in tables.iter().zip(keys(address, tables)) {
+        assert_eq!(keys, *expected, "{table}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Rings of real nodes: each a Cassandra and a sidecar, on a loopback address of its own.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -10,12 +11,23 @@ use std::time::{Duration, Instant};
 
 use cassgate::icarus::PORT;
 use tempfile::TempDir;
+use walkdir::WalkDir;
 
 use super::{parts, repository};
 use crate::kube::leash::Leashed;
 
 /// How long a server may take to come up on a machine that is busy.
 const UP_WITHIN: Duration = Duration::from_mins(4);
+
+/// How soon a sidecar sees that something is done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pace {
+    /// A second for every call of Cassandra and five for every transfer, however small: as Icarus has it. What is to
+    /// be struck in the middle needs the time.
+    AsIcarus,
+    /// At once.
+    Quick,
+}
 
 /// A ring. Everything in it stops when it is dropped, or when this process dies in whatever way.
 pub(crate) struct Ring {
@@ -27,7 +39,8 @@ pub(crate) struct Ring {
 pub(crate) struct Node {
     /// Its address.
     pub(crate) address: Ipv4Addr,
-    seed: Ipv4Addr,
+    seeds: String,
+    pace: Pace,
     folder: PathBuf,
     /// What its sidecar reads Secrets with; without it the sidecar believes that it is in no Kubernetes cluster.
     kubeconfig: Option<PathBuf>,
@@ -37,43 +50,35 @@ pub(crate) struct Node {
 }
 
 impl Ring {
-    /// Starts so many nodes, one after the other as Cassandra wants it, and waits until all of them serve.
-    pub(crate) fn start(size: u8) -> Self {
-        Self::start_with(size, None)
-    }
-
-    /// The same with sidecars that read Secrets from an API server.
-    pub(crate) fn start_in_kubernetes(size: u8, kubeconfig: &Path) -> Self {
-        Self::start_with(size, Some(kubeconfig))
-    }
-
-    fn start_with(size: u8, kubeconfig: Option<&Path>) -> Self {
+    /// Starts so many nodes and waits until all of them serve. The sidecars read Secrets from the API server of the
+    /// kubeconfig.
+    pub(crate) fn start(size: u8, pace: Pace, kubeconfig: Option<&Path>) -> Self {
         parts();
         let folder = tempfile::Builder::new()
             .prefix("ring-")
             .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
             .unwrap();
         let addresses = free_addresses(size);
-        let mut ring = Self {
-            nodes: Vec::new(),
-            folder,
+        // All of them are seeds: a seed does not wait for another node, so they start at once.
+        let seeds: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let node = |address: &Ipv4Addr| Node {
+            address: *address,
+            seeds: seeds.join(","),
+            pace,
+            folder: folder.path().join(address.to_string()),
+            kubeconfig: kubeconfig.map(Path::to_owned),
+            jmx: free_port(),
+            cassandra: None,
+            sidecar: None,
         };
-        for address in &addresses {
-            let mut node = Node {
-                address: *address,
-                seed: addresses[0],
-                folder: ring.folder.path().join(address.to_string()),
-                kubeconfig: kubeconfig.map(Path::to_owned),
-                jmx: free_port(),
-                cassandra: None,
-                sidecar: None,
-            };
-            node.start_sidecar();
+        let nodes = addresses.iter().map(node).collect();
+        let mut ring = Self { nodes, folder };
+        for node in &mut ring.nodes {
             node.start_cassandra();
-            node.wait_for(9042);
-            ring.nodes.push(node);
+            node.start_sidecar();
         }
         for node in &mut ring.nodes {
+            node.wait_for(9042);
             node.wait_for(PORT);
         }
         ring
@@ -97,6 +102,19 @@ impl Ring {
     /// A directory that all sidecars can reach, as a `file://` location for the whole cluster.
     pub(crate) fn store(&self) -> String {
         format!("file://{}/store/bucket/c/d/n", self.folder.path().display())
+    }
+
+    /// The snapshots in that directory, and of how many nodes.
+    pub(crate) fn stored(&self) -> BTreeMap<String, usize> {
+        let mut stored = BTreeMap::new();
+        for file in WalkDir::new(self.folder.path().join("store")) {
+            let file = file.unwrap().into_path();
+            if file.parent().is_some_and(|folder| folder.ends_with("manifests")) {
+                let snapshot = file.file_stem().unwrap().to_string_lossy().into_owned();
+                *stored.entry(snapshot).or_default() += 1;
+            }
+        }
+        stored
     }
 }
 
@@ -127,8 +145,7 @@ impl Node {
 
     /// Starts its Cassandra, with the data that it has.
     pub(crate) fn start_cassandra(&mut self) {
-        let seed = self.seed.to_string();
-        self.cassandra = Some(self.run("cassandra", &[seed]));
+        self.cassandra = Some(self.run("cassandra", &[&self.seeds]));
     }
 
     /// Starts its sidecar.
@@ -164,7 +181,7 @@ impl Node {
         }
     }
 
-    fn run(&self, half: &str, more: &[String]) -> Leashed {
+    fn run(&self, half: &str, more: &[&str]) -> Leashed {
         let mut command = Command::new(repository().join("tests/servers/leash.sh"));
         command
             .arg(repository().join("tests/sidecar/run.sh"))
@@ -176,6 +193,10 @@ impl Node {
             // Whoever runs the tests may have one for a cluster that is none of their business.
             .env_remove("KUBECONFIG")
             .envs(self.kubeconfig.iter().map(|file| ("KUBECONFIG", file)))
+            .envs(match self.pace {
+                Pace::AsIcarus => None,
+                Pace::Quick => Some(("FIRST_LOOK", "200")),
+            })
             // They hold nothing worth a slow goodbye.
             .env("LEASH_GRACE", "2");
         Leashed::hold(command)

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::kubectl::Kubectl;
 
-fn name(node: usize) -> String {
+/// The name of the pod of a node.
+pub(crate) fn name(node: usize) -> String {
     format!("c1-dc1-rack1-{node}")
 }
 
