@@ -15,9 +15,9 @@ FUZZ_BIN := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin
 FUZZ := PATH="$(FUZZ_BIN):$$PATH" $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz
 FUZZ_TARGETS := $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: demo test e2e bench soak soak-properties soak-oldest soak-hostile soak-kills reproducible fuzz \
+.PHONY: demo test e2e bench soak soak-properties soak-oldest soak-hostile soak-kills soak-nodes reproducible fuzz \
 	$(addprefix fuzz-,$(FUZZ_TARGETS)) corpus lint crds \
-	policy rules servers cert-manager tools fmt doc deny
+	policy rules servers cert-manager tools nodes fmt doc deny
 
 # The main job on real parts: etcd, kube-apiserver, cassgate, kubectl. KEEP=1 leaves it running.
 demo: servers
@@ -29,10 +29,11 @@ test: servers cert-manager tools
 	$(CARGO) test --locked --doc
 	$(CARGO) test --locked --lib --tests
 
-# On real Cassandra nodes with real sidecars. The first time it fetches them from Maven Central and PyPI.
-e2e:
-	@tests/sidecar/build.sh >/dev/null
-	$(CARGO) test --locked --test e2e
+# On real Cassandra nodes with real sidecars, so many rings at a time, each with 2.3 GB of memory. The first time it
+# fetches them from Maven Central and PyPI.
+RINGS ?= 4
+e2e: servers nodes
+	$(CARGO) test --locked --test e2e -- --test-threads=$(RINGS)
 
 # What a schedule costs; then ratios within one run, on one core each; then latencies, by h2load (of Debian's package
 # nghttp2-client). The README says what was measured.
@@ -46,7 +47,7 @@ bench: servers
 # What takes too long for every change: every property with many cases, every test on the oldest API server that is
 # supported, ten thousand hostile connections, a reconciler that is stopped at everything it does, two release builds, every fuzz target for ten minutes. Run it before an
 # issue is closed.
-soak: soak-properties soak-oldest soak-hostile soak-kills reproducible fuzz
+soak: soak-properties soak-oldest soak-hostile soak-kills soak-nodes reproducible fuzz
 
 soak-properties:
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test properties
@@ -64,6 +65,11 @@ soak-hostile: servers
 # .ci/run tries each fourth of them.
 soak-kills: servers
 	CASSGATE_TEST_ALL_KILLS=1 $(CARGO) test --locked --test kube -- kills --nocapture
+
+# On real nodes: cassgate, a sidecar and Cassandra die in the backup and in every phase of a restore, one ring for each
+# of the three. `make e2e` strikes where it hurts most.
+soak-nodes: servers nodes
+	CASSGATE_TEST_ALL_KILLS=1 $(CARGO) test --locked --test e2e -- --test-threads=3 --nocapture kills::
 
 # Builds what the image has in two folders and compares the two binaries.
 reproducible:
@@ -99,6 +105,10 @@ tools:
 	@tests/servers/tool.sh helm >/dev/null
 	@tests/servers/tool.sh argo-lua >/dev/null
 	@tests/servers/promtool.sh >/dev/null
+
+# What a Cassandra node of the tests consists of.
+nodes:
+	@tests/sidecar/build.sh >/dev/null
 
 # Writes the generated manifests again.
 crds:
