@@ -12,6 +12,7 @@
 )]
 
 mod by_hand;
+mod calendar;
 mod kills;
 #[path = "../kube/support/mod.rs"]
 #[allow(dead_code, reason = "the tests on a kube-apiserver use the rest")]

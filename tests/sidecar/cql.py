@@ -1,20 +1,25 @@
 """Runs CQL for the tests: one statement a line on standard input, one line of JSON (a list of rows) for each that gives
-rows. Every write and every read asks all replicas.
+rows. Every write and every read asks all replicas; where one is not there it is waited for, since on a busy machine a
+node believes for seconds that another one is down.
 
     cql.py ADDRESS
 """
 
 import json
 import sys
+import time
 
-from cassandra import ConsistencyLevel
+from cassandra import ConsistencyLevel, ReadTimeout, Unavailable, WriteTimeout
 from cassandra.cluster import Cluster, ExecutionProfile, EXEC_PROFILE_DEFAULT
-from cassandra.policies import WhiteListRoundRobinPolicy
+from cassandra.policies import FallthroughRetryPolicy, WhiteListRoundRobinPolicy
+
+PATIENCE_SECONDS = 120
 
 address = sys.argv[1]
 profile = ExecutionProfile(
     load_balancing_policy=WhiteListRoundRobinPolicy([address]),
     consistency_level=ConsistencyLevel.ALL,
+    retry_policy=FallthroughRetryPolicy(),
     request_timeout=60,
 )
 cluster = Cluster(
@@ -25,8 +30,21 @@ cluster = Cluster(
     execution_profiles={EXEC_PROFILE_DEFAULT: profile},
 )
 session = cluster.connect()
+deadline = time.monotonic() + PATIENCE_SECONDS
+
+
+def run(statement):
+    while True:
+        try:
+            return session.execute(statement)
+        except (Unavailable, ReadTimeout, WriteTimeout):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
 for line in sys.stdin:
-    rows = session.execute(line.strip())
+    rows = run(line.strip())
     if rows.column_names:
         print(json.dumps([list(row) for row in rows]))
 cluster.shutdown()

@@ -80,6 +80,7 @@ cassandra() {
 		cdc_raw_directory: $home/cdc_raw
 		storage_compatibility_mode: CASSANDRA_4
 		uuid_sstable_identifiers_enabled: false
+		phi_convict_threshold: 16
 		memtable_heap_space: 64MiB
 		memtable_offheap_space: 64MiB
 		commitlog_segment_size: 8MiB

@@ -1,0 +1,123 @@
+//! A backup on a schedule, from its first run until after it was deleted.
+
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::lab::Lab;
+use crate::support::ring::Pace;
+
+/// Longer than any period in here: what has not begun after it does not begin.
+const MORE_THAN_A_PERIOD: Duration = Duration::from_secs(25);
+
+/// The snapshots of the runs that are over, the newest first. All of them went well.
+fn runs(status: &Value) -> Vec<String> {
+    let history = status["history"].as_array().cloned().unwrap_or_default();
+    let snapshot = |run: &Value| {
+        assert_eq!(run["outcome"], "COMPLETED", "{status:#}");
+        run["snapshot"].as_str().unwrap().to_owned()
+    };
+    history.iter().map(snapshot).collect()
+}
+
+fn waits(lab: &Lab, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    lab.waits("cassandrabackup", "nightly", what, holds)["status"].clone()
+}
+
+fn edit(lab: &Lab, patch: &Value) {
+    let patch = patch.to_string();
+    let command = [
+        "patch",
+        "cassandrabackup",
+        "nightly",
+        "--type=merge",
+        "-p",
+        &patch,
+    ];
+    lab.stage.kubectl.run(&command).succeeds();
+}
+
+/// Suspends it and waits until no run is under way and none is due; what it tells then.
+fn suspend(lab: &Lab) -> Value {
+    edit(lab, &json!({ "spec": { "suspend": true } }));
+    waits(lab, "suspended", |status| {
+        status["nextScheduleTime"].is_null() && status["condition"]["type"] == "COMPLETED"
+    })
+}
+
+/// Every snapshot is whole in the store, with one manifest of each node, and no other one is there.
+fn are_stored(lab: &Lab, snapshots: &[String]) {
+    let stored = lab.ring.stored();
+    let expected = snapshots.iter().map(|snapshot| (snapshot.clone(), 2)).collect();
+    assert_eq!(stored, expected);
+}
+
+#[test]
+fn a_schedule_is_edited_rests_goes_on_lets_old_runs_go_and_brings_back_the_second_until_it_is_deleted() {
+    let lab = Lab::new(Pace::Quick);
+    lab.backup("nightly", "  entities: k1,k2\n  schedule: '@every 15s'\n");
+    // What CassKop leaves on every scheduled backup.
+    edit(
+        &lab,
+        &json!({ "metadata": { "finalizers": ["kubernetes.io/unschedule-needed"] } }),
+    );
+    waits(&lab, "run once", |status| !runs(status).is_empty());
+
+    let rests = suspend(&lab);
+    lab.insert(100..150);
+    thread::sleep(MORE_THAN_A_PERIOD);
+    assert_eq!(lab.get("cassandrabackup", "nightly")["status"], rests);
+    let first = runs(&rests);
+    are_stored(&lab, &first);
+
+    // The second run ends with what it began with.
+    edit(&lab, &json!({ "spec": { "suspend": false } }));
+    waits(&lab, "running again", |status| {
+        status["condition"]["type"] == "RUNNING"
+    });
+    edit(
+        &lab,
+        &json!({ "spec": { "schedule": "@every 20s", "snapshotTag": "weekly" } }),
+    );
+    let status = waits(&lab, "run twice", |status| runs(status).len() > first.len());
+    let second = runs(&status)[0].clone();
+    assert!(second.starts_with("nightly-"), "{status:#}");
+    lab.insert(150..160);
+    let status = waits(&lab, "run under another tag", |status| {
+        runs(status)[0].starts_with("weekly-")
+    });
+    assert_eq!(status["schedule"], "@every 20s");
+
+    trimmed_to(&lab, &second);
+    lab.restore("monday", "nightly", &format!("  snapshot: {second}\n"));
+    edit(&lab, &json!({ "spec": { "suspend": false } }));
+    lab.is("cassandrarestore", "monday", "COMPLETED");
+    lab.holds(0..150);
+
+    waits(&lab, "armed", |status| !status["nextScheduleTime"].is_null());
+    let delete = ["delete", "cassandrabackup", "nightly", "--timeout=2m"];
+    lab.stage.kubectl.run(&delete).succeeds();
+    let left = lab.ring.stored();
+    thread::sleep(MORE_THAN_A_PERIOD);
+    assert_eq!(lab.ring.stored(), left);
+}
+
+/// Retention lets everything go that is older than this run, and nothing else.
+fn trimmed_to(lab: &Lab, oldest: &str) {
+    let before = runs(&suspend(lab));
+    let kept = before.iter().position(|run| run == oldest).unwrap() + 1;
+    let (stay, go) = before.split_at(kept);
+    assert!(!go.is_empty(), "{before:?}");
+    edit(lab, &json!({ "spec": { "retention": { "keepLast": kept } } }));
+    let status = waits(lab, "trimmed", |status| {
+        runs(status).len() == kept && status["retention"].is_null()
+    });
+    assert_eq!(runs(&status), stay);
+    are_stored(lab, stay);
+    let events = lab.stage.kubectl.run(&["get", "events", "-o", "json"]).stdout;
+    for run in go {
+        let told = format!("Snapshot {run} does not stay by spec.retention");
+        assert!(events.contains(&told), "{told} in {events}");
+    }
+}
