@@ -3,7 +3,7 @@
 # started it can stop it by its id. Both halves of a node see the same file system, as the containers of a pod do:
 # the folder DIR/volume is /var/lib to them, and nobody else's.
 #
-#   run.sh cassandra DIR ADDRESS JMX_PORT SEEDS
+#   run.sh cassandra DIR ADDRESS JMX_PORT SEED
 #   run.sh sidecar   DIR ADDRESS JMX_PORT
 #
 # ADDRESS is a loopback address of the node's own: Cassandra takes its ports 7000 and 9042, the sidecar 4567. JMX is
@@ -34,7 +34,7 @@ if [ -z "${INSIDE:-}" ]; then
 	exec unshare --map-root-user --mount -- "$0" "$@"
 fi
 
-[ $# -ge 4 ] || fail "usage: run.sh cassandra|sidecar DIR ADDRESS JMX_PORT [SEEDS]"
+[ $# -ge 4 ] || fail "usage: run.sh cassandra|sidecar DIR ADDRESS JMX_PORT [SEED]"
 half=$1 address=$3 jmx=$4
 parts=$("$here/build.sh")
 mkdir -p "$2"

@@ -39,7 +39,7 @@ pub(crate) struct Ring {
 pub(crate) struct Node {
     /// Its address.
     pub(crate) address: Ipv4Addr,
-    seeds: String,
+    seed: Ipv4Addr,
     pace: Pace,
     folder: PathBuf,
     /// What its sidecar reads Secrets with; without it the sidecar believes that it is in no Kubernetes cluster.
@@ -50,7 +50,8 @@ pub(crate) struct Node {
 }
 
 impl Ring {
-    /// Starts so many nodes and waits until all of them serve. The sidecars read Secrets from the API server of the
+    /// Starts so many nodes, one after the other as Cassandra wants it: of two that start at once as seeds, one took the
+    /// other for dead for minutes (seen on a busy machine). Waits until all of them serve. The sidecars read Secrets from the API server of the
     /// kubeconfig.
     pub(crate) fn start(size: u8, pace: Pace, kubeconfig: Option<&Path>) -> Self {
         parts();
@@ -59,11 +60,9 @@ impl Ring {
             .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
             .unwrap();
         let addresses = free_addresses(size);
-        // All of them are seeds: a seed does not wait for another node, so they start at once.
-        let seeds: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         let node = |address: &Ipv4Addr| Node {
             address: *address,
-            seeds: seeds.join(","),
+            seed: addresses[0],
             pace,
             folder: folder.path().join(address.to_string()),
             kubeconfig: kubeconfig.map(Path::to_owned),
@@ -74,11 +73,11 @@ impl Ring {
         let nodes = addresses.iter().map(node).collect();
         let mut ring = Self { nodes, folder };
         for node in &mut ring.nodes {
-            node.start_cassandra();
             node.start_sidecar();
+            node.start_cassandra();
+            node.wait_for(9042);
         }
         for node in &mut ring.nodes {
-            node.wait_for(9042);
             node.wait_for(PORT);
         }
         ring
@@ -145,7 +144,7 @@ impl Node {
 
     /// Starts its Cassandra, with the data that it has.
     pub(crate) fn start_cassandra(&mut self) {
-        self.cassandra = Some(self.run("cassandra", &[&self.seeds]));
+        self.cassandra = Some(self.run("cassandra", &[&self.seed.to_string()]));
     }
 
     /// Starts its sidecar.
