@@ -45,8 +45,8 @@ bench: servers
 	$(CARGO) bench --locked --bench review -- latency
 
 # What takes too long for every change: every property with many cases, every test on the oldest API server that is
-# supported, ten thousand hostile connections, a reconciler that is stopped at everything it does, two release builds, every fuzz target for ten minutes. Run it before an
-# issue is closed.
+# supported, ten thousand hostile connections, a reconciler that is stopped at everything it does, real nodes
+# that are struck in every phase, two release builds, every fuzz target for ten minutes. Run it before an issue is closed.
 soak: soak-properties soak-oldest soak-hostile soak-kills soak-nodes reproducible fuzz
 
 soak-properties:
