@@ -91,7 +91,10 @@ pub fn plan(backup: &CassandraBackup, look: &Look<'_>, room: &Room) -> Option<Pl
     if !is_wanted(backup, look.now) || look.stop.is_some() || look.cluster_gone {
         return None;
     }
-    if foreign::is_foreign(&status.common) || rival::is_contested(&backup.metadata, Some(&status)) || room.too_old {
+    if foreign::is_foreign(&status.common)
+        || rival::is_contested(&backup.metadata, Some(&status))
+        || room.too_old
+    {
         return None;
     }
     let mut making = Making::new(look);
