@@ -9,8 +9,8 @@ use std::{
 
 use cassgate::{
     observe::metrics::{
-        CacheKind, FindingSeverity, Metrics, Operation, ReadKind, ReadOutcome, ReviewKind, ReviewVerdict,
-        RuleLabel,
+        CacheKind, Census, FindingSeverity, Metrics, Operation, ReadKind, ReadOutcome, ReviewKind,
+        ReviewVerdict, RuleLabel, ScheduledBackup, WebhookSide,
     },
     serve::{admin, limits::Limits},
 };
@@ -52,6 +52,19 @@ fn happen(metrics: &Metrics) {
     }
     metrics.certificate_not_after(1);
     metrics.authority_not_after(1);
+    for &webhooks in WebhookSide::ALL {
+        metrics.bundle_vouches(webhooks, Some(true));
+    }
+    metrics.counted(&Census {
+        scheduled: 1,
+        backups: vec![ScheduledBackup {
+            last_success: Some(1),
+            age: Some(1),
+            interval: Some(1),
+            ..ScheduledBackup::default()
+        }],
+        ..Census::default()
+    });
 }
 
 fn read(text: &str) -> BTreeMap<String, Labels> {
