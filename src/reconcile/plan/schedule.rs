@@ -10,8 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Wait, is_held_by};
 use crate::api::{
-    BackRestStatus, BackupStatus, CassandraBackup, CassandraBackupSpec, ConcurrencyPolicy, PastRun,
-    UNSCHEDULE_FINALIZER,
+    BackRestStatus, BackupStatus, CASSKOP_LAST_APPLIED_ANNOTATION, CassandraBackup, CassandraBackupSpec,
+    ConcurrencyPolicy, PastRun, UNSCHEDULE_FINALIZER,
 };
 use crate::domain::schedule::{Schedule, has_zone_prefix, time_zone};
 
@@ -174,11 +174,20 @@ pub(super) fn remember(history: &mut Vec<PastRun>, run: PastRun, judged: bool) {
 
 /// From when on the times of a schedule count that was not known before: a backup that nobody has looked at yet is
 /// owed every one since it was created, and what is changed, resumed or taken over begins now.
+///
+/// CassKop empties the status before each run, so an empty one is that of a new backup only without `CassKop`'s marks.
 fn taken_up(backup: &CassandraBackup, status: &BackupStatus, now: Timestamp) -> Timestamp {
     let common = &status.common;
-    let is_new = status.schedule.is_none() && common.observed_generation.is_none() && !common.has_started();
+    let is_known = common.observed_generation.is_some() || common.has_started() || is_casskops(backup);
+    let is_new = status.schedule.is_none() && !is_known;
     let created = backup.metadata.creation_timestamp.as_ref().map(|time| time.0);
     created.filter(|created| is_new && *created < now).unwrap_or(now)
+}
+
+/// Whether CassKop has scheduled it before.
+fn is_casskops(backup: &CassandraBackup) -> bool {
+    let annotations = backup.metadata.annotations.as_ref();
+    is_held(backup) || annotations.is_some_and(|all| all.contains_key(CASSKOP_LAST_APPLIED_ANNOTATION))
 }
 
 fn is_too_late(spec: &CassandraBackupSpec, slot: Timestamp, now: Timestamp) -> bool {

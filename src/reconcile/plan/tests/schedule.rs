@@ -6,7 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 
 use crate::api::{
-    BackRestCondition, BackupStatus, CassandraBackup, CassandraBackupSpec, ConcurrencyPolicy, PastRun,
+    BackRestCondition, BackupStatus, CASSKOP_LAST_APPLIED_ANNOTATION, CassandraBackup, CassandraBackupSpec,
+    ConcurrencyPolicy, PastRun, UNSCHEDULE_FINALIZER,
 };
 use crate::reconcile::plan::schedule::{Rest, Slot, advance, due, remember, rest, taken};
 
@@ -158,6 +159,27 @@ fn what_is_suspended_rests_and_what_is_resumed_or_changed_or_taken_over_begins_n
     left.status = Some(status);
     assert_eq!(step(&mut left, now), Slot::default());
     assert_eq!(next(&left).as_deref(), Some("2026-11-24T16:30:00Z"));
+}
+
+/// `CassKop` empties the status before each run, and may have been ended then; or it never ran it.
+#[test]
+fn what_casskop_scheduled_and_left_without_a_status_begins_now() {
+    let now = time("2026-11-24T15:30:00Z");
+    let new = backup("0 * * * *", "2024-01-01T00:00:00Z");
+    let mut held = new.clone();
+    held.metadata.finalizers = Some(vec![UNSCHEDULE_FINALIZER.to_owned()]);
+    let mut applied = new.clone();
+    let annotation = (CASSKOP_LAST_APPLIED_ANNOTATION.to_owned(), "{}".to_owned());
+    applied.metadata.annotations = Some([annotation].into());
+    for mut left in [held, applied] {
+        assert_eq!(step(&mut left, now), Slot::default());
+        assert_eq!(
+            (next(&left).as_deref(), missed(&left)),
+            (Some("2026-11-24T16:00:00Z"), 0)
+        );
+    }
+    let mut new = new;
+    assert_eq!(step(&mut new, now).due, Some(time("2026-11-24T15:00:00Z")));
 }
 
 #[test]
