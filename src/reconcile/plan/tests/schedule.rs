@@ -332,10 +332,11 @@ proptest! {
         for (look, gap) in gaps.iter().enumerate() {
             now = now.checked_add(SignedDuration::from_secs(*gap)).unwrap();
             if look == edit {
-                // An edit is seen at a look, and the account begins anew.
+                // An edit is seen at a look, and the account begins anew. What nobody has looked at yet is as if it had
+                // been created so.
                 minute = (minute + 7) % 60;
                 object.spec.schedule = Some(Wall { minute, ..wall.clone() }.text());
-                since = now;
+                since = if object.status.is_some() { now } else { created };
                 runs.clear();
             }
             if lost[look] && look != edit {
