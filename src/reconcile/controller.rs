@@ -8,6 +8,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use kube::runtime::controller::{Action, Controller};
+use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::Mutex as AsyncMutex;
@@ -76,9 +77,11 @@ enum ReconcileError {
 impl<S: SidecarApi + 'static> Reconciler<S> {
     /// Runs what is to be run for as long as it is polled. Whoever holds `leadership` polls it, and nobody else.
     pub async fn run(self: Arc<Self>, leadership: Leadership) {
+        let series = Recorder::new(self.client.clone(), Reporter::from("cassgate"));
         let term = Arc::new(Term {
             reconciler: self,
             leadership,
+            series,
             beginning: Mutex::default(),
         });
         let (restores, backups) = (term.controller(), term.controller());
@@ -100,6 +103,8 @@ impl<S: SidecarApi + 'static> Reconciler<S> {
 struct Term<S> {
     reconciler: Arc<Reconciler<S>>,
     leadership: Leadership,
+    /// Who tells what is told again and again.
+    series: Recorder,
     /// Who begins in a cluster: one after the other, so that the second sees the first.
     beginning: Mutex<HashMap<Ring, Arc<AsyncMutex<()>>>>,
 }
@@ -285,7 +290,7 @@ impl<S: SidecarApi + 'static> Term<S> {
             object = store::write_status(api, &object, &status).await?;
             again = Some(again.map_or(LOOK_AGAIN, |again| again.min(LOOK_AGAIN)));
         }
-        store::publish(&self.reconciler.client, &object, &events).await;
+        store::publish(&self.reconciler.client, &self.series, &object, &events).await;
         if deeds.finalizer == Finalizer::Release {
             if let Some(backup) = object.restored() {
                 let namespace = object.namespace().unwrap_or_default();

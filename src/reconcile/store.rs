@@ -138,9 +138,11 @@ pub(super) async fn remember_restore(
 ///
 /// kube's recorder takes a second event of the same reason within six minutes for the first one and drops what it says:
 /// of two snapshots that were removed, one would be told. A new recorder remembers none; a plan tells a thing once anyway.
-pub(super) async fn publish<K: Work>(client: &Client, object: &K, events: &[Event]) {
+/// Only where no status can be written it tells one thing again and again: that is a `series`.
+pub(super) async fn publish<K: Work>(client: &Client, series: &Recorder, object: &K, events: &[Event]) {
     let reference = object.object_ref(&());
     for event in events {
+        let again = event.reason == "CrdNotOurs";
         let event = KubeEvent {
             type_: if event.warning {
                 EventType::Warning
@@ -152,7 +154,11 @@ pub(super) async fn publish<K: Work>(client: &Client, object: &K, events: &[Even
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        let recorder = Recorder::new(client.clone(), Reporter::from("cassgate"));
+        let recorder = if again {
+            series.clone()
+        } else {
+            Recorder::new(client.clone(), Reporter::from("cassgate"))
+        };
         if let Err(error) = recorder.publish(&event, &reference).await {
             tracing::warn!(%error, reason = event.reason, "an event could not be written");
         }
