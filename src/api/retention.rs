@@ -39,7 +39,6 @@ impl RetentionStatus {
     /// Whether a sidecar may be removing something just now.
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
-        let active = |node: &NodeStatus| matches!(node.state.as_deref(), Some("PENDING" | "RUNNING"));
-        self.nodes.iter().any(active)
+        self.nodes.iter().any(NodeStatus::is_active)
     }
 }

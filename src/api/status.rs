@@ -382,6 +382,13 @@ impl BackRestStatus {
         self.condition.as_ref().map(BackRestCondition::state)
     }
 
+    /// The condition of this type, while it is `True`.
+    #[must_use]
+    pub fn holding(&self, type_: &str) -> Option<&Condition> {
+        let mut conditions = self.conditions.iter();
+        conditions.find(|condition| condition.type_ == type_ && condition.status == "True")
+    }
+
     /// Whether a run has begun, now or ever: CassKop takes any condition for that, and so do we.
     #[must_use]
     pub fn has_started(&self) -> bool {
@@ -392,6 +399,14 @@ impl BackRestStatus {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.state().is_some_and(ConditionType::is_terminal)
+    }
+}
+
+impl NodeStatus {
+    /// Whether its sidecar may be at work on it, by what was last written of it.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(self.state.as_deref(), Some("PENDING" | "RUNNING"))
     }
 }
 

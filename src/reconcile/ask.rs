@@ -169,54 +169,55 @@ impl<S: SidecarApi> Asker<'_, S> {
     }
 
     async fn files(&self, pod: &str, host_id: &str) -> Answer {
-        let at = match self.address(pod) {
-            Ok(at) => at,
-            Err(silence) => return silence,
-        };
         let (Some(request), Mark::Backup(Some(tag))) = ((self.listing)(host_id, None), &self.mark) else {
             return Answer::Unsupported;
         };
-        match self.listed(at, &request).await {
-            // Only a listing that ended well tells that there is nothing.
-            Ok(operation) => match (operation.state, operation.listing) {
-                (OperationState::Completed, Some(listing)) => {
-                    let snapshot = listing.snapshot(tag.as_str());
-                    Answer::Files {
-                        count: snapshot.map_or(0, |snapshot| snapshot.files),
-                        bytes: snapshot.map_or(0, |snapshot| snapshot.size),
-                    }
+        let operation = match self.listed(pod, &request).await {
+            Ok(operation) => operation,
+            Err(answer) => return answer,
+        };
+        // Only a listing that ended well tells that there is nothing.
+        match (operation.state, operation.listing) {
+            (OperationState::Completed, Some(listing)) => {
+                let snapshot = listing.snapshot(tag.as_str());
+                Answer::Files {
+                    count: snapshot.map_or(0, |snapshot| snapshot.files),
+                    bytes: snapshot.map_or(0, |snapshot| snapshot.size),
                 }
-                (state, _) if state.is_terminal() => Answer::Unsupported,
-                _ => Answer::Silence(format!("the listing of the share of {pod} goes on")),
-            },
-            // Icarus 1 has no listing.
-            Err(SidecarError::Refused(Refusal::UnknownType, _)) => Answer::Unsupported,
-            Err(error) => Answer::Silence(error.to_string()),
+            }
+            (state, _) if state.is_terminal() => Answer::Unsupported,
+            _ => Answer::Silence(format!("the listing of the share of {pod} goes on")),
         }
     }
 
     async fn stored(&self, pod: &str, listing: Option<OperationRequest>, snapshot: &str) -> Answer {
-        let at = match self.address(pod) {
-            Ok(at) => at,
-            Err(silence) => return silence,
-        };
         let Some(request) = listing else {
             return Answer::Silence("its share of the bucket has no name that can be sent".to_owned());
         };
-        match self.listed(at, &request).await {
-            // Only a listing that ended well tells that something is not there.
-            Ok(operation) => match operation.listing {
-                Some(listing) if operation.state == OperationState::Completed => {
-                    Answer::Stored(listing.snapshot(snapshot).is_some())
-                }
-                _ => Answer::Silence(format!("the listing of the share of {pod} did not end well")),
-            },
-            Err(SidecarError::Refused(Refusal::UnknownType, _)) => Answer::Unsupported,
-            Err(error) => Answer::Silence(error.to_string()),
+        let operation = match self.listed(pod, &request).await {
+            Ok(operation) => operation,
+            Err(answer) => return answer,
+        };
+        // Only a listing that ended well tells that something is not there.
+        match (operation.state, operation.listing) {
+            (OperationState::Completed, Some(listing)) => {
+                Answer::Stored(listing.snapshot(snapshot).is_some())
+            }
+            _ => Answer::Silence(format!("the listing of the share of {pod} did not end well")),
         }
     }
 
-    async fn listed(&self, at: SocketAddr, request: &OperationRequest) -> Result<Operation, SidecarError> {
+    /// A listing, over or not; else what is to be answered instead.
+    async fn listed(&self, pod: &str, request: &OperationRequest) -> Result<Operation, Answer> {
+        let at = self.address(pod)?;
+        self.list(at, request).await.map_err(|error| match error {
+            // Icarus 1 has no listing.
+            SidecarError::Refused(Refusal::UnknownType, _) => Answer::Unsupported,
+            error => Answer::Silence(error.to_string()),
+        })
+    }
+
+    async fn list(&self, at: SocketAddr, request: &OperationRequest) -> Result<Operation, SidecarError> {
         let mut operation = self.sidecars.submit(at, request, ANSWER_WITHIN).await?;
         for _ in 0..LISTING.1 {
             if operation.state.is_terminal() {

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 
-use super::plan;
+use super::plan::{self, schedule};
 use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
-use crate::domain::schedule::{Schedule, time_zone};
 use crate::observe::metrics::{Census, MOST_SCHEDULED, Metrics, RunKind, RunState, ScheduledBackup};
 
 /// How often it is counted: about as often as Prometheus asks.
@@ -79,8 +77,7 @@ fn state(common: &BackRestStatus) -> Option<RunState> {
     if common.is_terminal() {
         return None;
     }
-    let mut conditions = common.conditions.iter();
-    if conditions.any(|condition| condition.type_ == "Stalled" && condition.status == "True") {
+    if common.holding("Stalled").is_some() {
         return Some(RunState::Stalled);
     }
     match plan::awaited(common).map(|condition| condition.reason.as_str()) {
@@ -153,15 +150,7 @@ fn last_good(backup: &CassandraBackup) -> Option<Good> {
 /// Half of the time from then to the second slot after it. A schedule that rests over the weekend owes nothing then:
 /// twice this long after a good run, two slots have passed without another.
 fn interval(backup: &CassandraBackup, from: Timestamp) -> Option<i64> {
-    let schedule = Schedule::parse(backup.spec.schedule.as_deref()?).ok()?;
-    if let Some(every) = schedule.interval() {
-        return Some(every.as_secs());
-    }
-    let local = match &backup.spec.time_zone {
-        Some(zone) => time_zone(zone).ok()?,
-        None => TimeZone::UTC,
-    };
-    let second = schedule.after(from, &local).nth(1)?;
+    let [_, second] = schedule::next_two(&backup.spec, from)?;
     Some((second.as_second() - from.as_second()) / 2)
 }
 

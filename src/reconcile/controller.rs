@@ -16,6 +16,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::ask::{Asker, outcome, socket};
 use super::census;
 use super::lease::{Leadership, LeaseLost};
+use super::plan::rival::RunStatus;
 use super::plan::schedule::Rest;
 use super::plan::{
     Answers, Deeds, Finalizer, LOOK_AGAIN, Look, Outcome, Plan, Request, Wait, newly_awaited, record,
@@ -38,7 +39,8 @@ const AFTER_STALE: Duration = Duration::from_secs(1);
 /// How long to wait after an error of the API server.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 
-/// How long a schedule is trusted to a timer: the time of day may be set while it runs. Looking costs no request.
+/// How long a timer is trusted: the time of day may be set while it runs, and an old snapshot wait for a restore that
+/// uses it. Looking costs no request where nothing is to be done.
 const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
 
 /// What the reconciler needs.
@@ -109,9 +111,10 @@ struct Term<S> {
     beginning: Mutex<HashMap<Ring, Arc<AsyncMutex<()>>>>,
 }
 
-/// Looks again so much later, at once when that is over.
+/// Looks again so much later, at once when that is over, and after [`LONGEST_REST`] at the latest.
 fn requeue(after: SignedDuration) -> Action {
-    Action::requeue(Duration::try_from(after.max(SignedDuration::ZERO)).unwrap_or(AFTER_ERROR))
+    let after = after.clamp(SignedDuration::ZERO, LONGEST_REST);
+    Action::requeue(Duration::try_from(after).unwrap_or(AFTER_ERROR))
 }
 
 /// A Cassandra cluster: its namespace and its name.
@@ -178,7 +181,7 @@ impl<S: SidecarApi + 'static> Term<S> {
         match object.rest(now) {
             Rest::None => None,
             Rest::ForEver => Some(Action::await_change()),
-            Rest::Until(next) => Some(requeue(next.duration_since(now).min(LONGEST_REST))),
+            Rest::Until(next) => Some(requeue(next.duration_since(now))),
         }
     }
 
@@ -272,9 +275,9 @@ impl<S: SidecarApi + 'static> Term<S> {
         }
         let mut events = deeds.events;
         if object.status() != Some(&deeds.status) {
-            let before = object.status().map(K::common).cloned();
+            let before = object.status().map(RunStatus::common).cloned();
             object = store::write_status(api, &object, &deeds.status).await?;
-            let after = K::common(&deeds.status);
+            let after = deeds.status.common();
             events.extend(newly_awaited(before.as_ref(), after));
             if let Some(outcome) = finished(before.as_ref(), after) {
                 self.reconciler.metrics.run_finished(run_kind(K::KIND), outcome);

@@ -401,4 +401,6 @@ pub struct Event {
     pub reason: &'static str,
     /// In a sentence.
     pub message: String,
+    /// Whether every look tells it anew, since it cannot be written down: one event with a count for people.
+    pub repeated: bool,
 }

@@ -142,8 +142,7 @@ pub(super) async fn remember_restore(
 pub(super) async fn publish<K: Work>(client: &Client, series: &Recorder, object: &K, events: &[Event]) {
     let reference = object.object_ref(&());
     for event in events {
-        let again = event.reason == "CrdNotOurs";
-        let event = KubeEvent {
+        let written = KubeEvent {
             type_: if event.warning {
                 EventType::Warning
             } else {
@@ -154,12 +153,12 @@ pub(super) async fn publish<K: Work>(client: &Client, series: &Recorder, object:
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        let recorder = if again {
+        let recorder = if event.repeated {
             series.clone()
         } else {
             Recorder::new(client.clone(), Reporter::from("cassgate"))
         };
-        if let Err(error) = recorder.publish(&event, &reference).await {
+        if let Err(error) = recorder.publish(&written, &reference).await {
             tracing::warn!(%error, reason = event.reason, "an event could not be written");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,20 +10,18 @@ use serde::de::DeserializeOwned;
 use super::ask::Mark;
 use super::plan::removal::{self, Room};
 use super::plan::restore::Means;
+use super::plan::rival::{self, RunStatus};
 use super::plan::schedule::{self, Rest};
-use super::plan::{self, Look, Plan, Task, rival};
+use super::plan::{self, Look, Plan, Task};
 use super::request::{self, Unsendable};
 use super::turn::{self, Contender};
 use crate::api::{
-    BackRestStatus, BackupStatus, CassandraBackup, CassandraRestore, NodeStatus, RESTORE_FINALIZER,
-    RestoreStatus, UNSCHEDULE_FINALIZER,
+    BackupStatus, CassandraBackup, CassandraRestore, NodeStatus, RESTORE_FINALIZER, RestoreStatus,
+    UNSCHEDULE_FINALIZER,
 };
 use crate::domain::sidecar::Sidecar;
 use crate::icarus::OperationRequest;
 use crate::rules::catalogue::Kinds;
-
-/// After how long a snapshot is judged again that could not be removed: because a restore used it, for example.
-const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
 /// A kind whose objects are run.
 pub(super) trait Work:
@@ -37,7 +35,7 @@ pub(super) trait Work:
     + 'static
 {
     /// Its status.
-    type Status: Clone + Debug + Default + PartialEq + Serialize + Send + Sync;
+    type Status: RunStatus + Clone + Debug + Default + PartialEq + Serialize + Send + Sync;
 
     /// Its kind.
     const KIND: Kinds;
@@ -47,8 +45,6 @@ pub(super) trait Work:
 
     fn status(&self) -> Option<&Self::Status>;
 
-    fn common(status: &Self::Status) -> &BackRestStatus;
-
     fn nodes(status: &mut Self::Status) -> &mut Vec<NodeStatus>;
 
     /// The cluster that it is about.
@@ -56,8 +52,7 @@ pub(super) trait Work:
 
     /// Whether it has begun; what is scheduled begins again with each run.
     fn has_begun(&self) -> bool {
-        self.status()
-            .is_some_and(|status| Self::common(status).has_started())
+        self.status().is_some_and(|status| status.common().has_started())
     }
 
     fn contender(&self, now: Timestamp) -> Contender;
@@ -86,9 +81,7 @@ pub(super) trait Work:
 
     /// When there is something to do for it, if nobody changes it.
     fn rest(&self, _now: Timestamp) -> Rest {
-        let over = self
-            .status()
-            .is_some_and(|status| Self::common(status).is_terminal());
+        let over = self.status().is_some_and(|status| status.common().is_terminal());
         let held = plan::is_held_by(Self::FINALIZER, self.meta());
         if over && !held && !self.is_contested() {
             Rest::ForEver
@@ -98,7 +91,9 @@ pub(super) trait Work:
     }
 
     /// Whether somebody else acts on it, so that its state is not to be believed.
-    fn is_contested(&self) -> bool;
+    fn is_contested(&self) -> bool {
+        rival::is_contested(self.meta(), self.status())
+    }
 }
 
 impl Work for CassandraBackup {
@@ -110,10 +105,6 @@ impl Work for CassandraBackup {
 
     fn status(&self) -> Option<&BackupStatus> {
         self.status.as_ref()
-    }
-
-    fn common(status: &BackupStatus) -> &BackRestStatus {
-        &status.common
     }
 
     fn nodes(status: &mut BackupStatus) -> &mut Vec<NodeStatus> {
@@ -137,10 +128,6 @@ impl Work for CassandraBackup {
         common.has_started() && !rests
     }
 
-    fn is_contested(&self) -> bool {
-        rival::is_contested(&self.metadata, self.status.as_ref())
-    }
-
     fn rest(&self, now: Timestamp) -> Rest {
         if self.is_contested() || removal::is_wanted(self, now) {
             return Rest::None;
@@ -161,16 +148,7 @@ impl Work for CassandraBackup {
     }
 
     fn plan(&self, look: &Look<'_>, _: &Means, room: &Room) -> Plan<BackupStatus> {
-        if let Some(plan) = removal::plan(self, look, room) {
-            return plan;
-        }
-        let mut plan = plan::backup::plan(self, look);
-        if let (Plan::Do(deeds), Rest::Until(next)) = (&mut plan, schedule::rest(self, look.now)) {
-            // It does not rest for good while an old snapshot waits to be removed.
-            let next = next.duration_since(look.now).min(LONGEST_WAIT);
-            deeds.again = Some(deeds.again.map_or(next, |again| again.min(next)));
-        }
-        plan
+        removal::plan(self, look, room).unwrap_or_else(|| plan::backup::plan(self, look))
     }
 
     fn mark(&self) -> Result<Mark, Unsendable> {
@@ -227,20 +205,12 @@ impl Work for CassandraRestore {
         self.status.as_ref()
     }
 
-    fn common(status: &RestoreStatus) -> &BackRestStatus {
-        &status.common
-    }
-
     fn nodes(status: &mut RestoreStatus) -> &mut Vec<NodeStatus> {
         &mut status.common.nodes
     }
 
     fn cluster(&self) -> &str {
         &self.spec.cassandra_cluster
-    }
-
-    fn is_contested(&self) -> bool {
-        rival::is_contested(&self.metadata, self.status.as_ref())
     }
 
     fn contender(&self, _: Timestamp) -> Contender {

@@ -179,16 +179,21 @@ impl Families {
         }
         let mut before = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         for gone in before.difference(&told) {
-            for family in [&self.last_success, &self.age, &self.interval, &self.missed] {
+            for family in self.by_backup() {
                 family.remove(gone);
             }
         }
         *before = told;
     }
 
+    /// The families with a series for each backup.
+    fn by_backup(&self) -> [&Family<BackupLabels, Gauge>; 4] {
+        [&self.last_success, &self.age, &self.interval, &self.missed]
+    }
+
     fn clear(&self) {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        for family in [&self.last_success, &self.age, &self.interval, &self.missed] {
+        for family in self.by_backup() {
             family.clear();
         }
         self.open.clear();

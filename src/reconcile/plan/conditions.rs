@@ -24,9 +24,8 @@ pub(super) const UNDER_WAY: [&str; 7] = [
 /// What a run waits for, as its status says; `None`: it is under way, over, or has not been looked at.
 #[must_use]
 pub fn awaited(common: &BackRestStatus) -> Option<&Condition> {
-    let mut conditions = common.conditions.iter();
-    conditions
-        .find(|condition| condition.type_ == "Reconciling" && condition.status == "True")
+    common
+        .holding("Reconciling")
         .filter(|condition| !UNDER_WAY.contains(&condition.reason.as_str()))
 }
 
@@ -38,11 +37,11 @@ pub fn newly_awaited(before: Option<&BackRestStatus>, after: &BackRestStatus) ->
     let known = before
         .and_then(awaited)
         .is_some_and(|before| before.reason == wait.reason);
-    let mut conditions = after.conditions.iter();
     (!known).then(|| Event {
-        warning: conditions.any(|condition| condition.type_ == "Stalled" && condition.status == "True"),
+        warning: after.holding("Stalled").is_some(),
         reason: "Waiting",
         message: format!("{}: {}", wait.reason, wait.message),
+        repeated: false,
     })
 }
 

@@ -75,6 +75,17 @@ impl<'a> Making<'a> {
             warning,
             reason,
             message,
+            repeated: false,
+        });
+    }
+
+    /// Warns of what every look finds anew.
+    pub(super) fn warn_again(&mut self, reason: &'static str, message: String) {
+        self.events.push(Event {
+            warning: true,
+            reason,
+            message,
+            repeated: true,
         });
     }
 

@@ -195,7 +195,7 @@ impl Course<'_> {
 
     /// Whether a request may still be at work on the node. When it is not, the node's `state` says so.
     fn is_under_way(&mut self, node: &mut NodeStatus) -> bool {
-        if !matches!(node.state.as_deref(), Some("PENDING" | "RUNNING")) {
+        if !node.is_active() {
             return false;
         }
         let look = self.making.look;

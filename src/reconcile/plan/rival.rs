@@ -61,16 +61,17 @@ pub(super) enum Stand {
     Resumed,
 }
 
-/// Whether we ended the run ourselves. What others write to the object from then on does not matter.
-pub(in crate::reconcile) trait Ended {
+/// The status of either kind.
+pub(in crate::reconcile) trait RunStatus {
     fn common(&self) -> &BackRestStatus;
 
     fn common_mut(&mut self) -> &mut BackRestStatus;
 
+    /// Whether we ended the run ourselves. What others write to the object from then on does not matter.
     fn is_ended(&self) -> bool;
 }
 
-impl Ended for BackupStatus {
+impl RunStatus for BackupStatus {
     fn common(&self) -> &BackRestStatus {
         &self.common
     }
@@ -85,7 +86,7 @@ impl Ended for BackupStatus {
     }
 }
 
-impl Ended for RestoreStatus {
+impl RunStatus for RestoreStatus {
     fn common(&self) -> &BackRestStatus {
         &self.common
     }
@@ -95,14 +96,13 @@ impl Ended for RestoreStatus {
     }
 
     fn is_ended(&self) -> bool {
-        let mut conditions = self.common.conditions.iter();
-        conditions
-            .any(|known| ["Complete", "Failed"].contains(&known.type_.as_str()) && known.status == "True")
+        let mut ends = ["Complete", "Failed"].into_iter();
+        ends.any(|end| self.common.holding(end).is_some())
     }
 }
 
 /// Whether somebody else acts on it, so that its state is not to be believed.
-pub(in crate::reconcile) fn is_contested(meta: &ObjectMeta, status: Option<&impl Ended>) -> bool {
+pub(in crate::reconcile) fn is_contested(meta: &ObjectMeta, status: Option<&impl RunStatus>) -> bool {
     status.is_some_and(|status| stand(meta, status) != Stand::Ours)
 }
 
@@ -112,7 +112,7 @@ pub(in crate::reconcile) fn is_stopped(common: &BackRestStatus) -> bool {
 }
 
 /// How the run stands towards others.
-pub(super) fn stand(meta: &ObjectMeta, status: &impl Ended) -> Stand {
+pub(super) fn stand(meta: &ObjectMeta, status: &impl RunStatus) -> Stand {
     let common = status.common();
     if status.is_ended() || !is_begun(meta, common) {
         return Stand::Ours;
@@ -166,8 +166,7 @@ fn other_writer(meta: &ObjectMeta) -> Option<Sign> {
 }
 
 fn stopped(common: &BackRestStatus) -> Option<&Condition> {
-    let mut conditions = common.conditions.iter();
-    conditions.find(|known| known.type_ == "Stalled" && known.status == "True" && known.reason == REASON)
+    common.holding("Stalled").filter(|known| known.reason == REASON)
 }
 
 fn entries(meta: &ObjectMeta) -> impl Iterator<Item = &ManagedFieldsEntry> {
@@ -256,7 +255,12 @@ fn unite(one: &mut Value, other: Value) {
 }
 
 /// Stops the run: only its conditions change, and nothing is sent. `status` is the stored one.
-pub(super) fn stop(making: &mut Making<'_>, meta: &ObjectMeta, status: &mut impl Ended, sign: Option<&Sign>) {
+pub(super) fn stop(
+    making: &mut Making<'_>,
+    meta: &ObjectMeta,
+    status: &mut impl RunStatus,
+    sign: Option<&Sign>,
+) {
     making.close();
     making.events.clear();
     making.finalizer = Finalizer::Keep;
@@ -265,7 +269,7 @@ pub(super) fn stop(making: &mut Making<'_>, meta: &ObjectMeta, status: &mut impl
     let common = status.common_mut();
     if sign == Some(&Sign::Cut) {
         // A write would lose for good what may only be hidden, and so would letting go of it.
-        making.say(true, "CrdNotOurs", Sign::Cut.words());
+        making.warn_again("CrdNotOurs", Sign::Cut.words());
         making.look_again(UNTIL_BACK);
     } else if meta.deletion_timestamp.is_some() {
         if is_held_by(RESTORE_FINALIZER, meta) {

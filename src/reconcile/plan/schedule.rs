@@ -142,6 +142,14 @@ pub(super) fn advance(
     })
 }
 
+/// The two times of a schedule that come after an instant; `None`: it has not so many, or is none.
+#[must_use]
+pub fn next_two(spec: &CassandraBackupSpec, after: Timestamp) -> Option<[Timestamp; 2]> {
+    let clock = Clock::read(spec).ok()?;
+    let first = clock.after(after)?;
+    Some([first, clock.after(first)?])
+}
+
 /// Writes down that the run of `slot` begins.
 pub(super) fn taken(backup: &CassandraBackup, status: &mut BackupStatus, slot: Timestamp) {
     status.last_schedule_time = Some(Time(slot));

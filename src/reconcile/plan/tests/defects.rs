@@ -217,13 +217,8 @@ fn told(run: &backup::Run) -> (String, String) {
 fn without(run: &backup::Run, missing: &Wait) -> Deeds<BackupStatus> {
     let (members, answers) = (run.world.members(), Answers::new());
     let look = Look {
-        now: run.world.now,
-        members: &members,
         missing: Some(missing.clone()),
-        wait: None,
-        stop: None,
-        cluster_gone: false,
-        answers: &answers,
+        ..run.world.look(&members, &answers)
     };
     match crate::reconcile::plan::backup::plan(&run.backup, &look) {
         Plan::Do(deeds) => deeds,

@@ -279,19 +279,11 @@ fn a_sidecar_that_cannot_list_is_left_alone() {
 
 /// The plan where the sidecar knows no `list`; `None`: everything stays.
 fn decide_unsupported(trim: &Trim) -> Option<Plan<BackupStatus>> {
-    use crate::reconcile::plan::{Answer, Answers, Look, Question};
+    use crate::reconcile::plan::{Answer, Answers, Question};
     let members = trim.world.members();
     let mut answers = Answers::new();
     loop {
-        let look = Look {
-            now: trim.world.now,
-            members: &members,
-            missing: None,
-            wait: None,
-            stop: None,
-            cluster_gone: false,
-            answers: &answers,
-        };
+        let look = trim.world.look(&members, &answers);
         match plan(&trim.backup, &look, &trim.room) {
             Some(Plan::Ask(questions)) => {
                 for question in questions {

@@ -157,15 +157,7 @@ fn a_plan_that_lacks_an_answer_does_nothing_but_ask() {
     let run = Run::new(2);
     let members = run.world.members();
     let answers = super::Answers::new();
-    let look = super::Look {
-        now: run.world.now,
-        members: &members,
-        missing: None,
-        wait: None,
-        stop: None,
-        cluster_gone: false,
-        answers: &answers,
-    };
+    let look = run.world.look(&members, &answers);
     let asked = plan(&run.restore, &look, &run.means);
     assert_eq!(asked, Plan::Ask([super::super::Question::Ring].into()));
 }

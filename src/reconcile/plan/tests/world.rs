@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::NodeContainers;
 use crate::reconcile::plan::{
-    Answer, Member, Outcome, Phase, Question, Request, Ring, RingNode, Said, State, Task,
+    Answer, Answers, Look, Member, Outcome, Phase, Question, Request, Ring, RingNode, Said, State, Task,
 };
 
 /// What the tables of a node hold.
@@ -113,6 +113,19 @@ impl World {
             arrived: Vec::new(),
             late: Vec::new(),
             next: 0,
+        }
+    }
+
+    /// A look at it in which everything is there and it is everybody's turn.
+    pub(super) fn look<'a>(&self, members: &'a [Member], answers: &'a Answers) -> Look<'a> {
+        Look {
+            now: self.now,
+            members,
+            missing: None,
+            wait: None,
+            stop: None,
+            cluster_gone: false,
+            answers,
         }
     }
 
