@@ -107,6 +107,7 @@ tests! {
     rivals:
         what_casskop_writes_in_the_middle_of_a_restore_stops_it_before_the_next_request,
         casskops_put_in_the_middle_of_a_backup_stops_it_and_a_human_lets_it_go_on,
+        an_operation_that_casskop_sent_to_a_sidecar_stops_a_restore_once_and_a_human_lets_it_go_on,
         a_finished_restore_stays_finished_when_casskop_writes_to_it,
         a_schedule_that_casskop_ran_goes_on_and_nothing_of_casskops_last_run_is_left,
         finalizers_of_others_are_there_before_and_after,

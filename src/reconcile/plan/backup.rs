@@ -36,7 +36,7 @@ const GIVEN_UP: &str = "not begun: the run was given up for the next one";
 pub fn plan(backup: &CassandraBackup, look: &Look<'_>) -> Plan<BackupStatus> {
     let mut course = Course {
         backup,
-        making: Making::new(look),
+        making: Making::new(look, &backup.metadata),
         status: backup.status.clone().unwrap_or_default(),
         replaced: false,
         size: None,

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::conditions;
-use super::rival::Sign;
+use super::rival::{self, Sign};
 use super::{
-    Answer, Deeds, Event, Finalizer, LOOK_AGAIN, Look, POLL, Plan, Question, Request, Ring, RingNode, State,
-    Task, Wait, node,
+    Answer, Deeds, Event, Finalizer, LOOK_AGAIN, Look, POLL, Plan, Question, Request, Ring, RingNode, Said,
+    State, Task, Wait, node,
 };
 use crate::api::{BackRestStatus, NodeStatus};
 
@@ -23,15 +24,18 @@ pub(super) struct Making<'a> {
     pub(super) take_over: bool,
     /// What a sidecar was sent by somebody else.
     pub(super) sign: Option<Sign>,
+    /// Until when a human has looked at what others did.
+    pub(super) cleared: Option<Timestamp>,
     /// Why it does not go on by itself, where that is so.
     pub(super) wait: Option<Wait>,
     pub(super) again: Option<SignedDuration>,
 }
 
 impl<'a> Making<'a> {
-    pub(super) fn new(look: &'a Look<'a>) -> Self {
+    pub(super) fn new(look: &'a Look<'a>, meta: &ObjectMeta) -> Self {
         Self {
             look,
+            cleared: rival::cleared(meta),
             ask: BTreeSet::new(),
             requests: Vec::new(),
             events: Vec::new(),
@@ -217,7 +221,8 @@ impl<'a> Making<'a> {
     }
 
     /// Whether nobody else sent the sidecar anything since we did: before the first request it was asked whether it is
-    /// idle. From silence nothing is concluded; the request will tell.
+    /// idle. From silence nothing is concluded; the request will tell. What is over and older than a human's word, by
+    /// the sidecar's own clock, is known: the sidecar remembers it for an hour, and it would stop the run again and again.
     fn is_alone(&mut self, pod: &str, node: &NodeStatus) -> bool {
         if node.operation.is_none() && node.past_operations.is_empty() {
             return true;
@@ -229,7 +234,10 @@ impl<'a> Making<'a> {
                 false
             }
             Some(Answer::Operations(others)) => {
-                let sign = others.first().map(|other| Sign::Sent {
+                let is_new = |other: &&Said| {
+                    other.state.is_active() || self.cleared.is_none_or(|cleared| other.created > cleared)
+                };
+                let sign = others.iter().find(is_new).map(|other| Sign::Sent {
                     pod: pod.to_owned(),
                     id: other.id.clone(),
                 });

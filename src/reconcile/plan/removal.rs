@@ -97,7 +97,7 @@ pub fn plan(backup: &CassandraBackup, look: &Look<'_>, room: &Room) -> Option<Pl
     {
         return None;
     }
-    let mut making = Making::new(look);
+    let mut making = Making::new(look, &backup.metadata);
     if let Some(next) = &status.next_schedule_time {
         making.look_again(next.0.duration_since(look.now).max(POLL));
     }

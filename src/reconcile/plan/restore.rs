@@ -29,7 +29,7 @@ pub fn plan(restore: &CassandraRestore, look: &Look<'_>, means: &Means) -> Plan<
         restore,
         look,
         means,
-        making: Making::new(look),
+        making: Making::new(look, &restore.metadata),
         status: restore.status.clone().unwrap_or_default(),
     };
     match rival::stand(&restore.metadata, &course.status) {

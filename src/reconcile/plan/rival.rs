@@ -5,6 +5,7 @@
 //! writes is a sign, without any time being compared. With our CRDs `CassKop` cannot write the status: there its own
 //! name in the metadata is a sign, and an operation in a sidecar that nobody of us sent.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value};
 
@@ -118,12 +119,7 @@ pub(super) fn stand(meta: &ObjectMeta, status: &impl RunStatus) -> Stand {
         return Stand::Ours;
     }
     if let Some(stopped) = stopped(common) {
-        let word = meta
-            .annotations
-            .as_ref()
-            .and_then(|all| all.get(GO_ON_ANNOTATION));
-        let since = word.and_then(|word| word.trim().parse().ok());
-        return if since == Some(stopped.last_transition_time.0) {
+        return if cleared(meta) == Some(stopped.last_transition_time.0) {
             Stand::Resumed
         } else {
             Stand::Stopped(None)
@@ -131,6 +127,12 @@ pub(super) fn stand(meta: &ObjectMeta, status: &impl RunStatus) -> Stand {
     }
     let sign = other_writer(meta).or_else(|| common.nodes.is_empty().then_some(Sign::Cut));
     sign.map_or(Stand::Ours, |sign| Stand::Stopped(Some(sign)))
+}
+
+/// Until when a human has looked at what others did, by the annotation that lets a stopped run go on.
+pub(super) fn cleared(meta: &ObjectMeta) -> Option<Timestamp> {
+    let annotations = meta.annotations.as_ref()?;
+    annotations.get(GO_ON_ANNOTATION)?.trim().parse().ok()
 }
 
 fn is_begun(meta: &ObjectMeta, common: &BackRestStatus) -> bool {

@@ -4,6 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use cassgate::api::{CassandraBackup, CassandraRestore};
+use cassgate::icarus::{Operation, OperationId, OperationKind, OperationState, Phase, RestorePhase};
+use jiff::SignedDuration;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -178,6 +180,59 @@ pub(crate) fn casskops_put_in_the_middle_of_a_backup_stops_it_and_a_human_lets_i
         for times in sent(&world, 0).into_values() {
             assert_eq!(times, 1, "nothing is sent twice");
         }
+    });
+}
+
+/// A restore of the whole cluster in the sidecar of a node, as `CassKop` orders it, that was over at once.
+fn casskops_restore(world: &World) -> Operation {
+    Operation {
+        id: OperationId::parse("5a5a5a5a-0000-0000-0000-00000000ca55").unwrap(),
+        kind: OperationKind::Restore,
+        state: OperationState::Completed,
+        errors: Vec::new(),
+        progress: 1.0,
+        created: Some(world.ring.now() + SignedDuration::from_secs(1)),
+        started: None,
+        completed: None,
+        storage_location: Some("s3://bucket/c1/dc1".to_owned()),
+        snapshot_tag: Some("whole".to_owned()),
+        phase: Some(Phase::Known(RestorePhase::Init)),
+        source_directory: Some("file:///var/lib/cassandra/downloadedsstables/".to_owned()),
+        global: true,
+        keyspace: None,
+        table: None,
+        listing: None,
+    }
+}
+
+/// With our CRDs nothing else shows it: the API server drops what `CassKop` writes.
+pub(crate) fn an_operation_that_casskop_sent_to_a_sidecar_stops_a_restore_once_and_a_human_lets_it_go_on() {
+    in_made_up_time(async |world| {
+        fill(&world);
+        back_up(&world, "whole", None).await;
+        damage(&world);
+        world.wire.arm(None);
+        world.restore("contested", "whole").await;
+        let test = async {
+            world.until_sent("Download").await;
+            world.ring.plant(1, casskops_restore(&world));
+            let stopped = world.until(&world.restores(), "contested", is_stopped).await;
+            let last = last_request(&world);
+            sleep(Duration::from_mins(10)).await;
+            assert_eq!(last_request(&world), last, "{:#?}", world.wire.acts());
+            let message = told(&world, "contested", &stopped);
+            let expected = "the sidecar of c1-dc1-rack1-1 has operation 5a5a5a5a-0000-0000-0000-00000000ca55, which \
+                            cassgate did not send: another executor may act on the same tables";
+            assert!(message.starts_with(expected), "{message}");
+            // The sidecar still knows that operation.
+            let annotate = ["annotate", "cassandrarestore", "contested", &word(&stopped)];
+            world.lab.stage.kubectl.run(&annotate).succeeds();
+            world.until_over("contested").await
+        };
+        let done = world.while_it_runs(test).await;
+        assert_eq!(done["status"]["condition"]["type"], "COMPLETED", "{done:#}");
+        assert_eq!(events(&world, "contested", "AnotherExecutor").len(), 1);
+        is_as_it_was(&world, "contested");
     });
 }
 

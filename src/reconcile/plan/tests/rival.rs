@@ -308,6 +308,34 @@ fn an_operation_in_a_sidecar_that_nobody_of_us_sent_stops_a_restore_before_its_n
 }
 
 #[test]
+fn what_was_over_when_a_human_let_a_restore_go_on_does_not_stop_it_again() {
+    let stopped = |run: &Run| {
+        let status = run.status();
+        let stalled = status.common.holding("Stalled").cloned();
+        stalled.map(|stalled| stalled.last_transition_time.0)
+    };
+    for (state, later, stops) in [
+        (State::Completed, -1, false),
+        (State::Failed, -1, false),
+        (State::Running, -1, true),
+        (State::Completed, 1, true),
+    ] {
+        let mut run = Run::new(2);
+        run.until(|run| run.phase() == "DOWNLOAD");
+        let said = foreign("theirs", state, &run);
+        run.world.nodes[0].others.push(said);
+        run.until(|run| stopped(run).is_some());
+        let first = stopped(&run).unwrap();
+        run.world.pass(SignedDuration::from_mins(1));
+        go_on(&mut run);
+        run.world.nodes[0].others[0].created = first + SignedDuration::from_secs(later);
+        let again = |run: &Run| stopped(run).is_some_and(|since| since > first);
+        run.until(|run| again(run) || run.state() == "COMPLETED");
+        assert_eq!(again(&run), stops, "{state:?} {later} s later");
+    }
+}
+
+#[test]
 fn notes_that_a_foreign_crd_hides_are_waited_for_and_nothing_is_written_over_them() {
     let mut run = Run::new(2);
     run.until(|run| run.phase() == "IMPORT");
