@@ -359,11 +359,13 @@ impl Course<'_> {
         self.making.close();
         conditions::stand(common, state, causes, now);
         if let Some((reason, message)) = why_not {
-            self.making.say(
-                true,
-                "BackupFailed",
-                format!("Backup under snapshot {snapshot} has failed: {message}"),
-            );
+            if state == "CANCELLED" {
+                let message = format!("Backup under snapshot {snapshot} was {message}");
+                self.making.say(true, "BackupReplaced", message);
+            } else {
+                let message = format!("Backup under snapshot {snapshot} has failed: {message}");
+                self.making.say(true, "BackupFailed", message);
+            }
             let story = Story::Failed {
                 reason: reason.to_owned(),
                 message,

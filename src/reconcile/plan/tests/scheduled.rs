@@ -15,6 +15,8 @@ use crate::reconcile::plan::{Deeds, Finalizer, Phase, record};
 struct Scheduled {
     world: World,
     backup: CassandraBackup,
+    /// The reasons of its events.
+    told: Vec<&'static str>,
 }
 
 impl Scheduled {
@@ -30,7 +32,11 @@ impl Scheduled {
         let mut backup = CassandraBackup::new("nightly", spec);
         backup.metadata.generation = Some(1);
         backup.metadata.creation_timestamp = Some(Time(world.now));
-        Self { world, backup }
+        Self {
+            world,
+            backup,
+            told: Vec::new(),
+        }
     }
 
     fn status(&self) -> BackupStatus {
@@ -46,6 +52,7 @@ impl Scheduled {
             record(&mut status.common.nodes, &request.host_id, &outcome);
         }
         self.backup.status = Some(status);
+        self.told.extend(deeds.events.iter().map(|event| event.reason));
         deeds
     }
 
@@ -140,6 +147,8 @@ fn a_run_is_replaced_only_where_nothing_of_it_is_under_way() {
     assert_eq!(outcomes(&run.status()), ["CANCELLED"]);
     run.until(|status| status.history.len() == 2);
     assert_eq!(outcomes(&run.status())[1], "CANCELLED");
+    assert!(run.told.contains(&"BackupReplaced"), "{:?}", run.told);
+    assert!(!run.told.contains(&"BackupFailed"), "{:?}", run.told);
     assert_eq!(run.world.wrongs, Vec::<String>::new());
 }
 
