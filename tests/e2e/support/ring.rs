@@ -51,8 +51,8 @@ pub(crate) struct Node {
 
 impl Ring {
     /// Starts so many nodes, one after the other as Cassandra wants it: of two that start at once as seeds, one took the
-    /// other for dead for minutes (seen on a busy machine). Waits until all of them serve. The sidecars read Secrets from the API server of the
-    /// kubeconfig.
+    /// other for dead for minutes (seen on a busy machine). Waits until all of them serve. The sidecars read Secrets
+    /// from the API server of the kubeconfig.
     pub(crate) fn start(size: u8, pace: Pace, kubeconfig: Option<&Path>) -> Self {
         parts();
         let folder = tempfile::Builder::new()
