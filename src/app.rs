@@ -53,7 +53,7 @@ use authority::KubernetesStore;
 pub use authority::MARK as AUTHORITY_LABEL;
 pub use check::check;
 pub use probe::probe;
-use reconciler::StoredJudge;
+pub use reconciler::StoredJudge;
 
 /// How long the admin port may take to answer its last probe.
 pub const ADMIN_DRAIN: Duration = Duration::from_secs(1);

@@ -64,10 +64,13 @@ pub(super) fn keep(
 const BUDGET: Duration = Duration::from_secs(10);
 
 /// The rules, for objects that are stored.
-pub(super) struct StoredJudge {
-    pub(super) facts: Arc<dyn FactSource>,
-    pub(super) policy: Policy,
-    pub(super) now: fn() -> Timestamp,
+pub struct StoredJudge {
+    /// Who knows what the cluster holds.
+    pub facts: Arc<dyn FactSource>,
+    /// What the platform team decides.
+    pub policy: Policy,
+    /// The time.
+    pub now: fn() -> Timestamp,
 }
 
 impl Judge for StoredJudge {

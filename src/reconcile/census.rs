@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 
-use super::plan::{self, schedule};
+use super::plan::{self, needs, schedule};
 use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
 use crate::observe::metrics::{Census, MOST_SCHEDULED, Metrics, RunKind, RunState, ScheduledBackup};
 
@@ -116,7 +116,14 @@ fn told_of(backup: &CassandraBackup, now: Timestamp) -> ScheduledBackup {
             .filter(|_| !rests)
             .and_then(|from| interval(backup, from)),
         missed: missed.unwrap_or(0),
+        ready: (!rests).then(|| is_ready(backup)),
     }
+}
+
+/// Whether nothing that is known keeps the next run from beginning.
+fn is_ready(backup: &CassandraBackup) -> bool {
+    let common = backup.status.as_ref().map(|status| &status.common);
+    common.is_none_or(|common| needs::told(common).is_none() && common.holding("Stalled").is_none())
 }
 
 /// A good run.

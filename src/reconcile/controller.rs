@@ -7,15 +7,17 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::NamespaceResourceScope;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::ask::{Asker, outcome, socket};
 use super::census;
 use super::lease::{Leadership, LeaseLost};
+use super::plan::needs;
 use super::plan::rival::RunStatus;
 use super::plan::schedule::Rest;
 use super::plan::{
@@ -24,6 +26,7 @@ use super::plan::{
 use super::request::Unsendable;
 use super::store::{self, StoreError};
 use super::surroundings::{Judge, Surroundings, surroundings};
+use super::watch::Watch;
 use super::work::Work;
 use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, ConditionType, NodeStatus};
 use crate::icarus::{ANSWER_WITHIN, SidecarApi};
@@ -93,10 +96,18 @@ impl<S: SidecarApi + 'static> Reconciler<S> {
             restores.store(),
             term.reconciler.now,
         );
+        let watch = Watch {
+            judge: term.reconciler.judge.as_ref(),
+            backups: backups.store(),
+            clusters: term.api(),
+            now: term.reconciler.now,
+        };
+        let watch = watch.run(|backup| term.clone().tell_needs(backup));
         tokio::join!(
             term.clone().follow::<CassandraRestore>(restores),
             term.clone().follow::<CassandraBackup>(backups),
             census,
+            watch,
         );
     }
 }
@@ -121,13 +132,19 @@ fn requeue(after: SignedDuration) -> Action {
 type Ring = (String, String);
 
 impl<S: SidecarApi + 'static> Term<S> {
-    fn controller<K: Work>(&self) -> Controller<K> {
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
         let client = self.reconciler.client.clone();
-        let api: Api<K> = match &self.reconciler.namespace {
+        match &self.reconciler.namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),
-        };
-        Controller::new(api, watcher::Config::default())
+        }
+    }
+
+    fn controller<K: Work>(&self) -> Controller<K> {
+        Controller::new(self.api(), watcher::Config::default())
     }
 
     async fn follow<K: Work>(self: Arc<Self>, controller: Controller<K>) {
@@ -173,6 +190,34 @@ impl<S: SidecarApi + 'static> Term<S> {
         let again = self.bring_further(&api, object).await?;
         drop(guard);
         Ok(again.map_or_else(Action::await_change, requeue))
+    }
+
+    /// Tells what the next run of a backup lacks, or lacks no more; whether that is told.
+    async fn tell_needs(self: Arc<Self>, cached: Arc<CassandraBackup>) -> bool {
+        let told = self.look_at_rest(&cached).await;
+        if let Err(error) = &told {
+            let (namespace, name) = (cached.namespace().unwrap_or_default(), cached.name_any());
+            tracing::warn!(namespace, name, %error, "what the next run lacks is not told");
+        }
+        told.is_ok()
+    }
+
+    /// A full look at a backup that rests until its next time. Any other one has its own.
+    async fn look_at_rest(&self, cached: &CassandraBackup) -> Result<(), ReconcileError> {
+        if self.stop(Kinds::Backup).is_some() {
+            return Ok(());
+        }
+        let namespace = cached.namespace().unwrap_or_default();
+        let api: Api<CassandraBackup> = Api::namespaced(self.reconciler.client.clone(), &namespace);
+        // What rests begins with this lock only, so nobody else is at it now.
+        let lock = self.lock(&namespace, cached.cluster());
+        let _guard = lock.lock().await;
+        let object = api.get_opt(&cached.name_any()).await?;
+        let same = object.filter(|object| object.uid() == cached.uid());
+        if let Some(object) = same.filter(|object| needs::are_watched(object, (self.reconciler.now)())) {
+            self.bring_further(&api, object).await?;
+        }
+        Ok(())
     }
 
     /// What comes of an object that nothing is to be done for now.
@@ -231,6 +276,7 @@ impl<S: SidecarApi + 'static> Term<S> {
                 members: &around.members,
                 missing: around.missing.clone(),
                 wait: around.wait.clone(),
+                needs: around.needs.clone(),
                 stop: self.stop(K::KIND),
                 cluster_gone: around.cluster_gone,
                 answers: &answers,

@@ -20,6 +20,7 @@ pub mod source;
 mod store;
 mod surroundings;
 pub mod turn;
+mod watch;
 mod work;
 
 pub use controller::Reconciler;

@@ -9,6 +9,7 @@ pub mod backup;
 mod conditions;
 mod foreign;
 mod making;
+pub mod needs;
 mod node;
 pub mod removal;
 pub mod restore;
@@ -116,6 +117,8 @@ pub struct Look<'a> {
     pub missing: Option<Wait>,
     /// Why nothing may begin yet though everything is there: the rules, the queue. `None`: it may.
     pub wait: Option<Wait>,
+    /// What the rules say of an object that has not begun; `None`: it has, or nobody has asked them.
+    pub needs: Option<needs::Needs>,
     /// Why nothing may be sent at all, whatever is under way: another executor acts, the CRDs do not fit.
     pub stop: Option<Wait>,
     /// Whether the `CassandraCluster` is gone: there is nobody left to do anything.

@@ -8,6 +8,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
+use super::plan::needs::Needs;
 use super::plan::removal::Room;
 use super::plan::restore::Means;
 use super::plan::retention::held;
@@ -17,8 +18,8 @@ use super::turn::{Contender, turn};
 use super::work::Work;
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, NodeContainers};
 use crate::domain::sidecar::Sidecar;
-use crate::rules::catalogue::{BACKUP_NOT_FOUND, CLUSTER_NOT_FOUND, Kinds, SECRET_NOT_FOUND};
-use crate::rules::finding::{Finding, Findings};
+use crate::rules::catalogue::Kinds;
+use crate::rules::finding::Findings;
 
 /// The containers of CassKop's pods.
 const CASSANDRA: &str = "cassandra";
@@ -41,6 +42,8 @@ pub(super) struct Surroundings {
     pub(super) cluster_gone: bool,
     pub(super) missing: Option<Wait>,
     pub(super) wait: Option<Wait>,
+    /// `None`: the rules were not asked.
+    pub(super) needs: Option<Needs>,
     pub(super) means: Means,
     pub(super) room: Room,
 }
@@ -68,6 +71,7 @@ pub(super) async fn surroundings<K: Work>(
         cluster_gone: cluster.is_none(),
         missing: None,
         wait: None,
+        needs: None,
         means: Means::default(),
         room: Room::default(),
     };
@@ -87,8 +91,11 @@ pub(super) async fn surroundings<K: Work>(
         around.room.in_use = everybody.restores.iter().flat_map(held).collect();
         let value = serde_json::to_value(object).unwrap_or_default();
         let findings = judge.judge(K::KIND, &value).await;
-        around.missing = missing(&findings);
-        around.wait = refused(&findings).or_else(|| turn(&object.contender(now), &everybody.contenders(now)));
+        let needs = Needs::of(&findings);
+        around.missing = needs.absent();
+        let turn = || turn(&object.contender(now), &everybody.contenders(now));
+        around.wait = needs.refused.clone().or_else(turn);
+        around.needs = Some(needs);
         around.source_of(object, &everybody);
     }
     Ok(around)
@@ -158,26 +165,6 @@ fn failed_after_truncation(restores: &[CassandraRestore], cluster: &str, own: &s
             .is_some_and(|condition| condition.type_ == "FAILED");
         failed && status.truncation.is_some()
     })
-}
-
-/// What the object names and is not there, or could not be looked up.
-fn missing(findings: &Findings) -> Option<Wait> {
-    let reasons = [
-        (&CLUSTER_NOT_FOUND, "ClusterNotFound"),
-        (&BACKUP_NOT_FOUND, "BackupNotFound"),
-        (&SECRET_NOT_FOUND, "SecretNotFound"),
-    ];
-    reasons.into_iter().find_map(|(rule, reason)| {
-        let finding = findings.iter().find(|finding| finding.rule == rule)?;
-        Some(Wait::new(reason, format!("{}: {}", finding.path, finding.text())))
-    })
-}
-
-/// What the rules refuse. It may have come in past the webhook, or the world has moved on since.
-fn refused(findings: &Findings) -> Option<Wait> {
-    let text = |finding: &Finding| format!("{}: {}", finding.path, finding.text());
-    let texts: Vec<_> = findings.denials().map(text).collect();
-    (!texts.is_empty()).then(|| Wait::stalled("Refused", texts.join("; ")))
 }
 
 /// The pods of a cluster, by the labels that CassKop sets for good: it merges the labels of the cluster object into

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ask::Mark;
+use super::plan::needs;
 use super::plan::removal::{self, Room};
 use super::plan::restore::Means;
 use super::plan::rival::{self, RunStatus};
@@ -148,7 +149,12 @@ impl Work for CassandraBackup {
     }
 
     fn plan(&self, look: &Look<'_>, _: &Means, room: &Room) -> Plan<BackupStatus> {
-        removal::plan(self, look, room).unwrap_or_else(|| plan::backup::plan(self, look))
+        let removal = if needs::are_news(self, look) {
+            None
+        } else {
+            removal::plan(self, look, room)
+        };
+        removal.unwrap_or_else(|| plan::backup::plan(self, look))
     }
 
     fn mark(&self) -> Result<Mark, Unsendable> {

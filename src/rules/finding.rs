@@ -67,6 +67,8 @@ pub struct Finding {
     pub discreet: Option<String>,
     /// Whether the object's author silenced it: it is no warning any more, and leaves a trace.
     pub suppressed: bool,
+    /// Whether it only says that something could not be looked up.
+    pub unchecked: bool,
 }
 
 impl Finding {
@@ -88,6 +90,7 @@ impl Finding {
             about: Vec::new(),
             discreet: None,
             suppressed: false,
+            unchecked: false,
         }
     }
 
@@ -123,6 +126,13 @@ impl Finding {
     #[must_use]
     pub fn discreet(mut self, message: impl Into<String>) -> Self {
         self.discreet = Some(message.into());
+        self
+    }
+
+    /// Says that nobody could look.
+    #[must_use]
+    pub fn unchecked(mut self) -> Self {
+        self.unchecked = true;
         self
     }
 

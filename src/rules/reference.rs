@@ -35,7 +35,8 @@ impl Named<'_> {
             Reference::Absent => found.push(absent().value(self.name).about(self.kind, self.name)),
             Reference::Unknown(reason) => {
                 let message = format!("not checked: {reason}");
-                found.push(Finding::warn(self.rule, self.path, Cause::NotFound, message).value(self.name));
+                let finding = Finding::warn(self.rule, self.path, Cause::NotFound, message);
+                found.push(finding.value(self.name).unchecked());
             }
         }
         None

@@ -46,7 +46,7 @@ mod support;
 mod update;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use runs::{hardships, kills, rivals};
+use runs::{hardships, kills, needs, rivals};
 
 /// A subject's tests, each under the name of its function: a sentence.
 macro_rules! tests {
@@ -103,6 +103,9 @@ tests! {
         once_the_crds_are_casskops_nothing_more_is_sent,
         a_clock_that_is_set_by_an_hour_and_an_api_server_that_is_gone_for_a_minute_cost_no_row,
         of_two_replicas_none_sends_again_what_the_other_one_sent_before_it_was_frozen,
+    ;
+    needs:
+        what_the_next_run_lacks_is_told_once_before_it_is_due,
     ;
     rivals:
         what_casskop_writes_in_the_middle_of_a_restore_stops_it_before_the_next_request,

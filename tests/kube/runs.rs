@@ -2,6 +2,7 @@
 
 pub(crate) mod hardships;
 pub(crate) mod kills;
+pub(crate) mod needs;
 pub(crate) mod rivals;
 mod wire;
 mod world;
@@ -83,6 +84,28 @@ impl Lab {
             lab.report(node);
         }
         lab
+    }
+
+    /// Reconciled with the rights of the executor's service account, and no others.
+    fn with_the_executors_rights(mut self) -> Self {
+        let (kubectl, namespace) = (&self.stage.kubectl, &self.stage.namespace);
+        let mut rights = manifests::overlay(kubectl, "executor");
+        rights.retain(|object| {
+            let kind = object["kind"].as_str().unwrap();
+            kind == "Namespace" || kind == "ServiceAccount" || kind.contains("Role")
+        });
+        // The lease of this lab stands in its own namespace, with the same rights there.
+        let mut lease = rights.clone();
+        lease.retain(|object| matches!(object["kind"].as_str(), Some("Role" | "RoleBinding")));
+        assert_eq!(lease.len(), 2);
+        for object in &mut lease {
+            object["metadata"]["namespace"] = json!(namespace);
+        }
+        let system = kubectl.in_namespace("cassgate-system");
+        system.apply_server_side(&manifests::list(rights)).succeeds();
+        kubectl.apply_server_side(&manifests::list(lease)).succeeds();
+        self.kubeconfig = self.stage.servers.kubeconfig_of("cassgate-system", "cassgate");
+        self
     }
 
     /// Moves the ring as time does.
@@ -252,24 +275,7 @@ pub(crate) fn a_backup_and_a_restore_bring_the_rows_back_and_tell_their_story() 
 }
 
 pub(crate) fn the_rights_of_the_executors_service_account_suffice() {
-    let mut lab = Lab::new();
-    let (kubectl, namespace) = (&lab.stage.kubectl, lab.stage.namespace.clone());
-    let mut rights = manifests::overlay(kubectl, "executor");
-    rights.retain(|object| {
-        let kind = object["kind"].as_str().unwrap();
-        kind == "Namespace" || kind == "ServiceAccount" || kind.contains("Role")
-    });
-    // The lease of this test stands in its own namespace, with the same rights there.
-    let mut lease = rights.clone();
-    lease.retain(|object| matches!(object["kind"].as_str(), Some("Role" | "RoleBinding")));
-    assert_eq!(lease.len(), 2);
-    for object in &mut lease {
-        object["metadata"]["namespace"] = json!(namespace);
-    }
-    let system = kubectl.in_namespace("cassgate-system");
-    system.apply_server_side(&manifests::list(rights)).succeeds();
-    kubectl.apply_server_side(&manifests::list(lease)).succeeds();
-    lab.kubeconfig = lab.stage.servers.kubeconfig_of("cassgate-system", "cassgate");
+    let lab = Lab::new().with_the_executors_rights();
     lab.ring.write("k1.t1", 0..10);
     lab.reconciled(|| {
         let kubectl = &lab.stage.kubectl;

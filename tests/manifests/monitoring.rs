@@ -61,6 +61,7 @@ fn happen(metrics: &Metrics) {
             last_success: Some(1),
             age: Some(1),
             interval: Some(1),
+            ready: Some(true),
             ..ScheduledBackup::default()
         }],
         ..Census::default()

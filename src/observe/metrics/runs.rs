@@ -14,7 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::{Metrics, RunKind, RunOutcome, RunState};
 
-/// Of how many scheduled backups there are series: four of each.
+/// Of how many scheduled backups there are series: five of each.
 pub const MOST_SCHEDULED: usize = 1_000;
 
 /// What there is to run, at one moment.
@@ -45,6 +45,8 @@ pub struct ScheduledBackup {
     pub interval: Option<i64>,
     /// How many slots had no run since the schedule was last changed.
     pub missed: i64,
+    /// Whether the next run will begin, as things stand. `None`: it rests, and none will.
+    pub ready: Option<bool>,
 }
 
 /// The series of the reconciler. Without one where nothing is run.
@@ -58,6 +60,7 @@ pub(super) struct Families {
     age: Family<BackupLabels, Gauge>,
     interval: Family<BackupLabels, Gauge>,
     missed: Family<BackupLabels, Gauge>,
+    ready: Family<BackupLabels, Gauge>,
     /// The scheduled backups that have series.
     told: Mutex<BTreeSet<BackupLabels>>,
 }
@@ -147,6 +150,11 @@ impl Families {
             "Slots of a scheduled backup that had no run, since its schedule was last changed",
             self.missed.clone(),
         );
+        registry.register(
+            "scheduled_backup_ready",
+            "Whether the next run of a scheduled backup will begin, as things stand",
+            self.ready.clone(),
+        );
     }
 
     fn set(&self, census: &Census) {
@@ -175,6 +183,7 @@ impl Families {
             set_or_drop(&self.age, &labels, backup.age);
             set_or_drop(&self.interval, &labels, backup.interval);
             set_or_drop(&self.missed, &labels, Some(backup.missed));
+            set_or_drop(&self.ready, &labels, backup.ready.map(i64::from));
             told.insert(labels);
         }
         let mut before = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -187,8 +196,14 @@ impl Families {
     }
 
     /// The families with a series for each backup.
-    fn by_backup(&self) -> [&Family<BackupLabels, Gauge>; 4] {
-        [&self.last_success, &self.age, &self.interval, &self.missed]
+    fn by_backup(&self) -> [&Family<BackupLabels, Gauge>; 5] {
+        [
+            &self.last_success,
+            &self.age,
+            &self.interval,
+            &self.missed,
+            &self.ready,
+        ]
     }
 
     fn clear(&self) {

@@ -143,6 +143,7 @@ fn scheduled(name: &str) -> ScheduledBackup {
         age: Some(50),
         interval: Some(60),
         missed: 2,
+        ready: Some(false),
     }
 }
 
@@ -169,6 +170,7 @@ fn a_scheduled_backup_has_series_for_as_long_as_it_is_there() {
             r#"cassgate_scheduled_backup_interval_seconds{namespace="ns",name="b"} 60"#,
             r#"cassgate_scheduled_backup_last_success_seconds{namespace="ns",name="b"} 100"#,
             r#"cassgate_scheduled_backup_missed_runs{namespace="ns",name="b"} 2"#,
+            r#"cassgate_scheduled_backup_ready{namespace="ns",name="b"} 0"#,
             "cassgate_scheduled_backups{} 2",
         ]
     );

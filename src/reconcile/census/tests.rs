@@ -105,3 +105,30 @@ fn a_schedule_that_rests_owes_nothing() {
     assert_eq!(census.lag, 0);
     assert_eq!((census.backups[0].age, census.backups[0].interval), (None, None));
 }
+
+#[test]
+fn a_schedule_is_ready_unless_something_keeps_its_next_run_from_beginning() {
+    let nightly = json!({ "schedule": "0 3 * * *" });
+    let lacks = |reason: &str, stalled: bool| {
+        let condition = |type_: &str, status: &str| json!({ "type": type_, "status": status, "reason": reason, "message": "", "lastTransitionTime": NOW });
+        let mut conditions = vec![condition("Ready", "False")];
+        if stalled {
+            conditions.push(condition("Stalled", "True"));
+        }
+        json!({ "condition": { "type": "COMPLETED" }, "conditions": conditions })
+    };
+    for (status, ready) in [
+        (Value::Null, true),
+        (lacks("SecretNotFound", false), false),
+        (lacks("Refused", true), false),
+        (lacks("ScheduleInvalid", true), false),
+        (lacks("Uploading", false), true),
+        (lacks("Queued", false), true),
+    ] {
+        let census = counted(&[backup("b", &nightly, &status)]);
+        assert_eq!(census.backups[0].ready, Some(ready), "{status}");
+    }
+    let rests = json!({ "schedule": "0 3 * * *", "suspend": true });
+    let census = counted(&[backup("b", &rests, &lacks("Suspended", false))]);
+    assert_eq!(census.backups[0].ready, None);
+}

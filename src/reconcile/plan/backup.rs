@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::conditions::{self, Story};
 use super::foreign;
 use super::making::Making;
+use super::needs;
 use super::node::{self, View};
 use super::rival::{self, Stand};
 use super::schedule::{self, Slot};
@@ -437,14 +438,11 @@ impl Course<'_> {
             (Some(wait), _) => Story::Waits(wait),
             (None, _) if self.backup.spec.suspend == Some(true) => Story::Armed {
                 ready: false,
+                stalled: false,
                 reason: "Suspended",
                 message: "spec.suspend is true: no run starts until it is false".to_owned(),
             },
-            (None, Some(next)) => Story::Armed {
-                ready: true,
-                reason: "Scheduled",
-                message: format!("the next run is due at {next}"),
-            },
+            (None, Some(next)) => needs::armed(self.backup, &mut self.making, &mut self.status.common, next),
             (None, None) => {
                 let message = "spec.schedule has no time in the next five years; correct it";
                 Story::Waits(Wait::stalled("NeverDue", message))

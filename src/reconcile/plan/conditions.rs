@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{Event, Wait, moment};
+use super::{Event, Wait, moment, needs};
 use crate::api::{BackRestCondition, BackRestStatus, FailureCause};
 
 /// The longest message of a condition that people read in one piece.
@@ -30,14 +30,17 @@ pub fn awaited(common: &BackRestStatus) -> Option<&Condition> {
 }
 
 /// What is told when a run begins to wait, or waits for something else than before. The next look at the same wait
-/// says nothing, whatever became of its sentence.
+/// says nothing, whatever became of its sentence, and neither does a run that waits for what was told before it was due.
 #[must_use]
 pub fn newly_awaited(before: Option<&BackRestStatus>, after: &BackRestStatus) -> Option<Event> {
     let wait = awaited(after)?;
     let known = before
         .and_then(awaited)
         .is_some_and(|before| before.reason == wait.reason);
-    (!known).then(|| Event {
+    let told = before
+        .and_then(needs::told)
+        .is_some_and(|told| told.reason == wait.reason && told.message == wait.message);
+    (!known && !told).then(|| Event {
         warning: after.holding("Stalled").is_some(),
         reason: "Waiting",
         message: format!("{}: {}", wait.reason, wait.message),
@@ -63,6 +66,8 @@ pub(super) enum Story {
     Armed {
         /// Whether the next run will start.
         ready: bool,
+        /// Whether a human has to do something for that.
+        stalled: bool,
         /// In one word.
         reason: &'static str,
         /// In a sentence.
@@ -119,7 +124,7 @@ pub(super) fn tell(common: &mut BackRestStatus, generation: Option<i64>, story: 
     let (ready, reconciling, stalled) = match story {
         Story::Waits(wait) | Story::Stalls(wait) => ("False", true, wait.stalled),
         Story::Runs { .. } => ("False", true, false),
-        Story::Armed { ready, .. } => (if *ready { "True" } else { "False" }, false, false),
+        Story::Armed { ready, stalled, .. } => (if *ready { "True" } else { "False" }, false, *stalled),
         Story::Complete(_) => ("True", false, false),
         Story::Failed { .. } => ("False", false, true),
     };
@@ -173,6 +178,11 @@ impl Story {
     }
 }
 
+/// The part of a message that a condition keeps.
+pub(super) fn cut(message: &str) -> String {
+    message.chars().take(LONGEST_MESSAGE).collect()
+}
+
 struct Writer<'a> {
     conditions: &'a mut Vec<Condition>,
     generation: Option<i64>,
@@ -183,7 +193,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn set(&mut self, type_: &str, status: &str) {
-        let message: String = self.message.chars().take(LONGEST_MESSAGE).collect();
+        let message = cut(self.message);
         let since = self
             .conditions
             .iter()

@@ -3,6 +3,7 @@
 mod backup;
 mod defects;
 mod losses;
+mod needs;
 mod removal;
 mod restore;
 mod restoring;
@@ -82,6 +83,7 @@ fn decide<S: Clone>(
             members: &members,
             missing: None,
             wait: wait.cloned(),
+            needs: None,
             stop: None,
             cluster_gone: false,
             answers: &answers,

@@ -26,7 +26,7 @@ fn last_request(world: &World) -> Option<usize> {
     world.wire.acts().iter().rposition(|act| act.contains(" to "))
 }
 
-fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
+pub(super) fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
     let conditions = object["status"]["conditions"].as_array()?;
     conditions.iter().find(|one| one["type"] == type_)
 }
@@ -36,7 +36,7 @@ fn is_stopped(object: &Value) -> bool {
 }
 
 /// The events of this reason on an object.
-fn events(world: &World, name: &str, reason: &str) -> Vec<Value> {
+pub(super) fn events(world: &World, name: &str, reason: &str) -> Vec<Value> {
     let all = world
         .lab
         .stage

@@ -2,20 +2,24 @@
 //! and else runs some hundred times as fast as ours.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use cassgate::api::{CassandraBackup, CassandraRestore};
-use cassgate::cluster::{StatusSubresources, follow_status_subresources};
+use cassgate::api::{CassandraBackup, CassandraCluster, CassandraRestore};
+use cassgate::app::StoredJudge;
+use cassgate::cluster::{Cache, ClusterFacts, Readers, StatusSubresources, follow_status_subresources};
 use cassgate::observe::metrics::Metrics;
-use cassgate::reconcile::Reconciler;
 use cassgate::reconcile::lease::{
     BootTime, Clocks, LeaseKeeper, LeaseOptions, LeaseStore, LeaseStoreError, Record, Stored, Timing, Written,
 };
+use cassgate::reconcile::{Judge, Reconciler};
 use cassgate::rules::catalogue::Kinds;
+use cassgate::rules::policy::{Executor, Policy};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PostParams;
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -73,6 +77,8 @@ pub(super) struct World {
     /// What is asked by it is seen by no wire.
     client: Client,
     config: Config,
+    /// What the reconciler takes for the rules.
+    judge: Arc<dyn Judge>,
     /// Whose CRDs there are, where a test wants that to be found out.
     found: Option<watch::Receiver<StatusSubresources>>,
 }
@@ -135,24 +141,43 @@ pub(super) fn in_made_up_time_on<F: Future<Output = ()>>(lab: Lab, test: impl Fn
 
 impl World {
     async fn new(lab: Lab) -> Self {
-        let kubeconfig = Kubeconfig::read_from(lab.stage.servers.admin_kubeconfig()).unwrap();
-        let options = KubeConfigOptions::default();
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
-            .await
-            .unwrap();
-        // The API server lives in our time, and takes longer than these by the made up one.
-        config.connect_timeout = None;
-        config.read_timeout = None;
-        config.write_timeout = None;
-        config.default_namespace.clone_from(&lab.stage.namespace);
+        let config = of(&lab, &lab.kubeconfig).await;
+        let admin = of(&lab, &lab.stage.servers.admin_kubeconfig()).await;
         Self {
             ring: lab.ring.clone(),
             wire: Wire::default(),
             second: Wire::default(),
-            client: Client::try_from(config.clone()).unwrap(),
+            client: Client::try_from(admin).unwrap(),
             config,
+            judge: Arc::new(NoRules),
             found: None,
             lab,
+        }
+    }
+
+    /// Gives the reconcilers the rules of cassgate, with its caches, for as long as this is polled.
+    pub(super) fn rules(&mut self) -> impl Future<Output = ()> + use<> {
+        let (client, metrics) = (self.behind(&self.wire), Metrics::new());
+        let clusters = Cache::<CassandraCluster>::new(client.clone(), metrics.clone());
+        let backups = Cache::<CassandraBackup>::new(client.clone(), metrics.clone());
+        let restores = Cache::<CassandraRestore>::new(client.clone(), metrics.clone());
+        let namespaces = Cache::<Namespace>::new(client.clone(), metrics.clone());
+        let readers = Readers {
+            clusters: clusters.reader(),
+            backups: backups.reader(),
+            restores: restores.reader(),
+            namespaces: namespaces.reader(),
+        };
+        self.judge = Arc::new(StoredJudge {
+            facts: Arc::new(ClusterFacts::new(client, readers, metrics)),
+            policy: Policy {
+                executor: Executor::Cassgate,
+                ..Policy::default()
+            },
+            now,
+        });
+        async {
+            tokio::join!(clusters.run(), backups.run(), restores.run(), namespaces.run());
         }
     }
 
@@ -245,7 +270,7 @@ impl World {
         let reconciler = Arc::new(Reconciler {
             client: self.behind(wire),
             sidecars,
-            judge: Arc::new(NoRules),
+            judge: Arc::clone(&self.judge),
             status_is_subresource: Box::new(is_subresource),
             namespace: Some(self.lab.stage.namespace.clone()),
             now,
@@ -318,6 +343,21 @@ impl World {
         })
         .await
     }
+}
+
+/// How the API server is reached with these rights.
+async fn of(lab: &Lab, kubeconfig: &Path) -> Config {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    let options = KubeConfigOptions::default();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .unwrap();
+    // The API server lives in our time, and takes longer than these by the made up one.
+    config.connect_timeout = None;
+    config.read_timeout = None;
+    config.write_timeout = None;
+    config.default_namespace.clone_from(&lab.stage.namespace);
+    config
 }
 
 /// A lease in memory, as far away as the API server.

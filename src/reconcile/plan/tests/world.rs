@@ -123,6 +123,7 @@ impl World {
             members,
             missing: None,
             wait: None,
+            needs: None,
             stop: None,
             cluster_gone: false,
             answers,
