@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::plan::{Wait, removal, rival, schedule};
+use super::plan::{Wait, needs, removal, rival, schedule};
 use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
 
 /// The two kinds, in the order of their turns.
@@ -80,7 +80,11 @@ impl Contender {
             common.filter(|common| !(scheduled && common.is_terminal()) || rival::is_stopped(common));
         let due = schedule::due(backup, now);
         let removes = backup.status.as_ref().is_some_and(removal::in_flight);
-        let rests = backup.spec.suspend == Some(true) || (scheduled && due.is_none());
+        let lacks = backup
+            .status
+            .as_ref()
+            .is_some_and(|status| needs::told(&status.common).is_some());
+        let rests = backup.spec.suspend == Some(true) || (scheduled && (due.is_none() || lacks));
         Self {
             kind: Kind::Backup,
             name: backup.metadata.name.clone().unwrap_or_default(),
@@ -257,5 +261,29 @@ mod tests {
             .map(|own| own.name.as_str())
             .collect();
         assert_eq!(first, ["z"]);
+    }
+
+    /// It would keep the cluster's other backups waiting for ever.
+    #[test]
+    fn a_schedule_whose_run_is_due_and_lacks_something_keeps_nobody_from_going_first() {
+        let object = serde_json::json!({
+            "apiVersion": "db.orange.com/v2", "kind": "CassandraBackup",
+            "metadata": { "name": "nightly", "creationTimestamp": "2028-02-01T00:00:00Z" },
+            "spec": { "cassandraCluster": "c1", "storageLocation": "s3://b", "schedule": "0 3 * * *" },
+            "status": {
+                "schedule": "0 3 * * *", "nextScheduleTime": "2028-02-29T03:00:00Z",
+                "condition": { "type": "COMPLETED" },
+                "conditions": [{
+                    "type": "Ready", "status": "True", "reason": "SecretNotFound", "message": "",
+                    "lastTransitionTime": "2028-02-29T03:00:00Z",
+                }],
+            },
+        });
+        let mut backup: CassandraBackup = serde_json::from_value(object).unwrap();
+        let now = "2028-02-29T04:00:00Z".parse().unwrap();
+        assert_eq!(Contender::of_backup(&backup, now).standing, Standing::Ready);
+        let conditions = &mut backup.status.as_mut().unwrap().common.conditions;
+        conditions[0].status = "False".to_owned();
+        assert_eq!(Contender::of_backup(&backup, now).standing, Standing::Aside);
     }
 }
