@@ -50,6 +50,7 @@ fn happen(metrics: &Metrics) {
             metrics.live_read(kind, outcome);
         }
     }
+    metrics.leads(true);
     metrics.certificate_not_after(1);
     metrics.authority_not_after(1);
     for &webhooks in WebhookSide::ALL {
