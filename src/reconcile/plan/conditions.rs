@@ -153,15 +153,28 @@ pub(super) fn resolved(
     missing: Option<&Wait>,
     now: Timestamp,
 ) {
-    let (status, reason, message) = missing
-        .map_or(("True", "Resolved", "everything it names is there"), |wait| {
-            ("False", wait.reason, wait.message.as_str())
-        });
+    let there = Wait::new("Resolved", "everything it names is there");
+    let status = if missing.is_some() { "False" } else { "True" };
+    references(common, generation, status, missing.unwrap_or(&there), now);
+}
+
+/// Writes `ReferencesResolved` when nobody can say, for this reason.
+pub(super) fn unresolved(common: &mut BackRestStatus, generation: Option<i64>, why: &Wait, now: Timestamp) {
+    references(common, generation, "Unknown", why, now);
+}
+
+fn references(
+    common: &mut BackRestStatus,
+    generation: Option<i64>,
+    status: &str,
+    words: &Wait,
+    now: Timestamp,
+) {
     let mut writer = Writer {
         conditions: &mut common.conditions,
         generation,
-        reason,
-        message,
+        reason: words.reason,
+        message: &words.message,
         now,
     };
     writer.set("ReferencesResolved", status);

@@ -104,7 +104,11 @@ impl<'a> Making<'a> {
     /// Whether everything is there that an object names, and it is its turn. What is missing is written down.
     pub(super) fn may_begin(&mut self, common: &mut BackRestStatus, generation: Option<i64>) -> bool {
         let look = self.look;
-        conditions::resolved(common, generation, look.missing.as_ref(), look.now);
+        let unchecked = look.needs.as_ref().and_then(|needs| needs.unchecked.first());
+        match (&look.missing, unchecked) {
+            (None, Some((_, why))) => conditions::unresolved(common, generation, why, look.now),
+            (missing, _) => conditions::resolved(common, generation, missing.as_ref(), look.now),
+        }
         let wait = look.missing.as_ref().or(look.wait.as_ref());
         if let Some(wait) = wait {
             self.hold(wait.clone());

@@ -20,11 +20,13 @@ const PACE: i64 = 600;
 
 const CLUSTER_MISSING: &str = "ClusterNotFound";
 
+const SECRET_MISSING: &str = "SecretNotFound";
+
 /// What the rules say of something that is named and is not there, and the reason of the condition.
 static MISSING: [(&Rule, &str); 3] = [
     (&CLUSTER_NOT_FOUND, CLUSTER_MISSING),
     (&BACKUP_NOT_FOUND, "BackupNotFound"),
-    (&SECRET_NOT_FOUND, "SecretNotFound"),
+    (&SECRET_NOT_FOUND, SECRET_MISSING),
 ];
 
 /// The reason of everything else that the rules refuse.
@@ -63,10 +65,12 @@ impl Needs {
         needs
     }
 
-    /// What a run that is due waits for, among them what could not be looked up.
+    /// What a run that is due waits for, among them what could not be looked up. Not so a Secret that cassgate may not
+    /// read: the sidecar reads it with rights of its own, and says so when it cannot.
     #[must_use]
     pub fn absent(&self) -> Option<Wait> {
-        let unchecked = || self.unchecked.first().map(|(_, wait)| wait.clone());
+        let mut unchecked = self.unchecked.iter().map(|(_, wait)| wait);
+        let unchecked = || unchecked.find(|wait| wait.reason != SECRET_MISSING).cloned();
         self.missing.clone().or_else(unchecked)
     }
 

@@ -408,3 +408,18 @@ fn what_a_run_left_behind_is_not_taken_for_something_that_the_next_one_lacks() {
     assert_eq!(armed.step(), None);
     assert_eq!(armed.stands(), WELL);
 }
+
+#[test]
+fn a_run_that_is_due_waits_for_what_could_not_be_looked_up_but_a_secret_that_the_sidecar_reads_itself() {
+    for (found, waits_for) in [
+        ("", None),
+        ("?", None),
+        ("gone", Some("SecretNotFound")),
+        ("elsewhere?", Some("ClusterNotFound")),
+        ("? elsewhere?", Some("ClusterNotFound")),
+        ("? nowhere", Some("ClusterNotFound")),
+    ] {
+        let wait = needs(found).absent();
+        assert_eq!(wait.map(|wait| wait.reason), waits_for, "{found}");
+    }
+}
