@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
+use tokio::time::MissedTickBehavior;
 
 use super::plan::{self, needs, schedule};
 use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
@@ -33,6 +34,8 @@ pub(super) async fn count(
         return;
     }
     let mut ticks = tokio::time::interval(EVERY);
+    // After a pause of the process it is counted once, not as often as it would have been meanwhile.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         term.0
