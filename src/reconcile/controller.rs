@@ -13,6 +13,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::Instant;
 
 use super::ask::{Asker, outcome, socket};
 use super::census;
@@ -45,6 +46,10 @@ const AFTER_ERROR: Duration = Duration::from_secs(5);
 /// How long a timer is trusted: the time of day may be set while it runs, and an old snapshot wait for a restore that
 /// uses it. Looking costs no request where nothing is to be done.
 const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
+
+/// The shortest pause after a look that took longer than what it asked for: whoever answers slowly is not asked without
+/// any.
+const SHORTEST_PAUSE: SignedDuration = SignedDuration::from_secs(1);
 
 /// What the reconciler needs.
 pub struct Reconciler<S> {
@@ -126,6 +131,13 @@ struct Term<S> {
 fn requeue(after: SignedDuration) -> Action {
     let after = after.clamp(SignedDuration::ZERO, LONGEST_REST);
     Action::requeue(Duration::try_from(after).unwrap_or(AFTER_ERROR))
+}
+
+/// What is left of a pause when this much time has passed since the look that asked for it: what falls due meanwhile is
+/// not to wait for the writes and events of that look as well.
+fn left(again: SignedDuration, passed: Duration) -> SignedDuration {
+    let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+    again.saturating_sub(passed).max(again.min(SHORTEST_PAUSE))
 }
 
 /// A Cassandra cluster: its namespace and its name.
@@ -251,16 +263,17 @@ impl<S: SidecarApi + 'static> Term<S> {
             (self.reconciler.now)(),
         )
         .await?;
-        let deeds = self.decide(&object, &around).await?;
-        self.carry_out(api, object, &around, deeds).await
+        let (deeds, looked) = self.decide(&object, &around).await?;
+        let again = self.carry_out(api, object, &around, deeds).await?;
+        Ok(again.map(|again| left(again, looked.elapsed())))
     }
 
-    /// Makes the plan, with as many questions as it takes.
+    /// Makes the plan, with as many questions as it takes, and says when the look began that it was made of.
     async fn decide<K: Work>(
         &self,
         object: &K,
         around: &Surroundings,
-    ) -> Result<Deeds<K::Status>, ReconcileError> {
+    ) -> Result<(Deeds<K::Status>, Instant), ReconcileError> {
         let mut answers = Answers::new();
         let mark = object.mark()?;
         let listing = |host_id: &str, datacenter: Option<&str>| object.listing(host_id, datacenter);
@@ -271,6 +284,7 @@ impl<S: SidecarApi + 'static> Term<S> {
             listing: &listing,
         };
         for _ in 0..MOST_QUESTIONS {
+            let looked = Instant::now();
             let look = Look {
                 now: (self.reconciler.now)(),
                 members: &around.members,
@@ -282,7 +296,7 @@ impl<S: SidecarApi + 'static> Term<S> {
                 answers: &answers,
             };
             match object.plan(&look, &around.means, &around.room) {
-                Plan::Do(deeds) => return Ok(deeds),
+                Plan::Do(deeds) => return Ok((deeds, looked)),
                 Plan::Ask(questions) => {
                     let replies = questions.into_iter().map(|question| async {
                         let answer = asker.ask(&question).await;
@@ -421,4 +435,26 @@ fn prepare<K: Work>(
     let at =
         socket(&request.address).ok_or_else(|| unusable(format!("{:?} is no address", request.address)))?;
     Ok((at, object.request(node, &request.task, &around.sidecar)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_counted_from_when_the_look_began() {
+        let table = [
+            (3_600_000, 0, 3_600_000),
+            (3_600_000, 250, 3_599_750),
+            (10_000, 6_000, 4_000),
+            // An API server that takes longer than that is still given a pause.
+            (10_000, 12_000, 1_000),
+            (500, 12_000, 500),
+            (0, 12_000, 0),
+        ];
+        for (again, passed, expected) in table {
+            let left = left(SignedDuration::from_millis(again), Duration::from_millis(passed));
+            assert_eq!(left, SignedDuration::from_millis(expected), "{again} {passed}");
+        }
+    }
 }
