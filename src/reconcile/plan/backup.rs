@@ -2,6 +2,8 @@
 //!
 //! A scheduled one goes it again for every time that is due (`schedule.rs`).
 
+mod listing;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::conditions::{self, Story};
@@ -11,7 +13,7 @@ use super::needs;
 use super::node::{self, View};
 use super::rival::{self, Stand};
 use super::schedule::{self, Slot};
-use super::{Answer, Finalizer, LOOK_AGAIN, Look, POLL, Phase, Plan, Question, Task, Wait, moment};
+use super::{Finalizer, LOOK_AGAIN, Look, POLL, Phase, Plan, Task, Wait, moment};
 use crate::api::{
     BackRestStatus, BackupStatus, CassandraBackup, CassandraBackupSpec, FailureCause, NodeStatus, PastRun,
 };
@@ -264,19 +266,8 @@ impl Course<'_> {
                 return true;
             }
             View::Silent => self.making.look_again(LOOK_AGAIN),
-            View::Unsent | View::Lost if self.replaced => {
-                node.state = Some("CANCELLED".to_owned());
-                node.message = Some(GIVEN_UP.to_owned());
-                return true;
-            }
-            View::Lost if node::attempts(node) >= MOST_TRIES => {
-                node::failed(
-                    node,
-                    "its sidecar lost the operation again and again: it is being restarted",
-                );
-                return true;
-            }
-            View::Unsent | View::Lost => self.making.send(node, task),
+            View::Unsent => return self.send_or_give_up(node, task),
+            View::Lost => return self.lost(node, task),
             View::Failed(NodeFailure::SnapshotExists | NodeFailure::NodesDown)
                 if node::attempts(node) < MOST_TRIES && !self.replaced =>
             {
@@ -287,49 +278,15 @@ impl Course<'_> {
         false
     }
 
-    /// Every node says that it is through. A backup in which no node lists a file is none: sidecars pass over tables
-    /// whose files have names that they do not know (UUIDs), without a word.
-    fn look_into(&mut self) {
-        let pods: Vec<_> = self
-            .status
-            .common
-            .nodes
-            .iter()
-            .map(|node| (node.pod.clone(), node.host_id.clone()))
-            .collect();
-        let mut all = Some((0_u64, 0_u64));
-        for (pod, host_id) in pods {
-            let question = Question::Files {
-                pod: pod.unwrap_or_default(),
-                host_id,
-            };
-            match self.making.look.answers.get(&question) {
-                None => {
-                    self.making.ask.insert(question);
-                }
-                Some(Answer::Files { count, bytes }) => {
-                    all =
-                        all.map(|(files, size)| (files.saturating_add(*count), size.saturating_add(*bytes)));
-                }
-                Some(Answer::Silence(why)) => {
-                    let message = format!("what was uploaded cannot be listed: {why}");
-                    self.making.hold(Wait::new("SidecarUnreachable", message));
-                }
-                Some(_) => all = None,
-            }
+    /// Whether the node is through because the next run waits: then nothing is begun for this one.
+    fn send_or_give_up(&mut self, node: &mut NodeStatus, task: Task) -> bool {
+        if self.replaced {
+            node.state = Some("CANCELLED".to_owned());
+            node.message = Some(GIVEN_UP.to_owned());
+        } else {
+            self.making.send(node, task);
         }
-        if !self.making.ask.is_empty() || self.making.wait.is_some() {
-            return;
-        }
-        self.size = all.and_then(|(_, size)| i64::try_from(size).ok());
-        let empty = all.is_some_and(|(files, _)| files == 0).then(|| {
-            let message = "no node lists a file of it, so there is nothing to restore: either the tables are empty, or \
-                           their files have names that this sidecar does not know; set \
-                           uuid_sstable_identifiers_enabled: false in cassandra.yaml and rewrite the files, or take a \
-                           newer sidecar";
-            ("BackupEmpty", message.to_owned())
-        });
-        self.over(empty);
+        self.replaced
     }
 
     fn way_out(&self) -> &'static str {

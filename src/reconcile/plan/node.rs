@@ -120,6 +120,13 @@ pub(super) fn failed(node: &mut NodeStatus, why: &str) {
     node.message = Some(shortened(why));
 }
 
+/// The node's part is in the bucket, which its sidecar does not remember.
+pub(super) fn uploaded(node: &mut NodeStatus) {
+    node.state = Some(word(State::Completed).to_owned());
+    node.progress = Some(percent(1.0));
+    node.message = None;
+}
+
 /// What the nodes complain of, as CassKop writes it: who, and what.
 pub(super) fn causes(nodes: &[NodeStatus]) -> Vec<FailureCause> {
     let complaints = nodes

@@ -157,6 +157,25 @@ fn stopped_at_any_write_or_request_it_is_run_once_to_its_end() {
 }
 
 #[test]
+fn a_part_that_is_in_the_bucket_is_not_sent_again_when_its_sidecar_has_forgotten_it() {
+    let mut run = Run::new(2);
+    run.step();
+    run.world.pass(SignedDuration::from_hours(3));
+    run.world.restart(1, 0);
+    run.finish();
+    assert_eq!(run.state(), "COMPLETED");
+    assert_eq!(run.world.counts()[&Phase::Backup], 2, "once on each node");
+    // One that was cut has no manifest.
+    let mut run = Run::new(2);
+    run.step();
+    run.world.pass(SignedDuration::from_secs(3));
+    run.world.restart(1, 5);
+    run.finish();
+    assert_eq!(run.state(), "COMPLETED");
+    assert_eq!(run.world.counts()[&Phase::Backup], 3);
+}
+
+#[test]
 fn a_node_that_fails_fails_the_backup_once_the_others_are_through() {
     let mut run = Run::new(2);
     run.world.mishaps = vec![

@@ -1,0 +1,87 @@
+//! What a listing of the nodes' shares tells of a run: whether a part is there that nobody remembers, and whether there
+//! is anything at all.
+
+use super::{Course, MOST_TRIES, node};
+use crate::api::NodeStatus;
+use crate::reconcile::plan::{Answer, LOOK_AGAIN, Question, Task, Wait};
+
+impl<'a> Course<'a> {
+    /// What the node's share holds of this run; asked for when it is not known yet.
+    fn listed(&mut self, pod: Option<String>, host_id: String) -> Option<&'a Answer> {
+        let question = Question::Files {
+            pod: pod.unwrap_or_default(),
+            host_id,
+        };
+        let answer = self.making.look.answers.get(&question);
+        if answer.is_none() {
+            self.making.ask.insert(question);
+        }
+        answer
+    }
+
+    /// The sidecar does not know the operation: it was restarted, or has forgotten what ended more than an hour ago.
+    ///
+    /// It writes the manifest of a node last (seen on 2.0.4 and 3.0.0), so a snapshot that is listed was uploaded, and
+    /// the node is through. What is not listed, or cannot be since the sidecar is too old, is sent again.
+    pub(super) fn lost(&mut self, node: &mut NodeStatus, task: Task) -> bool {
+        match self.listed(node.pod.clone(), node.host_id.clone()) {
+            None => return false,
+            Some(Answer::Files { count, .. }) if *count > 0 => {
+                node::uploaded(node);
+                return true;
+            }
+            Some(Answer::Silence(_)) => {
+                self.making.look_again(LOOK_AGAIN);
+                return false;
+            }
+            Some(_) => {}
+        }
+        if !self.replaced && node::attempts(node) >= MOST_TRIES {
+            node::failed(
+                node,
+                "its sidecar lost the operation again and again: it is being restarted",
+            );
+            return true;
+        }
+        self.send_or_give_up(node, task)
+    }
+
+    /// Every node says that it is through. A backup in which no node lists a file is none: sidecars pass over tables
+    /// whose files have names that they do not know (UUIDs), without a word.
+    pub(super) fn look_into(&mut self) {
+        let pods: Vec<_> = self
+            .status
+            .common
+            .nodes
+            .iter()
+            .map(|node| (node.pod.clone(), node.host_id.clone()))
+            .collect();
+        let mut all = Some((0_u64, 0_u64));
+        for (pod, host_id) in pods {
+            match self.listed(pod, host_id) {
+                None => {}
+                Some(Answer::Files { count, bytes }) => {
+                    all =
+                        all.map(|(files, size)| (files.saturating_add(*count), size.saturating_add(*bytes)));
+                }
+                Some(Answer::Silence(why)) => {
+                    let message = format!("what was uploaded cannot be listed: {why}");
+                    self.making.hold(Wait::new("SidecarUnreachable", message));
+                }
+                Some(_) => all = None,
+            }
+        }
+        if !self.making.ask.is_empty() || self.making.wait.is_some() {
+            return;
+        }
+        self.size = all.and_then(|(_, size)| i64::try_from(size).ok());
+        let empty = all.is_some_and(|(files, _)| files == 0).then(|| {
+            let message = "no node lists a file of it, so there is nothing to restore: either the tables are empty, or \
+                           their files have names that this sidecar does not know; set \
+                           uuid_sstable_identifiers_enabled: false in cassandra.yaml and rewrite the files, or take a \
+                           newer sidecar";
+            ("BackupEmpty", message.to_owned())
+        });
+        self.over(empty);
+    }
+}
