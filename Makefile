@@ -15,7 +15,7 @@ FUZZ_BIN := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin
 FUZZ := PATH="$(FUZZ_BIN):$$PATH" $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz
 FUZZ_TARGETS := $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: demo test e2e bench soak soak-properties soak-oldest soak-hostile soak-kills soak-nodes reproducible fuzz \
+.PHONY: demo test e2e bench soak soak-properties soak-oldest soak-hostile soak-kills soak-slots soak-nodes reproducible fuzz \
 	$(addprefix fuzz-,$(FUZZ_TARGETS)) corpus lint crds \
 	policy rules servers cert-manager tools nodes fmt doc deny
 
@@ -45,9 +45,10 @@ bench: servers
 	$(CARGO) bench --locked --bench review -- latency
 
 # What takes too long for every change: every property with many cases, every test on the oldest API server that is
-# supported, ten thousand hostile connections, a reconciler that is stopped at everything it does, real nodes
-# that are struck in every phase, two release builds, every fuzz target for ten minutes. Run it before an issue is closed.
-soak: soak-properties soak-oldest soak-hostile soak-kills soak-nodes reproducible fuzz
+# supported, ten thousand hostile connections, a reconciler that is stopped at everything it does, a year of many
+# schedules and a thousand restarts, real nodes that are struck in every phase, two release builds, every fuzz target for
+# ten minutes. Run it before an issue is closed.
+soak: soak-properties soak-oldest soak-hostile soak-kills soak-slots soak-nodes reproducible fuzz
 
 soak-properties:
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test properties
@@ -65,6 +66,10 @@ soak-hostile: servers
 # .ci/run tries each fourth of them.
 soak-kills: servers
 	CASSGATE_TEST_ALL_KILLS=1 $(CARGO) test --locked --test kube -- kills --nocapture
+
+# A leap year of three times as many schedules, and a thousand restarts; .ci/run has a third of them, and fifty.
+soak-slots: servers
+	CASSGATE_TEST_ALL_SLOTS=1 $(CARGO) test --locked --test kube -- every_slot --nocapture
 
 # On real nodes: cassgate, a sidecar and Cassandra die in the backup and in every phase of a restore, one ring for each
 # of the three. `make e2e` strikes where it hurts most.

@@ -38,6 +38,7 @@ mod scene;
 mod secrets;
 mod self_signed;
 mod server_side_apply;
+mod slots;
 #[path = "../sidecar/stand_in/mod.rs"]
 mod stand_in;
 mod static_policy;
@@ -47,6 +48,7 @@ mod update;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use runs::{hardships, kills, needs, rivals};
+use slots::{restarts, year};
 
 /// A subject's tests, each under the name of its function: a sentence.
 macro_rules! tests {
@@ -115,6 +117,12 @@ tests! {
         a_schedule_that_casskop_ran_goes_on_and_nothing_of_casskops_last_run_is_left,
         finalizers_of_others_are_there_before_and_after,
         casskops_crds_applied_in_the_middle_of_a_restore_stop_it_until_ours_are_back,
+    ;
+    restarts:
+        stopped_at_random_instants_a_reconciler_runs_every_slot_once,
+    ;
+    year:
+        in_a_leap_year_every_slot_is_run_once_or_counted,
     ;
     update:
         an_old_mistake_is_a_warning_while_something_else_changes,

@@ -4,8 +4,8 @@ pub(crate) mod hardships;
 pub(crate) mod kills;
 pub(crate) mod needs;
 pub(crate) mod rivals;
-mod wire;
-mod world;
+pub(crate) mod wire;
+pub(crate) mod world;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,7 @@ use crate::support::{
 pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Lets everything pass: what the rules say is tested elsewhere.
-struct NoRules;
+pub(crate) struct NoRules;
 
 impl Judge for NoRules {
     fn judge<'a>(
@@ -68,8 +68,12 @@ impl Lab {
     }
 
     /// The same, on this stage.
-    fn on(stage: Stage) -> Self {
-        let ring = Ring::new("2.0.4", 2, &[("k1.t1", 1), ("k1.t2", 2)]);
+    pub(crate) fn on(stage: Stage) -> Self {
+        Self::of(Ring::new("2.0.4", 2, &[("k1.t1", 1), ("k1.t2", 2)]), stage)
+    }
+
+    /// The same, with this ring.
+    pub(crate) fn of(ring: Ring, stage: Stage) -> Self {
         stage.kubectl.apply(&documents(&[cluster(), secret()])).succeeds();
         let lab = Self {
             ticking: Arc::new(AtomicBool::new(true)),

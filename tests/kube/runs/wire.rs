@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use cassgate::domain::image::Version;
 use cassgate::domain::schema_version::SchemaVersion;
 use cassgate::icarus::{
@@ -15,14 +16,15 @@ use cassgate::icarus::{
 };
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Body;
 use tokio::sync::Notify;
 use tower::{BoxError, Service};
 
-use crate::stand_in::Ring;
-
 /// What happens at an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Blow {
+pub(crate) enum Blow {
     /// The process ends, and nobody ever hears of the act.
     StopBefore,
     /// The act has its effect, and the process ends before it hears the answer.
@@ -53,10 +55,26 @@ impl Blow {
     }
 }
 
+/// Who hears what goes over a wire.
+pub(crate) trait Listener: Send + Sync {
+    /// So many more answers of the API server are waited for, or fewer.
+    fn waits(&self, more: isize);
+
+    /// The API server answered a write at this path.
+    fn written(&self, path: &str, answer: &[u8]);
+
+    /// A watch at this path told of a change.
+    fn watched(&self, path: &str, told: &[u8]);
+
+    /// A watch at this path was begun, or ended.
+    fn watches(&self, path: &str, begun: bool);
+}
+
 /// The wire of one process after the other. A clone is the same.
 #[derive(Clone, Default)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     state: Arc<Mutex<State>>,
+    listener: Option<Arc<dyn Listener>>,
     stopped: Arc<Notify>,
     thawed: Arc<Notify>,
 }
@@ -77,62 +95,70 @@ struct State {
 }
 
 impl Wire {
+    /// One to which somebody listens.
+    pub(crate) fn heard_by(listener: Arc<dyn Listener>) -> Self {
+        Self {
+            listener: Some(listener),
+            ..Self::default()
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts from nothing; the act of this number, from 0, gets the blow.
-    pub(super) fn arm(&self, blow: Option<(usize, Blow)>) {
+    pub(crate) fn arm(&self, blow: Option<(usize, Blow)>) {
         let mut state = self.state();
         state.acts.clear();
         state.blow = blow;
     }
 
     /// The acts since it was armed.
-    pub(super) fn acts(&self) -> Vec<String> {
+    pub(crate) fn acts(&self) -> Vec<String> {
         self.state().acts.clone()
     }
 
     /// Whether a blow is still to come.
-    pub(super) fn is_armed(&self) -> bool {
+    pub(crate) fn is_armed(&self) -> bool {
         self.state().blow.is_some()
     }
 
     /// Returns when the process was stopped.
-    pub(super) async fn stopped(&self) {
+    pub(crate) async fn stopped(&self) {
         self.stopped.notified().await;
     }
 
     /// Another process begins.
-    pub(super) fn revive(&self) {
+    pub(crate) fn revive(&self) {
         self.state().dead = false;
     }
 
     /// Whether the API server cannot be reached.
-    pub(super) fn be_gone(&self, gone: bool) {
+    pub(crate) fn be_gone(&self, gone: bool) {
         self.state().gone = gone;
     }
 
-    pub(super) fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.state().gone
     }
 
     /// Whether the CRDs are CassKop's.
-    pub(super) fn is_foreign(&self) -> bool {
+    pub(crate) fn is_foreign(&self) -> bool {
         self.state().foreign
     }
 
-    pub(super) fn be_foreign(&self, foreign: bool) {
+    pub(crate) fn be_foreign(&self, foreign: bool) {
         self.state().foreign = foreign;
     }
 
     /// Whether the process is not run.
-    pub(super) fn is_frozen(&self) -> bool {
+    pub(crate) fn is_frozen(&self) -> bool {
         self.state().frozen
     }
 
     /// The process is run again.
-    pub(super) fn thaw(&self) {
+    pub(crate) fn thaw(&self) {
         self.state().frozen = false;
         self.thawed.notify_waiters();
     }
@@ -144,7 +170,7 @@ impl Wire {
     }
 
     /// Runs a process except while it is frozen.
-    pub(super) async fn run<T>(&self, process: impl Future<Output = T>) -> T {
+    pub(crate) async fn run<T>(&self, process: impl Future<Output = T>) -> T {
         let mut process = Box::pin(process);
         loop {
             let done = poll_fn(|context| {
@@ -161,7 +187,7 @@ impl Wire {
     }
 
     /// Whether an answer of the API server is waited for.
-    pub(super) fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         let state = self.state();
         state.under_way > 0 && !state.frozen
     }
@@ -193,9 +219,89 @@ impl Wire {
     }
 
     fn under_way(&self) -> UnderWay {
-        self.state().under_way += 1;
+        self.count_under_way(1);
         UnderWay(self.clone())
     }
+
+    fn count_under_way(&self, more: isize) {
+        let mut state = self.state();
+        state.under_way = state.under_way.checked_add_signed(more).unwrap();
+        if let Some(listener) = &self.listener {
+            listener.waits(more);
+        }
+    }
+}
+
+/// What the API server is asked.
+struct Asked {
+    path: String,
+    writes: bool,
+    watches: bool,
+}
+
+impl Asked {
+    fn of<B>(request: &Request<B>) -> Self {
+        let query = request.uri().query().unwrap_or_default();
+        Self {
+            path: request.uri().path().to_owned(),
+            writes: *request.method() != Method::GET,
+            watches: query.contains("watch=true"),
+        }
+    }
+}
+
+/// A watch that goes on.
+struct Watch(Wire, Asked);
+
+impl Watch {
+    fn begin(wire: &Wire, asked: Asked) -> Self {
+        let watch = Self(wire.clone(), asked);
+        watch.tell(|listener, path| listener.watches(path, true));
+        watch
+    }
+
+    fn tell(&self, what: impl FnOnce(&dyn Listener, &str)) {
+        if let Some(listener) = &self.0.listener {
+            what(listener.as_ref(), &self.1.path);
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.tell(|listener, path| listener.watches(path, false));
+    }
+}
+
+/// An answer of the API server.
+type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
+
+/// The whole of an answer, or a watch that goes on, line by line.
+async fn received<R>(wire: &Wire, asked: Asked, answer: Response<R>) -> Result<Answer, BoxError>
+where
+    R: Body<Data = Bytes, Error = BoxError> + Send + 'static,
+{
+    let (head, body) = answer.into_parts();
+    if !asked.watches {
+        let bytes = body.collect().await?.to_bytes();
+        if let Some(listener) = wire.listener.as_ref().filter(|_| asked.writes) {
+            listener.written(&asked.path, &bytes);
+        }
+        let body = Full::new(bytes).map_err(|never| match never {});
+        return Ok(Response::from_parts(head, body.boxed_unsync()));
+    }
+    let (watch, mut line) = (Watch::begin(wire, asked), Vec::new());
+    let body = body.map_frame(move |frame| {
+        for byte in frame.data_ref().into_iter().flatten() {
+            line.push(*byte);
+            if *byte == b'\n' {
+                watch.tell(|listener, path| listener.watched(path, &line));
+                line.clear();
+            }
+        }
+        frame
+    });
+    Ok(Response::from_parts(head, body.boxed_unsync()))
 }
 
 /// A request whose answer is still to come.
@@ -203,25 +309,25 @@ struct UnderWay(Wire);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.state().under_way -= 1;
+        self.0.count_under_way(-1);
     }
 }
 
 /// The API server behind the wire.
-pub(super) struct Tapped<S> {
-    pub(super) server: S,
-    pub(super) wire: Wire,
+pub(crate) struct Tapped<S> {
+    pub(crate) server: S,
+    pub(crate) wire: Wire,
 }
 
 impl<S, B, R> Service<Request<B>> for Tapped<S>
 where
     S: Service<Request<B>, Response = Response<R>, Error = BoxError>,
     S::Future: Send + 'static,
-    R: Send + 'static,
+    R: Body<Data = Bytes, Error = BoxError> + Send + 'static,
 {
-    type Response = Response<R>;
+    type Response = Answer;
     type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Response<R>, BoxError>>;
+    type Future = BoxFuture<'static, Result<Answer, BoxError>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.server.poll_ready(context)
@@ -250,12 +356,16 @@ where
             });
         }
         let under_way = wire.under_way();
+        let asked = Asked::of(&request);
         let answer = self.server.call(request);
         Box::pin(async move {
             if blow == Some(Blow::FreezeBefore) {
                 wire.freeze().await;
             }
-            let answer = answer.await;
+            let answer = match answer.await {
+                Ok(answer) => received(&wire, asked, answer).await,
+                Err(error) => Err(error),
+            };
             drop(under_way);
             match blow {
                 Some(blow) if blow.stops() => wire.stop().await,
@@ -270,14 +380,14 @@ where
     }
 }
 
-/// The sidecars behind the wire.
+/// The sidecars behind the wire, of whatever kind.
 #[derive(Clone)]
-pub(super) struct Sidecars {
-    pub(super) ring: Ring,
-    pub(super) wire: Wire,
+pub(crate) struct Sidecars<S> {
+    pub(crate) ring: S,
+    pub(crate) wire: Wire,
 }
 
-impl SidecarApi for Sidecars {
+impl<S: SidecarApi> SidecarApi for Sidecars<S> {
     async fn submit(
         &self,
         at: SocketAddr,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use cassgate::api::{CassandraBackup, CassandraCluster, CassandraRestore};
 use cassgate::app::StoredJudge;
 use cassgate::cluster::{Cache, ClusterFacts, Readers, StatusSubresources, follow_status_subresources};
+use cassgate::icarus::SidecarApi;
 use cassgate::observe::metrics::Metrics;
 use cassgate::reconcile::lease::{
     BootTime, Clocks, LeaseKeeper, LeaseOptions, LeaseStore, LeaseStoreError, Record, Stored, Timing, Written,
@@ -55,8 +56,14 @@ fn elapsed() -> Duration {
         .map_or(Duration::ZERO, |(_, begun)| begun.elapsed())
 }
 
+/// Begins the made up time.
+pub(crate) fn begin_at(beginning: Timestamp) {
+    BEGINNING.set(Some((beginning, Instant::now())));
+    set_clock_by(0);
+}
+
 /// The time by the clock of the reconciler.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let (beginning, _) = BEGINNING.get().unwrap();
     let set_by = jiff::SignedDuration::from_secs(SET_BY.get());
     beginning + elapsed() + set_by
@@ -105,8 +112,7 @@ pub(super) fn in_made_up_time_on<F: Future<Output = ()>>(lab: Lab, test: impl Fn
                 beats.notify_one();
             }
         });
-        BEGINNING.set(Some((Timestamp::now(), Instant::now())));
-        set_clock_by(0);
+        begin_at(Timestamp::now());
         let world = World::new(lab).await;
         let (ring, wire, second) = (world.ring.clone(), world.wire.clone(), world.second.clone());
         let time = async {
@@ -139,16 +145,65 @@ pub(super) fn in_made_up_time_on<F: Future<Output = ()>>(lab: Lab, test: impl Fn
     }
 }
 
+/// How the API server of a lab is reached with these rights.
+pub(crate) async fn config(lab: &Lab, kubeconfig: &Path) -> Config {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    let options = KubeConfigOptions::default();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .unwrap();
+    // The API server lives in our time, and takes longer than these by the made up one.
+    config.connect_timeout = None;
+    config.read_timeout = None;
+    config.write_timeout = None;
+    config.default_namespace.clone_from(&lab.stage.namespace);
+    config
+}
+
+/// A client whose requests go over this wire.
+pub(crate) fn behind(wire: &Wire, config: &Config) -> Client {
+    let wire = wire.clone();
+    let layer = tower::layer::layer_fn(move |server| Tapped {
+        server,
+        wire: wire.clone(),
+    });
+    let untapped = ClientBuilder::try_from(config.clone()).unwrap();
+    untapped.with_layer(&layer).build()
+}
+
+/// Runs a reconciler as a process that holds this lease, for as long as the wire lets it.
+pub(crate) async fn run<S: SidecarApi + 'static>(
+    reconciler: Reconciler<S>,
+    lease: Lease,
+    (identity, timing): (&str, Timing),
+    wire: &Wire,
+) {
+    let reconciler = Arc::new(reconciler);
+    let options = LeaseOptions {
+        identity: identity.to_owned(),
+        timing,
+    };
+    let clocks = Clocks {
+        boot: Arc::new(|| BootTime(elapsed())),
+        wall: Arc::new(now),
+    };
+    let keeper = LeaseKeeper::new(options, lease, clocks, Metrics::new()).unwrap();
+    let process = keeper.run(CancellationToken::new(), |leadership| {
+        reconciler.clone().run(leadership)
+    });
+    wire.run(process).await;
+}
+
 impl World {
     async fn new(lab: Lab) -> Self {
-        let config = of(&lab, &lab.kubeconfig).await;
-        let admin = of(&lab, &lab.stage.servers.admin_kubeconfig()).await;
+        let own = config(&lab, &lab.kubeconfig).await;
+        let admin = config(&lab, &lab.stage.servers.admin_kubeconfig()).await;
         Self {
             ring: lab.ring.clone(),
             wire: Wire::default(),
             second: Wire::default(),
             client: Client::try_from(admin).unwrap(),
-            config,
+            config: own,
             judge: Arc::new(NoRules),
             found: None,
             lab,
@@ -182,13 +237,7 @@ impl World {
     }
 
     fn behind(&self, wire: &Wire) -> Client {
-        let wire = wire.clone();
-        let layer = tower::layer::layer_fn(move |server| Tapped {
-            server,
-            wire: wire.clone(),
-        });
-        let untapped = ClientBuilder::try_from(self.config.clone()).unwrap();
-        untapped.with_layer(&layer).build()
+        behind(wire, &self.config)
     }
 
     /// Lets the reconcilers find out whose CRDs there are, as cassgate does, for as long as this is polled.
@@ -267,7 +316,7 @@ impl World {
             let found = found.as_ref().map(|found| found.borrow().restores);
             found.unwrap_or_else(|| Some(!crds.is_foreign()))
         };
-        let reconciler = Arc::new(Reconciler {
+        let reconciler = Reconciler {
             client: self.behind(wire),
             sidecars,
             judge: Arc::clone(&self.judge),
@@ -275,20 +324,9 @@ impl World {
             namespace: Some(self.lab.stage.namespace.clone()),
             now,
             metrics: Metrics::new(),
-        });
-        let options = LeaseOptions {
-            identity: identity.to_owned(),
-            timing: Timing::standard(Duration::from_secs(10)),
         };
-        let clocks = Clocks {
-            boot: Arc::new(|| BootTime(elapsed())),
-            wall: Arc::new(now),
-        };
-        let keeper = LeaseKeeper::new(options, lease, clocks, Metrics::new()).unwrap();
-        let process = keeper.run(CancellationToken::new(), |leadership| {
-            reconciler.clone().run(leadership)
-        });
-        wire.run(process).await;
+        let timing = Timing::standard(Duration::from_secs(10));
+        run(reconciler, lease, (identity, timing), wire).await;
     }
 
     /// Runs one process after the other, as many as it takes, while `test` runs.
@@ -345,28 +383,13 @@ impl World {
     }
 }
 
-/// How the API server is reached with these rights.
-async fn of(lab: &Lab, kubeconfig: &Path) -> Config {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
-    let options = KubeConfigOptions::default();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .unwrap();
-    // The API server lives in our time, and takes longer than these by the made up one.
-    config.connect_timeout = None;
-    config.read_timeout = None;
-    config.write_timeout = None;
-    config.default_namespace.clone_from(&lab.stage.namespace);
-    config
-}
-
 /// A lease in memory, as far away as the API server.
 #[derive(Clone)]
-pub(super) struct Lease(Arc<Mutex<(u32, Record)>>, Wire);
+pub(crate) struct Lease(Arc<Mutex<(u32, Record)>>, Wire);
 
 impl Lease {
     /// One that its holder gave away.
-    pub(super) fn free(wire: &Wire) -> Self {
+    pub(crate) fn free(wire: &Wire) -> Self {
         let held = Record::taken("nobody", None, Duration::from_secs(15), now());
         Self(Arc::new(Mutex::new((0, held.released(now())))), wire.clone())
     }

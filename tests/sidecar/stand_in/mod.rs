@@ -143,8 +143,21 @@ impl Ring {
         Self(Arc::new(Mutex::new(state)))
     }
 
+    /// The same ring in a network of this number, so that several can be told apart by their addresses.
+    pub(crate) fn in_network(self, number: u8) -> Self {
+        for (node, last) in self.state().nodes.iter_mut().zip(1_u8..) {
+            node.address = SocketAddr::from((Ipv4Addr::new(10, number, 0, last), PORT));
+        }
+        self
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a sidecar of this ring has this address.
+    pub(crate) fn listens_at(&self, address: SocketAddr) -> bool {
+        self.state().nodes.iter().any(|node| node.address == address)
     }
 
     /// Where the sidecar of a node listens.
@@ -165,6 +178,24 @@ impl Ring {
     /// Moves the clock.
     pub(crate) fn advance(&self, milliseconds: i64) {
         self.state().now += milliseconds;
+    }
+
+    /// Moves the clock to this time, unless it is there already.
+    pub(crate) fn advance_to(&self, time: Timestamp) {
+        let mut state = self.state();
+        state.now = state.now.max(time.as_millisecond());
+    }
+
+    /// Lets the sidecars forget the operations that ended longer than an hour ago, as real ones do.
+    pub(crate) fn forget(&self) {
+        let mut state = self.state();
+        let longest = state.now - 3_600_000;
+        for node in &mut state.nodes {
+            node.jobs.retain(|job| {
+                let ended = job.public.completed;
+                ended.is_none_or(|ended| ended.as_millisecond() > longest)
+            });
+        }
     }
 
     /// Lets a node do one thing for each of its running operations. `false`: there was nothing to do.

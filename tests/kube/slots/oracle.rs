@@ -1,0 +1,372 @@
+//! Which times a schedule has, and which of them have to be run. Nothing of the code under test takes part.
+
+use jiff::civil::Date;
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::clock::{Story, Take};
+
+/// A schedule by the clock on a wall; a list that is empty has everything in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Wall {
+    pub(super) minutes: Vec<i8>,
+    pub(super) hours: Vec<i8>,
+    pub(super) days: Vec<i8>,
+    pub(super) months: Vec<i8>,
+    /// From 0 for Sunday. Only without `days`.
+    pub(super) weekdays: Vec<i8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Form {
+    Wall(Wall),
+    /// Every so many seconds.
+    Every(i64),
+    /// No schedule at all, in these words.
+    Broken(&'static str),
+}
+
+/// What the spec of a backup says of its runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) form: Form,
+    pub(super) zone: &'static str,
+    /// Whether the zone stands in front of the schedule, not in its field.
+    pub(super) prefixed: bool,
+    pub(super) suspend: bool,
+    /// In seconds.
+    pub(super) deadline: Option<i64>,
+    pub(super) policy: &'static str,
+}
+
+impl Wall {
+    fn text(&self) -> String {
+        let field = |list: &[i8]| {
+            let words: Vec<_> = list.iter().map(ToString::to_string).collect();
+            if words.is_empty() {
+                "*".to_owned()
+            } else {
+                words.join(",")
+            }
+        };
+        let fields = [
+            &self.minutes,
+            &self.hours,
+            &self.days,
+            &self.months,
+            &self.weekdays,
+        ];
+        fields.map(|list| field(list)).join(" ")
+    }
+
+    fn has(&self, day: Date) -> bool {
+        let among = |list: &[i8], value: i8| list.is_empty() || list.contains(&value);
+        among(&self.days, day.day())
+            && among(&self.months, day.month())
+            && among(&self.weekdays, day.weekday().to_sunday_zero_offset())
+    }
+
+    /// The instants at which a clock in this zone shows these times: none in a gap, two in an hour that comes twice.
+    fn times(&self, zone: &TimeZone, after: Timestamp, until: Timestamp) -> Vec<Timestamp> {
+        let all = |list: &[i8], end: i8| {
+            if list.is_empty() {
+                (0..end).collect()
+            } else {
+                list.to_vec()
+            }
+        };
+        let (hours, minutes) = (all(&self.hours, 24), all(&self.minutes, 60));
+        let last = until.to_zoned(zone.clone()).date();
+        let mut day = after.to_zoned(zone.clone()).date();
+        let mut times = Vec::new();
+        while day <= last {
+            let walls = hours
+                .iter()
+                .flat_map(|hour| minutes.iter().map(move |minute| (*hour, *minute)));
+            for (hour, minute) in walls.filter(|_| self.has(day)) {
+                let wall = day.at(hour, minute, 0, 0);
+                let offsets = match zone.to_ambiguous_timestamp(wall).offset() {
+                    AmbiguousOffset::Unambiguous { offset } => vec![offset],
+                    AmbiguousOffset::Gap { .. } => vec![],
+                    AmbiguousOffset::Fold { before, after } => vec![before, after],
+                };
+                times.extend(offsets.iter().map(|offset| offset.to_timestamp(wall).unwrap()));
+            }
+            day = day.tomorrow().unwrap();
+        }
+        times.retain(|time| *time > after && *time <= until);
+        times.sort();
+        times
+    }
+}
+
+impl Plan {
+    pub(super) fn of(form: Form, zone: &'static str) -> Self {
+        Self {
+            form,
+            zone,
+            prefixed: false,
+            suspend: false,
+            deadline: None,
+            policy: "Allow",
+        }
+    }
+
+    pub(super) fn spec(&self) -> Value {
+        let (text, zoned) = match &self.form {
+            Form::Wall(wall) => (wall.text(), true),
+            Form::Every(seconds) => (format!("@every {seconds}s"), false),
+            Form::Broken(text) => ((*text).to_owned(), false),
+        };
+        let prefixed = zoned && self.prefixed;
+        let text = if prefixed {
+            format!("CRON_TZ={} {text}", self.zone)
+        } else {
+            text
+        };
+        json!({
+            "schedule": text,
+            "timeZone": (zoned && !prefixed).then_some(self.zone),
+            "suspend": self.suspend,
+            "startingDeadlineSeconds": self.deadline,
+            "concurrencyPolicy": self.policy,
+        })
+    }
+
+    /// Its times behind `after`, up to and with `until`.
+    pub(super) fn times(&self, after: Timestamp, until: Timestamp) -> Vec<Timestamp> {
+        match &self.form {
+            Form::Wall(wall) => wall.times(&TimeZone::get(self.zone).unwrap(), after, until),
+            Form::Every(seconds) => {
+                let times = (after.as_second() + seconds..=until.as_second())
+                    .step_by(usize::try_from(*seconds).unwrap());
+                times.map(|time| Timestamp::from_second(time).unwrap()).collect()
+            }
+            Form::Broken(_) => Vec::new(),
+        }
+    }
+
+    fn is_scheduled_as(&self, other: &Self) -> bool {
+        let zone_counts = matches!(self.form, Form::Wall(_));
+        self.form == other.form && (!zone_counts || self.zone == other.zone)
+    }
+}
+
+/// When the reconciler ran, and until when anybody watched. At the end it runs and has nothing to do.
+pub(super) struct Times {
+    /// When it was started and stopped, in turn.
+    pub(super) turns: Vec<(Timestamp, bool)>,
+    pub(super) end: Timestamp,
+}
+
+impl Times {
+    /// From when until when it ran, both included.
+    fn ups(&self) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let ends = self.turns.iter().skip(1).map(|(end, _)| *end).chain([self.end]);
+        let turns = self.turns.iter().zip(ends).filter(|((_, up), _)| *up);
+        turns.map(|((begin, _), end)| (*begin, end))
+    }
+
+    /// From when on, at this time, it runs.
+    fn up_from(&self, time: Timestamp) -> Option<Timestamp> {
+        let (begin, _) = self.ups().find(|(_, end)| *end >= time)?;
+        Some(begin.max(time))
+    }
+
+    /// For how long it ran in between.
+    fn up_between(&self, from: Timestamp, to: Timestamp) -> SignedDuration {
+        let parts = self
+            .ups()
+            .map(|(begin, end)| end.min(to).duration_since(begin.max(from)));
+        parts.filter(SignedDuration::is_positive).sum()
+    }
+
+    /// From when on, at this time, it runs and no run for another slot is under way.
+    fn free_from(&self, slot: Timestamp, takes: &[Take]) -> Option<Timestamp> {
+        let mut free = self.up_from(slot)?;
+        for take in takes.iter().filter(|take| take.slot != slot) {
+            if is_under_way(take, free) {
+                free = self.up_from(take.ended?)?;
+            }
+        }
+        Some(free)
+    }
+}
+
+fn is_under_way(take: &Take, time: Timestamp) -> bool {
+    take.at < time && take.ended.is_none_or(|ended| time < ended)
+}
+
+/// A backup as the test has written it.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) namespace: usize,
+    pub(super) name: String,
+    /// Since when it is owed its times: since its creation, of one that nobody has looked at.
+    pub(super) owed_since: Option<Timestamp>,
+    /// What was written to it: when, as which generation.
+    pub(super) plans: Vec<(Timestamp, i64, Plan)>,
+    /// How long others of its cluster may keep it waiting.
+    pub(super) patience: SignedDuration,
+}
+
+/// A stretch of time in which the times of one schedule count.
+struct Stretch {
+    after: Timestamp,
+    until: Timestamp,
+    plan: Plan,
+}
+
+/// What has to become of a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Run,
+    Missed,
+    /// It became due so shortly before the next one, or before a change, that both are right.
+    Either,
+}
+
+impl Account {
+    /// What is wrong with its runs.
+    pub(super) fn complaints(&self, story: &Story, times: &Times) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let (mut missed, mut known) = (0, 0);
+        let seen = self.seen(story);
+        for (place, (written, ..)) in self.plans.iter().enumerate() {
+            let seen = seen.iter().map(|(at, _)| *at).find(|at| at >= written);
+            let late = seen.is_none_or(|seen| times.up_between(*written, seen) > self.patience);
+            if late {
+                complaints.push(format!(
+                    "{}: edit {place} at {written} is seen from {seen:?}",
+                    self.name
+                ));
+            }
+        }
+        for (first, stretch) in self.stretches(&seen, times.end) {
+            if first {
+                missed = 0;
+            }
+            let slots = stretch.plan.times(stretch.after, stretch.until);
+            for (place, slot) in slots.iter().enumerate() {
+                let next = slots.get(place + 1).copied();
+                let (fate, from) = self.fate(*slot, next, &stretch, &seen, story, times);
+                let runs: Vec<_> = story.takes.iter().filter(|take| take.slot == *slot).collect();
+                known += runs.len();
+                let fits = match (fate, runs.as_slice()) {
+                    (Fate::Run | Fate::Either, [run]) => from.is_some_and(|from| {
+                        run.at >= from && times.up_between(from, run.at) <= self.patience
+                    }),
+                    (Fate::Missed | Fate::Either, []) => true,
+                    _ => false,
+                };
+                if !fits {
+                    complaints.push(format!(
+                        "{}: {slot} should be {fate:?} from {from:?}, and is {runs:?}",
+                        self.name
+                    ));
+                }
+                missed += i64::from(runs.is_empty());
+            }
+        }
+        if known != story.takes.len() {
+            complaints.push(format!("{}: runs without a time: {:#?}", self.name, story.takes));
+        }
+        let told = story.object["status"]["missedRuns"].as_i64().unwrap_or(0);
+        if told != missed {
+            complaints.push(format!("{}: {missed} missed, and {told} are told", self.name));
+        }
+        complaints
+    }
+
+    /// What the reconciler saw of the plans, from when on.
+    fn seen(&self, story: &Story) -> Vec<(Timestamp, Plan)> {
+        let mut seen: Vec<(Timestamp, Plan)> = Vec::new();
+        for (written, generation, plan) in &self.plans {
+            let mut looks = story.looks.iter();
+            let look = looks.find(|(looked_at, at)| looked_at >= generation && at >= written);
+            let Some((_, at)) = look else { break };
+            if seen.last().is_some_and(|(last, _)| last == at) {
+                seen.pop();
+            }
+            seen.push((*at, plan.clone()));
+        }
+        seen
+    }
+
+    /// Notes what was written to it at this time, as this generation; the same one: nothing was changed.
+    pub(super) fn note(&mut self, written: Timestamp, generation: i64, plan: Plan) {
+        if self.plans.last().is_none_or(|(_, last, _)| *last != generation) {
+            self.plans.push((written, generation, plan));
+        }
+    }
+
+    /// The stretches that count, each with whether the count of missed runs begins anew with it.
+    fn stretches(&self, seen: &[(Timestamp, Plan)], end: Timestamp) -> Vec<(bool, Stretch)> {
+        let mut stretches: Vec<(bool, Stretch)> = Vec::new();
+        let mut anew = true;
+        for (place, (at, plan)) in seen.iter().enumerate() {
+            let before = place.checked_sub(1).map(|before| &seen[before].1);
+            let changed = before.is_none_or(|before| !before.is_scheduled_as(plan));
+            let rested = before.is_none_or(|before| before.suspend);
+            anew |= changed;
+            if !changed && rested == plan.suspend {
+                continue;
+            }
+            if let Some((_, last)) = stretches.last_mut() {
+                last.until = last.until.min(*at);
+            }
+            let owed = self.owed_since.filter(|_| place == 0);
+            stretches.push((
+                anew,
+                Stretch {
+                    after: owed.unwrap_or(*at),
+                    until: if plan.suspend { *at } else { end },
+                    plan: plan.clone(),
+                },
+            ));
+            anew = false;
+        }
+        stretches
+    }
+
+    /// What has to become of a time, and from when on it can be run.
+    fn fate(
+        &self,
+        slot: Timestamp,
+        next: Option<Timestamp>,
+        stretch: &Stretch,
+        seen: &[(Timestamp, Plan)],
+        story: &Story,
+        times: &Times,
+    ) -> (Fate, Option<Timestamp>) {
+        let first = times.up_from(slot);
+        let at = |time| {
+            seen.iter()
+                .rev()
+                .find(|(at, _)| *at <= time)
+                .map_or(&stretch.plan, |(_, plan)| plan)
+        };
+        let forbidden = first.is_some_and(|first| {
+            at(first).policy == "Forbid" && story.takes.iter().any(|take| is_under_way(take, first))
+        });
+        let free = times.free_from(slot, &story.takes);
+        let Some(free) = free.filter(|_| !forbidden) else {
+            return (Fate::Missed, None);
+        };
+        let deadline = at(free)
+            .deadline
+            .map(|deadline| slot + SignedDuration::from_secs(deadline));
+        let too_late = [next, deadline]
+            .into_iter()
+            .flatten()
+            .fold(stretch.until, Timestamp::min);
+        if free >= too_late {
+            (Fate::Missed, Some(free))
+        } else if times.up_between(free, too_late) < self.patience {
+            (Fate::Either, Some(free))
+        } else {
+            (Fate::Run, Some(free))
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! A reconciler on the real kube-apiserver in a made up time that leaps over what nobody has anything to do in.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cassgate::api::CassandraBackup;
+use cassgate::icarus::OperationRequest;
+use cassgate::observe::metrics::Metrics;
+use cassgate::reconcile::Reconciler;
+use cassgate::reconcile::lease::Timing;
+use jiff::{SignedDuration, Timestamp};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, Config};
+use serde_json::{Value, json};
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tokio::time::{advance, sleep};
+
+use super::clock::{Record, Story};
+use super::rings::Rings;
+use crate::runs::wire::{Sidecars, Wire};
+use crate::runs::world::{Lease, begin_at, behind, config, now, run};
+use crate::runs::{Lab, NoRules};
+use crate::stand_in::Ring;
+use crate::support::servers::Servers;
+use crate::support::stage::Stage;
+
+/// How long before something is due the time stops leaping and goes from timer to timer.
+const LEAD: SignedDuration = SignedDuration::from_secs(5);
+
+/// Longer than all that is to be done for a wake, and shorter than anybody's next timer.
+const INSTANT: Duration = Duration::from_millis(5);
+
+/// How much of the made up time anything may keep the reconciler busy before it hangs.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(8);
+
+/// The lease is tested elsewhere; here it is never renewed but for a request.
+const TIMING: Timing = Timing {
+    duration: Duration::from_hours(24 * 3650),
+    renew: Duration::from_hours(24 * 1800),
+    retry: Duration::from_secs(2),
+    margin: Duration::from_secs(3),
+    answer: Duration::from_secs(4),
+    longest_request: Duration::from_secs(10),
+};
+
+/// Namespaces with a cluster and its ring each, and a reconciler for all of them.
+pub(super) struct World {
+    pub(super) labs: Vec<Lab>,
+    pub(super) rings: Rings,
+    pub(super) wire: Wire,
+    pub(super) client: Client,
+    record: Arc<Record>,
+    config: Config,
+    power: watch::Sender<bool>,
+    /// Since when the reconciler was up, and since when not.
+    turns: RefCell<Vec<(Timestamp, bool)>>,
+}
+
+/// Runs a test in namespaces of its own on these servers. The reconciler looks at all others too, unless there is one.
+pub(super) fn in_leaps(
+    servers: &'static Servers,
+    namespaces: u8,
+    beginning: Timestamp,
+    test: impl AsyncFnOnce(&World),
+) {
+    let lab = |number| {
+        let ring = Ring::new("2.0.4", 2, &[("k1.t1", 1), ("k1.t2", 2)]).in_network(number);
+        ring.write("k1.t1", 0..10);
+        ring.write("k1.t2", 0..10);
+        Lab::of(ring, Stage::on(servers))
+    };
+    let labs = (1..=namespaces).map(lab).collect();
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        begin_at(beginning);
+        let world = World::new(labs).await;
+        world.supervise(test(&world)).await;
+    });
+}
+
+impl World {
+    async fn new(labs: Vec<Lab>) -> Self {
+        let record = Arc::new(Record::default());
+        let config = config(&labs[0], &labs[0].stage.servers.admin_kubeconfig()).await;
+        Self {
+            rings: Rings::new(labs.iter().map(|lab| lab.ring.clone()).collect()),
+            wire: Wire::heard_by(record.clone()),
+            client: behind(&Wire::heard_by(record.clone()), &config),
+            record,
+            config,
+            power: watch::Sender::new(false),
+            turns: RefCell::default(),
+            labs,
+        }
+    }
+
+    /// Lets the reconciler run whenever it has power, while the test runs.
+    async fn supervise(&self, test: impl Future<Output = ()>) {
+        let mut test = pin!(test);
+        let mut power = self.power.subscribe();
+        loop {
+            if !*power.borrow_and_update() {
+                tokio::select! {
+                    biased;
+                    _ = power.changed() => continue,
+                    () = &mut test => return,
+                }
+            }
+            self.turn(true);
+            let over = tokio::select! {
+                biased;
+                () = self.wire.stopped() => false,
+                _ = power.changed() => false,
+                () = self.process() => panic!("the reconciler ended by itself"),
+                () = &mut test => true,
+            };
+            self.turn(false);
+            if over {
+                return;
+            }
+            self.power.send_replace(false);
+            self.wire.revive();
+        }
+    }
+
+    fn turn(&self, up: bool) {
+        self.turns.borrow_mut().push((now(), up));
+    }
+
+    async fn process(&self) {
+        let sidecars = Sidecars {
+            ring: self.rings.clone(),
+            wire: self.wire.clone(),
+        };
+        let only = (self.labs.len() == 1).then(|| self.labs[0].stage.namespace.clone());
+        let reconciler = Reconciler {
+            client: behind(&self.wire, &self.config),
+            sidecars,
+            judge: Arc::new(NoRules),
+            status_is_subresource: Box::new(|_| Some(true)),
+            namespace: only,
+            now,
+            metrics: Metrics::new(),
+        };
+        run(reconciler, Lease::free(&self.wire), ("one", TIMING), &self.wire).await;
+    }
+
+    /// Starts the reconciler or stops it at an instant in which it waits for no answer.
+    pub(super) async fn be_up(&self, up: bool) {
+        while self.wire.is_busy() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        self.power.send_replace(up);
+        sleep(INSTANT).await;
+    }
+
+    /// Whether it runs.
+    pub(super) fn is_up(&self) -> bool {
+        *self.power.borrow()
+    }
+
+    /// When it was started and stopped.
+    pub(super) fn turns(&self) -> Vec<(Timestamp, bool)> {
+        self.turns.borrow().clone()
+    }
+
+    /// What was written of each backup, by `NAMESPACE/NAME`.
+    pub(super) fn stories(&self) -> BTreeMap<String, Story> {
+        self.record.stories()
+    }
+
+    /// A backup's key among the stories.
+    pub(super) fn key(&self, namespace: usize, name: &str) -> String {
+        format!("{}/{name}", self.labs[namespace].stage.namespace)
+    }
+
+    fn backups(&self, namespace: usize) -> Api<CassandraBackup> {
+        Api::namespaced(self.client.clone(), &self.labs[namespace].stage.namespace)
+    }
+
+    /// Creates a backup with these fields beside the usual ones.
+    pub(super) async fn create(&self, namespace: usize, name: &str, more: &Value) {
+        let mut spec = json!({
+            "cassandraCluster": "c1", "storageLocation": "s3://bucket", "snapshotTag": name, "secret": "s3",
+            "entities": "k1",
+        });
+        for (field, value) in more.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        let backup = json!({
+            "apiVersion": "db.orange.com/v2", "kind": "CassandraBackup", "metadata": { "name": name }, "spec": spec,
+        });
+        let backup = serde_json::from_value(backup).unwrap();
+        let parameters = PostParams::default();
+        self.backups(namespace)
+            .create(&parameters, &backup)
+            .await
+            .unwrap();
+        sleep(INSTANT).await;
+    }
+
+    /// Changes a backup, and waits until the reconciler was told, if it runs; the generation.
+    pub(super) async fn edit(&self, namespace: usize, name: &str, spec: &Value) -> i64 {
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        let backups = self.backups(namespace);
+        let edited = backups
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+        sleep(INSTANT).await;
+        edited.metadata.generation.unwrap()
+    }
+
+    /// Lets the time pass until then, with everything that falls due meanwhile, or until the reconciler is stopped.
+    pub(super) async fn pass(&self, until: Timestamp) {
+        let (up, mut busy) = (self.is_up(), None);
+        while now() < until && self.is_up() == up {
+            let rest = if up { self.record.rest() } else { Ok(None) };
+            let next = match rest {
+                Ok(next) => next.map_or(until, |next| next.min(until)),
+                Err(who) => {
+                    let since = *busy.get_or_insert_with(now);
+                    assert!(
+                        now().duration_since(since) < PATIENCE,
+                        "it hangs at {}: {who}",
+                        now()
+                    );
+                    sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            };
+            busy = None;
+            let left = next.duration_since(now());
+            if left > LEAD {
+                advance((left - LEAD).unsigned_abs()).await;
+            } else {
+                sleep(left.unsigned_abs()).await;
+            }
+        }
+    }
+
+    /// Lets the time pass until nobody has anything to do.
+    pub(super) async fn rest(&self) {
+        while self.record.rest().is_err() {
+            let soon = now().checked_add(SignedDuration::from_secs(1)).unwrap();
+            self.pass(soon).await;
+        }
+    }
+
+    /// How often each snapshot was asked of each node of a namespace.
+    pub(super) fn sent(&self, namespace: usize) -> BTreeMap<(String, usize), usize> {
+        let mut sent = BTreeMap::new();
+        for (node, request) in self.labs[namespace].ring.submitted() {
+            if let OperationRequest::Backup(backup) = request {
+                *sent.entry((backup.snapshot.to_string(), node)).or_default() += 1;
+            }
+        }
+        sent
+    }
+}
