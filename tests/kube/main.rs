@@ -48,7 +48,7 @@ mod update;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use runs::{hardships, kills, needs, rivals};
-use slots::{restarts, year};
+use slots::{adoption, restarts, year};
 
 /// A subject's tests, each under the name of its function: a sentence.
 macro_rules! tests {
@@ -117,6 +117,9 @@ tests! {
         a_schedule_that_casskop_ran_goes_on_and_nothing_of_casskops_last_run_is_left,
         finalizers_of_others_are_there_before_and_after,
         casskops_crds_applied_in_the_middle_of_a_restore_stop_it_until_ours_are_back,
+    ;
+    adoption:
+        what_casskop_scheduled_goes_on_from_now_and_can_be_given_back,
     ;
     restarts:
         stopped_at_random_instants_a_reconciler_runs_every_slot_once,

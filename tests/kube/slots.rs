@@ -1,5 +1,6 @@
 //! Schedules through a year of made up time on a real kube-apiserver: every slot once, by an oracle of our own.
 
+pub(crate) mod adoption;
 mod clock;
 mod oracle;
 pub(crate) mod restarts;

@@ -182,6 +182,14 @@ impl World {
         format!("{}/{name}", self.labs[namespace].stage.namespace)
     }
 
+    /// The API server as another program sees it, which says that it is this one.
+    pub(super) fn known_as(&self, program: &'static str) -> Client {
+        let mut config = self.config.clone();
+        let name = http::HeaderValue::from_static(program);
+        config.headers.push((http::header::USER_AGENT, name));
+        behind(&Wire::heard_by(self.record.clone()), &config)
+    }
+
     fn backups(&self, namespace: usize) -> Api<CassandraBackup> {
         Api::namespaced(self.client.clone(), &self.labs[namespace].stage.namespace)
     }

@@ -1,0 +1,287 @@
+//! Scheduled backups that `CassKop` ran, taken over by cassgate, given back, and taken over once more.
+
+use std::thread;
+use std::time::Duration;
+
+use cassgate::api::CassandraBackup;
+use cassgate::icarus::{Operation, OperationId, OperationKind, OperationState};
+use jiff::{SignedDuration, Timestamp};
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::oracle::{Account, Form, Plan, Wall};
+use super::world::{World, in_leaps};
+use super::year::complaints;
+use crate::runs::world::now;
+use crate::support::repository;
+use crate::support::servers::{Alone, Crds};
+
+/// As CassKop's client names itself: after its program.
+const CASSKOP: &str = "casskop/v0.0.0 (linux/amd64) kubernetes/$Format";
+
+const ANNOTATION: &str = "cassandrabackups.db.orange.com/last-applied-configuration";
+
+/// The operation of a run, and one that no sidecar knows any more.
+const OPERATION: &str = "d8bbb89e-1b2a-404d-b4b2-6b1f80f6aa01";
+const FORGOTTEN: &str = "d8bbb89e-1b2a-404d-b4b2-6b1f80f6aa02";
+
+/// What `CassKop` writes of a run, and reads: every field of its definition.
+const VOCABULARY: [&str; 7] = [
+    "timeCreated",
+    "timeStarted",
+    "timeCompleted",
+    "progress",
+    "id",
+    "coordinatorMember",
+    "condition",
+];
+
+/// A status as `CassKop` leaves it.
+fn left(state: &str) -> Value {
+    let mut status = json!({
+        "condition": {
+            "type": state,
+            "lastTransitionTime": "Thu, 1 Jan 2026 02:31:07 GMT",
+        },
+        "id": FORGOTTEN, "coordinatorMember": "c1-dc1-rack1-0",
+        "timeCreated": "2026-01-01T02:30:00.121Z", "timeStarted": "2026-01-01T02:30:00.334Z",
+    });
+    if state == "RUNNING" {
+        status["progress"] = json!("37%");
+    } else {
+        status["progress"] = json!("100%");
+        status["timeCompleted"] = json!("2026-01-01T02:31:07.530Z");
+    }
+    if state == "FAILED" {
+        let cause = json!([{ "source": "c1-dc1-rack1-0", "message": "Bucket bucket does not exist." }]);
+        status["condition"]["failureCause"] = cause;
+    }
+    status
+}
+
+/// An operation that the sidecar still knows.
+fn operation(state: OperationState) -> Operation {
+    Operation {
+        id: OperationId::parse(OPERATION).unwrap(),
+        kind: OperationKind::Backup,
+        state,
+        errors: Vec::new(),
+        progress: 1.0,
+        created: Some(now()),
+        started: Some(now()),
+        completed: Some(now()),
+        storage_location: None,
+        snapshot_tag: Some("running".to_owned()),
+        phase: None,
+        source_directory: None,
+        global: true,
+        keyspace: None,
+        table: None,
+        listing: None,
+    }
+}
+
+fn daily(minute: i8, zone: &'static str) -> Plan {
+    let wall = Wall {
+        minutes: vec![minute],
+        hours: vec![2],
+        ..Wall::default()
+    };
+    // CassKop knows a zone only as a part of the schedule.
+    let prefixed = true;
+    Plan {
+        prefixed,
+        ..Plan::of(Form::Wall(wall), zone)
+    }
+}
+
+/// What `CassKop` knows of a spec.
+fn spec(plan: &Plan) -> Value {
+    json!({ "schedule": plan.spec()["schedule"] })
+}
+
+/// Writes what `CassKop` writes of a scheduled backup: annotation and finalizer, and the status with them.
+async fn write(casskop: &Api<CassandraBackup>, name: &str, status: &Value) {
+    let patch = Patch::Merge(json!({
+        "metadata": {
+            "annotations": { ANNOTATION: format!(r#"{{"metadata":{{"name":"{name}"}},"status":{{}}}}"#) },
+            "finalizers": ["kubernetes.io/unschedule-needed"],
+        },
+        "status": status,
+    }));
+    casskop
+        .patch(name, &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+}
+
+/// Installs CRDs, and waits until the API server serves the status by itself or does not.
+fn install(world: &World, folder: &str, subresource: bool) {
+    let kubectl = &world.labs[0].stage.kubectl;
+    for kind in ["cassandrabackups", "cassandrarestores"] {
+        let file = repository().join(folder).join(format!("{kind}.yaml"));
+        let file = file.display().to_string();
+        kubectl
+            .run(&["apply", "--server-side", "--force-conflicts", "-f", &file])
+            .succeeds();
+    }
+    for _ in 0..600 {
+        let served = kubectl.run(&["get", "--raw", "/apis/db.orange.com/v2"]).stdout;
+        if ["backups", "restores"]
+            .iter()
+            .all(|kind| served.contains(&format!("cassandra{kind}/status")) == subresource)
+        {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("the CRDs of {folder} do not come into force");
+}
+
+fn days(number: i64) -> SignedDuration {
+    SignedDuration::from_hours(24 * number)
+}
+
+/// What is left of `CassKop`'s marks.
+#[track_caller]
+fn is_held_as_before(name: &str, object: &Value) {
+    let metadata = &object["metadata"];
+    assert_eq!(
+        metadata["finalizers"],
+        json!(["kubernetes.io/unschedule-needed"]),
+        "{name}"
+    );
+    let annotation = metadata["annotations"][ANNOTATION].as_str().unwrap();
+    assert_eq!(
+        annotation,
+        format!(r#"{{"metadata":{{"name":"{name}"}},"status":{{}}}}"#)
+    );
+}
+
+/// Whether `CassKop` can read it, and reads of the last run what it would have written itself.
+#[track_caller]
+fn is_told_as_casskop_would(name: &str, object: &Value) {
+    let status = &object["status"];
+    let fields: Vec<_> = status.as_object().unwrap().keys().collect();
+    assert!(
+        fields.iter().all(|field| VOCABULARY.contains(&field.as_str())),
+        "{name}: {fields:?}"
+    );
+    for field in VOCABULARY.iter().filter(|field| **field != "condition") {
+        assert!(status[field].is_string(), "{name}: {field} in {status:#}");
+    }
+    let condition = &status["condition"];
+    assert_eq!(condition["type"], "COMPLETED", "{name}: {status:#}");
+    assert!(
+        condition["failureCause"].as_array().is_none_or(Vec::is_empty),
+        "{name}: {condition}"
+    );
+    let since = condition["lastTransitionTime"].as_str().unwrap();
+    jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", since).unwrap();
+    assert_eq!(status["progress"], "100%");
+    assert!(
+        ![OPERATION, FORGOTTEN].contains(&status["id"].as_str().unwrap()),
+        "{name}: the run is ours"
+    );
+    is_held_as_before(name, object);
+}
+
+/// Takes them over and lets some days pass, in which each runs as often as its schedule says from now on.
+async fn adopt(world: &World, accounts: &mut [(Account, Plan)], time: SignedDuration) {
+    let story = |account: &Account| world.stories()[&world.key(0, &account.name)].clone();
+    let (since, mut before) = (now(), Vec::new());
+    for (account, plan) in accounts.iter_mut() {
+        before.push(story(account).takes.len());
+        account.plans.push((since, 1, plan.clone()));
+    }
+    world.be_up(true).await;
+    world.rest().await;
+    for (account, _) in accounts.iter() {
+        let status = &story(account).object["status"];
+        assert_eq!(
+            status["missedRuns"],
+            Value::Null,
+            "{}: nobody owes anything",
+            account.name
+        );
+        assert!(
+            status["nextScheduleTime"].is_string(),
+            "{}: {status:#}",
+            account.name
+        );
+    }
+    world.pass(since + time).await;
+    world.rest().await;
+    for ((account, plan), before) in accounts.iter().zip(before) {
+        let (story, name) = (story(account), &account.name);
+        let slots: Vec<_> = story.takes[before..].iter().map(|take| take.slot).collect();
+        assert_eq!(slots, plan.times(since, since + time), "{name}");
+        assert!(slots.len() > 1, "{name}");
+        is_held_as_before(name, &story.object);
+        let text = story.object["status"].to_string();
+        for theirs in ["2026-01-01", OPERATION, FORGOTTEN] {
+            assert!(!text.contains(theirs), "{name}: {text}");
+        }
+    }
+}
+
+pub(crate) fn what_casskop_scheduled_goes_on_from_now_and_can_be_given_back() {
+    let servers = Alone::start(Crds::Casskop, "adoption");
+    // Days after they were created: those days are CassKop's.
+    let begin = Timestamp::from_second(Timestamp::now().as_second()).unwrap()
+        + days(3)
+        + SignedDuration::from_millis(250);
+    in_leaps(servers.0, 1, begin, async |world| {
+        let casskop: Api<CassandraBackup> =
+            Api::namespaced(world.known_as(CASSKOP), &world.labs[0].stage.namespace);
+        let mut accounts = Vec::new();
+        let mut running = left("RUNNING");
+        running["id"] = json!(OPERATION);
+        let states = [
+            ("completed", left("COMPLETED")),
+            ("failed", left("FAILED")),
+            ("running", running),
+            ("forgotten", left("RUNNING")),
+            // CassKop empties the status when a run begins.
+            ("emptied", Value::Null),
+        ];
+        for (minute, (name, status)) in (10..).step_by(10).zip(states) {
+            let plan = daily(minute, "Asia/Kolkata");
+            world.create(0, name, &spec(&plan)).await;
+            write(&casskop, name, &status).await;
+            let account = Account {
+                namespace: 0,
+                name: name.to_owned(),
+                owed_since: None,
+                plans: Vec::new(),
+                patience: SignedDuration::from_mins(5),
+            };
+            accounts.push((account, plan));
+        }
+        world.create(0, "once", &json!({})).await;
+        write(&casskop, "once", &left("COMPLETED")).await;
+        let once = world.stories()[&world.key(0, "once")].object.clone();
+        install(world, "manifests/crds", true);
+        // The last run of one of them has ended well meanwhile.
+        world.labs[0].ring.plant(0, operation(OperationState::Completed));
+        adopt(world, &mut accounts, days(4)).await;
+        let all = accounts.iter().map(|(account, _)| account);
+        assert_eq!(complaints(world, all), Vec::<String>::new());
+        let now_once = &world.stories()[&world.key(0, "once")].object;
+        assert_eq!(*now_once, once, "what is over is over");
+        // And back.
+        world.be_up(false).await;
+        install(world, "tests/casskop/crds", false);
+        for (account, _) in &accounts {
+            let object = casskop.get(&account.name).await.unwrap();
+            is_told_as_casskop_would(&account.name, &serde_json::to_value(object).unwrap());
+            write(&casskop, &account.name, &Value::Null).await;
+            write(&casskop, &account.name, &left("COMPLETED")).await;
+        }
+        // CassKop has had them for some days.
+        world.pass(now() + days(3)).await;
+        install(world, "manifests/crds", true);
+        adopt(world, &mut accounts, days(2)).await;
+    });
+}
