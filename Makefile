@@ -36,13 +36,14 @@ e2e: servers nodes
 	$(CARGO) test --locked --test e2e -- --test-threads=$(RINGS)
 
 # What a schedule costs; then ratios within one run, on one core each; then latencies, by h2load (of Debian's package
-# nghttp2-client). The README says what was measured.
+# nghttp2-client); then what runs cost, and objects at rest. The README says what was measured.
 bench: servers
 	$(CARGO) bench --locked --bench rules
 	$(CARGO) bench --locked --bench schedule
 	$(CARGO) bench --locked --bench check
 	$(CARGO) bench --locked --bench review
 	$(CARGO) bench --locked --bench review -- latency
+	$(CARGO) bench --locked --bench runs
 
 # What takes too long for every change: every property with many cases, every test on the oldest API server that is
 # supported, ten thousand hostile connections, a reconciler that is stopped at everything it does, a year of many

@@ -49,6 +49,16 @@ impl Cluster {
     /// # Errors
     /// When the servers do not start, or refuse the objects.
     pub(crate) fn start() -> Result<Self> {
+        let cluster = Self::up(|_| Ok(String::new()))?;
+        cluster.install(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+        Ok(cluster)
+    }
+
+    /// The servers with nothing in them, the API server with these flags more: they are made in the folder.
+    ///
+    /// # Errors
+    /// When the servers do not start.
+    pub(crate) fn up(flags: impl FnOnce(&Path) -> Result<String>) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("cassgate-bench-{}-{number}", std::process::id()));
@@ -57,6 +67,7 @@ impl Cluster {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut up = Command::new(root.join("tests/servers/up.sh"));
         up.arg(folder.0.join("servers"))
+            .env("APISERVER_FLAGS", flags(&folder.0)?)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut servers = Running::start(&mut up)?;
@@ -72,14 +83,12 @@ impl Cluster {
             .stderr(Stdio::inherit())
             .output()?;
         let kubectl = PathBuf::from(String::from_utf8(assets.stdout)?.trim()).join("kubectl");
-        let cluster = Self {
+        Ok(Self {
             _servers: servers,
             folder,
             kubeconfig,
             kubectl,
-        };
-        cluster.install(root)?;
-        Ok(cluster)
+        })
     }
 
     /// For the environment variable `KUBECONFIG`.
@@ -106,20 +115,32 @@ impl Cluster {
     }
 
     fn kubectl(&self, arguments: &[&str], file: &Path) -> Result<()> {
+        let file = file.to_str().ok_or("a path that is no text")?;
+        self.ask_kubectl(&[arguments, &[file]].concat()).map(drop)
+    }
+
+    /// What kubectl answers.
+    ///
+    /// # Errors
+    /// What it says.
+    pub(crate) fn ask_kubectl(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.kubectl);
         // HOME: kubectl keeps what it discovered of a server there, by its address.
         command
             .env("KUBECONFIG", &self.kubeconfig)
             .env("HOME", &self.folder.0);
-        let output = command.args(arguments).arg(file).output()?;
+        let output = command.args(arguments).output()?;
         if !output.status.success() {
             return Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
-        Ok(())
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// Applies objects, or takes them away, by the file that says them.
-    fn with_objects(&self, arguments: &[&str], objects: &[Value]) -> Result<()> {
+    ///
+    /// # Errors
+    /// What kubectl says.
+    pub(crate) fn with_objects(&self, arguments: &[&str], objects: &[Value]) -> Result<()> {
         let file = self.folder.0.join("objects.json");
         fs::write(
             &file,

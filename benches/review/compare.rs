@@ -138,13 +138,19 @@ fn measure_turns<const N: usize>(
 }
 
 fn measure_memory(servers: &[Server; 3], goals: &mut Vec<Goal>) -> Result<()> {
-    let mut table = Table::new(["server", "resident MiB after the load", "of these no file"]);
+    let mut table = Table::new([
+        "server",
+        "resident MiB after the load",
+        "of these no file",
+        "at most before",
+    ]);
     for server in servers {
         let memory = Memory::of(server.running.id())?;
         table.row([
             server.name.to_owned(),
             format!("{:.1}", memory.resident),
             format!("{:.1}", memory.anonymous),
+            format!("{:.1}", memory.peak),
         ]);
     }
     table.print();

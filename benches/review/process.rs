@@ -173,6 +173,8 @@ pub(crate) struct Memory {
     pub(crate) resident: f64,
     /// The part that is no file: the rest is code, which the kernel can drop and read again.
     pub(crate) anonymous: f64,
+    /// The most that it ever was.
+    pub(crate) peak: f64,
 }
 
 impl Memory {
@@ -188,6 +190,7 @@ impl Memory {
         Ok(Self {
             resident: mib("VmRSS:")?,
             anonymous: mib("RssAnon:")?,
+            peak: mib("VmHWM:")?,
         })
     }
 }

@@ -171,7 +171,11 @@ impl Launcher<'_> {
     }
 }
 
-fn start(command: &mut Command, log: &Path) -> Result<Running> {
+/// Starts a server whose words go to this file.
+///
+/// # Errors
+/// When it cannot be started.
+pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Running> {
     let log = File::create(log)?;
     Running::start(command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log))
 }
@@ -207,7 +211,10 @@ fn free_addresses() -> Result<[SocketAddr; 2]> {
 }
 
 /// The address that a server has logged with `message`.
-fn listening(running: &mut Running, log: &Path, message: &str) -> Result<SocketAddr> {
+///
+/// # Errors
+/// As [`wait_until`].
+pub(crate) fn listening(running: &mut Running, log: &Path, message: &str) -> Result<SocketAddr> {
     wait_until(running, log, || {
         let text = fs::read_to_string(log)?;
         let entries = text
@@ -221,7 +228,11 @@ fn listening(running: &mut Running, log: &Path, message: &str) -> Result<SocketA
     })
 }
 
-fn wait_until<T>(
+/// Tries until there is something.
+///
+/// # Errors
+/// When it takes longer than a minute, or the server ends.
+pub(crate) fn wait_until<T>(
     running: &mut Running,
     log: &Path,
     mut try_it: impl FnMut() -> Result<Option<T>>,
@@ -241,13 +252,26 @@ fn wait_until<T>(
     }
 }
 
-fn is_ready(address: SocketAddr) -> Result<bool> {
+/// Whether a server says that it is ready.
+///
+/// # Errors
+/// When it answers nonsense.
+pub(crate) fn is_ready(address: SocketAddr) -> Result<bool> {
+    Ok(get(address, "/readyz")?.is_some_and(|answer| answer.starts_with("HTTP/1.1 200")))
+}
+
+/// The whole answer of a server; `None`: nobody listens.
+///
+/// # Errors
+/// When it answers nonsense.
+pub(crate) fn get(address: SocketAddr, path: &str) -> Result<Option<String>> {
     let Ok(mut stream) = TcpStream::connect(address) else {
-        return Ok(false);
+        return Ok(None);
     };
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    Ok(answer.starts_with("HTTP/1.1 200"))
+    Ok(Some(answer))
 }

@@ -12,7 +12,8 @@
 #   tokens/NAME         the bearer tokens of all of them
 #   *.log               what the servers say
 #
-# The binaries come from build.sh beside this file; KUBEBUILDER_ASSETS is honoured.
+# The binaries come from build.sh beside this file; KUBEBUILDER_ASSETS is honoured. APISERVER_FLAGS is added to the
+# flags of kube-apiserver.
 set -euo pipefail
 
 limited_users="backup-author"
@@ -110,7 +111,7 @@ start_apiserver() {
 		--service-account-issuer=https://kubernetes.default.svc \
 		--service-account-key-file=accounts.key --service-account-signing-key-file=accounts.key \
 		--authorization-mode=RBAC --allow-privileged=true --disable-admission-plugins=ServiceAccount \
-		--enable-priority-and-fairness=false --profiling=false <apiserver.leash >kube-apiserver.log 2>&1 4>&- 5>&- &
+		--enable-priority-and-fairness=false --profiling=false ${APISERVER_FLAGS:-} <apiserver.leash >kube-apiserver.log 2>&1 4>&- 5>&- &
 	apiserver=$!
 	exec 5>apiserver.leash
 }

@@ -1,0 +1,207 @@
+//! Many backups that are due at one instant: when each begins, in which order, and what the API server is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use cassgate::api::CassandraBackup;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use crate::Result;
+use crate::audit::Asked;
+use crate::figures::{Distribution, Figures};
+use crate::gate::Gate;
+use crate::sidecars::Post;
+use crate::stage::{Ring, Stage};
+
+/// How long a backup takes a sidecar.
+const LASTS: Duration = Duration::from_secs(1);
+
+/// How long all of them may take before the rest counts as lost.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// How long they are created before they are due.
+const AHEAD: SignedDuration = SignedDuration::from_secs(70);
+
+/// # Errors
+/// When something does not start.
+pub(crate) async fn measure(count: usize, clusters: usize, one_namespace: bool) -> Result<()> {
+    let clusters = clusters.clamp(1, count.max(1));
+    let stage = Stage::start(LASTS).await?;
+    let rings = rings(&stage, clusters, one_namespace).await?;
+    let gate = Gate::start(&stage)?;
+    let slot = Timestamp::from_second((Timestamp::now() + AHEAD).as_second().div_euclid(60) * 60 + 60)?;
+    let schedule = slot.strftime("%M %H %d %m *").to_string();
+    let store = async |number: usize| -> Result<()> {
+        let ring = rings.get(number % clusters).ok_or("no such ring")?;
+        stage.back_up(ring, &name(number), Some(&schedule)).await
+    };
+    stage.all(0..count, store).await?;
+    let left = slot.duration_since(Timestamp::now()).as_secs_f64() - 1.0;
+    tokio::time::sleep(Duration::try_from_secs_f64(left).unwrap_or_default()).await;
+    let (before, log, begun) = (gate.usage()?, stage.audit.end()?, Instant::now());
+    let ended = loop {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let backups = stage.backups().await?;
+        let ended = backups.iter().filter(|backup| has_run(backup)).count();
+        if ended >= count || begun.elapsed() > PATIENCE {
+            break backups;
+        }
+    };
+    let asked = stage.audit.since(log)?;
+    let mut figures = Figures::new();
+    tell(&ended, &stage.sidecars.posts(), (slot, clusters), &mut figures);
+    tell_cost(
+        asked,
+        gate.usage()?.since(before),
+        gate.memory()?.peak,
+        &mut figures,
+    );
+    figures.print();
+    Ok(())
+}
+
+fn name(number: usize) -> String {
+    format!("due-{number:05}")
+}
+
+async fn rings(stage: &Stage, clusters: usize, one_namespace: bool) -> Result<Vec<Ring>> {
+    let mut rings = Vec::new();
+    for number in 0..clusters {
+        let place = if one_namespace { 0 } else { number };
+        let namespace = format!("team-{place:03}");
+        if number == place {
+            stage.namespace(&namespace).await?;
+        }
+        rings.push(
+            stage
+                .ring(&namespace, &format!("cassandra-{number:03}"), 1)
+                .await?,
+        );
+    }
+    Ok(rings)
+}
+
+fn has_run(backup: &CassandraBackup) -> bool {
+    let history = backup.status.as_ref().map(|status| status.history.as_slice());
+    history
+        .unwrap_or_default()
+        .iter()
+        .any(|run| run.outcome == "COMPLETED")
+}
+
+fn tell(
+    backups: &[CassandraBackup],
+    posts: &[Post],
+    (slot, clusters): (Timestamp, usize),
+    figures: &mut Figures,
+) {
+    let posts: Vec<_> = posts.iter().filter(|post| post.tag.is_some()).collect();
+    let due = |post: &&Post| name_of(post).to_owned();
+    let begun: BTreeSet<String> = posts.iter().map(due).collect();
+    let after = |time: Timestamp| time.duration_since(slot).as_secs_f64();
+    let lags = Distribution::new(posts.iter().map(|post| after(post.at) * 1_000.0));
+    let last = posts.iter().map(|post| after(post.ends)).fold(0.0, f64::max);
+    let each = backups.len().div_ceil(clusters);
+    let what = format!(
+        "{} backups of {clusters} clusters due at one instant",
+        backups.len()
+    );
+    let shortest = u32::try_from(each).unwrap_or(u32::MAX) * LASTS;
+    figures.row(
+        &format!("{what}: the last one through"),
+        format!("{last:.1} s after"),
+        &format!("{:.0} s is what the sidecars take", shortest.as_secs_f64()),
+    );
+    figures.row(&format!("{what}: begun after"), lags.words(), "");
+    let mut first: BTreeMap<usize, f64> = BTreeMap::new();
+    for post in &posts {
+        let earliest = first.entry(post.ring).or_insert(f64::INFINITY);
+        *earliest = earliest.min(after(post.at) * 1_000.0);
+    }
+    let firsts = Distribution::new(first.into_values());
+    figures.row(
+        &format!("{what}: the first of each cluster after"),
+        firsts.words(),
+        "",
+    );
+    figures.row(
+        &format!("{what}: lost, begun twice, beside another, out of order"),
+        format!(
+            "{}, {}, {}, {}",
+            backups.len() - begun.len().min(backups.len()),
+            posts.len() - begun.len(),
+            overlaps(&posts),
+            disorders(&posts, backups)
+        ),
+        "0, 0, 0, 0",
+    );
+}
+
+fn tell_cost(asked: Asked, seconds: f64, peak: f64, figures: &mut Figures) {
+    let Asked {
+        reads,
+        writes,
+        events,
+        throttled,
+        ..
+    } = asked;
+    figures.row(
+        "the same: API reads, writes (of these events)",
+        format!("{reads}, {writes} ({events})"),
+        "",
+    );
+    figures.row("the same: answered with 429", throttled.to_string(), "0");
+    figures.row(
+        "the same: core, resident memory at most",
+        format!("{seconds:.1} s, {peak:.1} MiB"),
+        "",
+    );
+}
+
+/// The tag is the name, with the schema and the time behind it.
+fn name_of(post: &Post) -> &str {
+    post.tag
+        .as_deref()
+        .and_then(|tag| tag.get(..name(0).len()))
+        .unwrap_or_default()
+}
+
+fn by_ring<'a>(posts: &[&'a Post]) -> BTreeMap<usize, Vec<&'a Post>> {
+    let mut rings: BTreeMap<usize, Vec<&Post>> = BTreeMap::new();
+    for post in posts {
+        rings.entry(post.ring).or_default().push(post);
+    }
+    rings
+}
+
+/// How many began in a cluster before the one before them was through.
+fn overlaps(posts: &[&Post]) -> usize {
+    let rings = by_ring(posts);
+    let pairs = rings.values().flat_map(|posts| posts.windows(2));
+    pairs
+        .filter(|pair| matches!(pair, [one, next] if next.at < one.ends))
+        .count()
+}
+
+/// How many began before one of their cluster that was created earlier.
+fn disorders(posts: &[&Post], backups: &[CassandraBackup]) -> usize {
+    let created: BTreeMap<_, _> = backups
+        .iter()
+        .map(|backup| {
+            let created = backup.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            (backup.name_any(), created)
+        })
+        .collect();
+    let place = |post: &Post| {
+        (
+            created.get(name_of(post)).copied().flatten(),
+            name_of(post).to_owned(),
+        )
+    };
+    let rings = by_ring(posts);
+    let pairs = rings.values().flat_map(|posts| posts.windows(2));
+    pairs
+        .filter(|pair| matches!(pair, [one, next] if place(next) < place(one)))
+        .count()
+}

@@ -1,0 +1,124 @@
+//! Measures the reconciler: what a run waits for cassgate, what objects cost at rest, what a crowd does at one instant.
+//!
+//! `make bench`, or `cargo bench --bench runs -- --help`. The API server, etcd and cassgate are real; the sidecars are a
+//! model in this process, and answer at once. It prints and judges nothing: a slow machine is no failure.
+
+#[allow(dead_code, reason = "the bench of reviews needs more of it")]
+#[path = "../review/cluster.rs"]
+mod cluster;
+#[allow(dead_code, reason = "the bench of reviews needs more of it")]
+#[path = "../review/process.rs"]
+mod process;
+#[path = "../review/report.rs"]
+mod report;
+#[allow(dead_code, reason = "the bench of reviews needs more of it")]
+#[path = "../review/servers.rs"]
+mod servers;
+
+mod audit;
+mod figures;
+mod gate;
+mod instant;
+mod lag;
+mod one_shots;
+mod operation;
+mod rest;
+mod restores;
+mod sidecars;
+mod stage;
+
+use std::error::Error;
+use std::fs;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+#[derive(Debug, Parser)]
+#[command(about = "What the reconciler costs, and how soon it begins")]
+struct Cli {
+    /// What to measure; all of it without a word
+    parts: Vec<Part>,
+    /// One-shot backups of which the time to the first request is taken
+    #[arg(long, default_value_t = 100)]
+    shots: usize,
+    /// Finished one-shot backups at rest
+    #[arg(long, default_value_t = 1_000)]
+    finished: usize,
+    /// Restores of each ring
+    #[arg(long, default_value_t = 9)]
+    restores: usize,
+    /// Scheduled backups at rest
+    #[arg(long, default_value_t = 10_000)]
+    scheduled: usize,
+    /// Backups that are due at one instant
+    #[arg(long, default_value_t = 1_000)]
+    due: usize,
+    /// Clusters that these are of
+    #[arg(long, default_value_t = 100)]
+    clusters: usize,
+    /// All of them in one namespace
+    #[arg(long)]
+    one_namespace: bool,
+    /// Backups, each due at an instant of its own
+    #[arg(long, default_value_t = 60)]
+    alone: usize,
+    /// Seconds of rest
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// What cargo says to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// From the apply of a one-shot backup to its first request
+    OneShots,
+    /// Finished one-shot backups at rest
+    Finished,
+    /// A restore of many nodes and one of few
+    Restores,
+    /// Scheduled backups at rest
+    Scheduled,
+    /// Many backups due at one instant
+    Instant,
+    /// From the time of a schedule to the first request
+    Lag,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    for part in Part::value_variants() {
+        if !cli.parts.is_empty() && !cli.parts.contains(part) {
+            continue;
+        }
+        let load = fs::read_to_string("/proc/loadavg")?;
+        println!("load average of the machine before {part:?}: {}", load.trim());
+        runtime.block_on(async {
+            match part {
+                Part::OneShots => one_shots::measure(cli.shots).await,
+                Part::Finished => rest::finished(cli.finished, cli.seconds).await,
+                Part::Restores => restores::measure(cli.restores).await,
+                Part::Scheduled => rest::scheduled(cli.scheduled, cli.seconds).await,
+                Part::Instant => instant::measure(cli.due, cli.clusters, cli.one_namespace).await,
+                Part::Lag => lag::measure(cli.alone).await,
+            }
+        })?;
+    }
+    Ok(())
+}

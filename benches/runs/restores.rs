@@ -1,0 +1,74 @@
+//! cassgate's own part of a restore: of a ring of many nodes, and of one of few.
+
+use std::time::Duration;
+
+use cassgate::api::CassandraRestore;
+use jiff::Timestamp;
+
+use crate::Result;
+use crate::figures::{Distribution, Figures};
+use crate::gate::Gate;
+use crate::one_shots;
+use crate::stage::{Ring, Stage};
+
+const FEW: u8 = 2;
+const MANY: u8 = 20;
+
+/// How long a restore may take before it hangs.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// # Errors
+/// When something does not start, or a restore does not end well.
+pub(crate) async fn measure(count: usize) -> Result<()> {
+    let stage = Stage::start(Duration::ZERO).await?;
+    stage.namespace("restores").await?;
+    let rings = [
+        stage.ring("restores", "few", FEW).await?,
+        stage.ring("restores", "many", MANY).await?,
+    ];
+    let _gate = Gate::start(&stage)?;
+    for ring in &rings {
+        stage.back_up(ring, &ring.name, None).await?;
+        one_shots::over(&stage, ring, &ring.name).await?;
+    }
+    let mut times = [Vec::new(), Vec::new()];
+    // By turns, so that what else the machine does meets both.
+    for number in 0..count {
+        for (ring, times) in rings.iter().zip(&mut times) {
+            times.push(restored(&stage, ring, number).await?);
+        }
+    }
+    let [few, many] = times.map(Distribution::new);
+    let mut figures = Figures::new();
+    for (nodes, times) in [(FEW, &few), (MANY, &many)] {
+        let what = format!("a restore of {nodes} nodes, sidecars that are through at once");
+        figures.row(&what, times.words(), "");
+    }
+    let ratio = many.median() / few.median();
+    figures.row("the medians' ratio", format!("{ratio:.2}"), "about 1");
+    figures.print();
+    Ok(())
+}
+
+async fn restored(stage: &Stage, ring: &Ring, number: usize) -> Result<f64> {
+    let name = format!("{}-{number}", ring.name);
+    let applied = Timestamp::now();
+    stage.restore(ring, &name, &ring.name).await?;
+    let done: CassandraRestore = stage
+        .until(
+            (&ring.namespace, &name),
+            PATIENCE,
+            |restore: &CassandraRestore| {
+                let status = restore.status.as_ref();
+                status.is_some_and(|status| status.common.time_completed.is_some())
+            },
+        )
+        .await?;
+    let common = done.status.unwrap_or_default().common;
+    let outcome = common.condition.map(|condition| condition.type_);
+    if outcome.as_deref() != Some("COMPLETED") {
+        return Err(format!("the restore of {} ended as {outcome:?}", ring.name).into());
+    }
+    let ended: Timestamp = common.time_completed.unwrap_or_default().parse()?;
+    Ok(ended.duration_since(applied).as_secs_f64() * 1_000.0)
+}
