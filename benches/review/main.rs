@@ -7,6 +7,7 @@ mod cluster;
 mod compare;
 mod constant;
 mod h2load;
+mod handler;
 mod http2;
 mod latency;
 mod load;
@@ -38,6 +39,8 @@ struct Cli {
 enum Part {
     /// How long a review takes, by h2load at a steady rate
     Latency(latency::Latency),
+    /// Reviews without a connection, one after the other, to be counted by valgrind
+    Handler(handler::Handler),
     #[command(hide = true)]
     Load(load::Load),
     #[command(hide = true)]
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     let done = match &cli.part {
         None => compare::run(&cli.options),
         Some(Part::Latency(latency)) => latency::run(latency),
+        Some(Part::Handler(handler)) => handler::run(handler),
         Some(Part::Load(load)) => load::run(load),
         Some(Part::Constant(constant)) => constant::run(constant),
     };
