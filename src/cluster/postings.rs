@@ -4,6 +4,7 @@
 //! first few behind that beginning, so it costs the same with ten objects and with ten thousand.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -27,6 +28,9 @@ impl<T> Postings<T> for () {
 /// Ends each part of a key. No name, tag or location has one.
 const END: char = '\0';
 
+/// The first text behind everything that [`END`] goes on with.
+const AFTER_END: char = '\u{1}';
+
 /// Objects in the order of a text.
 #[derive(Debug)]
 struct Tree<T>(BTreeMap<Box<str>, Arc<T>>);
@@ -47,20 +51,31 @@ impl<T> Tree<T> {
     }
 
     /// Key and object of those whose key begins with this text, in order.
-    fn beginning_with<'a>(
-        &'a self,
-        text: &str,
-    ) -> impl DoubleEndedIterator<Item = (&'a str, &'a Arc<T>)> + use<'a, T> {
-        let end = format!("{text}{}", char::MAX);
-        let range = (Bound::Included(text), Bound::Excluded(end.as_str()));
+    fn beginning_with(
+        &self,
+        mut text: String,
+    ) -> impl DoubleEndedIterator<Item = (&str, &Arc<T>)> + use<'_, T> {
+        let length = text.len();
+        text.push(char::MAX);
+        let (begin, _) = text.split_at(length);
+        let range = (Bound::Included(begin), Bound::Excluded(text.as_str()));
         self.0
             .range::<str, _>(range)
             .map(|(key, object)| (&**key, object))
     }
+
+    /// The last key that begins with `base` and comes before `bound`, which begins with it too: what follows `base`.
+    fn last_before(&self, base: &str, bound: &str) -> Option<&str> {
+        let range = (Bound::Included(base), Bound::Excluded(bound));
+        let (key, _) = self.0.range::<str, _>(range).next_back()?;
+        key.strip_prefix(base)
+    }
 }
 
+/// With room for the end of a range.
 fn key<S: AsRef<str>>(parts: &[S]) -> String {
-    let mut key = String::with_capacity(parts.iter().map(|part| part.as_ref().len() + 1).sum());
+    let length: usize = parts.iter().map(|part| part.as_ref().len() + 1).sum();
+    let mut key = String::with_capacity(length + char::MAX.len_utf8());
     for part in parts {
         key.push_str(part.as_ref());
         key.push(END);
@@ -134,9 +149,10 @@ impl BackupPostings {
         if around.tag.is_empty() || around.location.is_empty() {
             return found;
         }
+        let base = key(&[around.cluster, &place(around.location)]);
         for tree in [&self.run_by_tag, &self.by_tag] {
             let room = found.len() + MOST_NEIGHBOURS;
-            for (namespace, backup) in overlapping(tree, around) {
+            for (namespace, backup) in overlapping(tree, &base, around.tag) {
                 if found.len() == room {
                     break;
                 }
@@ -159,7 +175,7 @@ impl BackupPostings {
     pub(super) fn namesakes(&self, around: &Around<'_>) -> Vec<Box<str>> {
         let name = key(&[around.name]);
         self.scheduled
-            .beginning_with(&name)
+            .beginning_with(name)
             .filter_map(|(key, _)| key.split(END).nth(1))
             .filter(|namespace| *namespace != around.namespace)
             .take(MOST_NEIGHBOURS)
@@ -170,7 +186,7 @@ impl BackupPostings {
     /// Backups of this cluster that run.
     pub(super) fn running(&self, around: &Around<'_>) -> Vec<Arc<StoredBackup>> {
         let cluster = key(&[around.namespace, around.cluster]);
-        let others = self.running.beginning_with(&cluster).map(|(_, backup)| backup);
+        let others = self.running.beginning_with(cluster).map(|(_, backup)| backup);
         others
             .filter(|backup| around.restore || backup.name != around.name)
             .take(MOST_NEIGHBOURS)
@@ -179,20 +195,48 @@ impl BackupPostings {
     }
 }
 
-/// Everything whose tag begins with this one, then everything whose tag is a beginning of it, with its namespace.
+/// Everything behind `base` whose tag begins with this one, then everything whose tag is a beginning of it, with its
+/// namespace.
 fn overlapping<'a>(
     tree: &'a Tree<StoredBackup>,
-    around: &Around<'_>,
+    base: &str,
+    tag: &str,
 ) -> impl Iterator<Item = (&'a str, &'a Arc<StoredBackup>)> + use<'a> {
-    let base = key(&[around.cluster, &place(around.location)]);
-    let tag = around.tag;
-    let mut beginnings = vec![format!("{base}{tag}")];
-    let cuts = tag.char_indices().map(|(at, _)| at).skip(1);
-    beginnings.extend(cuts.filter_map(|at| Some(format!("{base}{}{END}", tag.get(..at)?))));
-    beginnings
-        .into_iter()
-        .flat_map(|beginning| tree.beginning_with(&beginning))
+    let longer = [base, tag].concat();
+    let shorter = beginnings(tree, base, tag);
+    iter::once(longer)
+        .chain(shorter)
+        .flat_map(|beginning| tree.beginning_with(beginning))
         .filter_map(|(key, backup)| Some((key.split(END).nth(3)?, backup)))
+}
+
+/// The beginnings of `tag` that are tags behind `base` themselves, each with which its keys begin, the shortest first.
+///
+/// It looks only where one can be: the key before all that is done with shares with `tag` what the next one may have.
+fn beginnings(tree: &Tree<StoredBackup>, base: &str, tag: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut bound = [base, tag].concat();
+    while let Some(before) = tree.last_before(base, &bound) {
+        let theirs = before.split(END).next().unwrap_or_default();
+        let common = common_length(theirs, tag);
+        bound.truncate(base.len() + common);
+        if theirs.len() == common {
+            found.push(format!("{bound}{END}"));
+        } else {
+            // Behind every key of the tag that is shared, before all that goes on otherwise.
+            bound.push(AFTER_END);
+        }
+    }
+    found.reverse();
+    found
+}
+
+fn common_length(one: &str, other: &str) -> usize {
+    let common = one
+        .chars()
+        .zip(other.chars())
+        .take_while(|(one, other)| one == other);
+    common.map(|(character, _)| character.len_utf8()).sum()
 }
 
 /// The restores that an object may meet.
@@ -237,7 +281,7 @@ impl RestorePostings {
         let cluster = key(&[around.namespace, around.cluster]);
         let others = self
             .unfinished
-            .beginning_with(&cluster)
+            .beginning_with(cluster)
             .map(|(_, restore)| restore);
         others
             .filter(|restore| !around.restore || restore.name != around.name)
@@ -252,14 +296,14 @@ impl RestorePostings {
             return Vec::new();
         }
         let backup = key(&[around.namespace, around.backup]);
-        let users = self.users.beginning_with(&backup).map(|(_, restore)| restore);
+        let users = self.users.beginning_with(backup).map(|(_, restore)| restore);
         users.take(MOST_NEIGHBOURS).map(Arc::clone).collect()
     }
 
     /// The restore of this cluster that ended last.
     pub(super) fn last(&self, around: &Around<'_>) -> Option<Arc<StoredRestore>> {
         let cluster = key(&[around.namespace, around.cluster]);
-        let last = self.ended.beginning_with(&cluster).next_back();
+        let last = self.ended.beginning_with(cluster).next_back();
         last.map(|(_, restore)| Arc::clone(restore))
     }
 }

@@ -77,6 +77,35 @@ fn tags_that_begin_alike_are_found_both_ways_and_those_that_ran_come_first() {
 }
 
 #[test]
+fn tags_are_found_among_all_others_as_if_each_was_looked_at() {
+    let mut random = fastrand::Rng::with_seed(6);
+    let mut text = |letters: &[&str], most| -> String {
+        let length = random.usize(1..=most);
+        (0..length)
+            .map(|_| letters[random.usize(..letters.len())])
+            .collect()
+    };
+    for _ in 0..300 {
+        let mut postings = BackupPostings::default();
+        let letters = ["a", "b", "\u{1}", "é"];
+        let tags: Vec<String> = (0..8).map(|_| text(&letters, 4)).collect();
+        for (number, tag) in tags.iter().enumerate() {
+            let name = number.to_string();
+            postings.add("prod", &name, &backup(&name, tag, None, None));
+        }
+        let asked = text(&letters, 5);
+        let mut found = alike(&postings, "new", &asked);
+        found.sort();
+        let overlaps = |tag: &String| tag.starts_with(&asked) || asked.starts_with(tag.as_str());
+        let expected: Vec<String> = (0..8)
+            .filter(|number| overlaps(&tags[*number]))
+            .map(|number| format!("prod/{number}"))
+            .collect();
+        assert_eq!(found, expected, "{asked:?} among {tags:?}");
+    }
+}
+
+#[test]
 fn what_was_removed_is_found_nowhere() {
     let mut postings = BackupPostings::default();
     let object = backup("b1", "daily", Some("RUNNING"), Some("@daily"));
