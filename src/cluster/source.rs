@@ -1,6 +1,6 @@
 //! The facts that rules ask for.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::ready, sync::Arc};
 
 use kube::Client;
 use tokio::time::Instant;
@@ -106,24 +106,24 @@ impl<K: Kind> Watched<K> {
         }
     }
 
-    async fn find(
-        &self,
-        live: &LiveReads,
-        namespace: &str,
-        name: &str,
+    fn find<'a>(
+        &'a self,
+        live: &'a LiveReads,
+        namespace: &'a str,
+        name: &'a str,
         freshness: Freshness,
-    ) -> Reference<K::Fact> {
+    ) -> Pending<'a, K::Fact> {
         if freshness == Freshness::Live {
-            return live.object::<K>(namespace, name).await;
+            return Box::pin(live.object::<K>(namespace, name));
         }
+        // Apart: the future of a read is large, and most answers need none.
         if let Some(fact) = self.cached.get(namespace, name, Instant::now()) {
-            return Reference::Found(K::Fact::clone(&fact));
+            return Box::pin(ready(Reference::Found(K::Fact::clone(&fact))));
         }
-        let flight = self.flights.join(namespace, name, || {
+        Box::pin(self.flights.join(namespace, name, || {
             let (live, namespace, name) = (live.clone(), namespace.to_owned(), name.to_owned());
             async move { live.object::<K>(&namespace, &name).await }
-        });
-        flight.await
+        }))
     }
 }
 
@@ -134,7 +134,7 @@ impl FactSource for ClusterFacts {
         name: &'a str,
         freshness: Freshness,
     ) -> Pending<'a, Cluster> {
-        Box::pin(self.clusters.find(&self.live, namespace, name, freshness))
+        self.clusters.find(&self.live, namespace, name, freshness)
     }
 
     fn backup<'a>(
@@ -143,7 +143,7 @@ impl FactSource for ClusterFacts {
         name: &'a str,
         freshness: Freshness,
     ) -> Pending<'a, StoredBackup> {
-        Box::pin(self.backups.find(&self.live, namespace, name, freshness))
+        self.backups.find(&self.live, namespace, name, freshness)
     }
 
     fn secret<'a>(
@@ -152,22 +152,18 @@ impl FactSource for ClusterFacts {
         name: &'a str,
         freshness: Freshness,
     ) -> Pending<'a, Credentials> {
-        Box::pin(async move {
-            if freshness == Freshness::Live {
-                return self.read_secret(namespace, name).await;
-            }
-            if let Some(credentials) = self.recent.recall(namespace, name, Instant::now()) {
-                return Reference::Found(credentials);
-            }
-            let flight = self
-                .secrets
-                .join(namespace, name, || self.read_secret(namespace, name));
-            flight.await
-        })
+        if freshness == Freshness::Live {
+            return Box::pin(self.read_secret(namespace, name));
+        }
+        if let Some(credentials) = self.recent.recall(namespace, name, Instant::now()) {
+            return Box::pin(ready(Reference::Found(credentials)));
+        }
+        let read = || self.read_secret(namespace, name);
+        Box::pin(self.secrets.join(namespace, name, read))
     }
 
     fn namespace<'a>(&'a self, name: &'a str, freshness: Freshness) -> Pending<'a, Namespace> {
-        Box::pin(self.namespaces.find(&self.live, "", name, freshness))
+        self.namespaces.find(&self.live, "", name, freshness)
     }
 
     fn restore<'a>(&'a self, namespace: &'a str, name: &'a str) -> Pending<'a, StoredRestore> {
