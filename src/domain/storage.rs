@@ -130,7 +130,7 @@ impl StorageLocation {
         }
         if let Some(character) = text
             .chars()
-            .find(|c| c.is_whitespace() || c.is_control() || "?#@".contains(*c))
+            .find(|c| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '@'))
         {
             return Err(StorageLocationError::Character(character));
         }

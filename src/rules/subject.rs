@@ -216,11 +216,13 @@ impl Subject {
     /// The storage backend; for a restore the one of its backup. `None` when the location does not say.
     #[must_use]
     pub fn provider(&self, backup: Option<&StoredBackup>) -> Option<Provider> {
-        let location = match self {
-            Self::Backup(own) => own.location.clone(),
-            Self::Restore(_) => StorageLocation::parse(&backup?.spec.storage_location),
-        };
-        location.ok().map(|location| location.provider())
+        match self {
+            Self::Backup(own) => own.location.as_ref().ok().map(StorageLocation::provider),
+            Self::Restore(_) => {
+                let location = StorageLocation::parse(&backup?.spec.storage_location).ok()?;
+                Some(location.provider())
+            }
+        }
     }
 }
 
