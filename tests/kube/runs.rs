@@ -173,6 +173,13 @@ impl Lab {
         self.stage.kubectl.run(&arguments).succeeds();
     }
 
+    /// Waits until nobody holds a restore: the last that is written.
+    fn waits_until_let_go(&self, name: &str) {
+        self.waits_until("cassandrarestore", name, |restore| {
+            restore["metadata"]["finalizers"] == Value::Null
+        });
+    }
+
     pub(crate) fn waits_for(&self, kind: &str, name: &str, state: &str) -> Value {
         self.waits_until(kind, name, |object| {
             object["status"]["condition"]["type"] == state
@@ -244,7 +251,7 @@ pub(crate) fn a_backup_and_a_restore_bring_the_rows_back_and_tell_their_story() 
         let done = lab.waits_for("cassandrarestore", "monday", "COMPLETED");
         assert_eq!(done["status"]["progress"], "100%");
         assert_eq!(done["status"]["source"]["snapshotTag"], tag);
-        assert_eq!(done["metadata"]["finalizers"], Value::Null);
+        lab.waits_until_let_go("monday");
         assert_eq!(lab.ring.rows("k1.t1").len(), 100);
         assert_eq!(lab.ring.rows("k1.t2").len(), 100);
         assert_eq!(lab.ring.violations(), Vec::<String>::new());
@@ -288,8 +295,8 @@ pub(crate) fn the_rights_of_the_executors_service_account_suffice() {
             .succeeds();
         kubectl.apply(&backup("nightly", "entities: k1")).succeeds();
         lab.waits_for("cassandrabackup", "nightly", "COMPLETED");
-        let done = lab.waits_for("cassandrarestore", "monday", "COMPLETED");
-        assert_eq!(done["metadata"]["finalizers"], Value::Null);
+        lab.waits_for("cassandrarestore", "monday", "COMPLETED");
+        lab.waits_until_let_go("monday");
         let backup = kubectl.get("cassandrabackup", "nightly");
         let annotations = &backup["metadata"]["annotations"];
         assert_eq!(annotations["cassgate.db.orange.com/last-restore"], "monday");
