@@ -67,7 +67,10 @@ where
     let mut scheduled: Vec<_> = scheduled
         .filter(|backup| backup.spec.is_scheduled() && backup.metadata.deletion_timestamp.is_none())
         .collect();
-    scheduled.sort_by_key(|backup| (backup.namespace(), backup.name_any()));
+    scheduled.sort_unstable_by(|a, b| {
+        let one = (&a.metadata.namespace, &a.metadata.name);
+        one.cmp(&(&b.metadata.namespace, &b.metadata.name))
+    });
     census.scheduled = scheduled.len();
     census.lag = scheduled.iter().map(|backup| lag(backup, now)).max().unwrap_or(0);
     let told = scheduled.into_iter().take(MOST_SCHEDULED);

@@ -8,9 +8,11 @@ use futures::StreamExt;
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::NamespaceResourceScope;
+use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::watcher;
+use kube::runtime::reflector;
+use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
@@ -50,6 +52,9 @@ const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
 /// The shortest pause after a look that took longer than what it asked for: whoever answers slowly is not asked without
 /// any.
 const SHORTEST_PAUSE: SignedDuration = SignedDuration::from_secs(1);
+
+/// Objects in one answer of a list, which is in memory as a whole.
+const PAGE: u32 = 250;
 
 /// What the reconciler needs.
 pub struct Reconciler<S> {
@@ -155,8 +160,15 @@ impl<S: SidecarApi + 'static> Term<S> {
         }
     }
 
+    /// Looks at every object of a kind as often as it changes. Of each only what two looks have in common is kept.
     fn controller<K: Work>(&self) -> Controller<K> {
-        Controller::new(self.api(), watcher::Config::default())
+        let (known, writer) = reflector::store();
+        let objects = watcher(self.api(), watcher::Config::default().page_size(PAGE))
+            .default_backoff()
+            .modify(K::condense)
+            .reflect(writer)
+            .applied_objects();
+        Controller::for_stream(objects, known)
     }
 
     async fn follow<K: Work>(self: Arc<Self>, controller: Controller<K>) {

@@ -24,6 +24,9 @@ use crate::domain::sidecar::Sidecar;
 use crate::icarus::OperationRequest;
 use crate::rules::catalogue::Kinds;
 
+/// What kubectl applied, once more as text.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// A kind whose objects are run.
 pub(super) trait Work:
     kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -88,6 +91,20 @@ pub(super) trait Work:
             Rest::ForEver
         } else {
             Rest::None
+        }
+    }
+
+    /// Leaves out what only whoever reads the object anew looks at. Two looks lie far apart, and ten thousand objects
+    /// are kept in between.
+    fn condense(&mut self) {
+        let noted = self
+            .status()
+            .is_some_and(|status| !status.common().nodes.is_empty());
+        let meta = self.meta_mut();
+        rival::condense(meta, noted);
+        meta.labels = None;
+        if let Some(annotations) = &mut meta.annotations {
+            annotations.remove(LAST_APPLIED);
         }
     }
 

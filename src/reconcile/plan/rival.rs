@@ -189,6 +189,31 @@ fn owned(entry: &ManagedFieldsEntry) -> impl Iterator<Item = &str> {
     fields.flat_map(|fields| fields.keys().map(String::as_str))
 }
 
+/// Leaves of the managed fields what [`is_contested`] looks at: whole, they are the larger half of an object.
+/// `noted`: whether the status says what each node has done.
+pub(in crate::reconcile) fn condense(meta: &mut ObjectMeta, noted: bool) {
+    let telling = |entry: &ManagedFieldsEntry, field: &str| {
+        let name = field.strip_prefix("f:").unwrap_or_default();
+        if is_ours(entry) {
+            !noted && name == "nodes"
+        } else {
+            COORDINATORS.contains(&name)
+        }
+    };
+    let kept = entries(meta).filter_map(|entry| {
+        let fields = owned(entry).filter(|field| telling(entry, field));
+        let fields: Map<_, _> = fields.map(|field| (field.to_owned(), Value::Null)).collect();
+        let is_casskops = entry.manager.as_deref() == Some(CASSKOP);
+        (is_casskops || !fields.is_empty()).then(|| ManagedFieldsEntry {
+            manager: entry.manager.clone(),
+            fields_v1: Some(FieldsV1(serde_json::json!({ "f:status": fields }))),
+            ..ManagedFieldsEntry::default()
+        })
+    });
+    let kept: Vec<_> = kept.collect();
+    meta.managed_fields = (!kept.is_empty()).then_some(kept);
+}
+
 /// Whether anything is to be taken over before a run of ours begins.
 pub(super) fn is_shared(meta: &ObjectMeta) -> bool {
     let of_others = |entry: &ManagedFieldsEntry| {

@@ -1,6 +1,7 @@
 //! Whole runs against a ring that loses, delays and forgets.
 
 mod backup;
+mod condensed;
 mod defects;
 mod losses;
 mod needs;

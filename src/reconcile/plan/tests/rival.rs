@@ -11,7 +11,7 @@ use crate::reconcile::plan::rival::{is_contested, is_shared, is_stopped, taken_o
 use crate::reconcile::plan::{Finalizer, Said, State};
 
 /// An entry as the API server writes it.
-fn entry(manager: &str, operation: &str, subresource: &str, fields: Value) -> ManagedFieldsEntry {
+pub(super) fn entry(manager: &str, operation: &str, subresource: &str, fields: Value) -> ManagedFieldsEntry {
     ManagedFieldsEntry {
         manager: Some(manager.to_owned()),
         operation: Some(operation.to_owned()),
@@ -21,19 +21,19 @@ fn entry(manager: &str, operation: &str, subresource: &str, fields: Value) -> Ma
     }
 }
 
-fn ours() -> ManagedFieldsEntry {
+pub(super) fn ours() -> ManagedFieldsEntry {
     let fields =
         json!({"f:status": {"f:condition": {"f:type": {}}, "f:conditions": {}, "f:nodes": {}, "f:id": {}}});
     entry("cassgate", "Apply", "status", fields)
 }
 
-fn condition_by(manager: &str) -> ManagedFieldsEntry {
+pub(super) fn condition_by(manager: &str) -> ManagedFieldsEntry {
     let fields = json!({"f:status": {".": {}, "f:condition": {".": {}, "f:type": {}}}});
     entry(manager, "Update", "status", fields)
 }
 
 /// A restore whose files are fetched, and what the API server would say of it.
-fn under_way() -> Run {
+pub(super) fn under_way() -> Run {
     let mut run = Run::new(2);
     run.until(|run| run.phase() == "DOWNLOAD" && run.world.counts().len() == 2);
     run.restore.metadata.managed_fields = Some(vec![ours()]);

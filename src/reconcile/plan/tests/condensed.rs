@@ -1,0 +1,38 @@
+//! What is kept of an object between two looks says the same of others who act on it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use serde_json::json;
+
+use super::rival::{condition_by, entry, ours, under_way};
+use crate::reconcile::plan::rival::{condense, is_contested};
+
+#[test]
+fn what_is_kept_of_the_managed_fields_shows_the_same_signs() {
+    let metadata = json!({"f:metadata": {"f:annotations": {"f:x": {}}}});
+    let table = [
+        vec![ManagedFieldsEntry::default()],
+        vec![ours()],
+        vec![condition_by("kubectl-edit"), ours()],
+        vec![ours(), entry("casskop", "Update", "", metadata.clone())],
+        vec![ours(), entry("argocd-controller", "Apply", "", metadata)],
+    ];
+    for (entries, has_notes) in table
+        .into_iter()
+        .flat_map(|row| [(row.clone(), true), (row, false)])
+    {
+        let mut run = under_way();
+        let mut status = run.status();
+        status.common.nodes.retain(|_| has_notes);
+        for finalizers in [run.restore.metadata.finalizers.take(), None] {
+            let meta = &mut run.restore.metadata;
+            (meta.finalizers, meta.managed_fields) = (finalizers, Some(entries.clone()));
+            let before = is_contested(meta, Some(&status));
+            condense(meta, has_notes);
+            assert_eq!(
+                is_contested(meta, Some(&status)),
+                before,
+                "{entries:?} {has_notes}"
+            );
+        }
+    }
+}
