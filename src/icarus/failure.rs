@@ -16,6 +16,9 @@ pub enum NodeFailure {
     CorruptCannotImport,
     /// A node of the ring is down, or the schemas differ. The tables were not touched.
     NodesDown,
+    /// The node's own Cassandra does not answer its sidecar, as while it is restarted; or nothing listens where the
+    /// bucket should be, in the same words.
+    CassandraUnreachable,
     /// IMPORT: what was downloaded is not there. The tables were not touched.
     FilesMissing,
     /// Backup: Cassandra has a snapshot of this name; the failure clears it.
@@ -51,6 +54,8 @@ impl NodeFailure {
             Self::FilesMissing
         } else if says("There is no manifest requested found") {
             Self::NoManifest
+        } else if says("Failed to retrieve RMIServer stub") || message == "Connection refused" {
+            Self::CassandraUnreachable
         } else if message.starts_with("Snapshot ") && says(" already exists.") {
             Self::SnapshotExists
         } else {
@@ -66,7 +71,7 @@ impl NodeFailure {
             Self::DownloadCorrupt => 6,
             Self::FilesMissing => 5,
             Self::NoManifest => 4,
-            Self::Other(_) => 3,
+            Self::Other(_) | Self::CassandraUnreachable => 3,
             Self::SnapshotExists => 2,
             Self::NodesDown => 1,
             Self::TwoRestores => 0,

@@ -100,6 +100,7 @@ impl Lab {
     pub(crate) fn kill_cassgate(&mut self) {
         self.gate.kill();
         self.gate = Self::cassgate(&self.stage);
+        self.stage.register(&self.gate);
     }
 
     fn cassgate(stage: &Stage) -> Gate {

@@ -108,10 +108,9 @@ async fn cassandras_start_loads_links_by_itself() {
     step_until(&ring, 0, || ring.links(0) == 4);
     ring.kill_cassandra(0);
     ring.settle();
-    let failure = again(&ring, 0, &import).await.failure().unwrap();
-    let NodeFailure::Other(message) = failure else {
-        panic!("{failure:?}")
-    };
+    let failed = again(&ring, 0, &import).await;
+    assert_eq!(failed.failure(), Some(NodeFailure::CassandraUnreachable));
+    let message = failed.errors[0].message.as_deref().unwrap();
     assert!(
         message.starts_with("Failed tables to refresh: {k1.t1=Failed to retrieve RMIServer stub"),
         "{message}"

@@ -171,6 +171,12 @@ fn only_the_beginning_of_what_somebody_else_wrote_is_kept_and_on_one_line() {
     };
     assert_eq!((status, excerpt.chars().count()), (502, EXCERPT));
     assert!(excerpt.starts_with("<html>   [31mé"), "{excerpt}");
+    for away in [
+        "Connection refused",
+        "Failed tables to refresh: {k1.t2=Failed to retrieve RMIServer stub: Connection refused to host}",
+    ] {
+        assert_eq!(NodeFailure::of_message(away), NodeFailure::CassandraUnreachable);
+    }
     let long = NodeFailure::of_message(&"x".repeat(5_000));
     assert_eq!(long, NodeFailure::Other("x".repeat(EXCERPT)));
 }

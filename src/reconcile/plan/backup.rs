@@ -25,6 +25,10 @@ use crate::icarus::NodeFailure;
 /// How often a node is sent a backup that was lost, or that met a ring with a node away.
 const MOST_TRIES: i32 = 5;
 
+/// How often a part is sent that fails of what passes. The pauses between double, so that a Cassandra may be away for
+/// eight minutes: a restart of a pod is shorter.
+const MOST_FAILURES: i32 = 9;
+
 /// How long a sidecar may be silent before its part of a backup counts as failed. A restart of a pod is shorter.
 const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(15);
 
@@ -62,6 +66,15 @@ pub fn plan(backup: &CassandraBackup, look: &Look<'_>) -> Plan<BackupStatus> {
         Some(sign) => course.stop(Some(&sign)),
         None => course.finish(),
     }
+}
+
+/// Whether a part that fails like this may come through the next time: a snapshot that is in the way is cleared by the
+/// failure, and a Cassandra that is restarted comes back.
+fn passes(failure: &NodeFailure) -> bool {
+    matches!(
+        failure,
+        NodeFailure::SnapshotExists | NodeFailure::NodesDown | NodeFailure::CassandraUnreachable
+    )
 }
 
 /// The name of the snapshot of a run that begins now.
@@ -268,8 +281,8 @@ impl Course<'_> {
             View::Silent => self.making.look_again(LOOK_AGAIN),
             View::Unsent => return self.send_or_give_up(node, task),
             View::Lost => return self.lost(node, task),
-            View::Failed(NodeFailure::SnapshotExists | NodeFailure::NodesDown)
-                if node::attempts(node) < MOST_TRIES && !self.replaced =>
+            View::Failed(failure)
+                if passes(&failure) && node::attempts(node) < MOST_FAILURES && !self.replaced =>
             {
                 self.making.send(node, task);
             }

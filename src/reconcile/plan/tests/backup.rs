@@ -198,6 +198,21 @@ fn a_node_that_fails_fails_the_backup_once_the_others_are_through() {
 }
 
 #[test]
+fn a_part_whose_cassandra_is_away_is_sent_again_until_it_is_back_and_not_for_ever() {
+    for (times, ends) in [(5, "COMPLETED"), (50, "FAILED")] {
+        let mut run = Run::new(1);
+        run.world.failing = Some((Phase::Backup, "Connection refused", times));
+        let begun = run.world.now;
+        run.finish();
+        assert_eq!(run.state(), ends, "{times} failures");
+        if ends == "FAILED" {
+            assert_eq!(run.world.counts()[&Phase::Backup], 9);
+            assert!(run.world.now.duration_since(begun) > SignedDuration::from_mins(8));
+        }
+    }
+}
+
+#[test]
 fn a_backup_without_any_file_has_failed() {
     let mut run = Run::new(2);
     run.step();
