@@ -22,7 +22,7 @@ use crate::domain::schema_version::SchemaVersion;
 use crate::domain::snapshot_tag::SnapshotTag;
 use crate::icarus::NodeFailure;
 
-/// How often a node is sent a backup that was lost, or that met a ring with a node away.
+/// How often a node is sent a backup that was lost.
 const MOST_TRIES: i32 = 5;
 
 /// How often a part is sent that fails of what passes. The pauses between double, so that a Cassandra may be away for

@@ -1,6 +1,5 @@
 //! Another executor, or its CRDs, in the middle of a run of ours.
 
-use std::thread;
 use std::time::Duration;
 
 use cassgate::api::{CassandraBackup, CassandraRestore};
@@ -14,7 +13,7 @@ use tokio::time::sleep;
 use super::Lab;
 use super::kills::{back_up, damage, each_phase_once, fill, is_as_it_was, sent};
 use super::world::{World, in_made_up_time, in_made_up_time_on};
-use crate::support::repository;
+use crate::support::manifests;
 use crate::support::servers::{Alone, Crds};
 use crate::support::stage::Stage;
 
@@ -361,20 +360,9 @@ pub(crate) fn finalizers_of_others_are_there_before_and_after() {
 /// Installs CRDs and waits until the API server shows the restore by them.
 fn install(world: &World, folder: &str, restore: &str, shows: impl Fn(&Value) -> bool) {
     let kubectl = &world.lab.stage.kubectl;
-    for kind in ["cassandrabackups", "cassandrarestores"] {
-        let file = repository().join(folder).join(format!("{kind}.yaml"));
-        let file = file.display().to_string();
-        kubectl
-            .run(&["apply", "--server-side", "--force-conflicts", "-f", &file])
-            .succeeds();
-    }
-    for _ in 0..600 {
-        if shows(&kubectl.get("cassandrarestore", restore)) {
-            return;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    panic!("the CRDs of {folder} do not come into force");
+    manifests::install_crds(kubectl, folder, || {
+        shows(&kubectl.get("cassandrarestore", restore))
+    });
 }
 
 /// They have no status subresource and none of our fields: what was written is hidden, and nothing can be written.

@@ -1,8 +1,5 @@
 //! Scheduled backups that `CassKop` ran, taken over by cassgate, given back, and taken over once more.
 
-use std::thread;
-use std::time::Duration;
-
 use cassgate::api::CassandraBackup;
 use cassgate::icarus::{Operation, OperationId, OperationKind, OperationState};
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +11,7 @@ use super::oracle::{Account, Form, Plan, Wall};
 use super::world::{World, in_leaps};
 use super::year::complaints;
 use crate::runs::world::now;
-use crate::support::repository;
+use crate::support::manifests;
 use crate::support::servers::{Alone, Crds};
 
 /// As CassKop's client names itself: after its program.
@@ -119,24 +116,12 @@ async fn write(casskop: &Api<CassandraBackup>, name: &str, status: &Value) {
 /// Installs CRDs, and waits until the API server serves the status by itself or does not.
 fn install(world: &World, folder: &str, subresource: bool) {
     let kubectl = &world.labs[0].stage.kubectl;
-    for kind in ["cassandrabackups", "cassandrarestores"] {
-        let file = repository().join(folder).join(format!("{kind}.yaml"));
-        let file = file.display().to_string();
-        kubectl
-            .run(&["apply", "--server-side", "--force-conflicts", "-f", &file])
-            .succeeds();
-    }
-    for _ in 0..600 {
+    manifests::install_crds(kubectl, folder, || {
         let served = kubectl.run(&["get", "--raw", "/apis/db.orange.com/v2"]).stdout;
-        if ["backups", "restores"]
+        ["backups", "restores"]
             .iter()
             .all(|kind| served.contains(&format!("cassandra{kind}/status")) == subresource)
-        {
-            return;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    panic!("the CRDs of {folder} do not come into force");
+    });
 }
 
 fn days(number: i64) -> SignedDuration {

@@ -1,5 +1,8 @@
 //! The shipped manifests.
 
+use std::thread;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{kubectl::Kubectl, repository};
@@ -27,6 +30,25 @@ fn built(kubectl: &Kubectl, folder: &str) -> Vec<Value> {
 #[expect(clippy::needless_pass_by_value, reason = "a list is built from what it takes")]
 pub(crate) fn list(items: Vec<Value>) -> String {
     json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+}
+
+/// Installs the CRDs of this folder, whoever owned those that are there, and waits until the API server goes by them.
+#[track_caller]
+pub(crate) fn install_crds(kubectl: &Kubectl, folder: &str, in_force: impl Fn() -> bool) {
+    for kind in ["cassandrabackups", "cassandrarestores"] {
+        let file = repository().join(folder).join(format!("{kind}.yaml"));
+        let file = file.display().to_string();
+        kubectl
+            .run(&["apply", "--server-side", "--force-conflicts", "-f", &file])
+            .succeeds();
+    }
+    for _ in 0..600 {
+        if in_force() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("the CRDs of {folder} do not come into force");
 }
 
 /// The shipped webhook configurations, for these namespaces and a cassgate on this machine.
