@@ -4,36 +4,38 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::channel::mpsc::UnboundedReceiver;
 use futures::future::join_all;
+use futures::{StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::NamespaceResourceScope;
 use kube::runtime::WatchStreamExt;
-use kube::runtime::controller::{Action, Controller};
+use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
-use super::ask::{Asker, outcome, socket};
+use super::ask::Asker;
 use super::census;
 use super::lease::{Leadership, LeaseLost};
+use super::neighbours::{Neighbours, Ring, Turns};
 use super::plan::needs;
-use super::plan::rival::RunStatus;
+use super::plan::removal::Room;
+use super::plan::restore::Means;
 use super::plan::schedule::Rest;
-use super::plan::{
-    Answers, Deeds, Finalizer, LOOK_AGAIN, Look, Outcome, Plan, Request, Wait, newly_awaited, record,
-};
+use super::plan::{Answers, Deeds, Look, Plan, Wait};
 use super::request::Unsendable;
-use super::store::{self, StoreError};
+use super::store::StoreError;
 use super::surroundings::{Judge, Surroundings, surroundings};
 use super::watch::Watch;
 use super::work::Work;
-use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, ConditionType, NodeStatus};
-use crate::icarus::{ANSWER_WITHIN, SidecarApi};
-use crate::observe::metrics::{Metrics, RunKind, RunOutcome};
+use crate::api::{CassandraBackup, CassandraRestore};
+use crate::icarus::SidecarApi;
+use crate::observe::metrics::Metrics;
 use crate::rules::catalogue::Kinds;
 
 /// How often a plan may ask before it is made again from the beginning.
@@ -76,7 +78,7 @@ pub struct Reconciler<S> {
 
 /// Why an object was not brought further. It is tried again.
 #[derive(Debug, thiserror::Error)]
-enum ReconcileError {
+pub(super) enum ReconcileError {
     #[error(transparent)]
     Kubernetes(#[from] kube::Error),
     #[error(transparent)]
@@ -93,13 +95,22 @@ impl<S: SidecarApi + 'static> Reconciler<S> {
     /// Runs what is to be run for as long as it is polled. Whoever holds `leadership` polls it, and nobody else.
     pub async fn run(self: Arc<Self>, leadership: Leadership) {
         let series = Recorder::new(self.client.clone(), Reporter::from("cassgate"));
+        let (known_restores, restores) = reflector::store();
+        let (known_backups, backups) = reflector::store();
+        let (neighbours, turns) = Neighbours::new(known_backups.clone(), known_restores.clone(), self.now);
         let term = Arc::new(Term {
             reconciler: self,
             leadership,
             series,
+            neighbours: Arc::new(neighbours),
             beginning: Mutex::default(),
         });
-        let (restores, backups) = (term.controller(), term.controller());
+        let Turns {
+            restores: next_restores,
+            backups: next_backups,
+        } = turns;
+        let restores = term.controller((known_restores, restores), next_restores);
+        let backups = term.controller((known_backups, backups), next_backups);
         let census = census::count(
             &term.reconciler.metrics,
             backups.store(),
@@ -123,11 +134,12 @@ impl<S: SidecarApi + 'static> Reconciler<S> {
 }
 
 /// One time as the leader.
-struct Term<S> {
-    reconciler: Arc<Reconciler<S>>,
-    leadership: Leadership,
+pub(super) struct Term<S> {
+    pub(super) reconciler: Arc<Reconciler<S>>,
+    pub(super) leadership: Leadership,
     /// Who tells what is told again and again.
-    series: Recorder,
+    pub(super) series: Recorder,
+    pub(super) neighbours: Arc<Neighbours>,
     /// Who begins in a cluster: one after the other, so that the second sees the first.
     beginning: Mutex<HashMap<Ring, Arc<AsyncMutex<()>>>>,
 }
@@ -145,9 +157,6 @@ fn left(again: SignedDuration, passed: Duration) -> SignedDuration {
     again.saturating_sub(passed).max(again.min(SHORTEST_PAUSE))
 }
 
-/// A Cassandra cluster: its namespace and its name.
-type Ring = (String, String);
-
 impl<S: SidecarApi + 'static> Term<S> {
     fn api<K>(&self) -> Api<K>
     where
@@ -161,14 +170,19 @@ impl<S: SidecarApi + 'static> Term<S> {
     }
 
     /// Looks at every object of a kind as often as it changes. Of each only what two looks have in common is kept.
-    fn controller<K: Work>(&self) -> Controller<K> {
-        let (known, writer) = reflector::store();
+    fn controller<K: Work>(
+        &self,
+        (known, writer): (Store<K>, Writer<K>),
+        next: UnboundedReceiver<ObjectRef<K>>,
+    ) -> Controller<K> {
+        let neighbours = self.neighbours.clone();
         let objects = watcher(self.api(), watcher::Config::default().page_size(PAGE))
             .default_backoff()
             .modify(K::condense)
             .reflect(writer)
+            .inspect_ok(move |event| neighbours.heard(event))
             .applied_objects();
-        Controller::for_stream(objects, known)
+        Controller::for_stream(objects, known).reconcile_on(next)
     }
 
     async fn follow<K: Work>(self: Arc<Self>, controller: Controller<K>) {
@@ -182,13 +196,25 @@ impl<S: SidecarApi + 'static> Term<S> {
                 },
                 self,
             )
-            .for_each(|_| std::future::ready(()))
+            .for_each(|looked| {
+                // What a look failed of was told there.
+                if let Err(controller::Error::QueueError(error)) = looked {
+                    tracing::warn!(kind = %K::kind(&()), %error, "the watch broke; it is opened again");
+                }
+                std::future::ready(())
+            })
             .await;
     }
 
     async fn reconcile<K: Work>(&self, cached: Arc<K>) -> Result<Action, ReconcileError> {
-        if let Some(action) = self.rest(cached.as_ref()) {
+        let at_rest = self
+            .rest(cached.as_ref())
+            .or_else(|| self.queued(cached.as_ref()));
+        if let Some(action) = at_rest {
             return Ok(action);
+        }
+        if !cached.has_begun() && !self.neighbours.are_known() {
+            return Ok(Action::requeue(AFTER_STALE));
         }
         let namespace = cached.namespace().unwrap_or_default();
         let api: Api<K> = Api::namespaced(self.reconciler.client.clone(), &namespace);
@@ -254,6 +280,27 @@ impl<S: SidecarApi + 'static> Term<S> {
         }
     }
 
+    /// What comes of an object that waits for its turn and says so: as long as the watches know that it has not come,
+    /// nobody is asked anything.
+    fn queued<K: Work>(&self, object: &K) -> Option<Action> {
+        let status = object.status().filter(|_| !object.has_begun())?;
+        let look = Look {
+            now: (self.reconciler.now)(),
+            members: &[],
+            missing: None,
+            wait: Some(self.neighbours.known_turn(object)?),
+            needs: None,
+            stop: self.stop(K::KIND),
+            cluster_gone: false,
+            answers: &Answers::new(),
+        };
+        let Plan::Do(deeds) = object.plan(&look, &Means::default(), &Room::default()) else {
+            return None;
+        };
+        let again = deeds.again.filter(|_| deeds.is_nothing(status))?;
+        Some(requeue(again))
+    }
+
     fn lock(&self, namespace: &str, cluster: &str) -> Arc<AsyncMutex<()>> {
         let mut locks = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
@@ -271,6 +318,7 @@ impl<S: SidecarApi + 'static> Term<S> {
         let around = surroundings(
             &self.reconciler.client,
             self.reconciler.judge.as_ref(),
+            &self.neighbours,
             &object,
             (self.reconciler.now)(),
         )
@@ -322,131 +370,13 @@ impl<S: SidecarApi + 'static> Term<S> {
     }
 
     /// Where status is no subresource, CassKop's CRDs are installed and CassKop may act.
-    fn stop(&self, kind: Kinds) -> Option<Wait> {
+    pub(super) fn stop(&self, kind: Kinds) -> Option<Wait> {
         ((self.reconciler.status_is_subresource)(kind) != Some(true)).then(|| {
             let message = "the CRD has no status subresource, so it is CassKop's and CassKop may act: nothing is sent \
                            until cassgate's own CRDs are installed (docs/executor.md)";
             Wait::stalled("CrdNotOurs", message)
         })
     }
-
-    /// The finalizer, the status, the requests, what became of them, the events: in this order.
-    async fn carry_out<K: Work>(
-        &self,
-        api: &Api<K>,
-        object: K,
-        around: &Surroundings,
-        deeds: Deeds<K::Status>,
-    ) -> Result<Option<SignedDuration>, ReconcileError> {
-        let mut object = match deeds.finalizer {
-            Finalizer::Add => store::write_finalizer(api, object, Finalizer::Add).await?,
-            Finalizer::Keep | Finalizer::Release => object,
-        };
-        if deeds.take_over {
-            object = store::take_over(api, &object).await?;
-        }
-        let mut events = deeds.events;
-        if object.status() != Some(&deeds.status) {
-            let before = object.status().map(RunStatus::common).cloned();
-            object = store::write_status(api, &object, &deeds.status).await?;
-            let after = deeds.status.common();
-            events.extend(newly_awaited(before.as_ref(), after));
-            if let Some(outcome) = finished(before.as_ref(), after) {
-                self.reconciler.metrics.run_finished(run_kind(K::KIND), outcome);
-            }
-        }
-        let mut again = deeds.again;
-        if !deeds.requests.is_empty() {
-            let outcomes = self.send(&object, around, &deeds.requests).await?;
-            let mut status = deeds.status;
-            for (host_id, outcome) in &outcomes {
-                record(K::nodes(&mut status), host_id, outcome);
-            }
-            object = store::write_status(api, &object, &status).await?;
-            again = Some(again.map_or(LOOK_AGAIN, |again| again.min(LOOK_AGAIN)));
-        }
-        store::publish(&self.reconciler.client, &self.series, &object, &events).await;
-        if deeds.finalizer == Finalizer::Release {
-            if let Some(backup) = object.restored() {
-                let namespace = object.namespace().unwrap_or_default();
-                let backups = Api::namespaced(self.reconciler.client.clone(), &namespace);
-                store::remember_restore(&backups, backup, &object.name_any()).await?;
-            }
-            store::write_finalizer(api, object, Finalizer::Release).await?;
-        }
-        Ok(again)
-    }
-
-    /// Sends all requests at once. The lease was renewed and read back for it, and the last look before each one is
-    /// whether that still holds.
-    async fn send<K: Work>(
-        &self,
-        object: &K,
-        around: &Surroundings,
-        requests: &[Request],
-    ) -> Result<Vec<(String, Outcome)>, ReconcileError> {
-        let confirmation = self.leadership.confirm().await?;
-        let mut status = object.status().cloned().unwrap_or_default();
-        let nodes = K::nodes(&mut status);
-        let sent = requests.iter().map(|request| {
-            let prepared = prepare(object, nodes, request, around);
-            let confirmation = &confirmation;
-            async move {
-                let became = match prepared {
-                    Err(unsendable) => Outcome::Refused(unsendable.to_string()),
-                    Ok(_) if !confirmation.holds() => {
-                        Outcome::NotSent("the lease was not renewed in time".to_owned())
-                    }
-                    Ok(_) if self.stop(K::KIND).is_some() => {
-                        Outcome::NotSent("the CRD is not cassgate's any more".to_owned())
-                    }
-                    Ok((at, body)) => {
-                        outcome(self.reconciler.sidecars.submit(at, &body, ANSWER_WITHIN).await)
-                    }
-                };
-                (request.host_id.clone(), became)
-            }
-        });
-        Ok(join_all(sent).await)
-    }
-}
-
-/// How a run ended that was not over before.
-fn finished(before: Option<&BackRestStatus>, after: &BackRestStatus) -> Option<RunOutcome> {
-    let outcome = match after.state()? {
-        ConditionType::Completed => RunOutcome::Completed,
-        ConditionType::Failed => RunOutcome::Failed,
-        ConditionType::Cancelled => RunOutcome::Cancelled,
-        _ => return None,
-    };
-    // A scheduled one may go from one end to the next.
-    let known =
-        before.is_some_and(|before| before.is_terminal() && before.time_completed == after.time_completed);
-    (!known).then_some(outcome)
-}
-
-fn run_kind(kind: Kinds) -> RunKind {
-    match kind {
-        Kinds::Restore => RunKind::Restore,
-        _ => RunKind::Backup,
-    }
-}
-
-fn prepare<K: Work>(
-    object: &K,
-    nodes: &[NodeStatus],
-    request: &Request,
-    around: &Surroundings,
-) -> Result<(std::net::SocketAddr, crate::icarus::OperationRequest), Unsendable> {
-    let unusable = |why: String| Unsendable {
-        field: "status.nodes",
-        why,
-    };
-    let node = nodes.iter().find(|node| node.host_id == request.host_id);
-    let node = node.ok_or_else(|| unusable(format!("node {} is not in it", request.host_id)))?;
-    let at =
-        socket(&request.address).ok_or_else(|| unusable(format!("{:?} is no address", request.address)))?;
-    Ok((at, object.request(node, &request.task, &around.sidecar)?))
 }
 
 #[cfg(test)]

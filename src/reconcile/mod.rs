@@ -13,7 +13,9 @@
 mod ask;
 mod census;
 pub mod controller;
+mod deeds;
 pub mod lease;
+mod neighbours;
 pub mod plan;
 pub mod request;
 pub mod source;

@@ -333,6 +333,26 @@ pub struct Deeds<S> {
     pub again: Option<SignedDuration>,
 }
 
+impl<S: PartialEq> Deeds<S> {
+    /// Whether nothing is to be done but to look again, where the status is this one.
+    #[must_use]
+    pub fn is_nothing(&self, status: &S) -> bool {
+        let Self {
+            finalizer,
+            take_over,
+            status: next,
+            requests,
+            events,
+            again: _,
+        } = self;
+        *finalizer == Finalizer::Keep
+            && !take_over
+            && next == status
+            && requests.is_empty()
+            && events.is_empty()
+    }
+}
+
 /// What becomes of our finalizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finalizer {

@@ -8,13 +8,13 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
+use super::neighbours::Neighbours;
 use super::plan::needs::Needs;
 use super::plan::removal::Room;
 use super::plan::restore::Means;
 use super::plan::retention::held;
 use super::plan::{Member, Wait};
 use super::source::source;
-use super::turn::{Contender, turn};
 use super::work::Work;
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, NodeContainers};
 use crate::domain::sidecar::Sidecar;
@@ -55,13 +55,13 @@ pub(super) struct Surroundings {
 pub(super) async fn surroundings<K: Work>(
     client: &Client,
     judge: &dyn Judge,
+    neighbours: &Neighbours,
     object: &K,
     now: Timestamp,
 ) -> Result<Surroundings, kube::Error> {
     let namespace = object.namespace().unwrap_or_default();
     let clusters: Api<CassandraCluster> = Api::namespaced(client.clone(), &namespace);
     let cluster = clusters.get_opt(object.cluster()).await?;
-    let begun = object.has_begun();
     let mut around = Surroundings {
         members: members(client, &namespace, object.cluster()).await?,
         sidecar: cluster
@@ -76,40 +76,47 @@ pub(super) async fn surroundings<K: Work>(
         room: Room::default(),
     };
     around.room.too_old = around.sidecar.lists_and_removes() == Some(false);
-    if begun && K::KIND == Kinds::Backup {
-        return Ok(around);
+    if object.asks_for_restores(now) {
+        // What is deleted for good rests on this, so it is read, not remembered.
+        let restores = restores(client, &namespace).await?;
+        around.means.keep_truncated =
+            failed_after_truncation(&restores, object.cluster(), &object.name_any());
+        around.room.in_use = restores.iter().flat_map(held).collect();
     }
-    let own = object.name_any();
-    if begun {
-        if object.asks_for_others() {
-            let restores = list(client, &namespace).await?;
-            around.means.keep_truncated = failed_after_truncation(&restores, object.cluster(), &own);
-        }
-    } else {
-        let everybody = Neighbours::list(client, &namespace).await?;
-        around.means.keep_truncated = failed_after_truncation(&everybody.restores, object.cluster(), &own);
-        around.room.in_use = everybody.restores.iter().flat_map(held).collect();
+    if !object.has_begun() {
         let value = serde_json::to_value(object).unwrap_or_default();
         let findings = judge.judge(K::KIND, &value).await;
         let needs = Needs::of(&findings);
         around.missing = needs.absent();
-        let turn = || turn(&object.contender(now), &everybody.contenders(now));
-        around.wait = needs.refused.clone().or_else(turn);
+        around.wait = needs.refused.clone();
         around.needs = Some(needs);
-        around.source_of(object, &everybody);
+        if around.wait.is_none() {
+            around.wait = neighbours.turn(client, object).await?;
+        }
+        if let Some(restore) = object.as_restore() {
+            around.look_for_source(client, restore).await?;
+        }
     }
     Ok(around)
 }
 
 impl Surroundings {
-    /// For a restore that has not begun: what it takes over from its backup.
-    fn source_of<K: Work>(&mut self, object: &K, everybody: &Neighbours) {
-        let mut restores = everybody.restores.iter();
-        let own = restores.find(|restore| K::KIND == Kinds::Restore && restore.uid() == object.uid());
-        let Some(restore) = own else { return };
+    /// What a restore that has not begun takes over from its backup.
+    async fn look_for_source(
+        &mut self,
+        client: &Client,
+        restore: &CassandraRestore,
+    ) -> Result<(), kube::Error> {
+        let namespace = restore.namespace().unwrap_or_default();
         let name = &restore.spec.cassandra_backup;
-        let backup = everybody.backups.iter().find(|backup| backup.name_any() == *name);
-        match backup.map(|backup| source(restore, backup)) {
+        let backups: Api<CassandraBackup> = Api::namespaced(client.clone(), &namespace);
+        // An empty name is none, and the API server would answer with the list.
+        let backup = if name.is_empty() {
+            None
+        } else {
+            backups.get_opt(name).await?
+        };
+        match backup.map(|backup| source(restore, &backup)) {
             Some(Ok(source)) => self.means.source = Some(source),
             Some(Err(wait)) => {
                 self.missing.get_or_insert(wait);
@@ -121,33 +128,13 @@ impl Surroundings {
                     .get_or_insert_with(|| Wait::new("BackupNotFound", message));
             }
         }
+        Ok(())
     }
 }
 
-/// The other objects of the namespace.
-struct Neighbours {
-    backups: Vec<CassandraBackup>,
-    restores: Vec<CassandraRestore>,
-}
-
-impl Neighbours {
-    async fn list(client: &Client, namespace: &str) -> Result<Self, kube::Error> {
-        let (backups, restores) = tokio::try_join!(list(client, namespace), list(client, namespace))?;
-        Ok(Self { backups, restores })
-    }
-
-    fn contenders(&self, now: Timestamp) -> Vec<Contender> {
-        let backups = self
-            .backups
-            .iter()
-            .map(|backup| Contender::of_backup(backup, now));
-        backups.chain(self.restores.iter().map(Contender::from)).collect()
-    }
-}
-
-/// Every object of a kind in the namespace.
-async fn list<K: Work>(client: &Client, namespace: &str) -> Result<Vec<K>, kube::Error> {
-    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+/// Every restore of the namespace.
+async fn restores(client: &Client, namespace: &str) -> Result<Vec<CassandraRestore>, kube::Error> {
+    let api: Api<CassandraRestore> = Api::namespaced(client.clone(), namespace);
     Ok(api.list(&ListParams::default()).await?.items)
 }
 

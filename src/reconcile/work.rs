@@ -76,9 +76,15 @@ pub(super) trait Work:
     /// Of what backup this was a restore, by name and uid, once it is over.
     fn restored(&self) -> Option<(&str, &str)>;
 
-    /// Whether what comes next depends on other restores though this one has begun: whose copies a cleanup may
-    /// delete. A plan goes on from `IMPORT` to `CLEANUP` in one look.
-    fn asks_for_others(&self) -> bool;
+    /// Whether what comes next depends on the restores of the namespace: whose copies a cleanup may delete, and which
+    /// snapshots have to stay. A plan goes on from `IMPORT` to `CLEANUP` in one look.
+    fn asks_for_restores(&self, now: Timestamp) -> bool;
+
+    /// Itself, where it is a restore.
+    fn as_restore(&self) -> Option<&CassandraRestore>;
+
+    /// The same object with this status.
+    fn with_status(&self, status: Self::Status) -> Self;
 
     /// What lists a node's share; without a datacenter, that of a node of the last run.
     fn listing(&self, host_id: &str, datacenter: Option<&str>) -> Option<OperationRequest>;
@@ -201,8 +207,19 @@ impl Work for CassandraBackup {
         None
     }
 
-    fn asks_for_others(&self) -> bool {
-        false
+    fn asks_for_restores(&self, now: Timestamp) -> bool {
+        !self.has_begun() && removal::is_wanted(self, now)
+    }
+
+    fn as_restore(&self) -> Option<&CassandraRestore> {
+        None
+    }
+
+    fn with_status(&self, status: BackupStatus) -> Self {
+        Self {
+            status: Some(status),
+            ..self.clone()
+        }
     }
 
     fn listing(&self, host_id: &str, datacenter: Option<&str>) -> Option<OperationRequest> {
@@ -261,9 +278,20 @@ impl Work for CassandraRestore {
         Some((&self.spec.cassandra_backup, uid))
     }
 
-    fn asks_for_others(&self) -> bool {
+    fn asks_for_restores(&self, _: Timestamp) -> bool {
         let phase = self.status.as_ref().and_then(|status| status.phase.as_deref());
-        matches!(phase, Some("IMPORT" | "CLEANUP"))
+        !self.has_begun() || matches!(phase, Some("IMPORT" | "CLEANUP"))
+    }
+
+    fn as_restore(&self) -> Option<&CassandraRestore> {
+        Some(self)
+    }
+
+    fn with_status(&self, status: RestoreStatus) -> Self {
+        Self {
+            status: Some(status),
+            ..self.clone()
+        }
     }
 
     fn listing(&self, _: &str, _: Option<&str>) -> Option<OperationRequest> {
