@@ -90,21 +90,26 @@ pub(super) fn view(node: &mut NodeStatus, look: &Look<'_>) -> View {
     };
     match look.answer(&question) {
         None => View::Ask(question),
-        Some(Answer::Operations(known)) => {
-            node.silent_since = None;
-            match newest(node, known).cloned() {
-                Some(said) => heard(node, &said),
-                None if node.operation.is_none() && look.now < later(&sent, IN_FLIGHT) => View::UnderWay,
-                None => View::Lost,
+        Some(Answer::Operations(known)) => match newest(node, known).cloned() {
+            Some(said) => heard(node, &said),
+            None if node.operation.is_none() && look.now < later(&sent, IN_FLIGHT) => {
+                node.silent_since = None;
+                View::UnderWay
             }
-        }
+            None => View::Lost,
+        },
         Some(Answer::Silence(why)) => {
-            node.message = Some(shortened(why));
-            node.silent_since.get_or_insert_with(|| moment(look.now));
+            silent(node, why, look.now);
             View::Silent
         }
         Some(_) => View::Silent,
     }
+}
+
+/// The node's sidecar does not tell what became of its part.
+pub(super) fn silent(node: &mut NodeStatus, why: &str, now: Timestamp) {
+    node.message = Some(shortened(why));
+    node.silent_since.get_or_insert_with(|| moment(now));
 }
 
 /// Whether the node's sidecar has been silent for so long.
@@ -125,6 +130,7 @@ pub(super) fn uploaded(node: &mut NodeStatus) {
     node.state = Some(word(State::Completed).to_owned());
     node.progress = Some(percent(1.0));
     node.message = None;
+    node.silent_since = None;
 }
 
 /// What the nodes complain of, as CassKop writes it: who, and what.
@@ -168,6 +174,7 @@ fn newest<'a>(node: &NodeStatus, known: &'a [Said]) -> Option<&'a Said> {
 /// Writes down what a sidecar says of an operation.
 pub(super) fn heard(node: &mut NodeStatus, said: &Said) -> View {
     node.operation = Some(said.id.clone());
+    node.silent_since = None;
     node.progress = Some(percent(said.progress));
     node.state = Some(word(said.state).to_owned());
     let words = said.errors.iter().find_map(|(_, message)| message.as_deref());
@@ -219,6 +226,7 @@ pub(super) fn about_to_send(node: &mut NodeStatus, now: Timestamp) {
     put_away(node);
     node.sent = Some(moment(now));
     node.attempts = Some(attempts(node).saturating_add(1));
+    node.silent_since = None;
     node.state = Some("PENDING".to_owned());
     node.progress = None;
 }

@@ -1,9 +1,9 @@
 //! What a listing of the nodes' shares tells of a run: whether a part is there that nobody remembers, and whether there
 //! is anything at all.
 
-use super::{Course, MOST_TRIES, node};
+use super::{Course, LONGEST_SILENCE, MOST_TRIES, node};
 use crate::api::NodeStatus;
-use crate::reconcile::plan::{Answer, LOOK_AGAIN, Question, Task, Wait};
+use crate::reconcile::plan::{Answer, Question, Task, Wait};
 
 impl<'a> Course<'a> {
     /// What the node's share holds of this run; asked for when it is not known yet.
@@ -30,10 +30,7 @@ impl<'a> Course<'a> {
                 node::uploaded(node);
                 return true;
             }
-            Some(Answer::Silence(_)) => {
-                self.making.look_again(LOOK_AGAIN);
-                return false;
-            }
+            Some(Answer::Silence(why)) => return self.unlisted(node, why),
             Some(_) => {}
         }
         if !self.replaced && node::attempts(node) >= MOST_TRIES {
@@ -44,6 +41,28 @@ impl<'a> Course<'a> {
             return true;
         }
         self.send_or_give_up(node, task)
+    }
+
+    /// Nobody tells whether the lost part is there: sent again, it might meet itself. Whether the node is through.
+    fn unlisted(&mut self, node: &mut NodeStatus, why: &str) -> bool {
+        let now = self.making.look.now;
+        node::silent(node, why, now);
+        let given_up = node::is_silent_for(node, LONGEST_SILENCE, now);
+        if given_up {
+            node::failed(
+                node,
+                &format!(
+                    "its sidecar lost the operation, and what it uploaded could not be listed for 15 minutes: {why}"
+                ),
+            );
+        } else {
+            let pod = node.pod.as_deref().unwrap_or(&node.host_id);
+            let message = format!(
+                "the sidecar of {pod} lost its operation, and what it uploaded cannot be listed: {why}"
+            );
+            self.making.hold(Wait::new("SidecarUnreachable", message));
+        }
+        given_up
     }
 
     /// Every node says that it is through. A backup in which no node lists a file is none: sidecars pass over tables

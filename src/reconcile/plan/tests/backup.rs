@@ -176,6 +176,38 @@ fn a_part_that_is_in_the_bucket_is_not_sent_again_when_its_sidecar_has_forgotten
 }
 
 #[test]
+fn a_lost_part_that_cannot_be_looked_for_is_waited_for_by_name_and_not_for_ever() {
+    for (minutes, ends, sent) in [(9, "COMPLETED", 3), (600, "FAILED", 2)] {
+        let mut run = Run::new(2);
+        run.step();
+        run.world.pass(SignedDuration::from_secs(3));
+        run.world.unlisted_until = run.world.now + SignedDuration::from_mins(minutes);
+        run.world.restart(1, 5);
+        while run.world.now < run.world.unlisted_until
+            && run.reason("Reconciling").unwrap().0 != "SidecarUnreachable"
+        {
+            run.step();
+            run.world.pass(SignedDuration::from_secs(10));
+        }
+        assert_eq!(
+            run.reason("Reconciling").unwrap().1,
+            "the sidecar of c1-dc1-rack1-1 lost its operation, and what it uploaded cannot be listed: Access Denied"
+        );
+        let begun = run.world.now;
+        run.finish();
+        assert_eq!(run.state(), ends, "after {minutes} minutes");
+        assert_eq!(run.world.counts()[&Phase::Backup], sent);
+        assert!(run.world.now.duration_since(begun) < SignedDuration::from_mins(30));
+        if ends == "FAILED" {
+            let why = run.reason("Failed").unwrap().1;
+            let expected = "c1-dc1-rack1-1: its sidecar lost the operation, and what it uploaded could not be listed \
+                            for 15 minutes: Access Denied; mend it and create the backup again under another name";
+            assert_eq!(why, expected);
+        }
+    }
+}
+
+#[test]
 fn a_node_that_fails_fails_the_backup_once_the_others_are_through() {
     let mut run = Run::new(2);
     run.world.mishaps = vec![

@@ -82,6 +82,8 @@ pub(super) struct World {
     pub(super) mishaps: Vec<Mishap>,
     /// The operations of this phase fail in these words, so many times.
     pub(super) failing: Option<(Phase, &'static str, usize)>,
+    /// Until when no sidecar gets an answer of the bucket.
+    pub(super) unlisted_until: Timestamp,
     pub(super) cluster_name: String,
     /// What must never happen and did.
     pub(super) wrongs: Vec<String>,
@@ -108,6 +110,7 @@ impl World {
             nodes: vec![node; nodes],
             mishaps: Vec::new(),
             failing: None,
+            unlisted_until: Timestamp::MIN,
             cluster_name: "lab A".to_owned(),
             wrongs: Vec::new(),
             arrived: Vec::new(),
@@ -356,6 +359,9 @@ impl World {
             return Answer::Stored(node.uploaded);
         }
         if matches!(question, Question::Files { .. }) {
+            if self.now < self.unlisted_until {
+                return Answer::Silence("Access Denied".to_owned());
+            }
             return Answer::Files {
                 count: u64::from(node.uploaded) * 8,
                 bytes: u64::from(node.uploaded) * 4096,
