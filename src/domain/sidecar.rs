@@ -3,11 +3,12 @@
 use super::image::Version;
 
 /// The sidecar of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Sidecar {
     /// An Icarus of this version.
     Icarus(Version),
     /// An image whose name or tag does not tell.
+    #[default]
     Unknown,
 }
 

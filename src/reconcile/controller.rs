@@ -346,7 +346,7 @@ impl<S: SidecarApi + 'static> Term<S> {
         for _ in 0..MOST_QUESTIONS {
             let looked = Instant::now();
             let look = Look {
-                now: (self.reconciler.now)(),
+                now: around.only_at.unwrap_or_else(self.reconciler.now),
                 members: &around.members,
                 missing: around.missing.clone(),
                 wait: around.wait.clone(),

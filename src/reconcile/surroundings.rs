@@ -36,6 +36,7 @@ pub trait Judge: Send + Sync {
 }
 
 /// What surrounds an object.
+#[derive(Default)]
 pub(super) struct Surroundings {
     pub(super) members: Vec<Member>,
     pub(super) sidecar: Sidecar,
@@ -46,6 +47,8 @@ pub(super) struct Surroundings {
     pub(super) needs: Option<Needs>,
     pub(super) means: Means,
     pub(super) room: Room,
+    /// For what only keeps time: when it was looked at. Its nodes were not, so it must not begin by this look.
+    pub(super) only_at: Option<Timestamp>,
 }
 
 /// Looks around for an object that runs or would begin.
@@ -60,22 +63,14 @@ pub(super) async fn surroundings<K: Work>(
     now: Timestamp,
 ) -> Result<Surroundings, kube::Error> {
     let namespace = object.namespace().unwrap_or_default();
-    let clusters: Api<CassandraCluster> = Api::namespaced(client.clone(), &namespace);
-    let cluster = clusters.get_opt(object.cluster()).await?;
-    let mut around = Surroundings {
-        members: members(client, &namespace, object.cluster()).await?,
-        sidecar: cluster
-            .as_ref()
-            .and_then(CassandraCluster::running_sidecar_image)
-            .map_or(Sidecar::Unknown, Sidecar::from_image),
-        cluster_gone: cluster.is_none(),
-        missing: None,
-        wait: None,
-        needs: None,
-        means: Means::default(),
-        room: Room::default(),
+    let mut around = if object.is_after_nodes(now) {
+        Surroundings::of_nodes(client, &namespace, object.cluster()).await?
+    } else {
+        Surroundings {
+            only_at: Some(now),
+            ..Surroundings::default()
+        }
     };
-    around.room.too_old = around.sidecar.lists_and_removes() == Some(false);
     if object.asks_for_restores(now) {
         // What is deleted for good rests on this, so it is read, not remembered.
         let restores = restores(client, &namespace).await?;
@@ -101,6 +96,21 @@ pub(super) async fn surroundings<K: Work>(
 }
 
 impl Surroundings {
+    /// The nodes of a cluster, and which sidecar they have.
+    async fn of_nodes(client: &Client, namespace: &str, cluster: &str) -> Result<Self, kube::Error> {
+        let clusters: Api<CassandraCluster> = Api::namespaced(client.clone(), namespace);
+        let found = clusters.get_opt(cluster).await?;
+        let image = found.as_ref().and_then(CassandraCluster::running_sidecar_image);
+        let mut around = Self {
+            members: members(client, namespace, cluster).await?,
+            sidecar: image.map_or(Sidecar::Unknown, Sidecar::from_image),
+            cluster_gone: found.is_none(),
+            ..Self::default()
+        };
+        around.room.too_old = around.sidecar.lists_and_removes() == Some(false);
+        Ok(around)
+    }
+
     /// What a restore that has not begun takes over from its backup.
     async fn look_for_source(
         &mut self,

@@ -80,6 +80,12 @@ pub(super) trait Work:
     /// snapshots have to stay. A plan goes on from `IMPORT` to `CLEANUP` in one look.
     fn asks_for_restores(&self, now: Timestamp) -> bool;
 
+    /// Whether it has anything to do with the nodes of its cluster now. A backup that waits for the next time of its
+    /// schedule has not, and there may be ten thousand of them.
+    fn is_after_nodes(&self, _now: Timestamp) -> bool {
+        true
+    }
+
     /// Itself, where it is a restore.
     fn as_restore(&self) -> Option<&CassandraRestore>;
 
@@ -211,6 +217,11 @@ impl Work for CassandraBackup {
         !self.has_begun() && removal::is_wanted(self, now)
     }
 
+    fn is_after_nodes(&self, now: Timestamp) -> bool {
+        let keeps_time = self.spec.is_scheduled() && schedule::due(self, now).is_none();
+        !keeps_time || self.has_begun() || self.is_contested() || removal::is_wanted(self, now)
+    }
+
     fn as_restore(&self) -> Option<&CassandraRestore> {
         None
     }
@@ -298,3 +309,6 @@ impl Work for CassandraRestore {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,9 +117,19 @@ impl Notes {
         match (holds, self.brake.is_some()) {
             (true, false) => {
                 let (brake, released) = channel();
+                let Self {
+                    waits,
+                    watches,
+                    written,
+                    told,
+                    ..
+                } = *self;
                 drop(spawn_blocking(move || {
                     if released.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                        eprintln!("an answer or a watch event did not come for {PATIENCE:?}");
+                        eprintln!(
+                            "an answer or a watch event did not come for {PATIENCE:?}: {waits} answers, {watches} watches, \
+                             version {written} was written and {told} told"
+                        );
                     }
                 }));
                 self.brake = Some(brake);
