@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::ask::Asker;
 use super::census;
+use super::condensed::{self, Condensed};
 use super::lease::{Leadership, LeaseLost};
 use super::neighbours::{Neighbours, Ring, Turns};
 use super::plan::needs;
@@ -55,8 +56,8 @@ const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
 /// any.
 const SHORTEST_PAUSE: SignedDuration = SignedDuration::from_secs(1);
 
-/// Objects in one answer of a list, which is in memory as a whole.
-const PAGE: u32 = 250;
+/// Objects in one answer of a list, which is in memory as a whole. A heap does not shrink much when it is gone.
+const PAGE: u32 = 50;
 
 /// What the reconciler needs.
 pub struct Reconciler<S> {
@@ -176,9 +177,10 @@ impl<S: SidecarApi + 'static> Term<S> {
         next: UnboundedReceiver<ObjectRef<K>>,
     ) -> Controller<K> {
         let neighbours = self.neighbours.clone();
-        let objects = watcher(self.api(), watcher::Config::default().page_size(PAGE))
+        let api: Api<Condensed<K>> = self.api();
+        let objects = watcher(api, watcher::Config::default().page_size(PAGE))
             .default_backoff()
-            .modify(K::condense)
+            .map_ok(condensed::event)
             .reflect(writer)
             .inspect_ok(move |event| neighbours.heard(event))
             .applied_objects();
@@ -216,6 +218,13 @@ impl<S: SidecarApi + 'static> Term<S> {
         if !cached.has_begun() && !self.neighbours.are_known() {
             return Ok(Action::requeue(AFTER_STALE));
         }
+        // After a start a task is made for every object at once, and almost all of them rest: without a box each task
+        // would have the size of all that a look may ever need.
+        Box::pin(self.look(cached)).await
+    }
+
+    /// Reads an object that may have to be brought further, and does so.
+    async fn look<K: Work>(&self, cached: Arc<K>) -> Result<Action, ReconcileError> {
         let namespace = cached.namespace().unwrap_or_default();
         let api: Api<K> = Api::namespaced(self.reconciler.client.clone(), &namespace);
         let lock = self.lock(&namespace, cached.cluster());
@@ -283,9 +292,11 @@ impl<S: SidecarApi + 'static> Term<S> {
     /// What comes of an object that waits for its turn and says so: as long as the watches know that it has not come,
     /// nobody is asked anything.
     fn queued<K: Work>(&self, object: &K) -> Option<Action> {
-        let status = object.status().filter(|_| !object.has_begun())?;
+        let now = (self.reconciler.now)();
+        let waits = !object.has_begun() && object.is_after_nodes(now);
+        let status = object.status().filter(|_| waits)?;
         let look = Look {
-            now: (self.reconciler.now)(),
+            now,
             members: &[],
             missing: None,
             wait: Some(self.neighbours.known_turn(object)?),

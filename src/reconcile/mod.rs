@@ -12,6 +12,7 @@
 
 mod ask;
 mod census;
+mod condensed;
 pub mod controller;
 mod deeds;
 pub mod lease;

@@ -26,7 +26,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use crate::api::NodeContainers;
 
-pub use conditions::{awaited, newly_awaited};
+pub use conditions::{awaited, condense, newly_awaited};
 pub use node::{Outcome, record};
 
 /// How often a sidecar is asked how far an operation is.

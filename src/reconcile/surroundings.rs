@@ -85,7 +85,7 @@ pub(super) async fn surroundings<K: Work>(
         around.missing = needs.absent();
         around.wait = needs.refused.clone();
         around.needs = Some(needs);
-        if around.wait.is_none() {
+        if around.wait.is_none() && around.only_at.is_none() {
             around.wait = neighbours.turn(client, object).await?;
         }
         if let Some(restore) = object.as_restore() {

@@ -49,6 +49,8 @@ pub(super) trait Work:
 
     fn status(&self) -> Option<&Self::Status>;
 
+    fn status_mut(&mut self) -> Option<&mut Self::Status>;
+
     fn nodes(status: &mut Self::Status) -> &mut Vec<NodeStatus>;
 
     /// The cluster that it is about.
@@ -112,6 +114,13 @@ pub(super) trait Work:
         let noted = self
             .status()
             .is_some_and(|status| !status.common().nodes.is_empty());
+        if let Some(status) = self.status_mut() {
+            // Whatever was done to the nodes is over, and nobody's act on them is a sign any more.
+            if status.is_ended() {
+                status.common_mut().nodes = Vec::new();
+            }
+            plan::condense(status.common_mut());
+        }
         let meta = self.meta_mut();
         rival::condense(meta, noted);
         meta.labels = None;
@@ -135,6 +144,10 @@ impl Work for CassandraBackup {
 
     fn status(&self) -> Option<&BackupStatus> {
         self.status.as_ref()
+    }
+
+    fn status_mut(&mut self) -> Option<&mut BackupStatus> {
+        self.status.as_mut()
     }
 
     fn nodes(status: &mut BackupStatus) -> &mut Vec<NodeStatus> {
@@ -254,6 +267,10 @@ impl Work for CassandraRestore {
 
     fn status(&self) -> Option<&RestoreStatus> {
         self.status.as_ref()
+    }
+
+    fn status_mut(&mut self) -> Option<&mut RestoreStatus> {
+        self.status.as_mut()
     }
 
     fn nodes(status: &mut RestoreStatus) -> &mut Vec<NodeStatus> {

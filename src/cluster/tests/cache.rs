@@ -90,9 +90,9 @@ async fn all_pages_of_a_list_are_there_when_it_is_synced() {
         server
             .requests()
             .iter()
-            .filter(|request| request.contains("limit=250"))
+            .filter(|request| request.contains("limit=50"))
             .count(),
-        3
+        12
     );
     assert!(running.metric(r#"cassgate_cache_objects{kind="backup"} 600"#));
     assert!(running.metric(r#"cassgate_cache_synced{kind="backup"} 1"#));

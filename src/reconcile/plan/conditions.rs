@@ -29,6 +29,22 @@ pub fn awaited(common: &BackRestStatus) -> Option<&Condition> {
         .filter(|condition| !UNDER_WAY.contains(&condition.reason.as_str()))
 }
 
+/// Leaves out what says of an object at rest that all is as it should be. What waits is compared word for word with what
+/// it would say now, and keeps all of it.
+pub fn condense(common: &mut BackRestStatus) {
+    if common.holding("Reconciling").is_some() {
+        return;
+    }
+    common.conditions.retain(|condition| {
+        let usual = match condition.type_.as_str() {
+            "Ready" | "ReferencesResolved" => "True",
+            _ => "False",
+        };
+        condition.status != usual
+    });
+    common.conditions.shrink_to_fit();
+}
+
 /// What is told when a run begins to wait, or waits for something else than before. The next look at the same wait
 /// says nothing, whatever became of its sentence, and neither does a run that waits for what was told before it was due.
 #[must_use]

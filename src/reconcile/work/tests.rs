@@ -65,3 +65,73 @@ fn only_what_runs_or_would_begin_or_remove_asks_for_the_nodes_of_its_cluster() {
     two["history"] = json!([past("b")]);
     assert!(!backup(&judged, &two).is_after_nodes(now()), "all of them stay");
 }
+
+/// What a look at the cached object would conclude: that nothing is to be done, whose turn it is, what is told of it.
+fn conclusions(backup: &CassandraBackup) -> String {
+    let common = &backup.status.as_ref().unwrap().common;
+    format!(
+        "{:?} {:?} {:?} {:?} {} {} {}",
+        backup.rest(now()),
+        backup.contender(now()),
+        needs::told(common),
+        plan::awaited(common).map(|condition| &condition.reason),
+        common.holding("Stalled").is_some(),
+        backup.is_contested(),
+        backup.has_begun(),
+    )
+}
+
+#[test]
+fn what_is_kept_of_a_status_says_the_same_and_is_less() {
+    let condition = |type_: &str, status: &str, reason: &str| {
+        json!({
+            "type": type_, "status": status, "reason": reason, "message": "in many words, one after the other",
+            "lastTransitionTime": "2028-02-29T03:00:00Z",
+        })
+    };
+    let usual = [
+        condition("ReferencesResolved", "True", "Resolved"),
+        condition("Complete", "True", "Completed"),
+        condition("Failed", "False", "Completed"),
+        condition("Stalled", "False", "Scheduled"),
+        condition("Reconciling", "False", "Scheduled"),
+        condition("Ready", "True", "Scheduled"),
+    ];
+    let with = |other: Value| {
+        let mut all = usual.to_vec();
+        all.retain(|one| one["type"] != other["type"]);
+        all.push(other);
+        all
+    };
+    let table = [
+        (usual.to_vec(), 1),
+        (with(condition("Ready", "False", "SecretNotFound")), 2),
+        (with(condition("Ready", "Unknown", "Scheduled")), 2),
+        (
+            with(condition("ReferencesResolved", "False", "SecretNotFound")),
+            2,
+        ),
+        (with(condition("Failed", "True", "BackupFailed")), 2),
+        (with(condition("Stalled", "True", "AnotherExecutor")), 2),
+        (with(condition("Reconciling", "True", "Queued")), 6),
+    ];
+    for ((conditions, kept), schedule) in table
+        .into_iter()
+        .flat_map(|row| [(row.clone(), None), (row, Some("0 3 * * *"))])
+    {
+        let status = json!({
+            "schedule": schedule, "nextScheduleTime": schedule.map(|_| "2028-03-01T03:00:00Z"),
+            "observedGeneration": 1, "snapshotTag": "a", "condition": { "type": "COMPLETED" },
+            "nodes": [{ "hostId": "1" }, { "hostId": "2" }],
+            "history": [{ "snapshot": "a", "outcome": "COMPLETED" }],
+            "conditions": &conditions,
+        });
+        let mut backup = backup(&json!({ "schedule": schedule }), &status);
+        let before = conclusions(&backup);
+        backup.condense();
+        assert_eq!(conclusions(&backup), before, "{conditions:?}");
+        let common = &backup.status.unwrap().common;
+        assert_eq!(common.conditions.len(), kept, "{conditions:?}");
+        assert!(common.nodes.is_empty());
+    }
+}
