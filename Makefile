@@ -47,8 +47,8 @@ bench: servers
 
 # What takes too long for every change: every property with many cases, every test on the oldest API server that is
 # supported, ten thousand hostile connections, a reconciler that is stopped at everything it does, a year of many
-# schedules and a thousand restarts, real nodes that are struck in every phase, two release builds, every fuzz target for
-# ten minutes. Run it before an issue is closed.
+# schedules, a thousand restarts and ten thousand scheduled backups, real nodes that are struck in every phase, two
+# release builds, every fuzz target for ten minutes. Run it before an issue is closed.
 soak: soak-properties soak-oldest soak-hostile soak-kills soak-slots soak-nodes reproducible fuzz
 
 soak-properties:
@@ -68,7 +68,8 @@ soak-hostile: servers
 soak-kills: servers
 	CASSGATE_TEST_ALL_KILLS=1 $(CARGO) test --locked --test kube -- kills --nocapture
 
-# A leap year of three times as many schedules, and a thousand restarts; .ci/run has a third of them, and fifty.
+# A leap year of three times as many schedules, a thousand restarts, and ten thousand scheduled backups of a hundred
+# namespaces; .ci/run has a part of them, fifty, and five hundred of twenty.
 soak-slots: servers
 	CASSGATE_TEST_ALL_SLOTS=1 $(CARGO) test --locked --test kube -- every_slot --nocapture
 

@@ -48,7 +48,7 @@ mod update;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use runs::{hardships, kills, needs, rivals};
-use slots::{adoption, restarts, year};
+use slots::{adoption, crowd, restarts, year};
 
 /// A subject's tests, each under the name of its function: a sentence.
 macro_rules! tests {
@@ -120,6 +120,9 @@ tests! {
     ;
     adoption:
         what_casskop_scheduled_goes_on_from_now_and_can_be_given_back,
+    ;
+    crowd:
+        of_backups_of_the_same_names_in_many_namespaces_every_slot_is_run_once,
     ;
     restarts:
         stopped_at_random_instants_a_reconciler_runs_every_slot_once,

@@ -75,19 +75,24 @@ impl Lab {
     /// The same, with this ring.
     pub(crate) fn of(ring: Ring, stage: Stage) -> Self {
         stage.kubectl.apply(&documents(&[cluster(), secret()])).succeeds();
-        let lab = Self {
+        let lab = Self::bare(ring, stage);
+        for node in 0..lab.ring.size() {
+            pods::create(&lab.stage.kubectl, node);
+            lab.report(node);
+        }
+        lab
+    }
+
+    /// The same, with a ring that the API server knows nothing of.
+    pub(crate) fn bare(ring: Ring, stage: Stage) -> Self {
+        Self {
             ticking: Arc::new(AtomicBool::new(true)),
             clock: None,
             metrics: Metrics::new(),
             kubeconfig: stage.servers.admin_kubeconfig(),
             stage,
             ring,
-        };
-        for node in 0..2 {
-            pods::create(&lab.stage.kubectl, node);
-            lab.report(node);
         }
-        lab
     }
 
     /// Reconciled with the rights of the executor's service account, and no others.

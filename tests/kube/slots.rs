@@ -2,6 +2,8 @@
 
 pub(crate) mod adoption;
 mod clock;
+pub(crate) mod crowd;
+mod fleet;
 mod oracle;
 pub(crate) mod restarts;
 mod rings;

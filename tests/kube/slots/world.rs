@@ -63,7 +63,7 @@ pub(super) struct World {
 /// Runs a test in namespaces of its own on these servers. The reconciler looks at all others too, unless there is one.
 pub(super) fn in_leaps(
     servers: &'static Servers,
-    namespaces: u8,
+    namespaces: u16,
     beginning: Timestamp,
     test: impl AsyncFnOnce(&World),
 ) {
@@ -73,7 +73,11 @@ pub(super) fn in_leaps(
         ring.write("k1.t2", 0..10);
         Lab::of(ring, Stage::on(servers))
     };
-    let labs = (1..=namespaces).map(lab).collect();
+    in_leaps_of((1..=namespaces).map(lab).collect(), beginning, test);
+}
+
+/// The same, in these labs, of which several may have one namespace.
+pub(super) fn in_leaps_of(labs: Vec<Lab>, beginning: Timestamp, test: impl AsyncFnOnce(&World)) {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -194,8 +198,14 @@ impl World {
         Api::namespaced(self.client.clone(), &self.labs[namespace].stage.namespace)
     }
 
-    /// Creates a backup with these fields beside the usual ones.
+    /// Creates a backup with these fields beside the usual ones, and waits until the reconciler was told, if it runs.
     pub(super) async fn create(&self, namespace: usize, name: &str, more: &Value) {
+        self.post(namespace, name, more).await;
+        sleep(INSTANT).await;
+    }
+
+    /// Creates a backup with these fields beside the usual ones.
+    pub(super) async fn post(&self, namespace: usize, name: &str, more: &Value) {
         let mut spec = json!({
             "cassandraCluster": "c1", "storageLocation": "s3://bucket", "snapshotTag": name, "secret": "s3",
             "entities": "k1",
@@ -212,7 +222,6 @@ impl World {
             .create(&parameters, &backup)
             .await
             .unwrap();
-        sleep(INSTANT).await;
     }
 
     /// Changes a backup, and waits until the reconciler was told, if it runs; the generation.

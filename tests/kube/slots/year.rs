@@ -342,7 +342,7 @@ pub(super) fn complaints<'a>(world: &World, accounts: impl IntoIterator<Item = &
             let story = &stories[&world.key(namespace, &account.name)];
             complaints.extend(account.complaints(story, &times));
             for take in &story.takes {
-                for node in 0..2 {
+                for node in 0..lab.ring.size() {
                     let asked = sent.remove(&(take.snapshot.clone(), node)).unwrap_or(0);
                     let stored = lab.ring.stored(node).contains(&take.snapshot);
                     if asked != 1 || !stored {
@@ -363,7 +363,7 @@ pub(crate) fn in_a_leap_year_every_slot_is_run_once_or_counted() {
     let mut random = random("the year");
     let servers = Alone::start(Crds::Ours, "year");
     let (span, begun) = (leap_year(), Instant::now());
-    let namespaces = u8::try_from(CROWDS + 1).unwrap();
+    let namespaces = u16::try_from(CROWDS + 1).unwrap();
     in_leaps(servers.0, namespaces, span.begin, async |world| {
         let (mut accounts, events) = prepare(world, span, &mut random).await;
         let edits = events.len();

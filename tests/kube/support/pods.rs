@@ -1,34 +1,39 @@
-//! The pods of a ring of cluster `c1` as API objects. Nothing runs in them: a test reports what a kubelet would.
+//! The pods of a ring as API objects. Nothing runs in them: a test reports what a kubelet would.
 
 use std::net::IpAddr;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::kubectl::Kubectl;
 
-/// The name of the pod of a node.
+/// The name of the pod of a node of cluster `c1`.
 pub(crate) fn name(node: usize) -> String {
-    format!("c1-dc1-rack1-{node}")
+    name_in("c1", node)
 }
 
-/// Creates the pod of a node, with the labels and containers of CassKop's.
-pub(crate) fn create(kubectl: &Kubectl, node: usize) {
-    let pod = json!({
+/// The name of the pod of a node.
+pub(crate) fn name_in(cluster: &str, node: usize) -> String {
+    format!("{cluster}-dc1-rack1-{node}")
+}
+
+/// The pod of a node, with the labels and containers of CassKop's.
+pub(crate) fn pod(cluster: &str, node: usize) -> Value {
+    json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
-            "name": name(node),
-            "labels": { "app": "cassandracluster", "cassandracluster": "c1" },
+            "name": name_in(cluster, node),
+            "labels": { "app": "cassandracluster", "cassandracluster": cluster },
         },
         "spec": { "containers": [
             { "name": "cassandra", "image": "cassandra" },
             { "name": "backrest-sidecar", "image": "icarus" },
         ] },
-    });
-    kubectl.apply(&pod.to_string()).succeeds();
+    })
 }
 
-/// Reports that the pod of a node runs at this address, and how often Cassandra and the sidecar were restarted.
-pub(crate) fn report(kubectl: &Kubectl, node: usize, address: IpAddr, (cassandra, sidecar): (u32, u32)) {
+/// What a kubelet says of the pod of a node that runs at this address, and how often Cassandra and the sidecar were
+/// restarted.
+pub(crate) fn reported(node: usize, address: IpAddr, (cassandra, sidecar): (u32, u32)) -> Value {
     let container = |name: &str, restarts: u32| {
         json!({
             "name": name, "image": "x", "imageID": "x", "ready": true, "restartCount": restarts,
@@ -36,11 +41,20 @@ pub(crate) fn report(kubectl: &Kubectl, node: usize, address: IpAddr, (cassandra
             "state": { "running": { "startedAt": "2026-11-22T00:00:00Z" } },
         })
     };
-    let status = json!({ "status": {
+    json!({ "status": {
         "phase": "Running", "podIP": address, "podIPs": [{ "ip": address }],
         "containerStatuses": [container("cassandra", cassandra), container("backrest-sidecar", sidecar)],
-    } });
-    let (pod, patch) = (name(node), status.to_string());
+    } })
+}
+
+/// Creates the pod of a node of cluster `c1`.
+pub(crate) fn create(kubectl: &Kubectl, node: usize) {
+    kubectl.apply(&pod("c1", node).to_string()).succeeds();
+}
+
+/// Reports that the pod of a node of cluster `c1` runs, as [`reported`] says it.
+pub(crate) fn report(kubectl: &Kubectl, node: usize, address: IpAddr, restarts: (u32, u32)) {
+    let (pod, patch) = (name(node), reported(node, address, restarts).to_string());
     let arguments = [
         "patch",
         "pod",

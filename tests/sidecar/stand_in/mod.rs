@@ -144,9 +144,10 @@ impl Ring {
     }
 
     /// The same ring in a network of this number, so that several can be told apart by their addresses.
-    pub(crate) fn in_network(self, number: u8) -> Self {
+    pub(crate) fn in_network(self, number: u16) -> Self {
+        let [high, low] = number.to_be_bytes();
         for (node, last) in self.state().nodes.iter_mut().zip(1_u8..) {
-            node.address = SocketAddr::from((Ipv4Addr::new(10, number, 0, last), PORT));
+            node.address = SocketAddr::from((Ipv4Addr::new(10, high, low, last), PORT));
         }
         self
     }
@@ -158,6 +159,11 @@ impl Ring {
     /// Whether a sidecar of this ring has this address.
     pub(crate) fn listens_at(&self, address: SocketAddr) -> bool {
         self.state().nodes.iter().any(|node| node.address == address)
+    }
+
+    /// How many nodes it has had.
+    pub(crate) fn size(&self) -> usize {
+        self.state().nodes.len()
     }
 
     /// Where the sidecar of a node listens.
