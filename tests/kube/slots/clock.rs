@@ -13,8 +13,9 @@ use tokio::task::spawn_blocking;
 use crate::runs::wire::Listener;
 use crate::runs::world::now;
 
-/// How long, in our time, an answer may take before the made up time goes on all the same: against hanging only.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long, in our time, nothing may be heard before the made up time goes on all the same: against hanging only. A
+/// crowd that asks at one instant is answered one by one.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A run that was begun.
 #[derive(Debug, Clone)]
@@ -53,7 +54,7 @@ struct Notes {
     told: u64,
     /// How many there are to be told. A watch that ended is begun anew after a while of the made up time.
     watches: usize,
-    /// Dropped, it lets the time go on.
+    /// Dropped, it lets the time go on. It is told whenever something is heard.
     brake: Option<Sender<()>>,
     stories: BTreeMap<String, Story>,
 }
@@ -114,28 +115,23 @@ impl Notes {
     /// paused; else it goes to the next timer as soon as nobody has anything to do.
     fn brake(&mut self) {
         let holds = self.waits > 0 || (self.watches > 0 && self.written > self.told);
-        match (holds, self.brake.is_some()) {
-            (true, false) => {
-                let (brake, released) = channel();
-                let Self {
-                    waits,
-                    watches,
-                    written,
-                    told,
-                    ..
-                } = *self;
+        match &self.brake {
+            _ if !holds => self.brake = None,
+            // It may have lost its patience.
+            Some(brake) => drop(brake.send(())),
+            None => {
+                let (brake, heard) = channel();
                 drop(spawn_blocking(move || {
-                    if released.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                        eprintln!(
-                            "an answer or a watch event did not come for {PATIENCE:?}: {waits} answers, {watches} watches, \
-                             version {written} was written and {told} told"
-                        );
+                    let mut last = Ok(());
+                    while last.is_ok() {
+                        last = heard.recv_timeout(PATIENCE);
+                    }
+                    if last == Err(RecvTimeoutError::Timeout) {
+                        eprintln!("an answer or a watch event did not come for {PATIENCE:?}");
                     }
                 }));
                 self.brake = Some(brake);
             }
-            (false, true) => self.brake = None,
-            _ => {}
         }
     }
 
