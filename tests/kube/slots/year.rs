@@ -71,6 +71,11 @@ fn minutes(number: i64) -> SignedDuration {
     SignedDuration::from_mins(number)
 }
 
+/// What repeats itself: this much where there is time for it, or that.
+fn much<T>(all: T, some: T) -> T {
+    if is_soak() { all } else { some }
+}
+
 /// On the days on which the clocks of a zone change, in each hour around the one in which they do.
 fn around_the_changes(zone: &'static str, span: Span, random: &mut Rng) -> Plan {
     let mut wall = Wall {
@@ -82,13 +87,13 @@ fn around_the_changes(zone: &'static str, span: Span, random: &mut Rng) -> Plan 
         .following(span.begin)
         .take_while(|change| change.timestamp() < span.end);
     for change in changes {
-        for offset in [-3_601, -1, 0, 3_599] {
-            let shown = (change.timestamp() + SignedDuration::from_secs(offset)).to_zoned(rules.clone());
+        for offset in much(&[-3_601, -1, 0, 3_599][..], &[-1, 0]) {
+            let shown = (change.timestamp() + SignedDuration::from_secs(*offset)).to_zoned(rules.clone());
             wall.days.push(shown.day());
             wall.months.push(shown.month());
             wall.hours.push(shown.hour());
             // What is skipped is shown by no clock.
-            wall.hours.push((shown.hour() + i8::from(offset == -1)) % 24);
+            wall.hours.push((shown.hour() + i8::from(*offset == -1)) % 24);
         }
     }
     for list in [&mut wall.days, &mut wall.months, &mut wall.hours] {
@@ -115,12 +120,12 @@ fn wall(minute: i8, hour: i8, days: &[i8], months: &[i8], weekdays: &[i8]) -> Fo
 /// Each week of some months.
 fn weekly(zone: &'static str, random: &mut Rng) -> Plan {
     let month = random.i8(1..10);
-    let months = [month, month + 1, month + 3];
+    let months = [month, month + 3, month + 1];
     let form = wall(
         random.i8(0..60),
         random.i8(0..24),
         &[],
-        &months,
+        &months[..much(3, 2)],
         &[random.i8(0..7)],
     );
     Plan::of(form, zone)
@@ -135,15 +140,18 @@ fn mix(span: Span, random: &mut Rng) -> Vec<Plan> {
     let mut more = |form, zone| plans.push(Plan::of(form, zone));
     // Sundays in the hours that come twice or not at all.
     more(wall(30, 2, &[], &[3, 10], &[0]), "Europe/Berlin");
-    more(wall(30, 1, &[], &[3, 11], &[0]), "America/New_York");
-    more(wall(45, 1, &[], &[4, 10], &[0]), "Australia/Lord_Howe");
+    if is_soak() {
+        more(wall(30, 1, &[], &[3, 11], &[0]), "America/New_York");
+        more(wall(45, 1, &[], &[4, 10], &[0]), "Australia/Lord_Howe");
+    }
     more(wall(0, 0, &[31], &[], &[]), "UTC");
     more(wall(15, 4, &[29], &[2], &[]), "Asia/Tehran");
+    let (minute, around_the_end) = (random.i8(0..60), [28, 29, 30, 31, 1, 2]);
     more(
-        wall(random.i8(0..60), 23, &[28, 29, 30, 31, 1, 2], &[], &[]),
+        wall(minute, 23, &around_the_end, much(&[], &[1, 2, 3, 12]), &[]),
         "Europe/Berlin",
     );
-    more(Form::Every(random.i64(400_000..500_000)), "UTC");
+    more(Form::Every(random.i64(400_000..500_000) * much(1, 4)), "UTC");
     for plan in &mut plans {
         plan.prefixed = random.bool();
     }
@@ -158,7 +166,7 @@ fn edited(plan: &Plan, random: &mut Rng) -> Plan {
         1 => plan.zone = CHANGING[random.usize(..CHANGING.len())],
         2 => plan.suspend = true,
         3 => plan.form = Form::Broken("61 * * * *"),
-        4 => plan.form = Form::Every(random.i64(300_000..900_000)),
+        4 => plan.form = Form::Every(random.i64(300_000..900_000) * much(1, 3)),
         _ => {
             plan.deadline = Some(random.i64(1_800..7_200));
             plan.policy = ["Forbid", "Replace"][random.usize(..2)];
@@ -263,7 +271,7 @@ fn impatient(span: Span, place: usize) -> (Plan, Vec<(Timestamp, Event)>) {
     let year = span.end.to_zoned(TimeZone::UTC).year() - 1;
     let mut plan = Plan::of(
         Form::Wall(Wall {
-            minutes: (0..10).collect(),
+            minutes: (0..much(10, 6)).collect(),
             hours: vec![5],
             days: vec![10, 11, 12],
             months: vec![6],
@@ -391,7 +399,7 @@ pub(crate) fn in_a_leap_year_every_slot_is_run_once_or_counted() {
             world.wire.acts().len(),
             begun.elapsed()
         );
-        assert!(runs > 250, "only {runs} runs");
+        assert!(runs > much(250, 120), "only {runs} runs");
         let complaints = complaints(world, &accounts);
         assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     });
