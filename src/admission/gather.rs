@@ -2,11 +2,12 @@
 
 use tokio::time::{Instant, timeout_at};
 
+use crate::domain::credentials::Credentials;
 use crate::domain::object_name::is_object_name;
 use crate::domain::storage::Provider;
 use crate::rules::facts::{
-    Around, Caller, FactSource, Facts, Freshness, Namespace, Neighbours, Pending, Reference, StoredBackup,
-    StoredRestore,
+    Around, Caller, Cluster, FactSource, Facts, Freshness, Namespace, Neighbours, Pending, Reference,
+    StoredBackup, StoredRestore,
 };
 use crate::rules::subject::Subject;
 
@@ -21,37 +22,93 @@ pub(super) struct Gather<'a> {
     pub(super) deadline: Instant,
 }
 
-impl Gather<'_> {
+/// What was asked about the objects that one object names.
+pub(super) struct Asked<'a> {
+    cluster: Option<Pending<'a, Cluster>>,
+    backup: Option<Pending<'a, StoredBackup>>,
+    secret: Option<Pending<'a, Credentials>>,
+    namespace: Option<Pending<'a, Namespace>>,
+}
+
+impl<'a> Gather<'a> {
     /// Everything that `subject` names and meets.
     ///
     /// Names that no object can have are not looked up; the rules refuse them. A restore that names no Secret uses
     /// its backup's, so that one is asked for in a second round.
     pub(super) async fn facts(self, subject: &Subject, freshness: Freshness) -> Facts {
-        let own = subject.secret(None);
-        let secret = |name| self.source.secret(self.namespace, name, freshness);
-        let (cluster, backup, own_secret, namespace) = tokio::join!(
-            self.look_up(Some(subject.cluster()), |name| self.source.cluster(
-                self.namespace,
-                name,
-                freshness
-            )),
-            async { self.backup(subject.backup()?, freshness).await },
-            self.look_up(own.filter(|_| needs_secret(subject)), secret),
-            self.namespace_facts(freshness),
+        match self.known(subject, freshness) {
+            Ok(facts) => facts,
+            Err(asked) => self.wait(asked, subject, freshness).await,
+        }
+    }
+
+    /// The same where every answer is known already, else what was asked.
+    ///
+    /// # Errors
+    /// When somebody has to be [waited for](Self::wait).
+    pub(super) fn known<'s>(self, subject: &'s Subject, freshness: Freshness) -> Result<Facts, Box<Asked<'s>>>
+    where
+        'a: 's,
+    {
+        let facts = self.ask(subject, freshness).at_once()?;
+        if inherits(subject, facts.found_backup()) {
+            return Err(Box::new(Asked::from(facts)));
+        }
+        Ok(self.with_neighbours(subject, facts))
+    }
+
+    /// The facts out of what was asked.
+    pub(super) async fn wait(self, asked: Box<Asked<'_>>, subject: &Subject, freshness: Freshness) -> Facts {
+        let (cluster, backup, secret, namespace) = tokio::join!(
+            self.perhaps_in_time(asked.cluster),
+            self.perhaps_in_time(asked.backup),
+            self.perhaps_in_time(asked.secret),
+            self.perhaps_in_time(asked.namespace),
         );
         let mut facts = Facts {
             cluster,
             backup,
-            secret: own_secret,
-            namespace: Some(namespace),
+            secret,
+            namespace,
             neighbours: Neighbours::default(),
         };
-        if own.is_none() && subject.provider(facts.found_backup()) != Some(Provider::File) {
-            let inherited = subject.secret(facts.found_backup());
-            facts.secret = self.look_up(inherited, secret).await;
+        let backup = facts.found_backup();
+        if inherits(subject, backup) {
+            let inherited = self.secret(subject.secret(backup), freshness);
+            facts.secret = self.perhaps_in_time(inherited).await;
         }
-        facts.neighbours = self.neighbours(subject, facts.found_backup());
-        facts
+        self.with_neighbours(subject, facts)
+    }
+
+    fn ask<'s>(self, subject: &'s Subject, freshness: Freshness) -> Asked<'s>
+    where
+        'a: 's,
+    {
+        let own = subject.secret(None).filter(|_| needs_secret(subject));
+        Asked {
+            cluster: look_up(Some(subject.cluster()), |name| {
+                self.source.cluster(self.namespace, name, freshness)
+            }),
+            backup: look_up(subject.backup(), |name| {
+                self.source.backup(self.namespace, name, freshness)
+            }),
+            secret: self.secret(own, freshness),
+            namespace: Some(self.source.namespace(self.namespace, freshness)),
+        }
+    }
+
+    fn secret<'s>(self, name: Option<&'s str>, freshness: Freshness) -> Option<Pending<'s, Credentials>>
+    where
+        'a: 's,
+    {
+        look_up(name, |name| self.source.secret(self.namespace, name, freshness))
+    }
+
+    fn with_neighbours(self, subject: &Subject, facts: Facts) -> Facts {
+        Facts {
+            neighbours: self.neighbours(subject, facts.found_backup()),
+            ..facts
+        }
     }
 
     fn neighbours(self, subject: &Subject, backup: Option<&StoredBackup>) -> Neighbours {
@@ -96,10 +153,10 @@ impl Gather<'_> {
 
     /// The backup of this name; `None` when no backup can have it.
     pub(super) async fn backup(self, name: &str, freshness: Freshness) -> Option<Reference<StoredBackup>> {
-        self.look_up(Some(name), |name| {
+        let asked = look_up(Some(name), |name| {
             self.source.backup(self.namespace, name, freshness)
-        })
-        .await
+        });
+        self.perhaps_in_time(asked).await
     }
 
     /// The backup of this name in any namespace.
@@ -129,13 +186,8 @@ impl Gather<'_> {
             .await
     }
 
-    async fn look_up<'n, T>(
-        self,
-        name: Option<&'n str>,
-        ask: impl FnOnce(&'n str) -> Pending<'n, T>,
-    ) -> Option<Reference<T>> {
-        let answer = ask(name.filter(|name| is_object_name(name))?);
-        Some(self.in_time(answer).await)
+    async fn perhaps_in_time<T>(self, answer: Option<Pending<'_, T>>) -> Option<Reference<T>> {
+        Some(self.in_time(answer?).await)
     }
 
     async fn in_time<T>(self, answer: Pending<'_, T>) -> Reference<T> {
@@ -145,6 +197,59 @@ impl Gather<'_> {
     }
 }
 
+impl Asked<'_> {
+    /// The answers, if all of them are known.
+    fn at_once(self) -> Result<Facts, Box<Self>> {
+        let cluster = self.cluster.map(Pending::at_once).transpose();
+        let backup = self.backup.map(Pending::at_once).transpose();
+        let secret = self.secret.map(Pending::at_once).transpose();
+        let namespace = self.namespace.map(Pending::at_once).transpose();
+        match (cluster, backup, secret, namespace) {
+            (Ok(cluster), Ok(backup), Ok(secret), Ok(namespace)) => Ok(Facts {
+                cluster,
+                backup,
+                secret,
+                namespace,
+                neighbours: Neighbours::default(),
+            }),
+            (cluster, backup, secret, namespace) => Err(Box::new(Self {
+                cluster: again(cluster),
+                backup: again(backup),
+                secret: again(secret),
+                namespace: again(namespace),
+            })),
+        }
+    }
+}
+
+impl From<Facts> for Asked<'_> {
+    fn from(facts: Facts) -> Self {
+        Self {
+            cluster: facts.cluster.map(Pending::known),
+            backup: facts.backup.map(Pending::known),
+            secret: facts.secret.map(Pending::known),
+            namespace: facts.namespace.map(Pending::known),
+        }
+    }
+}
+
+/// To be waited for with the others.
+fn again<T>(answer: Result<Option<Reference<T>>, Pending<'_, T>>) -> Option<Pending<'_, T>> {
+    answer.map_or_else(Some, |known| known.map(Pending::known))
+}
+
+fn look_up<'n, T>(
+    name: Option<&'n str>,
+    ask: impl FnOnce(&'n str) -> Pending<'n, T>,
+) -> Option<Pending<'n, T>> {
+    name.filter(|name| is_object_name(name)).map(ask)
+}
+
 fn needs_secret(subject: &Subject) -> bool {
     subject.provider(None) != Some(Provider::File)
+}
+
+/// Whether the Secret is the one of the backup.
+fn inherits(subject: &Subject, backup: Option<&StoredBackup>) -> bool {
+    subject.secret(None).is_none() && subject.provider(backup) != Some(Provider::File)
 }

@@ -16,9 +16,15 @@ pub(super) async fn settled(
     gather: Gather<'_>,
     rules: impl Fn(&Facts) -> Findings,
 ) -> Findings {
-    let found = rules(&gather.facts(subject, Freshness::Cached).await);
+    let found = match gather
+        .known(subject, Freshness::Cached)
+        .map(|facts| rules(&facts))
+    {
+        Ok(found) => found,
+        // Apart, here and below: most reviews never come here, and need not carry the room for it.
+        Err(asked) => rules(&Box::pin(gather.wait(asked, subject, Freshness::Cached)).await),
+    };
     if found.denied() {
-        // Apart: most reviews never come here, and need not carry the room for it.
         Box::pin(looked_at_again(subject, gather, rules)).await
     } else {
         found

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::rules::facts::{Freshness, Reference, StoredBackup};
 use crate::rules::finding::Findings;
-use crate::rules::subject::Subject;
+use crate::rules::subject::{Restore, Subject};
 use crate::rules::{decode, defaults, status, transition};
 
 use super::gather::Gather;
@@ -38,7 +38,11 @@ pub(super) async fn mutate(
     let mut findings = mend_status(&mut object, old, apart);
     findings.suppress(|rule| new.meta.allows(rule));
     if let Ok(subject) = decode::subject(kind, new.spec, new.meta.clone()) {
-        let backup = inherited_from(&subject, old, gather).await;
+        let backup = match &subject {
+            // Apart, as in `judge::settled`.
+            Subject::Restore(restore) if old.is_none() => Box::pin(inherited_from(restore, gather)).await,
+            _ => None,
+        };
         let origin = defaults::Origin {
             old,
             backup: backup.as_ref(),
@@ -66,12 +70,8 @@ fn mend_status(object: &mut Value, old: Option<&Value>, apart: StatusIsSubresour
 }
 
 /// The backup of a new restore that leaves something to it.
-async fn inherited_from(subject: &Subject, old: Option<&Value>, gather: Gather<'_>) -> Option<StoredBackup> {
-    let Subject::Restore(restore) = subject else {
-        return None;
-    };
-    let whole = restore.spec.entities.is_some() && restore.spec.secret.is_some();
-    if old.is_some() || whole {
+async fn inherited_from(restore: &Restore, gather: Gather<'_>) -> Option<StoredBackup> {
+    if restore.spec.entities.is_some() && restore.spec.secret.is_some() {
         return None;
     }
     match gather

@@ -31,8 +31,9 @@ pub(super) async fn validate(review: &Review<'_>, gather: Gather<'_>, context: &
     match (review.operation, &review.object, &review.old) {
         (Operation::Create, Some(new), _) => judge.create(new).await,
         (Operation::Update, Some(_), Some(_)) if review.deleting() => Verdict::silent(),
-        (Operation::Update, Some(new), Some(old)) => judge.update(old, new).await,
-        (Operation::Delete, _, Some(old)) => judge.delete(old, &review.name).await,
+        // Apart: a future is as large as its longest way.
+        (Operation::Update, Some(new), Some(old)) => Box::pin(judge.update(old, new)).await,
+        (Operation::Delete, _, Some(old)) => Box::pin(judge.delete(old, &review.name)).await,
         (Operation::Delete, _, None) => Verdict::silent(),
         _ => unknown(review),
     }
@@ -187,9 +188,15 @@ impl Judge<'_> {
     }
 
     async fn discreet(&self, found: Findings, subject: &Subject) -> Findings {
-        if !found.tell_of_a_secret() {
-            return found;
+        if found.tell_of_a_secret() {
+            // Apart, as in `judge::settled`.
+            Box::pin(self.veiled(found, subject)).await
+        } else {
+            found
         }
+    }
+
+    async fn veiled(&self, found: Findings, subject: &Subject) -> Findings {
         let inherited = match subject.backup() {
             Some(name) if subject.secret(None).is_none() => self.gather.backup(name, Freshness::Cached).await,
             _ => None,

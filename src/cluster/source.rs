@@ -1,6 +1,6 @@
 //! The facts that rules ask for.
 
-use std::{fmt, future::ready, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use kube::Client;
 use tokio::time::Instant;
@@ -114,13 +114,12 @@ impl<K: Kind> Watched<K> {
         freshness: Freshness,
     ) -> Pending<'a, K::Fact> {
         if freshness == Freshness::Live {
-            return Box::pin(live.object::<K>(namespace, name));
+            return Pending::asked(live.object::<K>(namespace, name));
         }
-        // Apart: the future of a read is large, and most answers need none.
         if let Some(fact) = self.cached.get(namespace, name, Instant::now()) {
-            return Box::pin(ready(Reference::Found(K::Fact::clone(&fact))));
+            return Pending::known(Reference::Found(K::Fact::clone(&fact)));
         }
-        Box::pin(self.flights.join(namespace, name, || {
+        Pending::asked(self.flights.join(namespace, name, || {
             let (live, namespace, name) = (live.clone(), namespace.to_owned(), name.to_owned());
             async move { live.object::<K>(&namespace, &name).await }
         }))
@@ -153,13 +152,13 @@ impl FactSource for ClusterFacts {
         freshness: Freshness,
     ) -> Pending<'a, Credentials> {
         if freshness == Freshness::Live {
-            return Box::pin(self.read_secret(namespace, name));
+            return Pending::asked(self.read_secret(namespace, name));
         }
         if let Some(credentials) = self.recent.recall(namespace, name, Instant::now()) {
-            return Box::pin(ready(Reference::Found(credentials)));
+            return Pending::known(Reference::Found(credentials));
         }
         let read = || self.read_secret(namespace, name);
-        Box::pin(self.secrets.join(namespace, name, read))
+        Pending::asked(self.secrets.join(namespace, name, read))
     }
 
     fn namespace<'a>(&'a self, name: &'a str, freshness: Freshness) -> Pending<'a, Namespace> {
@@ -167,7 +166,7 @@ impl FactSource for ClusterFacts {
     }
 
     fn restore<'a>(&'a self, namespace: &'a str, name: &'a str) -> Pending<'a, StoredRestore> {
-        Box::pin(self.live.object::<CassandraRestore>(namespace, name))
+        Pending::asked(self.live.object::<CassandraRestore>(namespace, name))
     }
 
     fn neighbours(&self, around: Around<'_>) -> Neighbours {
@@ -192,7 +191,7 @@ impl FactSource for ClusterFacts {
         namespace: &'a str,
         name: &'a str,
     ) -> Pending<'a, bool> {
-        Box::pin(self.live.may_read_secret(caller, namespace, name))
+        Pending::asked(self.live.may_read_secret(caller, namespace, name))
     }
 }
 

@@ -3,7 +3,9 @@
 mod neighbours;
 mod objects;
 
+use std::future::{Ready, ready};
 use std::pin::Pin;
+use std::task::{self, Poll};
 
 use crate::domain::credentials::Credentials;
 
@@ -92,8 +94,50 @@ pub struct Caller {
     pub extra: std::collections::BTreeMap<String, Vec<String>>,
 }
 
-/// An answer that is on its way.
-pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Reference<T>> + Send + 'a>>;
+/// An answer that is there, or on its way.
+///
+/// Most answers come out of a cache. Who takes them [at once](Self::at_once) needs no task, no timer and no box.
+#[must_use = "an answer that nobody waits for never comes"]
+pub enum Pending<'a, T> {
+    /// Nobody has to be waited for.
+    Known(Ready<Reference<T>>),
+    /// Somebody was asked.
+    Asked(Pin<Box<dyn Future<Output = Reference<T>> + Send + 'a>>),
+}
+
+impl<'a, T> Pending<'a, T> {
+    /// What is known already.
+    pub fn known(answer: Reference<T>) -> Self {
+        Self::Known(ready(answer))
+    }
+
+    /// What will be known when this has ended.
+    pub fn asked(answer: impl Future<Output = Reference<T>> + Send + 'a) -> Self {
+        Self::Asked(Box::pin(answer))
+    }
+
+    /// The answer where it is there.
+    ///
+    /// # Errors
+    /// Itself, when somebody has to be waited for.
+    pub fn at_once(self) -> Result<Reference<T>, Self> {
+        match self {
+            Self::Known(answer) => Ok(answer.into_inner()),
+            Self::Asked(_) => Err(self),
+        }
+    }
+}
+
+impl<T> Future for Pending<'_, T> {
+    type Output = Reference<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Known(answer) => Pin::new(answer).poll(context),
+            Self::Asked(answer) => answer.as_mut().poll(context),
+        }
+    }
+}
 
 /// Whoever can say what a namespace holds: the Kubernetes cluster, or a tree of manifests.
 ///

@@ -29,7 +29,7 @@ fn facts() -> Facts {
 
 fn cluster(image: &str) -> Cluster {
     Cluster {
-        datacenters: vec!["dc1".into(), "dc2".into()],
+        datacenters: ["dc1".into(), "dc2".into()].into(),
         sidecar_enabled: true,
         sidecar: Sidecar::from_image(image),
         cassandra: None,

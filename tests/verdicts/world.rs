@@ -42,7 +42,7 @@ impl World {
     }
 
     fn answer<T: Send + 'static>(fact: Option<T>) -> Pending<'static, T> {
-        Box::pin(async move { fact.map_or(Reference::Absent, Reference::Found) })
+        Pending::asked(async move { fact.map_or(Reference::Absent, Reference::Found) })
     }
 
     fn backups(&self) -> impl Iterator<Item = (&str, StoredBackup)> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use serde_json::json;
 
 use super::world::{World, ask, backup_spec, object, ran, restore_spec, review, validated, with};
@@ -16,6 +17,45 @@ async fn a_good_backup_passes_without_a_word_and_each_fact_is_asked_once() {
     .await;
     assert_eq!(response, json!({"uid": "u-1", "allowed": true}));
     assert_eq!(asked, ["cluster c1 Cached", "secret s3 Cached"]);
+}
+
+/// Without a runtime there is no timer, and who is polled once waits for nobody.
+#[test]
+fn what_the_caches_know_is_answered_at_once_and_alike() {
+    let world = Arc::new(World {
+        known: true,
+        ..World::default()
+    });
+    for (kind, spec) in [
+        ("CassandraBackup", backup_spec()),
+        ("CassandraRestore", restore_spec()),
+    ] {
+        let review = review(kind, "CREATE", &json!({"object": object(&spec)}));
+        let answer = ask(&world, "/validate?timeout=10s", &review).now_or_never();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let waited = runtime.block_on(validated(kind, "CREATE", &json!({"object": object(&spec)})));
+        assert_eq!(answer, Some(waited.0));
+    }
+}
+
+#[tokio::test]
+async fn a_restore_that_names_no_secret_is_judged_by_the_one_of_its_backup() {
+    for known in [false, true] {
+        let world = Arc::new(World {
+            known,
+            ..World::default()
+        });
+        let spec = with(restore_spec(), &json!({"secret": null}));
+        let review = review("CassandraRestore", "CREATE", &json!({"object": object(&spec)}));
+        ask(&world, "/validate", &review).await;
+        assert_eq!(
+            world.asked(),
+            ["cluster c1 Cached", "backup b1 Cached", "secret s3 Cached"]
+        );
+    }
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ impl Live {
     fn answer<T: Send + 'static>(&self, what: &str, name: &str, fact: Reference<T>) -> Pending<'static, T> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.push(format!("{what} {name}"));
-        Box::pin(async move { fact })
+        Pending::asked(async move { fact })
     }
 }
 

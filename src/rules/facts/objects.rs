@@ -1,5 +1,7 @@
 //! Stored objects, as far as rules look at them.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::api::{
@@ -14,7 +16,7 @@ use crate::rules::policy::MissingReferences;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
     /// The names of its datacenters, in the order of its topology; an empty topology is `dc1`.
-    pub datacenters: Vec<String>,
+    pub datacenters: Arc<[String]>,
     /// Whether its pods have the sidecar.
     pub sidecar_enabled: bool,
     /// Which sidecar.
