@@ -17,9 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -70,11 +73,11 @@ pub fn router(admission: Arc<Admission>) -> Router {
     Router::new()
         .route(
             MUTATE,
-            post(|state, query, body| serve(Webhook::Mutating, state, query, body)),
+            post(|state, budget, body| serve(Webhook::Mutating, state, budget, body)),
         )
         .route(
             VALIDATE,
-            post(|state, query, body| serve(Webhook::Validating, state, query, body)),
+            post(|state, budget, body| serve(Webhook::Validating, state, budget, body)),
         )
         .with_state(admission)
 }
@@ -100,29 +103,48 @@ struct Patience {
     timeout: Option<String>,
 }
 
-impl Patience {
-    /// How long reads may take. Go writes whole seconds (`10s`); anything else is the default.
-    fn budget(&self) -> Duration {
-        let seconds = self
-            .timeout
-            .as_deref()
-            .and_then(|text| text.strip_suffix('s')?.parse::<u64>().ok());
+/// How long reads may take.
+struct Budget(Duration);
+
+impl Budget {
+    /// Go writes whole seconds (`10s`); anything else is the default.
+    fn of(timeout: Option<&str>) -> Self {
+        let seconds = timeout.and_then(|text| text.strip_suffix('s')?.parse::<u64>().ok());
         let whole = seconds
             .filter(|s| (1..=30).contains(s))
             .map_or(DEFAULT_TIMEOUT, Duration::from_secs);
-        whole * BUDGET_PERCENT / 100
+        Self(whole * BUDGET_PERCENT / 100)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Budget {
+    type Rejection = QueryRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, QueryRejection> {
+        // What the API server writes has nothing in it that would have to be decoded.
+        let plain = parts
+            .uri
+            .query()
+            .and_then(|query| query.strip_prefix("timeout="))
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        if plain.is_some() {
+            return Ok(Self::of(plain));
+        }
+        let Query(Patience { timeout }) = Query::try_from_uri(&parts.uri)?;
+        Ok(Self::of(timeout.as_deref()))
     }
 }
 
 async fn serve(
     webhook: Webhook,
     State(admission): State<Arc<Admission>>,
-    Query(patience): Query<Patience>,
+    Budget(budget): Budget,
     body: Bytes,
 ) -> Response {
     let begun = Instant::now();
     let review = match Review::decode(&body) {
-        Ok(review) => review,
+        // Apart, so that what a request needs to the end is of a size that the allocator has at hand.
+        Ok(review) => Box::new(review),
         Err(error) => {
             tracing::info!(webhook = webhook.as_str(), %error, "undecodable review");
             let verdict = ReviewVerdict::Undecodable;
@@ -135,14 +157,12 @@ async fn serve(
             );
         }
     };
-    let verdict = admission
-        .decide(webhook, &review, begun + patience.budget())
-        .await;
+    let verdict = admission.decide(webhook, &review, begun + budget).await;
     admission.tell(webhook, &review, &verdict, begun.elapsed());
     match wire::answer(&review, &verdict) {
         Ok(body) => json(StatusCode::OK, body),
         Err(error) => {
-            tracing::error!(%error, uid = review.uid, "answer could not be written");
+            tracing::error!(%error, uid = &*review.uid, "answer could not be written");
             json(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 wire::failure(
@@ -156,7 +176,11 @@ async fn serve(
 }
 
 fn json(code: StatusCode, body: Vec<u8>) -> Response {
-    (code, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = code;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 impl Admission {
@@ -210,10 +234,10 @@ impl Admission {
                 .collect();
             tracing::info!(
                 webhook = webhook.as_str(),
-                uid = review.uid,
-                kind = review.kind.kind,
-                namespace = review.namespace,
-                name = review.name,
+                uid = &*review.uid,
+                kind = &*review.kind.kind,
+                namespace = &*review.namespace,
+                name = &*review.name,
                 operation = operation_label(review.operation).as_str(),
                 dry_run = review.dry_run,
                 rules = rules.join(","),
@@ -222,10 +246,10 @@ impl Admission {
         } else {
             tracing::debug!(
                 webhook = webhook.as_str(),
-                uid = review.uid,
-                kind = review.kind.kind,
-                namespace = review.namespace,
-                name = review.name,
+                uid = &*review.uid,
+                kind = &*review.kind.kind,
+                namespace = &*review.namespace,
+                name = &*review.name,
                 operation = operation_label(review.operation).as_str(),
                 dry_run = review.dry_run,
                 verdict = outcome.as_str(),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::api;
@@ -18,17 +19,17 @@ use crate::rules::subject::Metadata;
 #[derive(Debug)]
 pub(super) struct Review<'a> {
     /// Repeated in the answer, or the API server does not take it.
-    pub(super) uid: String,
+    pub(super) uid: Cow<'a, str>,
     /// The kind that the object has, whichever it is.
-    pub(super) kind: Kind,
+    pub(super) kind: Kind<'a>,
     /// `status` and the like; `None` for the object itself.
-    pub(super) subresource: Option<String>,
+    pub(super) subresource: Option<Cow<'a, str>>,
     /// What is done to the object.
     pub(super) operation: Operation,
     /// The namespace.
-    pub(super) namespace: String,
+    pub(super) namespace: Cow<'a, str>,
     /// The name; empty when the API server will make one of `generateName`.
-    pub(super) name: String,
+    pub(super) name: Cow<'a, str>,
     /// Whether nothing will be stored.
     pub(super) dry_run: bool,
     /// Who asks; text until somebody needs to know.
@@ -43,16 +44,19 @@ pub(super) struct Review<'a> {
 #[derive(Debug, Clone, Deserialize, Default)]
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the names on the wire")]
-pub(super) struct Kind {
-    pub(super) group: String,
-    pub(super) version: String,
-    pub(super) kind: String,
+pub(super) struct Kind<'a> {
+    #[serde(borrow)]
+    pub(super) group: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) version: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) kind: Cow<'a, str>,
 }
 
-impl Kind {
+impl Kind<'_> {
     /// The kind that we judge, if it is one. v1alpha1 has the same schema as v2 wherever it is still served.
     pub(super) fn judged(&self) -> Option<Kinds> {
-        match (self.group.as_str(), self.version.as_str(), self.kind.as_str()) {
+        match (&*self.group, &*self.version, &*self.kind) {
             (api::GROUP, "v2" | "v1alpha1", "CassandraBackup") => Some(Kinds::Backup),
             (api::GROUP, "v2" | "v1alpha1", "CassandraRestore") => Some(Kinds::Restore),
             _ => None,
@@ -61,8 +65,7 @@ impl Kind {
 }
 
 /// What is done to an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
     /// CREATE.
     Create,
@@ -74,9 +77,9 @@ pub(super) enum Operation {
     Other,
 }
 
-impl From<String> for Operation {
-    fn from(word: String) -> Self {
-        match word.as_str() {
+impl Operation {
+    fn read(word: &str) -> Self {
+        match word {
             "CREATE" => Self::Create,
             "UPDATE" => Self::Update,
             "DELETE" => Self::Delete,
@@ -134,20 +137,28 @@ struct Envelope<'a> {
     request: Option<Request<'a>>,
 }
 
+/// A text, which is the body's own where nothing in it is escaped.
+///
+/// A type of its own since serde borrows a `Cow`, and copies the one of an `Option<Cow>`.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Request<'a> {
-    #[serde(default)]
-    uid: String,
-    #[serde(default)]
-    kind: Kind,
-    #[serde(default)]
-    sub_resource: Option<String>,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    namespace: Option<String>,
-    operation: Operation,
+    #[serde(borrow, default)]
+    uid: Cow<'a, str>,
+    #[serde(borrow, default)]
+    kind: Kind<'a>,
+    #[serde(borrow, default)]
+    sub_resource: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    namespace: Option<Text<'a>>,
+    #[serde(borrow)]
+    operation: Cow<'a, str>,
     #[serde(default)]
     dry_run: Option<bool>,
     #[serde(borrow, default)]
@@ -160,8 +171,8 @@ struct Request<'a> {
 
 #[derive(Deserialize)]
 struct WireObject<'a> {
-    #[serde(default)]
-    metadata: Option<WireMetadata>,
+    #[serde(borrow, default)]
+    metadata: Option<WireMetadata<'a>>,
     #[serde(borrow, default)]
     spec: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -170,11 +181,11 @@ struct WireObject<'a> {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
-struct WireMetadata {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    generate_name: Option<String>,
+struct WireMetadata<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    generate_name: Option<Text<'a>>,
     #[serde(default)]
     deletion_timestamp: Option<Value>,
     #[serde(default)]
@@ -213,13 +224,16 @@ struct WireUser {
 
 impl<'a> WireObject<'a> {
     /// The object, and the name that its metadata say.
-    fn split(self, namespace: &str) -> (Object<'a>, Option<String>) {
+    fn split(self, namespace: &str) -> (Object<'a>, Option<Cow<'a, str>>) {
         let metadata = self.metadata.unwrap_or_default();
         let annotations = metadata.annotations.unwrap_or_default();
         let object = Object {
             meta: Metadata {
                 namespace: namespace.to_owned(),
-                name: metadata.name.clone().unwrap_or_default(),
+                name: metadata
+                    .name
+                    .as_ref()
+                    .map_or_else(String::new, |name| name.0.clone().into_owned()),
                 confirms: annotations.confirm,
                 allows: annotations.allow,
                 velero_restore: metadata.labels.and_then(|labels| labels.velero_restore),
@@ -228,7 +242,8 @@ impl<'a> WireObject<'a> {
             status: self.status,
             deleting: metadata.deletion_timestamp.is_some(),
         };
-        (object, metadata.name.or(metadata.generate_name))
+        let name = metadata.name.or(metadata.generate_name);
+        (object, name.map(|name| name.0))
     }
 }
 
@@ -244,14 +259,15 @@ impl<'a> Review<'a> {
         if request.uid.is_empty() {
             return Err(ReviewError::NoUid);
         }
-        let namespace = request.namespace.unwrap_or_default();
+        let namespace = request.namespace.map(|name| name.0).unwrap_or_default();
         let (object, own_name) = request.object.map(|object| object.split(&namespace)).unzip();
-        let named = request.name.filter(|name| !name.is_empty());
+        let text = |text: Option<Text<'a>>| text.map(|text| text.0).filter(|text| !text.is_empty());
+        let named = text(request.name);
         Ok(Self {
             uid: request.uid,
             kind: request.kind,
-            subresource: request.sub_resource.filter(|name| !name.is_empty()),
-            operation: request.operation,
+            subresource: text(request.sub_resource),
+            operation: Operation::read(&request.operation),
             name: named.or_else(|| own_name.flatten()).unwrap_or_default(),
             dry_run: request.dry_run.unwrap_or_default(),
             user: request.user_info,
@@ -349,6 +365,21 @@ mod tests {
             ("jane", &["dev".to_owned()][..])
         );
         assert_eq!(caller.extra["scopes"], ["a"]);
+    }
+
+    #[test]
+    fn texts_with_escapes_are_read_as_well() {
+        let body = br#"{"request":{"uid":"u\u0031","operation":"CRE\u0041TE","namespace":"pr\u006fd","name":"b\u002d",
+            "kind":{"group":"db.orange.com","version":"v\u0032","kind":"CassandraBackup"},
+            "object":{"metadata":{"name":"c\u002d"}}}}"#;
+        let review = Review::decode(body).unwrap();
+        assert_eq!(
+            (&*review.uid, &*review.namespace, &*review.name),
+            ("u1", "prod", "b-")
+        );
+        assert_eq!(review.operation, Operation::Create);
+        assert!(review.kind.judged().is_some());
+        assert_eq!(review.object.unwrap().meta.name, "c-");
     }
 
     #[test]

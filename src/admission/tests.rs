@@ -7,9 +7,13 @@ mod world;
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::{Request, StatusCode};
 use serde_json::json;
 
+use super::Budget;
 use world::{World, admission, backup_spec, object, post, review, with};
 
 #[tokio::test]
@@ -38,6 +42,29 @@ async fn bytes_that_are_no_review_are_400_with_a_status() {
             assert!(admission.metrics.encode().contains(counted));
         }
     }
+}
+
+#[tokio::test]
+async fn the_budget_is_a_part_of_the_patience_that_the_query_says() {
+    let of = async |query: &str| {
+        let request = Request::get(format!("/validate{query}")).body(()).unwrap();
+        let budget = Budget::from_request_parts(&mut request.into_parts().0, &()).await;
+        budget.ok().map(|Budget(budget)| budget)
+    };
+    for (query, seconds) in [
+        ("?timeout=20s", 12),
+        ("?timeout=%32%30s", 12),
+        ("?x=1&timeout=20s", 12),
+        ("?timeout=20s&x=1", 12),
+        ("?timeout=31s", 6),
+        ("?timeout=20", 6),
+        ("?timeout=", 6),
+        ("?x=1", 6),
+        ("", 6),
+    ] {
+        assert_eq!(of(query).await, Some(Duration::from_secs(seconds)), "{query}");
+    }
+    assert_eq!(of("?timeout=20s&timeout=10s").await, None);
 }
 
 #[tokio::test]
