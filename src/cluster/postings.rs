@@ -50,6 +50,16 @@ impl<T> Tree<T> {
         self.0.remove(key(parts).as_str());
     }
 
+    /// Key and object of those whose key begins with these parts, in order. Most trees are empty most of the time:
+    /// of such a one nothing is asked.
+    fn beginning_with_parts<S: AsRef<str>>(
+        &self,
+        parts: &[S],
+    ) -> impl DoubleEndedIterator<Item = (&str, &Arc<T>)> + use<'_, T, S> {
+        let found = (!self.0.is_empty()).then(|| self.beginning_with(key(parts)));
+        found.into_iter().flatten()
+    }
+
     /// Key and object of those whose key begins with this text, in order.
     fn beginning_with(
         &self,
@@ -149,6 +159,9 @@ impl BackupPostings {
         if around.tag.is_empty() || around.location.is_empty() {
             return found;
         }
+        if self.by_tag.0.is_empty() {
+            return found;
+        }
         let base = key(&[around.cluster, &place(around.location)]);
         for tree in [&self.run_by_tag, &self.by_tag] {
             let room = found.len() + MOST_NEIGHBOURS;
@@ -173,9 +186,8 @@ impl BackupPostings {
 
     /// Other namespaces with a scheduled backup of this name.
     pub(super) fn namesakes(&self, around: &Around<'_>) -> Vec<Box<str>> {
-        let name = key(&[around.name]);
         self.scheduled
-            .beginning_with(name)
+            .beginning_with_parts(&[around.name])
             .filter_map(|(key, _)| key.split(END).nth(1))
             .filter(|namespace| *namespace != around.namespace)
             .take(MOST_NEIGHBOURS)
@@ -185,9 +197,10 @@ impl BackupPostings {
 
     /// Backups of this cluster that run.
     pub(super) fn running(&self, around: &Around<'_>) -> Vec<Arc<StoredBackup>> {
-        let cluster = key(&[around.namespace, around.cluster]);
-        let others = self.running.beginning_with(cluster).map(|(_, backup)| backup);
+        let cluster = [around.namespace, around.cluster];
+        let others = self.running.beginning_with_parts(&cluster);
         others
+            .map(|(_, backup)| backup)
             .filter(|backup| around.restore || backup.name != around.name)
             .take(MOST_NEIGHBOURS)
             .map(Arc::clone)
@@ -278,12 +291,10 @@ impl Postings<StoredRestore> for RestorePostings {
 impl RestorePostings {
     /// Restores of this cluster that are not over.
     pub(super) fn unfinished(&self, around: &Around<'_>) -> Vec<Arc<StoredRestore>> {
-        let cluster = key(&[around.namespace, around.cluster]);
-        let others = self
-            .unfinished
-            .beginning_with(cluster)
-            .map(|(_, restore)| restore);
+        let cluster = [around.namespace, around.cluster];
+        let others = self.unfinished.beginning_with_parts(&cluster);
         others
+            .map(|(_, restore)| restore)
             .filter(|restore| !around.restore || restore.name != around.name)
             .take(MOST_NEIGHBOURS)
             .map(Arc::clone)
@@ -295,15 +306,18 @@ impl RestorePostings {
         if around.restore {
             return Vec::new();
         }
-        let backup = key(&[around.namespace, around.backup]);
-        let users = self.users.beginning_with(backup).map(|(_, restore)| restore);
-        users.take(MOST_NEIGHBOURS).map(Arc::clone).collect()
+        let backup = [around.namespace, around.backup];
+        let users = self.users.beginning_with_parts(&backup);
+        users
+            .map(|(_, restore)| Arc::clone(restore))
+            .take(MOST_NEIGHBOURS)
+            .collect()
     }
 
     /// The restore of this cluster that ended last.
     pub(super) fn last(&self, around: &Around<'_>) -> Option<Arc<StoredRestore>> {
-        let cluster = key(&[around.namespace, around.cluster]);
-        let last = self.ended.beginning_with(cluster).next_back();
+        let cluster = [around.namespace, around.cluster];
+        let last = self.ended.beginning_with_parts(&cluster).next_back();
         last.map(|(_, restore)| Arc::clone(restore))
     }
 }

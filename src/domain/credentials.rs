@@ -1,6 +1,5 @@
 //! What a Secret gives a sidecar: which keys it has and what is wrong with their values, never the values.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// A key of a Secret that Icarus 1.x and 2.x read. Every other key is ignored by them and by us.
@@ -71,21 +70,31 @@ pub enum Defect {
 }
 
 /// The keys of a Secret, each with what is wrong with its value. Values are looked at once and never kept.
+///
+/// Plain bytes: it is copied for every review that names the Secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
-    keys: BTreeMap<Key, Option<Defect>>,
+    /// In the order of [`Key::ALL`].
+    keys: [Held; Key::ALL.len()],
+}
+
+/// What a Secret has under one key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Held {
+    #[default]
+    Nothing,
+    Value(Option<Defect>),
 }
 
 impl Credentials {
     /// Looks at the entries of a Secret: name and decoded value.
     #[must_use]
     pub fn read<'a>(entries: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
-        let known = |name: &str| Key::ALL.into_iter().find(|key| key.as_str() == name);
-        let keys = entries
-            .into_iter()
-            .filter_map(|(name, value)| known(name).map(|key| (key, defect(key, value))))
-            .collect();
-        Self { keys }
+        let mut seen = Self::default();
+        for (name, value) in entries {
+            seen.note(name, |key| defect(key, value));
+        }
+        seen
     }
 
     /// The same with these keys beside, of whose values nobody knows anything: they are encrypted, or made elsewhere.
@@ -93,22 +102,35 @@ impl Credentials {
     #[must_use]
     pub fn and_named<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
         for name in names {
-            let key = Key::ALL.into_iter().find(|key| key.as_str() == name);
-            self.keys.extend(key.map(|key| (key, None)));
+            self.note(name, |_| None);
         }
         self
+    }
+
+    fn note(&mut self, name: &str, defect: impl FnOnce(Key) -> Option<Defect>) {
+        let mut keys = Key::ALL.into_iter().zip(&mut self.keys);
+        if let Some((key, held)) = keys.find(|(key, _)| key.as_str() == name) {
+            *held = Held::Value(defect(key));
+        }
     }
 
     /// Whether the Secret has the key.
     #[must_use]
     pub fn has(&self, key: Key) -> bool {
-        self.keys.contains_key(&key)
+        self.held(key) != Held::Nothing
     }
 
     /// What is wrong with the key's value; `None` when nothing is or when the key is absent.
     #[must_use]
     pub fn defect(&self, key: Key) -> Option<Defect> {
-        self.keys.get(&key).copied().flatten()
+        match self.held(key) {
+            Held::Value(defect) => defect,
+            Held::Nothing => None,
+        }
+    }
+
+    fn held(&self, key: Key) -> Held {
+        self.keys.get(key as usize).copied().unwrap_or_default()
     }
 }
 
