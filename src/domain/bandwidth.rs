@@ -1,5 +1,6 @@
 //! The most that a node may upload in a second.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A limit in bytes per second.
@@ -39,7 +40,12 @@ impl Bandwidth {
             Some(b'g' | b'G') => (text.get(..text.len() - 1), 1_000_000_000),
             _ => (Some(text), 1),
         };
-        let digits: String = number.unwrap_or_default().chars().filter(|c| *c != ' ').collect();
+        let number = number.unwrap_or_default();
+        let digits = if number.contains(' ') {
+            Cow::Owned(number.replace(' ', ""))
+        } else {
+            Cow::Borrowed(number)
+        };
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(BandwidthError::Form);
         }

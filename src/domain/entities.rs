@@ -36,6 +36,10 @@ impl Name {
         if text.is_empty() {
             return Err(Flaw::EmptyPart);
         }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if text.len() <= LONGEST_NAME && text.bytes().all(plain) {
+            return Ok(Self(text.to_owned()));
+        }
         if text.contains(['"', '\'', '`']) {
             return Err(Flaw::Quoted);
         }

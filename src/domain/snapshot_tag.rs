@@ -50,11 +50,11 @@ impl SnapshotTag {
     /// As [`parse`](Self::parse), without a limit of its own: for names that hold more than a tag.
     pub(super) fn parse_of_any_length(text: &str) -> Result<Self, SnapshotTagError> {
         let head = text.chars().next().ok_or(SnapshotTagError::Empty)?;
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '-');
         if let Some(character) = text.chars().find(|c| !allowed(*c)) {
             return Err(SnapshotTagError::Character(character));
         }
-        if ".-".contains(head) {
+        if matches!(head, '.' | '-') {
             return Err(SnapshotTagError::Head(head));
         }
         Ok(Self(text.to_owned()))

@@ -128,13 +128,10 @@ impl StorageLocation {
         if text.is_empty() {
             return Err(StorageLocationError::Empty);
         }
-        if let Some(character) = text
-            .chars()
-            .find(|c| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '@'))
-        {
+        if let Some(character) = text.chars().find(|c| !is_part_of_a_location(*c)) {
             return Err(StorageLocationError::Character(character));
         }
-        let (scheme, rest) = text.split_once("://").ok_or(StorageLocationError::NoScheme)?;
+        let (scheme, rest) = split_scheme(text).ok_or(StorageLocationError::NoScheme)?;
         let provider = Provider::ALL
             .into_iter()
             .find(|p| p.scheme() == scheme)
@@ -188,7 +185,24 @@ impl StorageLocation {
     }
 }
 
+fn is_part_of_a_location(c: char) -> bool {
+    let usual = c.is_ascii_graphic() || !(c.is_whitespace() || c.is_control());
+    usual && !matches!(c, '?' | '#' | '@')
+}
+
+/// At the first `://`, which is mostly at the first colon.
+fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, behind) = text.split_once(':')?;
+    match behind.strip_prefix("//") {
+        Some(rest) => Some((scheme, rest)),
+        None => text.split_once("://"),
+    }
+}
+
 fn cloud_bucket(provider: Provider, rest: &str) -> Result<String, StorageLocationError> {
+    if !rest.is_empty() && !rest.contains('/') {
+        return Ok(rest.to_owned());
+    }
     match rest.split('/').collect::<Vec<_>>().as_slice() {
         ["", ..] => Err(StorageLocationError::NoBucket(provider)),
         [bucket] => Ok((*bucket).to_owned()),

@@ -40,6 +40,9 @@ pub(super) fn name_case(
     known: Option<&str>,
 ) -> Option<Finding> {
     let odd = entities.as_ref().ok()?.with_upper_case();
+    if odd.is_empty() {
+        return None;
+    }
     let known = Entities::parse(known.unwrap_or_default()).map(|known| known.with_upper_case());
     let known = known.unwrap_or_default();
     let asked: Vec<String> = odd.into_iter().filter(|item| !known.contains(item)).collect();

@@ -160,7 +160,7 @@ struct Check<'a> {
 impl Check<'_> {
     fn keys_present(&self, kind: Kinds, context: &Context, found: &mut Findings) {
         let casskop_looks = kind == Kinds::Backup && context.casskop_acts();
-        let required = self.lacking(&self.required(casskop_looks));
+        let required = self.lacking(self.required(casskop_looks));
         if !required.is_empty() {
             let by_casskop = casskop_looks && required.iter().any(|key| self.casskop_demands(*key));
             let severity = if by_casskop {
@@ -202,7 +202,7 @@ impl Check<'_> {
     }
 
     fn values_usable(&self, found: &mut Findings) {
-        for key in self.relevant() {
+        for &key in self.relevant() {
             let Some(defect) = self.credentials.defect(key) else {
                 continue;
             };
@@ -257,7 +257,7 @@ impl Check<'_> {
     /// A Secret that lacks something has been told of, with the remark that nobody reads it.
     fn read_by_somebody(&self, kind: Kinds, context: &Context, found: &mut Findings) {
         let casskop_looks = kind == Kinds::Backup && context.casskop_acts();
-        if self.reader != Reader::Nobody || !self.lacking(&self.required(casskop_looks)).is_empty() {
+        if self.reader != Reader::Nobody || !self.lacking(self.required(casskop_looks)).is_empty() {
             return;
         }
         let message = format!(
@@ -269,18 +269,18 @@ impl Check<'_> {
         found.push(finding.value(self.name));
     }
 
-    fn required(&self, casskop_looks: bool) -> Vec<Key> {
+    fn required(&self, casskop_looks: bool) -> &'static [Key] {
         use Key::{AwsAccessKeyId, AwsEndpoint, AwsRegion, AwsSecretAccessKey};
         let region = self.credentials.has(AwsEndpoint) || (casskop_looks && self.provider == Provider::S3);
         match self.provider {
             Provider::S3 | Provider::Oracle | Provider::Minio if region => {
-                vec![AwsAccessKeyId, AwsSecretAccessKey, AwsRegion]
+                &[AwsAccessKeyId, AwsSecretAccessKey, AwsRegion]
             }
-            Provider::S3 | Provider::Oracle | Provider::Minio => vec![AwsAccessKeyId, AwsSecretAccessKey],
-            Provider::Ceph => vec![AwsAccessKeyId, AwsSecretAccessKey, AwsEndpoint],
-            Provider::Azure => vec![Key::AzureStorageAccount, Key::AzureStorageKey],
-            Provider::Gcp => vec![Key::Gcp],
-            Provider::File => Vec::new(),
+            Provider::S3 | Provider::Oracle | Provider::Minio => &[AwsAccessKeyId, AwsSecretAccessKey],
+            Provider::Ceph => &[AwsAccessKeyId, AwsSecretAccessKey, AwsEndpoint],
+            Provider::Azure => &[Key::AzureStorageAccount, Key::AzureStorageKey],
+            Provider::Gcp => &[Key::Gcp],
+            Provider::File => &[],
         }
     }
 
@@ -309,13 +309,14 @@ impl Check<'_> {
         matches!(self.provider, Provider::S3 | Provider::Oracle | Provider::Minio)
     }
 
-    fn relevant(&self) -> Vec<Key> {
-        let mut keys = self.required(true);
+    /// The keys whose values matter.
+    fn relevant(&self) -> &'static [Key] {
+        use Key::{AwsAccessKeyId, AwsEndpoint, AwsRegion, AwsSecretAccessKey};
         if self.takes_region() {
-            keys.extend([Key::AwsRegion, Key::AwsEndpoint]);
-            keys.dedup();
+            &[AwsAccessKeyId, AwsSecretAccessKey, AwsRegion, AwsEndpoint]
+        } else {
+            self.required(true)
         }
-        keys
     }
 
     fn finding(

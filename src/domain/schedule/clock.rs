@@ -65,10 +65,9 @@ pub(super) fn troubles<'a>(
     after: Timestamp,
     zone: &'a TimeZone,
 ) -> impl Iterator<Item = ClockTrouble> + 'a {
-    let end = after.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
     zone.following(after)
         .map(|transition| transition.timestamp())
-        .take_while(move |change| *change <= end)
+        .take_while(move |change| change.duration_since(after) <= AHEAD)
         .take(MOST_CHANGES)
         .filter_map(move |change| trouble(fields, change, zone))
 }

@@ -170,8 +170,20 @@ fn every(descriptor: &str) -> Result<Expression, ScheduleError> {
 }
 
 fn five_fields(text: &str, zone: Option<TimeZone>) -> Result<Expression, ScheduleError> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let &[minute, hour, day_of_month, month, day_of_week] = words.as_slice() else {
+    let mut words = text.split_whitespace();
+    let five = [(); 5].map(|()| words.next());
+    let (
+        [
+            Some(minute),
+            Some(hour),
+            Some(day_of_month),
+            Some(month),
+            Some(day_of_week),
+        ],
+        None,
+    ) = (five, words.next())
+    else {
+        let words: Vec<&str> = text.split_whitespace().collect();
         return Err(ScheduleError::FieldCount {
             found: words.len(),
             fields: words.join(" "),
@@ -190,9 +202,8 @@ fn five_fields(text: &str, zone: Option<TimeZone>) -> Result<Expression, Schedul
 impl Bounds {
     /// Every number, starred.
     pub(super) const fn star(&self) -> Field {
-        // No maximum is above 59, so nothing is shifted out.
         Field {
-            numbers: ((1 << (self.maximum + 1)) - 1) & !((1 << self.minimum) - 1),
+            numbers: bits(self.minimum, self.maximum),
             starred: true,
         }
     }
@@ -238,9 +249,13 @@ impl Bounds {
                 item: item.to_owned(),
             });
         }
-        let numbers = (start..=end)
-            .filter(|n| (n - start).is_multiple_of(step))
-            .fold(0, |bits, n| bits | 1 << n);
+        let numbers = if step == 1 {
+            bits(start, end)
+        } else {
+            (start..=end)
+                .filter(|n| (n - start).is_multiple_of(step))
+                .fold(0, |bits, n| bits | 1 << n)
+        };
         Ok(Field {
             numbers,
             starred: starred && step == 1,
@@ -283,6 +298,10 @@ impl Bounds {
 
     /// A name of this field in any case, or a number.
     fn number(&self, text: &str) -> Result<u64, ScheduleError> {
+        // Most are digits, and no name begins with one.
+        if text.starts_with(|first: char| first.is_ascii_digit()) {
+            return number(text);
+        }
         // Go lowers letter by letter, so U+0130 becomes a plain `i`. Rust adds a dot above, as a second letter.
         let lower = || text.chars().filter_map(|c| c.to_lowercase().next());
         match (self.minimum..)
@@ -293,6 +312,11 @@ impl Bounds {
             None => number(text),
         }
     }
+}
+
+/// The bits of a range. No maximum is above 59, so nothing is shifted out.
+const fn bits(start: u64, end: u64) -> u64 {
+    ((1 << (end + 1)) - 1) & !((1 << start) - 1)
 }
 
 fn step(step: &str, item: &str) -> Result<u64, ScheduleError> {
