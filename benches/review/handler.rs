@@ -3,9 +3,14 @@
 //! It is made to be counted. Instructions and allocations do not depend on what else the machine does:
 //! `valgrind --tool=callgrind` or `--tool=dhat` in front of `BENCH handler --reviews 2000`, and the same with 1000;
 //! the difference is what a thousand reviews cost.
+//!
+//! How long one takes does. One after the other they find their code and data in the processor's caches, which a review
+//! that comes every few milliseconds does not; `--cold` is nearer to that.
 
 use std::convert::Infallible;
+use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -30,6 +35,7 @@ use tower::Service;
 
 use crate::Result;
 use crate::load::REVIEW;
+use crate::report::median;
 
 const OBJECTS: &str = include_str!("objects.yaml");
 
@@ -44,6 +50,37 @@ pub(crate) struct Handler {
     /// The handler that answers a constant
     #[arg(long)]
     constant: bool,
+    /// Write so many KiB of other memory before each review, and print how long reviews take
+    #[arg(long)]
+    cold: Option<usize>,
+}
+
+/// What takes the place of a review in the processor's caches, and how long reviews take then.
+struct Cold {
+    memory: Vec<u8>,
+    micros: Vec<f64>,
+}
+
+impl Cold {
+    fn new(kib: usize) -> Self {
+        Self {
+            memory: vec![0; kib * 1024],
+            micros: Vec::new(),
+        }
+    }
+
+    /// A byte of each cache line.
+    fn begin(&mut self) -> Instant {
+        for byte in self.memory.iter_mut().step_by(64) {
+            *byte = byte.wrapping_add(1);
+        }
+        black_box(&self.memory);
+        Instant::now()
+    }
+
+    fn end(&mut self, begun: Instant) {
+        self.micros.push(begun.elapsed().as_secs_f64() * 1e6);
+    }
 }
 
 /// # Errors
@@ -62,18 +99,24 @@ async fn reviews(handler: &Handler) -> Result<()> {
     } else {
         cassgate(&mut watches).await?
     };
+    let mut cold = Cold::new(handler.cold.unwrap_or_default());
     for _ in 0..handler.reviews {
         let request = Request::builder()
             .method(Method::POST)
             .uri(format!("{}?timeout=10s", handler.path))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(REVIEW))?;
+        let begun = cold.begin();
         let answer = router.call(request).await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
+        cold.end(begun);
         if status != StatusCode::OK || !body.windows(14).any(|part| part == br#""allowed":true"#) {
             return Err(format!("{status}: {}", body.escape_ascii()).into());
         }
+    }
+    if handler.cold.is_some() {
+        println!("median {:.1} µs", median(cold.micros));
     }
     Ok(())
 }
