@@ -2,20 +2,26 @@
 //!
 //! kube-apiserver reads a `Status` out of an answer that is no review; `failurePolicy` then decides.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Request},
     http::{StatusCode, header},
-    middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use http_body_util::BodyExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use tokio::time::timeout;
-use tower::ServiceBuilder;
+use tower::{Service, ServiceBuilder, layer::layer_fn};
 use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer};
 
 use super::bodies::{Bodies, Share};
@@ -48,8 +54,10 @@ pub fn harden_within(router: Router, metrics: Metrics, deadline: Duration) -> Ro
         .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| {
             panicked(&metrics, &panic)
         }))
-        .layer(middleware::from_fn(move |request, next| {
-            bounded(deadline, bodies.share(), request, next)
+        .layer(layer_fn(move |inner| Bounded {
+            inner,
+            deadline,
+            bodies: bodies.clone(),
         }))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
         .layer(DefaultBodyLimit::disable());
@@ -66,24 +74,58 @@ fn panicked(metrics: &Metrics, _panic: &Box<dyn Any + Send>) -> Response {
     )
 }
 
-async fn bounded(deadline: Duration, share: Share, request: Request, next: Next) -> Response {
-    let share = Arc::new(share);
-    let answered = timeout(deadline, next.run(request.map(|body| counted(body, &share))));
+/// A service of its own: `axum::middleware::from_fn` carries the request three times and boxes what is behind it once
+/// more.
+#[derive(Debug, Clone)]
+struct Bounded<S> {
+    inner: S,
+    deadline: Duration,
+    bodies: Bodies,
+}
+
+impl<S> Service<Request> for Bounded<S>
+where
+    S: Service<Request, Error = Infallible>,
+    S::Response: IntoResponse,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let share = Arc::new(self.bodies.share());
+        let answer = self.inner.call(request.map(|body| counted(body, &share)));
+        let deadline = self.deadline;
+        Box::pin(async move { Ok(bounded(deadline, &share, answer).await) })
+    }
+}
+
+async fn bounded<R: IntoResponse>(
+    deadline: Duration,
+    share: &Share,
+    answer: impl Future<Output = Result<R, Infallible>>,
+) -> Response {
     let answered = tokio::select! {
         () = share.given_up().cancelled() => return failure(
             StatusCode::SERVICE_UNAVAILABLE,
             "ServiceUnavailable",
             &format!("all bodies that come now are over {BODIES_LIMIT} bytes together, and this one is the largest"),
         ),
-        answered = answered => answered,
+        answered = timeout(deadline, answer) => answered,
     };
-    let Ok(response) = answered else {
+    let Ok(Ok(response)) = answered else {
         return failure(
             StatusCode::GATEWAY_TIMEOUT,
             "Timeout",
             &format!("cassgate gave this request up after {deadline:?}, its body included"),
         );
     };
+    let response = response.into_response();
     // Both the layer, by the announced length, and axum, by what came, answer in plain text.
     if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return failure(
