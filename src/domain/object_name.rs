@@ -6,16 +6,15 @@
 /// Source: RFC 1123 as Kubernetes applies it to the names of most kinds.
 #[must_use]
 pub fn is_object_name(name: &str) -> bool {
-    name.len() <= 253 && name.split('.').all(is_label)
+    name.len() <= 253 && name.as_bytes().split(|byte| *byte == b'.').all(is_label)
 }
 
-fn is_label(label: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let bytes = label.as_bytes();
-    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
+fn is_label(label: &[u8]) -> bool {
+    let inner = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    let (Some(first), Some(last)) = (label.first(), label.last()) else {
         return false;
     };
-    *first != b'-' && *last != b'-' && bytes.iter().copied().all(inner)
+    *first != b'-' && *last != b'-' && label.iter().all(inner)
 }
 
 #[cfg(test)]
