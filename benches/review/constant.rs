@@ -10,6 +10,7 @@ use axum::Router;
 use axum::http::header;
 use axum::routing::post;
 use bytes::Bytes;
+use cassgate::observe::log::{self, LogArgs, LogFormat};
 use cassgate::observe::metrics::{Listener, Metrics};
 use cassgate::serve::certs::{self, Keeper, PairFiles, TlsSource};
 use cassgate::serve::harden::harden;
@@ -37,6 +38,12 @@ pub(crate) struct Constant {
 /// # Errors
 /// When the pair or the port cannot be used.
 pub(crate) fn run(constant: &Constant) -> Result<()> {
+    // As in `cassgate run`: without a log the parts of h2 that would write to it cost more. It is quiet at the start,
+    // since the first line is the address.
+    log::init(&LogArgs {
+        log_level: "warn".parse()?,
+        log_format: LogFormat::Json,
+    })?;
     // As `cassgate run` makes its own.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(constant))
