@@ -92,14 +92,9 @@ impl World {
 /// An API server on which every object is this one, or none is there.
 fn server(object: Option<Value>) -> Client {
     let answer = move |_: Request<Body>| {
-        let (code, body) = match &object {
-            Some(object) => (StatusCode::OK, object.clone()),
-            None => {
-                let status =
-                    json!({ "kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound" });
-                (StatusCode::NOT_FOUND, status)
-            }
-        };
+        let missing = json!({ "kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound" });
+        let code = object.as_ref().map_or(StatusCode::NOT_FOUND, |_| StatusCode::OK);
+        let body = object.as_ref().unwrap_or(&missing);
         let answer = Response::builder()
             .status(code)
             .body(Body::from(body.to_string().into_bytes()));

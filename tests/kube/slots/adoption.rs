@@ -113,14 +113,28 @@ async fn write(casskop: &Api<CassandraBackup>, name: &str, status: &Value) {
         .unwrap();
 }
 
-/// Installs CRDs, and waits until the API server serves the status by itself or does not.
+/// Installs CRDs, and waits until the API server serves the status by itself or does not. What it says in discovery comes
+/// from elsewhere, and may come earlier.
 fn install(world: &World, folder: &str, subresource: bool) {
-    let kubectl = &world.labs[0].stage.kubectl;
-    manifests::install_crds(kubectl, folder, || {
-        let served = kubectl.run(&["get", "--raw", "/apis/db.orange.com/v2"]).stdout;
-        ["backups", "restores"]
-            .iter()
-            .all(|kind| served.contains(&format!("cassandra{kind}/status")) == subresource)
+    let stage = &world.labs[0].stage;
+    let path = format!(
+        "/apis/db.orange.com/v2/namespaces/{}/cassandrabackups/once/status",
+        stage.namespace
+    );
+    manifests::install_crds(&stage.kubectl, folder, || {
+        let said = stage
+            .kubectl
+            .run(&["get", "--raw", "/apis/db.orange.com/v2"])
+            .stdout;
+        let serves = stage
+            .kubectl
+            .run(&["get", "--raw", &path])
+            .stdout
+            .contains("\"once\"");
+        serves == subresource
+            && ["backups", "restores"]
+                .iter()
+                .all(|kind| said.contains(&format!("cassandra{kind}/status")) == subresource)
     });
 }
 

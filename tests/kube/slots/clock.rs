@@ -15,7 +15,7 @@ use crate::runs::world::now;
 
 /// How long, in our time, nothing may be heard before the made up time goes on all the same: against hanging only. A
 /// crowd that asks at one instant is answered one by one.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A run that was begun.
 #[derive(Debug, Clone)]
