@@ -71,7 +71,7 @@ soak-kills: servers
 # A leap year of three times as many schedules, a thousand restarts, and ten thousand scheduled backups of a hundred
 # namespaces; .ci/run has a part of them, fifty, and five hundred of twenty.
 soak-slots: servers
-	CASSGATE_TEST_ALL_SLOTS=1 $(CARGO) test --locked --test kube -- every_slot --nocapture
+	CASSGATE_TEST_ALL_SLOTS=1 $(CARGO) test --locked --test kube -- every_slot --nocapture --test-threads=1
 
 # On real nodes: cassgate, a sidecar and Cassandra die in the backup and in every phase of a restore, one ring for each
 # of the three. `make e2e` strikes where it hurts most.
