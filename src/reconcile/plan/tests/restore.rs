@@ -1,5 +1,7 @@
 //! A restore from its beginning to each of its ends.
 
+use std::cell::Cell;
+
 use jiff::SignedDuration;
 
 use super::restoring::Run;
@@ -39,6 +41,33 @@ fn a_restore_goes_through_all_phases_and_brings_the_rows_back() {
         "the copies are deleted"
     );
     assert_eq!(run.restore.metadata.finalizers, None);
+}
+
+/// All nodes are asked and sent to at once, so what they take is not added up.
+#[test]
+fn a_restore_of_twenty_nodes_takes_as_many_looks_and_writes_and_as_long_as_one_of_two() {
+    let cost = |nodes: usize| {
+        let (mut run, looks) = (Run::new(nodes), Cell::new(0_usize));
+        let begun = run.world.now;
+        run.until(|run| {
+            looks.set(looks.get() + 1);
+            run.status().common.is_terminal()
+        });
+        assert_eq!(run.rows(), vec![Rows::Backup; nodes]);
+        let sent = run.world.arrived.len();
+        assert_eq!(sent, 4 * nodes + 1);
+        (
+            looks.get(),
+            run.counter.events - sent,
+            run.world.now.duration_since(begun),
+        )
+    };
+    let (looks, writes, long) = cost(2);
+    assert!(
+        looks > 5 && writes > 5,
+        "{looks} looks, {writes} writes in {long:#}"
+    );
+    assert_eq!(cost(20), (looks, writes, long));
 }
 
 #[test]
