@@ -46,7 +46,7 @@ async fn a_download_survives_its_sidecar_and_tables_survive_a_node_that_is_down(
         .await;
     assert!(matches!(error, Err(SidecarError::Unreachable(_))), "{error:?}");
     ring.node(1).start_sidecar();
-    ring.node(1).wait_for(cassgate::icarus::PORT);
+    ring.node(1).wait_for_sidecar();
     let error = seen
         .client
         .operation(seen.sidecars[1], &lost.id, ANSWER_WITHIN)
@@ -76,7 +76,7 @@ async fn a_download_survives_its_sidecar_and_tables_survive_a_node_that_is_down(
     assert_eq!(seen.run(0, &truncate).await, Some(NodeFailure::NodesDown));
 
     ring.node(1).start_cassandra();
-    ring.node(1).wait_for(9042);
+    ring.node(1).wait_for_cassandra();
     drop(Seen::of(&ring).await);
     cql::hold(cassandra, &TABLES, &(0..100).collect());
     // The other node may take some time to see that it is back. Whatever a TRUNCATE failed of until then, it is sent

@@ -19,6 +19,9 @@ use crate::kube::leash::Leashed;
 /// How long a server may take to come up on a machine that is busy.
 const UP_WITHIN: Duration = Duration::from_mins(4);
 
+/// How often a server is started again that ended before it served.
+const MOST_RESTARTS: usize = 3;
+
 /// How soon a sidecar sees that something is done.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
@@ -75,10 +78,10 @@ impl Ring {
         for node in &mut ring.nodes {
             node.start_sidecar();
             node.start_cassandra();
-            node.wait_for(9042);
+            node.wait_for_cassandra();
         }
         for node in &mut ring.nodes {
-            node.wait_for(PORT);
+            node.wait_for_sidecar();
         }
         ring
     }
@@ -168,13 +171,33 @@ impl Node {
         self.folder.join("volume").join(inside)
     }
 
-    /// Waits until something listens on a port of its address.
-    pub(crate) fn wait_for(&mut self, port: u16) {
+    /// Waits until its Cassandra takes CQL.
+    pub(crate) fn wait_for_cassandra(&mut self) {
+        self.wait_for(9042, |node| &mut node.cassandra, Self::start_cassandra);
+    }
+
+    /// Waits until its sidecar listens.
+    pub(crate) fn wait_for_sidecar(&mut self) {
+        self.wait_for(PORT, |node| &mut node.sidecar, Self::start_sidecar);
+    }
+
+    /// Waits until something listens on a port. What ends before that is started again, as kubelet does: a Cassandra
+    /// that joins gives up when its seed has not answered within seconds, which happens on a busy machine (seen).
+    fn wait_for(&mut self, port: u16, server: fn(&mut Self) -> &mut Option<Leashed>, start: fn(&mut Self)) {
         let deadline = Instant::now() + UP_WITHIN;
+        let mut restarts = 0;
         while TcpStream::connect((self.address, port)).is_err() {
-            if Instant::now() > deadline {
+            let ended = server(self).as_mut().and_then(Leashed::ended);
+            if Instant::now() > deadline || (ended.is_some() && restarts == MOST_RESTARTS) {
                 self.tell_logs();
-                panic!("nothing listens on {}:{port} after {UP_WITHIN:?}", self.address);
+                panic!(
+                    "nothing listens on {}:{port} within {UP_WITHIN:?} and {restarts} restarts; ended: {ended:?}",
+                    self.address
+                );
+            }
+            if ended.is_some() {
+                restarts += 1;
+                start(self);
             }
             sleep(Duration::from_millis(100));
         }

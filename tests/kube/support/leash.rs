@@ -89,10 +89,16 @@ impl Leashed {
 
     /// Kills the program on the leash, as a machine that fails does.
     pub(crate) fn kill(&mut self) {
+        assert_eq!(self.ended(), None, "it ended before it was killed");
         let program = self.program();
         let killed = Command::new("kill").args(["-KILL", &program]).status().unwrap();
         assert!(killed.success(), "kill -KILL {program}");
         self.wait();
+    }
+
+    /// How it ended, if it did so by itself.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
     }
 
     /// Closes its standard input.
