@@ -36,20 +36,12 @@ impl Name {
         if text.is_empty() {
             return Err(Flaw::EmptyPart);
         }
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if text.len() <= LONGEST_NAME && text.bytes().all(plain) {
-            return Ok(Self(text.to_owned()));
+        match text.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_') {
+            Some(_) if text.contains(['"', '\'', '`']) => Err(Flaw::Quoted),
+            Some(character) => Err(Flaw::Character(character)),
+            None if text.len() > LONGEST_NAME => Err(Flaw::TooLong(text.len())),
+            None => Ok(Self(text.to_owned())),
         }
-        if text.contains(['"', '\'', '`']) {
-            return Err(Flaw::Quoted);
-        }
-        if let Some(character) = text.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_') {
-            return Err(Flaw::Character(character));
-        }
-        if text.len() > LONGEST_NAME {
-            return Err(Flaw::TooLong(text.len()));
-        }
-        Ok(Self(text.to_owned()))
     }
 
     /// The name as it was written.

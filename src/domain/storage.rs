@@ -128,7 +128,8 @@ impl StorageLocation {
         if text.is_empty() {
             return Err(StorageLocationError::Empty);
         }
-        if let Some(character) = text.chars().find(|c| !is_part_of_a_location(*c)) {
+        let odd = |c: &char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '@');
+        if let Some(character) = text.chars().find(odd) {
             return Err(StorageLocationError::Character(character));
         }
         let (scheme, rest) = split_scheme(text).ok_or(StorageLocationError::NoScheme)?;
@@ -185,11 +186,6 @@ impl StorageLocation {
     }
 }
 
-fn is_part_of_a_location(c: char) -> bool {
-    let usual = c.is_ascii_graphic() || !(c.is_whitespace() || c.is_control());
-    usual && !matches!(c, '?' | '#' | '@')
-}
-
 /// At the first `://`, which is mostly at the first colon.
 fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, behind) = text.split_once(':')?;
@@ -200,14 +196,19 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
 }
 
 fn cloud_bucket(provider: Provider, rest: &str) -> Result<String, StorageLocationError> {
-    if !rest.is_empty() && !rest.contains('/') {
-        return Ok(rest.to_owned());
-    }
-    match rest.split('/').collect::<Vec<_>>().as_slice() {
-        ["", ..] => Err(StorageLocationError::NoBucket(provider)),
-        [bucket] => Ok((*bucket).to_owned()),
-        [bucket, a, b, c] if ![a, b, c].iter().any(|part| part.is_empty()) => Ok((*bucket).to_owned()),
-        _ => Err(StorageLocationError::CloudForm(provider)),
+    let (bucket, behind) = rest
+        .split_once('/')
+        .map_or((rest, None), |(bucket, behind)| (bucket, Some(behind)));
+    let three_folders = |behind: &str| {
+        let mut folders = behind.split('/');
+        folders.clone().count() == 3 && folders.all(|folder| !folder.is_empty())
+    };
+    if bucket.is_empty() {
+        Err(StorageLocationError::NoBucket(provider))
+    } else if behind.is_none_or(three_folders) {
+        Ok(bucket.to_owned())
+    } else {
+        Err(StorageLocationError::CloudForm(provider))
     }
 }
 

@@ -1,6 +1,6 @@
 //! An object of which only what two looks have in common is kept, from the moment on that it is decoded.
 //!
-//! A page of a list is hundreds of objects. Were they decoded as a whole and condensed afterwards, what is kept of them
+//! A page of a list is many objects. Were they decoded as a whole and condensed afterwards, what is kept of them
 //! would lie scattered in a heap many times its size, which the allocator could not give back.
 
 use std::borrow::Cow;

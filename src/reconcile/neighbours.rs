@@ -117,10 +117,17 @@ impl Neighbours {
         let (Event::Apply(object) | Event::Delete(object)) = event else {
             return;
         };
+        let ring = (
+            object.namespace().unwrap_or_default(),
+            object.cluster().to_owned(),
+        );
+        // Reckoning its schedule is for the few that may make room, not for every event of ten thousand.
+        let Some(last) = self.last(&ring).filter(|(_, name)| *name == object.name_any()) else {
+            return;
+        };
         let own = object.contender((self.now)());
         let is_over = matches!(event, Event::Delete(_)) || own.standing != Standing::Active;
-        let ring = (object.namespace().unwrap_or_default(), own.cluster);
-        if !is_over || self.last(&ring) != Some((own.kind, own.name)) {
+        if !is_over || last.0 != own.kind {
             return;
         }
         let all = self.contenders(&ring.0, &ring.1);
@@ -128,17 +135,10 @@ impl Neighbours {
         let Some(next) = ready.find(|other| turn(other, &all).is_none()) else {
             return;
         };
-        // Without a receiver the term is over.
-        let _ = match next.kind {
-            Kind::Backup => self
-                .next_backup
-                .unbounded_send(ObjectRef::new(&next.name).within(&ring.0))
-                .is_ok(),
-            Kind::Restore => self
-                .next_restore
-                .unbounded_send(ObjectRef::new(&next.name).within(&ring.0))
-                .is_ok(),
-        };
+        match next.kind {
+            Kind::Backup => wake(&self.next_backup, &ring.0, &next.name),
+            Kind::Restore => wake(&self.next_restore, &ring.0, &next.name),
+        }
     }
 
     fn last(&self, ring: &Ring) -> Option<(Kind, String)> {
@@ -164,6 +164,11 @@ impl Neighbours {
         let object = api.get_opt(name).await?;
         Ok(object.map(|object| object.contender((self.now)())))
     }
+}
+
+/// Without a receiver the term is over, and nobody has to be woken.
+fn wake<K: Work>(next: &UnboundedSender<ObjectRef<K>>, namespace: &str, name: &str) {
+    drop(next.unbounded_send(ObjectRef::new(name).within(namespace)));
 }
 
 fn among<K: Work>(store: &Store<K>, namespace: &str, cluster: &str, now: Timestamp) -> Vec<Contender> {
