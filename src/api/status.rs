@@ -38,8 +38,9 @@ pub struct BackupStatus {
     pub schedule: Option<String>,
 
     /// What the last run began with: it ends with it, whatever becomes of the spec.
+    // In a box, as `retention` is: ten thousand backups that wait for their first run are in memory, and have none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub run: Option<BackupRun>,
+    pub run: Option<Box<BackupRun>>,
 
     /// How many runs were due and did not take place, since the schedule was last changed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +58,7 @@ pub struct BackupStatus {
 
     /// How far the removal of the snapshots is that do not stay by `spec.retention`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub retention: Option<RetentionStatus>,
+    pub retention: Option<Box<RetentionStatus>>,
 }
 
 /// How a restore stands.

@@ -17,13 +17,23 @@ use super::work::Work;
 pub(super) struct Condensed<K>(K);
 
 /// What a watch tells, of the objects themselves.
-pub(super) fn event<K>(event: Event<Condensed<K>>) -> Event<K> {
+pub(super) fn event<K: Work>(event: Event<Condensed<K>>) -> Event<K> {
     match event {
-        Event::Apply(object) => Event::Apply(object.0),
-        Event::Delete(object) => Event::Delete(object.0),
+        Event::Apply(object) => Event::Apply(object.told()),
+        Event::Delete(object) => Event::Delete(object.told()),
         Event::Init => Event::Init,
-        Event::InitApply(object) => Event::InitApply(object.0),
+        Event::InitApply(object) => Event::InitApply(object.told()),
         Event::InitDone => Event::InitDone,
+    }
+}
+
+impl<K: Work> Condensed<K> {
+    /// Without the resource version: the watch has gone on from it, whoever writes reads the object anew, and kube would
+    /// keep four copies of it.
+    fn told(self) -> K {
+        let Self(mut object) = self;
+        object.meta_mut().resource_version = None;
+        object
     }
 }
 

@@ -184,8 +184,8 @@ fn source_directory(
 
 /// What the run began with. One that was begun before cassgate wrote that down has an unchanged spec.
 fn began(backup: &CassandraBackup) -> BackupRun {
-    let run = backup.status.as_ref().and_then(|status| status.run.clone());
-    run.unwrap_or_else(|| backup.spec.run())
+    let run = backup.status.as_ref().and_then(|status| status.run.as_deref());
+    run.cloned().unwrap_or_else(|| backup.spec.run())
 }
 
 fn backup_store(backup: &CassandraBackup, node: &NodeStatus) -> Result<Store, Unsendable> {

@@ -211,7 +211,7 @@ impl Course<'_> {
         self.making.say(false, "BackupInitiated", message);
         self.making.take_over = rival::is_shared(&self.backup.metadata);
         self.status.snapshot_tag = Some(tag);
-        self.status.run = Some(spec.run());
+        self.status.run = Some(Box::new(spec.run()));
         // Nothing of the run before this one is left; what it came to stands in the history.
         self.status.common = BackRestStatus {
             cluster_name: Some(ring.cluster_name.clone()),

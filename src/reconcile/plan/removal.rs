@@ -78,7 +78,7 @@ pub fn in_flight(status: &BackupStatus) -> bool {
     status
         .retention
         .as_ref()
-        .is_some_and(RetentionStatus::is_in_flight)
+        .is_some_and(|retention| retention.is_in_flight())
 }
 
 /// What to remove next; `None`: nothing, and other plans have their way.
@@ -117,7 +117,7 @@ pub fn plan(backup: &CassandraBackup, look: &Look<'_>, room: &Room) -> Option<Pl
 struct Course<'a> {
     making: Making<'a>,
     status: BackupStatus,
-    retention: RetentionStatus,
+    retention: Box<RetentionStatus>,
     unsupported: bool,
 }
 
@@ -282,10 +282,10 @@ impl Course<'_> {
                 run.snapshot,
             );
             self.making.say(false, "SnapshotRemoved", message);
-            self.retention = RetentionStatus::default();
+            *self.retention = RetentionStatus::default();
         }
         let retention = std::mem::take(&mut self.retention);
-        self.status.retention = (retention != RetentionStatus::default()).then_some(retention);
+        self.status.retention = (*retention != RetentionStatus::default()).then_some(retention);
     }
 }
 
@@ -319,7 +319,7 @@ fn report(
     making.say(false, "SnapshotsExpired", message);
     let mut retention = status.retention.take().unwrap_or_default();
     retention.reported = names;
-    status.retention = (retention != RetentionStatus::default()).then_some(retention);
+    status.retention = (*retention != RetentionStatus::default()).then_some(retention);
     Some(making.plan(status))
 }
 
@@ -330,7 +330,11 @@ fn going<'a>(
     now: Timestamp,
 ) -> Vec<&'a PastRun> {
     let retention = backup.spec.retention.unwrap_or_default();
-    let run = status.run.clone().unwrap_or_else(|| backup.spec.run());
+    let run = status
+        .run
+        .as_deref()
+        .cloned()
+        .unwrap_or_else(|| backup.spec.run());
     if run.cassandra_cluster != backup.spec.cassandra_cluster {
         return Vec::new();
     }
