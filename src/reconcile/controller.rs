@@ -16,7 +16,7 @@ use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::ask::Asker;
@@ -32,6 +32,7 @@ use super::plan::{Answers, Deeds, Look, Plan, Wait};
 use super::request::Unsendable;
 use super::store::StoreError;
 use super::surroundings::{Judge, Surroundings, surroundings};
+use super::waking::LONGEST_TIMER;
 use super::watch::Watch;
 use super::work::Work;
 use crate::api::{CassandraBackup, CassandraRestore};
@@ -48,16 +49,16 @@ const AFTER_STALE: Duration = Duration::from_secs(1);
 /// How long to wait after an error of the API server.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 
-/// How long a timer is trusted: the time of day may be set while it runs, and an old snapshot wait for a restore that
-/// uses it. Looking costs no request where nothing is to be done.
-const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
-
 /// The shortest pause after a look that took longer than what it asked for: whoever answers slowly is not asked without
 /// any.
 const SHORTEST_PAUSE: SignedDuration = SignedDuration::from_secs(1);
 
 /// Objects in one answer of a list, which is in memory as a whole. A heap does not shrink much when it is gone.
 const PAGE: u32 = 50;
+
+/// How many objects of a kind are looked at together, those counted that wait for others of their cluster; more wait. What
+/// kube and the log keep for each look is never given back, and after a start every object is looked at.
+const MOST_LOOKS: u16 = 1024;
 
 /// What the reconciler needs.
 pub struct Reconciler<S> {
@@ -128,6 +129,7 @@ impl<S: SidecarApi + 'static> Reconciler<S> {
         tokio::join!(
             term.clone().follow::<CassandraRestore>(restores),
             term.clone().follow::<CassandraBackup>(backups),
+            term.neighbours.wake_the_rested(),
             census,
             watch,
         );
@@ -145,10 +147,12 @@ pub(super) struct Term<S> {
     beginning: Mutex<HashMap<Ring, Arc<AsyncMutex<()>>>>,
 }
 
-/// Looks again so much later, at once when that is over, and after [`LONGEST_REST`] at the latest.
+/// Looks again so much later, at once when that is over. What lies further away has no timer until it is near.
 fn requeue(after: SignedDuration) -> Action {
-    let after = after.clamp(SignedDuration::ZERO, LONGEST_REST);
-    Action::requeue(Duration::try_from(after).unwrap_or(AFTER_ERROR))
+    if after > LONGEST_TIMER {
+        return Action::await_change();
+    }
+    Action::requeue(Duration::try_from(after.max(SignedDuration::ZERO)).unwrap_or(AFTER_ERROR))
 }
 
 /// What is left of a pause when this much time has passed since the look that asked for it: what falls due meanwhile is
@@ -184,7 +188,9 @@ impl<S: SidecarApi + 'static> Term<S> {
             .reflect(writer)
             .inspect_ok(move |event| neighbours.heard(event))
             .applied_objects();
-        Controller::for_stream(objects, known).reconcile_on(next)
+        Controller::for_stream(objects, known)
+            .reconcile_on(next)
+            .with_config(controller::Config::default().concurrency(MOST_LOOKS))
     }
 
     async fn follow<K: Work>(self: Arc<Self>, controller: Controller<K>) {
@@ -218,21 +224,24 @@ impl<S: SidecarApi + 'static> Term<S> {
         if !cached.has_begun() && !self.neighbours.are_known() {
             return Ok(Action::requeue(AFTER_STALE));
         }
-        // After a start a task is made for every object at once, and almost all of them rest: without a box each task
-        // would have the size of all that a look may ever need.
-        Box::pin(self.look(cached)).await
-    }
-
-    /// Reads an object that may have to be brought further, and does so.
-    async fn look<K: Work>(&self, cached: Arc<K>) -> Result<Action, ReconcileError> {
-        let namespace = cached.namespace().unwrap_or_default();
-        let api: Api<K> = Api::namespaced(self.reconciler.client.clone(), &namespace);
-        let lock = self.lock(&namespace, cached.cluster());
         let guard = if cached.has_begun() {
             None
         } else {
-            Some(lock.lock().await)
+            let lock = self.lock(&cached.namespace().unwrap_or_default(), cached.cluster());
+            Some(lock.lock_owned().await)
         };
+        // Many rest or wait together: without a box each task would have the size of all that a look may ever need.
+        Box::pin(self.look(cached, guard)).await
+    }
+
+    /// Reads an object that may have to be brought further, and does so.
+    async fn look<K: Work>(
+        &self,
+        cached: Arc<K>,
+        guard: Option<OwnedMutexGuard<()>>,
+    ) -> Result<Action, ReconcileError> {
+        let namespace = cached.namespace().unwrap_or_default();
+        let api: Api<K> = Api::namespaced(self.reconciler.client.clone(), &namespace);
         let Some(object) = api.get_opt(&cached.name_any()).await? else {
             return Ok(Action::await_change());
         };

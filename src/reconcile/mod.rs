@@ -23,6 +23,7 @@ pub mod source;
 mod store;
 mod surroundings;
 pub mod turn;
+mod waking;
 mod watch;
 mod work;
 

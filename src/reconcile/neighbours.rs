@@ -15,6 +15,7 @@ use kube::{Api, Client, ResourceExt};
 
 use super::plan::Wait;
 use super::turn::{Contender, Kind, Standing, turn};
+use super::waking;
 use super::work::Work;
 use crate::api::{CassandraBackup, CassandraRestore};
 
@@ -101,6 +102,14 @@ impl Neighbours {
             });
         }
         Ok(turn(&own, &all))
+    }
+
+    /// Wakes whoever rested until its time came near, for as long as it is polled.
+    pub(super) async fn wake_the_rested(&self) {
+        tokio::join!(
+            waking::wake(self.restores.clone(), self.next_restore.clone(), self.now),
+            waking::wake(self.backups.clone(), self.next_backup.clone(), self.now),
+        );
     }
 
     /// It is about to begin. Said before that is written: what was written without an answer counts too.
