@@ -12,7 +12,8 @@ use crate::Result;
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) url: String,
-    pub(crate) body: String,
+    /// A POST has one, a GET none.
+    pub(crate) body: Option<String>,
     pub(crate) headers: Vec<String>,
 }
 
@@ -84,11 +85,7 @@ impl H2load {
     }
 
     fn start(&self, number: usize, request: &Request, pace: Pace) -> Result<(PathBuf, Child)> {
-        let (body, log) = (
-            self.folder.join(format!("{number}.json")),
-            self.folder.join(format!("{number}.log")),
-        );
-        fs::write(&body, &request.body)?;
+        let log = self.folder.join(format!("{number}.log"));
         if log.exists() {
             fs::remove_file(&log)?;
         }
@@ -104,8 +101,12 @@ impl H2load {
             .args(["--clients=1", "--max-concurrent-streams=1"])
             .arg(format!("--requests={}", pace.requests))
             .arg(format!("--rps={}", pace.per_second))
-            .arg(format!("--data={}", body.display()))
             .arg(format!("--log-file={}", log.display()));
+        if let Some(body) = &request.body {
+            let file = self.folder.join(format!("{number}.json"));
+            fs::write(&file, body)?;
+            command.arg(format!("--data={}", file.display()));
+        }
         for header in &request.headers {
             command.args(["--header", header]);
         }

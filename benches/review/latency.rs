@@ -154,7 +154,7 @@ fn against_the_constant(
 fn review(server: &Server, body: String) -> Request {
     Request {
         url: format!("https://{}/validate?timeout=10s", server.address),
-        body,
+        body: Some(body),
         headers: vec!["content-type: application/json".to_owned()],
     }
 }
@@ -165,7 +165,8 @@ fn first_answer(launcher: &Launcher<'_>, cassgate: &Server) -> Result<String> {
     crate::compare::constant_answer(&round.answer)
 }
 
-/// Each client's review names a Secret of its own, and comes when what was read the last time is forgotten.
+/// Each client's review names a Secret of its own, and comes when what was read the last time is forgotten. Then the
+/// same clients read the same Secrets from the API server, without cassgate: that part of the time is not cassgate's.
 fn live_reads(launcher: &Launcher<'_>, h2load: &H2load, cassgate: &Server, table: &mut Table) -> Result<()> {
     launcher.cluster.store_secrets(READERS)?;
     let clients: Vec<Request> = (0..READERS)
@@ -191,6 +192,20 @@ fn live_reads(launcher: &Launcher<'_>, h2load: &H2load, cassgate: &Server, table
         &format!("review that reads its Secret, {READERS} at once"),
         &[times],
         "p99 at most 25 ms".to_owned(),
+    );
+    let (server, token) = launcher.cluster.address_and_token()?;
+    let clients: Vec<Request> = (0..READERS)
+        .map(|number| Request {
+            url: format!("{server}/api/v1/namespaces/cassandra/secrets/secret-{number}"),
+            body: None,
+            headers: vec![format!("authorization: Bearer {token}")],
+        })
+        .collect();
+    row(
+        table,
+        &format!("the Secret alone, read from the API server itself, {READERS} at once"),
+        &[h2load.run(&clients, pace)?],
+        String::new(),
     );
     Ok(())
 }
@@ -225,7 +240,7 @@ fn end_to_end(
             url: format!(
                 "{server}/apis/db.orange.com/v2/namespaces/cassandra/cassandrabackups?dryRun=All&fieldManager=h2load"
             ),
-            body: created(number),
+            body: Some(created(number)),
             headers: vec![
                 "content-type: application/json".to_owned(),
                 format!("authorization: Bearer {token}"),

@@ -404,6 +404,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whoever_is_due_within_the_hour_has_a_timer_and_nobody_else() {
+        let timer = |seconds| Action::requeue(Duration::from_secs(seconds));
+        let table = [
+            (-5, timer(0)),
+            (10, timer(10)),
+            (3_600, timer(3_600)),
+            (3_601, Action::await_change()),
+        ];
+        for (after, expected) in table {
+            assert_eq!(requeue(SignedDuration::from_secs(after)), expected, "{after}");
+        }
+    }
+
+    #[test]
     fn a_pause_is_counted_from_when_the_look_began() {
         let table = [
             (3_600_000, 0, 3_600_000),
