@@ -221,14 +221,13 @@ impl<S: SidecarApi + 'static> Term<S> {
         if let Some(action) = at_rest {
             return Ok(action);
         }
-        if !cached.has_begun() && !self.neighbours.are_known() {
-            return Ok(Action::requeue(AFTER_STALE));
-        }
         let guard = if cached.has_begun() {
             None
-        } else {
+        } else if self.neighbours.are_known() {
             let lock = self.lock(&cached.namespace().unwrap_or_default(), cached.cluster());
             Some(lock.lock_owned().await)
+        } else {
+            return Ok(Action::requeue(AFTER_STALE));
         };
         // Many rest or wait together: without a box each task would have the size of all that a look may ever need.
         Box::pin(self.look(cached, guard)).await

@@ -107,8 +107,8 @@ impl Neighbours {
     /// Wakes whoever rested until its time came near, for as long as it is polled.
     pub(super) async fn wake_the_rested(&self) {
         tokio::join!(
-            waking::wake(self.restores.clone(), self.next_restore.clone(), self.now),
-            waking::wake(self.backups.clone(), self.next_backup.clone(), self.now),
+            waking::walk(&self.restores, &self.next_restore, self.now),
+            waking::walk(&self.backups, &self.next_backup, self.now),
         );
     }
 
@@ -145,8 +145,8 @@ impl Neighbours {
             return;
         };
         match next.kind {
-            Kind::Backup => wake(&self.next_backup, &ring.0, &next.name),
-            Kind::Restore => wake(&self.next_restore, &ring.0, &next.name),
+            Kind::Backup => waking::wake(&self.next_backup, ObjectRef::new(&next.name).within(&ring.0)),
+            Kind::Restore => waking::wake(&self.next_restore, ObjectRef::new(&next.name).within(&ring.0)),
         }
     }
 
@@ -173,11 +173,6 @@ impl Neighbours {
         let object = api.get_opt(name).await?;
         Ok(object.map(|object| object.contender((self.now)())))
     }
-}
-
-/// Without a receiver the term is over, and nobody has to be woken.
-fn wake<K: Work>(next: &UnboundedSender<ObjectRef<K>>, namespace: &str, name: &str) {
-    drop(next.unbounded_send(ObjectRef::new(name).within(namespace)));
 }
 
 fn among<K: Work>(store: &Store<K>, namespace: &str, cluster: &str, now: Timestamp) -> Vec<Contender> {

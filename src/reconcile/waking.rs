@@ -19,10 +19,15 @@ pub(super) const LONGEST_TIMER: SignedDuration = SignedDuration::from_hours(1);
 /// How often all are looked at. Ten minutes less than a timer: nobody falls due between two looks without one.
 const EVERY: Duration = Duration::from_mins(50);
 
-/// Wakes whoever may have to be brought further before it is looked at once more, for as long as this is polled.
-pub(super) async fn wake<K: Work>(
-    known: Store<K>,
-    next: UnboundedSender<ObjectRef<K>>,
+/// Has an object looked at. Without a receiver the term is over, and nobody has to be woken.
+pub(super) fn wake<K: Work>(next: &UnboundedSender<ObjectRef<K>>, object: ObjectRef<K>) {
+    drop(next.unbounded_send(object));
+}
+
+/// Wakes whoever may have to be brought further before the next walk through the store, for as long as this is polled.
+pub(super) async fn walk<K: Work>(
+    known: &Store<K>,
+    next: &UnboundedSender<ObjectRef<K>>,
     now: fn() -> Timestamp,
 ) {
     loop {
@@ -30,8 +35,7 @@ pub(super) async fn wake<K: Work>(
         let now = now();
         for object in known.state() {
             if is_near(object.rest(now), now) {
-                // Without a receiver the term is over, and nobody has to be woken.
-                drop(next.unbounded_send(ObjectRef::from_obj(object.as_ref())));
+                wake(next, ObjectRef::from_obj(object.as_ref()));
             }
         }
     }

@@ -77,8 +77,8 @@ pub fn may_be_wanted(backup: &CassandraBackup) -> bool {
 pub fn in_flight(status: &BackupStatus) -> bool {
     status
         .retention
-        .as_ref()
-        .is_some_and(|retention| retention.is_in_flight())
+        .as_deref()
+        .is_some_and(RetentionStatus::is_in_flight)
 }
 
 /// What to remove next; `None`: nothing, and other plans have their way.
@@ -284,9 +284,13 @@ impl Course<'_> {
             self.making.say(false, "SnapshotRemoved", message);
             *self.retention = RetentionStatus::default();
         }
-        let retention = std::mem::take(&mut self.retention);
-        self.status.retention = (*retention != RetentionStatus::default()).then_some(retention);
+        self.status.retention = told(std::mem::take(&mut self.retention));
     }
+}
+
+/// What stands in the status: nothing where there is nothing to tell.
+fn told(retention: Box<RetentionStatus>) -> Option<Box<RetentionStatus>> {
+    (*retention != RetentionStatus::default()).then_some(retention)
 }
 
 fn report(
@@ -319,7 +323,7 @@ fn report(
     making.say(false, "SnapshotsExpired", message);
     let mut retention = status.retention.take().unwrap_or_default();
     retention.reported = names;
-    status.retention = (*retention != RetentionStatus::default()).then_some(retention);
+    status.retention = told(retention);
     Some(making.plan(status))
 }
 
@@ -330,19 +334,16 @@ fn going<'a>(
     now: Timestamp,
 ) -> Vec<&'a PastRun> {
     let retention = backup.spec.retention.unwrap_or_default();
-    let run = status
-        .run
-        .as_deref()
-        .cloned()
-        .unwrap_or_else(|| backup.spec.run());
-    if run.cassandra_cluster != backup.spec.cassandra_cluster {
+    let run = status.run.as_deref();
+    if run.is_some_and(|run| run.cassandra_cluster != backup.spec.cassandra_cluster) {
         return Vec::new();
     }
+    let written = run.map_or(&backup.spec.storage_location, |run| &run.storage_location);
     let mut going = expired(&status.history, &retention, in_use, now);
     // Where the last run did not write, nobody knows whose keys would open it.
     going.retain(|past| {
         let place = past.storage_location.as_ref();
-        place.is_none_or(|place| *place == run.storage_location)
+        place.is_none_or(|place| place == written)
     });
     going
 }
