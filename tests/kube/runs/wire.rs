@@ -77,6 +77,7 @@ pub(crate) struct Wire {
     listener: Option<Arc<dyn Listener>>,
     stopped: Arc<Notify>,
     thawed: Arc<Notify>,
+    answered: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -124,9 +125,22 @@ impl Wire {
         self.state().blow.is_some()
     }
 
-    /// Returns when the process was stopped.
+    /// Returns when the process was stopped, and what it had asked before was answered.
     pub(crate) async fn stopped(&self) {
         self.stopped.notified().await;
+        self.answered().await;
+    }
+
+    /// Returns when no answer of the API server is waited for. A process that ends earlier may leave an act behind that
+    /// has its effect, and of which no listener hears.
+    pub(crate) async fn answered(&self) {
+        loop {
+            let answered = self.answered.notified();
+            if !self.is_busy() {
+                return;
+            }
+            answered.await;
+        }
     }
 
     /// Another process begins.
@@ -226,6 +240,7 @@ impl Wire {
     fn count_under_way(&self, more: isize) {
         let mut state = self.state();
         state.under_way = state.under_way.checked_add_signed(more).unwrap();
+        self.answered.notify_waiters();
         if let Some(listener) = &self.listener {
             listener.waits(more);
         }

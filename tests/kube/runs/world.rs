@@ -79,7 +79,7 @@ pub(super) struct World {
     pub(super) lab: Lab,
     pub(super) ring: Ring,
     pub(super) wire: Wire,
-    /// That of a second replica.
+    /// That of a second replica, or of another program.
     pub(super) second: Wire,
     /// What is asked by it is seen by no wire.
     client: Client,
@@ -252,12 +252,13 @@ impl World {
         self.found.as_ref().and_then(|found| found.borrow().restores)
     }
 
-    /// The API server as another program sees it, which says that it is this one.
+    /// The API server as another program sees it, which says that it is this one. The time stands still while that one
+    /// waits for an answer, too: else a node ends a phase meanwhile.
     pub(super) fn known_as(&self, program: &'static str) -> Client {
         let mut config = self.config.clone();
         let name = http::HeaderValue::from_static(program);
         config.headers.push((http::header::USER_AGENT, name));
-        Client::try_from(config).unwrap()
+        behind(&self.second, &config)
     }
 
     pub(super) fn backups(&self) -> Api<CassandraBackup> {

@@ -122,7 +122,7 @@ impl World {
             let over = tokio::select! {
                 biased;
                 () = self.wire.stopped() => false,
-                _ = power.changed() => false,
+                () = self.is_cut_off(power.clone()) => false,
                 () = self.process() => panic!("the reconciler ended by itself"),
                 () = &mut test => true,
             };
@@ -133,6 +133,13 @@ impl World {
             self.power.send_replace(false);
             self.wire.revive();
         }
+    }
+
+    /// Returns when there is no power any more, at an instant in which no answer is waited for. What a client is asked
+    /// waits for a task of its own before it counts, so that the test can not choose that instant.
+    async fn is_cut_off(&self, mut power: watch::Receiver<bool>) {
+        drop(power.changed().await);
+        self.wire.answered().await;
     }
 
     fn turn(&self, up: bool) {
@@ -157,11 +164,8 @@ impl World {
         run(reconciler, Lease::free(&self.wire), ("one", TIMING), &self.wire).await;
     }
 
-    /// Starts the reconciler or stops it at an instant in which it waits for no answer.
+    /// Starts the reconciler or stops it, at an instant in which it waits for no answer.
     pub(super) async fn be_up(&self, up: bool) {
-        while self.wire.is_busy() {
-            sleep(Duration::from_millis(1)).await;
-        }
         self.power.send_replace(up);
         sleep(INSTANT).await;
     }
