@@ -13,9 +13,9 @@ use tokio::task::spawn_blocking;
 use crate::runs::wire::Listener;
 use crate::runs::world::now;
 
-/// How long, in our time, nothing may be heard before the made up time goes on all the same: against hanging only. A
-/// crowd that asks at one instant is answered one by one.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long, in our time, nothing may be heard before the made up time goes on all the same. A crowd that asks at one
+/// instant is answered one by one; but a client that was told to come back later (429) waits by the made up time.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A run that was begun.
 #[derive(Debug, Clone)]
@@ -114,9 +114,8 @@ impl Notes {
     /// Holds the time for as long as anybody waits. While a blocking task runs, tokio does not move a time that is
     /// paused; else it goes to the next timer as soon as nobody has anything to do.
     fn brake(&mut self) {
-        let holds = self.waits > 0 || (self.watches > 0 && self.written > self.told);
         match &self.brake {
-            _ if !holds => self.brake = None,
+            _ if !self.holds() => self.brake = None,
             // It may have lost its patience.
             Some(brake) => drop(brake.send(())),
             None => {
@@ -133,6 +132,11 @@ impl Notes {
                 self.brake = Some(brake);
             }
         }
+    }
+
+    /// Whether anybody waits.
+    fn holds(&self) -> bool {
+        self.waits > 0 || (self.watches > 0 && self.written > self.told)
     }
 
     fn note(&mut self, backup: Value) {
@@ -200,7 +204,10 @@ impl Listener for Record {
         let versions = versions.filter_map(|rest| rest.split('"').next()?.parse::<u64>().ok());
         let mut notes = self.notes();
         notes.told = versions.fold(notes.told, u64::max);
-        notes.brake();
+        // The API server tells each minute how far it is; that is no answer to whoever waits for one.
+        if !(text.contains(r#""type":"BOOKMARK""#) && notes.holds()) {
+            notes.brake();
+        }
     }
 
     fn watches(&self, path: &str, begun: bool) {

@@ -152,8 +152,11 @@ impl World {
             wire: self.wire.clone(),
         };
         let only = (self.labs.len() == 1).then(|| self.labs[0].stage.namespace.clone());
+        // A client that comes back by itself, when it was told to (429), would wait for a time that waits for it.
+        let mut config = self.config.clone();
+        config.default_retry = false;
         let reconciler = Reconciler {
-            client: behind(&self.wire, &self.config),
+            client: behind(&self.wire, &config),
             sidecars,
             judge: Arc::new(NoRules),
             status_is_subresource: Box::new(|_| Some(true)),
