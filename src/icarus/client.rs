@@ -17,7 +17,8 @@ use super::{SidecarApi, wire};
 /// The most bytes of an answer about one thing. The messages of a failed operation are kilobytes long (seen).
 const MOST_OF_ONE: usize = 4 << 20;
 
-/// The most bytes of a list of operations.
+/// The most bytes of a list of operations, and of one operation: a listing names every file that one snapshot alone
+/// has (read), a hundred bytes each.
 const MOST_OF_LIST: usize = 32 << 20;
 
 /// The sidecars of this network, each request on a connection of its own.
@@ -76,6 +77,7 @@ impl SidecarApi for HttpSidecars {
         let body = request.to_json().to_string();
         let wire = wire::Request {
             body: Some(body),
+            most: MOST_OF_LIST,
             ..get(at, "/operations", within)
         };
         self.ask(request.label(), wire, Answer::operation).await
@@ -88,12 +90,11 @@ impl SidecarApi for HttpSidecars {
         within: Duration,
     ) -> Result<Operation, SidecarError> {
         let path = format!("/operations/{id}");
-        self.ask(
-            SidecarRequest::Operation,
-            get(at, &path, within),
-            Answer::operation,
-        )
-        .await
+        let wire = wire::Request {
+            most: MOST_OF_LIST,
+            ..get(at, &path, within)
+        };
+        self.ask(SidecarRequest::Operation, wire, Answer::operation).await
     }
 
     async fn operations(

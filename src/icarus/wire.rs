@@ -12,10 +12,13 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::Answer;
 use super::error::SidecarError;
+
+/// How long a connection may take to come about: a network policy that drops packets is told as soon.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is sent.
 #[derive(Debug)]
@@ -39,9 +42,10 @@ pub(super) struct Request<'a> {
 pub(super) async fn exchange(request: Request<'_>) -> Result<Answer, SidecarError> {
     let within = request.within;
     let deadline = Instant::now() + within;
-    let stream = timeout_at(deadline, TcpStream::connect(request.at))
+    let connect_within = within.min(CONNECT_WITHIN);
+    let stream = timeout(connect_within, TcpStream::connect(request.at))
         .await
-        .map_err(|_| SidecarError::ConnectTimedOut(within))?
+        .map_err(|_| SidecarError::ConnectTimedOut(connect_within))?
         .map_err(|error| SidecarError::Unreachable(error.to_string()))?;
     // A request is one packet; waiting to fill another would only delay it.
     drop(stream.set_nodelay(true));

@@ -270,13 +270,13 @@ async fn what_speaks_no_http_is_a_broken_connection() {
 
 #[tokio::test]
 async fn a_huge_answer_is_not_read() {
-    let huge = http("200 OK", &"x".repeat(5 << 20));
+    let huge = http("200 OK", &"x".repeat(33 << 20));
     let server = server(huge).await;
     let error = HttpSidecars::new(Metrics::new())
         .submit(server.at, &truncate(), ANSWER_WITHIN)
         .await
         .unwrap_err();
-    assert_eq!(error, SidecarError::TooLarge(4 << 20));
+    assert_eq!(error, SidecarError::TooLarge(32 << 20));
     assert!(error.may_have_arrived());
 }
 
