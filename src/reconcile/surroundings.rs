@@ -101,8 +101,13 @@ impl Surroundings {
         let clusters: Api<CassandraCluster> = Api::namespaced(client.clone(), namespace);
         let found = clusters.get_opt(cluster).await?;
         let image = found.as_ref().and_then(CassandraCluster::running_sidecar_image);
+        // Without a cluster its pods are nobody's, and a name that no cluster can have may be no label either.
+        let members = match &found {
+            Some(_) => members(client, namespace, cluster).await?,
+            None => Vec::new(),
+        };
         let mut around = Self {
-            members: members(client, namespace, cluster).await?,
+            members,
             sidecar: image.map_or(Sidecar::Unknown, Sidecar::from_image),
             cluster_gone: found.is_none(),
             ..Self::default()

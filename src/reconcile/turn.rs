@@ -80,10 +80,12 @@ impl Contender {
             common.filter(|common| !(scheduled && common.is_terminal()) || rival::is_stopped(common));
         let due = schedule::due(backup, now);
         let removes = backup.status.as_ref().is_some_and(removal::in_flight);
-        let lacks = backup
-            .status
-            .as_ref()
-            .is_some_and(|status| needs::told(&status.common).is_some());
+        let lacks = backup.status.as_ref().is_some_and(|status| {
+            let common = &status.common;
+            // A run that failed is over, and says so too.
+            let stalled = common.holding("Stalled").is_some() && common.holding("Failed").is_none();
+            needs::told(common).is_some() || stalled
+        });
         let rests = backup.spec.suspend == Some(true) || (scheduled && (due.is_none() || lacks));
         Self {
             kind: Kind::Backup,
@@ -285,5 +287,16 @@ mod tests {
         let conditions = &mut backup.status.as_mut().unwrap().common.conditions;
         conditions[0].status = "False".to_owned();
         assert_eq!(Contender::of_backup(&backup, now).standing, Standing::Aside);
+        // What only a human can change, such as a datacenter without a node; a run that failed says that, too.
+        let conditions = &mut backup.status.as_mut().unwrap().common.conditions;
+        conditions[0].reason = "DatacenterNotFound".to_owned();
+        let mut more = |type_: &str| {
+            let mut condition = backup.status.as_ref().unwrap().common.conditions[0].clone();
+            (condition.type_, condition.status) = (type_.to_owned(), "True".to_owned());
+            backup.status.as_mut().unwrap().common.conditions.push(condition);
+            Contender::of_backup(&backup, now).standing
+        };
+        assert_eq!(more("Stalled"), Standing::Aside);
+        assert_eq!(more("Failed"), Standing::Ready);
     }
 }
