@@ -1,10 +1,10 @@
 //! The questions of a plan, asked of real sidecars.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::listings::Listings;
 use super::plan::{Answer, Member, Outcome, Phase, Question, Ring, RingNode, Said, State};
 use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::source_directory::{self, SourceDirectory};
@@ -12,9 +12,6 @@ use crate::icarus::{
     ANSWER_WITHIN, Operation, OperationFilter, OperationId, OperationKind, OperationRequest, OperationState,
     PORT, Refusal, RestorePhase, SidecarApi, SidecarError, TOPOLOGY_WITHIN,
 };
-
-/// How often a listing that goes on is asked after, and how many times.
-const LISTING: (Duration, usize) = (Duration::from_secs(1), 20);
 
 /// By what the operations of one object are known among all that a sidecar remembers.
 #[derive(Debug, Clone)]
@@ -30,6 +27,7 @@ pub(super) struct Asker<'a, S> {
     pub(super) sidecars: &'a S,
     pub(super) members: &'a [Member],
     pub(super) mark: Mark,
+    pub(super) listings: &'a Listings,
     /// What lists a node's share, by its host id, and its datacenter where the status does not tell it.
     pub(super) listing: &'a (dyn Fn(&str, Option<&str>) -> Option<OperationRequest> + Sync),
 }
@@ -210,23 +208,12 @@ impl<S: SidecarApi> Asker<'_, S> {
     /// A listing, over or not; else what is to be answered instead.
     async fn listed(&self, pod: &str, request: &OperationRequest) -> Result<Operation, Answer> {
         let at = self.address(pod)?;
-        self.list(at, request).await.map_err(|error| match error {
+        let listing = self.listings.list(self.sidecars, at, request).await;
+        listing.map_err(|error| match error {
             // Icarus 1 has no listing.
             SidecarError::Refused(Refusal::UnknownType, _) => Answer::Unsupported,
             error => Answer::Silence(error.to_string()),
         })
-    }
-
-    async fn list(&self, at: SocketAddr, request: &OperationRequest) -> Result<Operation, SidecarError> {
-        let mut operation = self.sidecars.submit(at, request, ANSWER_WITHIN).await?;
-        for _ in 0..LISTING.1 {
-            if operation.state.is_terminal() {
-                break;
-            }
-            tokio::time::sleep(LISTING.0).await;
-            operation = self.sidecars.operation(at, &operation.id, ANSWER_WITHIN).await?;
-        }
-        Ok(operation)
     }
 
     fn address(&self, pod: &str) -> Result<SocketAddr, Answer> {

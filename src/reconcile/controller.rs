@@ -23,6 +23,7 @@ use super::ask::Asker;
 use super::census;
 use super::condensed::{self, Condensed};
 use super::lease::{Leadership, LeaseLost};
+use super::listings::Listings;
 use super::neighbours::{Neighbours, Ring, Turns};
 use super::plan::needs;
 use super::plan::removal::Room;
@@ -106,6 +107,7 @@ impl<S: SidecarApi + 'static> Reconciler<S> {
             series,
             neighbours: Arc::new(neighbours),
             beginning: Mutex::default(),
+            listings: Listings::default(),
         });
         let Turns {
             restores: next_restores,
@@ -145,6 +147,8 @@ pub(super) struct Term<S> {
     pub(super) neighbours: Arc<Neighbours>,
     /// Who begins in a cluster: one after the other, so that the second sees the first.
     beginning: Mutex<HashMap<Ring, Arc<AsyncMutex<()>>>>,
+    /// What sidecars may still be listing.
+    listings: Listings,
 }
 
 /// Looks again so much later, at once when that is over. What lies further away has no timer until it is near.
@@ -354,14 +358,6 @@ impl<S: SidecarApi + 'static> Term<S> {
         around: &Surroundings,
     ) -> Result<(Deeds<K::Status>, Instant), ReconcileError> {
         let mut answers = Answers::new();
-        let mark = object.mark()?;
-        let listing = |host_id: &str, datacenter: Option<&str>| object.listing(host_id, datacenter);
-        let asker = Asker {
-            sidecars: &self.reconciler.sidecars,
-            members: &around.members,
-            mark,
-            listing: &listing,
-        };
         for _ in 0..MOST_QUESTIONS {
             let looked = Instant::now();
             let look = Look {
@@ -377,6 +373,14 @@ impl<S: SidecarApi + 'static> Term<S> {
             match object.plan(&look, &around.means, &around.room) {
                 Plan::Do(deeds) => return Ok((deeds, looked)),
                 Plan::Ask(questions) => {
+                    let asker = Asker {
+                        sidecars: &self.reconciler.sidecars,
+                        members: &around.members,
+                        mark: object.mark()?,
+                        listings: &self.listings,
+                        listing: &|host_id, datacenter| object.listing(host_id, datacenter),
+                    };
+                    let asker = &asker;
                     let replies = questions.into_iter().map(|question| async {
                         let answer = asker.ask(&question).await;
                         (question, answer)

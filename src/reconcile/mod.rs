@@ -16,6 +16,7 @@ mod condensed;
 pub mod controller;
 mod deeds;
 pub mod lease;
+mod listings;
 mod neighbours;
 pub mod plan;
 pub mod request;

@@ -47,6 +47,7 @@ pub fn plan(backup: &CassandraBackup, look: &Look<'_>) -> Plan<BackupStatus> {
         status: backup.status.clone().unwrap_or_default(),
         replaced: false,
         size: None,
+        unlisted: None,
     };
     if backup.metadata.deletion_timestamp.is_some() && schedule::is_held(backup) {
         course.making.finalizer = Finalizer::Release;
@@ -104,6 +105,8 @@ struct Course<'a> {
     replaced: bool,
     /// What the nodes have uploaded, in bytes, where their sidecars tell it.
     size: Option<i64>,
+    /// Why nobody tells what the nodes have uploaded, where it was waited for in vain.
+    unlisted: Option<String>,
 }
 
 impl Course<'_> {
@@ -270,8 +273,9 @@ impl Course<'_> {
                 self.making.ask.insert(question);
             }
             View::UnderWay => self.making.look_again(POLL),
-            View::Silent if node::is_silent_for(node, LONGEST_SILENCE, look.now) => {
-                let words = node.message.take().unwrap_or_default();
+            View::Silent | View::Unsent if node::is_silent_for(node, LONGEST_SILENCE, look.now) => {
+                let words = node.message.take();
+                let words = words.as_deref().unwrap_or("its pod is away");
                 node::failed(
                     node,
                     &format!("its sidecar did not answer for 15 minutes: {words}"),
@@ -282,7 +286,10 @@ impl Course<'_> {
             View::Unsent => return self.send_or_give_up(node, task),
             View::Lost => return self.lost(node, task),
             View::Failed(failure)
-                if passes(&failure) && node::attempts(node) < MOST_FAILURES && !self.replaced =>
+                if passes(&failure)
+                    && node::attempts(node) < MOST_FAILURES
+                    && !node::is_silent_for(node, LONGEST_SILENCE, look.now)
+                    && !self.replaced =>
             {
                 self.making.send(node, task);
             }
@@ -343,7 +350,13 @@ impl Course<'_> {
             };
             conditions::tell(common, generation, &story, now);
         } else {
-            let message = format!("{} nodes have uploaded snapshot {snapshot}", common.nodes.len());
+            let unlisted = self.unlisted.take().map_or_else(String::new, |why| {
+                format!("; what it holds could not be listed for 15 minutes, so its size is not known: {why}")
+            });
+            let message = format!(
+                "{} nodes have uploaded snapshot {snapshot}{unlisted}",
+                common.nodes.len()
+            );
             self.making.say(
                 false,
                 "BackupCompleted",

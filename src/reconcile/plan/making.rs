@@ -263,6 +263,7 @@ impl<'a> Making<'a> {
             return;
         }
         let Some((pod, address)) = self.whereabouts(&node.host_id) else {
+            node::unreachable(node, now);
             return;
         };
         if !self.is_alone(&pod, node) {

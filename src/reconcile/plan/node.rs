@@ -13,6 +13,9 @@ const MOST_PAST: usize = 64;
 /// How much of a sidecar's words is kept, in characters: some of its errors have kilobytes.
 const LONGEST_MESSAGE: usize = 500;
 
+/// What a node suffers from whose operations its sidecar forgets.
+pub(super) const LOST_AGAIN: &str = "its sidecar lost the operation again and again: it is being restarted";
+
 /// The shortest and the longest time between two tries.
 const BACKOFF: (SignedDuration, SignedDuration) =
     (SignedDuration::from_secs(2), SignedDuration::from_secs(300));
@@ -39,9 +42,13 @@ pub fn record(nodes: &mut [NodeStatus], host_id: &str, outcome: &Outcome) {
         Outcome::Taken(said) => {
             heard(node, said);
         }
-        Outcome::Refused(words) => failed(node, words),
+        Outcome::Refused(words) => {
+            node.silent_since = None;
+            failed(node, words);
+        }
         Outcome::NotSent(why) => {
             node.state = None;
+            node.silent_since = node.silent_since.take().or_else(|| node.sent.clone());
             node.message = Some(shortened(why));
         }
         Outcome::Unknown(why) => node.message = Some(shortened(why)),
@@ -112,7 +119,12 @@ pub(super) fn silent(node: &mut NodeStatus, why: &str, now: Timestamp) {
     node.silent_since.get_or_insert_with(|| moment(now));
 }
 
-/// Whether the node's sidecar has been silent for so long.
+/// Nobody knows where to send to.
+pub(super) fn unreachable(node: &mut NodeStatus, now: Timestamp) {
+    node.silent_since.get_or_insert_with(|| moment(now));
+}
+
+/// Whether the node's sidecar has been silent, or out of reach, for so long.
 pub(super) fn is_silent_for(node: &NodeStatus, long: SignedDuration, now: Timestamp) -> bool {
     node.silent_since
         .as_ref()
@@ -214,11 +226,12 @@ pub(super) fn enter(node: &mut NodeStatus, phase: Phase) {
     node.table = None;
 }
 
-/// The node turns to another phase for a while; its tries are counted on.
+/// The node turns to another phase for a while; its tries are counted on, and their pauses go on to grow.
 pub(super) fn turn_to(node: &mut NodeStatus, phase: Phase) {
-    let attempts = node.attempts;
+    let (attempts, sent) = (node.attempts, node.sent.take());
     enter(node, phase);
     node.attempts = attempts;
+    node.sent = sent;
 }
 
 /// Writes down that the request is about to be sent, before it is.
@@ -226,7 +239,6 @@ pub(super) fn about_to_send(node: &mut NodeStatus, now: Timestamp) {
     put_away(node);
     node.sent = Some(moment(now));
     node.attempts = Some(attempts(node).saturating_add(1));
-    node.silent_since = None;
     node.state = Some("PENDING".to_owned());
     node.progress = None;
 }

@@ -17,6 +17,9 @@ const MOST_TRIES: i32 = 5;
 /// How long a sidecar may be silent before the cluster waits for it no longer. A restart of a pod is shorter.
 const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(15);
 
+/// How long a share that cannot be listed is left alone.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+
 /// How many names an event has.
 const MOST_NAMES: usize = 5;
 
@@ -177,20 +180,64 @@ impl Course<'_> {
             snapshot: snapshot.to_owned(),
         };
         let look = self.making.look;
+        // A listing in a sidecar wipes what a removal there reads (read in Esop), so it has its turn too.
+        if look.missing.is_some() || look.wait.is_some() {
+            self.making.look_again(LOOK_AGAIN);
+            return;
+        }
         match look.answer(&question) {
             None => {
                 self.making.ask.insert(question);
             }
-            Some(Answer::Stored(true)) => self.send(node, snapshot),
-            Some(Answer::Stored(false)) => {
-                node.state = Some("COMPLETED".to_owned());
-                node.progress = Some(node::percent(1.0));
-                node.message = None;
-                self.making.look_again(SignedDuration::ZERO);
+            Some(Answer::Stored(true)) => {
+                node.silent_since = None;
+                self.send(node, snapshot);
             }
+            Some(Answer::Stored(false)) => self.through(node),
             Some(Answer::Unsupported) => self.unsupported = true,
+            Some(Answer::Silence(why)) => self.unlisted(node, snapshot, why),
             Some(_) => self.making.look_again(LOOK_AGAIN),
         }
+    }
+
+    fn through(&mut self, node: &mut NodeStatus) {
+        node.state = Some("COMPLETED".to_owned());
+        node.progress = Some(node::percent(1.0));
+        node.message = None;
+        node.silent_since = None;
+        self.making.look_again(SignedDuration::ZERO);
+    }
+
+    /// Nobody tells what the node's share has. A node that left the ring is not waited for; of another one it is told,
+    /// once, and from then on it is asked less often.
+    fn unlisted(&mut self, node: &mut NodeStatus, snapshot: &str, why: &str) {
+        let look = self.making.look;
+        node::silent(node, why, look.now);
+        if !node::is_silent_for(node, LONGEST_SILENCE, look.now) {
+            self.making.look_again(LOOK_AGAIN);
+            return;
+        }
+        match look.answers.get(&Question::Ring) {
+            None => {
+                self.making.ask.insert(Question::Ring);
+                return;
+            }
+            Some(Answer::Ring(ring)) if !ring.nodes.iter().any(|known| known.host_id == node.host_id) => {
+                self.through(node);
+                return;
+            }
+            Some(_) => {}
+        }
+        if node.state.as_deref() != Some("FAILED") {
+            let pod = node.pod.as_deref().unwrap_or(&node.host_id);
+            let message = format!(
+                "Snapshot {snapshot} stays for now: what the share of {pod} has could not be listed for 15 minutes: \
+                 {why}; it is tried again every few minutes"
+            );
+            self.making.say(true, "SnapshotNotRemoved", message);
+            node.state = Some("FAILED".to_owned());
+        }
+        self.making.look_again(LONGEST_PAUSE);
     }
 
     /// Whether a request may still be at work on the node. When it is not, the node's `state` says so.
@@ -263,7 +310,8 @@ impl Course<'_> {
         if self.unsupported && self.making.ask.is_empty() {
             return None;
         }
-        let touched = |node: &NodeStatus| node.state.is_some() || node.sent.is_some();
+        let touched =
+            |node: &NodeStatus| node.state.is_some() || node.sent.is_some() || node.silent_since.is_some();
         if self.retention.nodes.iter().any(touched) {
             self.write();
         }

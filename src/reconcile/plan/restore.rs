@@ -7,6 +7,7 @@
 mod begin;
 mod ending;
 mod phases;
+mod reach;
 
 use super::conditions::{self, Story};
 use super::foreign;

@@ -5,6 +5,7 @@ mod condensed;
 mod defects;
 mod losses;
 mod needs;
+mod reach;
 mod removal;
 mod restore;
 mod restoring;

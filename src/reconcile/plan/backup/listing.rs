@@ -31,13 +31,10 @@ impl<'a> Course<'a> {
                 return true;
             }
             Some(Answer::Silence(why)) => return self.unlisted(node, why),
-            Some(_) => {}
+            Some(_) => node.silent_since = None,
         }
         if !self.replaced && node::attempts(node) >= MOST_TRIES {
-            node::failed(
-                node,
-                "its sidecar lost the operation again and again: it is being restarted",
-            );
+            node::failed(node, node::LOST_AGAIN);
             return true;
         }
         self.send_or_give_up(node, task)
@@ -67,29 +64,35 @@ impl<'a> Course<'a> {
 
     /// Every node says that it is through. A backup in which no node lists a file is none: sidecars pass over tables
     /// whose files have names that they do not know (UUIDs), without a word.
+    ///
+    /// A listing that does not come is not waited for longer than a sidecar: what was uploaded is there without it.
     pub(super) fn look_into(&mut self) {
-        let pods: Vec<_> = self
-            .status
-            .common
-            .nodes
-            .iter()
-            .map(|node| (node.pod.clone(), node.host_id.clone()))
-            .collect();
+        let now = self.making.look.now;
         let mut all = Some((0_u64, 0_u64));
-        for (pod, host_id) in pods {
-            match self.listed(pod, host_id) {
+        let mut nodes = std::mem::take(&mut self.status.common.nodes);
+        for node in &mut nodes {
+            match self.listed(node.pod.clone(), node.host_id.clone()) {
                 None => {}
                 Some(Answer::Files { count, bytes }) => {
+                    heard_of(node);
                     all =
                         all.map(|(files, size)| (files.saturating_add(*count), size.saturating_add(*bytes)));
                 }
                 Some(Answer::Silence(why)) => {
-                    let message = format!("what was uploaded cannot be listed: {why}");
-                    self.making.hold(Wait::new("SidecarUnreachable", message));
+                    node::silent(node, why, now);
+                    if node::is_silent_for(node, LONGEST_SILENCE, now) {
+                        heard_of(node);
+                        self.unlisted.get_or_insert_with(|| why.clone());
+                        all = None;
+                    } else {
+                        let message = format!("what was uploaded cannot be listed: {why}");
+                        self.making.hold(Wait::new("SidecarUnreachable", message));
+                    }
                 }
                 Some(_) => all = None,
             }
         }
+        self.status.common.nodes = nodes;
         if !self.making.ask.is_empty() || self.making.wait.is_some() {
             return;
         }
@@ -103,4 +106,10 @@ impl<'a> Course<'a> {
         });
         self.over(empty);
     }
+}
+
+/// Nothing is wrong with the node any more.
+fn heard_of(node: &mut NodeStatus) {
+    node.silent_since = None;
+    node.message = None;
 }

@@ -71,7 +71,17 @@ impl Course<'_> {
     pub(super) fn end(&mut self) {
         match self.status.giving_up.clone() {
             None => {
-                let message = format!("{} nodes have their rows back", self.status.common.nodes.len());
+                let mut message = format!("{} nodes have their rows back", self.status.common.nodes.len());
+                let nodes = self.status.common.nodes.iter();
+                let untidy: Vec<_> = nodes
+                    .filter(|node| node.state.as_deref() != Some("COMPLETED"))
+                    .map(|node| node.pod.as_deref().unwrap_or(&node.host_id))
+                    .collect();
+                if !untidy.is_empty() {
+                    message
+                        .push_str("; what was fetched, and the copies of the emptied tables, are left on ");
+                    message.push_str(&untidy.join(", "));
+                }
                 self.over("COMPLETED", "RestoreCompleted", &message);
             }
             Some(given_up) => {

@@ -10,8 +10,14 @@ use crate::icarus::NodeFailure;
 /// How often a node tries to fetch its files before the restore is given up. A cleanup between two tries counts too.
 const MOST_DOWNLOADS: i32 = 6;
 
-/// After how many tries of what has to succeed a human is called. It is tried on all the same.
-const CALL_A_HUMAN: i32 = 5;
+/// The same where its sidecar takes the operation and forgets it: for an hour and a half, by the pauses.
+const MOST_LOSSES: i32 = 24;
+
+/// After how many tries of what has to succeed, or rounds, a human is called. It is tried on all the same.
+pub(super) const CALL_A_HUMAN: i32 = 5;
+
+/// How often the tidying up after a restore that ended well is tried on a node. All rows are back then.
+const MOST_CLEANUPS: i32 = 8;
 
 /// How often an import is tried when the restore is to be abandoned.
 const LAST_IMPORTS: i32 = 3;
@@ -42,8 +48,10 @@ impl Course<'_> {
             self.making.hold(Wait::stalled("StatusUnreadable", message));
             return false;
         };
-        if !self.drive(&[host_id]) {
-            return false;
+        self.call_a_human_for_rounds();
+        if !self.drive(std::slice::from_ref(&host_id)) {
+            // Nobody else would ever empty them.
+            return self.is_left_behind(&host_id) && self.truncate_again();
         }
         let next = if self.status.giving_up.is_some() {
             Phase::Cleanup
@@ -55,6 +63,7 @@ impl Course<'_> {
     }
 
     pub(super) fn import(&mut self) -> bool {
+        self.call_a_human_for_rounds();
         if !self.drive(&self.nodes()) {
             return false;
         }
@@ -122,12 +131,37 @@ impl Course<'_> {
             View::Completed => return self.completed(host_id, phase),
             View::UnderWay => self.making.look_again(POLL),
             View::Silent => self.making.look_again(LOOK_AGAIN),
-            View::Lost if phase == Phase::Download => self.fetch_anew(host_id),
-            View::Unsent | View::Lost => self.send_task(host_id, phase),
+            View::Lost => self.lost(host_id, phase),
+            View::Unsent => self.send_task(host_id, phase),
             View::Failed(failure) => return self.failed(host_id, phase, &failure),
         }
         // What was given up does not wait for ever for a node to be tidied.
-        phase == Phase::Cleanup && self.is_tired()
+        (phase == Phase::Cleanup && self.is_tired()) || self.goes_on_without(host_id)
+    }
+
+    /// The sidecar does not know the operation any more.
+    fn lost(&mut self, host_id: &str, phase: Phase) {
+        let untouched = self.status.truncation.is_none();
+        let (mut tries, mut taken) = (0, false);
+        if let Some(node) = self.node_mut(host_id) {
+            node.silent_since = None;
+            (tries, taken) = (node::attempts(node), node.operation.is_some());
+            if tries >= CALL_A_HUMAN {
+                node.message = Some(node::LOST_AGAIN.to_owned());
+            }
+        }
+        if phase == Phase::Download && untouched && taken && tries >= MOST_LOSSES {
+            self.give_up_for(host_id, &NodeFailure::Other(node::LOST_AGAIN.to_owned()));
+            return;
+        }
+        if tries >= CALL_A_HUMAN && !untouched {
+            self.call_a_human(host_id, phase);
+        }
+        if phase == Phase::Download {
+            self.fetch_anew(host_id);
+        } else {
+            self.send_task(host_id, phase);
+        }
     }
 
     /// A node is through with something; whether that is what the ring is at.
@@ -146,9 +180,13 @@ impl Course<'_> {
     fn failed(&mut self, host_id: &str, phase: Phase, failure: &NodeFailure) -> bool {
         let untouched = self.status.truncation.is_none();
         let tries = self.node_mut(host_id).map_or(0, |node| node::attempts(node));
+        if tries >= CALL_A_HUMAN && !untouched && self.status.giving_up.is_none() {
+            self.call_a_human(host_id, phase);
+        }
         match (phase, failure) {
+            (Phase::Cleanup, _) if self.is_tired() => return true,
+            (Phase::Cleanup, _) if self.still(Phase::Cleanup) && tries >= MOST_CLEANUPS => return true,
             (_, NodeFailure::TwoRestores | NodeFailure::NodesDown) => self.send_task(host_id, phase),
-            (Phase::Cleanup, _) if self.status.giving_up.is_some() && self.is_tired() => return true,
             (Phase::Init, _) | (Phase::Download, NodeFailure::NoManifest) if untouched => {
                 self.give_up_for(host_id, failure);
             }
@@ -224,28 +262,6 @@ impl Course<'_> {
         };
         let source = pod.unwrap_or_else(|| host_id.to_owned());
         self.give_up(reason, message.unwrap_or_default(), Some(source));
-    }
-
-    fn call_a_human(&mut self, host_id: &str, phase: Phase) {
-        let node = self
-            .node_mut(host_id)
-            .map(|node| (node.pod.clone(), node.message.clone()));
-        let (pod, message) = node.unwrap_or_default();
-        let pod = pod.unwrap_or_else(|| host_id.to_owned());
-        let message = message.unwrap_or_default();
-        let next = if NodeFailure::of_message(&message) == NodeFailure::CorruptCannotImport {
-            format!(
-                "delete the files of that table in the data directory of {pod} that Cassandra has not loaded, \
-                 then the restore goes on"
-            )
-        } else {
-            "it is tried again and again".to_owned()
-        };
-        let wait = Wait::stalled(
-            "NodeFails",
-            format!("{} on {pod}: {message}; {next}", phase.as_str()),
-        );
-        self.making.hold(wait);
     }
 
     /// From a refresh back to the import; its failure stays to be seen, and the pause after it.
@@ -334,8 +350,16 @@ impl Course<'_> {
     /// the import can be trusted.
     fn truncate_again(&mut self) -> bool {
         let look = self.look;
+        let left: Vec<_> = self
+            .nodes()
+            .into_iter()
+            .filter(|host_id| self.is_left_behind(host_id))
+            .collect();
         let mut unknown = None;
         for node in &mut self.status.common.nodes {
+            if left.contains(&node.host_id) {
+                continue;
+            }
             let pod = node.pod.clone().unwrap_or_default();
             match look.member(&pod).and_then(|member| member.containers.clone()) {
                 Some(containers) => node.containers = Some(containers),
@@ -351,19 +375,25 @@ impl Course<'_> {
             return false;
         }
         let before = self.status.truncation.take();
-        let Some(host_id) = before
-            .as_ref()
-            .map(|before| before.host_id.clone())
-            .or_else(|| self.nodes().into_iter().next())
-        else {
+        let usual = before.as_ref().map(|before| before.host_id.clone());
+        let usual = usual.filter(|host_id| !left.contains(host_id));
+        let mut others = self
+            .nodes()
+            .into_iter()
+            .filter(|host_id| !left.contains(host_id) && !self.is_out_of_reach(host_id));
+        let Some(host_id) = usual.or_else(|| others.next()) else {
+            self.status.truncation = before;
             return false;
         };
-        if let Some(node) = self.node_mut(&host_id) {
-            node::enter(node, Phase::Truncate);
-        }
         let rounds = before
             .as_ref()
             .map_or(1, |before| before.rounds.saturating_add(1));
+        if let Some(node) = self.node_mut(&host_id) {
+            node::enter(node, Phase::Truncate);
+            // Rounds that follow one another are tries, with the pauses of tries.
+            node.attempts = (rounds > 1).then(|| rounds.saturating_sub(1));
+            node.sent = (rounds > 1).then(|| moment(look.now));
+        }
         if rounds > 1 {
             let message = format!("the tables are emptied and filled once more (time {rounds})");
             self.making.say(false, "RestoreRepeats", message);

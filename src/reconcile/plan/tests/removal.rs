@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 
 use super::retention::{name, run};
-use super::world::{Mishap, World};
+use super::world::{Mishap, Presence, World};
 use super::{Counter, Fuse, MOST_LOOKS, decide, send};
 use crate::api::{
     BackRestCondition, BackupStatus, CassandraBackup, CassandraBackupSpec, NodeStatus, RETENTION_ANNOTATION,
@@ -212,6 +212,13 @@ fn between_two_nodes_others_have_their_turn() {
     }
     assert!(!in_flight(&trim.status()));
     assert_eq!(trim.world.arrived.len(), 1);
+    // Nor is anything listed out of turn: in a sidecar that spoils the removal of another one.
+    let listings = trim.world.listings.get();
+    for _ in 0..5 {
+        trim.world.pass(SignedDuration::from_secs(10));
+        trim.step();
+    }
+    assert_eq!(trim.world.listings.get(), listings);
     trim.wait = None;
     trim.finish();
     assert_eq!(trim.world.arrived.len(), 2);
@@ -254,6 +261,33 @@ fn somebody_is_told_when_a_node_does_not_let_go() {
         "{}",
         trim.events[0].message
     );
+}
+
+#[test]
+fn a_share_that_cannot_be_listed_is_told_once_and_one_whose_node_left_the_ring_is_let_go() {
+    let mut trim = Trim::new(2);
+    trim.step();
+    trim.world.nodes[1].presence = Presence::Gone;
+    for _ in 0..200 {
+        let again = trim.step();
+        trim.world.pass(again.max(SignedDuration::from_millis(200)));
+    }
+    let told: Vec<_> = trim
+        .events
+        .iter()
+        .map(|event| (event.warning, event.message.as_str()))
+        .collect();
+    let message = format!(
+        "Snapshot {} stays for now: what the share of c1-dc1-rack1-1 has could not be listed for 15 minutes: \
+         connection refused; it is tried again every few minutes",
+        name(9)
+    );
+    assert_eq!(told, [(true, message.as_str())]);
+    assert!(trim.world.listings.get() < 300, "{}", trim.world.listings.get());
+    trim.world.nodes[1].presence = Presence::Left;
+    trim.world.nodes[1].uploaded = false;
+    trim.finish();
+    assert_eq!(trim.events.last().unwrap().reason, "SnapshotRemoved");
 }
 
 #[test]

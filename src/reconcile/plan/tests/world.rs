@@ -4,6 +4,7 @@
 //! same sidecar only; `TRUNCATE` looks at nothing and empties all nodes; a restarted sidecar has forgotten everything;
 //! an import over links that another content left loads nothing.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -41,6 +42,16 @@ struct Operation {
     ends: Timestamp,
 }
 
+/// Whether a node is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    There,
+    /// Its pod is away for good.
+    Gone,
+    /// The ring has forgotten it, too.
+    Left,
+}
+
 /// A Cassandra node with its sidecar.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
@@ -52,6 +63,7 @@ pub(super) struct Node {
     pub(super) uploaded: bool,
     /// What others sent to its sidecar.
     pub(super) others: Vec<Said>,
+    pub(super) presence: Presence,
     restarts: u32,
     away_until: Timestamp,
     operations: Vec<Operation>,
@@ -87,6 +99,8 @@ pub(super) struct World {
     pub(super) cluster_name: String,
     /// What must never happen and did.
     pub(super) wrongs: Vec<String>,
+    /// How often a share was listed for a removal.
+    pub(super) listings: Cell<usize>,
     /// Every request that arrived.
     pub(super) arrived: Vec<(usize, Task)>,
     late: Vec<(Timestamp, usize, Task)>,
@@ -101,6 +115,7 @@ impl World {
             copies: false,
             uploaded: false,
             others: Vec::new(),
+            presence: Presence::There,
             restarts: 0,
             away_until: Timestamp::MIN,
             operations: Vec::new(),
@@ -113,6 +128,7 @@ impl World {
             unlisted_until: Timestamp::MIN,
             cluster_name: "lab A".to_owned(),
             wrongs: Vec::new(),
+            listings: Cell::new(0),
             arrived: Vec::new(),
             late: Vec::new(),
             next: 0,
@@ -142,7 +158,12 @@ impl World {
                 sidecar: format!("containerd://s{place}#{}", node.restarts),
             }),
         };
-        self.nodes.iter().enumerate().map(member).collect()
+        let there = self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| node.presence == Presence::There);
+        there.map(member).collect()
     }
 
     pub(super) fn pass(&mut self, time: SignedDuration) {
@@ -347,7 +368,7 @@ impl World {
             unreachable!()
         };
         let node = &self.nodes[place(pod)];
-        if self.now < node.away_until {
+        if self.now < node.away_until || node.presence != Presence::There {
             return Answer::Silence("connection refused".to_owned());
         }
         let wanted = |operation: &&Operation| match question {
@@ -356,6 +377,7 @@ impl World {
             _ => operation.said.state == State::Running,
         };
         if matches!(question, Question::Stored { .. }) {
+            self.listings.set(self.listings.get() + 1);
             return Answer::Stored(node.uploaded);
         }
         if matches!(question, Question::Files { .. }) {
@@ -383,7 +405,10 @@ impl World {
         Ring {
             cluster_name: self.cluster_name.clone(),
             schema_version: "168d568b-d346-3f61-968f-a2716307a6e4".to_owned(),
-            nodes: (0..self.nodes.len()).map(node).collect(),
+            nodes: (0..self.nodes.len())
+                .filter(|place| self.nodes[*place].presence != Presence::Left)
+                .map(node)
+                .collect(),
         }
     }
 

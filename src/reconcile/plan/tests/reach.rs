@@ -1,0 +1,231 @@
+//! What never comes back, and what never succeeds: each ends, or is told to a human.
+
+use jiff::SignedDuration;
+
+use super::backup;
+use super::restoring::Run;
+use super::world::{Mishap, Presence, Rows};
+use crate::api::ABANDON_ANNOTATION;
+use crate::reconcile::plan::Phase;
+
+const LINKS: &str = "Hardlinking phase finished with errors, the linking of downloaded SSTables to Cassandra directory has failed.";
+
+/// A restore in this phase, in which it has sent something.
+fn in_phase(phase: &str) -> Run {
+    let mut run = Run::new(2);
+    run.until(|run| run.phase() == phase);
+    run.step();
+    run
+}
+
+fn abandon(run: &mut Run) {
+    let annotations = run.restore.metadata.annotations.get_or_insert_default();
+    annotations.insert(ABANDON_ANNOTATION.to_owned(), "yes".to_owned());
+}
+
+fn is_told(run: &Run, reason: &str) -> bool {
+    run.reason("Stalled").is_some_and(|stalled| stalled.0 == reason)
+}
+
+#[test]
+fn a_node_that_never_comes_back_while_tables_are_empty_is_told_and_abandoned_once_it_left_the_ring() {
+    for (phase, place) in [("TRUNCATE", 0), ("IMPORT", 0), ("IMPORT", 1)] {
+        let mut run = in_phase(phase);
+        run.world.nodes[place].presence = Presence::Gone;
+        run.until(|run| is_told(run, "NodeAway"));
+        let (_, message) = run.reason("Stalled").unwrap();
+        assert_eq!(
+            message,
+            format!(
+                "c1-dc1-rack1-{place} has not been reached for 15 minutes: connection refused; it goes on when the \
+                 node is back; where it never comes back, remove it from the ring and set the annotation \
+                 {ABANDON_ANNOTATION}"
+            ),
+            "{phase}"
+        );
+        abandon(&mut run);
+        for _ in 0..500 {
+            run.step();
+            run.world.pass(SignedDuration::from_secs(10));
+        }
+        assert_eq!(run.state(), "RUNNING", "{phase} {place}: the ring still has it");
+        run.world.nodes[place].presence = Presence::Left;
+        run.until(|run| run.restore.metadata.finalizers.is_none());
+        assert_eq!(run.state(), "FAILED", "{phase} {place}");
+        let (reason, message) = run.reason("Failed").unwrap();
+        assert_eq!(reason, "Abandoned");
+        assert!(message.contains("the tables are empty"), "{message}");
+        assert_eq!(run.rows(), [Rows::None; 2], "{phase} {place}");
+        assert_eq!(run.world.wrongs, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_node_that_comes_back_after_an_hour_ends_the_restore_well() {
+    let mut run = in_phase("IMPORT");
+    run.world.restart(1, 3_600);
+    run.until(|run| is_told(run, "NodeAway"));
+    run.finish();
+    assert_eq!(run.state(), "COMPLETED");
+    assert_eq!(run.rows(), [Rows::Backup; 2]);
+    assert_eq!(run.reason("Stalled"), None);
+}
+
+#[test]
+fn a_restore_whose_rows_are_back_ends_though_a_node_cannot_be_tidied() {
+    let ends_untidily = |mut run: Run, nodes: &str| {
+        run.until(|run| run.restore.metadata.finalizers.is_none());
+        assert_eq!(run.state(), "COMPLETED");
+        assert_eq!(run.rows(), [Rows::Backup; 2]);
+        let message = format!(
+            "2 nodes have their rows back; what was fetched, and the copies of the emptied tables, are left on {nodes}"
+        );
+        assert_eq!(run.reason("Complete").unwrap().1, message);
+    };
+    let mut run = Run::new(2);
+    run.until(|run| run.phase() == "CLEANUP");
+    run.world.nodes[1].presence = Presence::Gone;
+    ends_untidily(run, "c1-dc1-rack1-1");
+    let mut run = Run::new(2);
+    run.world.failing = Some((Phase::Cleanup, "Permission denied", 1_000));
+    run.until(|run| run.phase() == "CLEANUP");
+    ends_untidily(run, "c1-dc1-rack1-0, c1-dc1-rack1-1");
+}
+
+#[test]
+fn a_node_that_leaves_the_ring_while_files_are_fetched_ends_it_and_one_that_is_only_away_is_waited_for() {
+    let mut run = in_phase("DOWNLOAD");
+    run.world.nodes[1].presence = Presence::Gone;
+    run.until(|run| is_told(run, "NodeAway"));
+    let (_, message) = run.reason("Stalled").unwrap();
+    assert!(
+        message.ends_with("delete the restore to give it up: no table was touched"),
+        "{message}"
+    );
+    run.world.nodes[1].presence = Presence::Left;
+    run.until(|run| run.restore.metadata.finalizers.is_none());
+    assert_eq!(run.state(), "FAILED");
+    let (reason, message) = run.reason("Failed").unwrap();
+    assert_eq!(reason, "NodesChanged");
+    assert!(
+        message.starts_with("node host-1 left the ring while the files were fetched; no table was touched"),
+        "{message}"
+    );
+    assert_eq!(run.rows(), [Rows::Users; 2]);
+}
+
+#[test]
+fn a_sidecar_that_dies_of_each_download_ends_it_before_any_table_is_touched() {
+    let mut run = in_phase("DOWNLOAD");
+    let mut deaths = 0;
+    while !run.status().common.is_terminal() {
+        let running = run.world.counts()[&Phase::Download];
+        if running > deaths {
+            deaths = running;
+            run.world.restart(1, 5);
+        }
+        let again = run.step().again.unwrap_or(SignedDuration::from_secs(1));
+        run.world.pass(again.max(SignedDuration::from_millis(200)));
+        assert!(deaths < 50, "{:?}", run.status());
+    }
+    assert_eq!(run.state(), "FAILED");
+    let (reason, message) = run.reason("Failed").unwrap();
+    assert_eq!(reason, "OperationFailed");
+    assert!(
+        message.starts_with("c1-dc1-rack1-1: its sidecar lost the operation again and again"),
+        "{message}"
+    );
+    assert_eq!(run.rows(), [Rows::Users; 2]);
+}
+
+#[test]
+fn a_deleted_restore_lets_go_after_a_quarter_of_an_hour_though_a_sidecar_is_still_at_work_for_it() {
+    let mut run = in_phase("DOWNLOAD");
+    let words = "We can not run two normal restoration requests simultaneously.";
+    run.world.failing = Some((Phase::Cleanup, words, 1_000));
+    run.delete();
+    let deleted = run.world.now;
+    run.until(|run| run.restore.metadata.finalizers.is_none());
+    assert_eq!(run.state(), "CANCELLED");
+    let took = run.world.now.duration_since(deleted);
+    assert!(took < SignedDuration::from_mins(21), "{took:#}");
+}
+
+#[test]
+fn an_import_that_gets_stuck_in_each_round_calls_a_human_and_the_rounds_grow_rarer() {
+    let mut run = Run::new(2);
+    run.world.failing = Some((Phase::Import, LINKS, 1_000));
+    run.until(|run| is_told(run, "RestoreRepeats"));
+    let (_, message) = run.reason("Stalled").unwrap();
+    assert!(
+        message.starts_with("the tables were emptied 6 times, and each import was disturbed or failed"),
+        "{message}"
+    );
+    let rounds = |run: &Run| run.status().truncation.unwrap().rounds;
+    let hour = run.world.now.checked_add(SignedDuration::from_hours(1)).unwrap();
+    run.until(|run| run.world.now >= hour);
+    assert!(rounds(&run) < 25, "{} rounds in an hour", rounds(&run));
+    run.world.failing = None;
+    run.finish();
+    assert_eq!(run.state(), "COMPLETED");
+    assert_eq!(run.rows(), [Rows::Backup; 2]);
+}
+
+#[test]
+fn files_that_are_gone_from_the_bucket_after_the_emptying_call_a_human() {
+    let mut run = Run::new(2);
+    let words = "Some local files were corrupted or they are missing, please consult the logs";
+    run.world.failing = Some((Phase::Import, words, 1_000));
+    run.until(|run| is_told(run, "NodeFails"));
+    let (_, message) = run.reason("Stalled").unwrap();
+    assert!(message.starts_with("IMPORT on c1-dc1-rack1-"), "{message}");
+    let sent = run.world.arrived.len();
+    let hour = run.world.now.checked_add(SignedDuration::from_hours(1)).unwrap();
+    run.until(|run| run.world.now >= hour);
+    let sent = run.world.arrived.len() - sent;
+    assert!(sent < 60, "{sent} requests in an hour");
+    run.world.failing = None;
+    run.finish();
+    assert_eq!(run.rows(), [Rows::Backup; 2]);
+}
+
+#[test]
+fn a_part_of_a_backup_that_is_never_taken_fails_after_a_quarter_of_an_hour() {
+    let mut refused = backup::Run::new(2);
+    refused.world.mishaps = vec![Mishap::Refused; 200];
+    let mut gone = backup::Run::new(2);
+    gone.world.mishaps = vec![Mishap::Refused; 2];
+    gone.step();
+    gone.world.nodes[1].presence = Presence::Gone;
+    for (mut run, words) in [(refused, "connection refused"), (gone, "connection refused")] {
+        let begun = run.world.now;
+        run.finish();
+        assert_eq!(run.state(), "FAILED", "{words}");
+        let (_, message) = run.reason("Failed").unwrap();
+        assert!(
+            message.contains(&format!("its sidecar did not answer for 15 minutes: {words}")),
+            "{message}"
+        );
+        let took = run.world.now.duration_since(begun);
+        assert!(took < SignedDuration::from_mins(21), "{took:#}");
+    }
+}
+
+#[test]
+fn a_backup_that_nobody_can_list_ends_well_without_a_size() {
+    let mut run = backup::Run::new(2);
+    run.world.unlisted_until = jiff::Timestamp::MAX;
+    run.finish();
+    assert_eq!(run.state(), "COMPLETED");
+    let (_, message) = run.reason("Complete").unwrap();
+    assert!(
+        message.ends_with(
+            "what it holds could not be listed for 15 minutes, so its size is not known: Access Denied"
+        ),
+        "{message}"
+    );
+    assert_eq!(run.status().history[0].size, None);
+    let nodes = run.status().common.nodes;
+    assert!(nodes.iter().all(|node| node.message.is_none()), "{nodes:?}");
+    assert_eq!(run.world.counts()[&Phase::Backup], 2);
+}
