@@ -2,6 +2,7 @@
 
 mod kustomize;
 mod live;
+mod neighbours;
 
 use super::files::Input;
 use super::load::Loaded;

@@ -224,6 +224,12 @@ impl Tree {
                 .filter(other)
         };
         let of_cluster = || restores().filter(|restore| restore.cluster == around.cluster);
+        let mut unfinished: Vec<_> = of_cluster()
+            .filter(|restore| restore.run.is_active())
+            .cloned()
+            .collect();
+        unfinished.sort_by_key(|restore| restore.precedence());
+        unfinished.truncate(MOST_NEIGHBOURS);
         Neighbours {
             running_backups: running
                 .filter(|backup| backup.spec.cassandra_cluster == around.cluster)
@@ -231,11 +237,7 @@ impl Tree {
                 .take(MOST_NEIGHBOURS)
                 .cloned()
                 .collect(),
-            unfinished_restores: of_cluster()
-                .filter(|restore| restore.run.is_active())
-                .take(MOST_NEIGHBOURS)
-                .cloned()
-                .collect(),
+            unfinished_restores: unfinished,
             last_restore: of_cluster()
                 .filter(|restore| !restore.run.is_active())
                 .max_by_key(|restore| restore.ended)

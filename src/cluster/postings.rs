@@ -3,6 +3,7 @@
 //! One ordered map for each question, by a text that has all that is asked for at its beginning. An answer takes the
 //! first few behind that beginning, so it costs the same with ten objects and with ten thousand.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::iter;
 use std::ops::Bound;
@@ -255,7 +256,7 @@ fn common_length(one: &str, other: &str) -> usize {
 /// The restores that an object may meet.
 #[derive(Debug, Default)]
 pub struct RestorePostings {
-    /// Those that are not over, by namespace, cluster and name.
+    /// Those that are not over, by namespace, cluster, precedence and name.
     unfinished: Tree<StoredRestore>,
     /// Those that are not over, by namespace, backup and name.
     users: Tree<StoredRestore>,
@@ -269,10 +270,18 @@ fn sortable(restore: &StoredRestore) -> String {
     format!("{seconds:020}")
 }
 
+/// Its precedence in a form that sorts.
+fn precedence(restore: &StoredRestore) -> String {
+    let (waits, Reverse(created)) = restore.precedence();
+    let younger = i64::MAX.saturating_sub(created.as_second());
+    format!("{}{younger:020}", u8::from(waits))
+}
+
 impl Postings<StoredRestore> for RestorePostings {
     fn add(&mut self, namespace: &str, name: &str, restore: &Arc<StoredRestore>) {
         if restore.run.is_unfinished() {
-            self.unfinished.add(&[namespace, &restore.cluster, name], restore);
+            let parts = [namespace, &restore.cluster, &precedence(restore), name];
+            self.unfinished.add(&parts, restore);
             self.users.add(&[namespace, &restore.backup, name], restore);
         } else {
             let parts = [namespace, &restore.cluster, &sortable(restore), name];
@@ -281,7 +290,8 @@ impl Postings<StoredRestore> for RestorePostings {
     }
 
     fn remove(&mut self, namespace: &str, name: &str, restore: &Arc<StoredRestore>) {
-        self.unfinished.remove(&[namespace, &restore.cluster, name]);
+        self.unfinished
+            .remove(&[namespace, &restore.cluster, &precedence(restore), name]);
         self.users.remove(&[namespace, &restore.backup, name]);
         self.ended
             .remove(&[namespace, &restore.cluster, &sortable(restore), name]);
@@ -289,7 +299,7 @@ impl Postings<StoredRestore> for RestorePostings {
 }
 
 impl RestorePostings {
-    /// Restores of this cluster that are not over.
+    /// Restores of this cluster that are not over, in the order of their precedence.
     pub(super) fn unfinished(&self, around: &Around<'_>) -> Vec<Arc<StoredRestore>> {
         let cluster = [around.namespace, around.cluster];
         let others = self.unfinished.beginning_with_parts(&cluster);

@@ -65,14 +65,14 @@ fn in_the_way(
     context: &Context,
     consequence: &str,
 ) -> Option<Finding> {
-    let others = &facts.neighbours.unfinished_restores;
-    let oldest_first = |other: &&std::sync::Arc<StoredRestore>| (other.run == Run::Never, other.created);
-    let other = others.iter().min_by_key(oldest_first)?;
-    let age = other.created.map(|created| context.now.duration_since(created));
-    // CassKop never performs one that is REQUIRED when its operator starts again.
-    let waiting = other.run == Run::Never || other.run.state() == Some(ConditionType::Required);
-    let abandoned = waiting && age.is_some_and(|age| age > BEGINS_WITHIN);
-    let severity = if context.casskop_acts() && !abandoned {
+    let abandoned = |other: &StoredRestore| {
+        let age = other.created.map(|created| context.now.duration_since(created));
+        other.waits() && age.is_some_and(|age| age > BEGINS_WITHIN)
+    };
+    // One that was given up must not speak for one that empties tables; then the oldest speaks.
+    let others = facts.neighbours.unfinished_restores.iter();
+    let other = others.min_by_key(|other| (abandoned(other), other.run == Run::Never, other.created))?;
+    let severity = if context.casskop_acts() && !abandoned(other) {
         Severity::Deny
     } else {
         Severity::Warn

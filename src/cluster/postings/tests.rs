@@ -148,6 +148,38 @@ fn ten_thousand_are_answered_with_a_few() {
 }
 
 #[test]
+fn what_runs_is_found_first_and_then_what_was_created_last() {
+    let created = |name: &str, state: Option<&str>, seconds: Option<i64>| {
+        Arc::new(StoredRestore {
+            created: seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok()),
+            ..StoredRestore::clone(&restore(name, state, 0))
+        })
+    };
+    let mut all: Vec<_> = (0..20)
+        .map(|number| created(&format!("old{number:02}"), Some("REQUIRED"), Some(1_000)))
+        .collect();
+    all.push(created("pending", Some("PENDING"), Some(1)));
+    all.push(created("running", Some("RUNNING"), Some(1)));
+    all.push(created("young", None, Some(2_000)));
+    let mut postings = RestorePostings::default();
+    for restore in &all {
+        postings.add("prod", &restore.name, restore);
+    }
+    let found = postings.unfinished(&around("new", ""));
+    let names: Vec<_> = found.iter().map(|restore| restore.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "pending", "running", "young", "old00", "old01", "old02", "old03", "old04"
+        ]
+    );
+    for restore in &all {
+        postings.remove("prod", &restore.name, restore);
+    }
+    assert!(postings.unfinished(&around("new", "")).is_empty());
+}
+
+#[test]
 fn restores_are_found_by_cluster_by_backup_and_by_their_end() {
     let mut postings = RestorePostings::default();
     for (name, state, ended) in [

@@ -48,7 +48,8 @@ pub struct Neighbours {
     pub namesakes: Vec<Box<str>>,
     /// Backups of the same cluster that are running.
     pub running_backups: Vec<Arc<StoredBackup>>,
-    /// Restores of the same cluster that are not over.
+    /// Restores of the same cluster that are not over, the first by
+    /// [`precedence`](StoredRestore::precedence).
     pub unfinished_restores: Vec<Arc<StoredRestore>>,
     /// Restores that take this backup and are not over.
     pub users: Vec<Arc<StoredRestore>>,

@@ -1,5 +1,6 @@
 //! Stored objects, as far as rules look at them.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -201,6 +202,21 @@ impl From<&CassandraRestore> for StoredRestore {
                 .as_ref()
                 .is_some_and(|status| status.source.is_some()),
         }
+    }
+}
+
+impl StoredRestore {
+    /// Whether it has not begun. CassKop gives such a one up without a word when its operator starts again.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.run == Run::Never || self.run.state() == Some(ConditionType::Required)
+    }
+
+    /// What those that are not over are sorted by: what is under way, then what was created last. So the first few of
+    /// many have one that was not given up, where there is one.
+    #[must_use]
+    pub fn precedence(&self) -> (bool, Reverse<Timestamp>) {
+        (self.waits(), Reverse(self.created.unwrap_or(Timestamp::MAX)))
     }
 }
 

@@ -1,0 +1,55 @@
+//! What many other objects of the files leave unseen: nothing that a refusal rests on.
+
+use std::fmt::Write;
+
+use super::{CLUSTER, SECRET, backup, judged, restore};
+use crate::check::Settings;
+use crate::rules::catalogue::Severity;
+
+/// What is said of the last file by this rule.
+fn said(files: &[(&str, &str)], rule: &str) -> (Severity, String, String) {
+    let all: Vec<_> = [("c.yaml", CLUSTER), ("s.yaml", SECRET)]
+        .iter()
+        .chain(files)
+        .copied()
+        .collect();
+    let settings = Settings {
+        now: "2026-11-29T12:00:00Z".parse().unwrap(),
+        ..Settings::default()
+    };
+    let mut report = judged(&all, &settings);
+    let findings = report.objects.pop().unwrap().findings;
+    let found = findings.iter().find(|finding| finding.rule.id == rule);
+    let found = found.unwrap_or_else(|| panic!("{rule}: {findings:?}"));
+    (found.severity, found.path.clone(), found.message.clone())
+}
+
+#[test]
+fn nine_restores_that_were_given_up_do_not_hide_the_one_that_runs() {
+    let mut others = String::new();
+    for (name, state) in (0..9)
+        .map(|number| (format!("a{number}"), "REQUIRED"))
+        .chain([("z".to_owned(), "RUNNING")])
+    {
+        let own = restore("  entities: k1.t1\n").replace(
+            "name: r1",
+            &format!("name: {name}\n  creationTimestamp: 2026-11-29T08:00:00Z"),
+        );
+        write!(others, "---\n{own}status: {{condition: {{type: {state}}}}}\n").unwrap();
+    }
+    let files = [
+        ("b.yaml", backup("  entities: k1.t1\n")),
+        ("others.yaml", others),
+        ("r.yaml", restore("  entities: k1.t1\n")),
+    ];
+    let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let (severity, path, message) = said(&files, "restore-in-progress");
+    assert_eq!(
+        (severity, path.as_str()),
+        (Severity::Deny, "spec.cassandraCluster")
+    );
+    assert!(
+        message.starts_with("Forbidden: restore z of this cluster is RUNNING"),
+        "{message}"
+    );
+}
