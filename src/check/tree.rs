@@ -212,7 +212,17 @@ impl Tree {
             let both = !tag.is_empty() && !around.tag.is_empty();
             !itself && both && (tag.starts_with(around.tag) || around.tag.starts_with(tag))
         };
-        let stored = self.stored.get(&place).into_iter().flatten();
+        // Those of the own namespace have room of their own, and so have those that ran: refusals rest on them.
+        let alike = |own: bool, ran: bool| {
+            let stored = self.stored.get(&place).into_iter().flatten();
+            stored
+                .filter(move |other| {
+                    (*other.namespace == *around.namespace) == own
+                        && other.backup.run.state().is_some() == ran
+                })
+                .filter(overlaps)
+                .take(MOST_NEIGHBOURS)
+        };
         let namesakes = self.scheduled.get(around.name).into_iter().flatten();
         let running = self.running.get(around.namespace).into_iter().flatten();
         let other = |restore: &&Arc<StoredRestore>| !(around.restore && restore.name == around.name);
@@ -242,9 +252,9 @@ impl Tree {
                 .filter(|restore| !restore.run.is_active())
                 .max_by_key(|restore| restore.ended)
                 .cloned(),
-            alike: stored
-                .filter(overlaps)
-                .take(2 * MOST_NEIGHBOURS)
+            alike: [(true, true), (true, false), (false, true), (false, false)]
+                .into_iter()
+                .flat_map(|(own, ran)| alike(own, ran))
                 .cloned()
                 .collect(),
             namesakes: namesakes

@@ -101,22 +101,36 @@ pub struct BackupPostings {
     by_tag: Tree<StoredBackup>,
     /// The same, of those that have run: they come first, since refusals rest on them alone.
     run_by_tag: Tree<StoredBackup>,
+    /// By namespace, cluster, location, tag, name: however many others there are, these are found.
+    own_by_tag: Tree<StoredBackup>,
+    /// The same, of those that have run.
+    own_run_by_tag: Tree<StoredBackup>,
     /// Those with a schedule, by name and namespace.
     scheduled: Tree<StoredBackup>,
     /// Those that run, by namespace, cluster and name.
     running: Tree<StoredBackup>,
 }
 
-/// The parts of a key by tag.
-fn tagged(namespace: &str, name: &str, backup: &StoredBackup) -> Option<[String; 5]> {
-    let spec = &backup.spec;
-    let tag = spec.snapshot_tag.as_deref().filter(|tag| !tag.is_empty())?;
+/// Where the namespace stands in a key of all, and in one of the own.
+const OF_ALL: usize = 3;
+const OF_OWN: usize = 0;
+
+/// The parts of a key by tag, of all and of the own.
+fn tagged<'a>(
+    namespace: &'a str,
+    name: &'a str,
+    backup: &'a StoredBackup,
+    place: &'a str,
+) -> Option<[[&'a str; 5]; 2]> {
+    let cluster = backup.spec.cassandra_cluster.as_str();
+    let tag = backup
+        .spec
+        .snapshot_tag
+        .as_deref()
+        .filter(|tag| !tag.is_empty())?;
     Some([
-        spec.cassandra_cluster.clone(),
-        place(&spec.storage_location),
-        tag.to_owned(),
-        namespace.to_owned(),
-        name.to_owned(),
+        [cluster, place, tag, namespace, name],
+        [namespace, cluster, place, tag, name],
     ])
 }
 
@@ -127,10 +141,13 @@ fn place(location: &str) -> String {
 
 impl Postings<StoredBackup> for BackupPostings {
     fn add(&mut self, namespace: &str, name: &str, backup: &Arc<StoredBackup>) {
-        if let Some(parts) = tagged(namespace, name, backup) {
-            self.by_tag.add(&parts, backup);
+        let place = place(&backup.spec.storage_location);
+        if let Some([all, own]) = tagged(namespace, name, backup, &place) {
+            self.by_tag.add(&all, backup);
+            self.own_by_tag.add(&own, backup);
             if backup.run.state().is_some() {
-                self.run_by_tag.add(&parts, backup);
+                self.run_by_tag.add(&all, backup);
+                self.own_run_by_tag.add(&own, backup);
             }
         }
         if backup.spec.is_scheduled() {
@@ -143,9 +160,12 @@ impl Postings<StoredBackup> for BackupPostings {
     }
 
     fn remove(&mut self, namespace: &str, name: &str, backup: &Arc<StoredBackup>) {
-        if let Some(parts) = tagged(namespace, name, backup) {
-            self.by_tag.remove(&parts);
-            self.run_by_tag.remove(&parts);
+        let place = place(&backup.spec.storage_location);
+        if let Some([all, own]) = tagged(namespace, name, backup, &place) {
+            self.by_tag.remove(&all);
+            self.run_by_tag.remove(&all);
+            self.own_by_tag.remove(&own);
+            self.own_run_by_tag.remove(&own);
         }
         self.scheduled.remove(&[name, namespace]);
         self.running
@@ -154,7 +174,8 @@ impl Postings<StoredBackup> for BackupPostings {
 }
 
 impl BackupPostings {
-    /// Backups whose tag begins with the one asked about, or is its beginning: those that have run first.
+    /// Backups whose tag begins with the one asked about, or is its beginning: those of the same namespace first, and
+    /// of them and of all those that have run.
     pub(super) fn alike(&self, around: &Around<'_>) -> Vec<Alike> {
         let mut found: Vec<Alike> = Vec::new();
         if around.tag.is_empty() || around.location.is_empty() {
@@ -163,10 +184,18 @@ impl BackupPostings {
         if self.by_tag.0.is_empty() {
             return found;
         }
-        let base = key(&[around.cluster, &place(around.location)]);
-        for tree in [&self.run_by_tag, &self.by_tag] {
+        let place = place(around.location);
+        let all = key(&[around.cluster, &place]);
+        let own = key(&[around.namespace, around.cluster, &place]);
+        for (tree, base, at) in [
+            (&self.own_run_by_tag, &own, OF_OWN),
+            (&self.own_by_tag, &own, OF_OWN),
+            (&self.run_by_tag, &all, OF_ALL),
+            (&self.by_tag, &all, OF_ALL),
+        ] {
             let room = found.len() + MOST_NEIGHBOURS;
-            for (namespace, backup) in overlapping(tree, &base, around.tag) {
+            for (key, backup) in overlapping(tree, base, around.tag) {
+                let namespace = key.split(END).nth(at).unwrap_or_default();
                 if found.len() == room {
                     break;
                 }
@@ -210,7 +239,7 @@ impl BackupPostings {
 }
 
 /// Everything behind `base` whose tag begins with this one, then everything whose tag is a beginning of it, with its
-/// namespace.
+/// key.
 fn overlapping<'a>(
     tree: &'a Tree<StoredBackup>,
     base: &str,
@@ -221,7 +250,6 @@ fn overlapping<'a>(
     iter::once(longer)
         .chain(shorter)
         .flat_map(|beginning| tree.beginning_with(beginning))
-        .filter_map(|(key, backup)| Some((key.split(END).nth(3)?, backup)))
 }
 
 /// The beginnings of `tag` that are tags behind `base` themselves, each with which its keys begin, the shortest first.

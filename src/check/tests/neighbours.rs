@@ -53,3 +53,32 @@ fn nine_restores_that_were_given_up_do_not_hide_the_one_that_runs() {
         "{message}"
     );
 }
+
+#[test]
+fn tags_of_many_namespaces_do_not_hide_the_ambiguous_one_of_the_own() {
+    let done = "  entities: k1.t1\nstatus: {condition: {type: COMPLETED}}\n";
+    let mut others = String::new();
+    for number in 0..20 {
+        let own = backup(done).replace("name: b1", &format!("name: b1\n  namespace: a{number}"));
+        write!(others, "---\n{own}").unwrap();
+    }
+    let second = backup(done)
+        .replace("name: b1", "name: b2")
+        .replace("snapshotTag: t1", "snapshotTag: t12");
+    let files = [
+        ("others.yaml", others),
+        ("b.yaml", backup(done)),
+        ("b2.yaml", second),
+        ("r.yaml", restore("  entities: k1.t1\n")),
+    ];
+    let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let (severity, path, message) = said(&files, "snapshot-tag-ambiguous");
+    assert_eq!(
+        (severity, path.as_str()),
+        (Severity::Deny, "spec.cassandraBackup")
+    );
+    assert!(
+        message.contains("backup b2 has tag t12 at the same place"),
+        "{message}"
+    );
+}

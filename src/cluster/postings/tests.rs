@@ -52,7 +52,7 @@ fn alike(postings: &BackupPostings, name: &str, tag: &str) -> Vec<String> {
 }
 
 #[test]
-fn tags_that_begin_alike_are_found_both_ways_and_those_that_ran_come_first() {
+fn tags_that_begin_alike_are_found_both_ways_the_own_first_and_of_those_the_ones_that_ran() {
     let mut postings = BackupPostings::default();
     for (namespace, name, tag, state) in [
         ("prod", "shorter", "da", None),
@@ -66,7 +66,7 @@ fn tags_that_begin_alike_are_found_both_ways_and_those_that_ran_come_first() {
     }
     assert_eq!(
         alike(&postings, "itself", "daily"),
-        ["prod/longer", "prod/same", "test/elsewhere", "prod/shorter"]
+        ["prod/longer", "prod/same", "prod/shorter", "test/elsewhere"]
     );
     assert_eq!(alike(&postings, "new", ""), [""; 0]);
     let far = Around {
@@ -143,7 +143,7 @@ fn ten_thousand_are_answered_with_a_few() {
             &backup(&name, "same", Some("RUNNING"), Some("@daily")),
         );
     }
-    assert_eq!(alike(&postings, "new", "same").len(), 2 * MOST_NEIGHBOURS);
+    assert_eq!(alike(&postings, "new", "same").len(), 4 * MOST_NEIGHBOURS);
     assert_eq!(postings.running(&around("new", "")).len(), MOST_NEIGHBOURS);
 }
 
@@ -177,6 +177,25 @@ fn what_runs_is_found_first_and_then_what_was_created_last() {
         postings.remove("prod", &restore.name, restore);
     }
     assert!(postings.unfinished(&around("new", "")).is_empty());
+}
+
+#[test]
+fn tags_of_the_own_namespace_are_found_before_those_of_a_hundred_others() {
+    for states in [["COMPLETED", "COMPLETED"], ["COMPLETED", ""], ["", ""]] {
+        let [theirs, own] = states.map(|state| (!state.is_empty()).then_some(state));
+        let mut postings = BackupPostings::default();
+        for number in 0..100 {
+            postings.add(&format!("a{number}"), "b1", &backup("b1", "daily", theirs, None));
+        }
+        for (name, tag) in [("longer", "daily2"), ("same", "daily"), ("shorter", "da")] {
+            postings.add("prod", name, &backup(name, tag, own, None));
+        }
+        let found = alike(&postings, "new", "daily");
+        assert!(found.len() <= 4 * MOST_NEIGHBOURS, "{found:?}");
+        for own in ["prod/same", "prod/longer", "prod/shorter"] {
+            assert!(found.iter().any(|name| name == own), "{own}: {found:?}");
+        }
+    }
 }
 
 #[test]

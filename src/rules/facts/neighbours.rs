@@ -38,11 +38,11 @@ pub struct Alike {
     pub backup: Arc<StoredBackup>,
 }
 
-/// What was seen around an object lately: at most [`MOST_NEIGHBOURS`] of each, twice as many alike. Empty where nobody
-/// could say: no refusal rests on their absence.
+/// What was seen around an object lately: at most [`MOST_NEIGHBOURS`] of each; of those alike twice as many of the own
+/// namespace and twice as many of all. Empty where nobody could say: no refusal rests on their absence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Neighbours {
-    /// Backups with a tag that overlaps, of all namespaces.
+    /// Backups with a tag that overlaps, those of the own namespace first, then of all.
     pub alike: Vec<Alike>,
     /// Other namespaces that have a scheduled backup of the same name.
     pub namesakes: Vec<Box<str>>,
