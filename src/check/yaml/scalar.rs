@@ -54,12 +54,19 @@ fn integer(text: &str) -> Option<Number> {
 }
 
 /// `^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`; infinity and "not a number" are no JSON and stay text.
+///
+/// kubectl sends a whole one without point and exponent, so the API server reads `1e+06`, as helm writes a million, for
+/// an integer.
 fn float(text: &str) -> Option<Number> {
     let known = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E');
     if !text.contains(|c: char| c.is_ascii_digit()) || !text.chars().all(known) {
         return None;
     }
-    Number::from_f64(text.parse().ok()?)
+    let value: f64 = text.parse().ok()?;
+    let whole = (value.fract() == 0.0).then(|| format!("{value:.0}").parse::<i64>().ok());
+    whole
+        .flatten()
+        .map_or_else(|| Number::from_f64(value), |whole| Some(whole.into()))
 }
 
 #[cfg(test)]
@@ -93,7 +100,14 @@ mod tests {
             ("017", json!(15)),
             ("1_000", json!(1000)),
             ("1.5", json!(1.5)),
-            ("1e3", json!(1000.0)),
+            ("1e3", json!(1000)),
+            ("1e+06", json!(1_000_000)),
+            ("10.0", json!(10)),
+            ("-2.", json!(-2)),
+            ("-0.0", json!(0)),
+            ("1e18", json!(1_000_000_000_000_000_000_i64)),
+            ("1e19", json!(1e19)),
+            ("1.5e-3", json!(0.0015)),
             ("18446744073709551615", json!(u64::MAX)),
         ] {
             assert_eq!(read(text), expected, "{text}");
