@@ -92,11 +92,19 @@ pub(super) fn namespaces(manifest: &Manifest) -> (Vec<&str>, bool) {
     )
 }
 
-/// A template replaces the keys of `data`, unless it says that it merges.
+/// A template replaces the keys of `data`, unless it says that it merges. By `creationPolicy` it may add them to a
+/// Secret of somebody else, or leave the making to somebody else.
 fn external(spec: Option<&Node>) -> Reference<Credentials> {
     let Some(spec) = spec else {
         return Reference::Unknown("its ExternalSecret does not tell its keys".to_owned());
     };
+    if matches!(
+        spec.text_at(&["target", "creationPolicy"]),
+        Some("Merge" | "None")
+    ) {
+        let why = "its ExternalSecret adds keys to a Secret that is made elsewhere";
+        return Reference::Unknown(why.to_owned());
+    }
     let many = |path: &[&str]| spec.at(path).is_some_and(|list| !list.items().is_empty());
     if many(&["dataFrom"]) {
         return Reference::Unknown("its ExternalSecret takes keys by dataFrom".to_owned());
@@ -136,14 +144,17 @@ mod tests {
     use crate::domain::credentials::{Defect, Key};
     use crate::rules::facts::Reference;
 
-    fn read(what: What, text: &str) -> Vec<(String, Vec<Key>)> {
-        let child = Reader::new(text).next().unwrap().unwrap();
-        let manifest = Manifest {
+    fn manifest(what: What, text: &str) -> Manifest {
+        Manifest {
             what,
             file: 0,
             document: 1,
-            child,
-        };
+            child: Reader::new(text).next().unwrap().unwrap(),
+        }
+    }
+
+    fn read(what: What, text: &str) -> Vec<(String, Vec<Key>)> {
+        let manifest = manifest(what, text);
         let told = of(&manifest, manifest.name())
             .into_iter()
             .map(|(name, known)| match known {
@@ -162,6 +173,37 @@ mod tests {
             read(What::SealedSecret, text),
             [("s3".to_owned(), vec![Key::AwsAccessKeyId, Key::AwsRegion])]
         );
+    }
+
+    #[test]
+    fn an_external_secret_that_adds_to_another_secret_does_not_tell_its_keys() {
+        let why = "its ExternalSecret adds keys to a Secret that is made elsewhere";
+        for (policy, unknown) in [
+            ("Merge", true),
+            ("None", true),
+            ("Owner", false),
+            ("Orphan", false),
+        ] {
+            let spec =
+                format!("{{target: {{name: s3, creationPolicy: {policy}}}, data: [{{secretKey: gcp}}]}}");
+            for (what, text) in [
+                (What::ExternalSecret, format!("spec: {spec}")),
+                (
+                    What::ClusterExternalSecret,
+                    format!("spec: {{externalSecretSpec: {spec}}}"),
+                ),
+            ] {
+                let (name, known) = of(&manifest(what, &text), "own").remove(0);
+                assert_eq!(name, "s3");
+                match known {
+                    Reference::Unknown(reason) => {
+                        assert_eq!((unknown, reason.as_str()), (true, why), "{policy}");
+                    }
+                    Reference::Found(known) => assert!(!unknown && known.has(Key::Gcp), "{policy}"),
+                    Reference::Absent => panic!("{policy}"),
+                }
+            }
+        }
     }
 
     #[test]
