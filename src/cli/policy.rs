@@ -51,7 +51,7 @@ pub struct PolicyArgs {
 enum ExecutorArg {
     /// CassKop: what it refuses in silence is refused here, aloud
     Casskop,
-    /// cassgate itself: it runs one-shot backups and restores, see docs/executor.md
+    /// cassgate itself: it runs backups, once or on a schedule, and restores, see docs/executor.md
     Cassgate,
     /// Nobody in particular: no rule applies that depends on who acts
     None,
