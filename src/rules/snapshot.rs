@@ -26,6 +26,7 @@ pub(super) fn judge(restore: &Restore, facts: &Facts, context: &Context, found: 
         found.extend(not_restorable(
             backup,
             restore.meta.confirms(&BACKUP_NOT_RESTORABLE),
+            context,
         ));
         found.extend(asked.map(|asked| unrecorded(asked, backup)));
     }
@@ -46,14 +47,23 @@ fn newest(backup: &StoredBackup) -> Option<&str> {
 }
 
 /// A one-shot has to have ended well. A schedule has to have run: CassKop clears its status at each run, so a state
-/// that is not COMPLETED says little of the runs before.
-fn not_restorable(backup: &StoredBackup, confirmed: bool) -> Option<Finding> {
+/// that is not COMPLETED, or none, says little of the runs before. Our own executor keeps what it knows.
+fn not_restorable(backup: &StoredBackup, confirmed: bool, context: &Context) -> Option<Finding> {
     use ConditionType::{Cancelled, Completed, Failed, Pending, Required, Running, Unknown};
     if newest(backup).is_some() {
         return None;
     }
     let scheduled = backup.spec.is_scheduled();
     let what = match (&backup.run, backup.run.state()) {
+        (Run::Never, _) if scheduled && !context.cassgate_acts() => {
+            let message = format!(
+                "no run of backup {} is recorded; CassKop clears the record at each run, and leaves it so where that one \
+                 fails to begin: look in the bucket for what is under tag {}; the restore fails if nothing is",
+                backup.name,
+                backup.spec.snapshot_tag.as_deref().unwrap_or_default()
+            );
+            return Some(told(backup, message).severity(Severity::Warn));
+        }
         (Run::Never, _) => "has never run".to_owned(),
         (_, None | Some(Completed | Unknown(_))) => return None,
         (_, Some(state @ (Failed | Cancelled))) if scheduled => {

@@ -1,6 +1,7 @@
 //! Every rule by table: an object and the facts, and what the user is told.
 
 mod secrets;
+mod snapshot;
 mod turn;
 
 use serde_json::{Value, json};
