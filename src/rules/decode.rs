@@ -166,8 +166,8 @@ mod tests {
         assert_eq!(
             misfits(Kinds::Backup, &spec),
             [
-                "spec.cassandraCluster: Invalid value: the number 5 stands where a text belongs; write it in quotes: \
-                 \"5\" [spec-malformed]",
+                "spec.cassandraCluster: Invalid value: the number 5 stands where a text belongs; put what you wrote \
+                 in quotes [spec-malformed]",
                 "spec.concurrentConnections: Invalid value: the text \"ten\" stands where a whole number belongs; write \
                  one, as in 10 [spec-malformed]",
                 "spec.retention.keepLast: Invalid value: the text \"x\" stands where a whole number belongs; write one, as \

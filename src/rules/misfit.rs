@@ -71,7 +71,13 @@ impl Wanted {
             }
             (Self::Number, _) => "write one, as in 10".to_owned(),
             (Self::Truth, _) => "write one of them, without quotes".to_owned(),
-            (Self::Text, Value::Number(_) | Value::Bool(_)) => format!("write it in quotes: \"{value}\""),
+            // What was written is gone: 010 is 8 here, and y is true.
+            (Self::Text, Value::Bool(_)) => {
+                "put what you wrote in quotes: y, yes, on, n, no and off without them are \
+                                             true or false in YAML"
+                    .to_owned()
+            }
+            (Self::Text, Value::Number(_)) => "put what you wrote in quotes".to_owned(),
             (Self::Text, _) => "write one".to_owned(),
             (Self::List, _) => "write one, as in [a, b]".to_owned(),
             (Self::Map, _) => "write one, as in {name: value}".to_owned(),
@@ -140,7 +146,12 @@ mod tests {
             ),
             (
                 told::<String>(&json!(true)),
-                "true stands where a text belongs; write it in quotes: \"true\"",
+                "true stands where a text belongs; put what you wrote in quotes: y, yes, on, n, no and off without them \
+                 are true or false in YAML",
+            ),
+            (
+                told::<String>(&json!(8)),
+                "the number 8 stands where a text belongs; put what you wrote in quotes",
             ),
             (
                 told::<String>(&json!(null)),
