@@ -18,6 +18,7 @@ pub(super) use generator::{EnvFiles, Generated, keys_of_env_file};
 pub(super) use read::Kustomization;
 
 use generator::{Behavior, Generator};
+use read::join;
 use way::Way;
 
 /// How deep kustomizations may take each other.
@@ -184,11 +185,12 @@ impl Plan {
 
     /// What kustomizations bring that is not here.
     pub(super) fn notes(&self, names: &[String]) -> Vec<Note> {
+        let given: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         let place = |own: &Kustomization| names.iter().position(|name| *name == own.file);
         let of_one = |own: &Kustomization| {
             let file = place(own);
             let folder = if own.folder.is_empty() { "." } else { &own.folder }.to_owned();
-            let notes = own.brings.iter().filter_map(move |(field, line)| {
+            let notes = own.brings.iter().filter_map(|(field, line)| {
                 let message = format!(
                     "{field}: what it brings is not judged; render it: kustomize build --enable-helm {folder} | \
                      cassgate check -"
@@ -199,9 +201,27 @@ impl Plan {
                     message,
                 })
             });
-            notes.collect::<Vec<_>>()
+            let missing = own.takes.iter().filter(|_| own.file != STDIN);
+            let missing = missing.filter(|(path, _)| !self.is_given(&join(&own.folder, path), &given));
+            let missing = missing.filter_map(|(path, line)| {
+                let message = format!(
+                    "{path} is not in the given files, so it is not judged; render it: kustomize build {folder} | \
+                     cassgate check -"
+                );
+                Some(Note {
+                    file: file?,
+                    line: *line,
+                    message,
+                })
+            });
+            notes.chain(missing).collect::<Vec<_>>()
         };
         self.all.values().flat_map(of_one).collect()
+    }
+
+    /// Whether a kustomization takes something that was given: a file, or the folder of another one.
+    fn is_given(&self, path: &str, files: &BTreeSet<&str>) -> bool {
+        files.contains(path) || self.all.contains_key(path)
     }
 }
 

@@ -25,6 +25,8 @@ pub(in crate::check) struct Kustomization {
     /// Files and folders that it takes.
     pub(super) resources: Vec<String>,
     pub(super) components: Vec<String>,
+    /// The same as they are written, each with its line.
+    pub(super) takes: Vec<(String, u32)>,
     /// What it patches: kind and name, each only where it says them.
     pub(super) patched: Vec<(Option<String>, Option<String>)>,
     pub(super) patch_files: Vec<String>,
@@ -53,6 +55,13 @@ impl Kustomization {
                 .filter_map(|item| Some(join(&folder, item.node.text()?)))
                 .collect()
         };
+        let takes = ["resources", "bases", "components"]
+            .into_iter()
+            .flat_map(|field| {
+                let items = node.get(field).map(Node::items).unwrap_or_default();
+                let path = |item: &Child| Some((item.node.text()?.to_owned(), item.place.line));
+                items.iter().filter_map(path)
+            });
         let text = |field| node.text_at(&[field]).map(ToOwned::to_owned);
         let mut own = Self {
             file: file.to_owned(),
@@ -62,6 +71,7 @@ impl Kustomization {
             suffix: text("nameSuffix").unwrap_or_default(),
             resources: [paths("resources"), paths("bases")].concat(),
             components: paths("components"),
+            takes: takes.collect(),
             changes_all: changes_all(node),
             generators: Generator::read_all(node, &folder),
             brings: BRINGS

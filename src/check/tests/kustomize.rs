@@ -261,6 +261,60 @@ fn charts_of_a_kustomization_are_told_of() {
 }
 
 #[test]
+fn what_a_kustomization_takes_and_nobody_gave_is_told_of() {
+    let overlay = "resources:\n- ../../base\n- s3.yaml\n- github.com/acme/backups//prod?ref=v1\nbases: \
+                   [https://example.org/b.yaml]\ncomponents:\n- ../../part\n- ../../base\n";
+    let notes = |files: &[(&str, &str)]| -> Vec<(String, u32, String)> {
+        let report = judged(files, &Settings::default());
+        let notes = report.notes.iter();
+        notes
+            .map(|note| (report.name(note.file).to_owned(), note.line, note.message.clone()))
+            .collect()
+    };
+    let overlay = ("overlays/prod/kustomization.yaml", overlay);
+    let secret = ("overlays/prod/s3.yaml", SECRET);
+    let render = "is not in the given files, so it is not judged; render it: kustomize build overlays/prod | cassgate \
+                  check -";
+    let told = |line: u32, path: &str| (overlay.0.to_owned(), line, format!("{path} {render}"));
+    let remote = [
+        told(4, "github.com/acme/backups//prod?ref=v1"),
+        told(5, "https://example.org/b.yaml"),
+    ];
+    assert_eq!(
+        notes(&[overlay, secret]),
+        [
+            told(2, "../../base"),
+            remote[0].clone(),
+            remote[1].clone(),
+            told(7, "../../part"),
+            told(8, "../../base")
+        ]
+    );
+    let whole = [
+        overlay,
+        secret,
+        ("base/kustomization.yaml", "resources: [b.yaml]\n"),
+        ("base/b.yaml", "a: [1"),
+        ("part/kustomization.yaml", "kind: Component\n"),
+    ];
+    assert_eq!(
+        notes(&whole),
+        remote,
+        "a file that cannot be read is told of as such"
+    );
+}
+
+#[test]
+fn a_kustomization_of_standard_input_is_in_no_folder() {
+    let text = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [b.yaml]\n";
+    assert!(
+        judged(&[("<stdin>", text)], &Settings::default())
+            .notes
+            .is_empty()
+    );
+}
+
+#[test]
 fn kustomizations_that_take_each_other_end() {
     let files = [
         (
