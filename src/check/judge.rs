@@ -65,17 +65,20 @@ pub(super) async fn judge(placed: &Placed, known: Known<'_>, settings: &Settings
     }
     let mut found: Findings = found
         .into_iter()
-        .filter(|finding| {
-            !unknown
-                .iter()
-                .any(|path| placeholder::touches(&finding.path, path))
-        })
+        .filter(|finding| !rests_on(finding, &unknown))
         .collect();
     found.suppress(|rule| meta.allows(rule));
     Judged {
         findings: found,
         unknown,
     }
+}
+
+/// Whether a finding may rest on what is filled in later: its own field, or another one that it names.
+fn rests_on(finding: &Finding, unknown: &[String]) -> bool {
+    let others = finding.rests_on.iter().copied();
+    let mut fields = others.chain([finding.path.as_str()]);
+    fields.any(|field| unknown.iter().any(|path| placeholder::touches(field, path)))
 }
 
 /// The object with its defaults, decoded. A field that is filled in later and does not fit as it stands is left out.

@@ -164,6 +164,30 @@ fn a_placeholder_refuses_nothing_and_is_told() {
 }
 
 #[test]
+fn what_rests_on_a_placeholder_of_another_field_is_not_said() {
+    let [backup, restore] = [
+        |number: &str| backup(&format!("  bandwidth: '5'\n  concurrentConnections: {number}\n")),
+        |exact: &str| {
+            restore(&format!(
+                "  entities: k1.t1\n  schemaVersion: 5b31e2f4-0c6c-3b8b-9d1c-5a4c1a4f2a3e\n  exactSchemaVersion: {exact}\n"
+            ))
+        },
+    ];
+    let said =
+        |number: &str, exact: &str| told(&with(&[("b.yaml", &backup(number)), ("r.yaml", &restore(exact))]));
+    assert_eq!(
+        said("10", "false"),
+        [
+            "deny bandwidth-too-low spec.bandwidth 10:14",
+            "warn schema-version-ignored spec.schemaVersion 9:18"
+        ]
+    );
+    let later = said("${N}", "${X}");
+    assert_eq!(later, ["warn backup-not-found spec.cassandraBackup 7:20"]);
+    assert_eq!(said("'{{ .Values.n }}'", "true"), later);
+}
+
+#[test]
 fn a_template_is_skipped_with_a_way_to_render_it() {
     let template =
         "{{- if .Values.backup }}\nkind: CassandraBackup\nspec: {{ .Values.spec | toYaml }}\n{{- end }}\n";

@@ -63,6 +63,8 @@ pub struct Finding {
     pub message: String,
     /// The other objects that it rests on, as `Kind/name`; they make two findings differ.
     pub about: Vec<String>,
+    /// Other fields that it rests on, from the object's root.
+    pub rests_on: &'static [&'static str],
     /// What is said instead to who may not read the Secret that the message tells of.
     pub discreet: Option<String>,
     /// Whether the object's author silenced it: it is no warning any more, and leaves a trace.
@@ -88,6 +90,7 @@ impl Finding {
             value: None,
             message: message.into(),
             about: Vec::new(),
+            rests_on: &[],
             discreet: None,
             suppressed: false,
             unchecked: false,
@@ -119,6 +122,13 @@ impl Finding {
     #[must_use]
     pub fn about(mut self, kind: &str, name: &str) -> Self {
         self.about.push(format!("{kind}/{name}"));
+        self
+    }
+
+    /// Says which other fields it rests on: a check says nothing while one of them is not filled in.
+    #[must_use]
+    pub fn rests_on(mut self, fields: &'static [&'static str]) -> Self {
+        self.rests_on = fields;
         self
     }
 

@@ -21,7 +21,8 @@ pub(super) fn judge(restore: &Restore, found: &mut Findings) {
             let message = "counts only with exactSchemaVersion: true; without it the newest snapshot of the tag is taken";
             found.push(
                 Finding::warn(&SCHEMA_VERSION_IGNORED, SCHEMA_VERSION, Cause::Invalid, message)
-                    .value(version.as_str()),
+                    .value(version.as_str())
+                    .rests_on(&["spec.exactSchemaVersion"]),
             );
         }
         _ => {}

@@ -111,7 +111,12 @@ fn bandwidth(backup: &Backup) -> Option<Finding> {
          write at least {connections}, usually megabytes: 50M"
     );
     let finding = Finding::deny(&BANDWIDTH_TOO_LOW, BANDWIDTH, Cause::Invalid, message);
-    Some(finding.severity(severity).value(text))
+    Some(
+        finding
+            .severity(severity)
+            .value(text)
+            .rests_on(&["spec.concurrentConnections"]),
+    )
 }
 
 fn retention(backup: &Backup, facts: &Facts, context: &Context) -> Option<Finding> {
