@@ -9,6 +9,7 @@ use super::load::Loaded;
 use super::report::{Outcome, Report, Silenced};
 use super::{Settings, check};
 use crate::rules::catalogue::{self, Severity};
+use crate::rules::policy::{Executor, Policy};
 
 /// Judges files, each by its name and text.
 pub(super) fn judged(files: &[(&str, &str)], settings: &Settings) -> Report {
@@ -185,6 +186,66 @@ fn what_rests_on_a_placeholder_of_another_field_is_not_said() {
     let later = said("${N}", "${X}");
     assert_eq!(later, ["warn backup-not-found spec.cassandraBackup 7:20"]);
     assert_eq!(said("'{{ .Values.n }}'", "true"), later);
+}
+
+#[test]
+fn a_number_that_our_own_definition_refuses_is_refused() {
+    let fields = "  schedule: '@daily'\n  startingDeadlineSeconds: -1\n  retention:\n    keepLast: 0\n    keepDays: -5\n";
+    let settings = |executor| Settings {
+        policy: Policy {
+            executor,
+            ..Policy::default()
+        },
+        ..Settings::default()
+    };
+    let said = |fields: &str, executor| {
+        judged(
+            &[
+                ("c.yaml", CLUSTER),
+                ("s.yaml", SECRET),
+                ("b.yaml", &backup(fields)),
+            ],
+            &settings(executor),
+        )
+    };
+    let malformed = |report: &Report| -> Vec<String> {
+        let lines = told(report).into_iter();
+        lines.filter(|line| line.contains("spec-malformed")).collect()
+    };
+    let report = said(fields, Executor::Cassgate);
+    assert_eq!(
+        malformed(&report),
+        [
+            "deny spec-malformed spec.startingDeadlineSeconds 11:28",
+            "deny spec-malformed spec.retention.keepLast 13:15",
+            "deny spec-malformed spec.retention.keepDays 14:15"
+        ]
+    );
+    let messages = report.objects[0]
+        .findings
+        .iter()
+        .map(|found| found.message.as_str());
+    assert_eq!(
+        messages.skip(1).collect::<Vec<_>>(),
+        [
+            "Invalid value: \"-1\": is less than 0, the least that the API server takes for it; write a number from 0 on, \
+             or leave the field out [spec-malformed]",
+            "Invalid value: \"0\": is less than 1, the least that the API server takes for it; write a number from 1 on, \
+             or leave the field out [spec-malformed]",
+            "Invalid value: \"-5\": is less than 1, the least that the API server takes for it; write a number from 1 on, \
+             or leave the field out [spec-malformed]",
+        ]
+    );
+    let least = "  schedule: '@daily'\n  startingDeadlineSeconds: 0\n  retention:\n    keepLast: 1\n    keepDays: 1\n";
+    assert_eq!(malformed(&said(least, Executor::Cassgate)), [""; 0]);
+    for executor in [Executor::Casskop, Executor::None] {
+        let report = said(fields, executor);
+        assert_eq!(
+            malformed(&report),
+            [""; 0],
+            "CassKop's definitions know none of these fields"
+        );
+    }
 }
 
 #[test]

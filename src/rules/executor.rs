@@ -1,9 +1,34 @@
 //! Fields that only our own reconciler knows.
 
-use super::catalogue::{FIELD_NEEDS_EXECUTOR, Severity};
+use crate::api::Retention;
+
+use super::catalogue::{FIELD_NEEDS_EXECUTOR, SPEC_MALFORMED, Severity};
 use super::finding::{Cause, Finding, Findings};
 use super::policy::Context;
-use super::subject::Subject;
+use super::subject::{Backup, Subject};
+
+/// What our CRDs refuse before anybody is asked; a check has to say it. CassKop's own do not know these fields.
+pub(super) fn numbers(backup: &Backup, context: &Context, found: &mut Findings) {
+    if !context.cassgate_acts() {
+        return;
+    }
+    let spec = &backup.spec;
+    let retention = spec.retention.as_ref();
+    let keeps = |number: fn(&Retention) -> Option<i32>| retention.and_then(number).map(i64::from);
+    let fields = [
+        ("spec.startingDeadlineSeconds", spec.starting_deadline_seconds, 0),
+        ("spec.retention.keepLast", keeps(|keeps| keeps.keep_last), 1),
+        ("spec.retention.keepDays", keeps(|keeps| keeps.keep_days), 1),
+    ];
+    found.extend(fields.into_iter().filter_map(|(path, number, least)| {
+        let number = number.filter(|number| *number < least)?;
+        let message = format!(
+            "is less than {least}, the least that the API server takes for it; write a number from {least} on, or leave the \
+             field out"
+        );
+        Some(Finding::deny(&SPEC_MALFORMED, path, Cause::Invalid, message).value(number.to_string()))
+    }));
+}
 
 /// While CassKop acts, a field of ours is a promise that nobody keeps. CassKop's own CRDs drop such a field before
 /// anybody sees it; with ours, or offline, it is still there.

@@ -63,6 +63,7 @@ fn backup(own: &Backup, facts: &Facts, context: &Context, found: &mut Findings) 
     tag::judge(own, facts, context, found);
     schedule::judge(own, context, found);
     transfer::judge(own, facts, context, found);
+    executor::numbers(own, context, found);
     entities::well_formed(&own.entities, own.spec.entities.as_deref(), found);
     found.extend(entities::name_case(&own.entities, None));
 }
