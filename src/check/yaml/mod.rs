@@ -4,6 +4,7 @@
 //! file holds makes it grow beyond bounds: aliases share what they name, and what they expand to is counted.
 
 mod path;
+mod pieces;
 mod reader;
 mod scalar;
 

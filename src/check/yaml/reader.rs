@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 
+use super::pieces::{Piece, Start, pieces};
 use super::{Child, Entry, Kind, Node, Place, scalar};
 
 /// The most nodes of one document, those that aliases bring included: a list of some ten thousand objects.
@@ -37,7 +38,10 @@ impl YamlError {
 
 /// The documents of a text, one after the other. After an error there are no more.
 pub struct Reader<'t> {
+    /// What comes after what is being read, the last first.
+    later: Vec<Piece<'t>>,
     parser: Parser<'t, StrInput<'t>>,
+    start: Start,
     over: bool,
 }
 
@@ -72,29 +76,46 @@ impl<'t> Reader<'t> {
     /// Reads this text.
     #[must_use]
     pub fn new(text: &'t str) -> Self {
-        Self {
-            parser: Parser::new_from_str(text),
+        let mut later: Vec<Piece<'t>> = pieces(text).collect();
+        later.reverse();
+        let mut reader = Self {
+            later,
+            parser: Parser::new_from_str(""),
+            start: Start::default(),
             over: false,
-        }
+        };
+        reader.over = !reader.turn();
+        reader
+    }
+
+    /// Goes on to the next piece, where there is one.
+    fn turn(&mut self) -> bool {
+        let Some(piece) = self.later.pop() else {
+            return false;
+        };
+        self.parser = Parser::new_from_str(piece.text);
+        self.start = piece.start;
+        true
     }
 
     fn document(&mut self) -> Result<Option<Child>, YamlError> {
         let mut build = Build::default();
         while let Some(next) = self.parser.next_event() {
             let (event, span) = next.map_err(|error| {
-                let place = place(Span::empty(*error.marker()));
+                let place = self.start.place(place(Span::empty(*error.marker())));
                 YamlError::at(place, error.info())
             })?;
+            let place = self.start.place(place(span));
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentEnd => {
                     let empty = || Child {
-                        place: place(span),
+                        place,
                         node: Arc::new(Node::leaf(Kind::Null)),
                     };
                     return Ok(Some(build.root.take().unwrap_or_else(empty)));
                 }
-                event => build.event(event, place(span))?,
+                event => build.event(event, place)?,
             }
         }
         Ok(None)
@@ -105,12 +126,17 @@ impl Iterator for Reader<'_> {
     type Item = Result<Child, YamlError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
+        while !self.over {
+            match self.document() {
+                Ok(Some(child)) => return Some(Ok(child)),
+                Ok(None) => self.over = !self.turn(),
+                Err(error) => {
+                    self.over = true;
+                    return Some(Err(error));
+                }
+            }
         }
-        let next = self.document().transpose();
-        self.over = !matches!(next, Some(Ok(_)));
-        next
+        None
     }
 }
 

@@ -49,6 +49,55 @@ fn json_line_ends_of_windows_and_a_byte_order_mark_are_read() {
 }
 
 #[test]
+fn json_objects_one_behind_the_other_are_documents_as_kubectl_reads_them() {
+    let text = "{\"a\": \"é}{\"}{\"b\":\n  2}\n{\n\t\"c\": {\"d\": 3}\n} \n\n---\ne: 4\n";
+    let read: Vec<Value> = all(text).iter().map(|document| document.node.to_json()).collect();
+    assert_eq!(
+        read,
+        [
+            json!({"a": "é}{"}),
+            json!({"b": 2}),
+            json!({"c": {"d": 3}}),
+            json!({"e": 4})
+        ]
+    );
+    let places: Vec<_> = [(0, "a"), (1, "b"), (2, "c.d"), (3, "e")]
+        .into_iter()
+        .map(|(document, path)| {
+            let place = all(text)[document].node.place_of(path).unwrap();
+            let (begin, end) = (place.begin as usize, place.end as usize);
+            (place.line, place.column, &text[begin..end])
+        })
+        .collect();
+    assert_eq!(
+        places,
+        [(1, 7, "\"é}{\""), (2, 3, "2"), (4, 13, "3"), (8, 4, "4")]
+    );
+    let key = all(text)[1].node.entries()[0].key_place;
+    assert_eq!((key.line, key.column), (1, 14));
+    let error = error("{\"a\": 1}\n  {\"b\": 2");
+    assert_eq!(error.line, 2, "{error:?}");
+}
+
+#[test]
+fn a_byte_order_mark_begins_any_document() {
+    let text = "\u{feff}a: 1\n--- # next\n\u{feff}b: x\nc: []\n---\r\n\u{feff}{\"d\": 2}{\"e\": 3}\n";
+    let read: Vec<Value> = all(text).iter().map(|document| document.node.to_json()).collect();
+    assert_eq!(
+        read,
+        [
+            json!({"a": 1}),
+            json!({"b": "x", "c": []}),
+            json!({"d": 2}),
+            json!({"e": 3})
+        ]
+    );
+    let b = all(text)[1].node.place_of("b").unwrap();
+    assert_eq!((b.line, b.column), (3, 4));
+    assert_eq!(&text[b.begin as usize..b.end as usize], "x");
+}
+
+#[test]
 fn anchors_and_merge_keys_give_what_they_name() {
     let text = "base: &b {x: 1, y: 2}\nown: {<<: *b, y: 3}\ntwo: {<<: [{x: 7}, *b]}\nagain: *b\n";
     let expected = json!({"base": {"x": 1, "y": 2}, "own": {"x": 1, "y": 3}, "two": {"x": 7, "y": 2},
