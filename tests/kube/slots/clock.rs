@@ -141,11 +141,15 @@ impl Notes {
 
     fn note(&mut self, backup: Value) {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let metadata = &backup["metadata"];
-        let version = text(&metadata["resourceVersion"]).parse().unwrap_or(0);
+        let version_of = |backup: &Value| text(&backup["metadata"]["resourceVersion"]).parse().unwrap_or(0);
+        let (metadata, version) = (&backup["metadata"], version_of(&backup));
         let key = format!("{}/{}", text(&metadata["namespace"]), text(&metadata["name"]));
         self.written = self.written.max(version);
         let story = self.stories.entry(key).or_default();
+        // Of two writers one may hear its answer late, when the other one has written over it.
+        if version <= version_of(&story.object) {
+            return;
+        }
         let (status, before) = (&backup["status"], &story.object["status"]);
         if let Some(look) = status["observedGeneration"].as_i64()
             && before["observedGeneration"] != look

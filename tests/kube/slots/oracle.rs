@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::clock::{Story, Take};
 
+/// How long after its start the reconciler may take for its first look: with a cache that is behind, it takes a second.
+const START: SignedDuration = SignedDuration::from_secs(5);
+
 /// A schedule by the clock on a wall; a list that is empty has everything in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Wall {
@@ -250,7 +253,7 @@ impl Account {
             let slots = stretch.plan.times(stretch.after, stretch.until);
             for (place, slot) in slots.iter().enumerate() {
                 let next = slots.get(place + 1).copied();
-                let (fate, from) = self.fate(*slot, next, &stretch, &seen, story, times);
+                let (fate, from) = self.fate(*slot, next, &stretch, &seen, (story, times));
                 let runs: Vec<_> = story.takes.iter().filter(|take| take.slot == *slot).collect();
                 known += runs.len();
                 let fits = match (fate, runs.as_slice()) {
@@ -330,23 +333,42 @@ impl Account {
         stretches
     }
 
-    /// What has to become of a time, and from when on it can be run.
+    /// What has to become of a time, and from when on it can be run. A reconciler that has just been started may see at
+    /// once what was written while it was away, or a moment later.
     fn fate(
         &self,
         slot: Timestamp,
         next: Option<Timestamp>,
         stretch: &Stretch,
         seen: &[(Timestamp, Plan)],
-        story: &Story,
-        times: &Times,
+        (story, times): (&Story, &Times),
+    ) -> (Fate, Option<Timestamp>) {
+        let fate = |late: SignedDuration| {
+            let at = |time: Timestamp| {
+                let mut plans = seen.iter().rev();
+                let plan = plans.find(|(at, _)| *at <= time + late);
+                plan.map_or(&stretch.plan, |(_, plan)| plan)
+            };
+            self.fate_by(at, slot, next, stretch.until, (story, times))
+        };
+        let (early, late) = (fate(START), fate(SignedDuration::ZERO));
+        if early.0 == late.0 {
+            late
+        } else {
+            (Fate::Either, late.1.or(early.1))
+        }
+    }
+
+    /// The same, by what the plan is at a time.
+    fn fate_by<'a>(
+        &self,
+        at: impl Fn(Timestamp) -> &'a Plan,
+        slot: Timestamp,
+        next: Option<Timestamp>,
+        until: Timestamp,
+        (story, times): (&Story, &Times),
     ) -> (Fate, Option<Timestamp>) {
         let first = times.up_from(slot);
-        let at = |time| {
-            seen.iter()
-                .rev()
-                .find(|(at, _)| *at <= time)
-                .map_or(&stretch.plan, |(_, plan)| plan)
-        };
         let forbidden = first.is_some_and(|first| {
             at(first).policy == "Forbid" && story.takes.iter().any(|take| is_under_way(take, first))
         });
@@ -357,10 +379,7 @@ impl Account {
         let deadline = at(free)
             .deadline
             .map(|deadline| slot + SignedDuration::from_secs(deadline));
-        let too_late = [next, deadline]
-            .into_iter()
-            .flatten()
-            .fold(stretch.until, Timestamp::min);
+        let too_late = [next, deadline].into_iter().flatten().fold(until, Timestamp::min);
         if free >= too_late {
             (Fate::Missed, Some(free))
         } else if times.up_between(free, too_late) < self.patience {
