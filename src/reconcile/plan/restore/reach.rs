@@ -17,7 +17,13 @@ impl Course<'_> {
     /// Only what can cost nobody a row is left out: tidying up; and, of a restore that was given up, the import of a
     /// node that the ring no longer has.
     pub(super) fn goes_on_without(&mut self, host_id: &str) -> bool {
-        if !self.is_out_of_reach(host_id) {
+        // Whoever is sent something now is there again.
+        let sent = self
+            .making
+            .requests
+            .iter()
+            .any(|request| request.host_id == host_id);
+        if sent || !self.is_out_of_reach(host_id) {
             return false;
         }
         let phase = self.status.phase.as_deref().and_then(Phase::read);
