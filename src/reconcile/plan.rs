@@ -264,6 +264,14 @@ pub struct Ring {
     pub nodes: Vec<RingNode>,
 }
 
+impl Ring {
+    /// The node with this id; `None`: the ring does not know it, or no more.
+    #[must_use]
+    pub fn node(&self, host_id: &str) -> Option<&RingNode> {
+        self.nodes.iter().find(|node| node.host_id == host_id)
+    }
+}
+
 /// A node of the ring.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RingNode {

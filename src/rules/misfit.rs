@@ -49,6 +49,9 @@ fn wanted(reason: &str) -> Option<Wanted> {
     }
 }
 
+/// What makes a text of it.
+const QUOTE: &str = "put what you wrote in quotes";
+
 impl Wanted {
     fn name(&self) -> &'static str {
         match self {
@@ -73,11 +76,9 @@ impl Wanted {
             (Self::Truth, _) => "write one of them, without quotes".to_owned(),
             // What was written is gone: 010 is 8 here, and y is true.
             (Self::Text, Value::Bool(_)) => {
-                "put what you wrote in quotes: y, yes, on, n, no and off without them are \
-                                             true or false in YAML"
-                    .to_owned()
+                format!("{QUOTE}: y, yes, on, n, no and off without them are true or false in YAML")
             }
-            (Self::Text, Value::Number(_)) => "put what you wrote in quotes".to_owned(),
+            (Self::Text, Value::Number(_)) => QUOTE.to_owned(),
             (Self::Text, _) => "write one".to_owned(),
             (Self::List, _) => "write one, as in [a, b]".to_owned(),
             (Self::Map, _) => "write one, as in {name: value}".to_owned(),

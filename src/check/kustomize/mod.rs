@@ -189,17 +189,20 @@ impl Plan {
         let place = |own: &Kustomization| names.iter().position(|name| *name == own.file);
         let of_one = |own: &Kustomization| {
             let file = place(own);
+            let note = |line: u32, message: String| {
+                Some(Note {
+                    file: file?,
+                    line,
+                    message,
+                })
+            };
             let folder = if own.folder.is_empty() { "." } else { &own.folder }.to_owned();
             let notes = own.brings.iter().filter_map(|(field, line)| {
                 let message = format!(
                     "{field}: what it brings is not judged; render it: kustomize build --enable-helm {folder} | \
                      cassgate check -"
                 );
-                Some(Note {
-                    file: file?,
-                    line: *line,
-                    message,
-                })
+                note(*line, message)
             });
             let missing = own.takes.iter().filter(|_| own.file != STDIN);
             let missing = missing.filter(|(path, _)| !self.is_given(&join(&own.folder, path), &given));
@@ -208,11 +211,7 @@ impl Plan {
                     "{path} is not in the given files, so it is not judged; render it: kustomize build {folder} | \
                      cassgate check -"
                 );
-                Some(Note {
-                    file: file?,
-                    line: *line,
-                    message,
-                })
+                note(*line, message)
             });
             notes.chain(missing).collect::<Vec<_>>()
         };

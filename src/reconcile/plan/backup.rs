@@ -29,9 +29,6 @@ const MOST_TRIES: i32 = 5;
 /// eight minutes: a restart of a pod is shorter.
 const MOST_FAILURES: i32 = 9;
 
-/// How long a sidecar may be silent before its part of a backup counts as failed. A restart of a pod is shorter.
-const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(15);
-
 /// What a node says that had not begun its part when the next run replaced this one.
 const GIVEN_UP: &str = "not begun: the run was given up for the next one";
 
@@ -255,7 +252,7 @@ impl Course<'_> {
             .iter()
             .find(|node| node.state.as_deref() != Some("COMPLETED"));
         let why = failed.map(|node| {
-            let pod = node.pod.as_deref().unwrap_or(&node.host_id);
+            let pod = node::name(node);
             let words = node.message.as_deref().unwrap_or("the sidecar gives no reason");
             ("BackupFailed", format!("{pod}: {words}; {}", self.way_out()))
         });
@@ -273,7 +270,7 @@ impl Course<'_> {
                 self.making.ask.insert(question);
             }
             View::UnderWay => self.making.look_again(POLL),
-            View::Silent | View::Unsent if node::is_silent_for(node, LONGEST_SILENCE, look.now) => {
+            View::Silent | View::Unsent if node::is_out_of_reach(node, look.now) => {
                 let words = node.message.take();
                 let words = words.as_deref().unwrap_or("its pod is away");
                 node::failed(
@@ -288,7 +285,7 @@ impl Course<'_> {
             View::Failed(failure)
                 if passes(&failure)
                     && node::attempts(node) < MOST_FAILURES
-                    && !node::is_silent_for(node, LONGEST_SILENCE, look.now)
+                    && !node::is_out_of_reach(node, look.now)
                     && !self.replaced =>
             {
                 self.making.send(node, task);

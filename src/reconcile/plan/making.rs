@@ -176,7 +176,7 @@ impl<'a> Making<'a> {
     /// The pod of a node and its address, which the ring and Kubernetes have to agree on.
     fn whereabouts(&mut self, host_id: &str) -> Option<(String, String)> {
         let ring = self.ring()?;
-        let Some(node) = ring.nodes.iter().find(|node| node.host_id == host_id) else {
+        let Some(node) = ring.node(host_id) else {
             let message = format!("node {host_id} is not in the ring; it goes on when the node is back");
             self.hold(Wait::new("NodeNotFound", message));
             return None;

@@ -16,6 +16,9 @@ const LONGEST_MESSAGE: usize = 500;
 /// What a node suffers from whose operations its sidecar forgets.
 pub(super) const LOST_AGAIN: &str = "its sidecar lost the operation again and again: it is being restarted";
 
+/// How long a sidecar may be silent before nobody thinks that its pod is being restarted.
+const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(15);
+
 /// The shortest and the longest time between two tries.
 const BACKOFF: (SignedDuration, SignedDuration) =
     (SignedDuration::from_secs(2), SignedDuration::from_secs(300));
@@ -116,7 +119,7 @@ pub(super) fn view(node: &mut NodeStatus, look: &Look<'_>) -> View {
 /// The node's sidecar does not tell what became of its part.
 pub(super) fn silent(node: &mut NodeStatus, why: &str, now: Timestamp) {
     node.message = Some(shortened(why));
-    node.silent_since.get_or_insert_with(|| moment(now));
+    unreachable(node, now);
 }
 
 /// Nobody knows where to send to.
@@ -124,11 +127,11 @@ pub(super) fn unreachable(node: &mut NodeStatus, now: Timestamp) {
     node.silent_since.get_or_insert_with(|| moment(now));
 }
 
-/// Whether the node's sidecar has been silent, or out of reach, for so long.
-pub(super) fn is_silent_for(node: &NodeStatus, long: SignedDuration, now: Timestamp) -> bool {
+/// Whether the node's sidecar has been silent, or out of reach, for longer than a restart of a pod takes.
+pub(super) fn is_out_of_reach(node: &NodeStatus, now: Timestamp) -> bool {
     node.silent_since
         .as_ref()
-        .is_some_and(|since| later(since, long) <= now)
+        .is_some_and(|since| later(since, LONGEST_SILENCE) <= now)
 }
 
 /// The node's part failed, for a reason that no sidecar gave.
@@ -137,8 +140,8 @@ pub(super) fn failed(node: &mut NodeStatus, why: &str) {
     node.message = Some(shortened(why));
 }
 
-/// The node's part is in the bucket, which its sidecar does not remember.
-pub(super) fn uploaded(node: &mut NodeStatus) {
+/// The node is through, by what lies in the bucket: its sidecar need not remember that.
+pub(super) fn through(node: &mut NodeStatus) {
     node.state = Some(word(State::Completed).to_owned());
     node.progress = Some(percent(1.0));
     node.message = None;
@@ -152,10 +155,15 @@ pub(super) fn causes(nodes: &[NodeStatus]) -> Vec<FailureCause> {
         .filter_map(|node| Some((node, node.message.clone()?)));
     complaints
         .map(|(node, message)| FailureCause {
-            source: Some(node.pod.clone().unwrap_or_else(|| node.host_id.clone())),
+            source: Some(name(node).to_owned()),
             message: Some(message),
         })
         .collect()
+}
+
+/// What people call the node: its pod, where that is known.
+pub(super) fn name(node: &NodeStatus) -> &str {
+    node.pod.as_deref().unwrap_or(&node.host_id)
 }
 
 /// How much of its part a node has done, 0 to 1.

@@ -14,9 +14,6 @@ use crate::api::{BackupStatus, CassandraBackup, NodeStatus, PastRun, RETENTION_A
 /// After how many tries on a node somebody is told.
 const MOST_TRIES: i32 = 5;
 
-/// How long a sidecar may be silent before the cluster waits for it no longer. A restart of a pod is shorter.
-const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(15);
-
 /// How long a share that cannot be listed is left alone.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -148,14 +145,7 @@ impl Course<'_> {
     }
 
     fn begin(&mut self, backup: &CassandraBackup, run: PastRun) {
-        let wait = self
-            .making
-            .look
-            .missing
-            .as_ref()
-            .or(self.making.look.wait.as_ref());
-        if wait.is_some() {
-            self.making.look_again(LOOK_AGAIN);
+        if self.waits() {
             return;
         }
         let Some(mut nodes) = self.making.taking_part(backup.spec.datacenter.as_deref()) else {
@@ -166,6 +156,15 @@ impl Course<'_> {
         }
         self.retention.nodes = nodes;
         self.retention.removing = Some(run);
+    }
+
+    /// Whether something is missing, or it is not the backup's turn; then it is looked at again.
+    fn waits(&mut self) -> bool {
+        let waits = self.making.look.missing.is_some() || self.making.look.wait.is_some();
+        if waits {
+            self.making.look_again(LOOK_AGAIN);
+        }
+        waits
     }
 
     /// Brings a node further that is not through.
@@ -181,8 +180,7 @@ impl Course<'_> {
         };
         let look = self.making.look;
         // A listing in a sidecar wipes what a removal there reads (read in Esop), so it has its turn too.
-        if look.missing.is_some() || look.wait.is_some() {
-            self.making.look_again(LOOK_AGAIN);
+        if self.waits() {
             return;
         }
         match look.answer(&question) {
@@ -201,10 +199,7 @@ impl Course<'_> {
     }
 
     fn through(&mut self, node: &mut NodeStatus) {
-        node.state = Some("COMPLETED".to_owned());
-        node.progress = Some(node::percent(1.0));
-        node.message = None;
-        node.silent_since = None;
+        node::through(node);
         self.making.look_again(SignedDuration::ZERO);
     }
 
@@ -213,7 +208,7 @@ impl Course<'_> {
     fn unlisted(&mut self, node: &mut NodeStatus, snapshot: &str, why: &str) {
         let look = self.making.look;
         node::silent(node, why, look.now);
-        if !node::is_silent_for(node, LONGEST_SILENCE, look.now) {
+        if !node::is_out_of_reach(node, look.now) {
             self.making.look_again(LOOK_AGAIN);
             return;
         }
@@ -222,14 +217,14 @@ impl Course<'_> {
                 self.making.ask.insert(Question::Ring);
                 return;
             }
-            Some(Answer::Ring(ring)) if !ring.nodes.iter().any(|known| known.host_id == node.host_id) => {
+            Some(Answer::Ring(ring)) if ring.node(&node.host_id).is_none() => {
                 self.through(node);
                 return;
             }
             Some(_) => {}
         }
         if node.state.as_deref() != Some("FAILED") {
-            let pod = node.pod.as_deref().unwrap_or(&node.host_id);
+            let pod = node::name(node);
             let message = format!(
                 "Snapshot {snapshot} stays for now: what the share of {pod} has could not be listed for 15 minutes: \
                  {why}; it is tried again every few minutes"
@@ -267,7 +262,7 @@ impl Course<'_> {
                 self.making.look_again(POLL);
                 true
             }
-            View::Silent if !node::is_silent_for(node, LONGEST_SILENCE, look.now) => {
+            View::Silent if !node::is_out_of_reach(node, look.now) => {
                 self.making.look_again(LOOK_AGAIN);
                 true
             }
@@ -280,13 +275,12 @@ impl Course<'_> {
     }
 
     fn send(&mut self, node: &mut NodeStatus, snapshot: &str) {
-        let look = self.making.look;
         if in_flight(&self.status) {
             // Whose turn it is was not asked in this look.
             self.making.look_again(SignedDuration::ZERO);
             return;
         }
-        if look.missing.is_some() || look.wait.is_some() || !self.making.is_idle(node) {
+        if !self.making.is_idle(node) {
             self.making.look_again(LOOK_AGAIN);
             return;
         }
@@ -295,7 +289,7 @@ impl Course<'_> {
         let before = self.making.requests.len();
         self.making.send(node, Task::Remove);
         if tries == MOST_TRIES && self.making.requests.len() > before {
-            let pod = node.pod.as_deref().unwrap_or(&node.host_id);
+            let pod = node::name(node);
             let words = words.unwrap_or_else(|| "the listing still has it".to_owned());
             let message = format!(
                 "Snapshot {snapshot} is still in the share of {pod} after {tries} tries: {words}; it is tried again \

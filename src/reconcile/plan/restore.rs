@@ -197,10 +197,7 @@ impl Course<'_> {
             if node.phase.as_deref() == Some(phase) && node.state.as_deref() == Some("COMPLETED") {
                 done += 1;
             } else if let Some(message) = &node.message {
-                trouble.push(format!(
-                    "{}: {message}",
-                    node.pod.as_deref().unwrap_or(&node.host_id)
-                ));
+                trouble.push(format!("{}: {message}", node::name(node)));
             }
         }
         let mut sentence = format!("{phase}: {done} of {all} nodes are through");

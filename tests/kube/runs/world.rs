@@ -171,6 +171,14 @@ pub(crate) fn behind(wire: &Wire, config: &Config) -> Client {
     untapped.with_layer(&layer).build()
 }
 
+/// The same of another program, which says that it is this one.
+pub(crate) fn behind_as(program: &'static str, wire: &Wire, config: &Config) -> Client {
+    let mut config = config.clone();
+    let name = http::HeaderValue::from_static(program);
+    config.headers.push((http::header::USER_AGENT, name));
+    behind(wire, &config)
+}
+
 /// Runs a reconciler as a process that holds this lease, for as long as the wire lets it.
 pub(crate) async fn run<S: SidecarApi + 'static>(
     reconciler: Reconciler<S>,
@@ -255,10 +263,7 @@ impl World {
     /// The API server as another program sees it, which says that it is this one. The time stands still while that one
     /// waits for an answer, too: else a node ends a phase meanwhile.
     pub(super) fn known_as(&self, program: &'static str) -> Client {
-        let mut config = self.config.clone();
-        let name = http::HeaderValue::from_static(program);
-        config.headers.push((http::header::USER_AGENT, name));
-        behind(&self.second, &config)
+        behind_as(program, &self.second, &self.config)
     }
 
     pub(super) fn backups(&self) -> Api<CassandraBackup> {

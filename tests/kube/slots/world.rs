@@ -22,7 +22,7 @@ use tokio::time::{advance, sleep};
 use super::clock::{Record, Story};
 use super::rings::Rings;
 use crate::runs::wire::{Sidecars, Wire};
-use crate::runs::world::{Lease, begin_at, behind, config, now, run};
+use crate::runs::world::{Lease, begin_at, behind, behind_as, config, now, run};
 use crate::runs::{Lab, NoRules};
 use crate::stand_in::Ring;
 use crate::support::servers::Servers;
@@ -195,10 +195,7 @@ impl World {
 
     /// The API server as another program sees it, which says that it is this one.
     pub(super) fn known_as(&self, program: &'static str) -> Client {
-        let mut config = self.config.clone();
-        let name = http::HeaderValue::from_static(program);
-        config.headers.push((http::header::USER_AGENT, name));
-        behind(&Wire::heard_by(self.record.clone()), &config)
+        behind_as(program, &Wire::heard_by(self.record.clone()), &self.config)
     }
 
     fn backups(&self, namespace: usize) -> Api<CassandraBackup> {

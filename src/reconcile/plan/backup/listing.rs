@@ -1,7 +1,7 @@
 //! What a listing of the nodes' shares tells of a run: whether a part is there that nobody remembers, and whether there
 //! is anything at all.
 
-use super::{Course, LONGEST_SILENCE, MOST_TRIES, node};
+use super::{Course, MOST_TRIES, node};
 use crate::api::NodeStatus;
 use crate::reconcile::plan::{Answer, Question, Task, Wait};
 
@@ -27,7 +27,7 @@ impl<'a> Course<'a> {
         match self.listed(node.pod.clone(), node.host_id.clone()) {
             None => return false,
             Some(Answer::Files { count, .. }) if *count > 0 => {
-                node::uploaded(node);
+                node::through(node);
                 return true;
             }
             Some(Answer::Silence(why)) => return self.unlisted(node, why),
@@ -44,7 +44,7 @@ impl<'a> Course<'a> {
     fn unlisted(&mut self, node: &mut NodeStatus, why: &str) -> bool {
         let now = self.making.look.now;
         node::silent(node, why, now);
-        let given_up = node::is_silent_for(node, LONGEST_SILENCE, now);
+        let given_up = node::is_out_of_reach(node, now);
         if given_up {
             node::failed(
                 node,
@@ -53,7 +53,7 @@ impl<'a> Course<'a> {
                 ),
             );
         } else {
-            let pod = node.pod.as_deref().unwrap_or(&node.host_id);
+            let pod = node::name(node);
             let message = format!(
                 "the sidecar of {pod} lost its operation, and what it uploaded cannot be listed: {why}"
             );
@@ -80,7 +80,7 @@ impl<'a> Course<'a> {
                 }
                 Some(Answer::Silence(why)) => {
                     node::silent(node, why, now);
-                    if node::is_silent_for(node, LONGEST_SILENCE, now) {
+                    if node::is_out_of_reach(node, now) {
                         heard_of(node);
                         self.unlisted.get_or_insert_with(|| why.clone());
                         all = None;

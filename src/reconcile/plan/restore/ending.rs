@@ -75,7 +75,7 @@ impl Course<'_> {
                 let nodes = self.status.common.nodes.iter();
                 let untidy: Vec<_> = nodes
                     .filter(|node| node.state.as_deref() != Some("COMPLETED"))
-                    .map(|node| node.pod.as_deref().unwrap_or(&node.host_id))
+                    .map(node::name)
                     .collect();
                 if !untidy.is_empty() {
                     message

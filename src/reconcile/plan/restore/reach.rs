@@ -1,15 +1,10 @@
 //! Nodes that nobody reaches any more: what a restore does without them, and what a human is told.
 
-use jiff::SignedDuration;
-
 use super::super::{Phase, Wait, node};
 use super::Course;
 use super::phases::CALL_A_HUMAN;
 use crate::api::ABANDON_ANNOTATION;
 use crate::icarus::NodeFailure;
-
-/// After how long a node is no longer thought to be restarting.
-const OUT_OF_REACH: SignedDuration = SignedDuration::from_mins(15);
 
 impl Course<'_> {
     /// Whether the ring is through with a phase without this node, which is not.
@@ -50,13 +45,13 @@ impl Course<'_> {
     pub(super) fn is_out_of_reach(&self, host_id: &str) -> bool {
         let mut nodes = self.status.common.nodes.iter();
         let node = nodes.find(|node| node.host_id == host_id);
-        node.is_some_and(|node| node::is_silent_for(node, OUT_OF_REACH, self.look.now))
+        node.is_some_and(|node| node::is_out_of_reach(node, self.look.now))
     }
 
     /// Whether the ring is known, and the node is not in it.
     fn has_left(&mut self, host_id: &str) -> bool {
         let ring = self.making.ring();
-        ring.is_some_and(|ring| !ring.nodes.iter().any(|node| node.host_id == host_id))
+        ring.is_some_and(|ring| ring.node(host_id).is_none())
     }
 
     /// Something has to succeed on this node and does not.
@@ -106,7 +101,7 @@ impl Course<'_> {
             return;
         };
         let (pod, words) = (
-            node.pod.clone().unwrap_or_else(|| host_id.to_owned()),
+            node::name(node).to_owned(),
             node.message
                 .clone()
                 .unwrap_or_else(|| "its pod is away".to_owned()),
