@@ -1,36 +1,39 @@
-//! The gate in front of CassKop's backups and restores.
+//! The admission gate and reconciler for CassKop's backups and restores.
 //!
-//! A user's `kubectl apply` becomes an admission review; a review and the facts of the cluster go through pure
-//! rules; what the rules find goes back to the user, all at once. The house, from the top down:
+//! `kubectl apply` of a backup or restore becomes an admission review. Pure rules judge the object and the facts of the
+//! cluster, and the user receives every finding at once. On the replica that holds the lease, the reconciler runs
+//! admitted objects on the Icarus sidecars. The modules, from the top down:
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | [`app`] | the only wiring: which parts exist, in which order they start and stop |
-//! | [`cli`] | the command line |
-//! | [`serve`] | certificates, the HTTPS accept loop, the admin server, readiness, shutdown |
-//! | [`check`] | verdicts from manifests alone: YAML with positions, GitOps documents to facts, formats |
-//! | [`probe`] | which hop between a user's apply and our answer is broken |
+//! | [`commands`] | the command line: one file per subcommand |
+//! | [`supervisor`] | background tasks of `cassgate run`: start order, supervision, shutdown order |
 //! | [`admission`] | bytes to review to verdict to bytes |
-//! | [`reconcile`] | runs what was let through: a pure plan, and what carries it out |
-//! | [`cluster`] | what the Kubernetes cluster knows: caches and live reads |
-//! | [`icarus`] | what a node's sidecar is asked and answers, and a client of it |
-//! | [`rules`] | pure: an object and the facts to findings; defaults |
+//! | [`check`] | offline verdicts: YAML with spans, GitOps documents, renderers |
+//! | [`probe`] | diagnosis of the path from kubectl to the webhook |
+//! | [`reconcile`] | observe, plan (pure), execute: runs admitted backups and restores |
+//! | [`kubernetes`] | caches and live reads of the API server |
+//! | [`rules`] | pure: from an object and the facts to findings; defaults |
+//! | [`icarus`] | requests to a node's sidecar, its answers, and the HTTP client |
+//! | [`server`] | HTTPS accept loop, limits, admin server, readiness, shutdown |
+//! | [`tls`] | certificate sources and rotation |
 //! | [`api`] | the objects on the wire |
 //! | [`domain`] | parsed values: the constructor is the proof |
-//! | [`observe`] | logs and metrics |
+//! | [`telemetry`] | logs and metrics |
 //!
-//! Imports point downwards only; `tests/architecture.rs` holds that.
+//! Imports point downwards only; `tests/architecture.rs` checks that.
 
 pub mod admission;
 pub mod api;
-pub mod app;
 pub mod check;
-pub mod cli;
-pub mod cluster;
+pub mod commands;
 pub mod domain;
 pub mod icarus;
-pub mod observe;
+pub mod kubernetes;
 pub mod probe;
 pub mod reconcile;
 pub mod rules;
-pub mod serve;
+pub mod server;
+pub mod supervisor;
+pub mod telemetry;
+pub mod tls;

@@ -1,9 +1,9 @@
-//! The program: reads its arguments and does what they say.
+//! The binary: parses the arguments and runs the subcommand.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
-    cassgate::cli::Cli::parse().execute()
+    cassgate::commands::Cli::parse().execute()
 }

@@ -10,7 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cassgate::rules::catalogue::{BODY_BEGINS, Kinds, Rule, Severity, all, page::head};
+use cassgate::api::Kind;
+use cassgate::rules::catalogue::{BODY_BEGINS, Rule, Severity, all, page::head};
 use cassgate::rules::cel;
 use serde_json::Value;
 
@@ -119,7 +120,7 @@ fn the_page_of_the_policy_names_every_rule() {
         "{prose}{TABLES_BEGIN}\n\n## What it says\n\n| rule | of | what it leaves to the webhook |\n|---|---|---|\n"
     );
     for rule in all() {
-        for (kind, name) in [(Kinds::Backup, "backups"), (Kinds::Restore, "restores")] {
+        for (kind, name) in [(Kind::Backup, "backups"), (Kind::Restore, "restores")] {
             let own = cel::statements(kind)
                 .iter()
                 .filter(|statement| statement.rule == rule);

@@ -21,10 +21,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cassgate::admission::{self, Admission};
 use cassgate::api::{CassandraBackup, CassandraCluster, CassandraRestore};
-use cassgate::cluster::{Cache, CacheState, Cached, ClusterFacts, Kind, Readers};
-use cassgate::observe::metrics::Metrics;
+use cassgate::kubernetes::{Cache, CacheState, Cached, ClusterFacts, Readers, WatchedKind};
 use cassgate::rules::policy::Policy;
-use cassgate::serve::harden::harden;
+use cassgate::server::harden::harden;
+use cassgate::telemetry::metrics::Metrics;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
@@ -160,7 +160,11 @@ async fn cassgate(watches: &mut JoinSet<()>) -> Result<Router> {
     Ok(harden(admission::router(Arc::new(admission)), metrics).with_state(()))
 }
 
-async fn filled<K: Kind>(client: &Client, metrics: &Metrics, watches: &mut JoinSet<()>) -> Result<Cached<K>> {
+async fn filled<K: WatchedKind>(
+    client: &Client,
+    metrics: &Metrics,
+    watches: &mut JoinSet<()>,
+) -> Result<Cached<K>> {
     let cache = Cache::<K>::new(client.clone(), metrics.clone());
     let (reader, mut state) = (cache.reader(), cache.state());
     watches.spawn(cache.run());

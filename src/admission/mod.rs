@@ -29,12 +29,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::observe::metrics::{
-    FindingSeverity, Metrics, Operation as OperationLabel, ReviewKind, ReviewVerdict, RuleLabel,
-};
-use crate::rules::catalogue::{Kinds, Severity};
+use crate::api::Kind;
+use crate::rules::catalogue::Severity;
 use crate::rules::facts::FactSource;
 use crate::rules::policy::{Context, Policy};
+use crate::telemetry::metrics::{
+    FindingSeverity, Metrics, Operation as OperationLabel, ReviewKind, ReviewVerdict, RuleLabel,
+};
 
 use gather::Gather;
 use review::{Operation, Review};
@@ -63,7 +64,7 @@ pub struct Admission {
     /// Counts what is answered.
     pub metrics: Metrics,
     /// Whether the status of a kind is a subresource; `None` when nobody could say.
-    pub status_is_subresource: Box<dyn Fn(Kinds) -> Option<bool> + Send + Sync>,
+    pub status_is_subresource: Box<dyn Fn(Kind) -> Option<bool> + Send + Sync>,
     /// The time.
     pub now: fn() -> Timestamp,
 }
@@ -270,8 +271,8 @@ fn outcome(verdict: &Verdict) -> ReviewVerdict {
 
 fn kind_label(review: &Review<'_>) -> ReviewKind {
     match review.kind.judged() {
-        Some(Kinds::Backup) => ReviewKind::Backup,
-        Some(Kinds::Restore) => ReviewKind::Restore,
+        Some(Kind::Backup) => ReviewKind::Backup,
+        Some(Kind::Restore) => ReviewKind::Restore,
         _ => ReviewKind::Other,
     }
 }

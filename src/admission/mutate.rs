@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
+use crate::rules::checks::transition;
 use crate::rules::facts::{Freshness, Reference, StoredBackup};
 use crate::rules::finding::Findings;
 use crate::rules::subject::{Restore, Subject};
-use crate::rules::{decode, defaults, status, transition};
+use crate::rules::{decode, defaults, status};
 
 use super::gather::Gather;
 use super::review::{Object, Operation, Review};

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::api;
-use crate::rules::catalogue::Kinds;
+use crate::api::Kind;
 use crate::rules::facts::Caller;
 use crate::rules::subject::Metadata;
 
@@ -21,7 +21,7 @@ pub(super) struct Review<'a> {
     /// Repeated in the answer, or the API server does not take it.
     pub(super) uid: Cow<'a, str>,
     /// The kind that the object has, whichever it is.
-    pub(super) kind: Kind<'a>,
+    pub(super) kind: GroupVersionKind<'a>,
     /// `status` and the like; `None` for the object itself.
     pub(super) subresource: Option<Cow<'a, str>>,
     /// What is done to the object.
@@ -44,7 +44,7 @@ pub(super) struct Review<'a> {
 #[derive(Debug, Clone, Deserialize, Default)]
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the names on the wire")]
-pub(super) struct Kind<'a> {
+pub(super) struct GroupVersionKind<'a> {
     #[serde(borrow)]
     pub(super) group: Cow<'a, str>,
     #[serde(borrow)]
@@ -53,12 +53,12 @@ pub(super) struct Kind<'a> {
     pub(super) kind: Cow<'a, str>,
 }
 
-impl Kind<'_> {
+impl GroupVersionKind<'_> {
     /// The kind that we judge, if it is one. v1alpha1 has the same schema as v2 wherever it is still served.
-    pub(super) fn judged(&self) -> Option<Kinds> {
+    pub(super) fn judged(&self) -> Option<Kind> {
         match (&*self.group, &*self.version, &*self.kind) {
-            (api::GROUP, "v2" | "v1alpha1", "CassandraBackup") => Some(Kinds::Backup),
-            (api::GROUP, "v2" | "v1alpha1", "CassandraRestore") => Some(Kinds::Restore),
+            (api::GROUP, "v2" | "v1alpha1", "CassandraBackup") => Some(Kind::Backup),
+            (api::GROUP, "v2" | "v1alpha1", "CassandraRestore") => Some(Kind::Restore),
             _ => None,
         }
     }
@@ -150,7 +150,7 @@ struct Request<'a> {
     #[serde(borrow, default)]
     uid: Cow<'a, str>,
     #[serde(borrow, default)]
-    kind: Kind<'a>,
+    kind: GroupVersionKind<'a>,
     #[serde(borrow, default)]
     sub_resource: Option<Text<'a>>,
     #[serde(borrow, default)]

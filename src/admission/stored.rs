@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::rules::catalogue::Kinds;
+use crate::api::Kind;
 use crate::rules::facts::FactSource;
 use crate::rules::finding::Findings;
 use crate::rules::policy::Context;
@@ -19,7 +19,7 @@ use super::judge::settled;
 pub async fn judge_stored(
     source: &dyn FactSource,
     context: &Context,
-    kind: Kinds,
+    kind: Kind,
     meta: Metadata,
     spec: Option<&Value>,
     deadline: Instant,

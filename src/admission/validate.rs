@@ -2,12 +2,14 @@
 
 use serde_json::Value;
 
-use crate::rules::catalogue::{BACKUP_IN_USE, Kinds, REQUEST_UNKNOWN};
+use crate::api::Kind;
+use crate::rules::catalogue::{BACKUP_IN_USE, REQUEST_UNKNOWN};
+use crate::rules::checks::transition;
 use crate::rules::facts::{Facts, Freshness, Reference};
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
 use crate::rules::subject::Subject;
-use crate::rules::{self, decode, status, transition};
+use crate::rules::{self, decode, status};
 
 use super::gather::Gather;
 use super::judge::{discreet, read_witnesses, settled};
@@ -72,7 +74,7 @@ fn subresource(review: &Review<'_>) -> Verdict {
 
 /// Judges one request.
 struct Judge<'a> {
-    kind: Kinds,
+    kind: Kind,
     gather: Gather<'a>,
     context: &'a Context,
     review: &'a Review<'a>,
@@ -128,7 +130,7 @@ impl Judge<'_> {
     async fn changed(&self, subject: &Subject, (before, after): (&Value, &Value)) -> Findings {
         let rules = |facts: &Facts| {
             let mut found = rules::judge(subject, facts, self.context);
-            if self.kind == Kinds::Backup {
+            if self.kind == Kind::Backup {
                 let mut in_use = transition::identity_in_use(before, after, &facts.neighbours);
                 in_use.doubt(&facts.neighbours.doubtful);
                 found.extend(in_use);
@@ -154,7 +156,7 @@ impl Judge<'_> {
     async fn delete(&self, old: &Object<'_>, name: &str) -> Verdict {
         let body = old.body();
         let mut found = Findings::default();
-        if self.kind == Kinds::Backup {
+        if self.kind == Kind::Backup {
             found.extend(self.in_use(name).await);
         }
         found.extend(transition::deleted_while_running(self.kind, &body));

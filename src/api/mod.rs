@@ -7,6 +7,7 @@
 mod backup;
 mod cluster;
 mod crds;
+mod kind;
 mod lenient;
 mod restore;
 mod retention;
@@ -21,6 +22,7 @@ pub use cluster::{
     DEFAULT_SIDECAR_IMAGE, Datacenter, Sidecar, SidecarVolumeMount, Topology,
 };
 pub use crds::{CrdFile, CrdsError, crd_files, crds, crds_yaml, write_crds};
+pub use kind::Kind;
 pub use restore::{CassandraRestore, CassandraRestoreSpec};
 pub use retention::RetentionStatus;
 pub use run::{BackupRun, PastRun, RestoreSource};

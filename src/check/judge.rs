@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
+use crate::api::Kind;
 use crate::api::{ALLOW_ANNOTATION, CONFIRM_ANNOTATION};
-use crate::rules::catalogue::{BACKUP_NOT_FOUND, CLUSTER_NOT_FOUND, Kinds, SECRET_NOT_FOUND, Severity};
+use crate::rules::catalogue::{BACKUP_NOT_FOUND, CLUSTER_NOT_FOUND, SECRET_NOT_FOUND, Severity};
+use crate::rules::checks::transition;
 use crate::rules::facts::{Facts, Neighbours, Reference};
 use crate::rules::finding::{Finding, Findings};
 use crate::rules::policy::{Context, Executor};
 use crate::rules::subject::{Metadata, Subject};
-use crate::rules::{self, decode, defaults, status, transition};
+use crate::rules::{self, decode, defaults, status};
 
 use super::Settings;
 use super::facts::{Known, NOT_IN_THE_FILES};
@@ -83,7 +85,7 @@ fn rests_on(finding: &Finding, unknown: &[String]) -> bool {
 
 /// The object with its defaults, decoded. A field that is filled in later and does not fit as it stands is left out.
 async fn filled(
-    kind: Kinds,
+    kind: Kind,
     object: &mut Value,
     meta: &Metadata,
     unknown: &[String],
@@ -180,10 +182,10 @@ fn unknown(node: &Node) -> Vec<String> {
 
 impl Placed {
     /// The kind in the words of the rules.
-    pub(super) fn kinds(&self) -> Kinds {
+    pub(super) fn kinds(&self) -> Kind {
         match self.manifest.what {
-            What::Restore => Kinds::Restore,
-            _ => Kinds::Backup,
+            What::Restore => Kind::Restore,
+            _ => Kind::Backup,
         }
     }
 }

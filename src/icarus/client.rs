@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::image::Version;
 use crate::domain::schema_version::SchemaVersion;
-use crate::observe::metrics::{Metrics, SidecarOutcome, SidecarRequest};
+use crate::telemetry::metrics::{Metrics, SidecarOutcome, SidecarRequest};
 
 use super::answer::Answer;
 use super::error::SidecarError;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::observe::metrics::SidecarOutcome;
+use crate::telemetry::metrics::SidecarOutcome;
 
 /// How much of a text from a sidecar is kept, in characters.
 pub const EXCERPT: usize = 200;

@@ -20,7 +20,7 @@ use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::schema_version::SchemaVersion;
 use crate::domain::snapshot_tag::SnapshotTag;
 use crate::domain::source_directory::SourceDirectory;
-use crate::observe::metrics::SidecarRequest;
+use crate::telemetry::metrics::SidecarRequest;
 
 /// The hours after which a sidecar gives an operation up and calls it COMPLETED.
 const TIMEOUT_HOURS: u32 = 720;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{Behind, Read, Seen, ServiceName, Tried};
-use crate::cluster::reason;
+use crate::kubernetes::reason;
 
 /// How long a read may take.
 const READ: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::plan::{self, needs, schedule};
 use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
-use crate::observe::metrics::{Census, MOST_SCHEDULED, Metrics, RunKind, RunState, ScheduledBackup};
+use crate::telemetry::metrics::{Census, MOST_SCHEDULED, Metrics, RunKind, RunState, ScheduledBackup};
 
 /// How often it is counted: about as often as Prometheus asks.
 const EVERY: Duration = Duration::from_secs(15);

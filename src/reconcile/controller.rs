@@ -36,10 +36,10 @@ use super::surroundings::{Judge, Surroundings, surroundings};
 use super::waking::LONGEST_TIMER;
 use super::watch::Watch;
 use super::work::Work;
+use crate::api::Kind;
 use crate::api::{CassandraBackup, CassandraRestore};
 use crate::icarus::SidecarApi;
-use crate::observe::metrics::Metrics;
-use crate::rules::catalogue::Kinds;
+use crate::telemetry::metrics::Metrics;
 
 /// How often a plan may ask before it is made again from the beginning.
 const MOST_QUESTIONS: usize = 8;
@@ -72,7 +72,7 @@ pub struct Reconciler<S> {
     /// What is told of the runs.
     pub metrics: Metrics,
     /// Whether the status of a kind is a subresource; `None` when nobody could say.
-    pub status_is_subresource: Box<dyn Fn(Kinds) -> Option<bool> + Send + Sync>,
+    pub status_is_subresource: Box<dyn Fn(Kind) -> Option<bool> + Send + Sync>,
     /// The one namespace whose objects are run; `None`: all of them.
     pub namespace: Option<String>,
     /// The time.
@@ -275,7 +275,7 @@ impl<S: SidecarApi + 'static> Term<S> {
 
     /// A full look at a backup that rests until its next time. Any other one has its own.
     async fn look_at_rest(&self, cached: &CassandraBackup) -> Result<(), ReconcileError> {
-        if self.stop(Kinds::Backup).is_some() {
+        if self.stop(Kind::Backup).is_some() {
             return Ok(());
         }
         let namespace = cached.namespace().unwrap_or_default();
@@ -393,7 +393,7 @@ impl<S: SidecarApi + 'static> Term<S> {
     }
 
     /// Where status is no subresource, CassKop's CRDs are installed and CassKop may act.
-    pub(super) fn stop(&self, kind: Kinds) -> Option<Wait> {
+    pub(super) fn stop(&self, kind: Kind) -> Option<Wait> {
         ((self.reconciler.status_is_subresource)(kind) != Some(true)).then(|| {
             let message = "the CRD has no status subresource, so it is CassKop's and CassKop may act: nothing is sent \
                            until cassgate's own CRDs are installed (docs/executor.md)";

@@ -12,10 +12,10 @@ use super::request::Unsendable;
 use super::store;
 use super::surroundings::Surroundings;
 use super::work::Work;
+use crate::api::Kind;
 use crate::api::{BackRestStatus, ConditionType, NodeStatus};
 use crate::icarus::{ANSWER_WITHIN, SidecarApi};
-use crate::observe::metrics::{RunKind, RunOutcome};
-use crate::rules::catalogue::Kinds;
+use crate::telemetry::metrics::{RunKind, RunOutcome};
 
 impl<S: SidecarApi + 'static> Term<S> {
     /// The finalizer, the status, the requests, what became of them, the events: in this order.
@@ -117,10 +117,10 @@ fn finished(before: Option<&BackRestStatus>, after: &BackRestStatus) -> Option<R
     (!known).then_some(outcome)
 }
 
-fn run_kind(kind: Kinds) -> RunKind {
+fn run_kind(kind: Kind) -> RunKind {
     match kind {
-        Kinds::Restore => RunKind::Restore,
-        _ => RunKind::Backup,
+        Kind::Restore => RunKind::Restore,
+        Kind::Backup => RunKind::Backup,
     }
 }
 

@@ -16,9 +16,9 @@ use super::plan::retention::held;
 use super::plan::{Member, Wait};
 use super::source::source;
 use super::work::Work;
+use crate::api::Kind;
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, NodeContainers};
 use crate::domain::sidecar::Sidecar;
-use crate::rules::catalogue::Kinds;
 use crate::rules::finding::Findings;
 
 /// The containers of CassKop's pods.
@@ -30,7 +30,7 @@ pub trait Judge: Send + Sync {
     /// The findings of an object, which tell nothing of what a Secret holds.
     fn judge<'a>(
         &'a self,
-        kind: Kinds,
+        kind: Kind,
         object: &'a Value,
     ) -> Pin<Box<dyn Future<Output = Findings> + Send + 'a>>;
 }

@@ -21,8 +21,8 @@ use tokio::time::MissedTickBehavior;
 
 use super::plan::needs::{self, Needs};
 use super::surroundings::Judge;
+use crate::api::Kind;
 use crate::api::{CassandraBackup, CassandraCluster};
-use crate::rules::catalogue::Kinds;
 use crate::rules::facts::Cluster;
 
 /// How often it is asked whose look is due.
@@ -114,7 +114,7 @@ impl Watch<'_> {
         F: Fn(Arc<CassandraBackup>) -> Told + Sync,
         Told: Future<Output = bool> + Send,
     {
-        let findings = self.judge.judge(Kinds::Backup, &judged(backup)).await;
+        let findings = self.judge.judge(Kind::Backup, &judged(backup)).await;
         let is_told = !needs::differ(backup, &Needs::of(&findings)) || tell(Arc::clone(backup)).await;
         (!is_told).then(|| of(backup, backup.name_any()))
     }

@@ -16,13 +16,13 @@ use super::plan::schedule::{self, Rest};
 use super::plan::{self, Look, Plan, Task};
 use super::request::{self, Unsendable};
 use super::turn::{self, Contender};
+use crate::api::Kind;
 use crate::api::{
     BackupStatus, CassandraBackup, CassandraRestore, NodeStatus, RESTORE_FINALIZER, RestoreStatus,
     UNSCHEDULE_FINALIZER,
 };
 use crate::domain::sidecar::Sidecar;
 use crate::icarus::OperationRequest;
-use crate::rules::catalogue::Kinds;
 
 /// What kubectl applied, once more as text.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -42,7 +42,7 @@ pub(super) trait Work:
     type Status: RunStatus + Clone + Debug + Default + PartialEq + Serialize + Send + Sync;
 
     /// Its kind.
-    const KIND: Kinds;
+    const KIND: Kind;
 
     /// The finalizer that is released when nothing more is to be done for it.
     const FINALIZER: &'static str;
@@ -138,7 +138,7 @@ pub(super) trait Work:
 impl Work for CassandraBackup {
     type Status = BackupStatus;
 
-    const KIND: Kinds = Kinds::Backup;
+    const KIND: Kind = Kind::Backup;
 
     const FINALIZER: &'static str = UNSCHEDULE_FINALIZER;
 
@@ -261,7 +261,7 @@ impl Work for CassandraBackup {
 impl Work for CassandraRestore {
     type Status = RestoreStatus;
 
-    const KIND: Kinds = Kinds::Restore;
+    const KIND: Kind = Kind::Restore;
 
     const FINALIZER: &'static str = RESTORE_FINALIZER;
 

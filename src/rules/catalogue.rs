@@ -5,6 +5,8 @@ mod both;
 pub mod page;
 mod restore;
 
+use crate::api::Kind;
+
 pub use backup::*;
 pub use both::*;
 pub use restore::*;
@@ -41,6 +43,16 @@ pub enum Kinds {
 }
 
 impl Kinds {
+    /// Returns true if the rule judges objects of `kind`.
+    #[must_use]
+    pub fn includes(self, kind: Kind) -> bool {
+        match self {
+            Self::Backup => kind == Kind::Backup,
+            Self::Restore => kind == Kind::Restore,
+            Self::Both => true,
+        }
+    }
+
     /// The kinds as a user writes them.
     #[must_use]
     pub fn as_str(self) -> &'static str {

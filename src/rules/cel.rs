@@ -13,8 +13,9 @@ pub use unsaid::{UNSAID, Unsaid};
 
 use std::collections::BTreeSet;
 
-use super::catalogue::{Kinds, Rule};
+use super::catalogue::Rule;
 use super::finding::Cause;
+use crate::api::Kind;
 
 /// When a statement is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,16 +85,16 @@ pub struct Stated {
 
 /// The statements about a kind, those about its past first.
 #[must_use]
-pub fn statements(kind: Kinds) -> &'static [Statement] {
+pub fn statements(kind: Kind) -> &'static [Statement] {
     match kind {
-        Kinds::Restore => restore::STATEMENTS,
-        _ => backup::STATEMENTS,
+        Kind::Restore => restore::STATEMENTS,
+        Kind::Backup => backup::STATEMENTS,
     }
 }
 
 /// The policy of a kind: `CassandraBackup` or `CassandraRestore`.
 #[must_use]
-pub fn stated(kind: Kinds) -> Stated {
+pub fn stated(kind: Kind) -> Stated {
     let statements = statements(kind);
     let validations: Vec<Validation> = statements.iter().flat_map(validations).collect();
     let texts = validations.iter().flat_map(|validation| {
@@ -211,10 +212,10 @@ fn literal(text: &str) -> String {
 struct Definitions(Vec<(String, String)>);
 
 impl Definitions {
-    fn of(kind: Kinds) -> Self {
+    fn of(kind: Kind) -> Self {
         let own = match kind {
-            Kinds::Restore => restore::VARIABLES,
-            _ => backup::VARIABLES,
+            Kind::Restore => restore::VARIABLES,
+            Kind::Backup => backup::VARIABLES,
         };
         let broken = statements(kind)
             .iter()

@@ -5,20 +5,21 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
 
-use super::catalogue::{Kinds, SPEC_MALFORMED};
+use super::catalogue::SPEC_MALFORMED;
 use super::finding::{Cause, Finding, Findings};
 use super::misfit::{cut, misfit};
 use super::subject::{Backup, Metadata, Restore, Subject};
+use crate::api::Kind;
 
 /// Reads the spec of a kind that we judge, out of a review's text.
 ///
 /// # Errors
 /// A finding for each field that has another type than it must have, or that is missing.
-pub fn subject(kind: Kinds, spec: Option<&RawValue>, meta: Metadata) -> Result<Subject, Findings> {
+pub fn subject(kind: Kind, spec: Option<&RawValue>, meta: Metadata) -> Result<Subject, Findings> {
     let spec = spec.ok_or_else(without_spec)?;
     match kind {
-        Kinds::Restore => decode(spec).map(|spec| Subject::Restore(Box::new(Restore::new(meta, spec)))),
-        _ => decode(spec).map(|spec| Subject::Backup(Box::new(Backup::new(meta, spec)))),
+        Kind::Restore => decode(spec).map(|spec| Subject::Restore(Box::new(Restore::new(meta, spec)))),
+        Kind::Backup => decode(spec).map(|spec| Subject::Backup(Box::new(Backup::new(meta, spec)))),
     }
 }
 
@@ -26,11 +27,11 @@ pub fn subject(kind: Kinds, spec: Option<&RawValue>, meta: Metadata) -> Result<S
 ///
 /// # Errors
 /// As [`subject`].
-pub fn subject_of_tree(kind: Kinds, spec: Option<&Value>, meta: Metadata) -> Result<Subject, Findings> {
+pub fn subject_of_tree(kind: Kind, spec: Option<&Value>, meta: Metadata) -> Result<Subject, Findings> {
     let spec = spec.filter(|spec| !spec.is_null()).ok_or_else(without_spec)?;
     match kind {
-        Kinds::Restore => from_tree(spec).map(|spec| Subject::Restore(Box::new(Restore::new(meta, spec)))),
-        _ => from_tree(spec).map(|spec| Subject::Backup(Box::new(Backup::new(meta, spec)))),
+        Kind::Restore => from_tree(spec).map(|spec| Subject::Restore(Box::new(Restore::new(meta, spec)))),
+        Kind::Backup => from_tree(spec).map(|spec| Subject::Backup(Box::new(Backup::new(meta, spec)))),
     }
 }
 
@@ -142,15 +143,15 @@ fn value_at<'a, 'b>(spec: &'a Value, segments: impl Iterator<Item = &'b Segment>
 #[cfg(test)]
 mod tests {
     use super::{Metadata, subject};
-    use crate::rules::catalogue::Kinds;
+    use crate::api::Kind;
     use serde_json::value::RawValue;
     use serde_json::{Value, json};
 
-    fn misfits(kind: Kinds, spec: &Value) -> Vec<String> {
+    fn misfits(kind: Kind, spec: &Value) -> Vec<String> {
         written(kind, &spec.to_string())
     }
 
-    fn written(kind: Kinds, spec: &str) -> Vec<String> {
+    fn written(kind: Kind, spec: &str) -> Vec<String> {
         let spec: Option<&RawValue> = serde_json::from_str(spec).unwrap();
         subject(kind, spec, Metadata::default())
             .unwrap_err()
@@ -164,7 +165,7 @@ mod tests {
         let spec = json!({"cassandraCluster": 5, "storageLocation": "s3://b", "concurrentConnections": "ten",
                           "retention": {"keepLast": "x"}});
         assert_eq!(
-            misfits(Kinds::Backup, &spec),
+            misfits(Kind::Backup, &spec),
             [
                 "spec.cassandraCluster: Invalid value: the number 5 stands where a text belongs; put what you wrote \
                  in quotes [spec-malformed]",
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_missing_field_is_named() {
-        let told = misfits(Kinds::Restore, &json!({}));
+        let told = misfits(Kind::Restore, &json!({}));
         assert_eq!(
             told,
             [
@@ -191,33 +192,33 @@ mod tests {
     #[test]
     fn a_table_in_a_rename_is_named_whole() {
         let spec = json!({"cassandraCluster": "c", "cassandraBackup": "b", "rename": {"k1.t1": 7}});
-        assert!(misfits(Kinds::Restore, &spec)[0].starts_with("spec.rename[k1.t1]: "));
+        assert!(misfits(Kind::Restore, &spec)[0].starts_with("spec.rename[k1.t1]: "));
     }
 
     #[test]
     fn a_spec_of_another_type_is_told_once() {
         for spec in [json!("text"), json!([1]), json!(7), json!(true)] {
-            let told = misfits(Kinds::Backup, &spec);
+            let told = misfits(Kind::Backup, &spec);
             assert!(
                 told.len() == 1 && told[0].starts_with("spec: "),
                 "{spec}: {told:?}"
             );
         }
-        assert!(misfits(Kinds::Backup, &Value::Null)[0].starts_with("spec: Required value: "));
+        assert!(misfits(Kind::Backup, &Value::Null)[0].starts_with("spec: Required value: "));
     }
 
     #[test]
     fn of_a_field_that_is_written_twice_the_last_one_counts() {
         let spec = r#"{"cassandraCluster": 5, "storageLocation": "s3://b", "cassandraCluster": "c"}"#;
         let spec: &RawValue = serde_json::from_str(spec).unwrap();
-        let read = subject(Kinds::Backup, Some(spec), Metadata::default()).unwrap();
+        let read = subject(Kind::Backup, Some(spec), Metadata::default()).unwrap();
         assert_eq!(read.cluster(), "c");
     }
 
     #[test]
     fn what_no_tree_can_hold_is_told() {
         for spec in [r#"{"suspend": 1e999}"#, r#"{"entities": "\ud800"}"#] {
-            let told = written(Kinds::Backup, spec);
+            let told = written(Kind::Backup, spec);
             assert!(
                 told.len() == 1 && told[0].starts_with("spec: Invalid value: does not fit: "),
                 "{spec}: {told:?}"

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::entities::LONGEST_LIST;
 
-use super::catalogue::Kinds;
 use super::facts::StoredBackup;
 use super::status::{has_started, is_scheduled};
+use crate::api::Kind;
 
 /// The directory of Cassandra in CassKop's pods.
 pub const CASSANDRA_DIRECTORY: &str = "/var/lib/cassandra";
@@ -32,7 +32,7 @@ pub struct Origin<'a> {
 /// an update that changes no field of it.
 ///
 /// Applied twice it changes nothing more.
-pub fn fill(kind: Kinds, object: &mut Value, origin: Origin<'_>) {
+pub fn fill(kind: Kind, object: &mut Value, origin: Origin<'_>) {
     let stored = origin.old.and_then(|old| old.get("spec"));
     let Some(spec) = object.get_mut("spec") else {
         return;
@@ -50,7 +50,7 @@ pub fn fill(kind: Kinds, object: &mut Value, origin: Origin<'_>) {
 }
 
 /// The fields that we fill, each with its value for an object that has never had one.
-fn candidates(kind: Kinds, origin: Origin<'_>) -> Vec<(&'static str, Option<Value>)> {
+fn candidates(kind: Kind, origin: Origin<'_>) -> Vec<(&'static str, Option<Value>)> {
     let created = origin.old.is_none();
     // The spec of what has started stays as it is, so nothing new is added to it.
     let frozen = origin
@@ -58,7 +58,7 @@ fn candidates(kind: Kinds, origin: Origin<'_>) -> Vec<(&'static str, Option<Valu
         .is_some_and(|old| has_started(old) && !is_scheduled(old));
     let constant = |value: Value| (!frozen).then_some(value);
     match kind {
-        Kinds::Restore => {
+        Kind::Restore => {
             let inherited = |field: fn(&StoredBackup) -> Option<&String>| {
                 origin
                     .backup
@@ -105,7 +105,7 @@ pub fn keep_status(object: &mut Value, old: &Value) {
 mod tests {
     use super::{Origin, fill};
     use crate::api::CassandraBackupSpec;
-    use crate::rules::catalogue::Kinds;
+    use crate::api::Kind;
     use crate::rules::facts::StoredBackup;
     use serde_json::{Value, json};
 
@@ -115,7 +115,7 @@ mod tests {
         now_ms: 1_700_000_000_123,
     };
 
-    fn filled(kind: Kinds, mut object: Value, origin: Origin<'_>) -> Value {
+    fn filled(kind: Kind, mut object: Value, origin: Origin<'_>) -> Value {
         fill(kind, &mut object, origin);
         object["spec"].take()
     }
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_backup_gets_a_tag_and_connections() {
-        let spec = filled(Kinds::Backup, json!({"spec": {"cassandraCluster": "c1"}}), NEW);
+        let spec = filled(Kind::Backup, json!({"spec": {"cassandraCluster": "c1"}}), NEW);
         let expected = json!({
             "cassandraCluster": "c1", "concurrentConnections": 10, "snapshotTag": "autosnap-1700000000123"
         });
@@ -145,14 +145,14 @@ mod tests {
     #[test]
     fn what_the_user_wrote_stays_even_when_it_is_odd() {
         let wrote = json!({"snapshotTag": "", "concurrentConnections": 0, "unknown": {"x": 1}});
-        assert_eq!(filled(Kinds::Backup, json!({"spec": wrote}), NEW), wrote);
+        assert_eq!(filled(Kind::Backup, json!({"spec": wrote}), NEW), wrote);
     }
 
     #[test]
     fn a_restore_says_itself_what_it_will_do() {
         let backup = backup(Some("k1"), Some("s3"));
         let spec = filled(
-            Kinds::Restore,
+            Kind::Restore,
             json!({"spec": {}}),
             Origin {
                 backup: Some(&backup),
@@ -170,7 +170,7 @@ mod tests {
     fn a_restore_inherits_nothing_that_the_backup_has_not() {
         let backup = backup(Some(""), None);
         let spec = filled(
-            Kinds::Restore,
+            Kind::Restore,
             json!({"spec": {}}),
             Origin {
                 backup: Some(&backup),
@@ -187,7 +187,7 @@ mod tests {
     fn an_update_keeps_what_was_filled_in() {
         let old = json!({"spec": {"a": 1, "snapshotTag": "autosnap-1", "concurrentConnections": 10}});
         let spec = filled(
-            Kinds::Backup,
+            Kind::Backup,
             json!({"spec": {"a": 1}}),
             Origin {
                 old: Some(&old),
@@ -202,7 +202,7 @@ mod tests {
             backup: Some(&other),
             ..NEW
         };
-        let spec = filled(Kinds::Restore, json!({"spec": {"x": 1}}), origin);
+        let spec = filled(Kind::Restore, json!({"spec": {"x": 1}}), origin);
         assert_eq!((&spec["entities"], &spec["secret"]), (&json!("k1"), &json!("s")));
     }
 
@@ -215,7 +215,7 @@ mod tests {
             backup: Some(&other),
             ..NEW
         };
-        let spec = filled(Kinds::Restore, json!({"spec": {"x": 1}}), origin);
+        let spec = filled(Kind::Restore, json!({"spec": {"x": 1}}), origin);
         assert_eq!(spec.get("entities"), None);
     }
 
@@ -227,13 +227,13 @@ mod tests {
                 old: Some(&old),
                 ..NEW
             };
-            assert_eq!(filled(Kinds::Backup, json!({"spec": new}), origin), new);
+            assert_eq!(filled(Kind::Backup, json!({"spec": new}), origin), new);
         }
     }
 
     #[test]
     fn filling_twice_changes_nothing_more() {
-        for kind in [Kinds::Backup, Kinds::Restore] {
+        for kind in [Kind::Backup, Kind::Restore] {
             let once = filled(kind, json!({"spec": {}}), NEW);
             let later = Origin { now_ms: 9, ..NEW };
             assert_eq!(filled(kind, json!({"spec": once}), later), once);
@@ -249,7 +249,7 @@ mod tests {
             json!([]),
         ] {
             let mut same = object.clone();
-            fill(Kinds::Backup, &mut same, NEW);
+            fill(Kind::Backup, &mut same, NEW);
             assert_eq!(same, object);
         }
     }

@@ -2,8 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::catalogue::{Kinds, Severity};
+use super::catalogue::Severity;
 use super::facts::Facts;
+use crate::api::Kind;
 
 /// Who acts on the objects that pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -121,9 +122,9 @@ impl Context {
     /// How bad it is that an object of this kind names something that does not exist. The label of its namespace
     /// overrides the policy for what is stored.
     #[must_use]
-    pub fn absent(&self, kind: Kinds, facts: &Facts) -> Severity {
+    pub fn absent(&self, kind: Kind, facts: &Facts) -> Severity {
         let by_default = || match (kind, self.policy.executor) {
-            (Kinds::Backup, Executor::Cassgate) => MissingReferences::Warn,
+            (Kind::Backup, Executor::Cassgate) => MissingReferences::Warn,
             _ => MissingReferences::Deny,
         };
         if self.dry_run {
@@ -163,7 +164,8 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use super::{Context, Executor, MissingReferences, Policy};
-    use crate::rules::catalogue::{Kinds, Severity};
+    use crate::api::Kind;
+    use crate::rules::catalogue::Severity;
     use crate::rules::facts::{Facts, Namespace, Reference};
 
     #[test]
@@ -232,8 +234,8 @@ mod tests {
                 ..Context::default()
             };
             let facts = Facts::default();
-            assert_eq!(context.absent(Kinds::Backup, &facts), backup, "{context:?}");
-            assert_eq!(context.absent(Kinds::Restore, &facts), restore, "{context:?}");
+            assert_eq!(context.absent(Kind::Backup, &facts), backup, "{context:?}");
+            assert_eq!(context.absent(Kind::Restore, &facts), restore, "{context:?}");
         }
     }
 
@@ -252,13 +254,9 @@ mod tests {
             ("deny", Severity::Deny),
             ("nonsense", Severity::Deny),
         ] {
-            assert_eq!(
-                context.absent(Kinds::Restore, &labelled(word)),
-                expected,
-                "{word}"
-            );
+            assert_eq!(context.absent(Kind::Restore, &labelled(word)), expected, "{word}");
         }
         context.dry_run = true;
-        assert_eq!(context.absent(Kinds::Restore, &labelled("deny")), Severity::Warn);
+        assert_eq!(context.absent(Kind::Restore, &labelled("deny")), Severity::Warn);
     }
 }

@@ -13,8 +13,9 @@ use crate::domain::schema_version::{SchemaVersion, SchemaVersionError};
 use crate::domain::snapshot_tag::{SnapshotTag, SnapshotTagError};
 use crate::domain::storage::{Provider, StorageLocation, StorageLocationError};
 
-use super::catalogue::{Kinds, Rule};
+use super::catalogue::Rule;
 use super::facts::StoredBackup;
+use crate::api::Kind;
 
 /// What rules look at of an object's metadata.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -151,10 +152,10 @@ pub enum Subject {
 impl Subject {
     /// Its kind.
     #[must_use]
-    pub fn kind(&self) -> Kinds {
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Backup(_) => Kinds::Backup,
-            Self::Restore(_) => Kinds::Restore,
+            Self::Backup(_) => Kind::Backup,
+            Self::Restore(_) => Kind::Restore,
         }
     }
 

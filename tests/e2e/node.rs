@@ -16,7 +16,7 @@ use cassgate::icarus::{
     ANSWER_WITHIN, BackupRequest, NodeFailure, NodeMode, Operation, OperationRequest, OperationState,
     RestorePhase, RestoreRequest, RingNode, SidecarApi, Snapshot, Store, Strategy, TOPOLOGY_WITHIN, Topology,
 };
-use cassgate::observe::metrics::Metrics;
+use cassgate::telemetry::metrics::Metrics;
 use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};

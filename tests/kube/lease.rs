@@ -9,12 +9,12 @@ use std::{
 };
 
 use cassgate::{
-    observe::metrics::Metrics,
     reconcile::lease::{
         ApiServerLease, Clocks, Leadership, LeaseKeeper, LeaseOptions, LeaseState, LeaseStore, Record,
         Timing, Written, identity,
     },
-    serve::certs::install_default_provider,
+    telemetry::metrics::Metrics,
+    tls::install_default_provider,
 };
 use jiff::Timestamp;
 use kube::{

@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cassgate::observe::metrics::Metrics;
+use cassgate::api::Kind;
 use cassgate::reconcile::lease::{ApiServerLease, Clocks, LeaseKeeper, LeaseOptions, Timing};
 use cassgate::reconcile::{Judge, Reconciler};
-use cassgate::rules::catalogue::Kinds;
 use cassgate::rules::finding::Findings;
+use cassgate::telemetry::metrics::Metrics;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,7 @@ pub(crate) struct NoRules;
 impl Judge for NoRules {
     fn judge<'a>(
         &'a self,
-        _: Kinds,
+        _: Kind,
         _: &'a Value,
     ) -> std::pin::Pin<Box<dyn Future<Output = Findings> + Send + 'a>> {
         Box::pin(std::future::ready(Findings::default()))

@@ -9,7 +9,7 @@ mod texts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use cassgate::rules::catalogue::Kinds;
+use cassgate::api::Kind;
 use cassgate::rules::cel;
 use futures::{StreamExt, stream};
 use http::Method;
@@ -138,7 +138,7 @@ fn denial(answer: &Answer) -> Option<(String, u16)> {
 }
 
 fn stated() -> BTreeSet<&'static str> {
-    [Kinds::Backup, Kinds::Restore]
+    [Kind::Backup, Kind::Restore]
         .into_iter()
         .flat_map(cel::statements)
         .map(|statement| statement.rule.id)

@@ -250,7 +250,7 @@ fn its_policies_are_the_flags_of_cassgate() {
     }
     // And no policy of cassgate is missing.
     let command = clap::Command::new("policy");
-    let command = <cassgate::cli::PolicyArgs as clap::Args>::augment_args(command);
+    let command = <cassgate::commands::PolicyArgs as clap::Args>::augment_args(command);
     let env = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
     for argument in command.get_arguments() {
         let variable = argument.get_env().unwrap().to_str().unwrap();

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, fs, sync::LazyLock};
 
 use cassgate::{
-    app::{ADMIN_DRAIN, BLOCKED_GRACE},
-    cli::RunArgs,
-    serve::{admin, certs::TlsChoice, server::CUT_GRACE},
+    commands::{BLOCKED_GRACE, RunArgs},
+    server::{accept::CUT_GRACE, admin},
+    supervisor::ADMIN_DRAIN,
+    tls::TlsChoice,
 };
 use clap::{Args, Command, Parser};
 use serde_json::{Value, json};

@@ -8,11 +8,11 @@ use std::{
 };
 
 use cassgate::{
-    observe::metrics::{
+    server::{admin, limits::Limits},
+    telemetry::metrics::{
         CacheKind, Census, FindingSeverity, Metrics, Operation, ReadKind, ReadOutcome, ReviewKind,
         ReviewVerdict, RuleLabel, ScheduledBackup, WebhookSide,
     },
-    serve::{admin, limits::Limits},
 };
 use serde_json::Value;
 

@@ -2,8 +2,8 @@
 
 use cassgate::{
     api::{CassandraBackup, CassandraRestore, GROUP},
-    app::AUTHORITY_LABEL,
-    cluster::SECRETS_ROLE,
+    kubernetes::SECRETS_ROLE,
+    supervisor::AUTHORITY_LABEL,
 };
 use kube::{CustomResourceExt, Resource};
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cassgate::{
     admission,
     api::{CassandraBackup, CassandraRestore, GROUP, VERSION},
-    serve::harden::REQUEST_DEADLINE,
+    server::harden::REQUEST_DEADLINE,
 };
 use kube::Resource;
 use serde_json::{Value, json};

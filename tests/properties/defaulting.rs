@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cassgate::rules::catalogue::Kinds;
+use cassgate::api::Kind;
 use cassgate::rules::defaults::{Origin, fill};
 use cassgate::rules::facts::StoredBackup;
 use cassgate::rules::policy::Executor;
@@ -52,7 +52,7 @@ proptest! {
     fn defaults_applied_twice_change_nothing(
         object in any_tree(), old in option::of(any_tree()), backup in option::of(backup_spec()), restore in any::<bool>(),
     ) {
-        let kind = if restore { Kinds::Restore } else { Kinds::Backup };
+        let kind = if restore { Kind::Restore } else { Kind::Backup };
         let backup = backup.as_ref().map(stored);
         let origin = Origin { old: old.as_ref(), backup: backup.as_ref(), now_ms: 1 };
         let mut once = object;

@@ -7,8 +7,8 @@ use axum::extract::DefaultBodyLimit;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cassgate::admission::{Admission, router};
-use cassgate::observe::metrics::Metrics;
 use cassgate::rules::policy::{Executor, Policy};
+use cassgate::telemetry::metrics::Metrics;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -95,7 +95,7 @@ impl Gate {
         }});
         let body = Body::from(review.to_string());
         let request = Request::post(path).body(body).unwrap();
-        // As cassgate::serve, whose own limit is 8 MiB.
+        // As cassgate::server, whose own limit is 8 MiB.
         let router = router(Arc::clone(&self.admission)).layer(DefaultBodyLimit::disable());
         let body = self.runtime.block_on(async {
             let response = router.oneshot(request).await.unwrap();

@@ -2,8 +2,8 @@
 
 use axum::Router;
 use cassgate::{
-    observe::{log::LogControl, metrics::Metrics},
-    serve::{admin, readiness::Readiness, server::Drained},
+    server::{accept::Drained, admin, readiness::Readiness},
+    telemetry::{log::LogControl, metrics::Metrics},
 };
 use tokio::net::TcpStream;
 

@@ -10,12 +10,9 @@ use std::{
 
 use axum::Router;
 use cassgate::{
-    observe::metrics::Metrics,
-    serve::{
-        certs::{DevOptions, Keeper, PairFiles, Step, TlsSource},
-        limits::Limits,
-        readiness::Readiness,
-    },
+    server::{limits::Limits, readiness::Readiness},
+    telemetry::metrics::Metrics,
+    tls::{DevOptions, Keeper, PairFiles, Step, TlsSource},
 };
 use jiff::{SignedDuration, Timestamp};
 use rustls::RootCertStore;

@@ -1,7 +1,7 @@
 //! One connection: what is agreed, and what a peer that does nothing gets.
 
 use axum::{Router, routing::get};
-use cassgate::serve::limits::Limits;
+use cassgate::server::limits::Limits;
 use hyper::Version;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

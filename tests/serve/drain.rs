@@ -4,8 +4,8 @@ use std::{io::ErrorKind, net::SocketAddr, sync::Arc};
 
 use axum::{Router, routing::get};
 use cassgate::{
-    observe::metrics::Metrics,
-    serve::{limits::Limits, server::Drained},
+    server::{accept::Drained, limits::Limits},
+    telemetry::metrics::Metrics,
 };
 use tokio::{net::TcpStream, sync::Semaphore};
 

@@ -9,12 +9,9 @@ use std::{
 
 use axum::{Router, routing::get};
 use cassgate::{
-    observe::metrics::Metrics,
-    serve::{
-        certs::{Keeper, PairFiles, TlsSource},
-        limits::Limits,
-        readiness::Readiness,
-    },
+    server::{limits::Limits, readiness::Readiness},
+    telemetry::metrics::Metrics,
+    tls::{Keeper, PairFiles, TlsSource},
 };
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{

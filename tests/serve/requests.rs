@@ -3,11 +3,11 @@
 use axum::{Router, body::Bytes as Body, routing::post};
 use bytes::Bytes;
 use cassgate::{
-    observe::metrics::Metrics,
-    serve::{
+    server::{
         harden::{BODY_LIMIT, harden, harden_within},
         limits::Limits,
     },
+    telemetry::metrics::Metrics,
 };
 use serde_json::{Value, json};
 use tokio::{

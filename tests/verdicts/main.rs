@@ -30,7 +30,7 @@ const NAMESPACE: &str = "prod";
 #[derive(Parser)]
 struct Flags {
     #[command(flatten)]
-    policy: cassgate::cli::PolicyArgs,
+    policy: cassgate::commands::PolicyArgs,
 }
 
 fn policy(flags: &[String]) -> Policy {

@@ -12,12 +12,12 @@ use tower::ServiceExt;
 use crate::admission::{Admission, router};
 use crate::domain::credentials::Credentials;
 use crate::domain::sidecar::Sidecar;
-use crate::observe::metrics::Metrics;
 use crate::rules::facts::{
     Around, Caller, Cluster, FactSource, Freshness, Namespace, Neighbours, Pending, Reference, Run,
     StoredBackup, StoredRestore,
 };
 use crate::rules::policy::Policy;
+use crate::telemetry::metrics::Metrics;
 
 /// A namespace with cluster c1 (dc1), Secret s3 and backup b1 of `k1.t1,k2.t3`; every question is written down.
 #[derive(Default)]

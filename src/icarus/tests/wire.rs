@@ -14,7 +14,7 @@ use crate::icarus::{
     ANSWER_WITHIN, NodeMode, OperationFilter, OperationId, OperationRequest, OperationState, RestorePhase,
     SidecarApi, SidecarError,
 };
-use crate::observe::metrics::Metrics;
+use crate::telemetry::metrics::Metrics;
 
 use super::{json, restore};
 

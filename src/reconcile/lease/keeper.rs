@@ -16,7 +16,7 @@ use super::options::{LeaseOptions, LeaseOptionsError};
 use super::renewal::{Desk, Held, NoAnswer, Renewal};
 use super::state::LeaseState;
 use super::store::LeaseStore;
-use crate::observe::metrics::{LeaseTransition, Metrics};
+use crate::telemetry::metrics::{LeaseTransition, Metrics};
 
 /// The longest sleep while the lease is ours. A timer stands still while the machine sleeps, and the lease does not.
 const TICK: Duration = Duration::from_secs(1);

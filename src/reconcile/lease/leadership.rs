@@ -8,7 +8,7 @@ use std::sync::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::clock::{BootTime, Clocks};
-use crate::observe::metrics::Metrics;
+use crate::telemetry::metrics::Metrics;
 
 /// The lease is ours, as far as was known when this was made. A clone is the same.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use super::clock::{BootTime, Clocks};
 use super::options::LeaseOptions;
 use super::record::{Record, Stored};
 use super::store::{LeaseStore, LeaseStoreError, Written};
-use crate::observe::metrics::{LeaseRenewal, Metrics};
+use crate::telemetry::metrics::{LeaseRenewal, Metrics};
 
 /// The most looks in a row after somebody else was quicker.
 pub(super) const LOOKS: usize = 4;

@@ -1,12 +1,13 @@
 use std::collections::BTreeSet;
 
 use super::{Statement, UNSAID, Unsaid, stated, statements};
+use crate::api::Kind;
 use crate::domain::entities::SYSTEM_KEYSPACES;
-use crate::rules::catalogue::{self, Kinds, Severity};
+use crate::rules::catalogue::{self, Severity};
 
-const KINDS: [Kinds; 2] = [Kinds::Backup, Kinds::Restore];
+const KINDS: [Kind; 2] = [Kind::Backup, Kind::Restore];
 
-fn all() -> impl Iterator<Item = (Kinds, &'static Statement)> {
+fn all() -> impl Iterator<Item = (Kind, &'static Statement)> {
     KINDS
         .into_iter()
         .flat_map(|kind| statements(kind).iter().map(move |statement| (kind, statement)))
@@ -41,7 +42,7 @@ fn a_statement_is_of_a_rule_that_refuses_objects_of_its_kind() {
         let rule = statement.rule;
         assert!(rule.severities.contains(&Severity::Deny), "{}", rule.id);
         // What a rule refuses of a restore only by its backup is no statement about restores.
-        assert!(rule.kinds == kind || rule.kinds == Kinds::Both, "{}", rule.id);
+        assert!(rule.kinds.includes(kind), "{}", rule.id);
     }
 }
 
@@ -102,7 +103,7 @@ fn a_variable_stands_behind_those_that_it_rests_on() {
 
 #[test]
 fn every_system_keyspace_is_in_the_expressions() {
-    let expressions = statements(Kinds::Restore)
+    let expressions = statements(Kind::Restore)
         .iter()
         .filter(|statement| statement.rule.id.ends_with("-system"));
     for statement in expressions {

@@ -8,17 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use cassgate::api::Kind;
 use cassgate::api::{CassandraBackup, CassandraCluster, CassandraRestore};
-use cassgate::app::StoredJudge;
-use cassgate::cluster::{Cache, ClusterFacts, Readers, StatusSubresources, follow_status_subresources};
 use cassgate::icarus::SidecarApi;
-use cassgate::observe::metrics::Metrics;
+use cassgate::kubernetes::{Cache, ClusterFacts, Readers, StatusSubresources, follow_status_subresources};
 use cassgate::reconcile::lease::{
     BootTime, Clocks, LeaseKeeper, LeaseOptions, LeaseStore, LeaseStoreError, Record, Stored, Timing, Written,
 };
 use cassgate::reconcile::{Judge, Reconciler};
-use cassgate::rules::catalogue::Kinds;
 use cassgate::rules::policy::{Executor, Policy};
+use cassgate::supervisor::StoredJudge;
+use cassgate::telemetry::metrics::Metrics;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PostParams;
@@ -318,7 +318,7 @@ impl World {
             wire: wire.clone(),
         };
         let (crds, found) = (wire.clone(), self.found.clone());
-        let is_subresource = move |_: Kinds| {
+        let is_subresource = move |_: Kind| {
             let found = found.as_ref().map(|found| found.borrow().restores);
             found.unwrap_or_else(|| Some(!crds.is_foreign()))
         };

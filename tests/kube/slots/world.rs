@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use cassgate::api::CassandraBackup;
 use cassgate::icarus::OperationRequest;
-use cassgate::observe::metrics::Metrics;
 use cassgate::reconcile::Reconciler;
 use cassgate::reconcile::lease::Timing;
+use cassgate::telemetry::metrics::Metrics;
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, Config};

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use cassgate::api::Kind;
 use cassgate::api::{CassandraBackupSpec, CassandraRestoreSpec};
-use cassgate::rules::catalogue::Kinds;
+use cassgate::rules::checks::transition;
 use cassgate::rules::facts::Facts;
 use cassgate::rules::finding::Findings;
 use cassgate::rules::policy::{Context, Executor, Policy};
 use cassgate::rules::subject::{Backup, Metadata, Restore, Subject};
-use cassgate::rules::{self, cel, status, transition};
+use cassgate::rules::{self, cel, status};
 use serde_json::Value;
 
 /// The verdict on one object, with the executor that has no rules of its own.
 pub(super) struct Judged {
-    kind: Kinds,
+    kind: Kind,
     /// The rules that refuse it.
     pub(super) denied: BTreeSet<&'static str>,
     /// The code of the refusal.
@@ -41,7 +42,7 @@ impl Judged {
         Self::of(kind, &found, if started { 403 } else { 422 }, true)
     }
 
-    fn of(kind: Kinds, found: &Findings, code: u16, change: bool) -> Self {
+    fn of(kind: Kind, found: &Findings, code: u16, change: bool) -> Self {
         let denied = found.denials().map(|finding| finding.rule.id).collect();
         Self {
             kind,
@@ -94,10 +95,10 @@ impl Judged {
     }
 }
 
-fn kind(object: &Value) -> Kinds {
+fn kind(object: &Value) -> Kind {
     match object["kind"].as_str().unwrap() {
-        "CassandraRestore" => Kinds::Restore,
-        _ => Kinds::Backup,
+        "CassandraRestore" => Kind::Restore,
+        _ => Kind::Backup,
     }
 }
 
@@ -116,7 +117,7 @@ fn findings(object: &Value, creating: bool) -> Findings {
         velero_restore: text("/metadata/labels/velero.io~1restore-name"),
     };
     let spec = object["spec"].clone();
-    let subject = if kind(object) == Kinds::Restore {
+    let subject = if kind(object) == Kind::Restore {
         let spec: CassandraRestoreSpec = serde_json::from_value(spec).unwrap();
         Subject::Restore(Box::new(Restore::new(meta, spec)))
     } else {

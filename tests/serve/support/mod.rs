@@ -10,7 +10,7 @@ pub(crate) use client::{Client, http1, http2, tls, tls_config};
 pub(crate) use pairs::{Authority, PemPair, Volume, roots, write_pair};
 pub(crate) use server::{Secured, Served, now};
 
-use cassgate::observe::metrics::Metrics;
+use cassgate::telemetry::metrics::Metrics;
 
 /// A deadline that is meant to pass.
 pub(crate) const SOON: Duration = Duration::from_millis(20);

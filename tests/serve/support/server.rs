@@ -7,16 +7,16 @@ use std::{
 
 use axum::Router;
 use cassgate::{
-    observe::metrics::{Listener, Metrics},
-    serve::{
-        admin, certs,
-        certs::{Keeper, PairFiles, TlsSource},
-        https,
+    server::{
+        accept::{Drained, Server},
+        admin, https,
         limits::Limits,
         listen,
         readiness::Readiness,
-        server::{Drained, Server},
     },
+    telemetry::metrics::{Listener, Metrics},
+    tls,
+    tls::{Keeper, PairFiles, TlsSource},
 };
 use jiff::Timestamp;
 use rustls::RootCertStore;
@@ -69,7 +69,7 @@ impl Served {
             .await
             .unwrap();
         let address = bound.address();
-        let config = certs::server_config(keeper.served()).unwrap();
+        let config = tls::server_config(keeper.served()).unwrap();
         let server = https::server(bound, config, router, limits, metrics.clone());
         Self::start(server, address, metrics, drain)
     }

@@ -309,7 +309,7 @@ fn times_that_do_not_go_together_are_refused_at_the_start() {
         options,
         Server::new(),
         Clocks::system(),
-        crate::observe::metrics::Metrics::new(),
+        crate::telemetry::metrics::Metrics::new(),
     );
     assert_eq!(keeper.unwrap_err(), LeaseOptionsError::Fraction(seconds(0)));
 }

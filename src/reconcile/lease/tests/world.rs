@@ -16,11 +16,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::observe::metrics::Metrics;
 use crate::reconcile::lease::{
     BootTime, Clocks, Leadership, LeaseKeeper, LeaseOptions, LeaseState, LeaseStore, LeaseStoreError, Record,
     Stored, Timing, Written,
 };
+use crate::telemetry::metrics::Metrics;
 
 pub(super) const LONGEST_REQUEST: Duration = Duration::from_secs(10);
 

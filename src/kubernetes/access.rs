@@ -1,0 +1,70 @@
+//! Whether somebody may read a Secret: asked of the API server, which knows all of its authorizers.
+
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use kube::api::{Api, PostParams};
+use tokio::time::timeout;
+
+use crate::rules::facts::{Caller, Reference};
+use crate::telemetry::metrics::{ReadKind, ReadOutcome};
+
+use super::live::{LiveReads, READ_TIMEOUT};
+use super::reason::reason;
+
+impl LiveReads {
+    /// Whether `caller` may get this Secret. It is one request, which stores nothing.
+    pub(super) async fn may_read_secret(
+        &self,
+        caller: &Caller,
+        namespace: &str,
+        name: &str,
+    ) -> Reference<bool> {
+        let question = question(caller, namespace, name);
+        let asked = async {
+            // The semaphore is never closed.
+            let _turn = self.turns.acquire().await;
+            Api::<SubjectAccessReview>::all(self.client.clone())
+                .create(&PostParams::default(), &question)
+                .await
+        };
+        let answer = match timeout(READ_TIMEOUT, asked).await {
+            Ok(Ok(review)) => Reference::Found(review.status.is_some_and(|status| status.allowed)),
+            Ok(Err(error)) => Reference::Unknown(reason(&error)),
+            Err(_) => Reference::Unknown("the API server did not answer in time".to_owned()),
+        };
+        let outcome = match &answer {
+            Reference::Found(_) => ReadOutcome::Found,
+            Reference::Absent | Reference::Unknown(_) => ReadOutcome::Unknown,
+        };
+        self.metrics.live_read(ReadKind::Access, outcome);
+        tracing::debug!(
+            kind = ReadKind::Access.as_str(),
+            namespace,
+            name,
+            outcome = outcome.as_str(),
+            "live read"
+        );
+        answer
+    }
+}
+
+fn question(caller: &Caller, namespace: &str, name: &str) -> SubjectAccessReview {
+    let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: filled(&caller.username),
+            uid: filled(&caller.uid),
+            groups: Some(caller.groups.clone()),
+            extra: Some(caller.extra.clone()).filter(|extra| !extra.is_empty()),
+            resource_attributes: Some(ResourceAttributes {
+                namespace: Some(namespace.to_owned()),
+                name: Some(name.to_owned()),
+                verb: Some("get".to_owned()),
+                resource: Some("secrets".to_owned()),
+                version: Some("v1".to_owned()),
+                ..ResourceAttributes::default()
+            }),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    }
+}

@@ -1,0 +1,325 @@
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::apiserver::{ApiServer, Instead};
+use super::*;
+use crate::api::CassandraBackup;
+use crate::kubernetes::Cached;
+use crate::rules::facts::StoredBackup;
+
+const LIST: &str = "/apis/db.orange.com/v2/cassandrabackups";
+const WATCH: &str = "watch /apis/db.orange.com/v2/cassandrabackups";
+const GONE: &str = concat!(
+    r#"{"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}}"#,
+    "\n"
+);
+
+/// A cache of backups that runs as long as this lives.
+struct Running {
+    state: watch::Receiver<CacheState>,
+    cached: Cached<CassandraBackup>,
+    metrics: Metrics,
+    watch: JoinSet<()>,
+}
+
+impl Running {
+    fn on(server: &ApiServer) -> Self {
+        let metrics = Metrics::new();
+        let cache = Cache::<CassandraBackup>::new(server.client(), metrics.clone());
+        let (state, cached) = (cache.state(), cache.reader());
+        let mut watch = JoinSet::new();
+        watch.spawn(cache.run());
+        Self {
+            state,
+            cached,
+            metrics,
+            watch,
+        }
+    }
+
+    async fn synced(server: &ApiServer) -> Self {
+        let mut running = Self::on(server);
+        running.until(|state| *state == CacheState::Synced).await;
+        running
+    }
+
+    async fn until(&mut self, reached: impl FnMut(&CacheState) -> bool) {
+        // Of the time that stands still: a test that waits in vain fails.
+        let reached = timeout(Duration::from_hours(1), self.state.wait_for(reached)).await;
+        reached.unwrap().unwrap();
+    }
+
+    /// Lets everything happen that can happen now.
+    async fn settle(&self) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    fn location(&self, name: &str) -> Option<String> {
+        let found: Arc<StoredBackup> = self.cached.get("prod", name, Instant::now())?;
+        Some(found.spec.storage_location.clone())
+    }
+
+    fn metric(&self, line: &str) -> bool {
+        self.metrics.encode().lines().any(|found| found == line)
+    }
+}
+
+fn stale(state: &CacheState) -> Option<&str> {
+    match state {
+        CacheState::Stale { reason, .. } => Some(reason),
+        _ => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_pages_of_a_list_are_there_when_it_is_synced() {
+    let server = ApiServer::new();
+    for number in 0..600 {
+        server.put(BACKUPS, &backup(&format!("b{number}"), "s3://b"));
+    }
+    let mut running = Running::on(&server);
+    assert_eq!(running.state.borrow().unready(), Some("not listed yet"));
+    assert_eq!(running.location("b0"), None);
+    running.until(|state| *state == CacheState::Synced).await;
+    assert_eq!(running.state.borrow().unready(), None);
+    assert_eq!(running.location("b599").as_deref(), Some("s3://b"));
+    assert_eq!(
+        server
+            .requests()
+            .iter()
+            .filter(|request| request.contains("limit=50"))
+            .count(),
+        12
+    );
+    assert!(running.metric(r#"cassgate_cache_objects{kind="backup"} 600"#));
+    assert!(running.metric(r#"cassgate_cache_synced{kind="backup"} 1"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_to_an_object_arrives() {
+    let server = ApiServer::new();
+    let running = Running::synced(&server).await;
+    server.put(BACKUPS, &backup("b1", "s3://one"));
+    running.settle().await;
+    assert_eq!(running.location("b1").as_deref(), Some("s3://one"));
+    server.put(BACKUPS, &backup("b1", "s3://two"));
+    running.settle().await;
+    assert_eq!(running.location("b1").as_deref(), Some("s3://two"));
+    server.delete(BACKUPS, &backup("b1", "s3://two"));
+    running.settle().await;
+    assert_eq!(running.location("b1"), None);
+    assert!(running.metric(r#"cassgate_cache_objects{kind="backup"} 0"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_object_is_left_out_and_stops_nothing() {
+    let server = ApiServer::new();
+    server.put(BACKUPS, &bad_backup("bad"));
+    server.put(BACKUPS, &backup("b1", "s3://one"));
+    let running = Running::synced(&server).await;
+    assert_eq!(
+        (running.location("bad"), running.location("b1").as_deref()),
+        (None, Some("s3://one"))
+    );
+
+    server.put(BACKUPS, &bad_backup("b1"));
+    server.put(BACKUPS, &backup("b2", "s3://two"));
+    running.settle().await;
+    assert_eq!(
+        (running.location("b1"), running.location("b2").as_deref()),
+        (None, Some("s3://two"))
+    );
+    server.delete(BACKUPS, &bad_backup("bad"));
+    server.put(BACKUPS, &backup("b1", "s3://again"));
+    running.settle().await;
+    assert_eq!(running.location("b1").as_deref(), Some("s3://again"));
+    assert_eq!(*running.state.borrow(), CacheState::Synced);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_list_shows_the_old_world_until_it_is_complete() {
+    let server = ApiServer::new();
+    server.put(BACKUPS, &backup("old", "s3://old"));
+    for number in 0..300 {
+        server.put(BACKUPS, &backup(&format!("b{number}"), "s3://b"));
+    }
+    let mut running = Running::synced(&server).await;
+    server.delete_in_silence(BACKUPS, &backup("old", "s3://old"));
+    server.put_in_silence(BACKUPS, &backup("new", "s3://new"));
+    // The first page at once, the second five seconds later.
+    server.instead(LIST, [Instead::Usual, Instead::Late(Duration::from_secs(5))]);
+    server.end_watches(GONE);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(
+        stale(&running.state.borrow()),
+        Some("the API server has dropped that part of its history (410)")
+    );
+    assert_eq!(
+        (running.location("old").as_deref(), running.location("new")),
+        (Some("s3://old"), None)
+    );
+    assert!(running.metric(r#"cassgate_cache_synced{kind="backup"} 0"#));
+    running.until(|state| *state == CacheState::Synced).await;
+    assert_eq!(
+        (running.location("old"), running.location("new").as_deref()),
+        (None, Some("s3://new"))
+    );
+    assert!(running.metric(r#"cassgate_cache_objects{kind="backup"} 301"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_a_cache_is_not_complete_is_told_and_passes() {
+    for (answer, reason) in [
+        (
+            Instead::Text(404, "404 page not found\n".to_owned()),
+            "the CRD of CassandraBackup is not installed",
+        ),
+        (
+            Instead::Status(403, "cassandrabackups is forbidden"),
+            "cassgate may not list and watch cassandrabackups in all namespaces (403)",
+        ),
+        (
+            Instead::Status(401, "Unauthorized"),
+            "the API server does not accept cassgate's credentials (401)",
+        ),
+        (
+            Instead::Broken(ErrorKind::ConnectionRefused),
+            "connection refused by the API server",
+        ),
+        (
+            Instead::Text(200, "<html>".to_owned()),
+            "the API server's answer cannot be read",
+        ),
+    ] {
+        let server = ApiServer::new();
+        server.instead(LIST, [answer]);
+        let mut running = Running::on(&server);
+        running.until(|state| state.unready() == Some(reason)).await;
+        assert!(running.metric(r#"cassgate_cache_synced{kind="backup"} 0"#));
+        server.instead(LIST, [Instead::Usual]);
+        running.until(|state| *state == CacheState::Synced).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pauses_between_attempts_grow_to_five_seconds() {
+    let server = ApiServer::new();
+    server.instead(LIST, [Instead::Broken(ErrorKind::ConnectionRefused)]);
+    let _running = Running::on(&server);
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    // Two or three until a pause is five seconds long, then one hundred and twenty at most.
+    let attempts = server.requests().len();
+    assert!((119..=123).contains(&attempts), "{attempts}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_breaks_closes_nothing_and_is_told() {
+    let server = ApiServer::new();
+    server.put(BACKUPS, &backup("b1", "s3://one"));
+    let mut running = Running::synced(&server).await;
+    server.instead(WATCH, [Instead::Broken(ErrorKind::ConnectionRefused)]);
+    server.end_watches("");
+    running
+        .until(|state| stale(state) == Some("connection refused by the API server"))
+        .await;
+    assert_eq!(running.state.borrow().unready(), None);
+    assert!(running.metric(r#"cassgate_cache_synced{kind="backup"} 0"#));
+    assert_eq!(running.location("b1").as_deref(), Some("s3://one"));
+
+    // Another reason does not make it any younger.
+    let since = |state: &CacheState| match state {
+        CacheState::Stale { since, .. } => *since,
+        _ => panic!("{state:?}"),
+    };
+    let begun = since(&running.state.borrow());
+    server.instead(WATCH, [Instead::Status(403, "no")]);
+    running
+        .until(|state| stale(state).is_some_and(|reason| reason.contains("may not list and watch")))
+        .await;
+    assert_eq!(since(&running.state.borrow()), begun);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_stands_again_is_synced_without_an_event() {
+    let server = ApiServer::new();
+    let mut running = Running::synced(&server).await;
+    server.instead(
+        WATCH,
+        [Instead::Broken(ErrorKind::ConnectionRefused), Instead::Usual],
+    );
+    server.end_watches("");
+    running.until(|state| stale(state).is_some()).await;
+    running.until(|state| *state == CacheState::Synced).await;
+    assert_eq!(
+        server
+            .requests()
+            .iter()
+            .filter(|request| request.contains("watch=true"))
+            .count(),
+        3
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_longer_absence_the_next_attempt_is_a_list_that_says_all_at_once() {
+    let server = ApiServer::new();
+    let mut running = Running::synced(&server).await;
+    let away = Instead::Broken(ErrorKind::ConnectionRefused);
+    server.instead(WATCH, [away.clone()]);
+    server.instead(LIST, [away]);
+    server.end_watches("");
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert!(stale(&running.state.borrow()).is_some());
+
+    server.put_in_silence(BACKUPS, &backup("new", "s3://new"));
+    server.instead(WATCH, [Instead::Usual]);
+    server.instead(LIST, [Instead::Usual]);
+    let back = Instant::now();
+    running.until(|state| *state == CacheState::Synced).await;
+    assert!(back.elapsed() <= Duration::from_secs(5), "{:?}", back.elapsed());
+    assert_eq!(running.location("new").as_deref(), Some("s3://new"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_does_not_run_any_more_answers_nothing() {
+    let server = ApiServer::new();
+    server.put(BACKUPS, &backup("b1", "s3://one"));
+    let mut running = Running::synced(&server).await;
+    assert_eq!(running.location("b1").as_deref(), Some("s3://one"));
+    running.watch.shutdown().await;
+    assert_eq!(running.location("b1"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_cannot_be_resumed_begins_with_a_list() {
+    let server = ApiServer::new();
+    let mut running = Running::synced(&server).await;
+    server.put_in_silence(BACKUPS, &backup("new", "s3://new"));
+    server.instead(WATCH, [Instead::Status(410, "too old"), Instead::Usual]);
+    server.end_watches("");
+    running.until(|state| stale(state).is_some()).await;
+    running.until(|state| *state == CacheState::Synced).await;
+    assert_eq!(running.location("new").as_deref(), Some("s3://new"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_ends_by_itself_goes_on_where_it_was() {
+    let server = ApiServer::new();
+    let running = Running::synced(&server).await;
+    server.put(BACKUPS, &backup("b1", "s3://one"));
+    running.settle().await;
+    server.end_watches("");
+    running.settle().await;
+    server.put(BACKUPS, &backup("b2", "s3://two"));
+    running.settle().await;
+    assert_eq!(running.location("b2").as_deref(), Some("s3://two"));
+    assert_eq!(*running.state.borrow(), CacheState::Synced);
+    let last = server.requests().pop().unwrap();
+    assert!(
+        last.contains("resourceVersion=1") && last.contains("timeoutSeconds=120"),
+        "{last}"
+    );
+}

@@ -1,0 +1,147 @@
+//! Everything here runs against an API server that is a map in memory, and in time that stands still until nothing
+//! else can happen.
+
+mod apiserver;
+mod cache;
+mod client;
+mod discovery;
+mod live;
+mod secrets;
+mod source;
+
+use std::sync::Arc;
+
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::rules::facts::Reference;
+use crate::telemetry::metrics::Metrics;
+
+use super::{Cache, CacheState, Cached, ClusterFacts, Readers, WatchedKind};
+use apiserver::ApiServer;
+
+const CLUSTERS: &str = "cassandraclusters";
+const BACKUPS: &str = "cassandrabackups";
+const SECRETS: &str = "secrets";
+
+/// Facts, and what they rest on. The watches end with it.
+struct World {
+    metrics: Metrics,
+    facts: ClusterFacts,
+    _watches: JoinSet<()>,
+}
+
+impl World {
+    /// All caches are complete, and no request is remembered.
+    async fn synced(server: &ApiServer) -> Self {
+        let mut world = Caches::new(server.client());
+        let readers = Readers {
+            clusters: world.start(),
+            backups: world.start(),
+            restores: world.start(),
+            namespaces: world.start(),
+        };
+        for mut state in world.states {
+            state
+                .wait_for(|state| *state == CacheState::Synced)
+                .await
+                .unwrap();
+        }
+        server.forget_requests();
+        Self {
+            facts: ClusterFacts::new(world.client, readers, world.metrics.clone()),
+            metrics: world.metrics,
+            _watches: world.watches,
+        }
+    }
+
+    /// No cache runs.
+    fn without_caches(server: &ApiServer) -> Self {
+        Self::with(server.client())
+    }
+
+    /// No cache runs.
+    fn with(client: Client) -> Self {
+        let mut world = Caches::new(client);
+        let readers = Readers {
+            clusters: world.start(),
+            backups: world.start(),
+            restores: world.start(),
+            namespaces: world.start(),
+        };
+        world.watches.abort_all();
+        let watches = std::mem::take(&mut world.watches);
+        drop(watches);
+        Self {
+            facts: ClusterFacts::new(world.client, readers, world.metrics.clone()),
+            metrics: world.metrics,
+            _watches: JoinSet::new(),
+        }
+    }
+
+    fn metric(&self, line: &str) -> bool {
+        self.metrics.encode().lines().any(|found| found == line)
+    }
+}
+
+/// Caches that run.
+struct Caches {
+    client: Client,
+    metrics: Metrics,
+    states: Vec<watch::Receiver<CacheState>>,
+    watches: JoinSet<()>,
+}
+
+impl Caches {
+    fn new(client: Client) -> Self {
+        Self {
+            client,
+            metrics: Metrics::new(),
+            states: Vec::new(),
+            watches: JoinSet::new(),
+        }
+    }
+
+    fn start<K: WatchedKind>(&mut self) -> Cached<K> {
+        let cache = Cache::<K>::new(self.client.clone(), self.metrics.clone());
+        let reader = cache.reader();
+        self.states.push(cache.state());
+        self.watches.spawn(cache.run());
+        reader
+    }
+}
+
+fn cluster(name: &str, datacenter: &str) -> Value {
+    json!({
+        "metadata": {"namespace": "prod", "name": name, "managedFields": [{"manager": "kubectl"}]},
+        "spec": {"topology": {"dc": [{"name": datacenter}]}, "nodesPerRacks": 1},
+        "status": {"phase": "Running"},
+    })
+}
+
+fn backup(name: &str, location: &str) -> Value {
+    json!({
+        "metadata": {"namespace": "prod", "name": name, "annotations": {"a": "b"}},
+        "spec": {"cassandraCluster": "c1", "storageLocation": location, "snapshotTag": "t"},
+        "status": {"condition": {"type": "COMPLETED"}},
+    })
+}
+
+/// A backup that CassKop's CRD would not take, and a broken converter may hand out.
+fn bad_backup(name: &str) -> Value {
+    json!({"metadata": {"namespace": "prod", "name": name}, "spec": {"cassandraCluster": ["c1"]}})
+}
+
+/// `values` are base64, as in a Secret.
+fn secret(name: &str, values: &Value) -> Value {
+    json!({"metadata": {"namespace": "prod", "name": name}, "data": values})
+}
+
+fn unknown<T>(reason: &str) -> Reference<T> {
+    Reference::Unknown(reason.to_owned())
+}
+
+fn fact<K: WatchedKind>(object: &Value) -> Reference<K::Fact> {
+    Reference::Found(serde_json::from_value::<K>(object.clone()).unwrap().fact())
+}

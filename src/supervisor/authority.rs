@@ -1,0 +1,362 @@
+//! Where mode `self` keeps its authority: a Secret and two webhook configurations on the API server.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use k8s_openapi::{
+    ByteString,
+    api::{
+        admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
+        core::v1::Secret,
+    },
+};
+use kube::{
+    Client, Error,
+    api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::kubernetes::reason;
+use crate::tls::self_signed::{
+    ConfigurationObject, Configured, Entry, SecretObject, Store, StoreError, Written,
+};
+
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Who owns the `caBundle` in `managedFields`: what Argo CD and Flux can be told to leave alone.
+const MANAGER: &str = "cassgate-ca-bundle";
+
+/// The label of a Secret that cassgate may write, and its value.
+pub const MARK: (&str, &str) = ("cassgate.db.orange.com/authority", "self");
+
+/// The objects of mode `self`, by name.
+#[derive(Clone)]
+pub(super) struct KubernetesStore {
+    client: Client,
+    namespace: String,
+    secret: String,
+    webhooks: String,
+}
+
+impl KubernetesStore {
+    pub(super) fn new(client: Client, namespace: &str, secret: &str, webhooks: &str) -> Self {
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            secret: secret.to_owned(),
+            webhooks: webhooks.to_owned(),
+        }
+    }
+
+    fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    fn configurations(&self, side: Configured) -> (Api<DynamicObject>, ApiResource) {
+        let resource = match side {
+            Configured::Mutating => ApiResource::erase::<MutatingWebhookConfiguration>(&()),
+            Configured::Validating => ApiResource::erase::<ValidatingWebhookConfiguration>(&()),
+        };
+        (Api::all_with(self.client.clone(), &resource), resource)
+    }
+}
+
+impl Store for KubernetesStore {
+    async fn secret(&self) -> Result<Option<SecretObject>, StoreError> {
+        let found = in_time(self.secrets().get_opt(&self.secret)).await?;
+        Ok(found.map(|secret| SecretObject {
+            version: secret.metadata.resource_version.unwrap_or_default(),
+            marked: secret
+                .metadata
+                .labels
+                .is_some_and(|labels| labels.get(MARK.0).is_some_and(|value| value == MARK.1)),
+            data: secret
+                .data
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(key, value)| (key, value.0))
+                .collect(),
+        }))
+    }
+
+    /// Everything else of the Secret stays: it is read again, and replaced only as it was seen.
+    async fn replace_secret(
+        &self,
+        version: &str,
+        data: BTreeMap<String, Vec<u8>>,
+    ) -> Result<Written, StoreError> {
+        let secrets = self.secrets();
+        let Some(mut secret) = in_time(secrets.get_opt(&self.secret)).await? else {
+            return Ok(Written::Conflict);
+        };
+        if secret.metadata.resource_version.as_deref() != Some(version) {
+            return Ok(Written::Conflict);
+        }
+        let labels = secret.metadata.labels.get_or_insert_default();
+        labels.insert(MARK.0.to_owned(), MARK.1.to_owned());
+        secret.data = Some(
+            data.into_iter()
+                .map(|(key, value)| (key, ByteString(value)))
+                .collect(),
+        );
+        let parameters = PostParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        written(secrets.replace(&self.secret, &parameters, &secret)).await
+    }
+
+    async fn configuration(&self, side: Configured) -> Result<Option<ConfigurationObject>, StoreError> {
+        let found = in_time(self.configurations(side).0.get_opt(&self.webhooks)).await?;
+        Ok(found.map(|configuration| ConfigurationObject {
+            version: configuration.metadata.resource_version.unwrap_or_default(),
+            entries: configuration
+                .data
+                .get("webhooks")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .map(entry)
+                .collect(),
+        }))
+    }
+
+    /// Server-side apply of the one field, with the version that was read: the API server refuses it when anything
+    /// was changed since.
+    async fn publish(
+        &self,
+        side: Configured,
+        seen: &ConfigurationObject,
+        bundle: &str,
+    ) -> Result<Written, StoreError> {
+        let (configurations, resource) = self.configurations(side);
+        let bundle = STANDARD.encode(bundle);
+        let entries: Vec<Value> = seen
+            .entries
+            .iter()
+            .map(|entry| json!({"name": entry.name, "clientConfig": {"caBundle": bundle}}))
+            .collect();
+        let applied = json!({
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {"name": self.webhooks, "resourceVersion": seen.version},
+            "webhooks": entries,
+        });
+        let parameters = PatchParams::apply(MANAGER).force();
+        written(configurations.patch(&self.webhooks, &parameters, &Patch::Apply(applied))).await
+    }
+}
+
+fn entry(webhook: &Value) -> Entry {
+    let text = |pointer: &str| {
+        webhook
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    Entry {
+        name: text("/name").to_owned(),
+        bundle: STANDARD
+            .decode(text("/clientConfig/caBundle"))
+            .unwrap_or_default(),
+    }
+}
+
+async fn in_time<T>(request: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
+    match timeout(TIMEOUT, request).await {
+        Ok(answer) => answer.map_err(|error| StoreError(reason(&error))),
+        Err(_) => Err(StoreError("the API server does not answer in time".to_owned())),
+    }
+}
+
+async fn written<T>(request: impl Future<Output = Result<T, Error>>) -> Result<Written, StoreError> {
+    let answer = async {
+        match request.await {
+            Ok(_) => Ok(Written::Done),
+            Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(Written::Conflict),
+            Err(error) => Err(error),
+        }
+    };
+    in_time(answer).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::{Arc, Mutex},
+    };
+
+    use http::{Method, Request, Response};
+    use http_body_util::BodyExt;
+    use kube::client::Body;
+
+    use super::*;
+
+    /// What an API server was asked, and what it answers: reads by the object, writes by a code.
+    #[derive(Clone)]
+    struct ApiServer {
+        object: Value,
+        code: u16,
+        writes: Arc<Mutex<Vec<Write>>>,
+    }
+
+    /// Method and path, content type, and what was sent.
+    type Write = (String, Option<String>, Value);
+
+    impl ApiServer {
+        fn new(object: Value, code: u16) -> Self {
+            Self {
+                object,
+                code,
+                writes: Arc::default(),
+            }
+        }
+
+        fn store(&self) -> KubernetesStore {
+            let server = self.clone();
+            let client = Client::new(
+                tower::service_fn(move |request| server.clone().answer(request)),
+                "default",
+            );
+            KubernetesStore::new(client, "cassgate-system", "cassgate-ca", "cassgate")
+        }
+
+        async fn answer(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+            let (head, body) = request.into_parts();
+            let (code, answer) = if head.method == Method::GET {
+                (200, self.object.clone())
+            } else {
+                let sent = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
+                let kind = head.headers.get("content-type");
+                self.writes.lock().unwrap().push((
+                    format!("{} {}", head.method, head.uri),
+                    kind.map(|kind| kind.to_str().unwrap().to_owned()),
+                    sent,
+                ));
+                let status =
+                    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": self.code});
+                (
+                    self.code,
+                    if self.code == 200 {
+                        self.object.clone()
+                    } else {
+                        status
+                    },
+                )
+            };
+            let answer = Body::from(answer.to_string().into_bytes());
+            Ok(Response::builder().status(code).body(answer).unwrap())
+        }
+
+        fn written(&self) -> Vec<Write> {
+            self.writes.lock().unwrap().clone()
+        }
+    }
+
+    fn secret() -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+            "metadata": {
+                "name": "cassgate-ca", "namespace": "cassgate-system", "resourceVersion": "7",
+                "labels": {"team": "storage"}, "annotations": {"kept": "yes"},
+            },
+            "data": {"old": "b2xk"},
+        })
+    }
+
+    fn data() -> BTreeMap<String, Vec<u8>> {
+        BTreeMap::from([("ca.crt".to_owned(), b"new".to_vec())])
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_replaced_as_it_was_read_with_our_data_and_label() {
+        let server = ApiServer::new(secret(), 200);
+        let written = server.store().replace_secret("7", data()).await.unwrap();
+        assert_eq!(written, Written::Done);
+        let [(request, _, sent)] = server.written().try_into().unwrap();
+        assert_eq!(
+            request,
+            "PUT /api/v1/namespaces/cassgate-system/secrets/cassgate-ca?&fieldManager=cassgate-ca-bundle"
+        );
+        assert_eq!(sent["data"], json!({"ca.crt": "bmV3"}));
+        assert_eq!(sent["metadata"]["resourceVersion"], "7");
+        assert_eq!(sent["metadata"]["annotations"], json!({"kept": "yes"}));
+        assert_eq!(
+            sent["metadata"]["labels"],
+            json!({"team": "storage", "cassgate.db.orange.com/authority": "self"})
+        );
+        assert_eq!(sent["type"], "Opaque");
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_was_changed_meanwhile_is_not_written() {
+        let server = ApiServer::new(secret(), 200);
+        let written = server.store().replace_secret("6", data()).await.unwrap();
+        assert_eq!((written, server.written()), (Written::Conflict, Vec::new()));
+        for code in [404, 409] {
+            let written = ApiServer::new(secret(), code)
+                .store()
+                .replace_secret("7", data())
+                .await;
+            assert_eq!(written.unwrap(), Written::Conflict, "{code}");
+        }
+        let refused = ApiServer::new(secret(), 403)
+            .store()
+            .replace_secret("7", data())
+            .await;
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "cassgate lacks a right on the API server (403)"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_bundle_is_applied_to_every_webhook_at_the_version_that_was_read() {
+        let configuration = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "cassgate", "resourceVersion": "9"},
+            "webhooks": [
+                {"name": "a.example", "clientConfig": {"caBundle": "b2xk"}},
+                {"name": "b.example", "clientConfig": {}},
+            ],
+        });
+        let server = ApiServer::new(configuration, 200);
+        let store = server.store();
+        let seen = store
+            .configuration(Configured::Validating)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(seen.version, "9");
+        let bundles: Vec<&[u8]> = seen.entries.iter().map(|entry| entry.bundle.as_slice()).collect();
+        assert_eq!(bundles, [b"old".as_slice(), b""]);
+
+        let written = store.publish(Configured::Validating, &seen, "new").await.unwrap();
+        assert_eq!(written, Written::Done);
+        let [(request, kind, sent)] = server.written().try_into().unwrap();
+        assert_eq!(
+            request,
+            "PATCH /apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/cassgate?&force=true\
+             &fieldManager=cassgate-ca-bundle"
+        );
+        assert_eq!(kind.as_deref(), Some("application/apply-patch+yaml"));
+        let bundle = json!({"caBundle": "bmV3"});
+        assert_eq!(
+            sent,
+            json!({
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+                "metadata": {"name": "cassgate", "resourceVersion": "9"},
+                "webhooks": [
+                    {"name": "a.example", "clientConfig": bundle},
+                    {"name": "b.example", "clientConfig": bundle},
+                ],
+            })
+        );
+        let late = ApiServer::new(Value::Null, 409);
+        let written = late.store().publish(Configured::Mutating, &seen, "new").await;
+        assert_eq!(written.unwrap(), Written::Conflict);
+    }
+}
