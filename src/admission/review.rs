@@ -43,7 +43,6 @@ pub(super) struct Review<'a> {
 /// The kind of an object.
 #[derive(Debug, Clone, Deserialize, Default)]
 #[serde(default)]
-#[expect(clippy::struct_field_names, reason = "the names on the wire")]
 pub(super) struct GroupVersionKind<'a> {
     #[serde(borrow)]
     pub(super) group: Cow<'a, str>,

@@ -77,7 +77,7 @@ fn candidates(kind: Kind, origin: Origin<'_>) -> Vec<(&'static str, Option<Value
                 ("secret", inherited(|backup| backup.spec.secret.as_ref())),
             ]
         }
-        _ => vec![
+        Kind::Backup => vec![
             ("concurrentConnections", constant(json!(CONCURRENT_CONNECTIONS))),
             (
                 "snapshotTag",
