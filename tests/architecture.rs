@@ -64,7 +64,7 @@ const PURE_FILES: [&str; 19] = [
     "reconcile/plan/backup/listing.rs",
     "reconcile/plan/conditions.rs",
     "reconcile/plan/foreign.rs",
-    "reconcile/plan/making.rs",
+    "reconcile/plan/builder.rs",
     "reconcile/plan/needs.rs",
     "reconcile/plan/node.rs",
     "reconcile/plan/restore.rs",
@@ -72,9 +72,9 @@ const PURE_FILES: [&str; 19] = [
     "reconcile/plan/restore/ending.rs",
     "reconcile/plan/restore/phases.rs",
     "reconcile/plan/schedule.rs",
-    "reconcile/request.rs",
-    "reconcile/source.rs",
-    "reconcile/turn.rs",
+    "reconcile/execute/request.rs",
+    "reconcile/plan/restore/source.rs",
+    "reconcile/queue/turn.rs",
     "tls/self_signed/plan.rs",
 ];
 

@@ -7,8 +7,8 @@ use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 use tokio::time::MissedTickBehavior;
 
-use super::plan::{self, needs, schedule};
 use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
+use crate::reconcile::plan::{self, needs, schedule};
 use crate::telemetry::metrics::{Census, MOST_SCHEDULED, Metrics, RunKind, RunState, ScheduledBackup};
 
 /// How often it is counted: about as often as Prometheus asks.
@@ -22,13 +22,13 @@ pub(super) async fn count(
     now: fn() -> Timestamp,
 ) {
     /// Takes the series away.
-    struct Term<'a>(&'a Metrics);
-    impl Drop for Term<'_> {
+    struct LeaderContext<'a>(&'a Metrics);
+    impl Drop for LeaderContext<'_> {
         fn drop(&mut self) {
             self.0.counts_no_more();
         }
     }
-    let term = Term(metrics);
+    let term = LeaderContext(metrics);
     // An error says that the writer is gone, and with it the whole term.
     if backups.wait_until_ready().await.is_err() || restores.wait_until_ready().await.is_err() {
         return;

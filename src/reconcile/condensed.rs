@@ -10,7 +10,7 @@ use kube::core::ObjectMeta;
 use kube::runtime::watcher::Event;
 use serde::{Deserialize, Deserializer};
 
-use super::work::Work;
+use crate::reconcile::work::Work;
 
 /// What is kept of an object, while a watch decodes it.
 #[derive(Debug, Clone)]

@@ -19,26 +19,26 @@ use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
-use super::ask::Asker;
-use super::census;
-use super::condensed::{self, Condensed};
-use super::lease::{Leadership, LeaseLost};
-use super::listings::Listings;
-use super::neighbours::{Neighbours, Ring, Turns};
-use super::plan::needs;
-use super::plan::removal::Room;
-use super::plan::restore::Means;
-use super::plan::schedule::Rest;
-use super::plan::{Answers, Deeds, Look, Plan, Wait};
-use super::request::Unsendable;
-use super::store::StoreError;
-use super::surroundings::{Judge, Surroundings, surroundings};
-use super::waking::LONGEST_TIMER;
-use super::watch::Watch;
-use super::work::Work;
 use crate::api::Kind;
 use crate::api::{CassandraBackup, CassandraRestore};
 use crate::icarus::SidecarApi;
+use crate::reconcile::census;
+use crate::reconcile::condensed::{self, Condensed};
+use crate::reconcile::execute::request::Unsendable;
+use crate::reconcile::execute::store::StoreError;
+use crate::reconcile::lease::{Leadership, LeaseLost};
+use crate::reconcile::observe::Listings;
+use crate::reconcile::observe::SidecarObserver;
+use crate::reconcile::observe::{ClusterObservation, Judge, surroundings};
+use crate::reconcile::plan::needs;
+use crate::reconcile::plan::prune::PruneInputs;
+use crate::reconcile::plan::restore::RestoreInputs;
+use crate::reconcile::plan::schedule::NextRun;
+use crate::reconcile::plan::{Actions, Answers, Observation, Plan, Wait};
+use crate::reconcile::queue::waking::LONGEST_TIMER;
+use crate::reconcile::queue::{Neighbours, Ring, Turns};
+use crate::reconcile::watch::Watch;
+use crate::reconcile::work::Work;
 use crate::telemetry::metrics::Metrics;
 
 /// How often a plan may ask before it is made again from the beginning.
@@ -101,7 +101,7 @@ impl<S: SidecarApi + 'static> Reconciler<S> {
         let (known_restores, restores) = reflector::store();
         let (known_backups, backups) = reflector::store();
         let (neighbours, turns) = Neighbours::new(known_backups.clone(), known_restores.clone(), self.now);
-        let term = Arc::new(Term {
+        let term = Arc::new(LeaderContext {
             reconciler: self,
             leadership,
             series,
@@ -139,7 +139,7 @@ impl<S: SidecarApi + 'static> Reconciler<S> {
 }
 
 /// One time as the leader.
-pub(super) struct Term<S> {
+pub(super) struct LeaderContext<S> {
     pub(super) reconciler: Arc<Reconciler<S>>,
     pub(super) leadership: Leadership,
     /// Who tells what is told again and again.
@@ -166,7 +166,7 @@ fn left(again: SignedDuration, passed: Duration) -> SignedDuration {
     again.saturating_sub(passed).max(again.min(SHORTEST_PAUSE))
 }
 
-impl<S: SidecarApi + 'static> Term<S> {
+impl<S: SidecarApi + 'static> LeaderContext<S> {
     fn api<K>(&self) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -295,9 +295,9 @@ impl<S: SidecarApi + 'static> Term<S> {
     fn rest<K: Work>(&self, object: &K) -> Option<Action> {
         let now = (self.reconciler.now)();
         match object.rest(now) {
-            Rest::None => None,
-            Rest::ForEver => Some(Action::await_change()),
-            Rest::Until(next) => Some(requeue(next.duration_since(now))),
+            NextRun::None => None,
+            NextRun::ForEver => Some(Action::await_change()),
+            NextRun::Until(next) => Some(requeue(next.duration_since(now))),
         }
     }
 
@@ -307,7 +307,7 @@ impl<S: SidecarApi + 'static> Term<S> {
         let now = (self.reconciler.now)();
         let waits = !object.has_begun() && object.is_after_nodes(now);
         let status = object.status().filter(|_| waits)?;
-        let look = Look {
+        let look = Observation {
             now,
             members: &[],
             missing: None,
@@ -317,7 +317,7 @@ impl<S: SidecarApi + 'static> Term<S> {
             cluster_gone: false,
             answers: &Answers::new(),
         };
-        let Plan::Do(deeds) = object.plan(&look, &Means::default(), &Room::default()) else {
+        let Plan::Do(deeds) = object.plan(&look, &RestoreInputs::default(), &PruneInputs::default()) else {
             return None;
         };
         let again = deeds.again.filter(|_| deeds.is_nothing(status))?;
@@ -355,12 +355,12 @@ impl<S: SidecarApi + 'static> Term<S> {
     async fn decide<K: Work>(
         &self,
         object: &K,
-        around: &Surroundings,
-    ) -> Result<(Deeds<K::Status>, Instant), ReconcileError> {
+        around: &ClusterObservation,
+    ) -> Result<(Actions<K::Status>, Instant), ReconcileError> {
         let mut answers = Answers::new();
         for _ in 0..MOST_QUESTIONS {
             let looked = Instant::now();
-            let look = Look {
+            let look = Observation {
                 now: around.only_at.unwrap_or_else(self.reconciler.now),
                 members: &around.members,
                 missing: around.missing.clone(),
@@ -373,7 +373,7 @@ impl<S: SidecarApi + 'static> Term<S> {
             match object.plan(&look, &around.means, &around.room) {
                 Plan::Do(deeds) => return Ok((deeds, looked)),
                 Plan::Ask(questions) => {
-                    let asker = Asker {
+                    let asker = SidecarObserver {
                         sidecars: &self.reconciler.sidecars,
                         members: &around.members,
                         mark: object.mark()?,

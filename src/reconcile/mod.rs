@@ -6,28 +6,20 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`plan`] | pure: an object and a look at the world to what is done next |
-//! | [`turn`] | pure: one operation per Cassandra cluster at a time |
-//! | [`source`] | pure: what a restore takes over from its backup |
-//! | [`request`] | pure: a step of a plan in the words of a sidecar |
+//! | [`queue`] | pure: one operation per Cassandra cluster at a time |
+//! | [`execute`] | pure: a step of a plan in the words of a sidecar |
 
-mod ask;
 mod census;
 mod condensed;
 pub mod controller;
-mod deeds;
+pub mod execute;
 pub mod lease;
-mod listings;
-mod neighbours;
+mod observe;
 pub mod plan;
-pub mod request;
-pub mod source;
-mod store;
-mod surroundings;
-pub mod turn;
-mod waking;
+pub mod queue;
 mod watch;
 mod work;
 
 pub use controller::Reconciler;
-pub use store::FIELD_MANAGER;
-pub use surroundings::Judge;
+pub use observe::Judge;
+pub use plan::conflict::FIELD_MANAGER;

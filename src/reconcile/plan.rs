@@ -1,20 +1,19 @@
 //! What to do next for a backup or a restore, and what its status says meanwhile. Pure.
 //!
-//! A plan is made of the object and of one [`Look`] at the world. Where the look does not suffice, the plan is a list
+//! A plan is made of the object and of one [`Observation`] at the world. Where the look does not suffice, the plan is a list
 //! of questions ([`Plan::Ask`]); with their answers it is made again, from the beginning. Otherwise it is what to do
 //! ([`Plan::Do`]), in this order: the finalizer, the status, the requests, the events. A request goes out only after
 //! the status that speaks of it was written, so that nobody who reads the status later sends it a second time blindly.
 
 pub mod backup;
+mod builder;
 mod conditions;
+pub(super) mod conflict;
 mod foreign;
-mod making;
 pub mod needs;
 mod node;
-pub mod removal;
+pub mod prune;
 pub mod restore;
-pub mod retention;
-pub(super) mod rival;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
@@ -108,11 +107,11 @@ impl Phase {
 
 /// What the world looks like.
 #[derive(Debug, Clone)]
-pub struct Look<'a> {
+pub struct Observation<'a> {
     /// When.
     pub now: Timestamp,
     /// The pods of the Cassandra cluster.
-    pub members: &'a [Member],
+    pub members: &'a [PodMember],
     /// What the object names and is not there. `None`: everything is.
     pub missing: Option<Wait>,
     /// Why nothing may begin yet though everything is there: the rules, the queue. `None`: it may.
@@ -127,19 +126,19 @@ pub struct Look<'a> {
     pub answers: &'a Answers,
 }
 
-impl Look<'_> {
+impl Observation<'_> {
     fn answer(&self, question: &Question) -> Option<&Answer> {
         self.answers.get(question)
     }
 
-    fn member(&self, pod: &str) -> Option<&Member> {
+    fn member(&self, pod: &str) -> Option<&PodMember> {
         self.members.iter().find(|member| member.pod == pod)
     }
 }
 
 /// A pod of a Cassandra cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub struct PodMember {
     /// Its name.
     pub pod: String,
     /// Its address, once it has one.
@@ -206,7 +205,7 @@ pub enum Answer {
     /// Who is in the ring.
     Ring(Ring),
     /// The operations that were asked for; none: the sidecar knows of none.
-    Operations(Vec<Said>),
+    Operations(Vec<OperationReport>),
     /// What a part of a backup names.
     Files {
         /// How many files.
@@ -225,7 +224,7 @@ pub type Answers = BTreeMap<Question, Answer>;
 
 /// What a sidecar says of an operation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Said {
+pub struct OperationReport {
     /// The id that the sidecar gave it.
     pub id: String,
     /// How it stands.
@@ -321,12 +320,12 @@ pub enum Plan<S> {
     /// These answers are needed first. Nothing else is done.
     Ask(BTreeSet<Question>),
     /// This is to be done.
-    Do(Deeds<S>),
+    Do(Actions<S>),
 }
 
 /// What is to be done, in the order of the fields; the requests all at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deeds<S> {
+pub struct Actions<S> {
     /// What becomes of our finalizer before the status is written.
     pub finalizer: Finalizer,
     /// Whether what others wrote to the status becomes ours before it is written.
@@ -341,7 +340,7 @@ pub struct Deeds<S> {
     pub again: Option<SignedDuration>,
 }
 
-impl<S: PartialEq> Deeds<S> {
+impl<S: PartialEq> Actions<S> {
     /// Whether nothing is to be done but to look again, where the status is this one.
     #[must_use]
     pub fn is_nothing(&self, status: &S) -> bool {

@@ -19,10 +19,10 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
-use super::plan::needs::{self, Needs};
-use super::surroundings::Judge;
 use crate::api::Kind;
 use crate::api::{CassandraBackup, CassandraCluster};
+use crate::reconcile::observe::Judge;
+use crate::reconcile::plan::needs::{self, Needs};
 use crate::rules::facts::Cluster;
 
 /// How often it is asked whose look is due.

@@ -7,15 +7,6 @@ use k8s_openapi::NamespaceResourceScope;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::ask::Mark;
-use super::plan::needs;
-use super::plan::removal::{self, Room};
-use super::plan::restore::Means;
-use super::plan::rival::{self, RunStatus};
-use super::plan::schedule::{self, Rest};
-use super::plan::{self, Look, Plan, Task};
-use super::request::{self, Unsendable};
-use super::turn::{self, Contender};
 use crate::api::Kind;
 use crate::api::{
     BackupStatus, CassandraBackup, CassandraRestore, NodeStatus, RESTORE_FINALIZER, RestoreStatus,
@@ -23,6 +14,15 @@ use crate::api::{
 };
 use crate::domain::sidecar::Sidecar;
 use crate::icarus::OperationRequest;
+use crate::reconcile::execute::request::{self, Unsendable};
+use crate::reconcile::observe::OperationOwner;
+use crate::reconcile::plan::conflict::{self, RunStatus};
+use crate::reconcile::plan::needs;
+use crate::reconcile::plan::prune::{self, PruneInputs};
+use crate::reconcile::plan::restore::RestoreInputs;
+use crate::reconcile::plan::schedule::{self, NextRun};
+use crate::reconcile::plan::{self, Observation, Plan, Task};
+use crate::reconcile::queue::turn::{self, QueueEntry};
 
 /// What kubectl applied, once more as text.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -61,12 +61,12 @@ pub(super) trait Work:
         self.status().is_some_and(|status| status.common().has_started())
     }
 
-    fn contender(&self, now: Timestamp) -> Contender;
+    fn contender(&self, now: Timestamp) -> QueueEntry;
 
-    fn plan(&self, look: &Look<'_>, means: &Means, room: &Room) -> Plan<Self::Status>;
+    fn plan(&self, look: &Observation<'_>, means: &RestoreInputs, room: &PruneInputs) -> Plan<Self::Status>;
 
     /// By what its operations are known.
-    fn mark(&self) -> Result<Mark, Unsendable>;
+    fn mark(&self) -> Result<OperationOwner, Unsendable>;
 
     fn request(
         &self,
@@ -98,13 +98,13 @@ pub(super) trait Work:
     fn listing(&self, host_id: &str, datacenter: Option<&str>) -> Option<OperationRequest>;
 
     /// When there is something to do for it, if nobody changes it.
-    fn rest(&self, _now: Timestamp) -> Rest {
+    fn rest(&self, _now: Timestamp) -> NextRun {
         let over = self.status().is_some_and(|status| status.common().is_terminal());
         let held = plan::is_held_by(Self::FINALIZER, self.meta());
         if over && !held && !self.is_contested() {
-            Rest::ForEver
+            NextRun::ForEver
         } else {
-            Rest::None
+            NextRun::None
         }
     }
 
@@ -122,7 +122,7 @@ pub(super) trait Work:
             plan::condense(status.common_mut());
         }
         let meta = self.meta_mut();
-        rival::condense(meta, noted);
+        conflict::condense(meta, noted);
         meta.labels = None;
         if let Some(annotations) = &mut meta.annotations {
             annotations.remove(LAST_APPLIED);
@@ -131,7 +131,7 @@ pub(super) trait Work:
 
     /// Whether somebody else acts on it, so that its state is not to be believed.
     fn is_contested(&self) -> bool {
-        rival::is_contested(self.meta(), self.status())
+        conflict::is_contested(self.meta(), self.status())
     }
 }
 
@@ -167,46 +167,46 @@ impl Work for CassandraBackup {
             return false;
         };
         let common = &status.common;
-        let rests = self.spec.is_scheduled() && common.is_terminal() && !removal::in_flight(status);
+        let rests = self.spec.is_scheduled() && common.is_terminal() && !prune::in_flight(status);
         common.has_started() && !rests
     }
 
-    fn rest(&self, now: Timestamp) -> Rest {
-        if self.is_contested() || removal::is_wanted(self, now) {
-            return Rest::None;
+    fn rest(&self, now: Timestamp) -> NextRun {
+        if self.is_contested() || prune::is_wanted(self, now) {
+            return NextRun::None;
         }
         if self.spec.is_scheduled() {
             return schedule::rest(self, now);
         }
         let deleted = self.metadata.deletion_timestamp.is_some();
         if self.is_terminal() && !(deleted && schedule::is_held(self)) {
-            Rest::ForEver
+            NextRun::ForEver
         } else {
-            Rest::None
+            NextRun::None
         }
     }
 
-    fn contender(&self, now: Timestamp) -> Contender {
-        Contender::of_backup(self, now)
+    fn contender(&self, now: Timestamp) -> QueueEntry {
+        QueueEntry::of_backup(self, now)
     }
 
-    fn plan(&self, look: &Look<'_>, _: &Means, room: &Room) -> Plan<BackupStatus> {
+    fn plan(&self, look: &Observation<'_>, _: &RestoreInputs, room: &PruneInputs) -> Plan<BackupStatus> {
         let removal = if needs::are_news(self, look) {
             None
         } else {
-            removal::plan(self, look, room)
+            prune::plan(self, look, room)
         };
         removal.unwrap_or_else(|| plan::backup::plan(self, look))
     }
 
-    fn mark(&self) -> Result<Mark, Unsendable> {
+    fn mark(&self) -> Result<OperationOwner, Unsendable> {
         let tag = self
             .status
             .as_ref()
             .and_then(|status| status.snapshot_tag.as_deref());
         tag.map(|tag| request::tag(Some(tag)))
             .transpose()
-            .map(Mark::Backup)
+            .map(OperationOwner::Backup)
     }
 
     fn request(
@@ -227,12 +227,12 @@ impl Work for CassandraBackup {
     }
 
     fn asks_for_restores(&self, now: Timestamp) -> bool {
-        !self.has_begun() && removal::is_wanted(self, now)
+        !self.has_begun() && prune::is_wanted(self, now)
     }
 
     fn is_after_nodes(&self, now: Timestamp) -> bool {
         let keeps_time = self.spec.is_scheduled() && schedule::due(self, now).is_none();
-        !keeps_time || self.has_begun() || self.is_contested() || removal::is_wanted(self, now)
+        !keeps_time || self.has_begun() || self.is_contested() || prune::is_wanted(self, now)
     }
 
     fn as_restore(&self) -> Option<&CassandraRestore> {
@@ -281,16 +281,16 @@ impl Work for CassandraRestore {
         &self.spec.cassandra_cluster
     }
 
-    fn contender(&self, _: Timestamp) -> Contender {
+    fn contender(&self, _: Timestamp) -> QueueEntry {
         self.into()
     }
 
-    fn plan(&self, look: &Look<'_>, means: &Means, _: &Room) -> Plan<RestoreStatus> {
+    fn plan(&self, look: &Observation<'_>, means: &RestoreInputs, _: &PruneInputs) -> Plan<RestoreStatus> {
         plan::restore::plan(self, look, means)
     }
 
-    fn mark(&self) -> Result<Mark, Unsendable> {
-        request::downloads(self).map(Mark::Restore)
+    fn mark(&self) -> Result<OperationOwner, Unsendable> {
+        request::downloads(self).map(OperationOwner::Restore)
     }
 
     fn request(&self, node: &NodeStatus, task: &Task, _: &Sidecar) -> Result<OperationRequest, Unsendable> {

@@ -6,14 +6,14 @@ mod listing;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::conditions::{self, Story};
+use super::builder::PlanBuilder;
+use super::conditions::{self, Progress};
+use super::conflict::{self, Ownership};
 use super::foreign;
-use super::making::Making;
 use super::needs;
 use super::node::{self, View};
-use super::rival::{self, Stand};
 use super::schedule::{self, Slot};
-use super::{Finalizer, LOOK_AGAIN, Look, POLL, Phase, Plan, Task, Wait, moment};
+use super::{Finalizer, LOOK_AGAIN, Observation, POLL, Phase, Plan, Task, Wait, moment};
 use crate::api::{
     BackRestStatus, BackupStatus, CassandraBackup, CassandraBackupSpec, FailureCause, NodeStatus, PastRun,
 };
@@ -37,10 +37,10 @@ const GIVEN_UP: &str = "not begun: the run was given up for the next one";
 /// Guarantees: a finished backup is never run again. All nodes use one tag, written to the status before the first
 /// request. Nothing is sent that may still be under way: the same tag twice at once would destroy both.
 #[must_use]
-pub fn plan(backup: &CassandraBackup, look: &Look<'_>) -> Plan<BackupStatus> {
-    let mut course = Course {
+pub fn plan(backup: &CassandraBackup, look: &Observation<'_>) -> Plan<BackupStatus> {
+    let mut course = RestorePlanner {
         backup,
-        making: Making::new(look, &backup.metadata),
+        making: PlanBuilder::new(look, &backup.metadata),
         status: backup.status.clone().unwrap_or_default(),
         replaced: false,
         size: None,
@@ -50,10 +50,12 @@ pub fn plan(backup: &CassandraBackup, look: &Look<'_>) -> Plan<BackupStatus> {
         course.making.finalizer = Finalizer::Release;
         return course.making.plan(course.status);
     }
-    match rival::stand(&backup.metadata, &course.status) {
-        Stand::Ours => {}
-        Stand::Stopped(sign) => return course.stop(sign.as_ref()),
-        Stand::Resumed => rival::resume(&mut course.making, &backup.metadata, &mut course.status.common),
+    match conflict::stand(&backup.metadata, &course.status) {
+        Ownership::Ours => {}
+        Ownership::Stopped(sign) => return course.stop(sign.as_ref()),
+        Ownership::Resumed => {
+            conflict::resume(&mut course.making, &backup.metadata, &mut course.status.common);
+        }
     }
     if backup.spec.is_scheduled() {
         course.keep_time();
@@ -94,9 +96,9 @@ fn is_given_up(node: &NodeStatus) -> bool {
     node.message.as_deref() == Some(GIVEN_UP)
 }
 
-struct Course<'a> {
+struct RestorePlanner<'a> {
     backup: &'a CassandraBackup,
-    making: Making<'a>,
+    making: PlanBuilder<'a>,
     status: BackupStatus,
     /// Whether the next run waits for the end of this one, and nothing more is begun for this one.
     replaced: bool,
@@ -106,7 +108,7 @@ struct Course<'a> {
     unlisted: Option<String>,
 }
 
-impl Course<'_> {
+impl RestorePlanner<'_> {
     /// Brings the schedule up to date, and then the run under way, or the one that is due.
     fn keep_time(&mut self) {
         let runs = schedule::is_under_way(&self.status.common);
@@ -209,7 +211,7 @@ impl Course<'_> {
             node::enter(node, Phase::Backup);
         }
         self.making.say(false, "BackupInitiated", message);
-        self.making.take_over = rival::is_shared(&self.backup.metadata);
+        self.making.take_over = conflict::is_shared(&self.backup.metadata);
         self.status.snapshot_tag = Some(tag);
         self.status.run = Some(Box::new(spec.run()));
         // Nothing of the run before this one is left; what it came to stands in the history.
@@ -341,7 +343,7 @@ impl Course<'_> {
                 let message = format!("Backup under snapshot {snapshot} has failed: {message}");
                 self.making.say(true, "BackupFailed", message);
             }
-            let story = Story::Failed {
+            let story = Progress::Failed {
                 reason: reason.to_owned(),
                 message,
             };
@@ -359,7 +361,7 @@ impl Course<'_> {
                 "BackupCompleted",
                 format!("Backup was completed: {message}."),
             );
-            conditions::tell(common, generation, &Story::Complete(message), now);
+            conditions::tell(common, generation, &Progress::Complete(message), now);
         }
         self.remember(state);
     }
@@ -383,9 +385,9 @@ impl Course<'_> {
     }
 
     /// Somebody else acts on it: it stays as it was.
-    fn stop(mut self, sign: Option<&rival::Sign>) -> Plan<BackupStatus> {
+    fn stop(mut self, sign: Option<&conflict::ConflictEvidence>) -> Plan<BackupStatus> {
         let mut status = self.backup.status.clone().unwrap_or_default();
-        rival::stop(&mut self.making, &self.backup.metadata, &mut status, sign);
+        conflict::stop(&mut self.making, &self.backup.metadata, &mut status, sign);
         self.making.plan(status)
     }
 
@@ -415,8 +417,8 @@ impl Course<'_> {
                 .look_again(next.duration_since(now).max(SignedDuration::ZERO));
         }
         let story = match (self.making.wait.take(), next) {
-            (Some(wait), _) => Story::Waits(wait),
-            (None, _) if self.backup.spec.suspend == Some(true) => Story::Armed {
+            (Some(wait), _) => Progress::Waits(wait),
+            (None, _) if self.backup.spec.suspend == Some(true) => Progress::Armed {
                 ready: false,
                 stalled: false,
                 reason: "Suspended",
@@ -425,7 +427,7 @@ impl Course<'_> {
             (None, Some(next)) => needs::armed(self.backup, &mut self.making, &mut self.status.common, next),
             (None, None) => {
                 let message = "spec.schedule has no time in the next five years; correct it";
-                Story::Waits(Wait::stalled("NeverDue", message))
+                Progress::Waits(Wait::stalled("NeverDue", message))
             }
         };
         let generation = self.backup.metadata.generation;
@@ -439,7 +441,7 @@ impl Course<'_> {
         let common = &mut self.status.common;
         if common.nodes.is_empty() {
             if let Some(wait) = wait {
-                conditions::tell(common, generation, &Story::Waits(wait), now);
+                conditions::tell(common, generation, &Progress::Waits(wait), now);
             }
             return;
         }
@@ -451,11 +453,11 @@ impl Course<'_> {
             .filter(|node| node.state.as_deref() == Some("COMPLETED"))
             .count();
         let story = wait.map_or_else(
-            || Story::Runs {
+            || Progress::Runs {
                 reason: "Uploading",
                 message: format!("{done} of {} nodes are through", common.nodes.len()),
             },
-            Story::Waits,
+            Progress::Waits,
         );
         conditions::tell(common, generation, &story, now);
     }

@@ -66,7 +66,7 @@ pub fn newly_awaited(before: Option<&BackRestStatus>, after: &BackRestStatus) ->
 
 /// What is to be told of an object, in one of the states that Kubernetes' own tools tell apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Story {
+pub(super) enum Progress {
     /// It has not begun, or cannot go on.
     Waits(Wait),
     /// It is under way.
@@ -135,14 +135,14 @@ pub(super) fn advance(common: &mut BackRestStatus, now: Timestamp) {
 }
 
 /// Writes `conditions`.
-pub(super) fn tell(common: &mut BackRestStatus, generation: Option<i64>, story: &Story, now: Timestamp) {
+pub(super) fn tell(common: &mut BackRestStatus, generation: Option<i64>, story: &Progress, now: Timestamp) {
     common.observed_generation = generation;
     let (ready, reconciling, stalled) = match story {
-        Story::Waits(wait) | Story::Stalls(wait) => ("False", true, wait.stalled),
-        Story::Runs { .. } => ("False", true, false),
-        Story::Armed { ready, stalled, .. } => (if *ready { "True" } else { "False" }, false, *stalled),
-        Story::Complete(_) => ("True", false, false),
-        Story::Failed { .. } => ("False", false, true),
+        Progress::Waits(wait) | Progress::Stalls(wait) => ("False", true, wait.stalled),
+        Progress::Runs { .. } => ("False", true, false),
+        Progress::Armed { ready, stalled, .. } => (if *ready { "True" } else { "False" }, false, *stalled),
+        Progress::Complete(_) => ("True", false, false),
+        Progress::Failed { .. } => ("False", false, true),
     };
     let (reason, message) = story.words();
     let mut writer = Writer {
@@ -155,11 +155,11 @@ pub(super) fn tell(common: &mut BackRestStatus, generation: Option<i64>, story: 
     writer.set("Ready", ready);
     writer.set_or_drop("Reconciling", reconciling);
     writer.set_or_drop("Stalled", stalled);
-    if matches!(story, Story::Armed { .. }) {
+    if matches!(story, Progress::Armed { .. }) {
         return;
     }
-    writer.set_or_drop("Complete", matches!(story, Story::Complete(_)));
-    writer.set_or_drop("Failed", matches!(story, Story::Failed { .. }));
+    writer.set_or_drop("Complete", matches!(story, Progress::Complete(_)));
+    writer.set_or_drop("Failed", matches!(story, Progress::Failed { .. }));
 }
 
 /// Writes `ReferencesResolved`: whether everything that the object names was there when it was last needed.
@@ -196,7 +196,7 @@ fn references(
     writer.set("ReferencesResolved", status);
 }
 
-impl Story {
+impl Progress {
     fn words(&self) -> (&str, &str) {
         match self {
             Self::Waits(wait) | Self::Stalls(wait) => (wait.reason, &wait.message),

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::conditions::{self, Story};
-use super::making::Making;
-use super::{Answer, POLL, Question, Said, Wait, node};
+use super::builder::PlanBuilder;
+use super::conditions::{self, Progress};
+use super::{Answer, OperationReport, POLL, Question, Wait, node};
 use crate::api::{BackRestStatus, FailureCause};
 
 /// Whether the run was begun by somebody else: it has a state, and no node of ours takes part.
@@ -13,7 +13,7 @@ pub(super) fn is_foreign(common: &BackRestStatus) -> bool {
 }
 
 /// Writes down what the sidecar says of it. CassKop leaves a run at `RUNNING` when it is restarted itself.
-pub(super) fn follow(common: &mut BackRestStatus, generation: Option<i64>, making: &mut Making<'_>) {
+pub(super) fn follow(common: &mut BackRestStatus, generation: Option<i64>, making: &mut PlanBuilder<'_>) {
     let now = making.look.now;
     let (Some(id), Some(pod)) = (common.id.clone(), common.coordinator_member.clone()) else {
         let why = "another executor began it and left no id of an operation, so nobody can tell whether it ran: \
@@ -54,7 +54,12 @@ pub(super) fn follow(common: &mut BackRestStatus, generation: Option<i64>, makin
 }
 
 /// What the sidecar says becomes the status.
-fn told(common: &mut BackRestStatus, generation: Option<i64>, said: &Said, making: &mut Making<'_>) {
+fn told(
+    common: &mut BackRestStatus,
+    generation: Option<i64>,
+    said: &OperationReport,
+    making: &mut PlanBuilder<'_>,
+) {
     let state = node::word(said.state);
     let cause = |(source, message): &(Option<String>, Option<String>)| FailureCause {
         source: source.clone(),
@@ -68,7 +73,7 @@ fn told(common: &mut BackRestStatus, generation: Option<i64>, said: &Said, makin
     }
     let now = making.look.now;
     conditions::stand(common, state, causes, now);
-    let story = Story::Runs {
+    let story = Progress::Runs {
         reason: "Following",
         message: format!("operation {} of another executor goes on", said.id),
     };
@@ -81,14 +86,14 @@ fn end(
     generation: Option<i64>,
     state: &str,
     causes: Vec<FailureCause>,
-    making: &mut Making<'_>,
+    making: &mut PlanBuilder<'_>,
 ) {
     let now = making.look.now;
     common.time_completed = Some(now.to_string());
     if state == "COMPLETED" {
         conditions::stand(common, state, causes, now);
         let story =
-            Story::Complete("another executor began it; the sidecar says that it ended well".to_owned());
+            Progress::Complete("another executor began it; the sidecar says that it ended well".to_owned());
         conditions::tell(common, generation, &story, now);
     } else {
         let words = causes.iter().find_map(|cause| cause.message.clone());
@@ -107,7 +112,7 @@ fn fail(
     now: Timestamp,
 ) {
     conditions::stand(common, "FAILED", causes, now);
-    let story = Story::Failed {
+    let story = Progress::Failed {
         reason: reason.to_owned(),
         message: message.to_owned(),
     };

@@ -7,10 +7,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
-use super::conditions::{self, Story};
-use super::making::Making;
-use super::schedule::{self, Rest};
-use super::{Look, Wait, removal};
+use super::builder::PlanBuilder;
+use super::conditions::{self, Progress};
+use super::schedule::{self, NextRun};
+use super::{Observation, Wait, prune};
 use crate::api::{BackRestStatus, CassandraBackup};
 use crate::rules::catalogue::{BACKUP_NOT_FOUND, CLUSTER_NOT_FOUND, Rule, SECRET_NOT_FOUND};
 use crate::rules::finding::{Finding, Findings};
@@ -116,8 +116,8 @@ fn stored(backup: &CassandraBackup) -> Option<Wait> {
 /// Whether a backup rests until the next time of its schedule, so that nobody else looks at what it needs.
 #[must_use]
 pub fn are_watched(backup: &CassandraBackup, now: Timestamp) -> bool {
-    let removes = backup.status.as_ref().is_some_and(removal::in_flight);
-    backup.spec.is_scheduled() && !removes && matches!(schedule::rest(backup, now), Rest::Until(_))
+    let removes = backup.status.as_ref().is_some_and(prune::in_flight);
+    backup.spec.is_scheduled() && !removes && matches!(schedule::rest(backup, now), NextRun::Until(_))
 }
 
 /// Whether a judgement says something else than what the backup tells.
@@ -129,7 +129,7 @@ pub fn differ(backup: &CassandraBackup, needs: &Needs) -> bool {
 
 /// Whether that is to be told before anything else is done for the backup.
 #[must_use]
-pub fn are_news(backup: &CassandraBackup, look: &Look<'_>) -> bool {
+pub fn are_news(backup: &CassandraBackup, look: &Observation<'_>) -> bool {
     let news = look.needs.as_ref().is_some_and(|needs| differ(backup, needs));
     news && are_watched(backup, look.now)
 }
@@ -153,10 +153,10 @@ pub fn are_due(backup: &CassandraBackup, since: Timestamp, until: Timestamp) -> 
 /// What an armed schedule tells whose next run is due at `next`.
 pub(super) fn armed(
     backup: &CassandraBackup,
-    making: &mut Making<'_>,
+    making: &mut PlanBuilder<'_>,
     common: &mut BackRestStatus,
     next: Timestamp,
-) -> Story {
+) -> Progress {
     let (told, needs) = (stored(backup), making.look.needs.as_ref());
     let lack = lack(told.as_ref(), needs);
     let missing = lack.as_ref().filter(|lack| lack.reason != REFUSED);
@@ -178,7 +178,7 @@ pub(super) fn armed(
     }
     let ready = lack.is_none();
     let lack = lack.unwrap_or_else(|| Wait::new("Scheduled", format!("the next run is due at {next}")));
-    Story::Armed {
+    Progress::Armed {
         ready,
         stalled: lack.stalled,
         reason: lack.reason,

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Answer, IN_FLIGHT, Look, Phase, Question, Said, State, moment};
+use super::{Answer, IN_FLIGHT, Observation, OperationReport, Phase, Question, State, moment};
 use crate::api::{FailureCause, NodeStatus};
 use crate::icarus::NodeFailure;
 
@@ -27,7 +27,7 @@ const BACKOFF: (SignedDuration, SignedDuration) =
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// The sidecar took it; the operation may be over already.
-    Taken(Said),
+    Taken(OperationReport),
     /// The sidecar refused it, in these words. It does not know of it.
     Refused(String),
     /// It certainly did not reach the sidecar, for this reason.
@@ -78,7 +78,7 @@ pub(super) enum View {
 }
 
 /// How this node's part stands, and what is now known of it written into its status.
-pub(super) fn view(node: &mut NodeStatus, look: &Look<'_>) -> View {
+pub(super) fn view(node: &mut NodeStatus, look: &Observation<'_>) -> View {
     match node.state.as_deref() {
         Some("COMPLETED") => return View::Completed,
         Some("FAILED" | "CANCELLED") => {
@@ -181,7 +181,7 @@ pub(super) fn mean_done<'a>(nodes: impl Iterator<Item = &'a NodeStatus>) -> f64 
 }
 
 /// The operation that answers the newest request: the recorded one, else the youngest that is not an earlier one.
-fn newest<'a>(node: &NodeStatus, known: &'a [Said]) -> Option<&'a Said> {
+fn newest<'a>(node: &NodeStatus, known: &'a [OperationReport]) -> Option<&'a OperationReport> {
     if let Some(id) = &node.operation {
         return known.iter().find(|said| said.id == *id);
     }
@@ -192,7 +192,7 @@ fn newest<'a>(node: &NodeStatus, known: &'a [Said]) -> Option<&'a Said> {
 }
 
 /// Writes down what a sidecar says of an operation.
-pub(super) fn heard(node: &mut NodeStatus, said: &Said) -> View {
+pub(super) fn heard(node: &mut NodeStatus, said: &OperationReport) -> View {
     node.operation = Some(said.id.clone());
     node.silent_since = None;
     node.progress = Some(percent(said.progress));

@@ -8,12 +8,13 @@ mod begin;
 mod ending;
 mod phases;
 mod reach;
+pub mod source;
 
-use super::conditions::{self, Story};
+use super::builder::PlanBuilder;
+use super::conditions::{self, Progress};
+use super::conflict::{self, Ownership};
 use super::foreign;
-use super::making::Making;
-use super::rival::{self, Stand};
-use super::{Finalizer, Look, Phase, Plan, Task, Wait, is_held_by, node};
+use super::{Finalizer, Observation, Phase, Plan, Task, Wait, is_held_by, node};
 use crate::api::{CassandraRestore, NodeStatus, RESTORE_FINALIZER, RestoreSource, RestoreStatus};
 
 /// What a restore does next, and what its status says meanwhile.
@@ -25,18 +26,22 @@ use crate::api::{CassandraRestore, NodeStatus, RESTORE_FINALIZER, RestoreSource,
 ///
 /// `means`: what the restore takes over from its backup when it begins, and what others want of it.
 #[must_use]
-pub fn plan(restore: &CassandraRestore, look: &Look<'_>, means: &Means) -> Plan<RestoreStatus> {
-    let mut course = Course {
+pub fn plan(
+    restore: &CassandraRestore,
+    look: &Observation<'_>,
+    means: &RestoreInputs,
+) -> Plan<RestoreStatus> {
+    let mut course = RestorePlanner {
         restore,
         look,
         means,
-        making: Making::new(look, &restore.metadata),
+        making: PlanBuilder::new(look, &restore.metadata),
         status: restore.status.clone().unwrap_or_default(),
     };
-    match rival::stand(&restore.metadata, &course.status) {
-        Stand::Ours => course.go_on(),
-        Stand::Stopped(sign) => return course.stop(sign.as_ref()),
-        Stand::Resumed => course.resume(),
+    match conflict::stand(&restore.metadata, &course.status) {
+        Ownership::Ours => course.go_on(),
+        Ownership::Stopped(sign) => return course.stop(sign.as_ref()),
+        Ownership::Resumed => course.resume(),
     }
     match course.making.sign.take() {
         Some(sign) => course.stop(Some(&sign)),
@@ -46,7 +51,7 @@ pub fn plan(restore: &CassandraRestore, look: &Look<'_>, means: &Means) -> Plan<
 
 /// What a restore needs of other objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Means {
+pub struct RestoreInputs {
     /// What it restores, from where. Needed until it has begun; from then on the status has it.
     pub source: Option<RestoreSource>,
     /// Whether the copies of the emptied tables have to stay whatever the spec says: another restore of the cluster
@@ -55,15 +60,15 @@ pub struct Means {
 }
 
 /// A plan in the making.
-struct Course<'a> {
+struct RestorePlanner<'a> {
     restore: &'a CassandraRestore,
-    look: &'a Look<'a>,
-    means: &'a Means,
-    making: Making<'a>,
+    look: &'a Observation<'a>,
+    means: &'a RestoreInputs,
+    making: PlanBuilder<'a>,
     status: RestoreStatus,
 }
 
-impl Course<'_> {
+impl RestorePlanner<'_> {
     fn go_on(&mut self) {
         if self.status.common.is_terminal() {
             self.let_go();
@@ -81,16 +86,16 @@ impl Course<'_> {
     }
 
     /// Somebody else acts on it: it stays as it was.
-    fn stop(mut self, sign: Option<&rival::Sign>) -> Plan<RestoreStatus> {
+    fn stop(mut self, sign: Option<&conflict::ConflictEvidence>) -> Plan<RestoreStatus> {
         let mut status = self.restore.status.clone().unwrap_or_default();
-        rival::stop(&mut self.making, &self.restore.metadata, &mut status, sign);
+        conflict::stop(&mut self.making, &self.restore.metadata, &mut status, sign);
         self.making.plan(status)
     }
 
     /// Goes on after it was stopped. What the tables hold now nobody knows: where they had been emptied, they are
     /// emptied and filled once more.
     fn resume(&mut self) {
-        rival::resume(&mut self.making, &self.restore.metadata, &mut self.status.common);
+        conflict::resume(&mut self.making, &self.restore.metadata, &mut self.status.common);
         if self.status.common.nodes.is_empty() {
             self.lost_its_notes();
             return;
@@ -157,16 +162,16 @@ impl Course<'_> {
         let generation = self.restore.metadata.generation;
         if self.status.phase.is_none() {
             if let Some(wait) = self.making.wait.take() {
-                conditions::tell(&mut self.status.common, generation, &Story::Waits(wait), now);
+                conditions::tell(&mut self.status.common, generation, &Progress::Waits(wait), now);
             }
             return;
         }
         conditions::advance(&mut self.status.common, now);
         self.status.common.progress = Some(self.progress());
         let story = match self.making.wait.take() {
-            Some(wait) if wait.stalled => Story::Stalls(wait),
-            Some(wait) => Story::Waits(wait),
-            None => Story::Runs {
+            Some(wait) if wait.stalled => Progress::Stalls(wait),
+            Some(wait) => Progress::Waits(wait),
+            None => Progress::Runs {
                 reason: self.reason(),
                 message: self.sentence(),
             },

@@ -35,7 +35,7 @@ pub(super) struct Slot {
 
 /// When there is something to do for a backup again, if nobody changes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
+pub enum NextRun {
     /// Now.
     None,
     /// At this time.
@@ -62,25 +62,25 @@ pub fn due(backup: &CassandraBackup, now: Timestamp) -> Option<Timestamp> {
 
 /// How long a scheduled backup rests.
 #[must_use]
-pub fn rest(backup: &CassandraBackup, now: Timestamp) -> Rest {
+pub fn rest(backup: &CassandraBackup, now: Timestamp) -> NextRun {
     let status = backup.status.clone().unwrap_or_default();
     if backup.metadata.deletion_timestamp.is_some() {
         return if is_held(backup) || is_under_way(&status.common) {
-            Rest::None
+            NextRun::None
         } else {
-            Rest::ForEver
+            NextRun::ForEver
         };
     }
     let mut advanced = status.clone();
     let settled = advance(backup, &mut advanced, now);
     let known = status.common.observed_generation == backup.metadata.generation && advanced == status;
     if !known || is_under_way(&status.common) {
-        return Rest::None;
+        return NextRun::None;
     }
     match (settled, &status.next_schedule_time) {
-        (Ok(_), Some(next)) if next.0 > now => Rest::Until(next.0),
-        (Ok(_), Some(_)) => Rest::None,
-        (Ok(_), None) | (Err(_), _) => Rest::ForEver,
+        (Ok(_), Some(next)) if next.0 > now => NextRun::Until(next.0),
+        (Ok(_), Some(_)) => NextRun::None,
+        (Ok(_), None) | (Err(_), _) => NextRun::ForEver,
     }
 }
 

@@ -2,20 +2,20 @@
 
 mod backup;
 mod condensed;
+mod conflict;
 mod defects;
 mod losses;
 mod needs;
+mod prune;
 mod reach;
-mod removal;
 mod restore;
 mod restoring;
 mod retention;
-mod rival;
 mod schedule;
 mod scheduled;
 mod world;
 
-use super::{Answers, Deeds, Look, Outcome, Plan, Wait};
+use super::{Actions, Answers, Observation, Outcome, Plan, Wait};
 use world::World;
 
 /// How long a run may take, in looks at the world, before it hangs.
@@ -75,12 +75,12 @@ impl Counter {
 fn decide<S: Clone>(
     world: &World,
     wait: Option<&Wait>,
-    mut plan: impl FnMut(&Look<'_>) -> Plan<S>,
-) -> Deeds<S> {
+    mut plan: impl FnMut(&Observation<'_>) -> Plan<S>,
+) -> Actions<S> {
     let members = world.members();
     let mut answers = Answers::new();
     for _ in 0..20 {
-        let look = Look {
+        let look = Observation {
             now: world.now,
             members: &members,
             missing: None,
@@ -109,7 +109,7 @@ fn decide<S: Clone>(
 }
 
 /// Sends what is to be sent, one after the other; what became of it, by host id. `None`: the planner died over it.
-fn send<S>(world: &mut World, deeds: &Deeds<S>, counter: &mut Counter) -> Option<Vec<(String, Outcome)>> {
+fn send<S>(world: &mut World, deeds: &Actions<S>, counter: &mut Counter) -> Option<Vec<(String, Outcome)>> {
     let mut sent = Vec::new();
     for request in &deeds.requests {
         let act = counter.act();

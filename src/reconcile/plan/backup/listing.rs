@@ -1,11 +1,11 @@
 //! What a listing of the nodes' shares tells of a run: whether a part is there that nobody remembers, and whether there
 //! is anything at all.
 
-use super::{Course, MOST_TRIES, node};
+use super::{MOST_TRIES, RestorePlanner, node};
 use crate::api::NodeStatus;
 use crate::reconcile::plan::{Answer, Question, Task, Wait};
 
-impl<'a> Course<'a> {
+impl<'a> RestorePlanner<'a> {
     /// What the node's share holds of this run; asked for when it is not known yet.
     fn listed(&mut self, pod: Option<String>, host_id: String) -> Option<&'a Answer> {
         let question = Question::Files {

@@ -1,10 +1,10 @@
 //! How a restore begins: who takes part, and what is taken over from the backup.
 
-use super::super::rival;
-use super::{Course, Finalizer, Phase, Wait};
+use super::super::conflict;
+use super::{Finalizer, Phase, RestorePlanner, Wait};
 use crate::api::{NodeStatus, RestoreSource};
 
-impl Course<'_> {
+impl RestorePlanner<'_> {
     /// Begins when everything is there and nobody else is at work in the ring.
     pub(super) fn begin(&mut self) {
         if self.is_deleted() {
@@ -41,7 +41,7 @@ impl Course<'_> {
             nodes.len()
         );
         self.making.say(false, "RestoreInitiated", message);
-        self.making.take_over = rival::is_shared(&self.restore.metadata);
+        self.making.take_over = conflict::is_shared(&self.restore.metadata);
         self.status.source = Some(source);
         self.status.common.cluster_name = self.making.ring().map(|ring| ring.cluster_name.clone());
         self.status.common.time_created = Some(self.look.now.to_string());

@@ -2,15 +2,15 @@
 
 use jiff::SignedDuration;
 
-use super::super::conditions::{self, Story};
+use super::super::conditions::{self, Progress};
 use super::super::{moment, node};
-use super::{Course, Phase};
+use super::{Phase, RestorePlanner};
 use crate::api::{ABANDON_ANNOTATION, FailureCause, GivingUp};
 
 /// How long the nodes of a restore that was given up are tried to be tidied. After that a folder may stay behind.
 const TIDY_UP: SignedDuration = SignedDuration::from_mins(15);
 
-impl Course<'_> {
+impl RestorePlanner<'_> {
     /// What a user did meanwhile: deleted the restore or the cluster, or wants the restore to be abandoned.
     pub(super) fn heed(&mut self) {
         if self.look.cluster_gone {
@@ -133,9 +133,9 @@ impl Course<'_> {
         common.time_completed = Some(now.to_string());
         common.progress = Some("100%".to_owned());
         let story = if completed {
-            Story::Complete(message.to_owned())
+            Progress::Complete(message.to_owned())
         } else {
-            Story::Failed {
+            Progress::Failed {
                 reason: reason.to_owned(),
                 message: message.to_owned(),
             }

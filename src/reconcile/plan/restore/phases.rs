@@ -2,7 +2,7 @@
 
 use super::super::node::{self, View};
 use super::super::{Answer, LOOK_AGAIN, POLL, Phase, Question, Task, Wait, moment};
-use super::Course;
+use super::RestorePlanner;
 use crate::api::Truncation;
 use crate::domain::entities::{Entities, Table};
 use crate::icarus::NodeFailure;
@@ -22,7 +22,7 @@ const MOST_CLEANUPS: i32 = 8;
 /// How often an import is tried when the restore is to be abandoned.
 const LAST_IMPORTS: i32 = 3;
 
-impl Course<'_> {
+impl RestorePlanner<'_> {
     pub(super) fn init(&mut self) -> bool {
         let through = self.drive(&self.nodes());
         through && self.still(Phase::Init) && {

@@ -1,12 +1,12 @@
 //! Nodes that nobody reaches any more: what a restore does without them, and what a human is told.
 
 use super::super::{Phase, Wait, node};
-use super::Course;
+use super::RestorePlanner;
 use super::phases::CALL_A_HUMAN;
 use crate::api::ABANDON_ANNOTATION;
 use crate::icarus::NodeFailure;
 
-impl Course<'_> {
+impl RestorePlanner<'_> {
     /// Whether the ring is through with a phase without this node, which is not.
     ///
     /// Only what can cost nobody a row is left out: tidying up; and, of a restore that was given up, the import of a

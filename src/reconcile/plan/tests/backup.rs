@@ -5,7 +5,7 @@ use super::world::{Mishap, World};
 use super::{Act, Counter, Crash, Fuse, MOST_LOOKS, decide, send};
 use crate::api::{BackupStatus, CassandraBackup, CassandraBackupSpec};
 use crate::reconcile::plan::backup::plan;
-use crate::reconcile::plan::{Deeds, Event, Phase, Wait, record};
+use crate::reconcile::plan::{Actions, Event, Phase, Wait, record};
 
 /// A backup and everything around it.
 pub(super) struct Run {
@@ -59,14 +59,14 @@ impl Run {
         Some((condition.reason, condition.message))
     }
 
-    pub(super) fn step(&mut self) -> Deeds<BackupStatus> {
+    pub(super) fn step(&mut self) -> Actions<BackupStatus> {
         let deeds = decide(&self.world, self.wait.as_ref(), |look| plan(&self.backup, look));
         self.carry_out(&deeds);
         deeds
     }
 
     /// `None`: the planner died over it.
-    fn carry_out(&mut self, deeds: &Deeds<BackupStatus>) -> Option<()> {
+    fn carry_out(&mut self, deeds: &Actions<BackupStatus>) -> Option<()> {
         self.write(deeds.status.clone())?;
         self.events.extend(deeds.events.iter().cloned());
         let crash = if self.crashes.is_empty() || deeds.requests.is_empty() {
@@ -344,30 +344,30 @@ proptest! {
 #[test]
 fn a_wait_is_told_once_until_it_waits_for_something_else() {
     use crate::api::BackRestStatus;
-    use crate::reconcile::plan::conditions::{self, Story, UNDER_WAY};
+    use crate::reconcile::plan::conditions::{self, Progress, UNDER_WAY};
     use crate::reconcile::plan::newly_awaited;
 
-    let told = |common: &mut BackRestStatus, story: &Story| {
+    let told = |common: &mut BackRestStatus, story: &Progress| {
         let before = common.clone();
         conditions::tell(common, Some(1), story, Timestamp::UNIX_EPOCH);
         newly_awaited(Some(&before), common).map(|event| (event.warning, event.message))
     };
-    let waits = |reason, message: &str| Story::Waits(Wait::new(reason, message));
+    let waits = |reason, message: &str| Progress::Waits(Wait::new(reason, message));
     let mut common = BackRestStatus::default();
     assert_eq!(
         told(&mut common, &waits("Queued", "behind a")),
         Some((false, "Queued: behind a".to_owned()))
     );
     assert_eq!(told(&mut common, &waits("Queued", "behind b")), None);
-    let refused = Story::Waits(Wait::stalled("Refused", "no"));
+    let refused = Progress::Waits(Wait::stalled("Refused", "no"));
     assert_eq!(
         told(&mut common, &refused),
         Some((true, "Refused: no".to_owned()))
     );
     for reason in UNDER_WAY {
         let message = String::new();
-        assert_eq!(told(&mut common, &Story::Runs { reason, message }), None);
+        assert_eq!(told(&mut common, &Progress::Runs { reason, message }), None);
     }
     assert!(told(&mut common, &waits("Queued", "behind b")).is_some());
-    assert_eq!(told(&mut common, &Story::Complete(String::new())), None);
+    assert_eq!(told(&mut common, &Progress::Complete(String::new())), None);
 }

@@ -3,8 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::json;
 
-use super::rival::{condition_by, entry, ours, under_way};
-use crate::reconcile::plan::rival::{condense, is_contested};
+use super::conflict::{condition_by, entry, ours, under_way};
+use crate::reconcile::plan::conflict::{condense, is_contested};
 
 #[test]
 fn what_is_kept_of_the_managed_fields_shows_the_same_signs() {

@@ -11,7 +11,7 @@ use super::backup;
 use super::restoring;
 use super::world::{Mishap, Rows};
 use crate::api::{BackRestCondition, BackupStatus, RestoreStatus};
-use crate::reconcile::plan::{Answers, Deeds, Look, Phase, Plan, Wait};
+use crate::reconcile::plan::{Actions, Answers, Observation, Phase, Plan, Wait};
 
 /// What CassKop does, and the tests of the right behaviour.
 const DEFECTS: [(&str, &[&str]); 31] = [
@@ -214,9 +214,9 @@ fn told(run: &backup::Run) -> (String, String) {
 }
 
 /// What a backup does where something of this kind is missing.
-fn without(run: &backup::Run, missing: &Wait) -> Deeds<BackupStatus> {
+fn without(run: &backup::Run, missing: &Wait) -> Actions<BackupStatus> {
     let (members, answers) = (run.world.members(), Answers::new());
-    let look = Look {
+    let look = Observation {
         missing: Some(missing.clone()),
         ..run.world.look(&members, &answers)
     };

@@ -9,9 +9,9 @@ use crate::api::{
     BackRestCondition, BackupStatus, CassandraBackup, CassandraBackupSpec, NodeStatus, PastRun, Retention,
 };
 use crate::reconcile::plan::needs::{Needs, are_due, are_watched, differ, told};
-use crate::reconcile::plan::removal::Room;
-use crate::reconcile::plan::restore::Means;
-use crate::reconcile::plan::{Answers, Deeds, Event, Look, Plan, newly_awaited};
+use crate::reconcile::plan::prune::PruneInputs;
+use crate::reconcile::plan::restore::RestoreInputs;
+use crate::reconcile::plan::{Actions, Answers, Event, Observation, Plan, newly_awaited};
 use crate::reconcile::work::Work;
 use crate::rules::catalogue::{CLUSTER_NOT_FOUND, SECRET_KEY_MISSING, SECRET_NOT_FOUND, SIDECAR_DISABLED};
 use crate::rules::finding::{Cause, Finding, Findings};
@@ -76,16 +76,19 @@ impl Armed {
         self.backup.status.clone().unwrap_or_default()
     }
 
-    fn look(&mut self) -> Deeds<BackupStatus> {
+    fn look(&mut self) -> Actions<BackupStatus> {
         let (members, answers) = (self.world.members(), Answers::new());
         let needs = self.needs.clone();
-        let look = Look {
+        let look = Observation {
             missing: needs.as_ref().and_then(Needs::absent),
             wait: needs.as_ref().and_then(|needs| needs.refused.clone()),
             needs,
             ..self.world.look(&members, &answers)
         };
-        match self.backup.plan(&look, &Means::default(), &Room::default()) {
+        match self
+            .backup
+            .plan(&look, &RestoreInputs::default(), &PruneInputs::default())
+        {
             Plan::Do(deeds) => deeds,
             Plan::Ask(questions) => panic!("it asks {questions:?}"),
         }
@@ -266,11 +269,13 @@ fn when_it_is_mended_the_run_that_waits_begins() {
     armed.step();
     armed.needs = Some(needs(""));
     let (members, answers) = (armed.world.members(), Answers::new());
-    let look = Look {
+    let look = Observation {
         needs: armed.needs.clone(),
         ..armed.world.look(&members, &answers)
     };
-    let plan = armed.backup.plan(&look, &Means::default(), &Room::default());
+    let plan = armed
+        .backup
+        .plan(&look, &RestoreInputs::default(), &PruneInputs::default());
     assert!(
         matches!(plan, Plan::Ask(_)),
         "it asks who is in the ring: {plan:?}"

@@ -5,14 +5,14 @@ use jiff::SignedDuration;
 use super::world::{Rows, World};
 use super::{Act, Counter, Crash, MOST_LOOKS, decide, send};
 use crate::api::{CassandraRestore, CassandraRestoreSpec, RESTORE_FINALIZER, RestoreSource, RestoreStatus};
-use crate::reconcile::plan::restore::{Means, plan};
-use crate::reconcile::plan::{Deeds, Event, Finalizer, record};
+use crate::reconcile::plan::restore::{RestoreInputs, plan};
+use crate::reconcile::plan::{Actions, Event, Finalizer, record};
 
 /// A restore and everything around it.
 pub(super) struct Run {
     pub(super) world: World,
     pub(super) restore: CassandraRestore,
-    pub(super) means: Means,
+    pub(super) means: RestoreInputs,
     pub(super) events: Vec<Event>,
     pub(super) crashes: Vec<Crash>,
     pub(super) counter: Counter,
@@ -36,7 +36,7 @@ impl Run {
             entities: Some("k1.t1,k1.t2".to_owned()),
             ..RestoreSource::default()
         };
-        let means = Means {
+        let means = RestoreInputs {
             source: Some(source),
             keep_truncated: false,
         };
@@ -79,14 +79,14 @@ impl Run {
     }
 
     /// One look, and what follows.
-    pub(super) fn step(&mut self) -> Deeds<RestoreStatus> {
+    pub(super) fn step(&mut self) -> Actions<RestoreStatus> {
         let deeds = decide(&self.world, None, |look| plan(&self.restore, look, &self.means));
         self.carry_out(&deeds);
         deeds
     }
 
     /// `None`: the planner died over it.
-    fn carry_out(&mut self, deeds: &Deeds<RestoreStatus>) -> Option<()> {
+    fn carry_out(&mut self, deeds: &Actions<RestoreStatus>) -> Option<()> {
         if deeds.finalizer == Finalizer::Add {
             self.hold(Some(vec![RESTORE_FINALIZER.to_owned()]))?;
         }

@@ -6,7 +6,7 @@ use crate::api::{
     BackRestCondition, CassandraRestore, CassandraRestoreSpec, PastRun, RestoreSource, RestoreStatus,
     Retention,
 };
-use crate::reconcile::plan::retention::{expired, held};
+use crate::reconcile::plan::prune::retention::{expired, held};
 
 fn now() -> Timestamp {
     "2028-02-29T10:00:00Z".parse().unwrap()

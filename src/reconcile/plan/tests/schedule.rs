@@ -9,7 +9,7 @@ use crate::api::{
     BackRestCondition, BackupStatus, CASSKOP_LAST_APPLIED_ANNOTATION, CassandraBackup, CassandraBackupSpec,
     ConcurrencyPolicy, PastRun, UNSCHEDULE_FINALIZER,
 };
-use crate::reconcile::plan::schedule::{Rest, Slot, advance, due, remember, rest, taken};
+use crate::reconcile::plan::schedule::{NextRun, Slot, advance, due, remember, rest, taken};
 
 fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -135,15 +135,15 @@ fn what_is_suspended_rests_and_what_is_resumed_or_changed_or_taken_over_begins_n
     assert_eq!(step(&mut backup, time("2026-11-24T12:00:00Z")).due, None);
     assert_eq!((next(&backup), missed(&backup)), (None, 1), "the one that waited");
     assert_eq!(step(&mut backup, now), Slot::default());
-    assert_eq!(rest(&backup, now), Rest::ForEver);
+    assert_eq!(rest(&backup, now), NextRun::ForEver);
     backup.spec.suspend = None;
     assert_eq!(step(&mut backup, now), Slot::default());
     assert_eq!(next(&backup).as_deref(), Some("2026-11-24T16:00:00Z"));
-    assert_eq!(rest(&backup, now), Rest::Until(time("2026-11-24T16:00:00Z")));
+    assert_eq!(rest(&backup, now), NextRun::Until(time("2026-11-24T16:00:00Z")));
     backup.spec.time_zone = Some("Asia/Kolkata".to_owned());
     assert_eq!(
         rest(&backup, now),
-        Rest::None,
+        NextRun::None,
         "a changed zone is another schedule"
     );
     step(&mut backup, now);

@@ -10,7 +10,7 @@ use crate::api::{
     UNSCHEDULE_FINALIZER,
 };
 use crate::reconcile::plan::backup::plan;
-use crate::reconcile::plan::{Deeds, Finalizer, Phase, record};
+use crate::reconcile::plan::{Actions, Finalizer, Phase, record};
 
 struct Scheduled {
     world: World,
@@ -43,7 +43,7 @@ impl Scheduled {
         self.backup.status.clone().unwrap_or_default()
     }
 
-    fn step(&mut self) -> Deeds<BackupStatus> {
+    fn step(&mut self) -> Actions<BackupStatus> {
         let deeds = decide(&self.world, None, |look| plan(&self.backup, look));
         let mut status = deeds.status.clone();
         self.backup.status = Some(status.clone());

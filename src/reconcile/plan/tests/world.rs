@@ -11,7 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::NodeContainers;
 use crate::reconcile::plan::{
-    Answer, Answers, Look, Member, Outcome, Phase, Question, Request, Ring, RingNode, Said, State, Task,
+    Answer, Answers, Observation, OperationReport, Outcome, Phase, PodMember, Question, Request, Ring,
+    RingNode, State, Task,
 };
 
 /// What the tables of a node hold.
@@ -36,7 +37,7 @@ pub(super) enum Fetched {
 
 #[derive(Debug, Clone)]
 struct Operation {
-    said: Said,
+    said: OperationReport,
     task: Task,
     /// When it is over, if nothing happens to it.
     ends: Timestamp,
@@ -62,7 +63,7 @@ pub(super) struct Node {
     /// Whether its part of the backup is in the bucket.
     pub(super) uploaded: bool,
     /// What others sent to its sidecar.
-    pub(super) others: Vec<Said>,
+    pub(super) others: Vec<OperationReport>,
     pub(super) presence: Presence,
     restarts: u32,
     away_until: Timestamp,
@@ -136,8 +137,8 @@ impl World {
     }
 
     /// A look at it in which everything is there and it is everybody's turn.
-    pub(super) fn look<'a>(&self, members: &'a [Member], answers: &'a Answers) -> Look<'a> {
-        Look {
+    pub(super) fn look<'a>(&self, members: &'a [PodMember], answers: &'a Answers) -> Observation<'a> {
+        Observation {
             now: self.now,
             members,
             missing: None,
@@ -149,8 +150,8 @@ impl World {
         }
     }
 
-    pub(super) fn members(&self) -> Vec<Member> {
-        let member = |(place, node): (usize, &Node)| Member {
+    pub(super) fn members(&self) -> Vec<PodMember> {
+        let member = |(place, node): (usize, &Node)| PodMember {
             pod: format!("c1-dc1-rack1-{place}"),
             address: Some(format!("10.0.0.{place}")),
             containers: (self.now >= node.away_until).then(|| NodeContainers {
@@ -294,7 +295,7 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, place: usize, task: Task, fails: Option<&str>) -> Said {
+    fn arrive(&mut self, place: usize, task: Task, fails: Option<&str>) -> OperationReport {
         self.arrived.push((place, task.clone()));
         let is_backup = matches!(task, Task::Backup { .. });
         let node = &self.nodes[place];
@@ -327,7 +328,7 @@ impl World {
             fails
         };
         self.next += 1;
-        let said = Said {
+        let said = OperationReport {
             id: format!("op{}", self.next),
             state: if words.is_some() {
                 State::Failed

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::restoring::Run;
 use super::world::Rows;
 use crate::api::{BackupStatus, CassandraBackup, GO_ON_ANNOTATION};
-use crate::reconcile::plan::rival::{is_contested, is_shared, is_stopped, taken_over};
-use crate::reconcile::plan::{Finalizer, Said, State};
+use crate::reconcile::plan::conflict::{is_contested, is_shared, is_stopped, taken_over};
+use crate::reconcile::plan::{Finalizer, OperationReport, State};
 
 /// An entry as the API server writes it.
 pub(super) fn entry(manager: &str, operation: &str, subresource: &str, fields: Value) -> ManagedFieldsEntry {
@@ -40,8 +40,8 @@ pub(super) fn under_way() -> Run {
     run
 }
 
-fn foreign(id: &str, state: State, run: &Run) -> Said {
-    Said {
+fn foreign(id: &str, state: State, run: &Run) -> OperationReport {
+    OperationReport {
         id: id.to_owned(),
         state,
         progress: 0.0,

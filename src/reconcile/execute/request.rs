@@ -7,7 +7,6 @@ use std::num::NonZeroU32;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::plan::{Phase, Task};
 use crate::api::{BackRestStatus, BackupRun, CassandraBackup, CassandraRestore, NodeStatus};
 use crate::domain::bandwidth::Bandwidth;
 use crate::domain::cassandra_directory::CassandraDirectory;
@@ -26,6 +25,7 @@ use crate::icarus::{
     BackupRequest, ListRequest, OperationRequest, RemoveBackupRequest, RestorePhase, RestoreRequest,
     SchemaChoice, SecretReference, Snapshot, Store, Strategy,
 };
+use crate::reconcile::plan::{Phase, Task};
 
 /// Where CassKop's clusters have Cassandra.
 const CASSANDRA_DIRECTORY: &str = "/var/lib/cassandra";

@@ -6,16 +6,16 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::conditions;
-use super::rival::{self, Sign};
+use super::conflict::{self, ConflictEvidence};
 use super::{
-    Answer, Deeds, Event, Finalizer, LOOK_AGAIN, Look, POLL, Plan, Question, Request, Ring, RingNode, Said,
-    State, Task, Wait, node,
+    Actions, Answer, Event, Finalizer, LOOK_AGAIN, Observation, OperationReport, POLL, Plan, Question,
+    Request, Ring, RingNode, State, Task, Wait, node,
 };
 use crate::api::{BackRestStatus, NodeStatus};
 
 /// What was found out and decided so far.
-pub(super) struct Making<'a> {
-    pub(super) look: &'a Look<'a>,
+pub(super) struct PlanBuilder<'a> {
+    pub(super) look: &'a Observation<'a>,
     pub(super) ask: BTreeSet<Question>,
     pub(super) requests: Vec<Request>,
     pub(super) events: Vec<Event>,
@@ -23,7 +23,7 @@ pub(super) struct Making<'a> {
     /// Whether what others wrote to the status becomes ours.
     pub(super) take_over: bool,
     /// What a sidecar was sent by somebody else.
-    pub(super) sign: Option<Sign>,
+    pub(super) sign: Option<ConflictEvidence>,
     /// Until when a human has looked at what others did.
     pub(super) cleared: Option<Timestamp>,
     /// Why it does not go on by itself, where that is so.
@@ -31,11 +31,11 @@ pub(super) struct Making<'a> {
     pub(super) again: Option<SignedDuration>,
 }
 
-impl<'a> Making<'a> {
-    pub(super) fn new(look: &'a Look<'a>, meta: &ObjectMeta) -> Self {
+impl<'a> PlanBuilder<'a> {
+    pub(super) fn new(look: &'a Observation<'a>, meta: &ObjectMeta) -> Self {
         Self {
             look,
-            cleared: rival::cleared(meta),
+            cleared: conflict::cleared(meta),
             ask: BTreeSet::new(),
             requests: Vec::new(),
             events: Vec::new(),
@@ -52,7 +52,7 @@ impl<'a> Making<'a> {
         if !self.ask.is_empty() {
             return Plan::Ask(self.ask);
         }
-        Plan::Do(Deeds {
+        Plan::Do(Actions {
             finalizer: self.finalizer,
             take_over: self.take_over,
             status,
@@ -238,10 +238,10 @@ impl<'a> Making<'a> {
                 false
             }
             Some(Answer::Operations(others)) => {
-                let is_new = |other: &&Said| {
+                let is_new = |other: &&OperationReport| {
                     other.state.is_active() || self.cleared.is_none_or(|cleared| other.created > cleared)
                 };
-                let sign = others.iter().find(is_new).map(|other| Sign::Sent {
+                let sign = others.iter().find(is_new).map(|other| ConflictEvidence::Sent {
                     pod: pod.to_owned(),
                     id: other.id.clone(),
                 });

@@ -8,19 +8,19 @@ use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
-use super::plan::{Event, Finalizer, rival};
-use super::work::Work;
 use crate::api::{CassandraBackup, LAST_RESTORE_ANNOTATION};
+use crate::reconcile::plan::{Event, Finalizer, conflict};
+use crate::reconcile::work::Work;
 
 /// Who writes the status.
-pub use super::plan::rival::FIELD_MANAGER;
+use crate::reconcile::plan::conflict::FIELD_MANAGER;
 
 /// The longest note that the events API takes, in bytes.
 const LONGEST_NOTE: usize = 1024;
 
 /// Why something was not written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StoreError {
+pub(in crate::reconcile) enum StoreError {
     /// The API server refuses, or does not answer.
     #[error(transparent)]
     Kubernetes(#[from] kube::Error),
@@ -33,7 +33,7 @@ pub(super) enum StoreError {
 ///
 /// # Errors
 /// [`StoreError`]. Nothing that the status announces may be done.
-pub(super) async fn write_status<K: Work>(
+pub(in crate::reconcile) async fn write_status<K: Work>(
     api: &Api<K>,
     object: &K,
     status: &K::Status,
@@ -63,12 +63,12 @@ pub(super) async fn write_status<K: Work>(
 ///
 /// # Errors
 /// [`kube::Error`].
-pub(super) async fn take_over<K: Work>(api: &Api<K>, object: &K) -> Result<K, kube::Error> {
+pub(in crate::reconcile) async fn take_over<K: Work>(api: &Api<K>, object: &K) -> Result<K, kube::Error> {
     let patch = json!({
         "metadata": {
             "uid": object.uid(),
             "resourceVersion": object.resource_version(),
-            "managedFields": rival::taken_over(object.meta()),
+            "managedFields": conflict::taken_over(object.meta()),
         },
     });
     api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch))
@@ -79,7 +79,7 @@ pub(super) async fn take_over<K: Work>(api: &Api<K>, object: &K) -> Result<K, ku
 ///
 /// # Errors
 /// [`kube::Error`].
-pub(super) async fn write_finalizer<K: Work>(
+pub(in crate::reconcile) async fn write_finalizer<K: Work>(
     api: &Api<K>,
     object: K,
     change: Finalizer,
@@ -112,7 +112,7 @@ pub(super) async fn write_finalizer<K: Work>(
 ///
 /// # Errors
 /// [`kube::Error`] of an API server that does not answer.
-pub(super) async fn remember_restore(
+pub(in crate::reconcile) async fn remember_restore(
     backups: &Api<CassandraBackup>,
     (backup, uid): (&str, &str),
     restore: &str,
@@ -139,7 +139,12 @@ pub(super) async fn remember_restore(
 /// kube's recorder takes a second event of the same reason within six minutes for the first one and drops what it says:
 /// of two snapshots that were removed, one would be told. A new recorder remembers none; a plan tells a thing once anyway.
 /// Only where no status can be written it tells one thing again and again: that is a `series`.
-pub(super) async fn publish<K: Work>(client: &Client, series: &Recorder, object: &K, events: &[Event]) {
+pub(in crate::reconcile) async fn publish<K: Work>(
+    client: &Client,
+    series: &Recorder,
+    object: &K,
+    events: &[Event],
+) {
     let reference = object.object_ref(&());
     for event in events {
         let written = KubeEvent {

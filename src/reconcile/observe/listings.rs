@@ -25,7 +25,7 @@ const PAUSES: (Duration, Duration, Duration) = (
 
 /// The listings that nobody waits for any more and that may still be at work, by the sidecar.
 #[derive(Debug, Default)]
-pub(super) struct Listings(Mutex<BTreeMap<SocketAddr, OperationId>>);
+pub(in crate::reconcile) struct Listings(Mutex<BTreeMap<SocketAddr, OperationId>>);
 
 impl Listings {
     fn left(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, OperationId>> {
@@ -36,7 +36,7 @@ impl Listings {
     ///
     /// # Errors
     /// What the sidecar refused or did not answer.
-    pub(super) async fn list<S: SidecarApi>(
+    pub(in crate::reconcile) async fn list<S: SidecarApi>(
         &self,
         sidecars: &S,
         at: SocketAddr,

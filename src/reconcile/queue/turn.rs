@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::plan::{Wait, needs, removal, rival, schedule};
 use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
+use crate::reconcile::plan::{Wait, conflict, needs, prune, schedule};
 
 /// The two kinds, in the order of their turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +29,7 @@ impl Kind {
 
 /// How an object stands towards its cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum QueueState {
     /// It is at work on the cluster.
     Active,
     /// It would begin.
@@ -40,7 +40,7 @@ pub enum Standing {
 
 /// An object that wants a cluster for itself. Two of one kind and name are one object: all are of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contender {
+pub struct QueueEntry {
     /// Its kind.
     pub kind: Kind,
     /// Its name.
@@ -52,10 +52,10 @@ pub struct Contender {
     /// The cluster that it is about.
     pub cluster: String,
     /// How it stands.
-    pub standing: Standing,
+    pub standing: QueueState,
 }
 
-impl From<&CassandraRestore> for Contender {
+impl From<&CassandraRestore> for QueueEntry {
     fn from(restore: &CassandraRestore) -> Self {
         let common = restore.status.as_ref().map(|status| &status.common);
         Self {
@@ -69,7 +69,7 @@ impl From<&CassandraRestore> for Contender {
     }
 }
 
-impl Contender {
+impl QueueEntry {
     /// A backup as it stands at `now`. A scheduled one wants to begin when a time of its schedule is due.
     #[must_use]
     pub fn of_backup(backup: &CassandraBackup, now: Timestamp) -> Self {
@@ -77,9 +77,9 @@ impl Contender {
         let scheduled = backup.spec.is_scheduled();
         // What the last run left says nothing of the next one.
         let common =
-            common.filter(|common| !(scheduled && common.is_terminal()) || rival::is_stopped(common));
+            common.filter(|common| !(scheduled && common.is_terminal()) || conflict::is_stopped(common));
         let due = schedule::due(backup, now);
-        let removes = backup.status.as_ref().is_some_and(removal::in_flight);
+        let removes = backup.status.as_ref().is_some_and(prune::in_flight);
         let lacks = backup.status.as_ref().is_some_and(|status| {
             let common = &status.common;
             // A run that failed is over, and says so too.
@@ -94,7 +94,7 @@ impl Contender {
             created: created(&backup.metadata),
             cluster: cluster(backup).to_owned(),
             standing: if removes {
-                Standing::Active
+                QueueState::Active
             } else {
                 standing(common, rests || backup.metadata.deletion_timestamp.is_some())
             },
@@ -118,50 +118,54 @@ fn created(meta: &ObjectMeta) -> Timestamp {
 }
 
 /// `rests`: it would not begin even if it could.
-fn standing(common: Option<&BackRestStatus>, rests: bool) -> Standing {
+fn standing(common: Option<&BackRestStatus>, rests: bool) -> QueueState {
     let Some(common) = common else {
-        return if rests { Standing::Aside } else { Standing::Ready };
+        return if rests {
+            QueueState::Aside
+        } else {
+            QueueState::Ready
+        };
     };
     let is = |type_: &str, status: &str| {
         let mut conditions = common.conditions.iter();
         conditions.any(|condition| condition.type_ == type_ && condition.status == status)
     };
-    if rival::is_stopped(common) {
+    if conflict::is_stopped(common) {
         // Another executor may have written its state, and it may have left tables empty.
-        Standing::Active
+        QueueState::Active
     } else if common.is_terminal() {
-        Standing::Aside
+        QueueState::Aside
     } else if common.has_started() {
-        Standing::Active
+        QueueState::Active
     } else if rests || is("ReferencesResolved", "False") || is("Stalled", "True") {
-        Standing::Aside
+        QueueState::Aside
     } else {
-        Standing::Ready
+        QueueState::Ready
     }
 }
 
 /// Why it is not yet the turn of `own`; `None`: it is. `all` may hold `own` itself.
 #[must_use]
-pub fn turn(own: &Contender, all: &[Contender]) -> Option<Wait> {
-    let is_other = |other: &&Contender| {
+pub fn turn(own: &QueueEntry, all: &[QueueEntry]) -> Option<Wait> {
+    let is_other = |other: &&QueueEntry| {
         other.cluster == own.cluster && (other.kind, &other.name) != (own.kind, &own.name)
     };
     let others: Vec<_> = all.iter().filter(is_other).collect();
-    if let Some(active) = others.iter().find(|other| other.standing == Standing::Active) {
+    if let Some(active) = others.iter().find(|other| other.standing == QueueState::Active) {
         return Some(behind(active, "is at work"));
     }
-    let place = |contender: &Contender| {
-        let Contender {
+    let place = |contender: &QueueEntry| {
+        let QueueEntry {
             kind, since, created, ..
         } = *contender;
         (kind, since, created, contender.name.clone())
     };
-    let ready = others.iter().filter(|other| other.standing == Standing::Ready);
+    let ready = others.iter().filter(|other| other.standing == QueueState::Ready);
     let first = ready.min_by_key(|other| place(other))?;
     (place(first) < place(own)).then(|| behind(first, "comes first"))
 }
 
-fn behind(other: &Contender, why: &str) -> Wait {
+fn behind(other: &QueueEntry, why: &str) -> Wait {
     let message = format!(
         "{} {} of cluster {} {why}",
         other.kind.as_str(),
@@ -175,7 +179,7 @@ fn behind(other: &Contender, why: &str) -> Wait {
 mod tests {
     use super::*;
 
-    fn contender(text: &str) -> Contender {
+    fn contender(text: &str) -> QueueEntry {
         let mut words = text.split(' ');
         let mut next = || words.next().unwrap();
         let kind = if next() == "restore" {
@@ -185,16 +189,16 @@ mod tests {
         };
         let name = next().to_owned();
         let created = Timestamp::from_second(next().parse().unwrap()).unwrap();
-        Contender {
+        QueueEntry {
             kind,
             name,
             since: created,
             created,
             cluster: next().to_owned(),
             standing: match next() {
-                "active" => Standing::Active,
-                "ready" => Standing::Ready,
-                _ => Standing::Aside,
+                "active" => QueueState::Active,
+                "ready" => QueueState::Ready,
+                _ => QueueState::Aside,
             },
         }
     }
@@ -283,10 +287,10 @@ mod tests {
         });
         let mut backup: CassandraBackup = serde_json::from_value(object).unwrap();
         let now = "2028-02-29T04:00:00Z".parse().unwrap();
-        assert_eq!(Contender::of_backup(&backup, now).standing, Standing::Ready);
+        assert_eq!(QueueEntry::of_backup(&backup, now).standing, QueueState::Ready);
         let conditions = &mut backup.status.as_mut().unwrap().common.conditions;
         conditions[0].status = "False".to_owned();
-        assert_eq!(Contender::of_backup(&backup, now).standing, Standing::Aside);
+        assert_eq!(QueueEntry::of_backup(&backup, now).standing, QueueState::Aside);
         // What only a human can change, such as a datacenter without a node; a run that failed says that, too.
         let conditions = &mut backup.status.as_mut().unwrap().common.conditions;
         conditions[0].reason = "DatacenterNotFound".to_owned();
@@ -294,9 +298,9 @@ mod tests {
             let mut condition = backup.status.as_ref().unwrap().common.conditions[0].clone();
             (condition.type_, condition.status) = (type_.to_owned(), "True".to_owned());
             backup.status.as_mut().unwrap().common.conditions.push(condition);
-            Contender::of_backup(&backup, now).standing
+            QueueEntry::of_backup(&backup, now).standing
         };
-        assert_eq!(more("Stalled"), Standing::Aside);
-        assert_eq!(more("Failed"), Standing::Ready);
+        assert_eq!(more("Stalled"), QueueState::Aside);
+        assert_eq!(more("Failed"), QueueState::Ready);
     }
 }

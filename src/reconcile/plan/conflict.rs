@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value};
 
-use super::conditions::{self, Story};
-use super::making::Making;
+use super::builder::PlanBuilder;
+use super::conditions::{self, Progress};
 use super::{Finalizer, Wait, is_held_by, moment};
 use crate::api::{BackRestStatus, BackupStatus, GO_ON_ANNOTATION, RESTORE_FINALIZER, RestoreStatus};
 
@@ -31,7 +31,7 @@ const UNTIL_BACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
 
 /// A sign that somebody else acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Sign {
+pub(super) enum ConflictEvidence {
     /// Somebody wrote to the object.
     Wrote {
         /// Under this name.
@@ -53,11 +53,11 @@ pub(super) enum Sign {
 
 /// How a run stands towards others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Stand {
+pub(super) enum Ownership {
     /// It goes on.
     Ours,
     /// It is stopped, for this sign; `None`: since long.
-    Stopped(Option<Sign>),
+    Stopped(Option<ConflictEvidence>),
     /// It was stopped, and a human says that it may go on.
     Resumed,
 }
@@ -104,7 +104,7 @@ impl RunStatus for RestoreStatus {
 
 /// Whether somebody else acts on it, so that its state is not to be believed.
 pub(in crate::reconcile) fn is_contested(meta: &ObjectMeta, status: Option<&impl RunStatus>) -> bool {
-    status.is_some_and(|status| stand(meta, status) != Stand::Ours)
+    status.is_some_and(|status| stand(meta, status) != Ownership::Ours)
 }
 
 /// Whether it was stopped. It keeps its place at the cluster.
@@ -113,20 +113,20 @@ pub(in crate::reconcile) fn is_stopped(common: &BackRestStatus) -> bool {
 }
 
 /// How the run stands towards others.
-pub(super) fn stand(meta: &ObjectMeta, status: &impl RunStatus) -> Stand {
+pub(super) fn stand(meta: &ObjectMeta, status: &impl RunStatus) -> Ownership {
     let common = status.common();
     if status.is_ended() || !is_begun(meta, common) {
-        return Stand::Ours;
+        return Ownership::Ours;
     }
     if let Some(stopped) = stopped(common) {
         return if cleared(meta) == Some(stopped.last_transition_time.0) {
-            Stand::Resumed
+            Ownership::Resumed
         } else {
-            Stand::Stopped(None)
+            Ownership::Stopped(None)
         };
     }
-    let sign = other_writer(meta).or_else(|| common.nodes.is_empty().then_some(Sign::Cut));
-    sign.map_or(Stand::Ours, |sign| Stand::Stopped(Some(sign)))
+    let sign = other_writer(meta).or_else(|| common.nodes.is_empty().then_some(ConflictEvidence::Cut));
+    sign.map_or(Ownership::Ours, |sign| Ownership::Stopped(Some(sign)))
 }
 
 /// Until when a human has looked at what others did, by the annotation that lets a stopped run go on.
@@ -149,7 +149,7 @@ fn are_notes_cut(meta: &ObjectMeta, common: &BackRestStatus) -> bool {
     common.nodes.is_empty() && !over && (noted || (is_restore && common.has_started()))
 }
 
-fn other_writer(meta: &ObjectMeta) -> Option<Sign> {
+fn other_writer(meta: &ObjectMeta) -> Option<ConflictEvidence> {
     let others = entries(meta).filter(|entry| !is_ours(entry));
     others.into_iter().find_map(|entry| {
         let manager = entry.manager.clone().unwrap_or_default();
@@ -163,7 +163,7 @@ fn other_writer(meta: &ObjectMeta) -> Option<Sign> {
             None if manager == CASSKOP => "the metadata".to_owned(),
             None => return None,
         };
-        Some(Sign::Wrote { manager, what })
+        Some(ConflictEvidence::Wrote { manager, what })
     })
 }
 
@@ -283,10 +283,10 @@ fn unite(one: &mut Value, other: Value) {
 
 /// Stops the run: only its conditions change, and nothing is sent. `status` is the stored one.
 pub(super) fn stop(
-    making: &mut Making<'_>,
+    making: &mut PlanBuilder<'_>,
     meta: &ObjectMeta,
     status: &mut impl RunStatus,
-    sign: Option<&Sign>,
+    sign: Option<&ConflictEvidence>,
 ) {
     making.close();
     making.events.clear();
@@ -294,9 +294,9 @@ pub(super) fn stop(
     making.take_over = false;
     let now = making.look.now;
     let common = status.common_mut();
-    if sign == Some(&Sign::Cut) {
+    if sign == Some(&ConflictEvidence::Cut) {
         // A write would lose for good what may only be hidden, and so would letting go of it.
-        making.warn_again("CrdNotOurs", Sign::Cut.words());
+        making.warn_again("CrdNotOurs", ConflictEvidence::Cut.words());
         making.look_again(UNTIL_BACK);
     } else if meta.deletion_timestamp.is_some() {
         if is_held_by(RESTORE_FINALIZER, meta) {
@@ -314,13 +314,13 @@ pub(super) fn stop(
         );
         common.conditions.retain(|known| known.type_ != "Stalled");
         let wait = Wait::stalled(REASON, message.clone());
-        conditions::tell(common, meta.generation, &Story::Stalls(wait), now);
+        conditions::tell(common, meta.generation, &Progress::Stalls(wait), now);
         making.say(true, REASON, message);
     }
 }
 
 /// Lets a run go on that was stopped: what others wrote to its state does not count.
-pub(super) fn resume(making: &mut Making<'_>, meta: &ObjectMeta, common: &mut BackRestStatus) {
+pub(super) fn resume(making: &mut PlanBuilder<'_>, meta: &ObjectMeta, common: &mut BackRestStatus) {
     making.take_over = is_shared(meta);
     common.conditions.retain(|known| known.type_ != "Stalled");
     if !common.nodes.is_empty() {
@@ -329,7 +329,7 @@ pub(super) fn resume(making: &mut Making<'_>, meta: &ObjectMeta, common: &mut Ba
     }
 }
 
-impl Sign {
+impl ConflictEvidence {
     fn words(&self) -> String {
         match self {
             Self::Wrote { manager, what } => format!(

@@ -1,30 +1,32 @@
 //! What a plan says is done: written first, then sent, then what became of it written.
 
+pub mod request;
+pub(in crate::reconcile) mod store;
+
 use futures::future::join_all;
 use jiff::SignedDuration;
 use kube::{Api, ResourceExt};
 
-use super::ask::{outcome, socket};
-use super::controller::{ReconcileError, Term};
-use super::plan::rival::RunStatus;
-use super::plan::{Deeds, Finalizer, LOOK_AGAIN, Outcome, Request, newly_awaited, record};
-use super::request::Unsendable;
-use super::store;
-use super::surroundings::Surroundings;
-use super::work::Work;
 use crate::api::Kind;
 use crate::api::{BackRestStatus, ConditionType, NodeStatus};
 use crate::icarus::{ANSWER_WITHIN, SidecarApi};
+use crate::reconcile::controller::{LeaderContext, ReconcileError};
+use crate::reconcile::execute::request::Unsendable;
+use crate::reconcile::observe::ClusterObservation;
+use crate::reconcile::observe::{outcome, socket};
+use crate::reconcile::plan::conflict::RunStatus;
+use crate::reconcile::plan::{Actions, Finalizer, LOOK_AGAIN, Outcome, Request, newly_awaited, record};
+use crate::reconcile::work::Work;
 use crate::telemetry::metrics::{RunKind, RunOutcome};
 
-impl<S: SidecarApi + 'static> Term<S> {
+impl<S: SidecarApi + 'static> LeaderContext<S> {
     /// The finalizer, the status, the requests, what became of them, the events: in this order.
-    pub(super) async fn carry_out<K: Work>(
+    pub(in crate::reconcile) async fn carry_out<K: Work>(
         &self,
         api: &Api<K>,
         object: K,
-        around: &Surroundings,
-        deeds: Deeds<K::Status>,
+        around: &ClusterObservation,
+        deeds: Actions<K::Status>,
     ) -> Result<Option<SignedDuration>, ReconcileError> {
         let mut object = match deeds.finalizer {
             Finalizer::Add => store::write_finalizer(api, object, Finalizer::Add).await?,
@@ -74,7 +76,7 @@ impl<S: SidecarApi + 'static> Term<S> {
     async fn send<K: Work>(
         &self,
         object: &K,
-        around: &Surroundings,
+        around: &ClusterObservation,
         requests: &[Request],
     ) -> Result<Vec<(String, Outcome)>, ReconcileError> {
         let confirmation = self.leadership.confirm().await?;
@@ -128,7 +130,7 @@ fn prepare<K: Work>(
     object: &K,
     nodes: &[NodeStatus],
     request: &Request,
-    around: &Surroundings,
+    around: &ClusterObservation,
 ) -> Result<(std::net::SocketAddr, crate::icarus::OperationRequest), Unsendable> {
     let unusable = |why: String| Unsendable {
         field: "status.nodes",

@@ -1,7 +1,7 @@
 //! What a restore takes over from its backup, and which run of it comes back. Pure.
 
-use super::plan::Wait;
 use crate::api::{CassandraBackup, CassandraRestore, RestoreSource};
+use crate::reconcile::plan::Wait;
 
 /// What is restored, from where: the restore's own words, else the backup's.
 ///

@@ -8,17 +8,17 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
-use super::neighbours::Neighbours;
-use super::plan::needs::Needs;
-use super::plan::removal::Room;
-use super::plan::restore::Means;
-use super::plan::retention::held;
-use super::plan::{Member, Wait};
-use super::source::source;
-use super::work::Work;
 use crate::api::Kind;
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, NodeContainers};
 use crate::domain::sidecar::Sidecar;
+use crate::reconcile::plan::needs::Needs;
+use crate::reconcile::plan::prune::PruneInputs;
+use crate::reconcile::plan::prune::retention::held;
+use crate::reconcile::plan::restore::RestoreInputs;
+use crate::reconcile::plan::restore::source::source;
+use crate::reconcile::plan::{PodMember, Wait};
+use crate::reconcile::queue::Neighbours;
+use crate::reconcile::work::Work;
 use crate::rules::finding::Findings;
 
 /// The containers of CassKop's pods.
@@ -37,38 +37,38 @@ pub trait Judge: Send + Sync {
 
 /// What surrounds an object.
 #[derive(Default)]
-pub(super) struct Surroundings {
-    pub(super) members: Vec<Member>,
-    pub(super) sidecar: Sidecar,
-    pub(super) cluster_gone: bool,
-    pub(super) missing: Option<Wait>,
-    pub(super) wait: Option<Wait>,
+pub(in crate::reconcile) struct ClusterObservation {
+    pub(in crate::reconcile) members: Vec<PodMember>,
+    pub(in crate::reconcile) sidecar: Sidecar,
+    pub(in crate::reconcile) cluster_gone: bool,
+    pub(in crate::reconcile) missing: Option<Wait>,
+    pub(in crate::reconcile) wait: Option<Wait>,
     /// `None`: the rules were not asked.
-    pub(super) needs: Option<Needs>,
-    pub(super) means: Means,
-    pub(super) room: Room,
+    pub(in crate::reconcile) needs: Option<Needs>,
+    pub(in crate::reconcile) means: RestoreInputs,
+    pub(in crate::reconcile) room: PruneInputs,
     /// For what only keeps time: when it was looked at. Its nodes were not, so it must not begin by this look.
-    pub(super) only_at: Option<Timestamp>,
+    pub(in crate::reconcile) only_at: Option<Timestamp>,
 }
 
 /// Looks around for an object that runs or would begin.
 ///
 /// # Errors
 /// The API server does not answer, or refuses: nothing may be concluded.
-pub(super) async fn surroundings<K: Work>(
+pub(in crate::reconcile) async fn surroundings<K: Work>(
     client: &Client,
     judge: &dyn Judge,
     neighbours: &Neighbours,
     object: &K,
     now: Timestamp,
-) -> Result<Surroundings, kube::Error> {
+) -> Result<ClusterObservation, kube::Error> {
     let namespace = object.namespace().unwrap_or_default();
     let mut around = if object.is_after_nodes(now) {
-        Surroundings::of_nodes(client, &namespace, object.cluster()).await?
+        ClusterObservation::of_nodes(client, &namespace, object.cluster()).await?
     } else {
-        Surroundings {
+        ClusterObservation {
             only_at: Some(now),
-            ..Surroundings::default()
+            ..ClusterObservation::default()
         }
     };
     if object.asks_for_restores(now) {
@@ -95,7 +95,7 @@ pub(super) async fn surroundings<K: Work>(
     Ok(around)
 }
 
-impl Surroundings {
+impl ClusterObservation {
     /// The nodes of a cluster, and which sidecar they have.
     async fn of_nodes(client: &Client, namespace: &str, cluster: &str) -> Result<Self, kube::Error> {
         let clusters: Api<CassandraCluster> = Api::namespaced(client.clone(), namespace);
@@ -171,14 +171,14 @@ fn failed_after_truncation(restores: &[CassandraRestore], cluster: &str, own: &s
 
 /// The pods of a cluster, by the labels that CassKop sets for good: it merges the labels of the cluster object into
 /// the others.
-async fn members(client: &Client, namespace: &str, cluster: &str) -> Result<Vec<Member>, kube::Error> {
+async fn members(client: &Client, namespace: &str, cluster: &str) -> Result<Vec<PodMember>, kube::Error> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let labels = format!("app=cassandracluster,cassandracluster={cluster}");
     let pods = pods.list(&ListParams::default().labels(&labels)).await?;
     Ok(pods.items.iter().map(member).collect())
 }
 
-fn member(pod: &Pod) -> Member {
+fn member(pod: &Pod) -> PodMember {
     let status = pod.status.clone().unwrap_or_default();
     let containers = status.container_statuses.unwrap_or_default();
     let which = |name: &str| {
@@ -187,7 +187,7 @@ fn member(pod: &Pod) -> Member {
             .find(|container| container.name == name)
             .and_then(identity)
     };
-    Member {
+    PodMember {
         pod: pod.name_any(),
         address: status.pod_ip.filter(|address| !address.is_empty()),
         containers: which(CASSANDRA)

@@ -13,17 +13,17 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::{Api, Client, ResourceExt};
 
-use super::plan::Wait;
-use super::turn::{Contender, Kind, Standing, turn};
-use super::waking;
-use super::work::Work;
 use crate::api::{CassandraBackup, CassandraRestore};
+use crate::reconcile::plan::Wait;
+use crate::reconcile::queue::turn::{Kind, QueueEntry, QueueState, turn};
+use crate::reconcile::queue::waking;
+use crate::reconcile::work::Work;
 
 /// A Cassandra cluster: its namespace and its name.
-pub(super) type Ring = (String, String);
+pub(in crate::reconcile) type Ring = (String, String);
 
 /// What is known of all objects, and who began last in each cluster.
-pub(super) struct Neighbours {
+pub(in crate::reconcile) struct Neighbours {
     backups: Store<CassandraBackup>,
     restores: Store<CassandraRestore>,
     /// By this leader.
@@ -34,14 +34,14 @@ pub(super) struct Neighbours {
 }
 
 /// Whose turn has come, as soon as it has: whoever only looks from time to time would leave its cluster idle meanwhile.
-pub(super) struct Turns {
-    pub(super) backups: UnboundedReceiver<ObjectRef<CassandraBackup>>,
-    pub(super) restores: UnboundedReceiver<ObjectRef<CassandraRestore>>,
+pub(in crate::reconcile) struct Turns {
+    pub(in crate::reconcile) backups: UnboundedReceiver<ObjectRef<CassandraBackup>>,
+    pub(in crate::reconcile) restores: UnboundedReceiver<ObjectRef<CassandraRestore>>,
 }
 
 impl Neighbours {
     /// Of these stores, which somebody has to fill.
-    pub(super) fn new(
+    pub(in crate::reconcile) fn new(
         backups: Store<CassandraBackup>,
         restores: Store<CassandraRestore>,
         now: fn() -> Timestamp,
@@ -64,14 +64,14 @@ impl Neighbours {
     }
 
     /// Whether both kinds were listed to their end. Before that nothing may be concluded.
-    pub(super) fn are_known(&self) -> bool {
+    pub(in crate::reconcile) fn are_known(&self) -> bool {
         let listed = |ready: Option<Result<(), _>>| ready.is_some_and(|ready| ready.is_ok());
         listed(self.backups.wait_until_ready().now_or_never())
             && listed(self.restores.wait_until_ready().now_or_never())
     }
 
     /// Why it is not its turn, as far as the watches know. `None`: it may be.
-    pub(super) fn known_turn<K: Work>(&self, object: &K) -> Option<Wait> {
+    pub(in crate::reconcile) fn known_turn<K: Work>(&self, object: &K) -> Option<Wait> {
         let own = object.contender((self.now)());
         turn(
             &own,
@@ -83,7 +83,7 @@ impl Neighbours {
     ///
     /// # Errors
     /// The API server does not tell how the one stands that began last.
-    pub(super) async fn turn<K: Work>(
+    pub(in crate::reconcile) async fn turn<K: Work>(
         &self,
         client: &Client,
         object: &K,
@@ -105,7 +105,7 @@ impl Neighbours {
     }
 
     /// Wakes whoever rested until its time came near, for as long as it is polled.
-    pub(super) async fn wake_the_rested(&self) {
+    pub(in crate::reconcile) async fn wake_the_rested(&self) {
         tokio::join!(
             waking::walk(&self.restores, &self.next_restore, self.now),
             waking::walk(&self.backups, &self.next_backup, self.now),
@@ -113,7 +113,7 @@ impl Neighbours {
     }
 
     /// It is about to begin. Said before that is written: what was written without an answer counts too.
-    pub(super) fn begins<K: Work>(&self, object: &K) {
+    pub(in crate::reconcile) fn begins<K: Work>(&self, object: &K) {
         let own = object.contender((self.now)());
         let ring = (object.namespace().unwrap_or_default(), own.cluster);
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,7 +122,7 @@ impl Neighbours {
 
     /// What a watch reported and the stores hold by now. When whoever began last in a cluster is over, the next one is
     /// woken.
-    pub(super) fn heard<K: Work>(&self, event: &Event<K>) {
+    pub(in crate::reconcile) fn heard<K: Work>(&self, event: &Event<K>) {
         let (Event::Apply(object) | Event::Delete(object)) = event else {
             return;
         };
@@ -135,12 +135,12 @@ impl Neighbours {
             return;
         };
         let own = object.contender((self.now)());
-        let is_over = matches!(event, Event::Delete(_)) || own.standing != Standing::Active;
+        let is_over = matches!(event, Event::Delete(_)) || own.standing != QueueState::Active;
         if !is_over || last.0 != own.kind {
             return;
         }
         let all = self.contenders(&ring.0, &ring.1);
-        let mut ready = all.iter().filter(|other| other.standing == Standing::Ready);
+        let mut ready = all.iter().filter(|other| other.standing == QueueState::Ready);
         let Some(next) = ready.find(|other| turn(other, &all).is_none()) else {
             return;
         };
@@ -156,7 +156,7 @@ impl Neighbours {
     }
 
     /// Whoever wants this cluster for itself.
-    fn contenders(&self, namespace: &str, cluster: &str) -> Vec<Contender> {
+    fn contenders(&self, namespace: &str, cluster: &str) -> Vec<QueueEntry> {
         let now = (self.now)();
         let mut all = among(&self.backups, namespace, cluster, now);
         all.extend(among(&self.restores, namespace, cluster, now));
@@ -168,14 +168,14 @@ impl Neighbours {
         client: &Client,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<Contender>, kube::Error> {
+    ) -> Result<Option<QueueEntry>, kube::Error> {
         let api: Api<K> = Api::namespaced(client.clone(), namespace);
         let object = api.get_opt(name).await?;
         Ok(object.map(|object| object.contender((self.now)())))
     }
 }
 
-fn among<K: Work>(store: &Store<K>, namespace: &str, cluster: &str, now: Timestamp) -> Vec<Contender> {
+fn among<K: Work>(store: &Store<K>, namespace: &str, cluster: &str, now: Timestamp) -> Vec<QueueEntry> {
     let of_cluster =
         |object: &K| object.meta().namespace.as_deref() == Some(namespace) && object.cluster() == cluster;
     let found = store.state_filter(of_cluster);

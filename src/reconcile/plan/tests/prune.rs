@@ -11,7 +11,7 @@ use crate::api::{
     BackRestCondition, BackupStatus, CassandraBackup, CassandraBackupSpec, NodeStatus, RETENTION_ANNOTATION,
     Retention,
 };
-use crate::reconcile::plan::removal::{Room, in_flight, is_wanted, plan};
+use crate::reconcile::plan::prune::{PruneInputs, in_flight, is_wanted, plan};
 use crate::reconcile::plan::{Event, Plan, Task, Wait, backup, record};
 
 struct Trim {
@@ -20,7 +20,7 @@ struct Trim {
     events: Vec<Event>,
     counter: Counter,
     wait: Option<Wait>,
-    room: Room,
+    room: PruneInputs,
 }
 
 impl Trim {
@@ -58,7 +58,7 @@ impl Trim {
             events: Vec::new(),
             counter: Counter::default(),
             wait: None,
-            room: Room::default(),
+            room: PruneInputs::default(),
         }
     }
 

@@ -3,13 +3,17 @@
 //! A node is through when a listing of its share no longer has the name. So nothing that is lost on the way matters:
 //! it is listed again, and a second removal of one name does nothing (seen). The status is all that is remembered.
 
+pub mod retention;
+
 use jiff::{SignedDuration, Timestamp};
 
-use super::making::Making;
+use super::builder::PlanBuilder;
 use super::node::{self, View};
-use super::retention::expired;
-use super::{Answer, IN_FLIGHT, LOOK_AGAIN, Look, POLL, Phase, Plan, Question, Task, foreign, rival};
+use super::{
+    Answer, IN_FLIGHT, LOOK_AGAIN, Observation, POLL, Phase, Plan, Question, Task, conflict, foreign,
+};
 use crate::api::{BackupStatus, CassandraBackup, NodeStatus, PastRun, RETENTION_ANNOTATION, RetentionStatus};
+use retention::expired;
 
 /// After how many tries on a node somebody is told.
 const MOST_TRIES: i32 = 5;
@@ -22,7 +26,7 @@ const MOST_NAMES: usize = 5;
 
 /// What is known of the surroundings, for removals alone.
 #[derive(Debug, Clone, Default)]
-pub struct Room {
+pub struct PruneInputs {
     /// The snapshots that restores hold, by whole names or beginnings of names.
     pub in_use: Vec<String>,
     /// Whether the sidecar is known to be too old to list and remove.
@@ -86,25 +90,29 @@ pub fn in_flight(status: &BackupStatus) -> bool {
 /// Guarantees: the run left the history before the first request, so no restore takes it from then on. One node has a
 /// request at a time, and it goes out only when it is the backup's turn in its cluster and the node's sidecar is idle.
 #[must_use]
-pub fn plan(backup: &CassandraBackup, look: &Look<'_>, room: &Room) -> Option<Plan<BackupStatus>> {
+pub fn plan(
+    backup: &CassandraBackup,
+    look: &Observation<'_>,
+    room: &PruneInputs,
+) -> Option<Plan<BackupStatus>> {
     let status = backup.status.clone()?;
     if !is_wanted(backup, look.now) || look.stop.is_some() || look.cluster_gone {
         return None;
     }
     if foreign::is_foreign(&status.common)
-        || rival::is_contested(&backup.metadata, Some(&status))
+        || conflict::is_contested(&backup.metadata, Some(&status))
         || room.too_old
     {
         return None;
     }
-    let mut making = Making::new(look, &backup.metadata);
+    let mut making = PlanBuilder::new(look, &backup.metadata);
     if let Some(next) = &status.next_schedule_time {
         making.look_again(next.0.duration_since(look.now).max(POLL));
     }
     if only_reports(backup) && !in_flight(&status) {
         return report(backup, status, making, room);
     }
-    let mut course = Course {
+    let mut course = RestorePlanner {
         making,
         retention: status.retention.clone().unwrap_or_default(),
         status,
@@ -114,16 +122,16 @@ pub fn plan(backup: &CassandraBackup, look: &Look<'_>, room: &Room) -> Option<Pl
     course.finish()
 }
 
-struct Course<'a> {
-    making: Making<'a>,
+struct RestorePlanner<'a> {
+    making: PlanBuilder<'a>,
     status: BackupStatus,
     retention: Box<RetentionStatus>,
     unsupported: bool,
 }
 
-impl Course<'_> {
+impl RestorePlanner<'_> {
     /// `None`: everything stays.
-    fn go_on(&mut self, backup: &CassandraBackup, room: &Room) -> Option<()> {
+    fn go_on(&mut self, backup: &CassandraBackup, room: &PruneInputs) -> Option<()> {
         let stale = !std::mem::take(&mut self.retention.reported).is_empty();
         if self.retention.removing.is_none() {
             let going = going(backup, &self.status, &room.in_use, self.making.look.now);
@@ -338,8 +346,8 @@ fn told(retention: Box<RetentionStatus>) -> Option<Box<RetentionStatus>> {
 fn report(
     backup: &CassandraBackup,
     mut status: BackupStatus,
-    mut making: Making<'_>,
-    room: &Room,
+    mut making: PlanBuilder<'_>,
+    room: &PruneInputs,
 ) -> Option<Plan<BackupStatus>> {
     let going = going(backup, &status, &room.in_use, making.look.now);
     if names(&going).eq(reported(&status)) {

@@ -4,18 +4,20 @@ use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
 
-use super::listings::Listings;
-use super::plan::{Answer, Member, Outcome, Phase, Question, Ring, RingNode, Said, State};
 use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::source_directory::{self, SourceDirectory};
 use crate::icarus::{
     ANSWER_WITHIN, Operation, OperationFilter, OperationId, OperationKind, OperationRequest, OperationState,
     PORT, Refusal, RestorePhase, SidecarApi, SidecarError, TOPOLOGY_WITHIN,
 };
+use crate::reconcile::observe::Listings;
+use crate::reconcile::plan::{
+    Answer, OperationReport, Outcome, Phase, PodMember, Question, Ring, RingNode, State,
+};
 
 /// By what the operations of one object are known among all that a sidecar remembers.
 #[derive(Debug, Clone)]
-pub(super) enum Mark {
+pub(in crate::reconcile) enum OperationOwner {
     /// The name of the run.
     Backup(Option<ResolvedTag>),
     /// Where the downloads go.
@@ -23,18 +25,18 @@ pub(super) enum Mark {
 }
 
 /// Who asks.
-pub(super) struct Asker<'a, S> {
-    pub(super) sidecars: &'a S,
-    pub(super) members: &'a [Member],
-    pub(super) mark: Mark,
-    pub(super) listings: &'a Listings,
+pub(in crate::reconcile) struct SidecarObserver<'a, S> {
+    pub(in crate::reconcile) sidecars: &'a S,
+    pub(in crate::reconcile) members: &'a [PodMember],
+    pub(in crate::reconcile) mark: OperationOwner,
+    pub(in crate::reconcile) listings: &'a Listings,
     /// What lists a node's share, by its host id, and its datacenter where the status does not tell it.
-    pub(super) listing: &'a (dyn Fn(&str, Option<&str>) -> Option<OperationRequest> + Sync),
+    pub(in crate::reconcile) listing: &'a (dyn Fn(&str, Option<&str>) -> Option<OperationRequest> + Sync),
 }
 
-impl<S: SidecarApi> Asker<'_, S> {
+impl<S: SidecarApi> SidecarObserver<'_, S> {
     /// The answer; never an error: what cannot be found out is [`Answer::Silence`].
-    pub(super) async fn ask(&self, question: &Question) -> Answer {
+    pub(in crate::reconcile) async fn ask(&self, question: &Question) -> Answer {
         match question {
             Question::Ring => self.ring().await,
             Question::Busy { pod } => self.busy(pod).await,
@@ -147,8 +149,8 @@ impl<S: SidecarApi> Asker<'_, S> {
             Err(silence) => return silence,
         };
         let filter = match self.mark {
-            Mark::Backup(_) => OperationFilter::Backups,
-            Mark::Restore(_) => OperationFilter::Restores,
+            OperationOwner::Backup(_) => OperationFilter::Backups,
+            OperationOwner::Restore(_) => OperationFilter::Restores,
         };
         match self.sidecars.operations(at, filter, ANSWER_WITHIN).await {
             Ok(known) => Answer::Operations(of_others(&self.mark, &known)),
@@ -158,16 +160,17 @@ impl<S: SidecarApi> Asker<'_, S> {
 
     fn is_ours(&self, operation: &Operation, phase: Phase) -> bool {
         match (&self.mark, RestorePhase::from_text(phase.as_str())) {
-            (Mark::Backup(Some(tag)), _) => operation.is_backup(tag),
-            (Mark::Backup(None), _) => false,
-            (Mark::Restore(source), Some(phase)) => operation.is_phase(source, phase),
+            (OperationOwner::Backup(Some(tag)), _) => operation.is_backup(tag),
+            (OperationOwner::Backup(None), _) => false,
+            (OperationOwner::Restore(source), Some(phase)) => operation.is_phase(source, phase),
             // A refresh has no mark of its restore; it is harmless to take another one for it.
-            (Mark::Restore(_), None) => true,
+            (OperationOwner::Restore(_), None) => true,
         }
     }
 
     async fn files(&self, pod: &str, host_id: &str) -> Answer {
-        let (Some(request), Mark::Backup(Some(tag))) = ((self.listing)(host_id, None), &self.mark) else {
+        let (Some(request), OperationOwner::Backup(Some(tag))) = ((self.listing)(host_id, None), &self.mark)
+        else {
             return Answer::Unsupported;
         };
         let operation = match self.listed(pod, &request).await {
@@ -226,7 +229,7 @@ impl<S: SidecarApi> Asker<'_, S> {
 
 /// What a sidecar was sent by others since it got the first operation of ours that it remembers, and what is at work
 /// in it. Both times are by its own clock.
-fn of_others(mark: &Mark, known: &[Operation]) -> Vec<Said> {
+fn of_others(mark: &OperationOwner, known: &[Operation]) -> Vec<OperationReport> {
     let ours = known.iter().filter(|known| whose(mark, known) == Whose::Ours);
     let first = ours.filter_map(|known| known.created).min();
     let is_later = |other: &Operation| {
@@ -253,12 +256,12 @@ enum Whose {
     Neither,
 }
 
-fn whose(mark: &Mark, operation: &Operation) -> Whose {
+fn whose(mark: &OperationOwner, operation: &Operation) -> Whose {
     match mark {
-        Mark::Backup(Some(tag)) if operation.is_backup(tag) => Whose::Ours,
-        Mark::Backup(Some(tag)) if is_of_tag(operation, tag.tag()) => Whose::Others,
-        Mark::Backup(_) => Whose::Neither,
-        Mark::Restore(source) => match operation.source_directory.as_deref() {
+        OperationOwner::Backup(Some(tag)) if operation.is_backup(tag) => Whose::Ours,
+        OperationOwner::Backup(Some(tag)) if is_of_tag(operation, tag.tag()) => Whose::Others,
+        OperationOwner::Backup(_) => Whose::Neither,
+        OperationOwner::Restore(source) => match operation.source_directory.as_deref() {
             Some(text) if source.is(text) && !operation.global => Whose::Ours,
             Some(text) if source_directory::is_cassgates(text) => Whose::Neither,
             _ => Whose::Others,
@@ -275,7 +278,7 @@ fn is_of_tag(operation: &Operation, tag: &str) -> bool {
 }
 
 /// The sidecar at this address.
-pub(super) fn socket(address: &str) -> Option<SocketAddr> {
+pub(in crate::reconcile) fn socket(address: &str) -> Option<SocketAddr> {
     address
         .parse::<IpAddr>()
         .ok()
@@ -283,7 +286,7 @@ pub(super) fn socket(address: &str) -> Option<SocketAddr> {
 }
 
 /// What became of a request.
-pub(super) fn outcome(result: Result<Operation, SidecarError>) -> Outcome {
+pub(in crate::reconcile) fn outcome(result: Result<Operation, SidecarError>) -> Outcome {
     match result {
         Ok(operation) => Outcome::Taken(said(&operation)),
         Err(SidecarError::Refused(_, words)) => Outcome::Refused(words),
@@ -293,9 +296,9 @@ pub(super) fn outcome(result: Result<Operation, SidecarError>) -> Outcome {
 }
 
 /// An operation as a plan sees it. A state that no Icarus we know has is one that goes on: nothing is concluded.
-fn said(operation: &Operation) -> Said {
+fn said(operation: &Operation) -> OperationReport {
     let error = |error: &crate::icarus::OperationError| (error.source.clone(), error.message.clone());
-    Said {
+    OperationReport {
         id: operation.id.as_str().to_owned(),
         state: match operation.state {
             OperationState::Pending => State::Pending,
@@ -312,7 +315,9 @@ fn said(operation: &Operation) -> Said {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mark, Operation, OperationKind, OperationState, ResolvedTag, SourceDirectory, of_others};
+    use super::{
+        Operation, OperationKind, OperationOwner, OperationState, ResolvedTag, SourceDirectory, of_others,
+    };
     use crate::domain::cassandra_directory::CassandraDirectory;
     use crate::icarus::OperationId;
 
@@ -362,7 +367,7 @@ mod tests {
         }
     }
 
-    fn ids(mark: &Mark, known: &[Operation]) -> Vec<String> {
+    fn ids(mark: &OperationOwner, known: &[Operation]) -> Vec<String> {
         of_others(mark, known).into_iter().map(|said| said.id).collect()
     }
 
@@ -370,7 +375,7 @@ mod tests {
     fn a_restore_sees_what_is_at_work_or_came_after_it_and_is_no_restore_of_cassgates() {
         use OperationState::{Completed, Running};
         let directory = CassandraDirectory::parse("/var/lib/cassandra").unwrap();
-        let mark = Mark::Restore(SourceDirectory::of_restore(&directory, "6f2b").unwrap());
+        let mark = OperationOwner::Restore(SourceDirectory::of_restore(&directory, "6f2b").unwrap());
         let theirs = "file:///var/lib/cassandra/downloadedsstables/";
         let another = "/var/lib/cassandra/cassgate-restore-77aa";
         let [early, own, later, busy, sibling, bare] = NUMBERS.map(id);
@@ -395,7 +400,7 @@ mod tests {
     #[test]
     fn a_backup_sees_those_under_its_tag_that_are_not_its_own() {
         use OperationState::{Completed, Running};
-        let mark = Mark::Backup(Some(ResolvedTag::parse(TAG).unwrap()));
+        let mark = OperationOwner::Backup(Some(ResolvedTag::parse(TAG).unwrap()));
         let [early, own, later, busy, namesake, _] = NUMBERS.map(id);
         let other = TAG.replace("1795383523776", "1795383599999");
         let known = [
@@ -406,6 +411,6 @@ mod tests {
             backup(&namesake, 30, Running, "nightly-prod"),
         ];
         assert_eq!(ids(&mark, &known), [later, busy]);
-        assert_eq!(ids(&Mark::Backup(None), &known), Vec::<String>::new());
+        assert_eq!(ids(&OperationOwner::Backup(None), &known), Vec::<String>::new());
     }
 }

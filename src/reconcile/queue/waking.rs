@@ -9,23 +9,23 @@ use futures::channel::mpsc::UnboundedSender;
 use jiff::{SignedDuration, Timestamp};
 use kube::runtime::reflector::{ObjectRef, Store};
 
-use super::plan::schedule::Rest;
-use super::work::Work;
+use crate::reconcile::plan::schedule::NextRun;
+use crate::reconcile::work::Work;
 
 /// How long a timer is trusted, and kept: the time of day may be set while it runs, and an old snapshot wait for a
 /// restore that uses it.
-pub(super) const LONGEST_TIMER: SignedDuration = SignedDuration::from_hours(1);
+pub(in crate::reconcile) const LONGEST_TIMER: SignedDuration = SignedDuration::from_hours(1);
 
 /// How often all are looked at. Ten minutes less than a timer: nobody falls due between two looks without one.
 const EVERY: Duration = Duration::from_mins(50);
 
 /// Has an object looked at. Without a receiver the term is over, and nobody has to be woken.
-pub(super) fn wake<K: Work>(next: &UnboundedSender<ObjectRef<K>>, object: ObjectRef<K>) {
+pub(in crate::reconcile) fn wake<K: Work>(next: &UnboundedSender<ObjectRef<K>>, object: ObjectRef<K>) {
     drop(next.unbounded_send(object));
 }
 
 /// Wakes whoever may have to be brought further before the next walk through the store, for as long as this is polled.
-pub(super) async fn walk<K: Work>(
+pub(in crate::reconcile) async fn walk<K: Work>(
     known: &Store<K>,
     next: &UnboundedSender<ObjectRef<K>>,
     now: fn() -> Timestamp,
@@ -41,11 +41,11 @@ pub(super) async fn walk<K: Work>(
     }
 }
 
-fn is_near(rest: Rest, now: Timestamp) -> bool {
+fn is_near(rest: NextRun, now: Timestamp) -> bool {
     match rest {
-        Rest::None => true,
-        Rest::ForEver => false,
-        Rest::Until(next) => next.duration_since(now) <= LONGEST_TIMER,
+        NextRun::None => true,
+        NextRun::ForEver => false,
+        NextRun::Until(next) => next.duration_since(now) <= LONGEST_TIMER,
     }
 }
 
@@ -56,10 +56,10 @@ mod tests {
     #[test]
     fn whoever_falls_due_within_the_hour_is_woken_and_nobody_else() {
         let now: Timestamp = "2028-01-01T02:00:00Z".parse().unwrap();
-        let at = |time: &str| Rest::Until(time.parse().unwrap());
+        let at = |time: &str| NextRun::Until(time.parse().unwrap());
         let table = [
-            (Rest::None, true),
-            (Rest::ForEver, false),
+            (NextRun::None, true),
+            (NextRun::ForEver, false),
             (at("2028-01-01T03:00:00Z"), true),
             (at("2028-01-01T03:00:01Z"), false),
             // The time of day was set meanwhile.
