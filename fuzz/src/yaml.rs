@@ -26,9 +26,9 @@ pub fn yaml(data: &[u8]) {
     for object in &report.objects {
         within(object.line);
         for finding in &object.findings {
-            within(finding.place.line);
-            assert!(finding.place.column >= 1 && finding.place.begin <= finding.place.end);
-            assert!(usize::try_from(finding.place.end).is_ok_and(|end| end <= data.len()));
+            within(finding.span.line);
+            assert!(finding.span.column >= 1 && finding.span.begin <= finding.span.end);
+            assert!(usize::try_from(finding.span.end).is_ok_and(|end| end <= data.len()));
         }
     }
     report.errors.iter().for_each(|error| within(error.line));

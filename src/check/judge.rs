@@ -12,10 +12,10 @@ use crate::rules::policy::{Context, Executor};
 use crate::rules::subject::{Metadata, Subject};
 use crate::rules::{self, decode, defaults, status};
 
-use super::Settings;
 use super::facts::{Known, NOT_IN_THE_FILES};
-use super::manifest::{Placed, What};
+use super::manifest::{ManifestKind, Resource};
 use super::placeholder;
+use super::settings::Settings;
 use super::yaml::Node;
 
 /// What came of an object.
@@ -27,7 +27,7 @@ pub(super) struct Judged {
 }
 
 /// Judges a new object that looks like this.
-pub(super) async fn judge(placed: &Placed, known: Known<'_>, settings: &Settings) -> Judged {
+pub(super) async fn judge(placed: &Resource, known: Known<'_>, settings: &Settings) -> Judged {
     let node = placed.manifest.node();
     let meta = metadata(placed);
     let unknown = unknown(node);
@@ -157,7 +157,7 @@ fn body(node: &Node) -> Value {
     Value::Object([field("spec"), field("status")].into_iter().flatten().collect())
 }
 
-fn metadata(placed: &Placed) -> Metadata {
+fn metadata(placed: &Resource) -> Metadata {
     let node = placed.manifest.node();
     let text = |keys: &[&str]| node.text_at(keys).map(ToOwned::to_owned);
     Metadata {
@@ -180,11 +180,11 @@ fn unknown(node: &Node) -> Vec<String> {
     all
 }
 
-impl Placed {
+impl Resource {
     /// The kind in the words of the rules.
     pub(super) fn kinds(&self) -> Kind {
-        match self.manifest.what {
-            What::Restore => Kind::Restore,
+        match self.manifest.kind {
+            ManifestKind::Restore => Kind::Restore,
             _ => Kind::Backup,
         }
     }

@@ -1,29 +1,29 @@
-//! Bytes to manifests at their places.
+//! From the bytes of files to manifests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::files::{Input, Unreadable};
-use super::kustomize::{EnvFiles, Kustomization, Plan, keys_of_env_file};
-use super::manifest::{Manifest, Placed, PlacedAll, What};
+use super::kustomize::{EnvFiles, Kustomization, Kustomizations, keys_of_env_file};
+use super::manifest::{Manifest, ManifestKind};
 use super::placeholder;
-use super::report::{ErrorReport, Note, Report, Source};
-use super::yaml::{Child, Reader};
+use super::report::{ErrorReport, Note, Source};
+use super::yaml::{Reader, SpannedNode};
 
-/// How deep lists in lists are taken apart.
-const LISTS: usize = 4;
+/// The maximum depth of lists in lists whose items are read.
+const MAX_LIST_DEPTH: usize = 4;
 
-/// What was read of all files.
+/// The manifests of all files read so far, with the errors and notes about the files.
 #[derive(Debug, Default)]
 pub struct Loaded {
-    manifests: Vec<Manifest>,
-    sources: Vec<Source>,
-    errors: Vec<ErrorReport>,
-    notes: Vec<Note>,
-    env_files: EnvFiles,
+    pub(super) manifests: Vec<Manifest>,
+    pub(super) sources: Vec<Source>,
+    pub(super) errors: Vec<ErrorReport>,
+    pub(super) notes: Vec<Note>,
+    pub(super) env_files: EnvFiles,
 }
 
 impl Loaded {
-    /// Reads one more file. What cannot be read is an error of the report.
+    /// Reads one more file. A file that cannot be read becomes an error of the report.
     pub fn add(&mut self, input: Input) {
         let file = self.sources.len();
         self.sources.push(Source {
@@ -41,12 +41,12 @@ impl Loaded {
         for child in Reader::new(&text) {
             documents += 1;
             match child {
-                Ok(child) => self.document(file, documents, child, LISTS),
+                Ok(child) => self.document(file, documents, child, MAX_LIST_DEPTH),
                 Err(error) => failed = Some(error),
             }
         }
-        let judged = |manifest: &Manifest| manifest.what.is_judged();
-        let mut shown = self.manifests.iter().skip(before).any(judged);
+        let is_judged = |manifest: &Manifest| manifest.kind.is_judged();
+        let mut shown = self.manifests.iter().skip(before).any(is_judged);
         if let Some(error) = failed {
             if placeholder::is_template(&text) {
                 self.template(file, error.line);
@@ -66,13 +66,13 @@ impl Loaded {
         }
     }
 
-    /// The files, beside the kustomizations that were loaded, in which their generators look for keys of Secrets.
+    /// Returns the env files that the loaded kustomizations read keys of Secrets from.
     #[must_use]
     pub fn env_files(&self) -> BTreeSet<String> {
-        Plan::env_files(&self.manifests, &self.names())
+        Kustomizations::env_files(&self.manifests, &self.names())
     }
 
-    /// Reads the keys of such a file. No value is kept.
+    /// Reads the keys of an env file. No value is kept.
     pub fn add_env_file(&mut self, input: Input) {
         let keys = match input.bytes.map(String::from_utf8) {
             Ok(Ok(text)) => Ok(keys_of_env_file(&text)),
@@ -82,11 +82,12 @@ impl Loaded {
         self.env_files.insert(input.name, keys);
     }
 
-    fn names(&self) -> Vec<String> {
+    /// Returns the names of the files, by index.
+    pub(super) fn names(&self) -> Vec<String> {
         self.sources.iter().map(|source| source.name.clone()).collect()
     }
 
-    fn document(&mut self, file: usize, document: usize, child: Child, lists: usize) {
+    fn document(&mut self, file: usize, document: usize, child: SpannedNode, lists: usize) {
         let node = &child.node;
         let kind = node.text_at(&["kind"]);
         let is_list = kind.is_some_and(|kind| kind.ends_with("List"));
@@ -100,21 +101,22 @@ impl Loaded {
             return;
         }
         let api_version = node.text_at(&["apiVersion"]);
-        let what = match (api_version, kind) {
-            (Some(api_version), Some(kind)) => What::read(api_version, kind),
+        let known_kind = match (api_version, kind) {
+            (Some(api_version), Some(kind)) => ManifestKind::parse(api_version, kind),
             _ => None,
         };
-        let by_name = || {
+        // A kustomization may leave out `apiVersion` and `kind`.
+        let by_file_name = || {
             self.sources
                 .get(file)
                 .is_some_and(|source| Kustomization::is_named(&source.name))
         };
-        if let Some(what) = what.or_else(|| by_name().then_some(What::Kustomization)) {
+        if let Some(kind) = known_kind.or_else(|| by_file_name().then_some(ManifestKind::Kustomization)) {
             self.manifests.push(Manifest {
-                what,
+                kind,
                 file,
                 document,
-                child,
+                object: child,
             });
         } else if api_version.is_some_and(|version| version.starts_with("db.orange.com/")) {
             let message = format!(
@@ -122,7 +124,7 @@ impl Loaded {
                 api_version.unwrap_or_default(),
                 kind.unwrap_or_default()
             );
-            self.note(file, child.place.line, message);
+            self.note(file, child.span.line, message);
         }
     }
 
@@ -156,63 +158,5 @@ impl Loaded {
             column: 1,
             message: error.to_string(),
         });
-    }
-
-    /// Puts every manifest where it is applied: by the kustomizations that take it, or by itself.
-    pub(super) fn place(mut self, default_namespace: &str) -> (PlacedAll, Report) {
-        let names = self.names();
-        let plan = Plan::of(&self.manifests, &names, &self.env_files);
-        self.notes.extend(plan.notes(&names));
-        let mut all = PlacedAll {
-            generated: plan.generated().to_vec(),
-            ..PlacedAll::default()
-        };
-        for made in &mut all.generated {
-            made.namespace.get_or_insert_with(|| default_namespace.to_owned());
-        }
-        let mut told: BTreeMap<(usize, String), u32> = BTreeMap::new();
-        let mut patches = BTreeSet::new();
-        for manifest in std::mem::take(&mut self.manifests) {
-            let name = names.get(manifest.file).map(String::as_str).unwrap_or_default();
-            if manifest.what == What::Kustomization {
-                continue;
-            }
-            if plan.is_patch(name) {
-                if manifest.what.is_judged() && patches.insert(manifest.file) {
-                    let line = manifest.child.place.line;
-                    self.note(
-                        manifest.file,
-                        line,
-                        "a patch of a kustomization; it is not judged by itself".to_owned(),
-                    );
-                }
-                continue;
-            }
-            for place in plan.placements(name, &manifest) {
-                let namespace = place
-                    .namespace
-                    .or_else(|| manifest.namespace().map(ToOwned::to_owned));
-                let placed = Placed {
-                    namespace: namespace.unwrap_or_else(|| default_namespace.to_owned()),
-                    renamed: place.name,
-                    opaque: place.opaque,
-                    manifest: manifest.clone(),
-                };
-                if manifest.what.is_judged()
-                    && let Some(why) = &placed.opaque
-                {
-                    told.entry((manifest.file, why.clone()))
-                        .or_insert(manifest.child.place.line);
-                } else if manifest.what.is_judged() {
-                    all.judged.push(placed.clone());
-                }
-                all.facts.push(placed);
-            }
-        }
-        for ((file, why), line) in told {
-            self.note(file, line, format!("not judged: {why}"));
-        }
-        all.names = names;
-        (all, Report::new(self.sources, self.errors, self.notes))
     }
 }

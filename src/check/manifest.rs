@@ -1,10 +1,10 @@
-//! A document that means something to us.
+//! A document of a kind that the check reads, and the object that it becomes when it is applied.
 
-use super::yaml::{Child, Node};
+use super::yaml::{Node, SpannedNode};
 
-/// What a document is, as far as it is looked at.
+/// The kinds of documents that the check reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum ManifestKind {
     Backup,
     Restore,
     Cluster,
@@ -17,9 +17,9 @@ pub(super) enum What {
     Kustomization,
 }
 
-impl What {
-    /// Reads `apiVersion` and `kind`.
-    pub(super) fn read(api_version: &str, kind: &str) -> Option<Self> {
+impl ManifestKind {
+    /// Parses `apiVersion` and `kind`. Returns `None` for a kind that the check does not read.
+    pub(super) fn parse(api_version: &str, kind: &str) -> Option<Self> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         match (group, kind) {
             (crate::api::GROUP, _) if !matches!(version, "v2" | "v1alpha1") => None,
@@ -37,30 +37,30 @@ impl What {
         }
     }
 
-    /// Whether we judge it.
+    /// Returns true if the rules judge objects of this kind. The other kinds only provide facts.
     pub(super) fn is_judged(self) -> bool {
         matches!(self, Self::Backup | Self::Restore)
     }
 }
 
-/// A document, or an item of a list in one.
+/// A document, or an item of a list in a document, as it is written.
 #[derive(Debug, Clone)]
 pub(super) struct Manifest {
-    pub(super) what: What,
-    /// The index of its file.
+    pub(super) kind: ManifestKind,
+    /// The index of the file.
     pub(super) file: usize,
-    /// Which document of the file, from 1.
+    /// The number of the document in the file, from 1.
     pub(super) document: usize,
-    /// The object and where it begins.
-    pub(super) child: Child,
+    /// The object and its position.
+    pub(super) object: SpannedNode,
 }
 
 impl Manifest {
     pub(super) fn node(&self) -> &Node {
-        &self.child.node
+        &self.object.node
     }
 
-    /// `metadata.name`; the beginning of a name that is to be made; or nothing.
+    /// Returns `metadata.name`, else `metadata.generateName`, else an empty text.
     pub(super) fn name(&self) -> &str {
         let name = |field| self.node().text_at(&["metadata", field]);
         name("name").or_else(|| name("generateName")).unwrap_or_default()
@@ -70,38 +70,28 @@ impl Manifest {
         self.node().text_at(&["metadata", "namespace"])
     }
 
-    pub(super) fn kind(&self) -> &str {
+    /// Returns the field `kind` as it is written.
+    pub(super) fn kind_name(&self) -> &str {
         self.node().text_at(&["kind"]).unwrap_or_default()
     }
 }
 
-/// A manifest at the place where it is applied.
+/// A manifest with the namespace and the name under which it is applied.
+///
+/// Several overlays can apply the same manifest, each under its own namespace or name.
 #[derive(Debug, Clone)]
-pub(super) struct Placed {
+pub(super) struct Resource {
     pub(super) manifest: Manifest,
     pub(super) namespace: String,
-    /// Its name, where a kustomization puts something around it.
+    /// The name that a `namePrefix` or `nameSuffix` gives it.
     pub(super) renamed: Option<String>,
-    /// Why it is not what will be applied; `None` where it is.
+    /// Why the applied object may differ from the manifest; `None` if it is applied as it is written.
     pub(super) opaque: Option<String>,
 }
 
-impl Placed {
-    /// Its name where it is applied.
+impl Resource {
+    /// Returns the name under which it is applied.
     pub(super) fn name(&self) -> &str {
         self.renamed.as_deref().unwrap_or_else(|| self.manifest.name())
     }
-}
-
-/// Everything at its place.
-#[derive(Debug, Default)]
-pub(super) struct PlacedAll {
-    /// Backups and restores, in the order of the files.
-    pub(super) judged: Vec<Placed>,
-    /// Everything that is a fact to others; the judged ones stand here too.
-    pub(super) facts: Vec<Placed>,
-    /// Secrets that kustomize makes.
-    pub(super) generated: Vec<super::kustomize::Generated>,
-    /// The names of the files, for what is said of two documents.
-    pub(super) names: Vec<String>,
 }

@@ -1,13 +1,14 @@
-//! Verdicts from manifests alone: what the webhook would say, with the line and the column of each mistake.
+//! Verdicts from manifests alone: the answers of the webhook, with the line and the column of each finding.
 //!
-//! One straight line: [`files`] finds what is to be read, [`load`] makes documents of it ([`yaml`]), `kustomize`,
-//! `secrets` and `tree` make facts of the documents, `judge` puts objects and facts through the rules that the
-//! webhook has, [`render`] shows what came out. All given documents form one tree: what is not in it is unknown, and
-//! is asked of the Kubernetes cluster where there is one to ask.
+//! The steps: [`files`] finds the files, [`load`] parses their documents with [`yaml`], `place` applies the
+//! kustomizations, `tree` and `secrets` collect the facts, `judge` applies the rules of the webhook, and [`render`]
+//! shows the report. All given files form one tree. What is not in it is unknown, and is asked of the Kubernetes cluster
+//! if there is one.
 //!
-//! Guarantees: a value that is not known (a placeholder, what a patch changes, a Secret that is made elsewhere) never
-//! refuses anything; no value of a Secret is kept or shown; what cannot be read is an error with its position, and
-//! everything else is judged.
+//! # Guarantees
+//! An unknown value never denies anything: a placeholder, a field that a patch may change, a Secret that is made
+//! elsewhere. No value of a Secret is kept or shown. A file that cannot be read is an error with its position, and all
+//! other files are judged.
 
 pub mod files;
 pub mod load;
@@ -19,77 +20,50 @@ mod facts;
 mod judge;
 mod kustomize;
 mod manifest;
+mod place;
 mod placeholder;
+mod resources;
 mod secrets;
+mod settings;
 mod tree;
 
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
-
-use crate::rules::catalogue::Rule;
 use crate::rules::facts::FactSource;
-use crate::rules::policy::Policy;
+
+pub use settings::Settings;
 
 use facts::Known;
 use load::Loaded;
+use place::place;
 use report::Report;
 use tree::Tree;
 
-/// What decides verdicts beside the files.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The installation's policy.
-    pub policy: Policy,
-    /// Whether the files are taken for all there is: what is not in them is refused.
-    pub strict: bool,
-    /// Whether a warning fails the check.
-    pub deny_warnings: bool,
-    /// Rules whose refusals do not fail the check.
-    pub allow: Vec<&'static Rule>,
-    /// Where an object is that does not say.
-    pub namespace: String,
-    /// The time: schedules are told from it on.
-    pub now: Timestamp,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            policy: Policy::default(),
-            strict: false,
-            deny_warnings: false,
-            allow: Vec::new(),
-            namespace: "default".to_owned(),
-            now: Timestamp::UNIX_EPOCH,
-        }
-    }
-}
-
-/// Judges every backup and every restore among what was loaded, in the order of the files.
+/// Judges every backup and restore in the loaded files, in the order of the files.
 ///
-/// `live` is asked for what the files do not hold. `progress` hears how many objects of how many are judged.
+/// `live` answers for objects that are not in the files. `progress` is called after each object with the number of judged
+/// objects and their total.
 pub async fn check(
     loaded: Loaded,
     settings: &Settings,
     live: Option<&dyn FactSource>,
     mut progress: impl FnMut(usize, usize),
 ) -> Report {
-    let (placed, mut report) = loaded.place(&settings.namespace);
-    let tree = Tree::grow(&placed);
+    let (resources, mut report) = place(loaded, &settings.namespace);
+    let tree = Tree::grow(&resources);
     let known = Known {
         tree: &tree,
         live,
         strict: settings.strict,
     };
-    let all = placed.judged.len();
-    for (done, object) in placed.judged.iter().enumerate() {
-        let judged = judge::judge(object, known, settings).await;
-        report.add(object, judged);
-        progress(done + 1, all);
+    let total = resources.judged.len();
+    for (done, resource) in resources.judged.iter().enumerate() {
+        let judged = judge::judge(resource, known, settings).await;
+        report.add(resource, judged.findings, &judged.unknown);
+        progress(done + 1, total);
     }
     report.allow(&settings.allow);
-    report.finish();
+    report.summarize();
     report
 }

@@ -2,7 +2,7 @@
 
 use crate::rules::finding::entry;
 
-use super::yaml::{Kind, Node};
+use super::yaml::{Node, NodeKind};
 
 /// Whether a text holds a placeholder. `$${VAR}` is how Flux is told that it is none.
 pub(super) fn is_in(text: &str) -> bool {
@@ -28,24 +28,24 @@ pub(super) fn paths(node: &Node, path: &str) -> Vec<String> {
 /// Whether any value below `node` is a placeholder.
 pub(super) fn is_below(node: &Node) -> bool {
     match &node.kind {
-        Kind::Text(text) => is_in(text),
-        Kind::List(items) => items.iter().any(|item| is_below(&item.node)),
-        Kind::Map(entries) => entries
+        NodeKind::Text(text) => is_in(text),
+        NodeKind::List(items) => items.iter().any(|item| is_below(&item.node)),
+        NodeKind::Map(entries) => entries
             .iter()
             .any(|entry| is_in(&entry.key) || is_below(&entry.value.node)),
-        Kind::Null | Kind::Bool(_) | Kind::Number(_) => false,
+        NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(_) => false,
     }
 }
 
 fn collect(node: &Node, path: &str, found: &mut Vec<String>) {
     match &node.kind {
-        Kind::Text(text) if is_in(text) => found.push(path.to_owned()),
-        Kind::List(items) => {
+        NodeKind::Text(text) if is_in(text) => found.push(path.to_owned()),
+        NodeKind::List(items) => {
             for (index, item) in items.iter().enumerate() {
                 collect(&item.node, &format!("{path}[{index}]"), found);
             }
         }
-        Kind::Map(entries) => {
+        NodeKind::Map(entries) => {
             for field in entries {
                 if is_in(&field.key) {
                     found.push(path.to_owned());

@@ -1,23 +1,23 @@
-//! What came out, as data. Its form in JSON is a contract.
+//! The result of a check, as data that every format shows.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::rules::catalogue::{Rule, Severity};
+use crate::rules::finding::Findings;
 
-use super::judge::Judged;
-use super::manifest::Placed;
-use super::yaml::Place;
+use super::manifest::Resource;
+use super::yaml::Span;
 
 /// A file that was read.
 #[derive(Debug, Default)]
 pub struct Source {
     /// Its name.
     pub name: String,
-    /// Its text, where something of it may be shown.
+    /// Its text, if the report may quote it.
     pub text: Option<String>,
 }
 
-/// What a file is, that could not be read to its end.
+/// An error that stopped the reading of a file.
 #[derive(Debug)]
 pub struct ErrorReport {
     /// The index of the file.
@@ -32,43 +32,43 @@ pub struct ErrorReport {
     pub message: String,
 }
 
-/// Something that a reader should know of what was not judged.
+/// A note about something that was not judged.
 #[derive(Debug)]
 pub struct Note {
     /// The index of the file.
     pub file: usize,
     /// The line, from 1.
     pub line: u32,
-    /// What it is.
+    /// What was not judged, and what to do.
     pub message: String,
 }
 
-/// Who keeps a finding from counting.
+/// The reason that a finding does not fail the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Silenced {
-    /// The object's author, by annotation: it is a warning.
+pub enum Suppression {
+    /// The object's annotation `cassgate.db.orange.com/allow`. Only warnings can be suppressed by it.
     Annotation,
-    /// `--allow`: it is a refusal, and the Kubernetes cluster will still refuse it.
+    /// The flag `--allow`. The finding is a denial, and the Kubernetes cluster will still deny the object.
     Flag,
 }
 
-/// A finding at its place.
+/// A finding and its position.
 #[derive(Debug)]
 pub struct FindingReport {
     /// The rule.
     pub rule: &'static Rule,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// The field.
+    /// The path of the field.
     pub path: String,
-    /// Kubernetes' kind of cause.
+    /// The type of the cause in the API server's answer, as in `FieldValueInvalid`.
     pub cause: &'static str,
-    /// What the webhook says.
+    /// The message of the webhook.
     pub message: String,
-    /// Where the value stands; of a missing one, what should hold it.
-    pub place: Place,
-    /// Who keeps it from counting.
-    pub silenced: Option<Silenced>,
+    /// The span of the value; for a missing field, the span of its parent.
+    pub span: Span,
+    /// Why it does not fail the check; `None` if it does.
+    pub suppression: Option<Suppression>,
 }
 
 /// A judged object.
@@ -78,22 +78,22 @@ pub struct ObjectReport {
     pub file: usize,
     /// The document, from 1.
     pub document: usize,
-    /// Where the object begins, from 1.
+    /// The line on which the object begins, from 1.
     pub line: u32,
-    /// As it is written.
+    /// The field `apiVersion` as it is written.
     pub api_version: String,
-    /// As it is written.
+    /// The field `kind` as it is written.
     pub kind: String,
-    /// Where it is applied.
+    /// The namespace in which it is applied.
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// What was found, in the order of the spec.
+    /// The findings, in the order of the spec.
     pub findings: Vec<FindingReport>,
 }
 
 impl ObjectReport {
-    /// Whether the webhook would refuse it.
+    /// Returns true if the webhook would deny it.
     #[must_use]
     pub fn denied(&self) -> bool {
         self.findings
@@ -102,49 +102,49 @@ impl ObjectReport {
     }
 }
 
-/// How many of each.
+/// The counts of a report.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Files that were read or could not be.
+    /// The given files, readable or not.
     pub files: usize,
-    /// Judged objects.
+    /// The judged objects.
     pub objects: usize,
-    /// Those of them that the webhook would refuse.
+    /// The objects that the webhook would deny.
     pub denied: usize,
-    /// Warnings that nobody silenced.
+    /// The warnings that are not suppressed.
     pub warnings: usize,
-    /// Files that could not be read to their end.
+    /// The files that could not be read completely.
     pub errors: usize,
 }
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing is refused.
+    /// No object is denied.
     Good,
-    /// Something is.
+    /// An object is denied.
     Denied,
-    /// Something could not be read; that wins.
+    /// A file could not be read. This takes precedence over a denial.
     Unusable,
 }
 
-/// Everything that is told.
+/// The result of a check: judged objects, errors and notes.
 #[derive(Debug)]
 pub struct Report {
     /// The files.
     pub sources: Vec<Source>,
     /// The judged objects, in the order of the files.
     pub objects: Vec<ObjectReport>,
-    /// What could not be read.
+    /// The files that could not be read, and why.
     pub errors: Vec<ErrorReport>,
-    /// What was not judged, and why.
+    /// What was not judged, and what to do about it.
     pub notes: Vec<Note>,
-    /// How many of each.
+    /// The counts.
     pub summary: Summary,
 }
 
 impl Report {
-    /// A report without objects.
+    /// Creates a report without objects.
     pub(super) fn new(sources: Vec<Source>, errors: Vec<ErrorReport>, notes: Vec<Note>) -> Self {
         Self {
             sources,
@@ -155,40 +155,42 @@ impl Report {
         }
     }
 
-    /// Adds an object and what was found in it.
-    pub(super) fn add(&mut self, placed: &Placed, judged: Judged) {
-        let manifest = &placed.manifest;
+    /// Adds a judged object.
+    ///
+    /// `placeholders` are the paths whose values are filled in later, on which no finding may rest.
+    pub(super) fn add(&mut self, resource: &Resource, findings: Findings, placeholders: &[String]) {
+        let manifest = &resource.manifest;
         let node = manifest.node();
-        let begin = manifest.child.place;
-        let findings = judged.findings.into_iter().map(|finding| FindingReport {
-            place: node.place_of(&finding.path).unwrap_or(Place {
-                end: begin.begin,
-                ..begin
+        let object = manifest.object.span;
+        let findings = findings.into_iter().map(|finding| FindingReport {
+            span: node.span_of(&finding.path).unwrap_or(Span {
+                end: object.begin,
+                ..object
             }),
             message: finding.text(),
             cause: finding.cause.reason(),
             rule: finding.rule,
             severity: finding.severity,
             path: finding.path,
-            silenced: finding.suppressed.then_some(Silenced::Annotation),
+            suppression: finding.suppressed.then_some(Suppression::Annotation),
         });
         let text = |key: &str| node.text_at(&[key]).unwrap_or_default().to_owned();
         self.objects.push(ObjectReport {
             file: manifest.file,
             document: manifest.document,
-            line: begin.line,
+            line: object.line,
             api_version: text("apiVersion"),
             kind: text("kind"),
-            namespace: placed.namespace.clone(),
+            namespace: resource.namespace.clone(),
             name: manifest.name().to_owned(),
             findings: findings.collect(),
         });
-        if let Some(path) = judged.unknown.first() {
-            let fields = judged.unknown.join(", ");
-            let place = node.place_of(path).unwrap_or(begin);
+        if let Some(path) = placeholders.first() {
+            let fields = placeholders.join(", ");
+            let span = node.span_of(path).unwrap_or(object);
             self.notes.push(Note {
                 file: manifest.file,
-                line: place.line,
+                line: span.line,
                 message: format!(
                     "{fields}: filled in later, so nothing that rests on it is judged; render it first, as in flux \
                      build kustomization NAME --path DIR | cassgate check -"
@@ -197,35 +199,35 @@ impl Report {
         }
     }
 
-    /// Marks the refusals of these rules: they do not fail the check.
+    /// Marks the denials of these rules, so that they do not fail the check.
     pub(super) fn allow(&mut self, rules: &[&'static Rule]) {
         for finding in self.objects.iter_mut().flat_map(|object| &mut object.findings) {
             if finding.severity == Severity::Deny && rules.contains(&finding.rule) {
-                finding.silenced = Some(Silenced::Flag);
+                finding.suppression = Some(Suppression::Flag);
             }
         }
     }
 
-    /// Counts.
-    pub(super) fn finish(&mut self) {
+    /// Computes the summary.
+    pub(super) fn summarize(&mut self) {
         let findings = self.objects.iter().flat_map(|object| &object.findings);
-        let heard =
-            |finding: &&FindingReport| finding.severity == Severity::Warn && finding.silenced.is_none();
+        let is_warning =
+            |finding: &&FindingReport| finding.severity == Severity::Warn && finding.suppression.is_none();
         self.summary = Summary {
             files: self.sources.len(),
             objects: self.objects.len(),
             denied: self.objects.iter().filter(|object| object.denied()).count(),
-            warnings: findings.filter(heard).count(),
+            warnings: findings.filter(is_warning).count(),
             errors: self.errors.len(),
         };
     }
 
-    /// What it comes to.
+    /// Returns the result. With `deny_warnings`, a warning counts as a denial.
     #[must_use]
     pub fn outcome(&self, deny_warnings: bool) -> Outcome {
         let mut findings = self.objects.iter().flat_map(|object| &object.findings);
         let fails = |finding: &FindingReport| {
-            finding.silenced.is_none() && (finding.severity == Severity::Deny || deny_warnings)
+            finding.suppression.is_none() && (finding.severity == Severity::Deny || deny_warnings)
         };
         if !self.errors.is_empty() {
             Outcome::Unusable
@@ -236,7 +238,7 @@ impl Report {
         }
     }
 
-    /// The name of a file.
+    /// Returns the name of a file by its index.
     #[must_use]
     pub fn name(&self, file: usize) -> &str {
         self.sources
@@ -244,96 +246,4 @@ impl Report {
             .map(|source| source.name.as_str())
             .unwrap_or_default()
     }
-}
-
-/// The report as `--format json` prints it.
-impl Serialize for Report {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Document {
-            version: env!("CARGO_PKG_VERSION"),
-            objects: self.objects.iter().map(|object| self.object(object)).collect(),
-            errors: self.errors.iter().map(|error| self.error(error)).collect(),
-            summary: self.summary,
-        }
-        .serialize(serializer)
-    }
-}
-
-impl Report {
-    fn object<'a>(&'a self, object: &'a ObjectReport) -> Object<'a> {
-        let finding = |finding: &'a FindingReport| Found {
-            rule: finding.rule.id,
-            severity: finding.severity.as_str(),
-            path: &finding.path,
-            cause: finding.cause,
-            message: &finding.message,
-            line: finding.place.line,
-            column: finding.place.column,
-            suppressed: finding.silenced.is_some(),
-        };
-        Object {
-            file: self.name(object.file),
-            document: object.document,
-            line: object.line,
-            api_version: &object.api_version,
-            kind: &object.kind,
-            namespace: &object.namespace,
-            name: &object.name,
-            verdict: if object.denied() { "denied" } else { "allowed" },
-            findings: object.findings.iter().map(finding).collect(),
-        }
-    }
-
-    fn error<'a>(&'a self, error: &'a ErrorReport) -> Failed<'a> {
-        Failed {
-            file: self.name(error.file),
-            document: error.document,
-            line: error.line,
-            column: error.column,
-            message: &error.message,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    version: &'static str,
-    objects: Vec<Object<'a>>,
-    errors: Vec<Failed<'a>>,
-    summary: Summary,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Object<'a> {
-    file: &'a str,
-    document: usize,
-    line: u32,
-    api_version: &'a str,
-    kind: &'a str,
-    namespace: &'a str,
-    name: &'a str,
-    verdict: &'static str,
-    findings: Vec<Found<'a>>,
-}
-
-#[derive(Serialize)]
-struct Found<'a> {
-    rule: &'static str,
-    severity: &'static str,
-    path: &'a str,
-    cause: &'static str,
-    message: &'a str,
-    line: u32,
-    column: u32,
-    suppressed: bool,
-}
-
-#[derive(Serialize)]
-struct Failed<'a> {
-    file: &'a str,
-    document: usize,
-    line: u32,
-    column: u32,
-    message: &'a str,
 }

@@ -6,22 +6,22 @@ use base64::engine::general_purpose::STANDARD;
 use crate::domain::credentials::Credentials;
 use crate::rules::facts::Reference;
 
-use super::manifest::{Manifest, What};
+use super::manifest::{Manifest, ManifestKind};
 use super::placeholder;
-use super::yaml::{Kind, Node};
+use super::yaml::{Node, NodeKind};
 
 /// The Secrets that a document brings, by name. `name` is the document's own where it is applied.
 pub(super) fn of(manifest: &Manifest, name: &str) -> Vec<(String, Reference<Credentials>)> {
     let node = manifest.node();
     let own = |credentials| vec![(name.to_owned(), credentials)];
-    match manifest.what {
-        What::Secret => own(Reference::Found(plain(node))),
-        What::SealedSecret => own(sealed(node)),
-        What::ExternalSecret => {
+    match manifest.kind {
+        ManifestKind::Secret => own(Reference::Found(plain(node))),
+        ManifestKind::SealedSecret => own(sealed(node)),
+        ManifestKind::ExternalSecret => {
             let target = node.text_at(&["spec", "target", "name"]).unwrap_or(name);
             vec![(target.to_owned(), external(node.get("spec")))]
         }
-        What::ClusterExternalSecret => {
+        ManifestKind::ClusterExternalSecret => {
             let spec = node.at(&["spec", "externalSecretSpec"]);
             let target = spec
                 .and_then(|spec| spec.text_at(&["target", "name"]))
@@ -29,7 +29,7 @@ pub(super) fn of(manifest: &Manifest, name: &str) -> Vec<(String, Reference<Cred
                 .unwrap_or(name);
             vec![(target.to_owned(), external(spec))]
         }
-        What::SecretProviderClass => provided(node),
+        ManifestKind::SecretProviderClass => provided(node),
         _ => Vec::new(),
     }
 }
@@ -43,10 +43,10 @@ fn plain(node: &Node) -> Credentials {
     let mut named: Vec<&str> = Vec::new();
     for entry in values("data") {
         let decoded = match &entry.value.node.kind {
-            Kind::Text(text) if known(text) => STANDARD
+            NodeKind::Text(text) if known(text) => STANDARD
                 .decode(text.split_ascii_whitespace().collect::<String>())
                 .ok(),
-            Kind::Null => Some(Vec::new()),
+            NodeKind::Null => Some(Vec::new()),
             _ => None,
         };
         match decoded {
@@ -56,7 +56,7 @@ fn plain(node: &Node) -> Credentials {
     }
     for entry in values("stringData") {
         match &entry.value.node.kind {
-            Kind::Text(text) if known(text) => read.push((&entry.key, text.as_bytes().to_vec())),
+            NodeKind::Text(text) if known(text) => read.push((&entry.key, text.as_bytes().to_vec())),
             _ => named.push(&entry.key),
         }
     }
@@ -139,22 +139,22 @@ fn provided(node: &Node) -> Vec<(String, Reference<Credentials>)> {
 #[cfg(test)]
 mod tests {
     use super::of;
-    use crate::check::manifest::{Manifest, What};
+    use crate::check::manifest::{Manifest, ManifestKind};
     use crate::check::yaml::Reader;
     use crate::domain::credentials::{Defect, Key};
     use crate::rules::facts::Reference;
 
-    fn manifest(what: What, text: &str) -> Manifest {
+    fn manifest(kind: ManifestKind, text: &str) -> Manifest {
         Manifest {
-            what,
+            kind,
             file: 0,
             document: 1,
-            child: Reader::new(text).next().unwrap().unwrap(),
+            object: Reader::new(text).next().unwrap().unwrap(),
         }
     }
 
-    fn read(what: What, text: &str) -> Vec<(String, Vec<Key>)> {
-        let manifest = manifest(what, text);
+    fn read(kind: ManifestKind, text: &str) -> Vec<(String, Vec<Key>)> {
+        let manifest = manifest(kind, text);
         let told = of(&manifest, manifest.name())
             .into_iter()
             .map(|(name, known)| match known {
@@ -170,7 +170,7 @@ mod tests {
     fn a_sealed_secret_has_the_keys_that_it_encrypts_and_those_of_its_template() {
         let text = "metadata: {name: s3}\nspec:\n  encryptedData: {awsaccesskeyid: AgB}\n  template: {data: {awsregion: x}}\n";
         assert_eq!(
-            read(What::SealedSecret, text),
+            read(ManifestKind::SealedSecret, text),
             [("s3".to_owned(), vec![Key::AwsAccessKeyId, Key::AwsRegion])]
         );
     }
@@ -186,14 +186,14 @@ mod tests {
         ] {
             let spec =
                 format!("{{target: {{name: s3, creationPolicy: {policy}}}, data: [{{secretKey: gcp}}]}}");
-            for (what, text) in [
-                (What::ExternalSecret, format!("spec: {spec}")),
+            for (kind, text) in [
+                (ManifestKind::ExternalSecret, format!("spec: {spec}")),
                 (
-                    What::ClusterExternalSecret,
+                    ManifestKind::ClusterExternalSecret,
                     format!("spec: {{externalSecretSpec: {spec}}}"),
                 ),
             ] {
-                let (name, known) = of(&manifest(what, &text), "own").remove(0);
+                let (name, known) = of(&manifest(kind, &text), "own").remove(0);
                 assert_eq!(name, "s3");
                 match known {
                     Reference::Unknown(reason) => {
@@ -210,23 +210,26 @@ mod tests {
     fn an_external_secret_has_the_keys_of_its_data_or_of_its_template() {
         let data = "spec: {target: {name: s3}, data: [{secretKey: awsaccesskeyid}]}";
         assert_eq!(
-            read(What::ExternalSecret, data),
+            read(ManifestKind::ExternalSecret, data),
             [("s3".to_owned(), vec![Key::AwsAccessKeyId])]
         );
         let template = "metadata: {name: own}\nspec: {target: {template: {data: {gcp: '{{ .x }}'}}}, data: [{secretKey: x}]}";
         assert_eq!(
-            read(What::ExternalSecret, template),
+            read(ManifestKind::ExternalSecret, template),
             [("own".to_owned(), vec![Key::Gcp])]
         );
         let merged = template
             .replace("template: {", "template: {mergePolicy: Merge, ")
             .replace("secretKey: x", "secretKey: awsregion");
         assert_eq!(
-            read(What::ExternalSecret, &merged),
+            read(ManifestKind::ExternalSecret, &merged),
             [("own".to_owned(), vec![Key::AwsRegion, Key::Gcp])]
         );
         let unknown = "metadata: {name: own}\nspec: {dataFrom: [{extract: {key: x}}]}";
-        assert_eq!(read(What::ExternalSecret, unknown), [("own?".to_owned(), vec![])]);
+        assert_eq!(
+            read(ManifestKind::ExternalSecret, unknown),
+            [("own?".to_owned(), vec![])]
+        );
     }
 
     #[test]
@@ -236,13 +239,13 @@ mod tests {
         let all = mine.replace("externalSecretName: mine", "x: y");
         for (text, name) in [(text, "s3"), (&mine, "mine"), (&all, "all")] {
             assert_eq!(
-                read(What::ClusterExternalSecret, text),
+                read(ManifestKind::ClusterExternalSecret, text),
                 [(name.to_owned(), vec![Key::Gcp])]
             );
         }
         let bare = "metadata: {name: all}\nspec: {}\n";
         assert_eq!(
-            read(What::ClusterExternalSecret, bare),
+            read(ManifestKind::ClusterExternalSecret, bare),
             [("all?".to_owned(), vec![])]
         );
     }
@@ -251,7 +254,7 @@ mod tests {
     fn a_class_of_the_secrets_store_names_its_secrets() {
         let text = "spec: {secretObjects: [{secretName: az, data: [{key: azurestoragekey, objectName: x}]}]}";
         assert_eq!(
-            read(What::SecretProviderClass, text),
+            read(ManifestKind::SecretProviderClass, text),
             [("az".to_owned(), vec![Key::AzureStorageKey])]
         );
     }
@@ -261,10 +264,10 @@ mod tests {
         let text = "metadata: {name: s}\ndata: {awsregion: '', awsendpoint: '${X}', gcp: '%%'}\nstringData: {awsaccesskeyid: 'ENC[AES256_GCM,data:x]'}\n";
         let child = Reader::new(text).next().unwrap().unwrap();
         let manifest = Manifest {
-            what: What::Secret,
+            kind: ManifestKind::Secret,
             file: 0,
             document: 1,
-            child,
+            object: child,
         };
         let (_, known) = of(&manifest, manifest.name()).remove(0);
         let Reference::Found(known) = known else {

@@ -6,7 +6,7 @@ mod neighbours;
 
 use super::files::Input;
 use super::load::Loaded;
-use super::report::{Outcome, Report, Silenced};
+use super::report::{Outcome, Report, Suppression};
 use super::{Settings, check};
 use crate::rules::catalogue::{self, Severity};
 use crate::rules::policy::{Executor, Policy};
@@ -31,7 +31,7 @@ fn told(report: &Report) -> Vec<String> {
         format!("{} {rule} {path} {}:{}", severity.as_str(), at.0, at.1)
     };
     findings
-        .map(|f| line(f.severity, f.rule.id, &f.path, (f.place.line, f.place.column)))
+        .map(|f| line(f.severity, f.rule.id, &f.path, (f.span.line, f.span.column)))
         .collect()
 }
 
@@ -416,15 +416,15 @@ fn a_silenced_warning_leaves_a_trace_and_an_allowed_refusal_too() {
     let silenced: Vec<_> = report.objects[0]
         .findings
         .iter()
-        .map(|f| (f.rule.id, f.severity, f.silenced))
+        .map(|f| (f.rule.id, f.severity, f.suppression))
         .collect();
     let expected = [
         (
             "concurrency-out-of-range",
             Severity::Warn,
-            Some(Silenced::Annotation),
+            Some(Suppression::Annotation),
         ),
-        ("entities-mixed", Severity::Deny, Some(Silenced::Flag)),
+        ("entities-mixed", Severity::Deny, Some(Suppression::Flag)),
     ];
     assert_eq!(silenced, expected);
     assert_eq!(report.outcome(true), Outcome::Good);

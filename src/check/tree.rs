@@ -14,8 +14,9 @@ use crate::rules::facts::{
 };
 use crate::rules::policy::MissingReferences;
 
-use super::kustomize::Generated;
-use super::manifest::{Placed, PlacedAll, What};
+use super::kustomize::GeneratedSecret;
+use super::manifest::{ManifestKind, Resource};
+use super::resources::Resources;
 use super::{placeholder, secrets};
 
 /// Characters of the hash that kustomize puts behind a name.
@@ -30,7 +31,7 @@ pub(super) struct Tree {
     backups: ByName<Arc<StoredBackup>>,
     secrets: ByName<Credentials>,
     namespaces: HashMap<String, Namespace>,
-    generated: Vec<Generated>,
+    generated: Vec<GeneratedSecret>,
     /// Names of Secrets that namespaces get by their labels.
     anywhere: HashSet<String>,
     /// Backups by cluster and location.
@@ -45,7 +46,7 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Reads all documents.
-    pub(super) fn grow(all: &PlacedAll) -> Self {
+    pub(super) fn grow(all: &Resources) -> Self {
         let mut tree = Self {
             generated: all.generated.clone(),
             ..Self::default()
@@ -56,16 +57,16 @@ impl Tree {
         tree
     }
 
-    fn add(&mut self, placed: &Placed, names: &[String]) {
+    fn add(&mut self, placed: &Resource, names: &[String]) {
         let manifest = &placed.manifest;
         let (namespace, name) = (placed.namespace.as_str(), placed.name());
         let file = names.get(manifest.file).map(String::as_str).unwrap_or_default();
-        match manifest.what {
-            What::Cluster => {
+        match manifest.kind {
+            ManifestKind::Cluster => {
                 let read = known(placed, |cluster: CassandraCluster| Cluster::from(&cluster));
                 insert(&mut self.clusters, namespace, name, read, file);
             }
-            What::Backup => {
+            ManifestKind::Backup => {
                 let read = known(placed, |backup: CassandraBackup| {
                     let mut backup = StoredBackup::from(&backup);
                     backup.run = said(backup.run);
@@ -76,7 +77,7 @@ impl Tree {
                 }
                 insert(&mut self.backups, namespace, name, read, file);
             }
-            What::Restore => {
+            ManifestKind::Restore => {
                 let read = known(placed, |restore: CassandraRestore| StoredRestore::from(&restore));
                 if let Reference::Found(restore) = read
                     && said(restore.run.clone()) != Run::Unsaid
@@ -87,7 +88,7 @@ impl Tree {
                         .push(Arc::new(restore));
                 }
             }
-            What::Namespace => {
+            ManifestKind::Namespace => {
                 let word = manifest
                     .node()
                     .text_at(&["metadata", "labels", MISSING_REFERENCES_LABEL]);
@@ -97,7 +98,7 @@ impl Tree {
                 };
                 self.namespaces.insert(name.to_owned(), fact);
             }
-            What::ClusterExternalSecret => {
+            ManifestKind::ClusterExternalSecret => {
                 let (namespaces, chooses) = secrets::namespaces(manifest);
                 for namespace in namespaces {
                     self.add_secrets(placed, namespace, file);
@@ -111,7 +112,7 @@ impl Tree {
         }
     }
 
-    fn add_secrets(&mut self, placed: &Placed, namespace: &str, file: &str) {
+    fn add_secrets(&mut self, placed: &Resource, namespace: &str, file: &str) {
         for (name, mut credentials) in secrets::of(&placed.manifest, placed.name()) {
             if let Some(why) = &placed.opaque {
                 credentials = Reference::Unknown(why.clone());
@@ -175,7 +176,7 @@ impl Tree {
     }
 
     fn made(&self, namespace: &str, name: &str) -> Option<Reference<Credentials>> {
-        let here = |made: &&Generated| made.namespace.as_deref() == Some(namespace);
+        let here = |made: &&GeneratedSecret| made.namespace.as_deref() == Some(namespace);
         let mut fitting = self.generated.iter().filter(here).filter(|made| fits(made, name));
         if let Some(made) = fitting.next() {
             if fitting.any(|other| other.keys != made.keys) {
@@ -275,7 +276,7 @@ impl Tree {
 }
 
 /// Whether a Secret that kustomize makes has this name in the end.
-fn fits(made: &Generated, name: &str) -> bool {
+fn fits(made: &GeneratedSecret, name: &str) -> bool {
     let Some(rest) = name.strip_prefix(made.name.as_str()) else {
         return false;
     };
@@ -298,7 +299,7 @@ fn location(text: &str) -> String {
 }
 
 /// A typed object, unless something keeps it from being known.
-fn known<K: DeserializeOwned, T>(placed: &Placed, read: impl FnOnce(K) -> T) -> Reference<T> {
+fn known<K: DeserializeOwned, T>(placed: &Resource, read: impl FnOnce(K) -> T) -> Reference<T> {
     let manifest = &placed.manifest;
     if let Some(why) = &placed.opaque {
         return Reference::Unknown(why.clone());

@@ -79,7 +79,7 @@ fn judged(case: &Case, library: &Map<String, Value>) -> (String, ObjectReport) {
 
 fn told(object: &ObjectReport, severity: Severity) -> Vec<Told> {
     let findings = object.findings.iter();
-    let of = findings.filter(|finding| finding.severity == severity && finding.silenced.is_none());
+    let of = findings.filter(|finding| finding.severity == severity && finding.suppression.is_none());
     of.map(|finding| Told {
         cause: finding.cause.to_owned(),
         text: format!("{}: {}", finding.path, finding.message),
@@ -144,7 +144,7 @@ fn every_scenario_gets_the_same_verdict_from_manifests_alone() {
         }
         let lines = text.lines().count();
         for finding in &object.findings {
-            let line = usize::try_from(finding.place.line).unwrap();
+            let line = usize::try_from(finding.span.line).unwrap();
             let shown = text.lines().nth(line - 1).unwrap_or_default();
             let last = finding
                 .path

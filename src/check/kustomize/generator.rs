@@ -1,12 +1,12 @@
-//! Secrets that kustomizations make: their names, and the names of their keys.
+//! Secrets that kustomizations generate: their names and the names of their keys.
 
 use std::collections::BTreeMap;
 
-use crate::check::yaml::{Kind, Node};
+use crate::check::yaml::{Node, NodeKind};
 
-use super::read::join;
+use super::paths::join;
 
-/// The keys of files by the files' names; why there are none, where one cannot be read.
+/// The keys in each env file by its name, or why it cannot be read.
 pub(in crate::check) type EnvFiles = BTreeMap<String, Result<Vec<String>, String>>;
 
 /// One item of a `secretGenerator`.
@@ -15,14 +15,14 @@ pub(super) struct Generator {
     pub(super) name: String,
     pub(super) namespace: Option<String>,
     pub(super) behavior: Behavior,
-    /// The keys that are written there.
+    /// The keys of `literals` and `files`.
     keys: Vec<String>,
-    /// Files that have a key in each line.
+    /// Files with a key on each line.
     pub(super) env_files: Vec<String>,
     pub(super) hashed: bool,
 }
 
-/// What a generator does with a Secret that is there already.
+/// The effect of a generator on a Secret of an inner kustomization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Behavior {
     Create,
@@ -30,30 +30,32 @@ pub(super) enum Behavior {
     Replace,
 }
 
-/// A Secret that kustomize makes.
+/// A Secret that kustomize generates.
 #[derive(Debug, Clone)]
-pub(in crate::check) struct Generated {
-    /// Where it is; `None` where no kustomization says it.
+pub(in crate::check) struct GeneratedSecret {
+    /// Its namespace, if a kustomization sets one.
     pub(in crate::check) namespace: Option<String>,
-    /// Its name, without a hash.
+    /// Its name without the hash.
     pub(in crate::check) name: String,
-    /// Its names on the way: kustomizations farther out may use any of them.
+    /// Its names in the inner kustomizations. An outer generator may refer to it by any of them.
     pub(super) names: Vec<String>,
-    /// Its keys, or why they are not known.
+    /// Its keys, or why they are unknown.
     pub(in crate::check) keys: Result<Vec<String>, String>,
-    /// Whether a hash is put behind the name.
+    /// True if kustomize appends a hash to the name.
     pub(in crate::check) hashed: bool,
-    /// The kustomization's file.
+    /// The file of the kustomization.
     pub(in crate::check) file: String,
 }
 
 impl Generator {
-    /// All of them. With a configuration kustomize can be told which fields name a Secret, and then the hash gets into
-    /// them.
+    /// Reads all items of `secretGenerator`.
+    ///
+    /// With `configurations`, kustomize can write the hashed name into fields of our kinds, so the name counts as known
+    /// without its hash.
     pub(super) fn read_all(node: &Node, folder: &str) -> Vec<Self> {
         let plain = |options: Option<&Node>| {
             let flag = options.and_then(|options| options.get("disableNameSuffixHash"));
-            flag.is_some_and(|flag| matches!(flag.kind, Kind::Bool(true)))
+            flag.is_some_and(|flag| matches!(flag.kind, NodeKind::Bool(true)))
         };
         let all_plain = plain(node.get("generatorOptions"))
             || node
@@ -82,7 +84,10 @@ impl Generator {
         items.iter().filter_map(|item| read(&item.node)).collect()
     }
 
-    /// Its own keys.
+    /// Returns the keys of the Secret that it generates.
+    ///
+    /// # Errors
+    /// Returns why the keys are unknown if an env file cannot be read.
     pub(super) fn keys(&self, env_files: &EnvFiles) -> Result<Vec<String>, String> {
         let mut keys = self.keys.clone();
         for file in &self.env_files {
@@ -96,13 +101,15 @@ impl Generator {
     }
 }
 
-impl Generated {
-    /// Whether a generator farther out means this one.
-    pub(super) fn is_meant_by(&self, generator: &Generator) -> bool {
+impl GeneratedSecret {
+    /// Returns true if a generator of an outer kustomization refers to this Secret.
+    pub(super) fn is_target_of(&self, generator: &Generator) -> bool {
         self.names.contains(&generator.name)
     }
 
-    /// Puts the Secret of a generator farther out over this one, as kustomize does: both have to want the hash.
+    /// Merges the Secret of an outer generator into this one, or replaces it.
+    ///
+    /// As in kustomize, the hash is appended only if both generators ask for it.
     pub(super) fn cover(&mut self, outer: Self, behavior: Behavior) {
         self.keys = match (
             behavior,
@@ -121,7 +128,7 @@ impl Generated {
     }
 }
 
-/// The keys of a file for `envs`, read as kustomize reads it: a key in each line, a value behind `=` or none.
+/// Returns the keys of an env file: each line is a key, with or without `=` and a value.
 pub(in crate::check) fn keys_of_env_file(text: &str) -> Vec<String> {
     let lines = text.trim_start_matches('\u{feff}').lines();
     lines
@@ -136,7 +143,7 @@ fn texts<'a>(item: &'a Node, field: &str) -> Vec<&'a str> {
     items.iter().filter_map(|text| text.node.text()).collect()
 }
 
-/// `key=value`, `key=file`, or a file that gives its name.
+/// Returns the key of `key=value`, `key=path` or `path`; the last one's key is the file name.
 fn key(text: &str) -> Option<String> {
     let key = text.split_once('=').map_or(text, |(key, _)| key);
     key.rsplit('/').next().map(ToOwned::to_owned)
@@ -146,9 +153,9 @@ fn key(text: &str) -> Option<String> {
 mod tests {
     use super::keys_of_env_file;
 
-    /// `kubectl kustomize` made these of it, `k2 ` too.
+    /// The expected keys, including `k2 ` with its space, are what `kubectl kustomize` produced.
     #[test]
-    fn a_file_of_keys_is_read_as_kustomize_reads_it() {
+    fn an_env_file_is_read_as_kustomize_reads_it() {
         let text = "\u{feff}# c\n  k1=v\n\nk2 = x\r\nHOME\n  #x\nk3=a=b\n";
         assert_eq!(keys_of_env_file(text), ["k1", "k2 ", "HOME", "k3"]);
     }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::check::report::Report;
 
-use super::{clean, level, sentence, subject, total, trace};
+use super::wording::{clean, level, remark, sentence, subject, total};
 
 pub(super) fn write(report: &Report, into: &mut dyn Write) -> io::Result<()> {
     for error in &report.errors {
@@ -13,11 +13,11 @@ pub(super) fn write(report: &Report, into: &mut dyn Write) -> io::Result<()> {
     }
     for object in &report.objects {
         for finding in &object.findings {
-            let at = (report.name(object.file), finding.place.line, finding.place.column);
-            let trace = trace(finding)
-                .map(|trace| format!(" ({trace})"))
+            let at = (report.name(object.file), finding.span.line, finding.span.column);
+            let remark = remark(finding)
+                .map(|remark| format!(" ({remark})"))
                 .unwrap_or_default();
-            let message = format!("{}: {}{trace}", subject(object), sentence(finding));
+            let message = format!("{}: {}{remark}", subject(object), sentence(finding));
             command(into, level(finding), at, finding.rule.id, &message)?;
         }
     }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::check::report::{ErrorReport, FindingReport, Note, ObjectReport, Report};
 use crate::rules::catalogue::Severity;
 
-use super::{level, sentence, subject, trace};
+use super::wording::{level, remark, sentence, subject};
 
 #[derive(Default)]
 struct Suite<'a> {
@@ -40,7 +40,7 @@ pub(super) fn write(report: &Report, now: Timestamp, into: &mut dyn Write) -> io
 }
 
 fn fails(finding: &FindingReport) -> bool {
-    finding.severity == Severity::Deny && finding.silenced.is_none()
+    finding.severity == Severity::Deny && finding.suppression.is_none()
 }
 
 fn write_suite(
@@ -119,13 +119,13 @@ fn write_case(file: &str, object: &ObjectReport, into: &mut dyn Write) -> io::Re
 
 /// `20:13: error: spec.entities: … [entities-mixed]`.
 fn line(finding: &FindingReport) -> String {
-    let trace = trace(finding)
-        .map(|trace| format!(" ({trace})"))
+    let remark = remark(finding)
+        .map(|remark| format!(" ({remark})"))
         .unwrap_or_default();
     format!(
-        "{}:{}: {}: {}: {}{trace}",
-        finding.place.line,
-        finding.place.column,
+        "{}:{}: {}: {}: {}{remark}",
+        finding.span.line,
+        finding.span.column,
         level(finding),
         finding.path,
         finding.message

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::check::report::Report;
 
-use super::{level, page, sentence, subject, total, trace};
+use super::wording::{level, page, remark, sentence, subject, total};
 
 /// The most characters that a comment on GitHub can have; it refuses a longer one.
 const LONGEST_COMMENT: usize = 65_536;
@@ -78,15 +78,15 @@ fn rows(report: &Report) -> Vec<String> {
     });
     let findings = report.objects.iter().flat_map(|object| {
         object.findings.iter().map(move |finding| {
-            let trace = trace(finding)
-                .map(|trace| format!(" ({trace})"))
+            let remark = remark(finding)
+                .map(|remark| format!(" ({remark})"))
                 .unwrap_or_default();
             format!(
                 "| {} | {} | {} | {} | [{}]({}) |",
                 level(finding),
-                place(object.file, finding.place.line),
+                place(object.file, finding.span.line),
                 escaped(&subject(object)),
-                escaped(&format!("{}{trace}", sentence(finding))),
+                escaped(&format!("{}{remark}", sentence(finding))),
                 finding.rule.id,
                 page(finding.rule)
             )

@@ -4,10 +4,10 @@
 
 use serde_json::{Value, json};
 
-use crate::check::report::{FindingReport, ObjectReport, Report, Silenced};
+use crate::check::report::{FindingReport, ObjectReport, Report, Suppression};
 use crate::rules::catalogue::{Rule, Severity};
 
-use super::{page, sentence, subject, trace};
+use super::wording::{page, remark, sentence, subject};
 
 /// The whole log: one run.
 pub(super) fn log(report: &Report) -> Value {
@@ -77,23 +77,23 @@ fn result(report: &Report, object: &ObjectReport, finding: &FindingReport, rules
         "locations": [{
             "physicalLocation": {
                 "artifactLocation": {"uri": uri(report.name(object.file))},
-                "region": {"startLine": finding.place.line.max(1), "startColumn": finding.place.column.max(1)},
+                "region": {"startLine": finding.span.line.max(1), "startColumn": finding.span.column.max(1)},
             },
             "logicalLocations": [{"fullyQualifiedName": format!("{whose} {}", finding.path), "kind": "member"}],
         }],
         // Moves with the object, not with its line.
         "partialFingerprints": {"cassgate/v1": format!("{} {whose} {}", finding.rule.id, finding.path)},
     });
-    if let (Some(silenced), Some(trace), Some(fields)) =
-        (finding.silenced, trace(finding), result.as_object_mut())
+    if let (Some(suppression), Some(remark), Some(fields)) =
+        (finding.suppression, remark(finding), result.as_object_mut())
     {
-        let kind = match silenced {
-            Silenced::Annotation => "inSource",
-            Silenced::Flag => "external",
+        let kind = match suppression {
+            Suppression::Annotation => "inSource",
+            Suppression::Flag => "external",
         };
         fields.insert(
             "suppressions".to_owned(),
-            json!([{"kind": kind, "justification": trace}]),
+            json!([{"kind": kind, "justification": remark}]),
         );
     }
     result

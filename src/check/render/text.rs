@@ -7,10 +7,10 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
 use crate::check::report::{Report, Source};
-use crate::check::yaml::Place;
+use crate::check::yaml::Span;
 use crate::rules::catalogue::Severity;
 
-use super::{clean, page, sentence, subject, total, trace};
+use super::wording::{clean, page, remark, sentence, subject, total};
 
 /// The longest line that is shown, in bytes.
 const LONGEST_LINE: usize = 400;
@@ -23,19 +23,19 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
     };
     let renderer = plain.decor_style(DecorStyle::Ascii);
     for error in &report.errors {
-        let place = Place {
+        let span = Span {
             line: error.line,
             column: error.column,
-            ..Place::default()
+            ..Span::default()
         };
-        let shown = shown(report, error.file, place);
+        let shown = shown(report, error.file, span);
         let group = Level::ERROR.primary_title(clean(&error.message)).element(shown);
         writeln!(into, "{}\n", renderer.render(&[group]))?;
     }
     for object in &report.objects {
         let whose = format!("of {}", subject(object));
         for finding in &object.findings {
-            let level = match (finding.severity, finding.silenced) {
+            let level = match (finding.severity, finding.suppression) {
                 (Severity::Deny, _) => Level::ERROR,
                 (Severity::Warn, None) => Level::WARNING,
                 (Severity::Warn, Some(_)) => Level::NOTE,
@@ -44,10 +44,10 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
                 .primary_title(sentence(finding))
                 .id(finding.rule.id)
                 .id_url(page(finding.rule));
-            let mut group: Group<'_> = title.element(shown(report, object.file, finding.place));
+            let mut group: Group<'_> = title.element(shown(report, object.file, finding.span));
             group = group.element(Level::NOTE.message(whose.as_str()));
-            if let Some(trace) = trace(finding) {
-                group = group.element(Level::NOTE.message(trace));
+            if let Some(remark) = remark(finding) {
+                group = group.element(Level::NOTE.message(remark));
             }
             writeln!(into, "{}\n", renderer.render(&[group]))?;
         }
@@ -61,11 +61,11 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
 }
 
 /// The line of a place; only its position where the file is not at hand.
-fn shown(report: &Report, file: usize, place: Place) -> Element<'_> {
+fn shown(report: &Report, file: usize, span: Span) -> Element<'_> {
     let name = clean(report.name(file));
-    let line = usize::try_from(place.line).unwrap_or(1);
-    let column = usize::try_from(place.column).unwrap_or(1);
-    let source = report.sources.get(file).and_then(|source| excerpt(source, place));
+    let line = usize::try_from(span.line).unwrap_or(1);
+    let column = usize::try_from(span.column).unwrap_or(1);
+    let source = report.sources.get(file).and_then(|source| excerpt(source, span));
     match source {
         Some((text, span)) => Snippet::source(visible(text))
             .line_start(line)
@@ -88,10 +88,10 @@ fn visible(line: &str) -> Cow<'_, str> {
 }
 
 /// The line in which a place begins, and what of it the place takes.
-fn excerpt(source: &Source, place: Place) -> Option<(&str, std::ops::Range<usize>)> {
-    let number = usize::try_from(place.line).ok()?.checked_sub(1)?;
+fn excerpt(source: &Source, span: Span) -> Option<(&str, std::ops::Range<usize>)> {
+    let number = usize::try_from(span.line).ok()?.checked_sub(1)?;
     let text = source.text.as_deref()?;
-    let begin = usize::try_from(place.begin).ok()?;
+    let begin = usize::try_from(span.begin).ok()?;
     let start = match begin {
         // An error of the parser knows line and column only.
         0 => text.split_inclusive('\n').take(number).map(str::len).sum(),
@@ -104,11 +104,11 @@ fn excerpt(source: &Source, place: Place) -> Option<(&str, std::ops::Range<usize
     let from = match begin {
         0 => line
             .char_indices()
-            .nth(usize::try_from(place.column).ok()?.checked_sub(1)?)
+            .nth(usize::try_from(span.column).ok()?.checked_sub(1)?)
             .map_or(line.len(), |(at, _)| at),
         _ => begin.checked_sub(start)?.min(line.len()),
     };
-    let end = usize::try_from(place.end).ok()?.saturating_sub(start);
+    let end = usize::try_from(span.end).ok()?.saturating_sub(start);
     let to = end.clamp(from, line.len());
     let width = line.get(from..)?.chars().next().map_or(0, char::len_utf8);
     Some((line, from..to.max(from + width)))

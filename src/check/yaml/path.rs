@@ -1,14 +1,14 @@
-//! A field's path to its place.
+//! From the path of a field to its span.
 
-use super::{Kind, Node, Place};
+use super::node::{Node, NodeKind, Span};
 
-/// A part of a path: `spec`, `rename`, `[k1.t1]`.
+/// Splits a path into its keys: `spec.rename[k1.t1]` into `spec`, `rename` and `k1.t1`.
 fn parts(path: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = path;
     while !rest.is_empty() {
         if let Some(inside) = rest.strip_prefix('[') {
-            // A key may hold a bracket itself; the last one of the path closes it.
+            // A key may contain a bracket itself. The last bracket of the path closes it.
             let (key, behind) = inside
                 .split_once("].")
                 .or_else(|| inside.rsplit_once(']'))
@@ -26,31 +26,31 @@ fn parts(path: &str) -> Vec<&str> {
 }
 
 impl Node {
-    /// Where the value of `path` stands: `spec.entities`, `spec.rename[k1.t1]`, `spec.items[2]`. Of a field that is
-    /// not there it is the key of what should hold it; `None` when there is not even that.
+    /// Returns the span of the value at `path`: `spec.entities`, `spec.rename[k1.t1]`, `spec.items[2]`.
     ///
-    /// The values of a map that `{}` or a line end leaves empty stand at their key.
+    /// A map and a value that is left empty have the span of their key. For a field that is missing, the span is that of
+    /// the innermost key that should contain it, and `None` if there is no such key.
     #[must_use]
-    pub fn place_of(&self, path: &str) -> Option<Place> {
+    pub fn span_of(&self, path: &str) -> Option<Span> {
         let mut node = self;
         let mut last = None;
         for part in parts(path) {
-            let child = if let Kind::List(items) = &node.kind {
+            let child = if let NodeKind::List(items) = &node.kind {
                 let Some(item) = part.parse::<usize>().ok().and_then(|index| items.get(index)) else {
                     return last;
                 };
-                last = Some(item.place);
+                last = Some(item.span);
                 item
             } else {
                 let Some(entry) = node.entry(part) else {
                     return last;
                 };
-                last = Some(entry.key_place);
+                last = Some(entry.key_span);
                 &entry.value
             };
             node = &child.node;
-            if !matches!(node.kind, Kind::Map(_) | Kind::List(_) | Kind::Null) {
-                last = Some(child.place);
+            if !matches!(node.kind, NodeKind::Map(_) | NodeKind::List(_) | NodeKind::Null) {
+                last = Some(child.span);
             }
         }
         last

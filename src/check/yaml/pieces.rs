@@ -1,39 +1,39 @@
-//! Where a text is cut before YAML reads it: kubectl takes more for one than the parser does.
+//! The pieces of a text that the YAML parser reads one by one, because kubectl accepts more than one YAML stream.
 //!
-//! kubectl reads a text that begins as JSON does object by object, as `cat a.json b.json` puts them together, and cuts
-//! everything else at its `---` before it looks at a piece: a file with a byte order mark may follow another one.
+//! kubectl reads a text that begins with a JSON object as a sequence of objects, as in `cat a.json b.json`. It splits any
+//! other text at the lines `---` before it parses the parts, so each part may begin with a byte order mark.
 
 use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
-use super::Place;
+use super::node::Span;
 
-/// The byte order mark.
+/// The byte order mark of UTF-8.
 const MARK: char = '\u{feff}';
 
-/// What the parser reads as a whole.
+/// A part of the text that the parser reads as one stream.
 pub(super) struct Piece<'t> {
     pub(super) text: &'t str,
     pub(super) start: Start,
 }
 
-/// Where a piece begins in its file.
+/// The beginning of a piece in its file.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Start {
-    /// Lines before.
+    /// The number of lines before it.
     lines: u32,
-    /// Characters before in its line.
+    /// The number of characters before it on its line.
     columns: u32,
-    /// Bytes before.
+    /// The number of bytes before it.
     bytes: u32,
 }
 
 impl Start {
-    /// A place of the piece as a place of the file.
-    pub(super) fn place(self, within: Place) -> Place {
+    /// Converts a span in the piece to a span in the file.
+    pub(super) fn span(self, within: Span) -> Span {
         let columns = if within.line == 1 { self.columns } else { 0 };
-        Place {
+        Span {
             line: within.line.saturating_add(self.lines),
             column: within.column.saturating_add(columns),
             begin: within.begin.saturating_add(self.bytes),
@@ -41,7 +41,7 @@ impl Start {
         }
     }
 
-    /// The same behind `text`, which begins here.
+    /// Returns the position behind `text`, which begins here.
     fn behind(self, text: &str) -> Self {
         let length =
             |text: &str| u32::try_from(text.chars().filter(|c| *c != MARK).count()).unwrap_or(u32::MAX);
@@ -59,7 +59,7 @@ impl Start {
     }
 }
 
-/// All of a text but the marks and separators between its pieces, of which there is one at least.
+/// Splits a text into pieces, at least one.
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let ranges = between_marks(text)
         .into_iter()
@@ -76,7 +76,7 @@ pub(super) fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// What stands between byte order marks behind a `---`.
+/// Returns the ranges between byte order marks that follow a line `---`.
 fn between_marks(text: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut begin = 0;
@@ -96,7 +96,8 @@ fn between_marks(text: &str) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Each object of JSON for itself, the last one with all that follows; the whole where it does not begin with one.
+/// Splits a range that begins with a JSON object into its objects, the last one with everything that follows. Another
+/// range is returned whole.
 fn objects(text: &str, whole: Range<usize>) -> Vec<Range<usize>> {
     let part = text.get(whole.clone()).unwrap_or_default();
     let json = part.trim_start_matches(MARK);

@@ -1,26 +1,28 @@
-//! What a plain scalar is, in the dialect of kubectl.
+//! The types of plain scalars, as kubectl resolves them.
 //!
-//! kubectl, Flux and Argo CD read YAML by `sigs.k8s.io/yaml`, whose parser has the booleans of YAML 1.1: `on` is
-//! true, and the API server then says that the field is no text. A reader with other booleans would give another
-//! verdict.
+//! kubectl, Flux and Argo CD read YAML with `sigs.k8s.io/yaml`, whose parser has the booleans of YAML 1.1: `on` is true,
+//! and the API server then rejects it where a string is expected. A reader with other booleans would give other
+//! verdicts.
 
 use serde_json::Number;
 
-use super::Kind;
+use super::node::NodeKind;
 
 /// Resolves a scalar that is neither quoted nor tagged.
-pub(super) fn plain(text: &str) -> Kind {
+pub(super) fn plain(text: &str) -> NodeKind {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Kind::Bool(true),
-        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            Kind::Bool(false)
+        "" | "~" | "null" | "Null" | "NULL" => NodeKind::Null,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            NodeKind::Bool(true)
         }
-        _ => number(text).map_or_else(|| Kind::Text(text.into()), Kind::Number),
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            NodeKind::Bool(false)
+        }
+        _ => number(text).map_or_else(|| NodeKind::Text(text.into()), NodeKind::Number),
     }
 }
 
-/// Go's `strconv.ParseInt` with base 0, which takes the underscores out before, and the floats of YAML.
+/// Parses an integer as Go's `strconv.ParseInt` with base 0 does, or a float of YAML. Underscores are removed first.
 fn number(text: &str) -> Option<Number> {
     let first = *text.as_bytes().first()?;
     if !(first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.')) {
@@ -53,10 +55,11 @@ fn integer(text: &str) -> Option<Number> {
     }
 }
 
-/// `^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`; infinity and "not a number" are no JSON and stay text.
+/// Parses a float: `^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`. Infinity and NaN have no form in JSON and stay
+/// text.
 ///
-/// kubectl sends a whole one without point and exponent, so the API server reads `1e+06`, as helm writes a million, for
-/// an integer.
+/// kubectl sends a whole number without point and exponent, so the API server reads `1e+06`, as Helm writes a million,
+/// as an integer.
 fn float(text: &str) -> Option<Number> {
     let known = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E');
     if !text.contains(|c: char| c.is_ascii_digit()) || !text.chars().all(known) {
@@ -72,21 +75,21 @@ fn float(text: &str) -> Option<Number> {
 #[cfg(test)]
 mod tests {
     use super::plain;
-    use crate::check::yaml::Kind;
+    use crate::check::yaml::NodeKind;
     use serde_json::{Value, json};
 
     fn read(text: &str) -> Value {
         match plain(text) {
-            Kind::Null => Value::Null,
-            Kind::Bool(truth) => json!(truth),
-            Kind::Number(number) => Value::Number(number),
-            Kind::Text(text) => json!(text),
+            NodeKind::Null => Value::Null,
+            NodeKind::Bool(truth) => json!(truth),
+            NodeKind::Number(number) => Value::Number(number),
+            NodeKind::Text(text) => json!(text),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn scalars_are_what_kubectl_makes_of_them() {
+    fn scalars_have_the_types_that_kubectl_gives_them() {
         for (text, expected) in [
             ("on", json!(true)),
             ("No", json!(false)),
@@ -115,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_number_is_a_text() {
+    fn a_text_that_only_looks_like_a_number_stays_a_text() {
         for text in [
             "k1.t1",
             "1.1.3",

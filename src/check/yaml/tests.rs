@@ -1,7 +1,7 @@
-use super::{Child, Reader, YamlError};
+use super::{Reader, SpannedNode, YamlError};
 use serde_json::{Value, json};
 
-fn all(text: &str) -> Vec<Child> {
+fn all(text: &str) -> Vec<SpannedNode> {
     Reader::new(text).map(|document| document.unwrap()).collect()
 }
 
@@ -13,9 +13,9 @@ fn error(text: &str) -> YamlError {
     Reader::new(text).find_map(Result::err).unwrap()
 }
 
-fn place(text: &str, path: &str) -> (u32, u32) {
-    let place = all(text)[0].node.place_of(path).unwrap();
-    (place.line, place.column)
+fn position(text: &str, path: &str) -> (u32, u32) {
+    let span = all(text)[0].node.span_of(path).unwrap();
+    (span.line, span.column)
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn json_line_ends_of_windows_and_a_byte_order_mark_are_read() {
         one("\u{feff}a: 1\r\nb: |\r\n  x\r\n  y\r\n"),
         json!({"a": 1, "b": "x\ny\n"})
     );
-    assert_eq!(place("\u{feff}a: 1\r\nb: x\r\n", "b"), (2, 4));
+    assert_eq!(position("\u{feff}a: 1\r\nb: x\r\n", "b"), (2, 4));
 }
 
 #[test]
@@ -61,19 +61,19 @@ fn json_objects_one_behind_the_other_are_documents_as_kubectl_reads_them() {
             json!({"e": 4})
         ]
     );
-    let places: Vec<_> = [(0, "a"), (1, "b"), (2, "c.d"), (3, "e")]
+    let positions: Vec<_> = [(0, "a"), (1, "b"), (2, "c.d"), (3, "e")]
         .into_iter()
         .map(|(document, path)| {
-            let place = all(text)[document].node.place_of(path).unwrap();
-            let (begin, end) = (place.begin as usize, place.end as usize);
-            (place.line, place.column, &text[begin..end])
+            let span = all(text)[document].node.span_of(path).unwrap();
+            let (begin, end) = (span.begin as usize, span.end as usize);
+            (span.line, span.column, &text[begin..end])
         })
         .collect();
     assert_eq!(
-        places,
+        positions,
         [(1, 7, "\"é}{\""), (2, 3, "2"), (4, 13, "3"), (8, 4, "4")]
     );
-    let key = all(text)[1].node.entries()[0].key_place;
+    let key = all(text)[1].node.entries()[0].key_span;
     assert_eq!((key.line, key.column), (1, 14));
     let error = error("{\"a\": 1}\n  {\"b\": 2");
     assert_eq!(error.line, 2, "{error:?}");
@@ -92,7 +92,7 @@ fn a_byte_order_mark_begins_any_document() {
             json!({"e": 3})
         ]
     );
-    let b = all(text)[1].node.place_of("b").unwrap();
+    let b = all(text)[1].node.span_of("b").unwrap();
     assert_eq!((b.line, b.column), (3, 4));
     assert_eq!(&text[b.begin as usize..b.end as usize], "x");
 }
@@ -103,10 +103,10 @@ fn anchors_and_merge_keys_give_what_they_name() {
     let expected = json!({"base": {"x": 1, "y": 2}, "own": {"x": 1, "y": 3}, "two": {"x": 7, "y": 2},
                           "again": {"x": 1, "y": 2}});
     assert_eq!(one(text), expected);
-    assert_eq!(place(text, "own.y"), (2, 18));
-    assert_eq!(place(text, "own.x"), (2, 11), "where it is merged");
+    assert_eq!(position(text, "own.y"), (2, 18));
+    assert_eq!(position(text, "own.x"), (2, 11), "where it is merged");
     assert_eq!(
-        place(text, "again.x"),
+        position(text, "again.x"),
         (1, 14),
         "what an alias names stands where it is written"
     );
@@ -120,12 +120,12 @@ fn of_a_key_that_is_written_twice_the_last_one_counts() {
 #[test]
 fn a_missing_field_is_told_at_what_should_hold_it() {
     let text = "kind: X\nspec:\n  rename:\n    k1.t1: k1.t2\n  empty:\n  é: 'ü'\n";
-    assert_eq!(place(text, "spec.rename[k1.t1]"), (4, 12));
-    assert_eq!(place(text, "spec.rename[k1.t9]"), (3, 3));
-    assert_eq!(place(text, "spec.secret"), (2, 1));
-    assert_eq!(place(text, "spec.empty"), (5, 3));
-    assert_eq!(place(text, "spec.é"), (6, 6));
-    assert!(all(text)[0].node.place_of("status").is_none());
+    assert_eq!(position(text, "spec.rename[k1.t1]"), (4, 12));
+    assert_eq!(position(text, "spec.rename[k1.t9]"), (3, 3));
+    assert_eq!(position(text, "spec.secret"), (2, 1));
+    assert_eq!(position(text, "spec.empty"), (5, 3));
+    assert_eq!(position(text, "spec.é"), (6, 6));
+    assert!(all(text)[0].node.span_of("status").is_none());
 }
 
 #[test]

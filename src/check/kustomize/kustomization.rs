@@ -1,46 +1,47 @@
-//! What one kustomization says.
+//! One kustomization file.
 
-use crate::check::yaml::{Child, Entry, Node, Reader};
+use crate::check::yaml::{Entry, Node, Reader, SpannedNode};
 
 use super::generator::Generator;
+use super::paths::join;
 
-/// Fields that bring objects which are not in the given files.
-const BRINGS: [&str; 3] = ["helmCharts", "helmChartInflationGenerator", "generators"];
+/// Fields that add objects from outside the given files.
+const EXTERNAL: [&str; 3] = ["helmCharts", "helmChartInflationGenerator", "generators"];
 
-/// What our annotations and labels begin with.
-const OURS: &str = "cassgate.db.orange.com/";
+/// The prefix of the annotations and labels of cassgate.
+const OWN_PREFIX: &str = "cassgate.db.orange.com/";
 
-/// What one kustomization says.
+/// The fields of a kustomization that the check understands.
 #[derive(Debug, Default)]
 pub(in crate::check) struct Kustomization {
-    /// Its file.
+    /// The name of its file.
     pub(super) file: String,
     /// Its folder.
     pub(super) folder: String,
-    /// Whether it is only a part of others.
+    /// True for `kind: Component`, which is applied only as a part of other kustomizations.
     pub(super) is_component: bool,
     pub(super) namespace: Option<String>,
     pub(super) prefix: String,
     pub(super) suffix: String,
-    /// Files and folders that it takes.
+    /// The files and folders of `resources` and `bases`, relative to the root of the tree.
     pub(super) resources: Vec<String>,
     pub(super) components: Vec<String>,
-    /// The same as they are written, each with its line.
-    pub(super) takes: Vec<(String, u32)>,
-    /// What it patches: kind and name, each only where it says them.
+    /// All included paths as they are written, each with its line.
+    pub(super) includes: Vec<(String, u32)>,
+    /// The kind and the name of each patch's target; `None` matches everything.
     pub(super) patched: Vec<(Option<String>, Option<String>)>,
     pub(super) patch_files: Vec<String>,
-    /// Those of them that say themselves what they patch.
+    /// Patch files whose target is the object in the file itself.
     pub(super) strategic: Vec<String>,
-    /// The field that changes every object, where there is one.
+    /// The first field that may change every object.
     pub(super) changes_all: Option<&'static str>,
     pub(super) generators: Vec<Generator>,
-    /// The fields that bring objects from elsewhere, each with its line.
-    pub(super) brings: Vec<(&'static str, u32)>,
+    /// The fields that add objects from outside the given files, each with its line.
+    pub(super) external: Vec<(&'static str, u32)>,
 }
 
 impl Kustomization {
-    /// Whether a file is one by its name.
+    /// Returns true if the name of a file makes it a kustomization.
     pub(in crate::check) fn is_named(path: &str) -> bool {
         let name = path.rsplit('/').next().unwrap_or(path);
         matches!(name, "kustomization.yaml" | "kustomization.yml" | "Kustomization")
@@ -55,15 +56,15 @@ impl Kustomization {
                 .filter_map(|item| Some(join(&folder, item.node.text()?)))
                 .collect()
         };
-        let takes = ["resources", "bases", "components"]
+        let includes = ["resources", "bases", "components"]
             .into_iter()
             .flat_map(|field| {
                 let items = node.get(field).map(Node::items).unwrap_or_default();
-                let path = |item: &Child| Some((item.node.text()?.to_owned(), item.place.line));
+                let path = |item: &SpannedNode| Some((item.node.text()?.to_owned(), item.span.line));
                 items.iter().filter_map(path)
             });
         let text = |field| node.text_at(&[field]).map(ToOwned::to_owned);
-        let mut own = Self {
+        let mut kustomization = Self {
             file: file.to_owned(),
             is_component: node.text_at(&["kind"]) == Some("Component"),
             namespace: text("namespace"),
@@ -71,28 +72,28 @@ impl Kustomization {
             suffix: text("nameSuffix").unwrap_or_default(),
             resources: [paths("resources"), paths("bases")].concat(),
             components: paths("components"),
-            takes: takes.collect(),
+            includes: includes.collect(),
             changes_all: changes_all(node),
             generators: Generator::read_all(node, &folder),
-            brings: BRINGS
+            external: EXTERNAL
                 .into_iter()
                 .filter_map(|field| Some((field, node.entry(field)?)))
                 .filter(|(_, entry)| !is_empty(&entry.value.node))
-                .map(|(field, entry)| (field, entry.key_place.line))
+                .map(|(field, entry)| (field, entry.key_span.line))
                 .collect(),
             ..Self::default()
         };
         for field in ["patches", "patchesStrategicMerge", "patchesJson6902"] {
             for patch in node.get(field).map(Node::items).unwrap_or_default() {
-                own.patch(&patch.node, &folder);
+                kustomization.patch(&patch.node, &folder);
             }
         }
-        own.folder = folder;
-        own
+        kustomization.folder = folder;
+        kustomization
     }
 
     fn patch(&mut self, patch: &Node, folder: &str) {
-        // A patch of the old form is a path, or the patch itself.
+        // An item of `patchesStrategicMerge` is a path, or the patch as a text.
         let written = patch
             .text_at(&["path"])
             .or_else(|| patch.text().filter(|text| !text.contains('\n')));
@@ -113,18 +114,18 @@ impl Kustomization {
             && let (Some(text), Some(last)) = (inline, self.patched.last_mut())
             && let Some(Ok(child)) = Reader::new(text).next()
         {
-            let own = |keys: &[&str]| child.node.text_at(keys).map(ToOwned::to_owned);
-            *last = (own(&["kind"]), own(&["metadata", "name"]));
+            let field = |keys: &[&str]| child.node.text_at(keys).map(ToOwned::to_owned);
+            *last = (field(&["kind"]), field(&["metadata", "name"]));
         }
     }
 }
 
-/// The first field that may change every object in what we look at.
+/// Returns the first field that may change a field of an object that the check reads.
 fn changes_all(node: &Node) -> Option<&'static str> {
     let is_set = |field: &str| node.get(field).is_some_and(|value| !is_empty(value));
-    let of_ours = |entries: &[Entry]| entries.iter().any(|entry| entry.key.starts_with(OURS));
-    let is_ours = |field: &str| node.get(field).is_some_and(|map| of_ours(map.entries()));
-    let labels = |item: &Child| item.node.get("pairs").is_some_and(|map| of_ours(map.entries()));
+    let any_own = |entries: &[Entry]| entries.iter().any(|entry| entry.key.starts_with(OWN_PREFIX));
+    let sets_own = |field: &str| node.get(field).is_some_and(|map| any_own(map.entries()));
+    let labels = |item: &SpannedNode| item.node.get("pairs").is_some_and(|map| any_own(map.entries()));
     if let Some(field) = ["replacements", "transformers", "vars"]
         .into_iter()
         .find(|field| is_set(field))
@@ -133,7 +134,7 @@ fn changes_all(node: &Node) -> Option<&'static str> {
     }
     if let Some(field) = ["commonAnnotations", "commonLabels"]
         .into_iter()
-        .find(|field| is_ours(field))
+        .find(|field| sets_own(field))
     {
         return Some(field);
     }
@@ -143,36 +144,10 @@ fn changes_all(node: &Node) -> Option<&'static str> {
     {
         return Some("labels");
     }
-    // A configuration can tell it that a field of ours is an image.
+    // With `configurations`, kustomize can take a field of our kinds for an image.
     (is_set("images") && is_set("configurations")).then_some("images")
 }
 
 fn is_empty(node: &Node) -> bool {
     node.text().is_none() && node.items().is_empty() && node.entries().is_empty()
-}
-
-/// A path from a folder, with `.` and `..` taken out.
-pub(super) fn join(folder: &str, path: &str) -> String {
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
-        match (part, parts.last()) {
-            ("..", Some(last)) if *last != ".." => drop(parts.pop()),
-            _ => parts.push(part),
-        }
-    }
-    let root = if folder.starts_with('/') { "/" } else { "" };
-    format!("{root}{}", parts.join("/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::join;
-
-    #[test]
-    fn a_path_is_taken_from_its_folder() {
-        assert_eq!(join("a/overlays/prod", "../../base"), "a/base");
-        assert_eq!(join("", "./x.yaml"), "x.yaml");
-        assert_eq!(join("a", "../../x"), "../x");
-        assert_eq!(join("/abs/a", "../b"), "/abs/b");
-    }
 }

@@ -1,0 +1,17 @@
+//! All manifests of the given files with the namespaces and names under which they are applied.
+
+use super::kustomize::GeneratedSecret;
+use super::manifest::Resource;
+
+/// Everything that is applied, in the order of the files.
+#[derive(Debug, Default)]
+pub(super) struct Resources {
+    /// The backups and restores that are applied as they are written.
+    pub(super) judged: Vec<Resource>,
+    /// All resources, including the judged ones: the sources of facts.
+    pub(super) facts: Vec<Resource>,
+    /// The Secrets that kustomize generates.
+    pub(super) generated: Vec<GeneratedSecret>,
+    /// The names of the files, for messages about several documents.
+    pub(super) names: Vec<String>,
+}

@@ -1,0 +1,26 @@
+//! The error of a text that cannot be read as YAML.
+
+use super::node::Span;
+
+/// An error in a YAML text, with its position.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct YamlError {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl YamlError {
+    /// Creates an error at the beginning of `span`.
+    pub(super) fn at(span: Span, message: impl Into<String>) -> Self {
+        Self {
+            line: span.line,
+            column: span.column,
+            message: message.into(),
+        }
+    }
+}

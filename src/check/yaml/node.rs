@@ -1,0 +1,151 @@
+//! A tree of YAML nodes with their spans.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Number, Value};
+
+/// The position of a value or key in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+    /// The offset of the first byte.
+    pub begin: u32,
+    /// The offset behind the last byte; at least `begin`.
+    pub end: u32,
+}
+
+/// The kind of a node and its content.
+#[derive(Debug)]
+pub enum NodeKind {
+    /// Null, or no value.
+    Null,
+    /// A boolean. kubectl reads words such as `on` as one.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A string.
+    Text(Box<str>),
+    /// A list.
+    List(Vec<SpannedNode>),
+    /// A map. Of a key that is written several times, only the last value is kept.
+    Map(Vec<Entry>),
+}
+
+/// A node of a document.
+#[derive(Debug)]
+pub struct Node {
+    /// Its kind and content.
+    pub kind: NodeKind,
+    /// The number of nodes in it, including itself and the nodes that aliases expand to.
+    pub(super) weight: u32,
+    /// The number of levels below it.
+    pub(super) height: u16,
+}
+
+/// A node and its span. The span of an alias is that of the alias itself, not of the node that it refers to.
+#[derive(Debug, Clone)]
+pub struct SpannedNode {
+    /// The span.
+    pub span: Span,
+    /// The node.
+    pub node: Arc<Node>,
+}
+
+/// An entry of a map.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The key.
+    pub key: Box<str>,
+    /// The span of the key.
+    pub key_span: Span,
+    /// The value.
+    pub value: SpannedNode,
+}
+
+impl Node {
+    /// Creates a node without children.
+    pub(super) fn leaf(kind: NodeKind) -> Self {
+        Self {
+            kind,
+            weight: 1,
+            height: 0,
+        }
+    }
+
+    /// Returns the entries of a map, and an empty slice for other kinds.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        match &self.kind {
+            NodeKind::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// Returns the items of a list, and an empty slice for other kinds.
+    #[must_use]
+    pub fn items(&self) -> &[SpannedNode] {
+        match &self.kind {
+            NodeKind::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// Returns the entry of a map with this key.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries().iter().find(|entry| *entry.key == *key)
+    }
+
+    /// Returns the value of a map's entry with this key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.entry(key).map(|entry| &*entry.value.node)
+    }
+
+    /// Returns the value at these keys of nested maps.
+    #[must_use]
+    pub fn at(&self, keys: &[&str]) -> Option<&Self> {
+        keys.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// Returns the text of a string that is not empty.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match &self.kind {
+            NodeKind::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns the text at these keys of nested maps, if it is not empty.
+    #[must_use]
+    pub fn text_at(&self, keys: &[&str]) -> Option<&str> {
+        self.at(keys)?.text()
+    }
+
+    /// Returns the keys of a map.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries().iter().map(|entry| &*entry.key)
+    }
+
+    /// Returns the tree without spans.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        match &self.kind {
+            NodeKind::Null => Value::Null,
+            NodeKind::Bool(truth) => Value::Bool(*truth),
+            NodeKind::Number(number) => Value::Number(number.clone()),
+            NodeKind::Text(text) => Value::String(text.to_string()),
+            NodeKind::List(items) => items.iter().map(|item| item.node.to_json()).collect(),
+            NodeKind::Map(entries) => {
+                let pairs = entries
+                    .iter()
+                    .map(|entry| (entry.key.to_string(), entry.value.node.to_json()));
+                Value::Object(pairs.collect::<Map<_, _>>())
+            }
+        }
+    }
+}
