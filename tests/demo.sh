@@ -20,9 +20,9 @@ command -v curl >/dev/null || fail "curl is not installed; install the package \
 assets=$("$here/servers/build.sh")
 work=$(mktemp -d "${TMPDIR:-/tmp}/cassgate-demo.XXXXXX")
 
-# What runs in the background ends with this script, however it ends: it holds the other end of `leash`. With
+# What runs in the background ends with this script, however it ends: it holds the other end of each `stdin` pipe. With
 # KEEP it holds that end itself, and the line printed at the end stops it.
-mkfifo "$work/servers.leash" "$work/cassgate.leash"
+mkfifo "$work/servers.stdin" "$work/cassgate.stdin"
 started=()
 finish() {
 	local code=$?
@@ -39,14 +39,14 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-# background NAME COMMAND...: its output goes to NAME.log and NAME.out, its leash is NAME.leash.
+# background NAME COMMAND...: its output goes to NAME.log and NAME.out, its standard input is NAME.stdin.
 background() {
 	local name=$1
 	shift
 	if [ -n "$keep" ]; then
-		setsid "$@" <>"$work/$name.leash" >"$work/$name.out" 2>"$work/$name.log" 8>&- 9>&- &
+		setsid "$@" <>"$work/$name.stdin" >"$work/$name.out" 2>"$work/$name.log" 8>&- 9>&- &
 	else
-		"$@" <"$work/$name.leash" >"$work/$name.out" 2>"$work/$name.log" 8>&- 9>&- &
+		"$@" <"$work/$name.stdin" >"$work/$name.out" 2>"$work/$name.log" 8>&- 9>&- &
 	fi
 	started+=($!)
 }
@@ -71,7 +71,7 @@ patiently() {
 refuses() { ! "$@"; }
 
 background servers "$here/servers/up.sh" "$work/servers"
-[ -n "$keep" ] || exec 8>"$work/servers.leash"
+[ -n "$keep" ] || exec 8>"$work/servers.stdin"
 wait_for "the API server" '^ready' "$work/servers.out"
 export KUBECONFIG="$work/servers/kubeconfig" HOME="$work" PATH="$assets:$PATH"
 
@@ -114,9 +114,9 @@ shown kubectl apply -f cluster.yaml
 promise 0 "cassandracluster.db.orange.com/music created"
 
 title "cassgate, and its webhooks as manifests/base ships them, with a URL instead of the Service"
-background cassgate "$here/servers/leash.sh" "$cassgate" run --tls dev --tls-dir "$work/tls" --listen 127.0.0.1:0 \
+background cassgate "$here/servers/guard.sh" "$cassgate" run --tls dev --tls-dir "$work/tls" --listen 127.0.0.1:0 \
 	--admin-listen 127.0.0.1:0 --shutdown-delay 0s --executor none --log-format json
-[ -n "$keep" ] || exec 9>"$work/cassgate.leash"
+[ -n "$keep" ] || exec 9>"$work/cassgate.stdin"
 wait_for cassgate "admin listening" "$work/cassgate.log"
 address() { sed -n "s/.*\"message\":\"$1 listening\".*\"address\":\"\([^\"]*\)\".*/\1/p;s/.*\"address\":\"\([^\"]*\)\".*\"message\":\"$1 listening\".*/\1/p" "$work/cassgate.log" | head -n 1; }
 webhook=$(address webhook) admin=$(address admin)

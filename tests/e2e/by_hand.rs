@@ -25,7 +25,7 @@ async fn listed(seen: &Seen, by: usize, share: usize) -> Listing {
 }
 
 #[tokio::test]
-async fn rows_come_back_from_a_backup_that_was_taken_node_by_node() {
+async fn rows_are_restored_from_a_backup_taken_node_by_node() {
     let ring = Ring::start(2, Pace::Quick, None);
     let cassandra = ring.address(0);
     cql::create(cassandra, &[("k1", 1), ("k2", 2)]);

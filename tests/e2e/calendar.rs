@@ -54,7 +54,7 @@ fn are_stored(lab: &Lab, snapshots: &[String]) {
 }
 
 #[test]
-fn a_schedule_is_edited_rests_goes_on_lets_old_runs_go_and_brings_back_the_second_until_it_is_deleted() {
+fn a_schedule_is_edited_suspended_resumed_pruned_restored_and_deleted() {
     let lab = Lab::new(Pace::Quick);
     lab.backup("nightly", "  entities: k1,k2\n  schedule: '@every 15s'\n");
     // What CassKop leaves on every scheduled backup.

@@ -134,16 +134,16 @@ fn dies(party: Party, phases: &[&str]) {
 }
 
 #[test]
-fn the_death_of_cassgate_after_the_emptying_costs_no_row() {
+fn killing_cassgate_after_truncate_loses_no_row() {
     dies(Party::Cassgate, &["TRUNCATE"]);
 }
 
 #[test]
-fn the_death_of_a_sidecar_in_the_download_and_in_the_import_costs_no_row() {
+fn killing_a_sidecar_during_download_and_import_loses_no_row() {
     dies(Party::Sidecar, &["DOWNLOAD", "IMPORT"]);
 }
 
 #[test]
-fn the_death_of_cassandra_between_emptied_and_filled_tables_costs_no_row() {
+fn killing_cassandra_between_truncate_and_import_loses_no_row() {
     dies(Party::Cassandra, &["IMPORT"]);
 }

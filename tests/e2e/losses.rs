@@ -15,7 +15,7 @@ use crate::support::ring::{Pace, Ring};
 const TABLES: [&str; 2] = ["k1.t1", "k1.t2"];
 
 #[tokio::test]
-async fn a_download_survives_its_sidecar_and_tables_survive_a_node_that_is_down() {
+async fn downloads_survive_a_sidecar_restart_and_tables_survive_a_down_node() {
     let mut ring = Ring::start(2, Pace::AsIcarus, None);
     let cassandra = ring.address(0);
     cql::create(cassandra, &[("k1", 1)]);

@@ -5,7 +5,7 @@ use crate::support::ring::Pace;
 use crate::support::s3::S3;
 
 #[test]
-fn rows_come_back_whole_in_part_and_under_another_name() {
+fn all_rows_a_subset_and_a_renamed_table_are_restored() {
     let lab = Lab::new(Pace::Quick);
     lab.backup("nightly", "  entities: k1,k2\n");
     let done = lab.is("cassandrabackup", "nightly", "COMPLETED");
@@ -36,7 +36,7 @@ fn rows_come_back_whole_in_part_and_under_another_name() {
 }
 
 #[test]
-fn rows_come_back_from_s3_with_the_keys_of_a_secret_and_from_the_older_of_two_runs() {
+fn rows_are_restored_from_s3_with_a_secret_and_from_the_older_of_two_runs() {
     let lab = Lab::new(Pace::Quick);
     let s3 = S3::start();
     let in_bucket = format!(

@@ -1,4 +1,5 @@
-//! An API server that is slow, busy, broken, forgetful or gone for a while: no verdict is wrong because of it.
+//! Verdicts while the API server is slow, overloaded, failing, without history, or unreachable: none of them may be
+//! wrong.
 
 use std::{
     thread,
@@ -9,16 +10,16 @@ use crate::support::{
     gate::Gate,
     kubectl::Answer,
     objects::{backup, cluster, cluster_with, documents, secret},
-    proxy::{Mood, Proxy},
+    proxy::{Condition, Proxy},
     servers::Crds,
     stage::Stage,
     until,
 };
 
-/// Dry runs are judged as what is stored is, so that everything can be asked again and again.
+/// Dry runs are judged like real requests, so that a test can repeat every request.
 const FLAGS: [&str; 2] = ["--executor=none", "--missing-references-on-dry-run=deny"];
 
-/// A namespace behind a cassgate that reaches the API server by a proxy.
+/// A namespace behind a cassgate that reaches the API server through a proxy.
 struct Place {
     stage: Stage,
     proxy: Proxy,
@@ -34,19 +35,19 @@ impl Place {
         stage.register(&gate);
         stage.kubectl.apply(&documents(&[cluster(), secret()])).succeeds();
         let place = Self { stage, proxy, gate };
-        place.is_well();
+        place.assert_correct();
         place
     }
 
-    /// What is said of a new backup with these lines in its spec.
+    /// Returns kubectl's answer to a new backup with these extra lines in its spec.
     fn judged(&self, more: &str) -> Answer {
         let command = ["create", "--dry-run=server", "-f", "-"];
         self.stage.kubectl.run_with(&command, &backup("b1", more))
     }
 
-    /// Every verdict is the right one, and nothing is unknown.
+    /// Asserts that every verdict is correct and that no reference is unknown.
     #[track_caller]
-    fn is_well(&self) {
+    fn assert_correct(&self) {
         self.judged("")
             .says("cassandrabackup.db.orange.com/b1 created (server dry run)");
         self.judged("entities: k1,k2.t2")
@@ -58,23 +59,23 @@ impl Place {
         assert_eq!(self.gate.readyz().status, 200);
     }
 
-    /// What needs nobody is judged as ever; what cannot be known is told, for this reason, and refuses nothing.
+    /// Asserts that local rules still apply, and that every reference is unknown for `reason` and denies nothing.
     #[track_caller]
-    fn is_careful(&self, reason: &str) {
+    fn assert_unknown(&self, reason: &str) {
         let good = self.judged("");
-        assert_eq!(good.code, 0, "{}", good.told());
+        assert_eq!(good.code, 0, "{}", good.transcript());
         self.judged("entities: k1,k2.t2")
             .refused_with(&["[entities-mixed]"]);
         let unknown = self.judged("secret: nowhere");
-        assert_eq!(unknown.code, 0, "{}", unknown.told());
+        assert_eq!(unknown.code, 0, "{}", unknown.transcript());
         unknown.mentions(&[reason, "[secret-not-found]"]);
         // A denial would rest on the cache alone.
         let unknown = self.judged("datacenter: dc9");
-        assert_eq!(unknown.code, 0, "{}", unknown.told());
+        assert_eq!(unknown.code, 0, "{}", unknown.transcript());
         assert_eq!(self.gate.readyz().status, 200, "{:?}", self.gate.readyz());
     }
 
-    /// Whether every cache is as good as new.
+    /// Returns true if every cache is up to date.
     fn is_synced(&self) -> bool {
         let metrics = self.gate.get("/metrics").body;
         let mut synced = metrics
@@ -84,56 +85,62 @@ impl Place {
         synced.all(|line| line.ends_with(" 1"))
     }
 
-    /// How long it takes until all is as it was.
-    fn recovers(&self) -> Duration {
+    /// Waits until every cache is up to date again and returns how long it took.
+    fn recovery_time(&self) -> Duration {
         let begun = Instant::now();
-        self.proxy.is(Mood::Well);
+        self.proxy.is(Condition::Healthy);
         until("the caches are up to date", || self.is_synced());
         let took = begun.elapsed();
-        self.is_well();
+        self.assert_correct();
         took
     }
 }
 
-pub(crate) fn a_slow_busy_or_broken_api_server_costs_knowledge_and_no_denial() {
+pub(crate) fn a_slow_overloaded_or_failing_api_server_causes_unknown_references_and_no_denial() {
     let place = Place::new();
-    for (mood, reason) in [
-        (Mood::Slow(Duration::from_mins(1)), "did not answer within 5 s"),
-        (Mood::Answers(429), "the API server is too busy (429)"),
-        (Mood::Answers(500), "the API server answered with an error (500)"),
+    for (condition, reason) in [
+        (
+            Condition::Slow(Duration::from_mins(1)),
+            "did not answer within 5 s",
+        ),
+        (Condition::Answers(429), "the API server is too busy (429)"),
+        (
+            Condition::Answers(500),
+            "the API server answered with an error (500)",
+        ),
     ] {
-        place.proxy.is(mood);
-        if let Mood::Answers(_) = mood {
+        place.proxy.is(condition);
+        if let Condition::Answers(_) = condition {
             until("the watches are broken", || !place.is_synced());
         }
-        place.is_careful(reason);
-        println!("{mood:?}: well again after {:?}", place.recovers());
+        place.assert_unknown(reason);
+        println!("{condition:?}: recovered after {:?}", place.recovery_time());
     }
     place.gate.stop_well().unwrap();
 }
 
-pub(crate) fn watches_that_end_with_410_are_begun_anew() {
+pub(crate) fn watches_that_end_with_410_are_restarted() {
     let place = Place::new();
-    place.proxy.is(Mood::Forgetful);
+    place.proxy.is(Condition::Forgetful);
     until("it is told", || place.gate.log().contains("history (410)"));
-    // Reads go on, so verdicts are as ever.
-    place.is_well();
+    // Live reads still work, so verdicts do not change.
+    place.assert_correct();
     let more = cluster_with("c2", &["dc9"]);
     place.stage.kubectl.apply(&more).succeeds();
-    println!("410: well again after {:?}", place.recovers());
+    println!("410: well again after {:?}", place.recovery_time());
     place
         .judged("cassandraCluster: c2\ndatacenter: dc9")
         .says("cassandrabackup.db.orange.com/b1 created (server dry run)");
     place.gate.stop_well().unwrap();
 }
 
-/// Longer than a cache is trusted whose watch is broken.
-pub(crate) fn an_api_server_that_is_gone_for_a_minute_costs_no_denial_and_no_readiness() {
+/// Longer than the time for which a cache with a broken watch is trusted.
+pub(crate) fn an_api_server_outage_of_a_minute_causes_no_denial_and_keeps_readiness() {
     let place = Place::new();
-    place.proxy.is(Mood::Gone);
+    place.proxy.is(Condition::Gone);
     let back = Instant::now() + Duration::from_secs(62);
-    place.is_careful("not checked: the ");
-    // What the caches do not know yet may be true.
+    place.assert_unknown("not checked: the ");
+    // The caches do not hold the new object, so the reference may exist.
     place
         .stage
         .kubectl
@@ -142,13 +149,13 @@ pub(crate) fn an_api_server_that_is_gone_for_a_minute_costs_no_denial_and_no_rea
     let fresh = Gate::start_with_kubeconfig(&place.proxy.kubeconfig(), &FLAGS);
     while Instant::now() < back {
         let answer = place.judged("datacenter: dc3");
-        assert_eq!(answer.code, 0, "{}", answer.told());
+        assert_eq!(answer.code, 0, "{}", answer.transcript());
         let readiness = fresh.readyz();
         assert_eq!(readiness.status, 503, "it knows nothing: {readiness:?}");
         thread::sleep(Duration::from_secs(1));
     }
-    place.is_careful("not checked: the ");
-    println!("gone for a minute: well again after {:?}", place.recovers());
+    place.assert_unknown("not checked: the ");
+    println!("gone for a minute: well again after {:?}", place.recovery_time());
     place
         .judged("datacenter: dc3")
         .says("cassandrabackup.db.orange.com/b1 created (server dry run)");

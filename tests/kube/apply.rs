@@ -1,4 +1,4 @@
-//! What `kubectl apply` answers.
+//! Answers of `kubectl apply`.
 
 use crate::support::{
     objects::{backup, cluster, cluster_with, documents, restore, secret, secret_with},
@@ -14,7 +14,7 @@ fn stocked() -> Guarded {
     here
 }
 
-pub(crate) fn a_good_backup_is_created_without_a_word() {
+pub(crate) fn a_valid_backup_is_created_without_warnings() {
     let here = stocked();
     let every_field = "datacenter: dc1\nschedule: \"@midnight\"\nentities: k1.t1,k2.t3\nbandwidth: 10M";
     here.kubectl()
@@ -25,7 +25,7 @@ pub(crate) fn a_good_backup_is_created_without_a_word() {
         .says("cassandrabackup.db.orange.com/b1 unchanged");
 }
 
-pub(crate) fn a_good_restore_is_created_without_a_word() {
+pub(crate) fn a_valid_restore_is_created_without_warnings() {
     let here = stocked();
     here.kubectl()
         .apply(&backup("b1", "entities: k1.t1,k2.t3"))
@@ -36,7 +36,7 @@ pub(crate) fn a_good_restore_is_created_without_a_word() {
         .says("cassandrarestore.db.orange.com/r1 created");
 }
 
-pub(crate) fn one_mistake_is_told_in_one_line() {
+pub(crate) fn one_mistake_is_reported_in_one_line() {
     let here = stocked();
     here.kubectl().apply(&backup("b1", "datacenter: dc9")).refused(
         "The CassandraBackup \"b1\" is invalid: spec.datacenter: Not found: \"dc9\": cluster c1 has dc1, dc2, and no \
@@ -45,7 +45,7 @@ pub(crate) fn one_mistake_is_told_in_one_line() {
     assert!(!here.kubectl().has("cassandrabackup", "b1"));
 }
 
-pub(crate) fn every_mistake_of_a_backup_is_told_at_once() {
+pub(crate) fn every_mistake_of_a_backup_is_reported_at_once() {
     let here = stocked();
     here.kubectl()
         .apply(&secret_with("half", &["awsaccesskeyid"]))
@@ -66,7 +66,7 @@ pub(crate) fn every_mistake_of_a_backup_is_told_at_once() {
     assert!(!here.kubectl().has("cassandrabackup", "b1"));
 }
 
-pub(crate) fn every_mistake_of_a_restore_is_told_at_once() {
+pub(crate) fn every_mistake_of_a_restore_is_reported_at_once() {
     let here = stocked();
     here.kubectl().apply(&cluster_with("c2", &["dc1"])).succeeds();
     here.kubectl().apply(&backup("b1", "entities: k1.t1")).succeeds();
@@ -124,13 +124,18 @@ pub(crate) fn every_way_to_write_gets_the_same_answer() {
         &["patch", "cassandrabackup", "b1", "--type=merge", "-p", patch],
     ] {
         let answer = here.kubectl().run_with(arguments, &bad);
-        assert_eq!(answer.stderr, expected, "{}", answer.told());
+        assert_eq!(answer.stderr, expected, "{}", answer.transcript());
     }
     let answer = here.kubectl().run_with(&["diff", "-f", "-"], &bad);
-    assert_eq!((answer.code, &answer.stderr), (2, &expected), "{}", answer.told());
+    assert_eq!(
+        (answer.code, &answer.stderr),
+        (2, &expected),
+        "{}",
+        answer.transcript()
+    );
 }
 
-/// What a Secret lacks is told to who may read it, and nothing but the verdict to the others.
+/// Details about a Secret go only to users who may read it; the verdict is the same for all.
 pub(crate) fn a_user_who_may_read_no_secret_gets_the_same_verdict_and_no_details() {
     let here = stocked();
     let namespace = &here.stage.namespace;
@@ -174,7 +179,7 @@ pub(crate) fn a_user_who_may_read_no_secret_gets_the_same_verdict_and_no_details
         .says("cassandrabackup.db.orange.com/b1 created");
 }
 
-pub(crate) fn an_object_without_a_name_yet_is_judged_too() {
+pub(crate) fn an_object_with_generate_name_is_judged() {
     let here = stocked();
     let generated = backup("b1", "").replace("  name: b1", "  generateName: nightly-");
     let answer = here
@@ -186,7 +191,7 @@ pub(crate) fn an_object_without_a_name_yet_is_judged_too() {
             .stdout
             .starts_with("cassandrabackup.db.orange.com/nightly-"),
         "{}",
-        answer.told()
+        answer.transcript()
     );
     let bad = generated.replace("s3://bucket", "gs://bucket");
     here.kubectl()

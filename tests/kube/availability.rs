@@ -1,4 +1,4 @@
-//! cassgate away, and the API server away.
+//! Behaviour while cassgate or the API server is unavailable.
 
 use std::{fs, thread, time::Duration};
 
@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 
 use crate::support::{
     gate::{self, Gate, fresh_directory},
-    leash::Leashed,
     objects::{backup, cluster, documents, secret},
+    process_guard::GuardedProcess,
     servers::{self, Crds},
     stage::Guarded,
     tls::make_pair,
 };
 
-/// The validating side has `Fail`: nothing unjudged gets in. The mutating side has `Ignore`.
-pub(crate) fn while_cassgate_is_away_nothing_new_gets_in_and_the_rest_goes_on() {
+/// The validating webhook has `Fail`: no unjudged object is stored. The mutating webhook has `Ignore`.
+pub(crate) fn during_an_outage_new_objects_are_rejected_and_other_writes_continue() {
     let here = Guarded::alone(Crds::Ours, &["--executor=none"]);
     here.kubectl()
         .apply(&documents(&[cluster(), secret(), backup("b1", "")]))
@@ -49,8 +49,8 @@ pub(crate) fn while_cassgate_is_away_nothing_new_gets_in_and_the_rest_goes_on() 
         .says("cassandrabackup.db.orange.com/b1 patched");
 }
 
-/// Who prefers an unjudged object to a refused one sets `Ignore` on the validating side as well.
-pub(crate) fn with_ignore_everything_gets_in_while_cassgate_is_away() {
+/// An operator who prefers an unjudged object to a rejected one also sets `Ignore` on the validating webhook.
+pub(crate) fn with_ignore_every_object_is_admitted_during_an_outage() {
     let here = Guarded::alone(Crds::Ours, &["--executor=none"]);
     let configuration = format!("cassgate-{}", here.stage.namespace);
     let ignore = r#"[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"}]"#;
@@ -68,7 +68,7 @@ pub(crate) fn with_ignore_everything_gets_in_while_cassgate_is_away() {
         .succeeds();
     let Guarded { stage, gate } = here;
     drop(gate);
-    // The API server learns of the change within moments.
+    // The API server picks up the change after a moment.
     let bad = backup("b1", "entities: k1,k2.t2");
     for _ in 0..200 {
         if stage
@@ -86,7 +86,7 @@ pub(crate) fn with_ignore_everything_gets_in_while_cassgate_is_away() {
         .says("cassandrabackup.db.orange.com/b1 created");
 }
 
-pub(crate) fn it_comes_back_as_if_nothing_had_been() {
+pub(crate) fn it_recovers_after_a_restart() {
     let here = Guarded::alone(Crds::Ours, &["--executor=none"]);
     here.kubectl()
         .apply(&documents(&[cluster(), secret()]))
@@ -110,14 +110,14 @@ pub(crate) fn sigterm_ends_it_with_exit_code_0() {
     assert_eq!(gate.stop().code(), Some(0), "{}", gate.log());
 }
 
-/// The exit code and what was said on stderr.
+/// Returns the exit code and stderr.
 fn run(arguments: &[String], environment: &[(&str, &str)]) -> (Option<i32>, String) {
-    let mut process = Leashed::start(env!("CARGO_BIN_EXE_cassgate"), arguments, environment);
+    let mut process = GuardedProcess::start(env!("CARGO_BIN_EXE_cassgate"), arguments, environment);
     let code = process.wait().code();
     (code, process.stderr().so_far().join("\n"))
 }
 
-pub(crate) fn an_unusable_certificate_is_told_with_its_file_and_ends_it() {
+pub(crate) fn an_unusable_certificate_ends_the_process_and_names_its_file() {
     let kubeconfig = servers::with(Crds::Ours).gate_kubeconfig().display().to_string();
     let directory = fresh_directory("tls");
     let (certificate, key) = (directory.join("tls.crt"), directory.join("tls.key"));
@@ -150,8 +150,8 @@ pub(crate) fn an_unusable_certificate_is_told_with_its_file_and_ends_it() {
     assert!(text.contains(&key.display().to_string()), "{text}");
 }
 
-/// Local rules need nobody; references are not checked, and said so.
-pub(crate) fn without_an_api_server_it_starts_answers_what_it_can_and_says_why_it_is_not_ready() {
+/// Local rules need no API server; references are reported as unchecked.
+pub(crate) fn without_an_api_server_it_answers_local_rules_and_reports_why_it_is_not_ready() {
     let gate = Gate::start_with_kubeconfig(&nowhere(), &["--executor=none"]);
     let refused =
         |gate: &str| json!({"gate": gate, "open": false, "reason": "connection refused by the API server"});
@@ -162,7 +162,7 @@ pub(crate) fn without_an_api_server_it_starts_answers_what_it_can_and_says_why_i
         refused("cache:namespaces")
     ]);
     let told = expected.to_string();
-    // "not listed yet", until it has tried.
+    // The reason is "not listed yet" until the first attempt has failed.
     for _ in 0..600 {
         if gate.readyz().body == told {
             break;
@@ -186,10 +186,10 @@ pub(crate) fn without_an_api_server_it_starts_answers_what_it_can_and_says_why_i
     assert!(reply.body.contains("[entities-mixed]"), "{reply:?}");
 }
 
-/// A kubeconfig of a server that nobody runs.
+/// Returns a kubeconfig for a server that does not exist.
 fn nowhere() -> String {
     let file = fresh_directory("nowhere").join("kubeconfig");
-    // Port 9 of loopback, "discard": nothing listens there.
+    // Port 9 of loopback is "discard"; no process listens there.
     let text = "apiVersion: v1
 kind: Config
 current-context: nowhere

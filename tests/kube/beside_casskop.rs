@@ -1,4 +1,4 @@
-//! As `manifests/base` installs it: CassKop's CRDs, CassKop acting.
+//! The installation of `manifests/base`: CassKop's CRDs, with CassKop as executor.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn stocked() -> Guarded {
     here
 }
 
-pub(crate) fn good_objects_pass_without_a_word() {
+pub(crate) fn valid_objects_pass_without_warnings() {
     let here = stocked();
     here.kubectl()
         .apply(&backup(
@@ -34,8 +34,8 @@ pub(crate) fn good_objects_pass_without_a_word() {
         .says("cassandrarestore.db.orange.com/r1 created");
 }
 
-/// CassKop tells it in an event and never looks at the backup again.
-pub(crate) fn what_casskop_would_give_up_in_silence_is_refused_aloud() {
+/// CassKop reports these mistakes in an event and never retries the backup.
+pub(crate) fn mistakes_that_casskop_would_drop_silently_are_denied() {
     let here = stocked();
     here.kubectl()
         .apply(&backup("b1", "cassandraCluster: nowhere\nsecret: -\nstorageLocation: s3://given-up"))
@@ -50,8 +50,8 @@ pub(crate) fn what_casskop_would_give_up_in_silence_is_refused_aloud() {
         );
 }
 
-/// The whole life of a scheduled backup by CassKop's own writes, none of which may fail: it ignores errors of some.
-pub(crate) fn casskop_can_do_all_its_writes_when_cluster_and_secret_are_gone() {
+/// Performs every write of CassKop during the life of a scheduled backup. None may fail: CassKop ignores some errors.
+pub(crate) fn casskop_can_write_everything_when_cluster_and_secret_are_deleted() {
     let here = stocked();
     let kubectl = here.kubectl();
     kubectl
@@ -87,7 +87,7 @@ pub(crate) fn casskop_can_do_all_its_writes_when_cluster_and_secret_are_gone() {
     assert!(!kubectl.has("cassandrabackup", "b1"));
 }
 
-/// Reads the whole object, changes it, writes it back.
+/// Reads the whole object, changes it, and writes it back.
 fn put(kubectl: &Kubectl, change: impl FnOnce(&mut Value)) {
     let mut object = kubectl.get("cassandrabackup", "b1");
     change(&mut object);

@@ -1,4 +1,4 @@
-//! Which requests reach cassgate at all: the shipped rules and matchConditions, counted by cassgate itself.
+//! Requests that reach cassgate: the shipped rules and matchConditions, counted by cassgate's own metrics.
 
 use serde_json::json;
 
@@ -23,13 +23,13 @@ impl Counted {
         Self { here }
     }
 
-    /// How often cassgate was called for what `act` does.
+    /// Asserts how often cassgate is called while `act` runs.
     #[track_caller]
     fn calls(&self, expected: u64, act: impl FnOnce(&Kubectl) -> Answer) {
         let before = self.here.gate.reviews();
         let answer = act(self.here.kubectl()).succeeds();
         let calls = self.here.gate.reviews() - before;
-        assert_eq!(calls, expected, "{}", answer.told());
+        assert_eq!(calls, expected, "{}", answer.transcript());
     }
 
     #[track_caller]
@@ -37,7 +37,7 @@ impl Counted {
         self.calls(expected, |kubectl| patch_of(kubectl, kind, patch, &[]));
     }
 
-    /// A write of the status, wherever these CRDs keep it.
+    /// Writes the status where these CRDs keep it.
     #[track_caller]
     fn patch_status(&self, expected: u64, kind: &str, status: &serde_json::Value) {
         let more: &[&str] = match self.here.stage.servers.crds() {
@@ -59,12 +59,12 @@ fn patch_of(kubectl: &Kubectl, kind: &str, patch: &serde_json::Value, more: &[&s
     kubectl.run(&arguments)
 }
 
-/// A condition as an executor writes it.
+/// Returns a condition as an executor writes it.
 fn condition(state: &str) -> serde_json::Value {
     json!({"condition": {"type": state}})
 }
 
-fn only_creations_and_changed_specs(crds: Crds) {
+fn only_creations_and_changed_specs_are_reviewed(crds: Crds) {
     let counted = Counted::new(crds);
     counted.calls(2, |kubectl| kubectl.apply(&backup("it", "")));
     counted.calls(0, |kubectl| kubectl.apply(&backup("it", "")));
@@ -81,7 +81,7 @@ fn only_creations_and_changed_specs(crds: Crds) {
     );
     counted.patch(2, "cassandrabackup", &json!({"spec": {"entities": "k1"}}));
     counted.patch(0, "cassandrabackup", &json!({"spec": {"entities": "k1"}}));
-    // The validating side and the entry for DELETE are one configuration.
+    // The validating webhook and the entry for DELETE are in one configuration.
     counted.calls(1, |kubectl| {
         kubectl.run(&["delete", "cassandrabackup", "it", "--wait=false"])
     });
@@ -93,16 +93,16 @@ fn only_creations_and_changed_specs(crds: Crds) {
     assert!(!counted.here.kubectl().has("cassandrabackup", "it"));
 }
 
-pub(crate) fn only_creations_and_changed_specs_with_our_crds() {
-    only_creations_and_changed_specs(Crds::Ours);
+pub(crate) fn only_creations_and_changed_specs_are_reviewed_with_our_crds() {
+    only_creations_and_changed_specs_are_reviewed(Crds::Ours);
 }
 
-pub(crate) fn only_creations_and_changed_specs_with_casskops_crds() {
-    only_creations_and_changed_specs(Crds::Casskop);
+pub(crate) fn only_creations_and_changed_specs_are_reviewed_with_casskops_crds() {
+    only_creations_and_changed_specs_are_reviewed(Crds::Casskop);
 }
 
-/// CassKop writes status every two seconds: none of its writes may cost a call.
-fn an_executor_is_never_in_the_way(crds: Crds) {
+/// CassKop writes status every two seconds: none of its writes may cause a call.
+fn writes_of_an_executor_cause_no_call(crds: Crds) {
     let counted = Counted::new(crds);
     for (kind, manifest) in [
         ("cassandrabackup", backup("it", "")),
@@ -118,16 +118,16 @@ fn an_executor_is_never_in_the_way(crds: Crds) {
     }
 }
 
-pub(crate) fn an_executor_is_never_in_the_way_with_our_crds() {
-    an_executor_is_never_in_the_way(Crds::Ours);
+pub(crate) fn writes_of_an_executor_cause_no_call_with_our_crds() {
+    writes_of_an_executor_cause_no_call(Crds::Ours);
 }
 
-pub(crate) fn an_executor_is_never_in_the_way_with_casskops_crds() {
-    an_executor_is_never_in_the_way(Crds::Casskop);
+pub(crate) fn writes_of_an_executor_cause_no_call_with_casskops_crds() {
+    writes_of_an_executor_cause_no_call(Crds::Casskop);
 }
 
 /// CassKop clears the status of a scheduled backup at each run.
-fn a_scheduled_backup_may_forget_its_runs(crds: Crds) {
+fn clearing_the_status_of_a_scheduled_backup_is_admitted(crds: Crds) {
     let counted = Counted::new(crds);
     counted
         .here
@@ -139,15 +139,15 @@ fn a_scheduled_backup_may_forget_its_runs(crds: Crds) {
     counted.patch_status(0, "cassandrabackup", &serde_json::Value::Null);
 }
 
-pub(crate) fn a_scheduled_backup_may_forget_its_runs_with_our_crds() {
-    a_scheduled_backup_may_forget_its_runs(Crds::Ours);
+pub(crate) fn clearing_the_status_of_a_scheduled_backup_is_admitted_with_our_crds() {
+    clearing_the_status_of_a_scheduled_backup_is_admitted(Crds::Ours);
 }
 
-pub(crate) fn a_scheduled_backup_may_forget_its_runs_with_casskops_crds() {
-    a_scheduled_backup_may_forget_its_runs(Crds::Casskop);
+pub(crate) fn clearing_the_status_of_a_scheduled_backup_is_admitted_with_casskops_crds() {
+    clearing_the_status_of_a_scheduled_backup_is_admitted(Crds::Casskop);
 }
 
-pub(crate) fn a_namespace_can_be_left_alone() {
+pub(crate) fn a_namespace_can_be_exempt() {
     let counted = Counted::new(Crds::Ours);
     let namespace = &counted.here.stage.namespace;
     let exempt = "cassgate.db.orange.com/admission=disabled";
@@ -158,7 +158,7 @@ pub(crate) fn a_namespace_can_be_left_alone() {
         .kubectl
         .run(&["label", "namespace", namespace, exempt])
         .succeeds();
-    // The API server reads namespaces from a cache of its own, which follows within moments.
+    // The API server's namespace cache picks up the label after a moment.
     let bad = backup("it", "entities: k1,k2.t2");
     for _ in 0..200 {
         if counted
@@ -174,7 +174,7 @@ pub(crate) fn a_namespace_can_be_left_alone() {
     counted.calls(0, |kubectl| kubectl.apply(&bad));
 }
 
-pub(crate) fn only_an_unfinished_restore_is_asked_about_when_it_is_deleted() {
+pub(crate) fn deleting_a_restore_calls_cassgate_only_while_it_is_unfinished() {
     let counted = Counted::new(Crds::Ours);
     counted.here.kubectl().apply(&backup("b1", "")).succeeds();
     counted.here.has_run("b1");

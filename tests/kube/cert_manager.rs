@@ -1,5 +1,5 @@
-//! Mode `files` with the real cert-manager: it issues and renews, its cainjector fills the `caBundle`, and the Secret
-//! comes as kubelet brings it.
+//! Mode `files` with the real cert-manager, which issues and renews certificates. Its cainjector fills the
+//! `caBundle`, and the Secret is mounted the way kubelet mounts it.
 
 use std::{path::Path, process::Command};
 
@@ -11,10 +11,10 @@ use serde_json::json;
 use crate::support::{
     authority::{Watched, shown},
     gate::{Gate, fresh_directory},
-    leash::Leashed,
     load::Load,
     manifests,
     objects::{backup, cluster, documents, secret},
+    process_guard::GuardedProcess,
     repository,
     servers::Crds,
     stage::Stage,
@@ -22,11 +22,11 @@ use crate::support::{
     volume::Volume,
 };
 
-/// A namespace with the objects of the shipped overlay, under a cert-manager that works.
+/// A namespace with the objects of the shipped overlay and a running cert-manager.
 struct Place {
     stage: Stage,
     name: String,
-    _cert_manager: Leashed,
+    _cert_manager: GuardedProcess,
 }
 
 impl Place {
@@ -44,7 +44,7 @@ impl Place {
         for object in &mut objects {
             object["metadata"]["namespace"] = json!(stage.namespace);
             if object["metadata"]["name"] == "cassgate" {
-                // The webhook is called by its address here, not by the name of a Service.
+                // The webhook is called by address here, not through a Service.
                 object["spec"]["ipAddresses"] = json!(["127.0.0.1"]);
             }
         }
@@ -60,7 +60,7 @@ impl Place {
         }
     }
 
-    /// The shipped configurations with what the overlay adds, for this namespace: without a `caBundle`.
+    /// Registers the shipped configurations of the overlay for this namespace, without a `caBundle`.
     fn register(&self, gate: &Gate) {
         let mut webhooks = manifests::webhooks_of(
             manifests::overlay(&self.stage.kubectl, "cert-manager"),
@@ -72,7 +72,7 @@ impl Place {
             let annotations = &mut configuration["metadata"]["annotations"];
             assert_eq!(annotations[annotation], "cassgate-system/cassgate");
             annotations[annotation] = json!(format!("{}/cassgate", self.stage.namespace));
-            // A review that fails has to be seen.
+            // A failed review must fail the request, so that the test notices it.
             configuration["webhooks"][0]["failurePolicy"] = json!("Fail");
         }
         self.stage
@@ -82,7 +82,7 @@ impl Place {
             .succeeds();
     }
 
-    /// The certificate of this name as it is in its Secret.
+    /// Returns the certificate in this Secret.
     fn issued(&self, secret: &str) -> Option<CertificateDer<'static>> {
         let found = self.stage.kubectl.has("secret", secret).then(|| {
             let secret = self.stage.kubectl.get("secret", secret);
@@ -91,7 +91,7 @@ impl Place {
         CertificateDer::from_pem_slice(&STANDARD.decode(found).unwrap()).ok()
     }
 
-    /// What `cmctl renew` does; waits until the new certificate is in its Secret.
+    /// Renews a certificate as `cmctl renew` does, and waits until the new one is in its Secret.
     fn renew(&self, certificate: &str, secret: &str) {
         let before = self.issued(secret);
         let now = Timestamp::now();
@@ -122,8 +122,8 @@ impl Place {
     }
 }
 
-/// Starts cert-manager, built from its module, for this API server.
-fn cert_manager(stage: &Stage) -> Leashed {
+/// Starts cert-manager, built from its Go module, for this API server.
+fn cert_manager(stage: &Stage) -> GuardedProcess {
     let script = repository().join("tests/servers/build.sh");
     let built = Command::new(&script).arg("cert-manager").output().unwrap();
     assert!(
@@ -147,10 +147,10 @@ fn cert_manager(stage: &Stage) -> Leashed {
         .succeeds();
     let kubeconfig = stage.servers.admin_kubeconfig().display().to_string();
     let program = folder.join("cert-manager").display().to_string();
-    Leashed::start(&program, &["-kubeconfig".to_owned(), kubeconfig], &[])
+    GuardedProcess::start(&program, &["-kubeconfig".to_owned(), kubeconfig], &[])
 }
 
-pub(crate) fn ten_renewals_by_cert_manager_under_load_cost_no_review() {
+pub(crate) fn ten_renewals_by_cert_manager_under_load_lose_no_review() {
     let place = Place::new();
     let Stage { servers, kubectl, .. } = &place.stage;
     let volume = Volume::mount(servers, &place.stage.namespace, "cassgate-tls");
@@ -160,7 +160,7 @@ pub(crate) fn ten_renewals_by_cert_manager_under_load_cost_no_review() {
         place.bundles().iter().all(|bundle| !bundle.is_empty())
     });
 
-    // kubectl apply is answered.
+    // The first kubectl apply gets an answer.
     until("the webhook is called", || {
         let bad = kubectl.run_with(
             &["create", "--dry-run=server", "-f", "-"],
@@ -177,9 +177,9 @@ pub(crate) fn ten_renewals_by_cert_manager_under_load_cost_no_review() {
     load.goes_on_for(200);
     for renewal in 1..=10 {
         match renewal {
-            // The authority with its old key, as the overlay has it renewed.
+            // The authority keeps its key, as the overlay renews it.
             4 => place.renew("cassgate-authority", "cassgate-authority"),
-            // The authority with a new key: what the overlay says of it.
+            // The authority gets a new key, as the overlay's comment describes.
             7 => {
                 let before = place.issued("cassgate-authority");
                 kubectl
@@ -208,7 +208,7 @@ pub(crate) fn ten_renewals_by_cert_manager_under_load_cost_no_review() {
     let swapped = r#"cassgate_tls_reloads_total{outcome="swapped"} 10"#;
     let metrics = gate.get("/metrics").body;
     assert!(metrics.lines().any(|line| line == swapped), "{metrics}");
-    // Both authorities: what the former one signed stays good.
+    // The bundle holds both authorities, so certificates of the former one stay valid.
     for bundle in place.bundles() {
         assert!(bundle.matches("BEGIN CERTIFICATE").count() >= 2, "{bundle}");
     }

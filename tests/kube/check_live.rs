@@ -1,4 +1,4 @@
-//! `cassgate check --live`: what the files lack is asked of a real API server.
+//! `cassgate check --live`: references that are not in the files are read from a real API server.
 
 use std::{fs, process::Command};
 
@@ -9,7 +9,7 @@ use crate::support::{
     stage::{Guarded, Stage},
 };
 
-/// Exit code and what was said.
+/// Returns the exit code and the output.
 fn check(stage: &Stage, more: &[&str], manifests: &str) -> (i32, String) {
     let file = fresh_directory("check").join("objects.yaml");
     fs::write(&file, manifests).unwrap();
@@ -26,7 +26,7 @@ fn check(stage: &Stage, more: &[&str], manifests: &str) -> (i32, String) {
     (output.status.code().unwrap(), said)
 }
 
-pub(crate) fn what_the_files_lack_is_asked_of_the_cluster() {
+pub(crate) fn references_outside_the_files_are_read_from_the_cluster() {
     let stage = Stage::new(Crds::Ours);
     stage.kubectl.apply(&documents(&[cluster(), secret()])).succeeds();
     let good = backup("b1", "");
@@ -53,7 +53,7 @@ pub(crate) fn what_the_files_lack_is_asked_of_the_cluster() {
     }
 }
 
-/// The same file, the same answer: before the merge, and at the apply.
+/// The same file gets the same verdict before the merge and at the apply.
 pub(crate) fn a_restore_is_judged_by_the_backup_in_the_cluster_as_the_webhook_does() {
     let here = Guarded::new(Crds::Ours, &["--executor=none"]);
     here.kubectl()

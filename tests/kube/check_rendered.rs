@@ -1,4 +1,4 @@
-//! `cassgate check` on kustomizations as they are written, beside what kubectl renders of them.
+//! `cassgate check` on kustomizations as they are written, compared with kubectl's rendering of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{gate::fresh_directory, repository, servers::Crds, stage::Stage};
 
-/// The verdicts on a folder's files, or on a text.
+/// Returns the verdicts on a folder's files, or on a text.
 fn check(folder: &Path, path: &str, input: &str) -> Value {
     let file = folder.join("rendered");
     fs::write(&file, input).unwrap();
@@ -24,7 +24,7 @@ fn check(folder: &Path, path: &str, input: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What is said of each object: rule, severity and field.
+/// Returns the findings of each object: rule, severity and field.
 fn verdicts(report: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let one = |object: &Value| {
@@ -59,7 +59,7 @@ metadata: {name: r1}
 spec: {cassandraCluster: c1, cassandraBackup: b1, entities: k1.t2}
 ";
 
-/// Each a base and an overlay, and how many objects are judged as they are written.
+/// Pairs of a base and an overlay, with the number of objects that are judged as written.
 const TREES: [(&str, &str, usize); 6] = [
     (
         "secretGenerator: [{name: s3, literals: [awsaccesskeyid=a, awssecretaccesskey=b]}]",
@@ -103,7 +103,7 @@ namespace: prod
 secretGenerator: [{name: s3, behavior: merge, options: {disableNameSuffixHash: true}, literals: [awsregion=eu-west-1]}]
 ";
 
-pub(crate) fn what_is_judged_unrendered_gets_the_verdict_of_what_kustomize_makes_of_it() {
+pub(crate) fn unrendered_kustomizations_get_the_verdict_of_their_rendering() {
     let stage = Stage::new(Crds::Ours);
     let rendered_verdicts = |folder: &Path| {
         let rendered = stage

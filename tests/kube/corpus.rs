@@ -1,5 +1,5 @@
-//! The corpus of scenarios on a real kube-apiserver: the same verdicts as in one process, by the shipped
-//! configurations, with the rights of the shipped role.
+//! The corpus of scenarios on a real kube-apiserver: the verdicts are the same as in process, through the shipped
+//! configurations and with the rights of the shipped role.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,11 +33,12 @@ pub(crate) fn every_scenario_gets_the_same_verdict_from_a_real_api_server() {
 }
 
 impl Scene {
-    /// Puts a cassgate with these flags in front of all of them, and asks.
+    /// Registers a cassgate with these flags for all scenarios and plays them.
     fn play(&self, executor: Executor, flags: &[String], cases: &[Case]) -> Vec<String> {
         let mut all = vec![executor.flag()];
         all.extend(flags.iter().map(String::as_str));
-        // Not one that others use: its caches have to hold what was just given, and are full when it is ready.
+        // The gate is not shared: its caches must hold the objects that were just created, and they are listed when
+        // it is ready.
         let gate = Gate::start(self.servers, &all);
         self.register(&gate);
         let wrong = runtime().block_on(

@@ -15,13 +15,13 @@ pub(crate) fn our_crds_are_accepted_without_a_warning() {
         &["apply", "--dry-run=server", "-k", &folder],
     ] {
         let answer = kubectl.run(arguments).succeeds();
-        // kubectl's own remark on objects that were made by server-side apply.
+        // kubectl itself warns about objects that were created by server-side apply.
         let warnings: Vec<&str> = answer
             .stderr
             .lines()
             .filter(|line| !line.contains("kubectl.kubernetes.io/last-applied-configuration"))
             .collect();
-        assert!(warnings.is_empty(), "{}", answer.told());
+        assert!(warnings.is_empty(), "{}", answer.transcript());
     }
     for name in [
         "cassandrabackups.db.orange.com",
@@ -40,7 +40,7 @@ pub(crate) fn our_crds_are_accepted_without_a_warning() {
     }
 }
 
-pub(crate) fn the_columns_tell_what_matters() {
+pub(crate) fn the_printer_columns_show_state_and_progress() {
     let here = Guarded::new(Crds::Ours, &["--executor=none"]);
     here.kubectl()
         .apply(&documents(&[cluster(), secret()]))
@@ -77,7 +77,7 @@ pub(crate) fn the_columns_tell_what_matters() {
         columns("cassandrarestores"),
         ["NAME", "CLUSTER", "BACKUP", "STATE", "PROGRESS", "AGE"]
     );
-    // The category of everything that CassKop has.
+    // The category that contains all of CassKop's kinds.
     let all = here
         .kubectl()
         .run(&["get", "cassandra", "--output=name"])
@@ -87,7 +87,7 @@ pub(crate) fn the_columns_tell_what_matters() {
     assert!(all.contains("cassandrarestore.db.orange.com/monday"), "{all}");
 }
 
-pub(crate) fn every_object_that_casskop_takes_is_taken() {
+pub(crate) fn every_object_that_casskops_crds_accept_is_accepted() {
     for crds in [Crds::Ours, Crds::Casskop] {
         let stage = Stage::new(crds);
         let documented = "apiVersion: db.orange.com/v2

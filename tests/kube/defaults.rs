@@ -1,4 +1,4 @@
-//! What cassgate fills in.
+//! Defaults of the mutating webhook.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ fn stocked(crds: Crds) -> Guarded {
     here
 }
 
-pub(crate) fn the_stored_restore_says_itself_what_it_will_do() {
+pub(crate) fn the_stored_restore_names_its_entities_and_secret() {
     for crds in [Crds::Ours, Crds::Casskop] {
         let here = stocked(crds);
         here.kubectl()
@@ -40,8 +40,8 @@ pub(crate) fn the_stored_restore_says_itself_what_it_will_do() {
     }
 }
 
-/// The schema of CassKop demands a tag; ours does not.
-pub(crate) fn a_backup_without_a_tag_gets_one_of_its_own() {
+/// CassKop's schema requires a tag; ours does not.
+pub(crate) fn a_backup_without_a_tag_gets_a_unique_one() {
     let here = stocked(Crds::Ours);
     let untagged = backup("b1", "snapshotTag: -");
     here.kubectl()
@@ -70,18 +70,18 @@ pub(crate) fn a_backup_without_a_tag_gets_one_of_its_own() {
     );
 }
 
-pub(crate) fn nothing_is_left_to_differ_the_second_time() {
+pub(crate) fn a_second_apply_changes_nothing() {
     let here = stocked(Crds::Ours);
     let tables = "snapshotTag: -\nentities: k1.t1";
     let manifest = documents(&[backup("b1", tables), restore("r1", "")]);
     let first = here
         .kubectl()
         .run_with(&["diff", "-f", "-"], &backup("b1", "snapshotTag: -"));
-    assert_eq!(first.code, 1, "{}", first.told());
+    assert_eq!(first.code, 1, "{}", first.transcript());
     assert!(
         first.stdout.contains("\n+  concurrentConnections: 10\n"),
         "{}",
-        first.told()
+        first.transcript()
     );
     here.kubectl().apply(&backup("b1", tables)).succeeds();
     here.has_run("b1");
@@ -89,7 +89,7 @@ pub(crate) fn nothing_is_left_to_differ_the_second_time() {
     here.kubectl().run_with(&["diff", "-f", "-"], &manifest).says("");
 }
 
-pub(crate) fn nothing_is_left_to_differ_for_server_side_apply() {
+pub(crate) fn a_second_server_side_apply_changes_nothing() {
     let here = stocked(Crds::Ours);
     let tables = backup("b1", "snapshotTag: -\nentities: k1.t1");
     here.kubectl().apply_server_side(&tables).succeeds();
@@ -101,8 +101,8 @@ pub(crate) fn nothing_is_left_to_differ_for_server_side_apply() {
         .says("");
 }
 
-/// A typed round trip would drop what it does not know.
-pub(crate) fn fields_that_cassgate_does_not_know_survive() {
+/// A typed round trip would drop unknown fields.
+pub(crate) fn unknown_fields_are_kept() {
     let here = stocked(Crds::Ours);
     let annotated = backup("b1", "").replace(
         "  name: b1",

@@ -24,7 +24,7 @@ pub(crate) fn an_invalid_object_can_be_deleted() {
     }
 }
 
-pub(crate) fn an_object_can_be_deleted_while_cassgate_is_away() {
+pub(crate) fn an_object_can_be_deleted_during_an_outage() {
     let here = Guarded::alone(Crds::Ours, &["--executor=none"]);
     here.kubectl()
         .apply(&documents(&[cluster(), secret(), backup("b1", "")]))
@@ -35,7 +35,7 @@ pub(crate) fn an_object_can_be_deleted_while_cassgate_is_away() {
     assert!(!stage.kubectl.has("cassandrabackup", "b1"));
 }
 
-pub(crate) fn deleting_a_running_restore_is_told_to_cancel_nothing() {
+pub(crate) fn deleting_a_running_restore_warns_that_it_continues() {
     let here = Guarded::new(Crds::Ours, &["--executor=none"]);
     here.kubectl()
         .apply(&documents(&[cluster(), secret(), backup("b1", "")]))
@@ -54,8 +54,9 @@ pub(crate) fn deleting_a_running_restore_is_told_to_cancel_nothing() {
     );
 }
 
-/// Nothing may keep a namespace from going. No controller runs here, so its objects stay until somebody deletes them.
-pub(crate) fn a_backup_in_use_goes_with_its_namespace() {
+/// cassgate must not block the deletion of a namespace. No controller runs here, so the test deletes the objects
+/// itself.
+pub(crate) fn a_backup_in_use_is_deleted_with_its_namespace() {
     let here = Guarded::new(Crds::Ours, &["--executor=none"]);
     let kubectl = here.kubectl();
     kubectl
@@ -68,7 +69,7 @@ pub(crate) fn a_backup_in_use_goes_with_its_namespace() {
     here.has_run("b1");
     kubectl.apply(&restore("r1", "")).succeeds();
     let delete = || kubectl.run(&["delete", "cassandrabackup", "b1"]);
-    // The cache learns of the restore within moments.
+    // The cache learns of the restore after a moment.
     let refused = (0..200)
         .map(|_| kubectl.run(&["delete", "cassandrabackup", "b1", "--dry-run=server"]))
         .find(|answer| answer.code != 0);

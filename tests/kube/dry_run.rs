@@ -15,7 +15,7 @@ fn batch() -> String {
     ])
 }
 
-pub(crate) fn a_batch_of_which_nothing_is_stored_passes_with_warnings() {
+pub(crate) fn a_dry_run_of_a_whole_batch_passes_with_warnings() {
     let here = Guarded::new(Crds::Ours, &["--executor=none"]);
     here.kubectl().run_with(&["apply", "--dry-run=server", "-f", "-"], &batch()).says_with_warnings(
         "secret/s3 created (server dry run)\n\
@@ -40,7 +40,7 @@ pub(crate) fn a_batch_of_which_nothing_is_stored_passes_with_warnings() {
     ] {
         assert!(!here.kubectl().has(kind, name), "{kind} {name} is stored");
     }
-    // For real, the backup of the same file is there, and has not run.
+    // Without dry run the backup of the same file exists, and has not run.
     let answer = here.kubectl().apply(&batch());
     assert_eq!(
         answer.stdout,
@@ -49,7 +49,7 @@ pub(crate) fn a_batch_of_which_nothing_is_stored_passes_with_warnings() {
     answer.refused_with(&["backup b1 has never run", "[backup-not-restorable]"]);
 }
 
-pub(crate) fn a_dry_run_still_refuses_what_no_batch_can_mend() {
+pub(crate) fn a_dry_run_denies_mistakes_that_no_batch_can_correct() {
     let here = Guarded::new(Crds::Ours, &["--executor=none"]);
     here.kubectl()
         .apply(&documents(&[cluster(), secret()]))
@@ -87,6 +87,6 @@ pub(crate) fn a_dry_run_shows_the_defaults() {
     assert!(
         answer.stdout.contains("\n  concurrentConnections: 10\n"),
         "{}",
-        answer.told()
+        answer.transcript()
     );
 }

@@ -1,4 +1,5 @@
-//! Whoever reaches the port can send what he likes. Honest reviews are answered meanwhile, and memory stays bounded.
+//! Clients without credentials send arbitrary traffic. Reviews of the API server are answered meanwhile, and memory
+//! stays bounded.
 
 use std::{
     env,
@@ -8,7 +9,7 @@ use std::{
 };
 
 use crate::support::{
-    attack::{self, Attack, CLIENT_HELLO_OF_TLS_1_1, Victim},
+    attack::{self, Attack, CLIENT_HELLO_OF_TLS_1_1, Target},
     gate::{self, Gate},
     load::Load,
     servers::{self, Crds},
@@ -16,10 +17,10 @@ use crate::support::{
     until,
 };
 
-/// Less than the shipped limit of the container.
+/// Less than the container's memory limit in the shipped manifests.
 const MOST_MEMORY: usize = 100 * 1024 * 1024;
 
-/// How many connections come at once. `make soak` has ten thousand of them.
+/// Number of concurrent connections; `make soak` uses ten thousand.
 fn connections() -> usize {
     let said = env::var("CASSGATE_TEST_CONNECTIONS");
     said.map_or(2000, |number| {
@@ -27,12 +28,12 @@ fn connections() -> usize {
     })
 }
 
-pub(crate) fn honest_reviews_are_answered_while_others_do_their_worst() {
+pub(crate) fn reviews_are_answered_during_attacks() {
     let stage = Stage::new(Crds::Ours);
     let gate = Gate::start(stage.servers, &["--executor=none"]);
     stage.register(&gate);
     let name = format!("cassgate-{}", stage.namespace);
-    let victim = Victim {
+    let target = Target {
         address: gate.webhook,
         certificate_authority: Arc::from(gate.certificate_authority()),
     };
@@ -56,29 +57,29 @@ pub(crate) fn honest_reviews_are_answered_while_others_do_their_worst() {
     };
     during(
         "half-open handshakes",
-        Attack::by(connections(), &victim, attack::half_open),
+        Attack::by(connections(), &target, attack::half_open),
     );
-    during("garbage", Attack::by(30, &victim, attack::garbage));
-    during("TLS 1.1", Attack::by(30, &victim, attack::tls_1_1));
-    during("slow headers", Attack::by(200, &victim, attack::slow_headers));
-    let slow = |victim, _| attack::slow_body(victim, 1000, 0);
-    during("slow bodies", Attack::by(200, &victim, slow));
-    let huge = |victim, _| attack::slow_body(victim, 8 << 20, (8 << 20) - (64 << 10));
-    during("huge bodies", Attack::by(50, &victim, huge));
-    let larger = |victim, _| attack::slow_body(victim, 1 << 30, 1 << 30);
-    during("larger bodies than are read", Attack::by(20, &victim, larger));
+    during("garbage", Attack::by(30, &target, attack::garbage));
+    during("TLS 1.1", Attack::by(30, &target, attack::tls_1_1));
+    during("slow headers", Attack::by(200, &target, attack::slow_headers));
+    let slow = |target, _| attack::slow_body(target, 1000, 0);
+    during("slow bodies", Attack::by(200, &target, slow));
+    let huge = |target, _| attack::slow_body(target, 8 << 20, (8 << 20) - (64 << 10));
+    during("huge bodies", Attack::by(50, &target, huge));
+    let larger = |target, _| attack::slow_body(target, 1 << 30, 1 << 30);
+    during("larger bodies than are read", Attack::by(20, &target, larger));
     during(
         "streams of bodies",
-        Attack::by(4, &victim, attack::streams_of_bodies),
+        Attack::by(4, &target, attack::streams_of_bodies),
     );
-    during("rapid reset", Attack::by(4, &victim, attack::rapid_reset));
-    during("settings", Attack::by(4, &victim, attack::settings_flood));
-    during("pings", Attack::by(4, &victim, attack::ping_flood));
+    during("rapid reset", Attack::by(4, &target, attack::rapid_reset));
+    during("settings", Attack::by(4, &target, attack::settings_flood));
+    during("pings", Attack::by(4, &target, attack::ping_flood));
 
     let (reviews, failed) = load.stop();
     println!("{reviews} reviews, {} failed", failed.len());
     assert_eq!(failed, Vec::<String>::new());
-    // The API server's own connection, at most one or two of them.
+    // The API server itself keeps one or two connections.
     until("they are gone", || gate.connections() <= 2);
     gate.stop_well().unwrap();
 }
@@ -89,6 +90,6 @@ pub(crate) fn a_client_of_tls_1_1_is_refused() {
     stream.write_all(&CLIENT_HELLO_OF_TLS_1_1).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
-    // A record of alerts (21) and no other, and in it a fatal one (2).
+    // A single alert record (type 21) with a fatal alert (level 2).
     assert_eq!((answer.len(), answer[0], answer[5]), (7, 21, 2), "{answer:?}");
 }

@@ -1,4 +1,4 @@
-//! The lease on a real API server: what its versions, its validation and its merging make of what is written.
+//! The lease on a real API server: resource versions, validation and merging of writes.
 
 use std::{
     sync::{
@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{servers::Crds, stage::Stage};
 
-/// The shortest lease that busy machines keep.
+/// The shortest lease that a busy machine can keep.
 const TIMING: Timing = Timing {
     duration: Duration::from_secs(8),
     renew: Duration::from_secs(1),
@@ -41,8 +41,8 @@ const TIMING: Timing = Timing {
     longest_request: Duration::from_secs(1),
 };
 
-/// Against hanging only.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Timeout against hanging only.
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 async fn lease(stage: &Stage) -> ApiServerLease {
     let kubeconfig = Kubeconfig::read_from(stage.servers.admin_kubeconfig()).unwrap();
@@ -96,7 +96,7 @@ impl Replica {
         let leads = self
             .state
             .wait_for(|state| matches!(state, LeaseState::Leads { .. }));
-        timeout(PATIENCE, leads).await.unwrap().unwrap();
+        timeout(TIMEOUT, leads).await.unwrap().unwrap();
     }
 
     async fn confirms(&self) {
@@ -106,7 +106,7 @@ impl Replica {
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(PATIENCE, confirmed).await.unwrap();
+        timeout(TIMEOUT, confirmed).await.unwrap();
     }
 
     fn follows(&self, holder: &str) -> bool {
@@ -115,7 +115,7 @@ impl Replica {
     }
 }
 
-pub(crate) fn of_two_replicas_one_leads_and_the_other_follows_a_release_at_once_and_a_silence_later() {
+pub(crate) fn the_second_replica_takes_over_at_once_after_a_release_and_later_after_silence() {
     install_default_provider();
     let stage = Stage::new(Crds::Ours);
     Runtime::new().unwrap().block_on(async {
@@ -126,16 +126,16 @@ pub(crate) fn of_two_replicas_one_leads_and_the_other_follows_a_release_at_once_
         let mut two = Replica::start("two", &lease);
         let mut follows = two.state.clone();
         let follows = follows.wait_for(|state| matches!(state, LeaseState::Follows { .. }));
-        timeout(PATIENCE, follows).await.unwrap().unwrap();
+        timeout(TIMEOUT, follows).await.unwrap().unwrap();
         sleep(TIMING.duration + Duration::from_secs(2)).await;
         assert!(two.follows("one"), "{:?}", two.state.borrow());
         assert_eq!(two.confirmed.load(Ordering::Relaxed), 0);
 
         one.stop.cancel();
-        timeout(PATIENCE, one.task).await.unwrap().unwrap();
+        timeout(TIMEOUT, one.task).await.unwrap().unwrap();
         let released = Instant::now();
         two.leads().await;
-        // Not after a lease and a request, as after a silence.
+        // A release is followed at once, without the wait that follows silence.
         assert!(released.elapsed() < TIMING.duration, "{:?}", released.elapsed());
         two.confirms().await;
         let stored = stage.kubectl.get("lease", "cassgate");
@@ -154,13 +154,13 @@ pub(crate) fn of_two_replicas_one_leads_and_the_other_follows_a_release_at_once_
         let stored = stage.kubectl.get("lease", "cassgate");
         assert_eq!(stored["spec"]["leaseTransitions"], 2);
         three.stop.cancel();
-        timeout(PATIENCE, three.task).await.unwrap().unwrap();
+        timeout(TIMEOUT, three.task).await.unwrap().unwrap();
         let stored = stage.kubectl.get("lease", "cassgate");
         assert_eq!(stored["spec"]["holderIdentity"], "");
     });
 }
 
-pub(crate) fn what_is_on_the_lease_beside_its_spec_stays_and_an_old_version_is_refused() {
+pub(crate) fn fields_of_the_lease_outside_its_spec_are_kept_and_an_old_version_is_rejected() {
     install_default_provider();
     let stage = Stage::new(Crds::Ours);
     Runtime::new().unwrap().block_on(async {
@@ -175,7 +175,7 @@ pub(crate) fn what_is_on_the_lease_beside_its_spec_stays_and_an_old_version_is_r
         assert_eq!(first.record, record);
         assert_eq!(lease.write(&record, None).await.unwrap(), Written::Conflict);
 
-        // By hand, and by another field manager: of the label, and of the holder too.
+        // Another field manager changes the label and the holder.
         let change = r#"{"metadata":{"labels":{"team":"a"}},"spec":{"holderIdentity":"human"}}"#;
         stage
             .kubectl

@@ -17,7 +17,7 @@ use crate::support::{
 /// The kinds of cert-manager and prometheus-operator, without their schemas.
 const FOREIGN_CRDS: &str = include_str!("foreign-crds.yaml");
 
-/// Every overlay that has the base, and how many objects more.
+/// Every overlay that contains the base, with the number of additional objects.
 const OVERLAYS: [(&str, isize); 5] = [
     ("cert-manager", 4),
     ("executor", 6),
@@ -50,7 +50,7 @@ pub(crate) fn the_base_is_accepted_without_a_warning() {
             "ValidatingWebhookConfiguration",
         ]
     );
-    // The namespace exists and enforces the restricted profile: a pod that needs more would be told here.
+    // The namespace exists and enforces the restricted profile, so a pod that needs more would cause a warning here.
     let manifest = manifests::list(objects);
     let answer = kubectl
         .run_with(
@@ -59,10 +59,10 @@ pub(crate) fn the_base_is_accepted_without_a_warning() {
         )
         .succeeds();
     assert_eq!(answer.stderr, "");
-    assert_eq!(answer.stdout.lines().count(), 12, "{}", answer.told());
+    assert_eq!(answer.stdout.lines().count(), 12, "{}", answer.transcript());
 }
 
-pub(crate) fn the_role_can_read_what_verdicts_need_and_nothing_else() {
+pub(crate) fn the_role_has_exactly_the_rights_that_verdicts_need() {
     let kubectl = &servers::with(Crds::Ours).kubectl;
     let rules: Vec<_> = manifests::base(kubectl)
         .into_iter()
@@ -81,7 +81,7 @@ pub(crate) fn the_role_can_read_what_verdicts_need_and_nothing_else() {
     assert_eq!(rules, expected);
 }
 
-/// Where an overlay has kinds of other projects, and these are not installed, [`FOREIGN_CRDS`] stand for them.
+/// [`FOREIGN_CRDS`] replaces the kinds of other projects that an overlay needs.
 pub(crate) fn every_overlay_is_accepted_without_a_warning() {
     let kubectl = &servers::with(Crds::Casskop).kubectl;
     for mut crd in serde_saphyr::from_multiple::<Value>(FOREIGN_CRDS).unwrap() {
@@ -114,8 +114,8 @@ pub(crate) fn every_overlay_is_accepted_without_a_warning() {
     }
 }
 
-/// What is applied for one namespace, in that namespace.
-pub(crate) fn what_stands_in_one_namespace_is_accepted_without_a_warning() {
+/// Objects for a single namespace are applied in that namespace.
+pub(crate) fn namespaced_objects_are_accepted_without_a_warning() {
     let stage = Stage::new(Crds::Casskop);
     for folder in [
         "namespaced-secrets/binding",
@@ -129,9 +129,9 @@ pub(crate) fn what_stands_in_one_namespace_is_accepted_without_a_warning() {
             .run(&["apply", "--server-side", "-k", &folder])
             .succeeds();
         assert_eq!(answer.stderr, "", "{folder}");
-        assert_eq!(answer.stdout.lines().count(), 1, "{}", answer.told());
+        assert_eq!(answer.stdout.lines().count(), 1, "{}", answer.transcript());
     }
-    // The role that CassKop gets is bound as its chart binds its own.
+    // CassKop's role is bound as its chart binds it.
     let kubectl = stage.servers.kubectl.in_namespace(&stage.namespace);
     kubectl.run(&["create", "serviceaccount", "casskop"]).succeeds();
     let account = format!("--serviceaccount={}:casskop", stage.namespace);
@@ -144,7 +144,7 @@ pub(crate) fn what_stands_in_one_namespace_is_accepted_without_a_warning() {
         match answer.stdout.trim() {
             "yes" => true,
             "no" => false,
-            _ => panic!("{}", answer.told()),
+            _ => panic!("{}", answer.transcript()),
         }
     };
     for kind in [
@@ -161,13 +161,13 @@ pub(crate) fn what_stands_in_one_namespace_is_accepted_without_a_warning() {
         assert!(!may("patch", &format!("{plural}.{group}/status")), "{kind}");
     }
     assert!(may("update", "cassandraclusters.db.orange.com"));
-    // cassgate may read Secrets here, whatever else it may.
+    // This namespace allows cassgate to read Secrets, whatever the cluster role allows.
     let cassgate = kubectl.get("rolebinding", "cassgate-secrets");
     assert_eq!(cassgate["subjects"][0]["namespace"], "cassgate-system");
 }
 
-/// A tool that compares what is stored with what is shipped finds nothing but the `caBundle`.
-pub(crate) fn the_api_server_fills_nothing_into_the_webhook_configurations() {
+/// A tool that compares stored objects with shipped ones finds a difference only in `caBundle`.
+pub(crate) fn the_api_server_adds_no_defaults_to_the_webhook_configurations() {
     let kubectl = &servers::with(Crds::Casskop).kubectl;
     let shipped = manifests::webhooks(kubectl, &["filled"], "127.0.0.1:9", "");
     for mut shipped in shipped {
@@ -216,8 +216,8 @@ pub(crate) fn the_overlay_self_managed_gives_rights_on_three_objects_by_name() {
     assert_eq!(added, expected);
 }
 
-/// With the mounted Secret as a folder, and the rest of what its container is told as it stands there.
-pub(crate) fn the_deployment_runs() {
+/// Runs the container's command line, with the mounted Secret as a folder.
+pub(crate) fn the_deployments_command_line_starts() {
     let servers = servers::with(Crds::Casskop);
     let deployment = manifests::base(&servers.kubectl)
         .into_iter()
@@ -241,7 +241,7 @@ pub(crate) fn the_deployment_runs() {
     assert_eq!(gate.stop().code(), Some(0), "{}", gate.log());
 }
 
-/// An upgrade is `kubectl apply` of the next base: it must not take the CA away.
+/// An upgrade is `kubectl apply` of the next base: it must not remove the CA.
 pub(crate) fn a_ca_that_was_patched_in_survives_the_next_apply() {
     let kubectl = &servers::with(Crds::Ours).kubectl;
     let mut shipped = manifests::webhooks(kubectl, &["nowhere"], "127.0.0.1:9", "");

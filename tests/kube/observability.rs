@@ -1,4 +1,4 @@
-//! What a running cassgate tells of itself: metrics, one line for each refusal, a log that listens.
+//! Metrics and logs of a running cassgate.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use crate::support::{
     stage::Guarded,
 };
 
-/// Debian's promtool.
+/// Runs Debian's promtool.
 fn promtool(arguments: &[&str], input: &str) -> Output {
     let script = repository().join("tests/servers/promtool.sh");
     let found = Command::new(script).output().unwrap();
@@ -40,8 +40,8 @@ fn promtool(arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// Reads the text with Prometheus's own strict reader of `OpenMetrics`, which is behind the import of old samples: it
-/// wants a time with each.
+/// Parses the text with Prometheus's strict `OpenMetrics` parser, which is used when samples are imported: it
+/// requires a timestamp for each sample.
 fn read_as_open_metrics(directory: &Path, text: &str) -> Output {
     let mut timed = String::new();
     for line in text.lines() {
@@ -57,8 +57,8 @@ fn read_as_open_metrics(directory: &Path, text: &str) -> Output {
     promtool(&["tsdb", "create-blocks-from", "openmetrics", &file, &blocks], "")
 }
 
-/// The same in the older format, which is the one that promtool has opinions about: there a counter's family is named
-/// with its suffix, and nothing is called info.
+/// Converts to the older text format, which promtool lints: there a counter's family is named with its suffix, and
+/// there is no info type.
 fn as_older_text(text: &str) -> String {
     let renamed = |line: &str| -> Option<String> {
         let words: Vec<&str> = line.splitn(4, ' ').collect();
@@ -79,7 +79,7 @@ fn as_older_text(text: &str) -> String {
         .collect()
 }
 
-pub(crate) fn the_metrics_after_real_traffic_are_open_metrics_by_promtool() {
+pub(crate) fn the_metrics_after_real_traffic_are_valid_open_metrics() {
     let here = Guarded::alone(Crds::Ours, &["--executor=none"]);
     let kubectl = here.kubectl();
     kubectl
@@ -105,7 +105,7 @@ pub(crate) fn the_metrics_after_real_traffic_are_open_metrics_by_promtool() {
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    // What the documentation promises, one series of each.
+    // One series of each family that the documentation promises.
     for series in [
         concat!(
             "cassgate_build_info{version=\"",
@@ -154,7 +154,7 @@ pub(crate) fn the_metrics_after_real_traffic_are_open_metrics_by_promtool() {
     assert!(checked.status.success() && said.is_empty(), "{said}\n{text}");
 }
 
-pub(crate) fn a_refusal_is_one_line_with_uid_and_rules_and_never_the_object() {
+pub(crate) fn a_denial_is_one_log_line_with_uid_and_rules_and_without_the_object() {
     let here = Guarded::alone(Crds::Ours, &["--executor=none"]);
     let kubectl = here.kubectl();
     kubectl.apply(&documents(&[cluster(), secret()])).succeeds();
@@ -191,7 +191,7 @@ pub(crate) fn a_refusal_is_one_line_with_uid_and_rules_and_never_the_object() {
     }
 }
 
-pub(crate) fn the_log_level_is_changed_while_it_runs() {
+pub(crate) fn the_log_level_can_be_changed_at_run_time() {
     let here = Guarded::alone(Crds::Ours, &["--executor=none", "--log-level=info"]);
     let kubectl = here.kubectl();
     kubectl.apply(&documents(&[cluster(), secret()])).succeeds();

@@ -1,4 +1,4 @@
-//! Objects of one file: what was written a moment ago counts.
+//! Objects of one file: objects written a moment before count.
 
 use crate::support::{
     objects::{backup, cluster, cluster_with, documents, restore, secret, secret_with},
@@ -19,8 +19,8 @@ pub(crate) fn a_cluster_of_the_same_file_is_never_missing() {
     }
 }
 
-/// The cache may not know it yet: a refusal rests on a read.
-pub(crate) fn a_backup_that_ended_a_moment_ago_can_be_restored() {
+/// The cache may not hold the change yet; a denial rests on a live read.
+pub(crate) fn a_backup_that_just_completed_can_be_restored() {
     let here = Guarded::new(Crds::Ours, &["--executor=none"]);
     here.kubectl()
         .apply(&documents(&[secret(), cluster()]))
@@ -38,7 +38,7 @@ pub(crate) fn a_backup_that_ended_a_moment_ago_can_be_restored() {
     }
 }
 
-pub(crate) fn a_datacenter_that_was_added_a_moment_ago_is_known() {
+pub(crate) fn a_datacenter_that_was_just_added_is_known() {
     let here = Guarded::new(Crds::Ours, &["--executor=none"]);
     here.kubectl()
         .apply(&documents(&[secret(), cluster_with("c1", &["dc1"])]))
@@ -57,7 +57,7 @@ pub(crate) fn a_datacenter_that_was_added_a_moment_ago_is_known() {
     }
 }
 
-pub(crate) fn a_secret_that_was_mended_a_moment_ago_is_good() {
+pub(crate) fn a_secret_that_was_just_corrected_is_accepted() {
     let here = Guarded::new(Crds::Ours, &["--executor=none"]);
     here.kubectl().apply(&cluster()).succeeds();
     for turn in 0..10 {
@@ -78,14 +78,15 @@ pub(crate) fn a_secret_that_was_mended_a_moment_ago_is_good() {
     }
 }
 
-/// Flux and Helm: kinds that they know first, the others by name; a backup comes before its cluster.
-fn as_flux_and_helm_order_it() -> Vec<String> {
+/// Returns the objects in the order of Flux and Helm: kinds that they know first, the others by name. A backup comes
+/// before its cluster.
+fn in_the_order_of_flux_and_helm() -> Vec<String> {
     vec![secret(), backup("b1", ""), cluster()]
 }
 
-pub(crate) fn a_folder_as_flux_and_helm_order_it_passes_where_missing_references_only_warn() {
+pub(crate) fn a_folder_as_flux_and_helm_order_it_passes_where_missing_references_warn() {
     let here = Guarded::new(Crds::Ours, &["--executor=none", "--missing-references=warn"]);
-    let answer = here.kubectl().apply(&documents(&as_flux_and_helm_order_it()));
+    let answer = here.kubectl().apply(&documents(&in_the_order_of_flux_and_helm()));
     answer.says_with_warnings(
         "secret/s3 created\ncassandrabackup.db.orange.com/b1 created\ncassandracluster.db.orange.com/c1 created",
         &["spec.cassandraCluster: Not found: \"c1\": no such CassandraCluster in this namespace yet; the backup needs it \
@@ -93,10 +94,10 @@ pub(crate) fn a_folder_as_flux_and_helm_order_it_passes_where_missing_references
     );
 }
 
-pub(crate) fn a_folder_as_flux_and_helm_order_it_is_told_the_way_out_where_references_are_demanded() {
+pub(crate) fn a_folder_as_flux_and_helm_order_it_is_denied_with_the_remedy_where_references_are_required() {
     let here = Guarded::new(Crds::Ours, &["--executor=none", "--missing-references=deny"]);
-    // As Flux and Helm do: one after the other, and no further after the first error.
-    let mut objects = as_flux_and_helm_order_it().into_iter();
+    // Flux and Helm apply one object after the other and stop at the first error.
+    let mut objects = in_the_order_of_flux_and_helm().into_iter();
     here.kubectl().apply(&objects.next().unwrap()).succeeds();
     here.kubectl().apply(&objects.next().unwrap()).refused(
         "The CassandraBackup \"b1\" is invalid: spec.cassandraCluster: Not found: \"c1\": the backup needs this \
@@ -104,7 +105,7 @@ pub(crate) fn a_folder_as_flux_and_helm_order_it_is_told_the_way_out_where_refer
          sync wave, a Helm hook or a release of its own), or label the namespace \
          cassgate.db.orange.com/missing-references=warn [cluster-not-found]",
     );
-    // The way out that the message names.
+    // The remedy that the message names.
     let (cluster, backup) = (cluster(), backup("b1", ""));
     here.kubectl().apply(&cluster).succeeds();
     here.kubectl()
@@ -112,7 +113,7 @@ pub(crate) fn a_folder_as_flux_and_helm_order_it_is_told_the_way_out_where_refer
         .says("cassandrabackup.db.orange.com/b1 created");
 }
 
-pub(crate) fn helm_installs_what_it_lists_where_the_cluster_came_first() {
+pub(crate) fn helm_installs_a_release_after_the_cluster() {
     let here = Guarded::new(Crds::Ours, &["--executor=casskop", "--missing-references=deny"]);
     here.kubectl()
         .apply(&documents(&[secret(), cluster()]))

@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent requests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,10 +18,10 @@ use crate::support::{
     stage::Guarded,
 };
 
-const APPLIES: usize = 500;
+const REQUESTS: usize = 500;
 const AT_ONCE: usize = 32;
 
-/// What is applied as number `number`, and the rules that must refuse it.
+/// Returns object `number` and the rules that must deny it.
 fn numbered(number: usize) -> (Value, &'static [&'static str]) {
     let mut spec = json!({
         "cassandraCluster": "c1", "storageLocation": "s3://bucket", "snapshotTag": format!("tag-{number}"), "secret": "s3",
@@ -74,13 +74,13 @@ pub(crate) fn five_hundred_applies_get_the_right_verdict_each() {
                 format!("{name}: {told:?}, expected {rules:?}")
             }
         };
-        futures::stream::iter(0..APPLIES)
+        futures::stream::iter(0..REQUESTS)
             .map(apply)
             .buffer_unordered(AT_ONCE)
             .collect()
             .await
     });
-    assert_eq!(verdicts.len(), APPLIES);
+    assert_eq!(verdicts.len(), REQUESTS);
     assert_eq!(wrong.into_inner(), 0, "{}", verdicts.join("\n"));
     let stored = here
         .kubectl()
@@ -89,7 +89,7 @@ pub(crate) fn five_hundred_applies_get_the_right_verdict_each() {
         .stdout
         .lines()
         .count();
-    assert_eq!(stored, APPLIES / 5 * 2);
+    assert_eq!(stored, REQUESTS / 5 * 2);
 }
 
 async fn backups(here: &Guarded) -> Api<DynamicObject> {

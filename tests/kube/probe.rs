@@ -1,7 +1,7 @@
-//! `cassgate probe`: every hop of the path is really broken once, on a real Service of a real API server.
+//! `cassgate probe`: each hop of the path is broken once, on a real Service of a real API server.
 //!
-//! There is no kube-proxy on this machine, and none is needed: the Services get their addresses out of a range on the
-//! loopback interface, and cassgate listens on the very address and port of its Service.
+//! No kube-proxy is needed: the Services get addresses from a range on the loopback interface, and cassgate listens
+//! on the address and port of its Service.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ use crate::support::{
     tls::{make_expired_pair, make_pair},
 };
 
-/// How often a probe is asked again: an API server takes a moment to call webhooks as they were changed.
+/// Maximum number of attempts: the API server needs a moment to use changed webhooks.
 const ATTEMPTS: usize = 300;
 
 /// A cassgate behind a Service, and the webhooks that call it.
@@ -32,16 +32,16 @@ struct Installed {
     gate: Gate,
 }
 
-/// What the probe said.
+/// The output of a probe.
 #[derive(Debug)]
-struct Said {
+struct Output {
     code: i32,
     stdout: String,
     stderr: String,
 }
 
-impl Said {
-    /// The line of one hop, without its name.
+impl Output {
+    /// Returns the line of one hop, without its name.
     fn hop(&self, name: &str) -> &str {
         let line = self.stdout.lines().find(|line| line.starts_with(name));
         let line = line.unwrap_or_else(|| panic!("no {name} in {self:#?}"));
@@ -49,7 +49,7 @@ impl Said {
     }
 }
 
-/// An address of the loopback interface that no other Service of these tests has.
+/// Returns an address of the loopback interface that no other Service of these tests uses.
 fn service_address(stage: &Stage) -> String {
     static COUNT: AtomicU8 = AtomicU8::new(1);
     let range = json!({
@@ -65,7 +65,7 @@ fn service_address(stage: &Stage) -> String {
 }
 
 impl Installed {
-    /// A cassgate on an address for a Service, for whose name its certificate stands, and everything installed.
+    /// Installs a cassgate that listens on a Service's address, with a certificate for the Service's name.
     fn new(flags: &[&str]) -> Self {
         let stage = Stage::new(Crds::Ours);
         let name = format!("--tls-dev-name=cassgate.{}.svc", stage.namespace);
@@ -74,7 +74,7 @@ impl Installed {
         installed
     }
 
-    /// The same with these flags about its certificate; it may never be ready.
+    /// The same with these certificate flags; it may never become ready.
     fn with(stage: Stage, flags: &[&str]) -> Self {
         let address = service_address(&stage);
         let directory = fresh_directory("probe");
@@ -106,7 +106,8 @@ impl Installed {
         installed
     }
 
-    /// The Service, with one endpoint. Nobody connects to the endpoint itself; loopback is no address for one.
+    /// Creates the Service with one endpoint. The endpoint's address is never used; loopback is not a valid endpoint
+    /// address.
     fn serve(&self, at: SocketAddr, ready: bool) {
         let service = json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": "cassgate"},
@@ -122,12 +123,12 @@ impl Installed {
         self.stage.kubectl.apply_server_side(&objects).succeeds();
     }
 
-    /// The name of the webhook configurations.
+    /// Returns the name of the webhook configurations.
     fn webhooks(&self) -> String {
         format!("cassgate-{}", self.stage.namespace)
     }
 
-    /// Registers the shipped webhooks for the Service, changed so.
+    /// Registers the shipped webhooks for the Service after applying `change`.
     fn register(&self, change: impl Fn(&mut Value)) {
         self.register_with(&self.gate.ca_bundle(), change);
     }
@@ -154,7 +155,7 @@ impl Installed {
         stage.servers.kubectl.apply_server_side(&objects).succeeds();
     }
 
-    fn probe(&self, more: &[&str]) -> Said {
+    fn probe(&self, more: &[&str]) -> Output {
         probe(
             &self.stage,
             &[
@@ -170,8 +171,8 @@ impl Installed {
         )
     }
 
-    /// Probes until the line of this hop begins so, and returns everything that is said then.
-    fn until(&self, hop: &str, begins: &str) -> Said {
+    /// Probes until the line of this hop begins with `begins`, and returns the whole output.
+    fn until(&self, hop: &str, begins: &str) -> Output {
         let mut said = self.probe(&[]);
         for _ in 0..ATTEMPTS {
             if said.hop(hop).starts_with(begins) {
@@ -183,9 +184,9 @@ impl Installed {
         panic!("{hop} never is {begins:?}, but: {said:#?}\n{}", self.gate.log());
     }
 
-    /// Probes until exactly these hops are broken, this one in these words.
+    /// Probes until exactly these hops are broken, this one with these words.
     #[track_caller]
-    fn is_broken(&self, hop: &str, words: &[&str]) -> Said {
+    fn is_broken(&self, hop: &str, words: &[&str]) -> Output {
         let said = self.until(hop, "broken");
         for text in words {
             assert!(said.hop(hop).contains(text), "{text:?} is not in {said:#?}");
@@ -204,25 +205,25 @@ impl Installed {
     }
 }
 
-fn probe(stage: &Stage, arguments: &[&str]) -> Said {
+fn probe(stage: &Stage, arguments: &[&str]) -> Output {
     probe_as(&stage.servers.admin_kubeconfig().display().to_string(), arguments)
 }
 
-fn probe_as(kubeconfig: &str, arguments: &[&str]) -> Said {
+fn probe_as(kubeconfig: &str, arguments: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_cassgate"))
         .arg("probe")
         .args(arguments)
         .env("KUBECONFIG", kubeconfig)
         .output()
         .unwrap();
-    Said {
+    Output {
         code: output.status.code().unwrap(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
 
-pub(crate) fn a_good_path_is_told_hop_by_hop() {
+pub(crate) fn a_good_path_is_reported_hop_by_hop() {
     let here = Installed::new(&[]);
     let said = here.until("server", "ok");
     let (namespace, port) = (&here.stage.namespace, here.gate.webhook.port());
@@ -258,7 +259,7 @@ The path to cassgate is good in namespace {namespace}.
     assert_eq!(stored.stdout, "", "a probe stores nothing");
 }
 
-pub(crate) fn a_dry_run_that_is_held_to_its_references_is_no_broken_path() {
+pub(crate) fn strict_dry_runs_are_not_a_broken_path() {
     let here = Installed::new(&["--missing-references-on-dry-run=deny"]);
     let said = here.until("server", "ok");
     assert_eq!(said.code, 0, "{said:#?}");
@@ -269,7 +270,7 @@ pub(crate) fn a_dry_run_that_is_held_to_its_references_is_no_broken_path() {
     );
 }
 
-pub(crate) fn configurations_that_are_absent_or_ask_for_less_are_told() {
+pub(crate) fn absent_or_weakened_configurations_are_reported() {
     let here = Installed::new(&[]);
     here.until("server", "ok");
     let said = probe(
@@ -315,7 +316,7 @@ pub(crate) fn configurations_that_are_absent_or_ask_for_less_are_told() {
     );
 }
 
-pub(crate) fn a_namespace_that_is_exempt_is_told_with_the_label() {
+pub(crate) fn an_exempt_namespace_is_reported_with_its_label() {
     let here = Installed::new(&[]);
     here.until("server", "ok");
     let namespace = &here.stage.namespace;
@@ -353,7 +354,7 @@ pub(crate) fn a_namespace_that_is_exempt_is_told_with_the_label() {
     );
 }
 
-pub(crate) fn a_ca_bundle_that_does_not_vouch_is_told() {
+pub(crate) fn a_ca_bundle_that_does_not_match_is_reported() {
     let here = Installed::new(&[]);
     here.until("server", "ok");
     let stranger = STANDARD.encode(fs::read(make_pair(&fresh_directory("stranger"))).unwrap());
@@ -380,7 +381,7 @@ pub(crate) fn a_ca_bundle_that_does_not_vouch_is_told() {
         "broken   the caBundle of validate.cassgate.db.orange.com (0 authorities)",
     );
 
-    // The mutating side alone, whose failure the API server keeps to itself.
+    // Only the mutating webhook fails, which the API server does not report.
     here.register(|webhook| {
         if webhook["name"].as_str().unwrap().starts_with("default.") {
             webhook["clientConfig"]["caBundle"] = json!(stranger);
@@ -397,7 +398,7 @@ pub(crate) fn a_ca_bundle_that_does_not_vouch_is_told() {
     );
 }
 
-pub(crate) fn a_service_that_leads_nowhere_is_told() {
+pub(crate) fn a_service_without_endpoints_is_reported() {
     let mut here = Installed::new(&[]);
     here.until("server", "ok");
     let namespace = here.stage.namespace.clone();
@@ -433,7 +434,7 @@ pub(crate) fn a_service_that_leads_nowhere_is_told() {
     );
 }
 
-pub(crate) fn a_certificate_of_another_name_or_time_is_told() {
+pub(crate) fn a_certificate_with_a_wrong_name_or_time_is_reported() {
     let stage = Stage::new(Crds::Ours);
     let here = Installed::with(stage, &["--tls=dev"]);
     here.gate.wait_until_ready();
@@ -458,12 +459,12 @@ pub(crate) fn a_certificate_of_another_name_or_time_is_told() {
     );
 }
 
-pub(crate) fn a_server_that_is_silent_or_says_something_else_is_told() {
+pub(crate) fn a_silent_or_foreign_server_is_reported() {
     let mut here = Installed::new(&[]);
     here.until("server", "ok");
     here.register(|webhook| webhook["clientConfig"]["service"]["path"] = json!("/nowhere"));
     let said = here.is_broken("server", &["what answers is not cassgate as it should be"]);
-    // The handshake went well, but nobody said so: it is not guessed.
+    // The handshake succeeded, but that was not reported, so the hop is unknown.
     assert_eq!(
         said.hop("certificate"),
         "unknown  no call got as far as the certificate"
@@ -487,7 +488,7 @@ pub(crate) fn a_server_that_is_silent_or_says_something_else_is_told() {
     );
 }
 
-pub(crate) fn what_may_not_be_read_is_unknown_and_never_guessed() {
+pub(crate) fn an_unreadable_hop_is_unknown() {
     let here = Installed::new(&[]);
     here.until("server", "ok");
     let kubectl = &here.stage.kubectl;
@@ -513,7 +514,7 @@ pub(crate) fn what_may_not_be_read_is_unknown_and_never_guessed() {
         )
     );
 
-    // Whoever may create backups sees that they are judged, and nothing else.
+    // A user who may create backups sees that they are judged, and nothing else.
     kubectl
         .run(&[
             "create",
@@ -549,7 +550,7 @@ pub(crate) fn what_may_not_be_read_is_unknown_and_never_guessed() {
     );
 }
 
-pub(crate) fn an_api_server_that_is_away_and_options_that_are_none_end_with_2() {
+pub(crate) fn an_unreachable_api_server_and_invalid_options_exit_with_2() {
     let stage = Stage::new(Crds::Ours);
     let said = probe(&stage, &["--format=xml"]);
     assert_eq!(said.code, 2, "{said:#?}");

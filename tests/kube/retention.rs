@@ -1,20 +1,20 @@
-//! Retention on a real kube-apiserver, with a model of the sidecars: what is left in the bucket, and what is told.
+//! Retention on a real kube-apiserver with a model of the sidecars: the content of the bucket, and the events.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::runs::{Lab, PATIENCE};
+use crate::runs::{Lab, TIMEOUT};
 use crate::support::objects::{backup, restore};
 
-/// Waits for a status that fits.
+/// Waits for a status that satisfies `fits`.
 fn waits_until(lab: &Lab, fits: impl Fn(&Value) -> bool) -> Value {
     let backup = lab.waits_until("cassandrabackup", "weekly", |object| fits(&object["status"]));
     backup["status"].clone()
 }
 
-/// What is told of the backup, `REASON: MESSAGE` each. An event comes after the status that it speaks of.
+/// Waits for the backup's events, each as `REASON: MESSAGE`. An event follows the status that it describes.
 fn waits_for_notes(lab: &Lab, count: usize) -> Vec<String> {
     let begun = Instant::now();
     let notes =
@@ -25,7 +25,7 @@ fn waits_for_notes(lab: &Lab, count: usize) -> Vec<String> {
         if told.len() >= count {
             return told;
         }
-        assert!(begun.elapsed() < PATIENCE, "{told:#?}");
+        assert!(begun.elapsed() < TIMEOUT, "{told:#?}");
         thread::sleep(Duration::from_millis(200));
     }
 }
@@ -42,14 +42,14 @@ fn annotate(lab: &Lab, annotation: &str) {
     lab.stage.kubectl.run(&annotate).succeeds();
 }
 
-/// A sidecar that lists and removes, unlike the one that CassKop takes by itself.
+/// Installs a sidecar version that can list and remove; CassKop's default cannot.
 fn take_a_newer_sidecar(lab: &Lab) {
     let image = json!({ "spec": { "backRestSidecar": { "image": "icarus:2.0.4" } } }).to_string();
     let patch = ["patch", "cassandracluster", "c1", "--type=merge", "-p", &image];
     lab.stage.kubectl.run(&patch).succeeds();
 }
 
-/// Three snapshots, and a scheduled backup between two runs whose history they are.
+/// Creates three snapshots, and a scheduled backup between two runs with these snapshots as its history.
 fn three_runs(lab: &Lab, before: impl FnOnce(&str)) -> [String; 3] {
     let kubectl = &lab.stage.kubectl;
     let tags = ["one", "two", "three"].map(|name| {
@@ -83,13 +83,13 @@ fn three_runs(lab: &Lab, before: impl FnOnce(&str)) -> [String; 3] {
     tags
 }
 
-pub(crate) fn old_snapshots_leave_the_bucket_but_for_those_that_a_restore_asks_for() {
+pub(crate) fn old_snapshots_are_removed_unless_a_restore_names_them() {
     let lab = Lab::new();
     lab.ring.write("k1.t1", 0..100);
     take_a_newer_sidecar(&lab);
     lab.reconciled(|| {
         let kubectl = &lab.stage.kubectl;
-        // It waits for a backup that is not there, and asks for the second of three runs.
+        // The restore waits for a backup that does not exist, and names the second of three runs.
         let [one, two, three] = three_runs(&lab, |two| {
             let more = format!("cassandraBackup: later\nsnapshot: {two}");
             kubectl.apply(&restore("waits", &more)).succeeds();
@@ -106,7 +106,7 @@ pub(crate) fn old_snapshots_leave_the_bucket_but_for_those_that_a_restore_asks_f
                 "node {node}: {stored:?}"
             );
         }
-        // Nobody asks for it any more, and it is only told.
+        // No restore names the snapshot any more; retention only reports it.
         annotate(&lab, "cassgate.db.orange.com/retention=report");
         kubectl.run(&["delete", "cassandrarestore", "waits"]).succeeds();
         annotate(&lab, "example.com/touched=yes");

@@ -1,4 +1,4 @@
-//! Requests straight at the webhook, as no API server sends them.
+//! Requests straight to the webhook, in forms that no API server sends.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn gate() -> std::sync::Arc<Gate> {
     gate::shared(servers::with(Crds::Ours), &["--executor=none"])
 }
 
-/// A review of a CREATE in a namespace that does not matter.
+/// Returns a review of a CREATE in an arbitrary namespace.
 pub(crate) fn review(kind: &str, spec: &Value) -> Vec<u8> {
     let object =
         json!({"apiVersion": "db.orange.com/v2", "kind": kind, "metadata": {"name": "x"}, "spec": spec});
@@ -27,7 +27,7 @@ pub(crate) fn review(kind: &str, spec: &Value) -> Vec<u8> {
     .into_bytes()
 }
 
-pub(crate) fn bytes_that_are_no_review_get_400() {
+pub(crate) fn an_invalid_review_gets_400() {
     for (body, says) in [
         ("", "EOF while parsing a value"),
         ("\u{0}\u{1}garbage", "expected value at line 1 column 1"),
@@ -51,8 +51,8 @@ pub(crate) fn bytes_that_are_no_review_get_400() {
     }
 }
 
-/// The answer comes before the body: whoever insists on sending it first may find the connection closed.
-pub(crate) fn a_body_that_would_be_longer_than_eight_mebibytes_gets_413() {
+/// The answer comes before the body: a client that sends the body first may find the connection closed.
+pub(crate) fn a_body_over_eight_mebibytes_gets_413() {
     let reply = gate().announce("/validate", 8 * 1024 * 1024 + 1);
     assert_eq!(reply.status, 413, "{reply:?}");
     let status: Value = serde_json::from_str(&reply.body).unwrap();
@@ -63,7 +63,7 @@ pub(crate) fn a_body_that_would_be_longer_than_eight_mebibytes_gets_413() {
     );
 }
 
-pub(crate) fn a_spec_of_the_wrong_shape_is_refused_by_the_paths_that_do_not_fit() {
+pub(crate) fn a_spec_with_wrong_types_is_denied_with_the_path_of_each_field() {
     let spec = json!({"cassandraCluster": 5, "storageLocation": "s3://b", "concurrentConnections": "ten"});
     let reply = gate().post("/validate", review("CassandraBackup", &spec));
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -83,7 +83,7 @@ pub(crate) fn a_spec_of_the_wrong_shape_is_refused_by_the_paths_that_do_not_fit(
     assert_eq!(fields, ["spec.cassandraCluster", "spec.concurrentConnections"]);
 }
 
-pub(crate) fn the_mutating_side_never_refuses() {
+pub(crate) fn the_mutating_webhook_never_denies() {
     for spec in [
         json!(null),
         json!([]),
@@ -100,7 +100,7 @@ pub(crate) fn the_mutating_side_never_refuses() {
     }
 }
 
-pub(crate) fn another_kind_passes_with_a_warning() {
+pub(crate) fn an_unknown_kind_passes_with_a_warning() {
     let reply = gate().post("/validate", review("CassandraMagic", &json!({})));
     let answer: Value = serde_json::from_str(&reply.body).unwrap();
     assert_eq!(answer["response"]["allowed"], true);
@@ -112,7 +112,7 @@ pub(crate) fn another_kind_passes_with_a_warning() {
     );
 }
 
-pub(crate) fn only_post_on_the_two_paths_is_answered() {
+pub(crate) fn only_post_requests_to_the_two_paths_are_answered() {
     assert_eq!(
         gate().post("/", review("CassandraBackup", &json!({}))).status,
         404

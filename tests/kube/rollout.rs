@@ -1,4 +1,4 @@
-//! Replicas that come and go: what a rollout, a drain of a node or an eviction is to cassgate.
+//! Replicas that start and stop: rollouts, node drains and evictions.
 
 use std::{fs, io::Read, net::TcpStream, thread, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
         load::Load,
         manifests,
         objects::{backup, cluster, documents, secret},
-        proxy::{Mood, Proxy},
+        proxy::{Condition, Proxy},
         servers::{self, Crds},
         stage::Stage,
         tls::make_pair_by_hand,
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// A replica as the shipped Deployment has it, but for the times: all replicas have the same certificate.
+/// Starts a replica like the shipped Deployment, with shorter delays; all replicas use the same certificate.
 fn replica(stage: &Stage, tls_directory: &str) -> Gate {
     let arguments = [
         "run",
@@ -47,7 +47,7 @@ fn replica(stage: &Stage, tls_directory: &str) -> Gate {
     gate
 }
 
-pub(crate) fn ten_rolling_restarts_of_two_replicas_cost_no_review() {
+pub(crate) fn ten_rolling_restarts_of_two_replicas_lose_no_review() {
     let stage = Stage::new(Crds::Ours);
     let directory = make_pair_by_hand();
     let authority = fs::read_to_string(directory.join("ca.crt")).unwrap();
@@ -64,7 +64,7 @@ pub(crate) fn ten_rolling_restarts_of_two_replicas_cost_no_review() {
     register(&stage, &balancer, &authority);
     let load = Load::start(&stage, &name, &[balancer.address]);
     load.goes_on_for(200);
-    // The next one starts while the last one ends, as the Deployment's controller has it.
+    // The next replica starts while the previous one ends, as the Deployment controller does it.
     let mut ending = Vec::new();
     for _ in 0..10 {
         for replica in &mut replicas {
@@ -89,13 +89,13 @@ pub(crate) fn ten_rolling_restarts_of_two_replicas_cost_no_review() {
     }
 }
 
-/// The shipped configurations with the balancer in the place of the Service.
+/// Registers the shipped configurations with the balancer in place of the Service.
 fn register(stage: &Stage, balancer: &Balancer, authority: &str) {
     let address = balancer.address.to_string();
     let bundle = STANDARD.encode(authority);
     let mut webhooks = manifests::webhooks(&stage.kubectl, &[&stage.namespace], &address, &bundle);
     for configuration in &mut webhooks {
-        // A review that fails has to be seen, on the mutating side too.
+        // A failed review must fail the request, on the mutating side too.
         configuration["webhooks"][0]["failurePolicy"] = json!("Fail");
     }
     let manifest = manifests::list(webhooks);
@@ -109,8 +109,8 @@ fn register(stage: &Stage, balancer: &Balancer, authority: &str) {
     });
 }
 
-/// The review waits for a Secret that an API server is slow to give.
-pub(crate) fn at_sigterm_a_review_under_way_is_answered_though_a_handshake_hangs() {
+/// The review waits for a Secret that the API server returns slowly.
+pub(crate) fn at_sigterm_a_review_in_flight_is_answered_while_a_handshake_hangs() {
     let stage = Stage::new(Crds::Ours);
     stage.kubectl.apply(&documents(&[cluster(), secret()])).succeeds();
     let proxy = Proxy::before(stage.servers);
@@ -118,12 +118,12 @@ pub(crate) fn at_sigterm_a_review_under_way_is_answered_though_a_handshake_hangs
     gate.wait_until_ready();
     let mut hanging = TcpStream::connect(gate.webhook).unwrap();
 
-    proxy.is(Mood::Slow(Duration::from_secs(2)));
+    proxy.is(Condition::Slow(Duration::from_secs(2)));
     let (webhook, authority) = (gate.webhook, gate.certificate_authority());
     let review = good_review(&stage);
     let answer =
         thread::spawn(move || http::post(webhook, "/validate?timeout=10s", &authority, review.as_bytes()));
-    // From here to its answer it is under way.
+    // The request is in flight from here to its answer.
     until("the Secret is read", || proxy.was_asked_for("/secrets/s3"));
     gate.terminate();
 
@@ -141,7 +141,7 @@ pub(crate) fn at_sigterm_a_review_under_way_is_answered_though_a_handshake_hangs
     assert_eq!(ended.unwrap(), 0, "the handshake was given up");
 }
 
-/// A body that never ends holds nothing up: exit code 1 says that something was cut.
+/// A body that never ends does not block the shutdown: exit code 1 reports the cut request.
 pub(crate) fn at_sigterm_a_body_that_never_ends_is_cut_at_the_deadline() {
     let servers = servers::with(Crds::Ours);
     let mut gate = Gate::start(servers, &["--executor=none", "--drain-timeout=1s"]);
@@ -150,7 +150,7 @@ pub(crate) fn at_sigterm_a_body_that_never_ends_is_cut_at_the_deadline() {
         let mut stream = tls(webhook, &authority, &["http/1.1"]).await.unwrap();
         let head = "POST /validate HTTP/1.1\r\nhost: cassgate\r\ncontent-length: 100\r\nexpect: 100-continue\r\n\r\n";
         stream.write_all(head.as_bytes()).await.unwrap();
-        // The server wants the body now: the request has begun.
+        // The server now waits for the body: the request has begun.
         let mut begun = [0; 25];
         stream.read_exact(&mut begun).await.unwrap();
         assert_eq!(&begun, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -161,7 +161,7 @@ pub(crate) fn at_sigterm_a_body_that_never_ends_is_cut_at_the_deadline() {
     drop(held);
 }
 
-/// A review of a good backup, whose Secret has to be read.
+/// Returns a review of a valid backup whose Secret must be read.
 fn good_review(stage: &Stage) -> String {
     let spec = json!({
         "cassandraCluster": "c1", "storageLocation": "s3://bucket", "snapshotTag": "t", "secret": "s3",

@@ -1,4 +1,4 @@
-//! The reconciler on a real kube-apiserver, with a model of the sidecars: what users see of a run.
+//! The reconciler on a real kube-apiserver with a model of the sidecars: what users see of a run.
 
 pub(crate) mod hardships;
 pub(crate) mod kills;
@@ -30,10 +30,10 @@ use crate::support::{
     stage::Stage,
 };
 
-/// How long a run may take before it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
+/// Timeout for a run.
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(3);
 
-/// Lets everything pass: what the rules say is tested elsewhere.
+/// Rules that admit everything: the rules have tests of their own.
 pub(crate) struct NoRules;
 
 impl Judge for NoRules {
@@ -51,7 +51,7 @@ pub(crate) struct Lab {
     pub(crate) stage: Stage,
     pub(crate) ring: Ring,
     metrics: Metrics,
-    /// With whose rights it is reconciled.
+    /// The kubeconfig of the account that reconciles.
     kubeconfig: std::path::PathBuf,
     ticking: Arc<AtomicBool>,
     clock: Option<thread::JoinHandle<()>>,
@@ -62,7 +62,7 @@ impl Lab {
         Self::still().ticks()
     }
 
-    /// One that a test moves itself.
+    /// Returns a lab whose ring only the test advances.
     fn still() -> Self {
         Self::on(Stage::new(Crds::Ours))
     }
@@ -83,7 +83,7 @@ impl Lab {
         lab
     }
 
-    /// The same, with a ring that the API server knows nothing of.
+    /// The same, with a ring that the API server has no objects for.
     pub(crate) fn bare(ring: Ring, stage: Stage) -> Self {
         Self {
             ticking: Arc::new(AtomicBool::new(true)),
@@ -95,7 +95,7 @@ impl Lab {
         }
     }
 
-    /// Reconciled with the rights of the executor's service account, and no others.
+    /// Reconciles with the rights of the executor's service account, and no others.
     fn with_the_executors_rights(mut self) -> Self {
         let (kubectl, namespace) = (&self.stage.kubectl, &self.stage.namespace);
         let mut rights = manifests::overlay(kubectl, "executor");
@@ -103,7 +103,7 @@ impl Lab {
             let kind = object["kind"].as_str().unwrap();
             kind == "Namespace" || kind == "ServiceAccount" || kind.contains("Role")
         });
-        // The lease of this lab stands in its own namespace, with the same rights there.
+        // The lease of this lab is in its own namespace, with the same rights there.
         let mut lease = rights.clone();
         lease.retain(|object| matches!(object["kind"].as_str(), Some("Role" | "RoleBinding")));
         assert_eq!(lease.len(), 2);
@@ -117,7 +117,7 @@ impl Lab {
         self
     }
 
-    /// Moves the ring as time does.
+    /// Advances the ring as real time passes.
     fn ticks(mut self) -> Self {
         let (ring, ticking) = (self.ring.clone(), self.ticking.clone());
         self.clock = Some(thread::spawn(move || {
@@ -130,7 +130,7 @@ impl Lab {
         self
     }
 
-    /// What a kubelet reports of a pod.
+    /// Reports a pod's status as a kubelet does.
     fn report(&self, node: usize) {
         let (sidecar, cassandra) = self.ring.restarts(node);
         let address = self.ring.address(node).ip();
@@ -155,7 +155,7 @@ impl Lab {
         running.join().unwrap();
     }
 
-    /// An object, as soon as it is as `wanted`.
+    /// Waits until an object satisfies `wanted`, and returns it.
     pub(crate) fn waits_until(&self, kind: &str, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
@@ -164,7 +164,7 @@ impl Lab {
                 return object;
             }
             assert!(
-                begun.elapsed() < PATIENCE,
+                begun.elapsed() < TIMEOUT,
                 "{kind} {name} is not as it should be: {:#}",
                 object["status"]
             );
@@ -178,8 +178,8 @@ impl Lab {
         self.stage.kubectl.run(&arguments).succeeds();
     }
 
-    /// Waits until nobody holds a restore: the last that is written.
-    fn waits_until_let_go(&self, name: &str) {
+    /// Waits until the finalizer of a restore is removed: the last write.
+    fn waits_until_released(&self, name: &str) {
         self.waits_until("cassandrarestore", name, |restore| {
             restore["metadata"]["finalizers"] == Value::Null
         });
@@ -232,7 +232,7 @@ async fn run(
         .await;
 }
 
-pub(crate) fn a_backup_and_a_restore_bring_the_rows_back_and_tell_their_story() {
+pub(crate) fn a_backup_and_a_restore_return_the_rows_and_report_their_progress() {
     let lab = Lab::new();
     lab.ring.write("k1.t1", 0..100);
     lab.ring.write("k1.t2", 0..100);
@@ -256,7 +256,7 @@ pub(crate) fn a_backup_and_a_restore_bring_the_rows_back_and_tell_their_story() 
         let done = lab.waits_for("cassandrarestore", "monday", "COMPLETED");
         assert_eq!(done["status"]["progress"], "100%");
         assert_eq!(done["status"]["source"]["snapshotTag"], tag);
-        lab.waits_until_let_go("monday");
+        lab.waits_until_released("monday");
         assert_eq!(lab.ring.rows("k1.t1").len(), 100);
         assert_eq!(lab.ring.rows("k1.t2").len(), 100);
         assert_eq!(lab.ring.violations(), Vec::<String>::new());
@@ -290,7 +290,7 @@ pub(crate) fn a_backup_and_a_restore_bring_the_rows_back_and_tell_their_story() 
     });
 }
 
-pub(crate) fn the_rights_of_the_executors_service_account_suffice() {
+pub(crate) fn the_rights_of_the_executors_service_account_are_sufficient() {
     let lab = Lab::new().with_the_executors_rights();
     lab.ring.write("k1.t1", 0..10);
     lab.reconciled(|| {
@@ -301,7 +301,7 @@ pub(crate) fn the_rights_of_the_executors_service_account_suffice() {
         kubectl.apply(&backup("nightly", "entities: k1")).succeeds();
         lab.waits_for("cassandrabackup", "nightly", "COMPLETED");
         lab.waits_for("cassandrarestore", "monday", "COMPLETED");
-        lab.waits_until_let_go("monday");
+        lab.waits_until_released("monday");
         let backup = kubectl.get("cassandrabackup", "nightly");
         let annotations = &backup["metadata"]["annotations"];
         assert_eq!(annotations["cassgate.db.orange.com/last-restore"], "monday");
@@ -311,7 +311,7 @@ pub(crate) fn the_rights_of_the_executors_service_account_suffice() {
         }
     });
     assert_eq!(lab.ring.rows("k1.t1").len(), 10);
-    // And what it has not, it does not have.
+    // The service account lacks every right that is not in the role.
     let account = "--as=system:serviceaccount:cassgate-system:cassgate";
     for what in [
         "delete cassandrarestores",
@@ -327,7 +327,7 @@ pub(crate) fn the_rights_of_the_executors_service_account_suffice() {
     }
 }
 
-pub(crate) fn what_is_not_there_yet_is_waited_for() {
+pub(crate) fn a_run_waits_for_missing_references() {
     let lab = Lab::new();
     lab.ring.write("k1.t1", 0..10);
     lab.reconciled(|| {
@@ -339,7 +339,7 @@ pub(crate) fn what_is_not_there_yet_is_waited_for() {
             is_ready(object, "False", "BackupNotFound")
         });
         assert_eq!(lab.ring.submitted(), []);
-        // Some looks later it is still told once.
+        // Several reconciles later there is still one event.
         thread::sleep(Duration::from_secs(12));
         let told = kubectl.run(&[
             "get",
@@ -360,7 +360,7 @@ pub(crate) fn what_is_not_there_yet_is_waited_for() {
     });
 }
 
-pub(crate) fn a_reconciler_that_is_stopped_and_started_goes_on_where_it_was() {
+pub(crate) fn a_restarted_reconciler_resumes() {
     let lab = Lab::new();
     lab.ring.write("k1.t1", 0..100);
     lab.reconciled(|| {
@@ -400,7 +400,7 @@ fn is_ready(object: &Value, status: &str, reason: &str) -> bool {
         .any(|one| one["type"] == "Ready" && one["status"] == status && one["reason"] == reason)
 }
 
-pub(crate) fn a_scheduled_backup_is_run_edited_suspended_resumed_and_restored_from_its_second_run() {
+pub(crate) fn a_scheduled_backup_runs_is_edited_suspended_resumed_and_restored_from_its_second_run() {
     let lab = Lab::new();
     lab.ring.write("k1.t1", 0..10);
     lab.reconciled(|| {

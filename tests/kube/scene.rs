@@ -1,4 +1,4 @@
-//! Scenarios of the corpus on a real API server: what is given is stored, and then somebody asks.
+//! Scenarios of the corpus on a real API server: the given objects are stored, then the request is sent.
 
 #[path = "../verdicts/case.rs"]
 #[allow(dead_code, reason = "what only the tests in one process look at")]
@@ -18,22 +18,22 @@ use crate::support::{
     servers::{self, Crds, Servers},
 };
 
-/// Requests at the same time; two cores run everything.
+/// Concurrent requests; two cores run everything.
 pub(crate) const AT_ONCE: usize = 8;
 
-/// Who may write backups and restores, and read no Secret.
+/// A user who may write backups and restores and may not read Secrets.
 const RESTRICTED: &str = "backup-writer";
 
-/// A namespace for each scenario of one group, with what is given in it, and nobody at the gate yet.
+/// One namespace for each scenario of a group, with its given objects and no webhook yet.
 pub(crate) struct Scene {
-    /// Where it happens.
+    /// The servers.
     pub(crate) servers: &'static Servers,
     client: Client,
     /// The namespaces, one for each scenario.
     pub(crate) namespaces: Vec<String>,
 }
 
-/// What the API server answered.
+/// An answer of the API server.
 pub(crate) struct Answer {
     /// The HTTP status.
     pub(crate) code: u16,
@@ -44,7 +44,7 @@ pub(crate) struct Answer {
 }
 
 impl Scene {
-    /// Stores what is given, each scenario in a namespace of its own, `PREFIX-NUMBER`.
+    /// Stores the given objects, each scenario in its own namespace `PREFIX-NUMBER`.
     pub(crate) fn set(prefix: &str, crds: Crds, cases: &[Case], library: &Map<String, Value>) -> Self {
         let servers = servers::with(crds);
         servers.kubectl.apply(&writers()).succeeds();
@@ -61,7 +61,7 @@ impl Scene {
         scene
     }
 
-    /// Creates the namespaces of a scenario and everything that is stored in them.
+    /// Creates the namespaces of a scenario and all its stored objects.
     async fn give(&self, case: &Case, namespace: &str, library: &Map<String, Value>) {
         let objects: Vec<Value> = case
             .stored_objects(library, namespace)
@@ -86,7 +86,7 @@ impl Scene {
             self.send(Method::POST, &path, "", &object, false)
                 .await
                 .must(&case.name);
-            // CassKop's two kinds keep status in the object itself.
+            // In CassKop's CRDs the two kinds keep status in the object itself.
             let apart = object["kind"] == "CassandraCluster" || self.servers.crds() == Crds::Ours;
             if apart && object.get("status").is_some() {
                 let path = format!("{path}/{}/status", object["metadata"]["name"].as_str().unwrap());
@@ -98,13 +98,13 @@ impl Scene {
         }
     }
 
-    /// Asks what a scenario asks.
+    /// Sends the request of a scenario.
     pub(crate) async fn ask(&self, case: &Case, namespace: &str) -> Answer {
         self.ask_as(case, namespace, case.dry_run).await
     }
 
-    /// Asks what a scenario asks, and nothing is stored. CassKop's schedules are of one name for all namespaces: what
-    /// one test stored would be a neighbour in another one's verdict.
+    /// Sends the request of a scenario as a dry run. CassKop's schedules share their names across namespaces: an
+    /// object that one test stored would be a neighbour in the verdict of another.
     pub(crate) async fn ask_dry(&self, case: &Case, namespace: &str) -> Answer {
         self.ask_as(case, namespace, true).await
     }
@@ -133,7 +133,7 @@ impl Scene {
             .await
     }
 
-    /// Sends a request, as the administrator or as a user who may read no Secret.
+    /// Sends a request, as the administrator or as a user who may not read Secrets.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -146,7 +146,7 @@ impl Scene {
     }
 }
 
-/// Sends a request, as the administrator or as a user who may read no Secret.
+/// Sends a request, as the administrator or as a user who may not read Secrets.
 pub(crate) async fn send(
     client: &Client,
     method: Method,
@@ -193,13 +193,13 @@ pub(crate) async fn send(
 }
 
 impl Answer {
-    /// It passed.
+    /// Asserts that the request was admitted.
     pub(crate) fn must(&self, what: &str) {
         assert!(self.code < 300, "{what}: {}", self.body);
     }
 }
 
-/// The text of a warning header: `299 - "TEXT"`, in which `\` stands before a quote and before itself.
+/// Returns the text of a warning header: `299 - "TEXT"`, with `\` before a quote and before itself.
 fn warning(header: &str) -> String {
     let quoted = header
         .split_once('"')
@@ -216,7 +216,7 @@ fn warning(header: &str) -> String {
     text
 }
 
-/// CassKop compares backups across namespaces, and the scenarios share a server: each has a bucket of its own.
+/// Gives each scenario its own bucket: CassKop compares backups across namespaces, and the scenarios share a server.
 fn own_bucket(object: &Value, namespace: &str) -> Value {
     let text = ["\"", "/"].iter().fold(object.to_string(), |text, end| {
         text.replace(&format!("\"s3://bk{end}"), &format!("\"s3://{namespace}{end}"))
@@ -224,7 +224,7 @@ fn own_bucket(object: &Value, namespace: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// The path of the objects of its kind in its namespace.
+/// Returns the path of the collection of an object.
 pub(crate) fn collection(object: &Value) -> String {
     let namespace = object["metadata"]["namespace"].as_str().unwrap();
     match object["kind"].as_str().unwrap() {
@@ -246,7 +246,7 @@ fn writers() -> String {
     manifests::list(vec![role, binding])
 }
 
-/// Whose CRDs go with who acts.
+/// Returns the CRDs that go with an executor.
 pub(crate) fn crds_of(executor: Executor) -> Crds {
     match executor {
         Executor::Casskop => Crds::Casskop,
@@ -254,9 +254,9 @@ pub(crate) fn crds_of(executor: Executor) -> Crds {
     }
 }
 
-/// The administrator's client.
+/// Returns the administrator's client.
 pub(crate) async fn connect(servers: &Servers) -> Client {
-    // Another part of this process may have been first.
+    // Another part of this process may have installed the provider already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(servers.admin_kubeconfig()).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())

@@ -1,4 +1,4 @@
-//! What stands in a Secret appears nowhere else.
+//! The value of a Secret appears nowhere else.
 
 use crate::support::{
     gate::{Gate, SECRET_VALUE},
@@ -7,12 +7,12 @@ use crate::support::{
     stage::{Guarded, Stage},
 };
 
-pub(crate) fn no_value_of_a_secret_is_in_an_answer_a_log_or_a_metric() {
+pub(crate) fn no_secret_value_appears_in_an_answer_a_log_or_a_metric() {
     let here = Guarded::alone(Crds::Ours, &["--executor=casskop", "--log-level=trace"]);
     let kubectl = here.kubectl();
     kubectl.apply(&cluster()).succeeds();
     let value = SECRET_VALUE;
-    // Every way in which a value can be wrong: the checks look at them.
+    // Every way in which a value can be malformed: the checks inspect the values.
     let secrets = [
         (
             "good",
@@ -54,14 +54,14 @@ pub(crate) fn no_value_of_a_secret_is_in_an_answer_a_log_or_a_metric() {
                 &format!("{name}-{scheme}"),
                 &format!("storageLocation: {scheme}://bucket\nsecret: {name}"),
             ));
-            answers += &answer.told();
+            answers += &answer.transcript();
         }
         answers += &kubectl
             .apply(&restore(
                 name,
                 &format!("cassandraBackup: good-s3\nsecret: {name}"),
             ))
-            .told();
+            .transcript();
     }
     for rule in ["secret-key-missing", "secret-key-malformed"] {
         assert!(
@@ -88,8 +88,9 @@ pub(crate) fn no_value_of_a_secret_is_in_an_answer_a_log_or_a_metric() {
     }
 }
 
-/// Who binds `cassgate-secrets` in some namespaces only: elsewhere nobody is refused for what cannot be seen.
-pub(crate) fn where_secrets_may_not_be_read_the_check_is_a_warning_that_says_how_to_allow_it() {
+/// An operator who binds `cassgate-secrets` in some namespaces only: in other namespaces no request is denied for an
+/// unreadable Secret.
+pub(crate) fn an_unreadable_secret_is_a_warning_that_names_the_required_role() {
     let stage = Stage::new(Crds::Ours);
     let (kubectl, namespace) = (&stage.kubectl, &stage.namespace);
     kubectl
@@ -124,7 +125,7 @@ pub(crate) fn where_secrets_may_not_be_read_the_check_is_a_warning_that_says_how
     let (command, _) = command.split_once(" [").unwrap();
     let arguments: Vec<&str> = command.split(' ').collect();
     stage.servers.kubectl.run(&arguments).succeeds();
-    // The API server's authorizer learns of it within moments.
+    // The API server's authorizer learns of the binding after a moment.
     let refused = (0..200)
         .map(|_| kubectl.apply(&backup("b2", "secret: half")))
         .find(|answer| answer.code != 0);

@@ -1,4 +1,4 @@
-//! Mode `self` on a real API server: replicas that share an authority and keep the `caBundle` themselves.
+//! Mode `self` on a real API server: replicas that share an authority and maintain the `caBundle` themselves.
 //!
 //! Each test has the rights of the shipped overlay, for a Secret and two configurations of its own.
 
@@ -22,7 +22,7 @@ use crate::support::{
 /// A namespace, its own Secret, its own two configurations, and the shipped rights on those.
 struct Place {
     stage: Stage,
-    /// What both configurations and the Role's objects are called.
+    /// The name of both configurations and of the Role's objects.
     name: String,
 }
 
@@ -75,12 +75,12 @@ impl Place {
         Gate::start_as(&arguments, &kubeconfig, &fresh_directory("self"))
     }
 
-    /// The shipped configurations, without a `caBundle`, as they are before cassgate runs.
+    /// Registers the shipped configurations without a `caBundle`, as they are before cassgate runs.
     fn register(&self, address: &str) {
         let base = manifests::base(&self.stage.kubectl);
         let mut webhooks = manifests::webhooks_of(base, &[&self.stage.namespace], address);
         for configuration in &mut webhooks {
-            // A review that fails has to be seen, on the mutating side too.
+            // A failed review must fail the request, on the mutating side too.
             configuration["webhooks"][0]["failurePolicy"] = json!("Fail");
         }
         let manifest = manifests::list(webhooks);
@@ -93,12 +93,12 @@ impl Place {
         serde_json::from_str(&answer.stdout).unwrap()
     }
 
-    /// The client that goes by what is published.
+    /// Returns the client that uses the published bundle.
     fn watched(&self) -> Watched<'_> {
         Watched::new(&self.stage.servers.kubectl, &self.name)
     }
 
-    /// The texts that are a `caBundle`, each once.
+    /// Returns the distinct `caBundle` texts.
     fn bundles(&self) -> BTreeSet<String> {
         self.watched().bundles().into_iter().collect()
     }
@@ -109,14 +109,14 @@ impl Place {
         data.into_iter().flatten().map(|(key, _)| key.clone()).collect()
     }
 
-    /// Creates bad backups, of which nothing is stored, and answers with what kubectl said that is no verdict.
+    /// Creates invalid backups as dry runs, and returns kubectl's output if it is not the verdict.
     fn create(&self) -> Result<(), String> {
         let bad: Vec<String> = (0..REVIEWS)
             .map(|number| backup(&format!("probe-{number}"), "entities: k1,k2.t2"))
             .collect();
         let command = ["create", "--dry-run=server", "-f", "-"];
         let answer = self.stage.kubectl.run_with(&command, &documents(&bad));
-        // The rule's word: the webhook was reached, and its certificate was taken.
+        // The rule id proves that the webhook was called and its certificate accepted.
         if answer.stderr.matches("[entities-mixed]").count() == REVIEWS {
             Ok(())
         } else {
@@ -125,10 +125,10 @@ impl Place {
     }
 }
 
-/// How many reviews one call of kubectl brings.
+/// Number of reviews that one kubectl call causes.
 const REVIEWS: usize = 20;
 
-pub(crate) fn the_command_line_of_the_overlay_runs() {
+pub(crate) fn the_overlays_command_line_starts() {
     let place = Place::new();
     let deployment = manifests::overlay(&place.stage.kubectl, "self-managed")
         .into_iter()
@@ -144,7 +144,7 @@ pub(crate) fn the_command_line_of_the_overlay_runs() {
     gate.stop_well().unwrap();
 }
 
-pub(crate) fn an_empty_secret_and_two_configurations_are_enough() {
+pub(crate) fn an_empty_secret_and_two_configurations_are_sufficient() {
     let place = Place::new();
     let gate = place.start(&[]);
     assert_eq!(gate.readyz().status, 503);
@@ -162,7 +162,7 @@ pub(crate) fn an_empty_secret_and_two_configurations_are_enough() {
         assert!(metrics.contains(series), "{series} is not in {metrics}");
     }
 
-    // Its own field only, under a name of its own.
+    // Only its own field, under a field manager of its own.
     let stored = place.configuration("validatingwebhookconfiguration");
     let managed = stored["metadata"]["managedFields"].as_array().unwrap();
     let ours = managed
@@ -175,7 +175,7 @@ pub(crate) fn an_empty_secret_and_two_configurations_are_enough() {
         &json!({".": {}, "f:name": {}, "f:clientConfig": {"f:caBundle": {}}})
     );
 
-    // An upgrade is the next apply of the same manifests.
+    // An upgrade applies the same manifests again.
     let bundles = place.bundles();
     place.register(&gate.webhook.to_string());
     assert_eq!(place.bundles(), bundles);
@@ -199,8 +199,8 @@ pub(crate) fn two_replicas_share_one_authority() {
     two.stop_well().unwrap();
 }
 
-/// Certificates of twenty seconds, authorities of sixty: under a load that never stops, with a replica killed and
-/// another one started in each rotation.
+/// Certificates of twenty seconds and authorities of sixty, under continuous load, with a replica killed and another
+/// one started in each rotation.
 pub(crate) fn authorities_rotate_under_load_while_replicas_are_killed() {
     let short = ["--tls-self-leaf-lifetime=20s", "--tls-self-ca-lifetime=60s"];
     let place = Place::new();
@@ -240,25 +240,25 @@ pub(crate) fn authorities_rotate_under_load_while_replicas_are_killed() {
     two.stop_well().unwrap();
 }
 
-/// What came by during two rotations.
+/// What was observed during two rotations.
 #[derive(Default)]
 struct Rotated {
-    /// With each of three bundles, to each of two replicas.
+    /// Handshakes with each of three bundles, to each of two replicas.
     handshakes: usize,
     refused: Vec<String>,
-    /// What the Secret held.
+    /// The contents of the Secret.
     stages: BTreeSet<Vec<String>>,
-    /// What was served.
+    /// The served certificates.
     certificates: BTreeSet<Vec<u8>>,
 }
 
-/// Handshakes with both replicas through two rotations and ten renewals.
+/// Performs handshakes with both replicas through two rotations and ten renewals.
 fn rotate_twice(place: &Place, load: &Load, one: &Gate, two: &mut Gate, flags: &[&str]) -> Rotated {
     let watched = place.watched();
     let authority = || place.stage.kubectl.get("secret", "cassgate-ca")["data"]["ca.crt"].clone();
     let mut seen = Rotated::default();
     let (mut rotations, mut current, mut killed_in) = (0, authority(), Value::Null);
-    // Each of the two replicas begins with one that is no renewal; so does each one that is started.
+    // The first certificate of each of the two replicas is not a renewal, nor is that of a started one.
     while rotations < 2 || seen.certificates.len() < 10 + 2 + 2 {
         match watched.check(&[one.webhook, two.webhook]) {
             Ok(served) => seen.certificates.extend(served),
@@ -267,8 +267,8 @@ fn rotate_twice(place: &Place, load: &Load, one: &Gate, two: &mut Gate, flags: &
         seen.handshakes += 6;
         let keys = place.secret_keys();
         if keys.contains(&"next.crt".to_owned()) && killed_in != current {
-            // In the middle of it: the next authority is known, and signs nothing yet. What is under way on a
-            // replica that is killed is lost, and no fault of the certificates.
+            // In the middle of a rotation the next authority is known and signs nothing yet. Requests in flight on a
+            // killed replica are lost, and the certificates are not at fault.
             load.aim_at(&[one.webhook]);
             two.kill();
             *two = place.start(flags);
@@ -287,7 +287,7 @@ fn rotate_twice(place: &Place, load: &Load, one: &Gate, two: &mut Gate, flags: &
     seen
 }
 
-pub(crate) fn a_secret_that_is_emptied_broken_or_deleted_by_hand_costs_no_review() {
+pub(crate) fn a_secret_that_is_emptied_corrupted_or_deleted_loses_no_review() {
     let short = ["--tls-self-leaf-lifetime=60s", "--tls-self-ca-lifetime=1h"];
     let place = Place::new();
     let one = place.start(&short);
@@ -341,7 +341,7 @@ pub(crate) fn a_secret_that_is_emptied_broken_or_deleted_by_hand_costs_no_review
     }
 }
 
-pub(crate) fn a_secret_that_is_not_cassgates_is_left_alone_and_named() {
+pub(crate) fn a_secret_of_another_owner_is_kept_and_named() {
     let place = Place::new();
     place.register("127.0.0.1:9");
     let kubectl = &place.stage.kubectl;
@@ -365,8 +365,8 @@ pub(crate) fn a_secret_that_is_not_cassgates_is_left_alone_and_named() {
     gate.stop_well().unwrap();
 }
 
-/// What the API server does with a version that is no longer the stored one, which the plan rests on.
-pub(crate) fn a_configuration_that_was_changed_meanwhile_is_not_overwritten() {
+/// The API server rejects a write with an old resource version, which the plan relies on.
+pub(crate) fn a_concurrently_changed_configuration_is_not_overwritten() {
     let place = Place::new();
     place.register("127.0.0.1:9");
     let stored = place.configuration("validatingwebhookconfiguration");

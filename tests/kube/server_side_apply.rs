@@ -14,7 +14,7 @@ fn apply_as(kubectl: &Kubectl, manager: &str, manifest: &str) -> Answer {
     kubectl.run_with(&["apply", "--server-side", &manager, "-f", "-"], manifest)
 }
 
-/// Which manager owns a field, by what the API server keeps of it.
+/// Returns the managers that own a field, by `managedFields`.
 fn owners(object: &Value, path: &[&str]) -> Vec<String> {
     let managers = object["metadata"]["managedFields"].as_array().unwrap();
     let owns = |entry: &&Value| {
@@ -59,7 +59,7 @@ pub(crate) fn two_managers_share_one_backup() {
     assert_eq!(owners(&stored, &["metadata", "labels", "team"]), ["argocd"]);
 }
 
-pub(crate) fn the_merged_object_is_judged_whoever_applies() {
+pub(crate) fn the_merged_object_is_judged_for_every_manager() {
     let here = Guarded::new(Crds::Ours, &["--executor=none"]);
     let kubectl = here.kubectl();
     kubectl.apply(&documents(&[cluster(), secret()])).succeeds();
@@ -69,8 +69,8 @@ pub(crate) fn the_merged_object_is_judged_whoever_applies() {
         .refused_with(&["spec.datacenter: Not found: \"dc9\"", "[datacenter-unknown]"]);
 }
 
-/// Whoever leaves a field to cassgate may apply the same file for ever.
-pub(crate) fn what_was_filled_in_belongs_to_nobody_and_stays() {
+/// A user who leaves a field to cassgate can apply the same file again and again.
+pub(crate) fn defaulted_fields_have_no_owner_and_stay() {
     let here = Guarded::new(Crds::Ours, &["--executor=none"]);
     let kubectl = here.kubectl();
     kubectl.apply(&documents(&[cluster(), secret()])).succeeds();

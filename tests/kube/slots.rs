@@ -1,4 +1,4 @@
-//! Schedules through a year of made up time on a real kube-apiserver: every slot once, by an oracle of our own.
+//! Schedules through a year of simulated time on a real kube-apiserver: every slot once, by an independent oracle.
 
 pub(crate) mod adoption;
 mod clock;
@@ -12,13 +12,13 @@ pub(crate) mod year;
 
 use fastrand::Rng;
 
-/// Set to a number: what is random is as it was when a test told this number.
+/// Set to the seed that a failed test printed, to repeat its random choices.
 const SEED: &str = "CASSGATE_TEST_SEED";
 
-/// Set to anything: as much as `make soak-slots` has time for.
+/// Set to any value for the large runs of `make soak-slots`.
 const ALL: &str = "CASSGATE_TEST_ALL_SLOTS";
 
-/// Random numbers, by a seed that is told.
+/// Returns a random number generator and prints its seed.
 fn random(test: &str) -> Rng {
     let seed = std::env::var(SEED).map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     println!("{test}: {SEED}={seed}");

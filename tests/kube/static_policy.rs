@@ -1,5 +1,5 @@
-//! The static rules as policies of the API server, without the webhook: what they refuse the rules refuse, and what they
-//! state of a rule they refuse as it does.
+//! The static rules as policies of the API server, without the webhook: whatever they deny the rules deny, and the
+//! part of a rule that they express they deny as the rule does.
 
 mod hostile;
 mod judge;
@@ -26,7 +26,7 @@ use crate::support::{
     stage::Stage,
 };
 
-/// Scenarios in which the mutating side mends what the policy, and the validating side, would refuse.
+/// Scenarios in which the mutating webhook corrects what the policy and the validating webhook would deny.
 const MENDED: [(&str, &str); 6] = [
     ("backup/with-a-status", "status-on-create"),
     ("restore/with-a-status", "status-on-create"),
@@ -43,8 +43,8 @@ struct Policies {
 }
 
 impl Policies {
-    /// Applies the overlay as it is shipped but for names, namespaces and what becomes of an error, and waits until both
-    /// kinds are judged.
+    /// Applies the shipped overlay with other names, namespaces and failure policy, and waits until both kinds are
+    /// judged.
     fn bind(servers: &'static Servers, namespaces: &[String], failure: &str) -> Self {
         let name = namespaces[0].clone();
         let mut shipped = overlay(servers);
@@ -89,7 +89,7 @@ impl Drop for Policies {
     }
 }
 
-/// The shipped overlay, as kustomize builds it.
+/// Returns the shipped overlay as kustomize builds it.
 fn overlay(servers: &Servers) -> Vec<Value> {
     let folder = repository().join("manifests/overlays/static-policy");
     let built = servers
@@ -100,7 +100,7 @@ fn overlay(servers: &Servers) -> Vec<Value> {
     serde_saphyr::from_multiple(&built.stdout).unwrap()
 }
 
-/// A good object of this kind but for what is said of its spec; null takes a field out.
+/// Returns a valid object of this kind, with the fields of `more` in its spec; null removes a field.
 fn object(kind: &str, namespace: &str, more: &Value) -> Value {
     let mut spec = match kind {
         "CassandraBackup" => {
@@ -124,7 +124,7 @@ async fn create(client: &Client, object: &Value) -> Answer {
     .await
 }
 
-/// The rule of a refusal by a policy, and the code. A refusal by anything else is none.
+/// Returns the rule and the code of a denial by a policy; `None` for any other answer.
 fn denial(answer: &Answer) -> Option<(String, u16)> {
     let message = answer.body["message"].as_str()?;
     if answer.code < 300 || !message.contains("ValidatingAdmissionPolicy '") {
@@ -133,7 +133,7 @@ fn denial(answer: &Answer) -> Option<(String, u16)> {
     let rule = message
         .rsplit_once('[')
         .and_then(|(_, rule)| rule.strip_suffix(']'));
-    // An error in an expression ends in no rule, and is told as it is.
+    // An error in an expression names no rule, and its text is kept.
     Some((rule.unwrap_or(message).to_owned(), answer.code))
 }
 
@@ -145,7 +145,7 @@ fn stated() -> BTreeSet<&'static str> {
         .collect()
 }
 
-pub(crate) fn the_policy_says_what_the_rules_say_of_every_scenario() {
+pub(crate) fn the_policy_agrees_with_the_rules_in_every_scenario() {
     let library = library();
     let mut groups: BTreeMap<bool, Vec<Case>> = BTreeMap::new();
     for case in case::all() {
@@ -186,7 +186,8 @@ pub(crate) fn the_policy_says_what_the_rules_say_of_every_scenario() {
                 Some((rule, _)) => {
                     wrong.push(format!("{}: {rule}, and the rules say {expected:?}", case.name));
                 }
-                // What stays of the verdict without any other object has to be what the policy leaves to the webhook.
+                // Findings that remain without any other object must be the part that the policy leaves to the
+                // webhook.
                 None if expected.iter().any(|rule| stated().contains(rule)) => {
                     left += 1;
                     let why = alone(case, &library);
@@ -210,7 +211,8 @@ pub(crate) fn the_policy_says_what_the_rules_say_of_every_scenario() {
     assert!(refused.len() >= 24, "{refused:?}");
 }
 
-/// What is wrong with a policy that is silent in a scenario, by the rules that know of no other object.
+/// Checks a scenario in which the policy is silent against the rules that know no other object; returns the
+/// difference.
 fn alone(case: &Case, library: &Map<String, Value>) -> Option<String> {
     let new = case.subject("prod");
     let judged = match case.update {
@@ -220,7 +222,7 @@ fn alone(case: &Case, library: &Map<String, Value>) -> Option<String> {
     judged.against(None, &new)
 }
 
-/// A namespace with policies in which an error is a refusal, so that none passes unseen.
+/// Returns a namespace with policies whose errors are denials, so that no error passes unnoticed.
 fn strict(crds: Crds) -> (Stage, Client, Policies) {
     let stage = Stage::new(crds);
     let client = runtime().block_on(connect(stage.servers));
@@ -228,7 +230,7 @@ fn strict(crds: Crds) -> (Stage, Client, Policies) {
     (stage, client, policies)
 }
 
-pub(crate) fn hostile_texts_get_the_rules_verdict_from_the_policy() {
+pub(crate) fn the_policy_agrees_with_the_rules_on_hostile_texts() {
     let seed = hostile::seed();
     let (stage, client, _policies) = strict(Crds::Ours);
     let specs = hostile::specs(seed);
@@ -270,7 +272,7 @@ pub(crate) fn hostile_texts_get_the_rules_verdict_from_the_policy() {
     );
 }
 
-/// Stores objects while the namespace is left alone, and waits until it is judged again.
+/// Stores objects while the namespace is exempt, and waits until it is judged again.
 fn store_unjudged(stage: &Stage, client: &Client, objects: &[Value], probe: &Value) {
     let label = |text: &str| {
         let kubectl = &stage.servers.kubectl;
@@ -293,7 +295,7 @@ fn store_unjudged(stage: &Stage, client: &Client, objects: &[Value], probe: &Val
     runtime().block_on(judged(client, probe, true));
 }
 
-/// Waits until a bad object is refused, or is not any more.
+/// Waits until an invalid object is denied, or no longer denied.
 async fn judged(client: &Client, probe: &Value, refused: bool) {
     for _ in 0..600 {
         if denial(&create(client, probe).await).is_some() == refused {
@@ -304,9 +306,9 @@ async fn judged(client: &Client, probe: &Value, refused: bool) {
     panic!("{} is judged otherwise", probe["metadata"]["namespace"]);
 }
 
-pub(crate) fn a_change_gets_the_rules_verdict_from_the_policy() {
+pub(crate) fn the_policy_agrees_with_the_rules_on_updates() {
     let seed = hostile::seed();
-    // Status lives in the object, so that one request stores both.
+    // Status is part of the object, so that one request stores both.
     let (stage, client, _policies) = strict(Crds::Casskop);
     let changes = hostile::changes(seed);
     let stored: Vec<Value> = changes
@@ -382,9 +384,9 @@ pub(crate) fn a_change_gets_the_rules_verdict_from_the_policy() {
     );
 }
 
-pub(crate) fn the_overlay_is_accepted_and_tells_one_mistake_at_a_time() {
+pub(crate) fn the_overlay_is_accepted_and_reports_one_mistake_at_a_time() {
     let stage = Stage::new(Crds::Ours);
-    // A dry run: the overlay as it is would judge the namespaces of all the other tests.
+    // A dry run: the shipped overlay would judge the namespaces of all other tests.
     let shipped = repository().join("manifests/overlays/static-policy");
     let accepted = stage
         .servers
@@ -413,7 +415,7 @@ pub(crate) fn the_overlay_is_accepted_and_tells_one_mistake_at_a_time() {
         .says("cassandrabackup.db.orange.com/b1 created");
 }
 
-pub(crate) fn what_is_too_large_to_judge_passes_and_the_rest_is_refused_in_time() {
+pub(crate) fn an_object_beyond_the_cost_limit_passes_and_smaller_ones_are_denied_in_time() {
     let stage = Stage::new(Crds::Ours);
     let client = runtime().block_on(connect(stage.servers));
     let _policies = Policies::bind(stage.servers, std::slice::from_ref(&stage.namespace), "Ignore");
@@ -443,7 +445,7 @@ pub(crate) fn what_is_too_large_to_judge_passes_and_the_rest_is_refused_in_time(
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
 }
 
-/// How long a dry run of a creation takes, the median of 101.
+/// Returns the median duration of 101 dry-run creations.
 fn median(client: &Client, object: &Value) -> Duration {
     let mut times: Vec<Duration> = (0..101)
         .map(|_| {

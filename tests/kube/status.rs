@@ -1,4 +1,4 @@
-//! What an object has been through: its status, with our CRDs (a subresource) and with CassKop's (a part of it).
+//! The status of an object, with our CRDs (a subresource) and with CassKop's (a part of the object).
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::support::{
     stage::{Guarded, Stage},
 };
 
-/// A namespace with objects whose specs were stored before cassgate came and would be refused now.
+/// A namespace with objects that were stored before cassgate came, with specs that it would deny.
 fn with_broken_specs(crds: Crds) -> Guarded {
     let stage = Stage::new(crds);
     let broken = documents(&[
@@ -22,10 +22,10 @@ fn with_broken_specs(crds: Crds) -> Guarded {
     Guarded { stage, gate }
 }
 
-/// Neither the cluster nor the Secret nor a good spec is needed by whoever acts on an object.
-fn an_executor_can_write_whatever_the_spec_says(crds: Crds) {
+/// An executor can write status without a cluster, a Secret or a valid spec.
+fn an_executor_can_write_status_with_any_spec(crds: Crds) {
     let here = with_broken_specs(crds);
-    // The restore first: while it is not over nobody deletes its backup.
+    // The restore first: its backup cannot be deleted while it is unfinished.
     for (kind, name) in [("cassandrarestore", "r1"), ("cassandrabackup", "b1")] {
         for state in ["REQUIRED", "RUNNING", "FAILED"] {
             here.says(kind, name, state);
@@ -43,7 +43,7 @@ fn an_executor_can_write_whatever_the_spec_says(crds: Crds) {
         here.kubectl()
             .run(&["delete", kind, name, "--wait=false"])
             .succeeds();
-        // As CassKop does it: the whole object, without its finalizers.
+        // CassKop writes the whole object, without its finalizers.
         let mut object = here.kubectl().get(kind, name);
         object["metadata"]["finalizers"] = json!([]);
         here.kubectl()
@@ -53,12 +53,12 @@ fn an_executor_can_write_whatever_the_spec_says(crds: Crds) {
     }
 }
 
-pub(crate) fn an_executor_can_write_whatever_the_spec_says_with_our_crds() {
-    an_executor_can_write_whatever_the_spec_says(Crds::Ours);
+pub(crate) fn an_executor_can_write_status_with_any_spec_with_our_crds() {
+    an_executor_can_write_status_with_any_spec(Crds::Ours);
 }
 
-pub(crate) fn an_executor_can_write_whatever_the_spec_says_with_casskops_crds() {
-    an_executor_can_write_whatever_the_spec_says(Crds::Casskop);
+pub(crate) fn an_executor_can_write_status_with_any_spec_with_casskops_crds() {
+    an_executor_can_write_status_with_any_spec(Crds::Casskop);
 }
 
 fn with_finished(crds: Crds) -> Guarded {
@@ -76,7 +76,7 @@ fn with_finished(crds: Crds) -> Guarded {
     here
 }
 
-/// As `kubectl get -o yaml` printed it, applied again elsewhere.
+/// Returns a manifest as `kubectl get -o yaml` prints it, to be applied elsewhere.
 fn manifest_with_status() -> String {
     format!(
         "{}status:\n  condition:\n    type: COMPLETED\n",
@@ -84,7 +84,7 @@ fn manifest_with_status() -> String {
     )
 }
 
-pub(crate) fn a_status_that_comes_with_a_new_object_is_dropped_with_our_crds() {
+pub(crate) fn a_status_of_a_new_object_is_dropped_with_our_crds() {
     let here = with_finished(Crds::Ours);
     here.kubectl()
         .apply(&manifest_with_status())
@@ -95,7 +95,7 @@ pub(crate) fn a_status_that_comes_with_a_new_object_is_dropped_with_our_crds() {
     );
 }
 
-pub(crate) fn a_status_that_comes_with_a_new_object_is_dropped_and_told_with_casskops_crds() {
+pub(crate) fn a_status_of_a_new_object_is_dropped_with_a_warning_with_casskops_crds() {
     let here = with_finished(Crds::Casskop);
     here.kubectl().apply(&manifest_with_status()).says_with_warnings(
         "cassandrabackup.db.orange.com/copied created",
@@ -107,7 +107,7 @@ pub(crate) fn a_status_that_comes_with_a_new_object_is_dropped_and_told_with_cas
     );
 }
 
-pub(crate) fn a_wiped_status_is_refused_with_our_crds() {
+pub(crate) fn a_wiped_status_is_denied_with_our_crds() {
     let here = with_finished(Crds::Ours);
     for (title, kind, name) in [
         ("CassandraBackup", "cassandrabackup", "b1"),
@@ -133,7 +133,7 @@ pub(crate) fn a_wiped_status_is_refused_with_our_crds() {
     }
 }
 
-pub(crate) fn a_wiped_status_is_put_back_with_casskops_crds() {
+pub(crate) fn a_wiped_status_is_restored_with_casskops_crds() {
     let here = with_finished(Crds::Casskop);
     for (kind, name) in [("cassandrabackup", "b1"), ("cassandrarestore", "r1")] {
         for patch in [
@@ -152,8 +152,8 @@ pub(crate) fn a_wiped_status_is_put_back_with_casskops_crds() {
     }
 }
 
-/// `kubectl replace` of the file that made it: without status.
-fn replacing_a_finished_object_by_its_file_keeps_what_it_went_through(crds: Crds) {
+/// `kubectl replace` of the original file has no status.
+fn replacing_a_finished_object_by_its_file_keeps_its_status(crds: Crds) {
     let here = with_finished(crds);
     let answer = here
         .kubectl()
@@ -165,10 +165,10 @@ fn replacing_a_finished_object_by_its_file_keeps_what_it_went_through(crds: Crds
     assert_eq!(stored["spec"]["entities"], "k1.t1", "what was filled in is kept");
 }
 
-pub(crate) fn replacing_a_finished_object_keeps_what_it_went_through_with_our_crds() {
-    replacing_a_finished_object_by_its_file_keeps_what_it_went_through(Crds::Ours);
+pub(crate) fn replacing_a_finished_object_keeps_its_status_with_our_crds() {
+    replacing_a_finished_object_by_its_file_keeps_its_status(Crds::Ours);
 }
 
-pub(crate) fn replacing_a_finished_object_keeps_what_it_went_through_with_casskops_crds() {
-    replacing_a_finished_object_by_its_file_keeps_what_it_went_through(Crds::Casskop);
+pub(crate) fn replacing_a_finished_object_keeps_its_status_with_casskops_crds() {
+    replacing_a_finished_object_by_its_file_keeps_its_status(Crds::Casskop);
 }

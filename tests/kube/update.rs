@@ -1,6 +1,6 @@
-//! Changes of stored objects.
+//! Updates of stored objects.
 
-/// What is wrong with the backup that was stored before cassgate came.
+/// The mistake in the backup that was stored before cassgate came.
 const OLD_MISTAKE: &str = "spec.entities: Invalid value: \"k1,k2.t3\": k1 names whole keyspaces and k2.t3 single tables; \
      the sidecar takes one form or the other: write only keyspaces or only keyspace.table [entities-mixed]";
 
@@ -11,7 +11,7 @@ use crate::support::{
     stage::{Guarded, Stage},
 };
 
-/// A namespace in which a bad backup `old` was stored before cassgate came.
+/// A namespace in which an invalid backup `old` was stored before cassgate came.
 fn with_an_old_mistake() -> Guarded {
     let stage = Stage::new(Crds::Ours);
     stage
@@ -32,13 +32,13 @@ fn patch(here: &Guarded, kind: &str, name: &str, patch: &str) -> crate::support:
         .run(&["patch", kind, name, "--type=merge", "-p", patch])
 }
 
-pub(crate) fn an_old_mistake_is_a_warning_while_something_else_changes() {
+pub(crate) fn an_old_mistake_is_a_warning_while_another_field_changes() {
     let here = with_an_old_mistake();
     patch(&here, "cassandrabackup", "old", r#"{"spec":{"bandwidth":"10M"}}"#)
         .says_with_warnings("cassandrabackup.db.orange.com/old patched", &[OLD_MISTAKE]);
 }
 
-pub(crate) fn a_new_mistake_is_refused_beside_an_old_one() {
+pub(crate) fn a_new_mistake_is_denied_beside_an_old_one() {
     let here = with_an_old_mistake();
     patch(&here, "cassandrabackup", "old", r#"{"spec":{"datacenter":"dc9"}}"#).refused(&format!(
         "Warning: {OLD_MISTAKE}\nThe CassandraBackup \"old\" is invalid: spec.datacenter: Not found: \"dc9\": cluster c1 \
@@ -47,7 +47,7 @@ pub(crate) fn a_new_mistake_is_refused_beside_an_old_one() {
     ));
 }
 
-pub(crate) fn an_old_mistake_may_not_become_another_one() {
+pub(crate) fn an_old_mistake_may_not_change_into_another() {
     let here = with_an_old_mistake();
     patch(
         &here,
@@ -58,7 +58,7 @@ pub(crate) fn an_old_mistake_may_not_become_another_one() {
     .refused_with(&["[entities-mixed]"]);
 }
 
-pub(crate) fn an_old_mistake_can_be_mended() {
+pub(crate) fn an_old_mistake_can_be_corrected() {
     let here = with_an_old_mistake();
     patch(
         &here,

@@ -18,7 +18,7 @@ set -euo pipefail
 
 limited_users="backup-author"
 # These servers hold nothing worth a slow goodbye.
-export LEASH_GRACE=10
+export GUARD_GRACE=10
 
 fail() {
 	echo "up.sh: $*" >&2
@@ -81,7 +81,7 @@ make_user admin system:masters
 for user in $limited_users; do make_user "$user"; done
 
 # --- servers --------------------------------------------------------------------------------------------------
-# Each server is on a leash whose other end only this script holds (4 and 5): it is stopped when this script
+# Each server reads a pipe whose other end only this script holds (4 and 5): it is stopped when this script
 # ends, even by SIGKILL.
 
 stop() {
@@ -95,30 +95,30 @@ trap 'exit 0' TERM INT
 
 # Sockets in DIR: no ports to pick, and nobody else on the machine can write to this etcd.
 start_etcd() {
-	"$here/leash.sh" "$assets/etcd" --data-dir=etcd --unsafe-no-fsync --log-level=warn \
+	"$here/guard.sh" "$assets/etcd" --data-dir=etcd --unsafe-no-fsync --log-level=warn \
 		--listen-client-urls=unix://etcd.sock:0 --advertise-client-urls=unix://etcd.sock:0 \
 		--listen-peer-urls=unix://peer.sock:0 --initial-advertise-peer-urls=unix://peer.sock:0 \
-		--initial-cluster=default=unix://peer.sock:0 <etcd.leash >etcd.log 2>&1 &
+		--initial-cluster=default=unix://peer.sock:0 <etcd.stdin >etcd.log 2>&1 &
 	etcd=$!
-	exec 4>etcd.leash
+	exec 4>etcd.stdin
 }
 
 start_apiserver() {
-	"$here/leash.sh" "$assets/kube-apiserver" --etcd-servers=unix://etcd.sock:0 \
+	"$here/guard.sh" "$assets/kube-apiserver" --etcd-servers=unix://etcd.sock:0 \
 		--bind-address=127.0.0.1 --advertise-address=127.0.0.1 --secure-port="$port" \
 		--service-cluster-ip-range=10.0.0.0/24 --endpoint-reconciler-type=none \
 		--tls-cert-file=apiserver.crt --tls-private-key-file=apiserver.key --token-auth-file=tokens.csv \
 		--service-account-issuer=https://kubernetes.default.svc \
 		--service-account-key-file=accounts.key --service-account-signing-key-file=accounts.key \
 		--authorization-mode=RBAC --allow-privileged=true --disable-admission-plugins=ServiceAccount \
-		--enable-priority-and-fairness=false --profiling=false ${APISERVER_FLAGS:-} <apiserver.leash >kube-apiserver.log 2>&1 4>&- 5>&- &
+		--enable-priority-and-fairness=false --profiling=false ${APISERVER_FLAGS:-} <apiserver.stdin >kube-apiserver.log 2>&1 4>&- 5>&- &
 	apiserver=$!
-	exec 5>apiserver.leash
+	exec 5>apiserver.stdin
 }
 
 answers() { HOME=$dir "$assets/kubectl" --kubeconfig=kubeconfig --request-timeout=5s get --raw /readyz >/dev/null 2>readyz.log; }
 
-mkfifo etcd.leash apiserver.leash
+mkfifo etcd.stdin apiserver.stdin
 start_etcd
 # Below the ports that the system itself hands out; who binds it first has it, the other one tries again.
 # Another server on the port is never taken for ours: its certificate would be another one's.

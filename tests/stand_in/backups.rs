@@ -6,7 +6,7 @@ use crate::scene::{VERSIONS, WITHIN, again, backed_up, backup, restore, ring, ru
 use crate::stand_in::Torn;
 
 #[tokio::test]
-async fn the_manifest_is_the_last_thing_that_is_written() {
+async fn the_manifest_is_written_last() {
     let ring = ring("2.0.4");
     let operation = submit(&ring, 0, &backup(&ring, 0, 1)).await;
     let mut steps = 0;
@@ -22,7 +22,7 @@ async fn the_manifest_is_the_last_thing_that_is_written() {
 }
 
 #[tokio::test]
-async fn a_tag_that_is_sent_again_keeps_the_first_backup_and_in_3_0_the_second() {
+async fn a_repeated_tag_keeps_the_first_backup_and_in_3_0_the_second() {
     for version in VERSIONS {
         let ring = backed_up(version).await;
         for node in 0..2 {
@@ -41,7 +41,7 @@ async fn a_tag_that_is_sent_again_keeps_the_first_backup_and_in_3_0_the_second()
 }
 
 #[tokio::test]
-async fn a_tag_that_is_sent_twice_at_once_fails_once_and_is_told() {
+async fn a_tag_sent_twice_concurrently_fails_once() {
     let ring = ring("2.0.4");
     let request = backup(&ring, 0, 1);
     let first = submit(&ring, 0, &request).await;
@@ -60,7 +60,7 @@ async fn a_tag_that_is_sent_twice_at_once_fails_once_and_is_told() {
 }
 
 #[tokio::test]
-async fn after_a_kill_the_same_tag_fails_once_and_then_comes_through() {
+async fn after_a_kill_the_same_tag_fails_once_and_then_succeeds() {
     let ring = ring("2.0.4");
     let request = backup(&ring, 0, 1);
     submit(&ring, 0, &request).await;
@@ -77,7 +77,7 @@ async fn after_a_kill_the_same_tag_fails_once_and_then_comes_through() {
 }
 
 #[tokio::test]
-async fn a_cut_upload_spoils_the_next_backup_where_only_existence_is_looked_at() {
+async fn a_cut_upload_corrupts_the_next_backup_where_only_existence_is_checked() {
     let ring = ring("2.0.4");
     submit(&ring, 0, &backup(&ring, 0, 7)).await;
     ring.step(0);
@@ -89,7 +89,7 @@ async fn a_cut_upload_spoils_the_next_backup_where_only_existence_is_looked_at()
 }
 
 #[tokio::test]
-async fn a_listing_tells_what_is_there_and_a_removal_takes_only_what_nobody_else_needs() {
+async fn a_listing_shows_the_snapshots_and_a_removal_keeps_shared_files() {
     let ring = backed_up("2.0.4").await;
     assert_eq!(run(&ring, 0, &backup(&ring, 0, 2)).await, None);
     let list = OperationRequest::List(ListRequest {
@@ -120,7 +120,7 @@ async fn a_listing_tells_what_is_there_and_a_removal_takes_only_what_nobody_else
 }
 
 #[tokio::test]
-async fn what_1_1_3_does_not_know_it_refuses() {
+async fn version_1_1_3_refuses_unknown_requests() {
     let ring = ring("1.1.3");
     let list = OperationRequest::List(ListRequest {
         store: store(&ring, 0),

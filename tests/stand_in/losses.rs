@@ -6,7 +6,7 @@ use crate::scene::{
 use crate::stand_in::Torn;
 
 #[tokio::test]
-async fn a_sidecar_forgets_its_operations_and_what_they_did_stays() {
+async fn a_restarted_sidecar_forgets_its_operations_but_their_effects_stay() {
     let ring = backed_up("2.0.4").await;
     let download = submit(&ring, 0, &restore(&ring, 0, RestorePhase::Download)).await;
     let here = source("r1");
@@ -30,7 +30,7 @@ async fn a_sidecar_forgets_its_operations_and_what_they_did_stays() {
 }
 
 #[tokio::test]
-async fn a_cut_download_fails_again_and_again_until_it_is_cleaned_up() {
+async fn a_cut_download_fails_until_cleanup() {
     for version in VERSIONS {
         let ring = backed_up(version).await;
         let download = restore(&ring, 0, RestorePhase::Download);
@@ -51,7 +51,7 @@ async fn a_cut_download_fails_again_and_again_until_it_is_cleaned_up() {
 }
 
 #[tokio::test]
-async fn a_lost_truncate_is_sent_again_on_any_node() {
+async fn a_lost_truncate_can_be_repeated_on_any_node() {
     let ring = backed_up("2.0.4").await;
     phase(&ring, RestorePhase::Download).await;
     submit(&ring, 0, &restore(&ring, 0, RestorePhase::Truncate)).await;
@@ -71,7 +71,7 @@ async fn a_lost_truncate_is_sent_again_on_any_node() {
 }
 
 #[tokio::test]
-async fn an_import_can_be_repeated_and_what_users_deleted_stays_deleted() {
+async fn a_repeated_import_keeps_deletions_of_users() {
     for version in VERSIONS {
         let ring = truncated(version).await;
         phase(&ring, RestorePhase::Import).await;
@@ -87,7 +87,7 @@ async fn an_import_can_be_repeated_and_what_users_deleted_stays_deleted() {
 }
 
 #[tokio::test]
-async fn an_import_that_was_lost_after_its_links_comes_through_by_repeating_it() {
+async fn an_import_lost_after_linking_succeeds_when_repeated() {
     let ring = truncated("2.0.4").await;
     phase_on_one(&ring, RestorePhase::Import, 1).await;
     submit(&ring, 0, &restore(&ring, 0, RestorePhase::Import)).await;
@@ -101,7 +101,7 @@ async fn an_import_that_was_lost_after_its_links_comes_through_by_repeating_it()
 }
 
 #[tokio::test]
-async fn cassandras_start_loads_links_by_itself() {
+async fn a_start_of_cassandra_loads_links() {
     let ring = truncated("2.0.4").await;
     phase_on_one(&ring, RestorePhase::Import, 1).await;
     let import = submit(&ring, 0, &restore(&ring, 0, RestorePhase::Import)).await;
@@ -124,7 +124,7 @@ async fn cassandras_start_loads_links_by_itself() {
 }
 
 #[tokio::test]
-async fn after_cleanup_only_another_download_brings_rows() {
+async fn after_cleanup_an_import_needs_another_download() {
     let ring = truncated("3.0.0").await;
     phase(&ring, RestorePhase::Cleanup).await;
     phase(&ring, RestorePhase::Cleanup).await;

@@ -4,7 +4,7 @@ use crate::scene::{WITHIN, backed_up, restore, ring, source};
 use crate::stand_in::{Asked, Interruption};
 
 #[tokio::test]
-async fn a_lost_request_does_nothing_and_a_lost_answer_hides_what_was_done() {
+async fn a_lost_request_has_no_effect_and_a_lost_answer_hides_the_effect() {
     for (arrives, found) in [(false, 0), (true, 1)] {
         let ring = backed_up("2.0.4").await;
         ring.interrupt(move |call| match call.asked {
@@ -51,7 +51,7 @@ async fn nodes_join_and_leave_the_ring() {
 }
 
 #[tokio::test]
-async fn without_its_cassandra_a_sidecar_knows_its_operations_and_nothing_of_the_ring() {
+async fn without_cassandra_a_sidecar_knows_its_operations_but_not_the_ring() {
     let ring = ring("2.0.4");
     ring.kill_cassandra(0);
     let at = ring.address(0);
@@ -71,7 +71,7 @@ async fn without_its_cassandra_a_sidecar_knows_its_operations_and_nothing_of_the
 }
 
 #[test]
-fn time_is_what_the_test_says() {
+fn time_advances_only_by_the_test() {
     let ring = ring("2.0.4");
     let before = ring.now();
     ring.advance(3_600_000);

@@ -9,7 +9,7 @@ use crate::scene::{
 };
 
 #[tokio::test]
-async fn five_phases_bring_the_rows_back() {
+async fn five_phases_restore_the_rows() {
     for version in VERSIONS {
         let ring = backed_up(version).await;
         for step in PHASES {
@@ -23,7 +23,7 @@ async fn five_phases_bring_the_rows_back() {
 }
 
 #[tokio::test]
-async fn a_subset_leaves_the_other_tables_alone_and_a_rename_its_source() {
+async fn a_subset_keeps_the_other_tables_and_a_rename_keeps_its_source() {
     let ring = backed_up("2.0.4").await;
     for step in PHASES {
         for node in 0..if step == RestorePhase::Truncate { 1 } else { 2 } {
@@ -38,7 +38,7 @@ async fn a_subset_leaves_the_other_tables_alone_and_a_rename_its_source() {
 }
 
 #[tokio::test]
-async fn init_tells_whether_the_manifest_is_there_and_touches_nothing() {
+async fn init_checks_the_manifest_and_changes_nothing() {
     let ring = backed_up("1.1.3").await;
     assert_eq!(run(&ring, 0, &restore(&ring, 0, RestorePhase::Init)).await, None);
     let mut other = restore_request(&ring, 0, RestorePhase::Init);
@@ -49,7 +49,7 @@ async fn init_tells_whether_the_manifest_is_there_and_touches_nothing() {
 }
 
 #[tokio::test]
-async fn truncate_looks_at_no_download_and_the_ring_of_the_tests_does() {
+async fn truncate_ignores_downloads_and_the_stand_in_reports_it() {
     let ring = backed_up("2.0.4").await;
     phase(&ring, RestorePhase::Truncate).await;
     assert_eq!(counts(&ring), [0; 4], "as real ones: all rows are gone");
@@ -61,7 +61,7 @@ async fn truncate_looks_at_no_download_and_the_ring_of_the_tests_does() {
 }
 
 #[tokio::test]
-async fn each_truncate_makes_a_copy_and_the_first_one_holds_the_users_rows() {
+async fn each_truncate_makes_a_copy_and_the_first_holds_the_users_rows() {
     let ring = truncated("2.0.4").await;
     phase(&ring, RestorePhase::Truncate).await;
     let copies = ring.truncated(0, "k2.t1");
@@ -69,7 +69,7 @@ async fn each_truncate_makes_a_copy_and_the_first_one_holds_the_users_rows() {
 }
 
 #[tokio::test]
-async fn cleanup_keeps_the_copies_when_it_is_asked_to_and_takes_everybodys_otherwise() {
+async fn cleanup_keeps_the_copies_on_request_and_otherwise_removes_all_of_them() {
     let ring = truncated("2.0.4").await;
     let mut keeping = restore_request(&ring, 0, RestorePhase::Cleanup);
     keeping.keep_truncates = true;
@@ -84,7 +84,7 @@ async fn cleanup_keeps_the_copies_when_it_is_asked_to_and_takes_everybodys_other
 }
 
 #[tokio::test]
-async fn import_without_downloads_fails_and_touches_nothing() {
+async fn import_without_downloads_fails_and_changes_nothing() {
     let ring = backed_up("2.0.4").await;
     let failure = run(&ring, 0, &restore(&ring, 0, RestorePhase::Import)).await;
     assert_eq!(failure, Some(NodeFailure::FilesMissing));
@@ -92,7 +92,7 @@ async fn import_without_downloads_fails_and_touches_nothing() {
 }
 
 #[tokio::test]
-async fn the_strategy_import_leaves_no_links_and_only_3_0_has_it() {
+async fn only_3_0_has_the_import_strategy_which_leaves_no_links() {
     for (version, failed) in [("2.0.4", true), ("3.0.0", false)] {
         let ring = truncated(version).await;
         for node in 0..2 {
@@ -107,7 +107,7 @@ async fn the_strategy_import_leaves_no_links_and_only_3_0_has_it() {
 }
 
 #[tokio::test]
-async fn a_second_phase_on_a_node_fails_and_the_first_goes_on() {
+async fn a_second_phase_on_a_node_fails_and_the_first_continues() {
     let ring = backed_up("2.0.4").await;
     let download = restore(&ring, 0, RestorePhase::Download);
     let first = crate::scene::submit(&ring, 0, &download).await;
@@ -120,7 +120,7 @@ async fn a_second_phase_on_a_node_fails_and_the_first_goes_on() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_down_stops_every_phase_that_asks_the_ring() {
+async fn a_down_node_fails_every_phase_that_checks_the_ring() {
     let ring = backed_up("2.0.4").await;
     phase(&ring, RestorePhase::Download).await;
     ring.kill_cassandra(1);

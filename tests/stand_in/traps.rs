@@ -20,7 +20,7 @@ async fn killed_while_linking(version: &str, links: usize, torn: Torn) -> Ring {
 }
 
 #[tokio::test]
-async fn a_restore_that_was_given_up_comes_back_with_the_next_start_of_cassandra() {
+async fn links_of_an_abandoned_restore_load_at_the_next_start_of_cassandra() {
     let ring = killed_while_linking("2.0.4", 4, Torn::Nothing).await;
     phase(&ring, RestorePhase::Truncate).await;
     phase(&ring, RestorePhase::Cleanup).await;
@@ -31,7 +31,7 @@ async fn a_restore_that_was_given_up_comes_back_with_the_next_start_of_cassandra
 }
 
 #[tokio::test]
-async fn a_refresh_and_a_truncate_take_the_links_of_an_abandoned_restore_away() {
+async fn a_refresh_and_a_truncate_remove_the_links_of_an_abandoned_restore() {
     let ring = killed_while_linking("2.0.4", 4, Torn::Nothing).await;
     for (name, _) in TABLES {
         assert_eq!(run(&ring, 0, &OperationRequest::Refresh(table(name))).await, None);
@@ -43,7 +43,7 @@ async fn a_refresh_and_a_truncate_take_the_links_of_an_abandoned_restore_away() 
 }
 
 #[tokio::test]
-async fn links_of_some_tables_stop_1_1_3_for_good_and_a_refresh_frees_it() {
+async fn links_of_some_tables_block_1_1_3_until_a_refresh() {
     let ring = killed_while_linking("1.1.3", 1, Torn::Nothing).await;
     let import = restore(&ring, 0, RestorePhase::Import);
     phase(&ring, RestorePhase::Truncate).await;
@@ -59,7 +59,7 @@ async fn links_of_some_tables_stop_1_1_3_for_good_and_a_refresh_frees_it() {
 }
 
 #[tokio::test]
-async fn links_of_some_tables_do_not_stop_2_0_4() {
+async fn links_of_some_tables_do_not_block_2_0_4() {
     let ring = killed_while_linking("2.0.4", 1, Torn::Nothing).await;
     phase(&ring, RestorePhase::Truncate).await;
     phase(&ring, RestorePhase::Import).await;
@@ -67,7 +67,7 @@ async fn links_of_some_tables_do_not_stop_2_0_4() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_loses_rows_in_silence_until_the_table_is_emptied_again() {
+async fn a_name_collision_loses_rows_silently_until_the_next_truncate() {
     for version in ["1.1.3", "2.0.4", "3.0.0"] {
         let ring = truncated(version).await;
         ring.kill_cassandra(0);
@@ -85,7 +85,7 @@ async fn a_name_that_is_taken_loses_rows_in_silence_until_the_table_is_emptied_a
 }
 
 #[tokio::test]
-async fn half_an_sstable_is_completed_by_an_import_and_spoilt_by_a_refresh() {
+async fn a_half_linked_sstable_is_completed_by_import_and_corrupted_by_refresh() {
     let ring = killed_while_linking("2.0.4", 1, Torn::Half).await;
     phase(&ring, RestorePhase::Import).await;
     assert_eq!(counts(&ring), [100; 4]);

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use walkdir::WalkDir;
 
 use super::{parts, repository};
-use crate::kube::leash::Leashed;
+use crate::kube::process_guard::GuardedProcess;
 
 /// How long a server may take to come up on a machine that is busy.
 const UP_WITHIN: Duration = Duration::from_mins(4);
@@ -48,8 +48,8 @@ pub(crate) struct Node {
     /// What its sidecar reads Secrets with; without it the sidecar believes that it is in no Kubernetes cluster.
     kubeconfig: Option<PathBuf>,
     jmx: u16,
-    cassandra: Option<Leashed>,
-    sidecar: Option<Leashed>,
+    cassandra: Option<GuardedProcess>,
+    sidecar: Option<GuardedProcess>,
 }
 
 impl Ring {
@@ -129,7 +129,7 @@ impl Drop for Ring {
             .flat_map(|node| [&mut node.cassandra, &mut node.sidecar])
             .flatten()
         {
-            server.let_go();
+            server.close_stdin();
         }
         if std::thread::panicking() {
             for node in &self.nodes {
@@ -183,11 +183,16 @@ impl Node {
 
     /// Waits until something listens on a port. What ends before that is started again, as kubelet does: a Cassandra
     /// that joins gives up when its seed has not answered within seconds, which happens on a busy machine (seen).
-    fn wait_for(&mut self, port: u16, server: fn(&mut Self) -> &mut Option<Leashed>, start: fn(&mut Self)) {
+    fn wait_for(
+        &mut self,
+        port: u16,
+        server: fn(&mut Self) -> &mut Option<GuardedProcess>,
+        start: fn(&mut Self),
+    ) {
         let deadline = Instant::now() + UP_WITHIN;
         let mut restarts = 0;
         while TcpStream::connect((self.address, port)).is_err() {
-            let ended = server(self).as_mut().and_then(Leashed::ended);
+            let ended = server(self).as_mut().and_then(GuardedProcess::ended);
             if Instant::now() > deadline || (ended.is_some() && restarts == MOST_RESTARTS) {
                 self.tell_logs();
                 panic!(
@@ -203,8 +208,8 @@ impl Node {
         }
     }
 
-    fn run(&self, half: &str, more: &[&str]) -> Leashed {
-        let mut command = Command::new(repository().join("tests/servers/leash.sh"));
+    fn run(&self, half: &str, more: &[&str]) -> GuardedProcess {
+        let mut command = Command::new(repository().join("tests/servers/guard.sh"));
         command
             .arg(repository().join("tests/sidecar/run.sh"))
             .arg(half)
@@ -220,8 +225,8 @@ impl Node {
                 Pace::Quick => Some(("FIRST_LOOK", "200")),
             })
             // They hold nothing worth a slow goodbye.
-            .env("LEASH_GRACE", "2");
-        Leashed::hold(command)
+            .env("GUARD_GRACE", "2");
+        GuardedProcess::spawn(command)
     }
 
     /// The ends of the logs: what a failed test needs.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use super::{parts, repository};
-use crate::kube::leash::Leashed;
+use crate::kube::process_guard::GuardedProcess;
 
 /// A server with the empty bucket `rows`. It stops when it is dropped, or when this process dies in whatever way.
 pub(crate) struct S3 {
-    process: Leashed,
+    process: GuardedProcess,
     /// What a Secret has to hold for it: the keys of its one user, region and endpoint.
     pub(crate) secret: BTreeMap<String, String>,
 }
@@ -18,12 +18,12 @@ impl S3 {
     pub(crate) const LOCATION: &str = "s3://rows";
 
     pub(crate) fn start() -> Self {
-        let mut command = Command::new(repository().join("tests/servers/leash.sh"));
+        let mut command = Command::new(repository().join("tests/servers/guard.sh"));
         command
             .arg(parts().join("python/bin/python"))
             .arg(repository().join("tests/sidecar/s3.py"))
-            .env("LEASH_GRACE", "2");
-        let process = Leashed::hold(command);
+            .env("GUARD_GRACE", "2");
+        let process = GuardedProcess::spawn(command);
         let secret = process
             .stdout()
             .first(|line| serde_json::from_str(line).ok())

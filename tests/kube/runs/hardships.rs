@@ -1,4 +1,4 @@
-//! What users and clusters do to a restore while it runs: it ends as it should, and the rows are right.
+//! Actions of users and clusters during a restore: it ends as documented, and the rows are correct.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,16 +7,16 @@ use kube::Api;
 use tokio::time::sleep;
 
 use super::kills::{back_up, damage, each_phase_once, fill, is_as_it_was, sent, tried};
-use super::wire::Blow;
-use super::world::{Lease, World, in_made_up_time, set_clock_by};
+use super::wire::Fault;
+use super::world::{Lease, World, in_simulated_time, set_clock_by};
 use crate::stand_in::Torn;
 
 const PHASES: [&str; 5] = ["Init", "Download", "Truncate", "Import", "Cleanup"];
 
-/// Every restore has so many acts; what comes after is its end.
+/// Upper bound for the number of acts of a restore; later acts belong to its end.
 const ACTS: usize = 24;
 
-/// Deletes something without waiting until it is gone. Made up time stands still meanwhile.
+/// Deletes an object without waiting until it is gone. Simulated time stands still meanwhile.
 fn delete(world: &World, what: &[&str]) {
     let command = [&["delete", "--wait=false"], what].concat();
     world.lab.stage.kubectl.run(&command).succeeds();
@@ -29,7 +29,7 @@ where
     world.until(api, name, serde_json::Value::is_null).await;
 }
 
-/// A restore whose requests up to this phase were sent when `meanwhile` happens; how it ended.
+/// Runs `meanwhile` once all requests up to `phase` are sent; returns the finished restore.
 async fn disturbed(
     world: &World,
     name: &str,
@@ -54,7 +54,7 @@ fn completed(restore: &serde_json::Value, about: &str) {
 }
 
 pub(crate) fn a_restore_that_is_deleted_ends_as_its_phase_allows() {
-    in_made_up_time(async |world| {
+    in_simulated_time(async |world| {
         fill(&world);
         back_up(&world, "whole", None).await;
         for phase in PHASES {
@@ -84,8 +84,8 @@ pub(crate) fn a_restore_that_is_deleted_ends_as_its_phase_allows() {
     });
 }
 
-pub(crate) fn a_backup_that_is_deleted_meanwhile_is_restored_all_the_same() {
-    in_made_up_time(async |world| {
+pub(crate) fn a_restore_continues_when_its_backup_is_deleted() {
+    in_simulated_time(async |world| {
         fill(&world);
         back_up(&world, "whole", None).await;
         let restore = disturbed(&world, "orphan", "Init", async || {
@@ -97,9 +97,9 @@ pub(crate) fn a_backup_that_is_deleted_meanwhile_is_restored_all_the_same() {
     });
 }
 
-/// Nobody empties a namespace beside a bare API server: the test does, as the controller would.
-pub(crate) fn a_restore_whose_namespace_goes_lets_go_of_it() {
-    in_made_up_time(async |world| {
+/// No controller deletes the objects of a namespace here, so the test does.
+pub(crate) fn a_restore_releases_its_finalizer_when_its_namespace_is_deleted() {
+    in_simulated_time(async |world| {
         fill(&world);
         back_up(&world, "whole", None).await;
         let before = world.ring.submitted().len();
@@ -120,8 +120,8 @@ pub(crate) fn a_restore_whose_namespace_goes_lets_go_of_it() {
     });
 }
 
-pub(crate) fn a_pod_that_comes_back_with_another_address_costs_no_row() {
-    in_made_up_time(async |world| {
+pub(crate) fn a_pod_that_returns_with_another_address_loses_no_row() {
+    in_simulated_time(async |world| {
         fill(&world);
         back_up(&world, "whole", None).await;
         for phase in PHASES {
@@ -143,15 +143,15 @@ pub(crate) fn a_pod_that_comes_back_with_another_address_costs_no_row() {
     });
 }
 
-pub(crate) fn once_the_crds_are_casskops_nothing_more_is_sent() {
-    in_made_up_time(async |world| {
+pub(crate) fn no_request_is_sent_under_casskops_crds() {
+    in_simulated_time(async |world| {
         fill(&world);
         back_up(&world, "whole", None).await;
         for act in tried(1).take_while(|act| *act < ACTS) {
             let name = format!("foreign-at-{act}");
             let before = world.ring.submitted().len();
             damage(&world);
-            world.wire.arm(Some((act, Blow::ForeignCrds)));
+            world.wire.arm(Some((act, Fault::ForeignCrds)));
             world.restore(&name, "whole").await;
             let test = async {
                 while !world.wire.is_foreign() {
@@ -169,7 +169,7 @@ pub(crate) fn once_the_crds_are_casskops_nothing_more_is_sent() {
                 let over = now["status"]["timeCompleted"].is_string();
                 let conditions = now["status"]["conditions"].to_string();
                 assert!(over || conditions.contains("CrdNotOurs"), "{name}: {conditions}");
-                world.wire.be_foreign(false);
+                world.wire.use_foreign_crds(false);
                 world.until_over(&name).await
             };
             completed(&world.while_it_runs(test).await, &name);
@@ -179,8 +179,8 @@ pub(crate) fn once_the_crds_are_casskops_nothing_more_is_sent() {
     });
 }
 
-pub(crate) fn a_clock_that_is_set_by_an_hour_and_an_api_server_that_is_gone_for_a_minute_cost_no_row() {
-    in_made_up_time(async |world| {
+pub(crate) fn a_clock_change_of_an_hour_and_an_api_server_outage_of_a_minute_lose_no_row() {
+    in_simulated_time(async |world| {
         fill(&world);
         back_up(&world, "whole", None).await;
         for phase in ["Init", "Download", "Truncate", "Import"] {
@@ -196,9 +196,9 @@ pub(crate) fn a_clock_that_is_set_by_an_hour_and_an_api_server_that_is_gone_for_
             let before = world.ring.submitted().len();
             let name = format!("alone-in-{}", phase.to_lowercase());
             let restore = disturbed(&world, &name, phase, async || {
-                world.wire.be_gone(true);
+                world.wire.set_unreachable(true);
                 sleep(Duration::from_mins(1)).await;
-                world.wire.be_gone(false);
+                world.wire.set_unreachable(false);
             });
             completed(&restore.await, &name);
             is_as_it_was(&world, &name);
@@ -207,28 +207,28 @@ pub(crate) fn a_clock_that_is_set_by_an_hour_and_an_api_server_that_is_gone_for_
     });
 }
 
-/// A process that is frozen in the instant between its last look at the lease and the request, for longer than the
-/// next leader waits, sends it all the same: that hole is known, and no act of that kind is tried here.
-pub(crate) fn of_two_replicas_none_sends_again_what_the_other_one_sent_before_it_was_frozen() {
-    in_made_up_time(async |world| {
+/// A process that is frozen between its last check of the lease and the request, for longer than the next leader
+/// waits, sends the request all the same. This gap is known and documented; no such act is tried here.
+pub(crate) fn a_new_leader_does_not_repeat_the_requests_of_a_frozen_one() {
+    in_simulated_time(async |world| {
         fill(&world);
         back_up(&world, "whole", None).await;
-        for blow in [Blow::FreezeAfter, Blow::FreezeBefore] {
+        for fault in [Fault::FreezeAfter, Fault::FreezeBefore] {
             for act in tried(2).take_while(|act| *act < ACTS) {
-                let name = format!("{blow:?}-{act}").to_lowercase();
+                let name = format!("{fault:?}-{act}").to_lowercase();
                 let before = world.ring.submitted().len();
                 damage(&world);
-                world.wire.arm(Some((act, blow)));
+                world.wire.arm(Some((act, fault)));
                 let lease = Lease::free(&world.second);
                 let test = async {
-                    // The first one is to lead.
+                    // The first process becomes the leader.
                     sleep(Duration::from_secs(5)).await;
                     world.restore(&name, "whole").await;
                     while !world.wire.is_frozen() {
                         sleep(Duration::from_millis(100)).await;
                     }
                     let request = world.wire.acts().last().is_some_and(|act| act.contains(" to "));
-                    if !(request && blow == Blow::FreezeBefore) {
+                    if !(request && fault == Fault::FreezeBefore) {
                         sleep(Duration::from_mins(1)).await;
                     }
                     world.wire.thaw();

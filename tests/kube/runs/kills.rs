@@ -1,4 +1,4 @@
-//! The reconciler is stopped at every single thing that it does: nothing is lost, and nothing is done twice.
+//! The reconciler is stopped at every act: nothing is lost, and nothing is done twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use cassgate::icarus::OperationRequest;
 use tokio::time::sleep;
 
-use super::wire::Blow;
-use super::world::{World, in_made_up_time};
+use super::wire::Fault;
+use super::world::{World, in_simulated_time};
 
-/// Set to anything: every act, as `make soak-kills` does. Else each fourth one.
+/// Set to any value to try every act, as `make soak-kills` does; otherwise every fourth act is tried.
 const ALL: &str = "CASSGATE_TEST_ALL_KILLS";
 
-/// How long after the end of a run its last event is waited for.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// Time after the end of a run in which its last event must arrive.
+const LAST_EVENT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The numbers of the acts that are tried.
+/// Returns the numbers of the acts to try.
 pub(super) fn tried(first: usize) -> impl Iterator<Item = usize> {
     let stride = if std::env::var_os(ALL).is_some() { 1 } else { 4 };
     (if stride == 1 { 0 } else { first }..).step_by(stride)
 }
 
-/// How often each node was sent what.
+/// Counts the operations that were sent, by node and kind.
 pub(super) fn sent(world: &World, since: usize) -> BTreeMap<(usize, String), usize> {
     let mut sent = BTreeMap::new();
     for (node, request) in world.ring.submitted().into_iter().skip(since) {
@@ -55,11 +55,11 @@ pub(super) fn is_as_it_was(world: &World, about: &str) {
     assert_eq!(world.ring.violations(), Vec::<String>::new(), "{about}");
 }
 
-/// One backup, with a blow or without; its acts.
-pub(super) async fn back_up(world: &World, name: &str, blow: Option<(usize, Blow)>) -> Vec<String> {
-    let about = format!("{name} {blow:?}");
+/// Runs one backup, with or without a fault, and returns its acts.
+pub(super) async fn back_up(world: &World, name: &str, fault: Option<(usize, Fault)>) -> Vec<String> {
+    let about = format!("{name} {fault:?}");
     let (before, stored) = (world.ring.submitted().len(), world.ring.stored(0));
-    world.wire.arm(blow);
+    world.wire.arm(fault);
     world.back_up(name).await;
     let done = world
         .while_it_runs(async {
@@ -68,7 +68,7 @@ pub(super) async fn back_up(world: &World, name: &str, blow: Option<(usize, Blow
                 backup["status"]["timeCompleted"].is_string()
             });
             let over = over.await;
-            sleep(FAREWELL).await;
+            sleep(LAST_EVENT_TIMEOUT).await;
             over
         })
         .await;
@@ -91,28 +91,28 @@ pub(super) async fn back_up(world: &World, name: &str, blow: Option<(usize, Blow
     acts
 }
 
-/// One restore of that backup, with a blow or without; its acts.
+/// Runs one restore of that backup, with or without a fault, and returns its acts.
 pub(super) async fn restore(
     world: &World,
     name: &str,
     backup: &str,
-    blow: Option<(usize, Blow)>,
+    fault: Option<(usize, Fault)>,
 ) -> Vec<String> {
     let before = world.ring.submitted().len();
     damage(world);
-    world.wire.arm(blow);
+    world.wire.arm(fault);
     world.restore(name, backup).await;
     let done = world
         .while_it_runs(async {
             let over = world.until_over(name).await;
-            sleep(FAREWELL).await;
+            sleep(LAST_EVENT_TIMEOUT).await;
             over
         })
         .await;
     let acts = world.wire.acts();
     let about = format!(
-        "{name} {blow:?} at {:?}",
-        blow.and_then(|(number, _)| acts.get(number))
+        "{name} {fault:?} at {:?}",
+        fault.and_then(|(number, _)| acts.get(number))
     );
     assert_eq!(
         done["status"]["condition"]["type"], "COMPLETED",
@@ -125,13 +125,13 @@ pub(super) async fn restore(
     acts
 }
 
-/// Each node was sent each phase once.
+/// Asserts that each node received each phase once.
 #[track_caller]
 pub(super) fn each_phase_once(sent: &BTreeMap<(usize, String), usize>, about: &str) {
     for node in 0..2 {
         for phase in ["Init", "Download", "Truncate", "Import", "Cleanup"] {
             let times = sent.get(&(node, phase.to_owned())).copied().unwrap_or_default();
-            // A download that never arrived is begun by tidying up what it may have left.
+            // A download whose request never arrived begins with a cleanup of its directory.
             let most = if phase == "Cleanup" { 2 } else { 1 };
             let least = usize::from(phase != "Truncate" || node == 0);
             assert!(
@@ -142,8 +142,8 @@ pub(super) fn each_phase_once(sent: &BTreeMap<(usize, String), usize>, about: &s
     }
 }
 
-/// Whether the last run had no act of this number. How often progress is written differs from run to run, so acts that
-/// only repeat the one before need not come.
+/// Returns true if the last run had no act with this number. The number of progress writes differs from run to run,
+/// so acts that only repeat the previous one may be absent.
 #[track_caller]
 fn is_beyond(world: &World, act: usize, acts: &[String]) -> bool {
     let beyond = world.wire.is_armed();
@@ -156,15 +156,15 @@ fn is_beyond(world: &World, act: usize, acts: &[String]) -> bool {
     beyond
 }
 
-async fn every_backup(world: World, blows: [Blow; 2]) {
+async fn every_backup(world: World, blows: [Fault; 2]) {
     fill(&world);
     let acts = back_up(&world, "whole", None).await;
     assert!(acts.len() >= 8, "{acts:#?}");
     println!("a backup has {} acts: {acts:#?}", acts.len());
-    for (first, blow) in blows.into_iter().enumerate() {
+    for (first, fault) in blows.into_iter().enumerate() {
         for act in tried(first) {
-            let name = format!("{blow:?}-{act}").to_lowercase();
-            back_up(&world, &name, Some((act, blow))).await;
+            let name = format!("{fault:?}-{act}").to_lowercase();
+            back_up(&world, &name, Some((act, fault))).await;
             if is_beyond(&world, act, &acts) {
                 break;
             }
@@ -173,41 +173,41 @@ async fn every_backup(world: World, blows: [Blow; 2]) {
     }
 }
 
-async fn every_restore(world: World, blow: Blow, first: usize) {
+async fn every_restore(world: World, fault: Fault, first: usize) {
     fill(&world);
     back_up(&world, "whole", None).await;
     let acts = restore(&world, "undisturbed", "whole", None).await;
     assert!(acts.len() >= 20, "{acts:#?}");
     println!("a restore has {} acts: {acts:#?}", acts.len());
     for act in tried(first) {
-        let name = format!("{blow:?}-{act}").to_lowercase();
-        restore(&world, &name, "whole", Some((act, blow))).await;
+        let name = format!("{fault:?}-{act}").to_lowercase();
+        restore(&world, &name, "whole", Some((act, fault))).await;
         if is_beyond(&world, act, &acts) {
             break;
         }
     }
 }
 
-pub(crate) fn a_backup_is_taken_once_wherever_the_reconciler_is_stopped() {
-    in_made_up_time(|world| every_backup(world, [Blow::StopBefore, Blow::StopAfter]));
+pub(crate) fn a_backup_runs_once_wherever_the_reconciler_stops() {
+    in_simulated_time(|world| every_backup(world, [Fault::StopBefore, Fault::StopAfter]));
 }
 
-pub(crate) fn a_backup_is_taken_once_whichever_answer_is_lost() {
-    in_made_up_time(|world| every_backup(world, [Blow::FailBefore, Blow::FailAfter]));
+pub(crate) fn a_backup_runs_once_whichever_answer_is_lost() {
+    in_simulated_time(|world| every_backup(world, [Fault::FailBefore, Fault::FailAfter]));
 }
 
-pub(crate) fn a_restore_brings_each_row_back_once_when_the_reconciler_is_stopped_before_an_act() {
-    in_made_up_time(|world| every_restore(world, Blow::StopBefore, 0));
+pub(crate) fn a_restore_runs_once_when_the_reconciler_stops_before_an_act() {
+    in_simulated_time(|world| every_restore(world, Fault::StopBefore, 0));
 }
 
-pub(crate) fn a_restore_brings_each_row_back_once_when_the_reconciler_is_stopped_after_an_act() {
-    in_made_up_time(|world| every_restore(world, Blow::StopAfter, 1));
+pub(crate) fn a_restore_runs_once_when_the_reconciler_stops_after_an_act() {
+    in_simulated_time(|world| every_restore(world, Fault::StopAfter, 1));
 }
 
-pub(crate) fn a_restore_brings_each_row_back_once_when_an_act_does_not_get_through() {
-    in_made_up_time(|world| every_restore(world, Blow::FailBefore, 2));
+pub(crate) fn a_restore_runs_once_when_an_act_fails() {
+    in_simulated_time(|world| every_restore(world, Fault::FailBefore, 2));
 }
 
-pub(crate) fn a_restore_brings_each_row_back_once_when_an_answer_is_lost() {
-    in_made_up_time(|world| every_restore(world, Blow::FailAfter, 3));
+pub(crate) fn a_restore_runs_once_when_an_answer_is_lost() {
+    in_simulated_time(|world| every_restore(world, Fault::FailAfter, 3));
 }

@@ -1,4 +1,4 @@
-//! What a schedule needs and loses between two runs: what users see of it, and what becomes of the run.
+//! References that a schedule loses between two runs: what users see, and what happens to the run.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::Lab;
 use super::kills::fill;
 use super::rivals::{condition, events};
-use super::world::{World, in_made_up_time_on};
+use super::world::{World, in_simulated_time_on};
 use crate::support::objects::{backup, cluster, secret};
 
 const NAME: &str = "nightly";
@@ -30,7 +30,7 @@ fn switch_sidecar(world: &World, on: bool) {
     patches(world, "cassandracluster", "c1", "merge", &spec);
 }
 
-/// Waits until `Ready` says this.
+/// Waits until the condition `Ready` has this status and reason.
 async fn until_ready(world: &World, status: &str, reason: &str) -> Value {
     let so = |object: &Value| {
         condition(object, "Ready").is_some_and(|one| one["status"] == status && one["reason"] == reason)
@@ -38,9 +38,9 @@ async fn until_ready(world: &World, status: &str, reason: &str) -> Value {
     world.until(&world.backups(), NAME, so).await
 }
 
-/// How many warnings and how many good tidings there are; a run that is due and waits tells none of its own.
-async fn are_told(world: &World, warnings: usize, tidings: usize) {
-    // An event comes after the status that it speaks of.
+/// Asserts the number of warnings and of recovery events; a run that is due and waits emits none of its own.
+async fn are_told(world: &World, warnings: usize, recoveries: usize) {
+    // An event follows the status that it describes.
     sleep(Duration::from_secs(5)).await;
     let told = |reason, type_| {
         let events = events(world, NAME, reason);
@@ -52,10 +52,10 @@ async fn are_told(world: &World, warnings: usize, tidings: usize) {
         told("Ready", "Normal"),
         told("Waiting", ""),
     );
-    assert_eq!(all, (warnings, tidings, 0));
+    assert_eq!(all, (warnings, recoveries, 0));
 }
 
-/// Nothing is written however often it is looked at.
+/// Asserts that repeated reconciles write nothing.
 async fn rests(world: &World) {
     let acts = world.wire.acts();
     sleep(Duration::from_mins(25)).await;
@@ -73,8 +73,8 @@ fn is_stalled(object: &Value) -> bool {
     condition(object, "Stalled").is_some()
 }
 
-/// The Secret loses a key, the cluster goes: each is told, and that it is mended.
-async fn each_loss_is_told_once(world: &World) {
+/// The Secret loses a key, then the cluster is deleted: each loss and each recovery is reported.
+async fn each_loss_is_reported_once(world: &World) {
     let kubectl = &world.lab.stage.kubectl;
     until_ready(world, "True", "Scheduled").await;
     are_told(world, 0, 0).await;
@@ -109,8 +109,9 @@ async fn each_loss_is_told_once(world: &World) {
     are_told(world, 2, 2).await;
 }
 
-/// The sidecar is off when the run is due: it waits in silence, and begins when the sidecar is back.
-async fn the_run_waits_for_what_was_told(world: &World) {
+/// The sidecar is disabled when the run is due: the run waits without a new event, and begins when the sidecar is
+/// back.
+async fn the_run_waits_for_the_reported_reference(world: &World) {
     switch_sidecar(world, false);
     let off = until_ready(world, "False", "Refused").await;
     assert!(message(&off).ends_with("[sidecar-disabled]"), "{}", message(&off));
@@ -137,8 +138,8 @@ async fn the_run_waits_for_what_was_told(world: &World) {
     are_told(world, 3, 2).await;
 }
 
-/// What the last run came to stays beside what the next one lacks.
-async fn the_last_run_stays(world: &World) {
+/// The outcome of the last run stays beside the missing reference of the next one.
+async fn the_last_outcome_is_kept(world: &World) {
     let before = until_ready(world, "True", "Scheduled").await;
     runs(world, &["delete", "secret", "s3"]);
     let gone = until_ready(world, "False", "SecretNotFound").await;
@@ -152,16 +153,16 @@ async fn the_last_run_stays(world: &World) {
     assert_eq!(rest(&gone), rest(&before));
 }
 
-pub(crate) fn what_the_next_run_lacks_is_told_once_before_it_is_due() {
-    in_made_up_time_on(Lab::still().with_the_executors_rights(), async |mut world| {
+pub(crate) fn missing_references_of_the_next_run_are_reported_once_before_it_is_due() {
+    in_simulated_time_on(Lab::still().with_the_executors_rights(), async |mut world| {
         fill(&world);
         let rules = world.rules();
         let schedule = backup(NAME, "entities: k1\nschedule: '@every 150m'");
         world.lab.stage.kubectl.apply(&schedule).succeeds();
         let test = async {
-            each_loss_is_told_once(&world).await;
-            the_run_waits_for_what_was_told(&world).await;
-            the_last_run_stays(&world).await;
+            each_loss_is_reported_once(&world).await;
+            the_run_waits_for_the_reported_reference(&world).await;
+            the_last_outcome_is_kept(&world).await;
         };
         tokio::select! {
             () = world.while_it_runs(test) => {}

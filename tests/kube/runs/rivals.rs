@@ -1,4 +1,4 @@
-//! Another executor, or its CRDs, in the middle of a run of ours.
+//! Another executor, or its CRDs, during a run of cassgate.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use tokio::time::sleep;
 
 use super::Lab;
 use super::kills::{back_up, damage, each_phase_once, fill, is_as_it_was, sent};
-use super::world::{World, in_made_up_time, in_made_up_time_on};
+use super::world::{World, in_simulated_time, in_simulated_time_on};
 use crate::support::manifests;
 use crate::support::servers::{Alone, Crds};
 use crate::support::stage::Stage;
 
-/// As CassKop's client names itself: after its program.
+/// The user agent of CassKop's client, which names its program.
 const CASSKOP: &str = "casskop/v0.0.0 (linux/amd64) kubernetes/$Format";
 
-/// The last request that was sent to a sidecar, by its place among the acts.
+/// Returns the index of the last request that was sent to a sidecar.
 fn last_request(world: &World) -> Option<usize> {
     world.wire.acts().iter().rposition(|act| act.contains(" to "))
 }
@@ -34,7 +34,7 @@ fn is_stopped(object: &Value) -> bool {
     condition(object, "Stalled").is_some_and(|one| one["reason"] == "AnotherExecutor")
 }
 
-/// The events of this reason on an object.
+/// Returns the events with this reason on an object.
 pub(super) fn events(world: &World, name: &str, reason: &str) -> Vec<Value> {
     let all = world
         .lab
@@ -47,7 +47,7 @@ pub(super) fn events(world: &World, name: &str, reason: &str) -> Vec<Value> {
     items.into_iter().filter(wanted).collect()
 }
 
-/// What a stopped object says, and what its only event says.
+/// Asserts that a stopped object has one event, and returns its message.
 #[track_caller]
 fn told(world: &World, name: &str, object: &Value) -> String {
     let message = condition(object, "Stalled").unwrap()["message"]
@@ -64,7 +64,7 @@ fn told(world: &World, name: &str, object: &Value) -> String {
     message
 }
 
-/// The annotation by which a human lets it go on.
+/// Returns the annotation that lets the object continue.
 fn word(object: &Value) -> String {
     let since = condition(object, "Stalled").unwrap()["lastTransitionTime"]
         .as_str()
@@ -76,9 +76,9 @@ fn merge(what: &Value) -> Patch<Value> {
     Patch::Merge(what.clone())
 }
 
-/// A `CassKop` that writes the status as a subresource, as two of its versions on the way to a release did.
-pub(crate) fn what_casskop_writes_in_the_middle_of_a_restore_stops_it_before_the_next_request() {
-    in_made_up_time(async |world| {
+/// A `CassKop` that writes the status subresource, as two of its development versions did.
+pub(crate) fn a_status_write_of_casskop_during_a_restore_stops_it_before_the_next_request() {
+    in_simulated_time(async |world| {
         fill(&world);
         back_up(&world, "whole", None).await;
         let casskop: Api<CassandraRestore> = Api::default_namespaced(world.known_as(CASSKOP));
@@ -140,8 +140,8 @@ pub(crate) fn what_casskop_writes_in_the_middle_of_a_restore_stops_it_before_the
     });
 }
 
-pub(crate) fn casskops_put_in_the_middle_of_a_backup_stops_it_and_a_human_lets_it_go_on() {
-    in_made_up_time(async |world| {
+pub(crate) fn a_put_of_casskop_during_a_backup_stops_it_until_the_user_continues_it() {
+    in_simulated_time(async |world| {
         fill(&world);
         world.wire.arm(None);
         world.back_up("nightly").await;
@@ -182,7 +182,7 @@ pub(crate) fn casskops_put_in_the_middle_of_a_backup_stops_it_and_a_human_lets_i
     });
 }
 
-/// A restore of the whole cluster in the sidecar of a node, as `CassKop` orders it, that was over at once.
+/// An operation of `CassKop`: a restore of the whole cluster in one node's sidecar, already finished.
 fn casskops_restore(world: &World) -> Operation {
     Operation {
         id: OperationId::parse("5a5a5a5a-0000-0000-0000-00000000ca55").unwrap(),
@@ -204,9 +204,9 @@ fn casskops_restore(world: &World) -> Operation {
     }
 }
 
-/// With our CRDs nothing else shows it: the API server drops what `CassKop` writes.
-pub(crate) fn an_operation_that_casskop_sent_to_a_sidecar_stops_a_restore_once_and_a_human_lets_it_go_on() {
-    in_made_up_time(async |world| {
+/// With our CRDs the operation is the only evidence: the API server drops what `CassKop` writes.
+pub(crate) fn an_operation_of_casskop_in_a_sidecar_stops_a_restore_once_until_the_user_continues_it() {
+    in_simulated_time(async |world| {
         fill(&world);
         back_up(&world, "whole", None).await;
         damage(&world);
@@ -223,7 +223,7 @@ pub(crate) fn an_operation_that_casskop_sent_to_a_sidecar_stops_a_restore_once_a
             let expected = "the sidecar of c1-dc1-rack1-1 has operation 5a5a5a5a-0000-0000-0000-00000000ca55, which \
                             cassgate did not send: another executor may act on the same tables";
             assert!(message.starts_with(expected), "{message}");
-            // The sidecar still knows that operation.
+            // The sidecar still remembers that operation.
             let annotate = ["annotate", "cassandrarestore", "contested", &word(&stopped)];
             world.lab.stage.kubectl.run(&annotate).succeeds();
             world.until_over("contested").await
@@ -235,8 +235,8 @@ pub(crate) fn an_operation_that_casskop_sent_to_a_sidecar_stops_a_restore_once_a
     });
 }
 
-pub(crate) fn a_finished_restore_stays_finished_when_casskop_writes_to_it() {
-    in_made_up_time(async |world| {
+pub(crate) fn a_finished_restore_stays_finished_after_a_write_of_casskop() {
+    in_simulated_time(async |world| {
         fill(&world);
         back_up(&world, "whole", None).await;
         damage(&world);
@@ -251,7 +251,7 @@ pub(crate) fn a_finished_restore_stays_finished_when_casskop_writes_to_it() {
                 .patch_status("done", &PatchParams::default(), &patch)
                 .await
                 .unwrap();
-            // Through the main resource the API server drops it in silence.
+            // On the main resource the API server drops the status silently.
             let patch = merge(&json!({ "status": null, "metadata": { "labels": { "a": "b" } } }));
             casskop
                 .patch("done", &PatchParams::default(), &patch)
@@ -269,8 +269,8 @@ pub(crate) fn a_finished_restore_stays_finished_when_casskop_writes_to_it() {
     });
 }
 
-pub(crate) fn a_schedule_that_casskop_ran_goes_on_and_nothing_of_casskops_last_run_is_left() {
-    in_made_up_time(async |world| {
+pub(crate) fn a_schedule_of_casskop_continues_and_its_last_run_leaves_no_trace() {
+    in_simulated_time(async |world| {
         fill(&world);
         world.wire.arm(None);
         let casskop: Api<CassandraBackup> = Api::default_namespaced(world.known_as(CASSKOP));
@@ -326,9 +326,9 @@ pub(crate) fn a_schedule_that_casskop_ran_goes_on_and_nothing_of_casskops_last_r
     });
 }
 
-/// `CassKop` puts its own in the place of all others.
-pub(crate) fn finalizers_of_others_are_there_before_and_after() {
-    in_made_up_time(async |world| {
+/// `CassKop` replaces all other finalizers with its own.
+pub(crate) fn finalizers_of_others_are_kept() {
+    in_simulated_time(async |world| {
         fill(&world);
         back_up(&world, "whole", None).await;
         world.wire.arm(None);
@@ -357,7 +357,7 @@ pub(crate) fn finalizers_of_others_are_there_before_and_after() {
     });
 }
 
-/// Installs CRDs and waits until the API server shows the restore by them.
+/// Installs CRDs and waits until the API server shows the restore accordingly.
 fn install(world: &World, folder: &str, restore: &str, shows: impl Fn(&Value) -> bool) {
     let kubectl = &world.lab.stage.kubectl;
     manifests::install_crds(kubectl, folder, || {
@@ -365,10 +365,11 @@ fn install(world: &World, folder: &str, restore: &str, shows: impl Fn(&Value) ->
     });
 }
 
-/// They have no status subresource and none of our fields: what was written is hidden, and nothing can be written.
-pub(crate) fn casskops_crds_applied_in_the_middle_of_a_restore_stop_it_until_ours_are_back() {
+/// CassKop's CRDs have no status subresource and none of our fields: the stored status is hidden, and no status can
+/// be written.
+pub(crate) fn casskops_crds_applied_during_a_restore_stop_it_until_ours_are_restored() {
     let servers = Alone::start(Crds::Ours, "swapped");
-    in_made_up_time_on(Lab::on(Stage::on(servers.0)), async |mut world| {
+    in_simulated_time_on(Lab::on(Stage::on(servers.0)), async |mut world| {
         let discovery = world.discovery();
         let test = async {
             fill(&world);

@@ -1,6 +1,6 @@
-//! Between a reconciler and everything that it acts on: counts its acts, and stops it at one of them.
+//! A layer between a reconciler and everything that it acts on. It counts acts and injects a fault at one of them.
 //!
-//! An act is a write to the API server or an operation that is sent to a sidecar. What only reads is let through.
+//! An act is a write to the API server or an operation that is sent to a sidecar. Reads pass unchanged.
 
 use std::future::{pending, poll_fn};
 use std::net::SocketAddr;
@@ -22,26 +22,26 @@ use hyper::body::Body;
 use tokio::sync::Notify;
 use tower::{BoxError, Service};
 
-/// What happens at an act.
+/// A fault that is injected at an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Blow {
-    /// The process ends, and nobody ever hears of the act.
+pub(crate) enum Fault {
+    /// The process stops, and the act never arrives.
     StopBefore,
-    /// The act has its effect, and the process ends before it hears the answer.
+    /// The act takes effect, and the process stops before it receives the answer.
     StopAfter,
-    /// The act does not get through, and the process is told so.
+    /// The act does not arrive, and the process receives an error.
     FailBefore,
-    /// The act has its effect, and the answer is lost.
+    /// The act takes effect, and the answer is lost.
     FailAfter,
-    /// The process is not run any more, and the act goes out when it is again.
+    /// The process freezes, and the act is sent when it thaws.
     FreezeBefore,
-    /// The act has its effect, and the process is not run any more.
+    /// The act takes effect, and the process freezes.
     FreezeAfter,
-    /// The act has its effect, and from then on the CRDs are CassKop's.
+    /// The act takes effect, and from then on the CRDs are CassKop's.
     ForeignCrds,
 }
 
-impl Blow {
+impl Fault {
     fn is_after(self) -> bool {
         matches!(self, Self::StopAfter | Self::FailAfter)
     }
@@ -55,22 +55,22 @@ impl Blow {
     }
 }
 
-/// Who hears what goes over a wire.
+/// A listener to the traffic of a wire.
 pub(crate) trait Listener: Send + Sync {
-    /// So many more answers of the API server are waited for, or fewer.
+    /// The number of pending answers of the API server changed by `more`.
     fn waits(&self, more: isize);
 
     /// The API server answered a write at this path.
     fn written(&self, path: &str, answer: &[u8]);
 
-    /// A watch at this path told of a change.
+    /// A watch at this path delivered a change.
     fn watched(&self, path: &str, told: &[u8]);
 
-    /// A watch at this path was begun, or ended.
+    /// A watch at this path began or ended.
     fn watches(&self, path: &str, begun: bool);
 }
 
-/// The wire of one process after the other. A clone is the same.
+/// The wire of successive processes. Clones share their state.
 #[derive(Clone, Default)]
 pub(crate) struct Wire {
     state: Arc<Mutex<State>>,
@@ -87,7 +87,7 @@ pub(crate) struct Wire {
 )]
 struct State {
     acts: Vec<String>,
-    blow: Option<(usize, Blow)>,
+    fault: Option<(usize, Fault)>,
     dead: bool,
     gone: bool,
     frozen: bool,
@@ -96,8 +96,8 @@ struct State {
 }
 
 impl Wire {
-    /// One to which somebody listens.
-    pub(crate) fn heard_by(listener: Arc<dyn Listener>) -> Self {
+    /// Returns a wire with this listener.
+    pub(crate) fn with_listener(listener: Arc<dyn Listener>) -> Self {
         Self {
             listener: Some(listener),
             ..Self::default()
@@ -108,31 +108,31 @@ impl Wire {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts from nothing; the act of this number, from 0, gets the blow.
-    pub(crate) fn arm(&self, blow: Option<(usize, Blow)>) {
+    /// Resets the counter; the act with this number, from 0, gets the fault.
+    pub(crate) fn arm(&self, fault: Option<(usize, Fault)>) {
         let mut state = self.state();
         state.acts.clear();
-        state.blow = blow;
+        state.fault = fault;
     }
 
-    /// The acts since it was armed.
+    /// Returns the acts since the wire was armed.
     pub(crate) fn acts(&self) -> Vec<String> {
         self.state().acts.clone()
     }
 
-    /// Whether a blow is still to come.
+    /// Returns true if the fault is still pending.
     pub(crate) fn is_armed(&self) -> bool {
-        self.state().blow.is_some()
+        self.state().fault.is_some()
     }
 
-    /// Returns when the process was stopped, and what it had asked before was answered.
+    /// Returns when the process has stopped and its earlier requests are answered.
     pub(crate) async fn stopped(&self) {
         self.stopped.notified().await;
         self.answered().await;
     }
 
-    /// Returns when no answer of the API server is waited for. A process that ends earlier may leave an act behind that
-    /// has its effect, and of which no listener hears.
+    /// Returns when no answer of the API server is pending. A process that ends earlier may leave an act behind that
+    /// takes effect without any listener.
     pub(crate) async fn answered(&self) {
         loop {
             let answered = self.answered.notified();
@@ -143,13 +143,13 @@ impl Wire {
         }
     }
 
-    /// Another process begins.
-    pub(crate) fn revive(&self) {
+    /// Starts counting for the next process.
+    pub(crate) fn start_next(&self) {
         self.state().dead = false;
     }
 
-    /// Whether the API server cannot be reached.
-    pub(crate) fn be_gone(&self, gone: bool) {
+    /// Makes the API server unreachable, or reachable again.
+    pub(crate) fn set_unreachable(&self, gone: bool) {
         self.state().gone = gone;
     }
 
@@ -157,21 +157,21 @@ impl Wire {
         self.state().gone
     }
 
-    /// Whether the CRDs are CassKop's.
+    /// Returns true if the CRDs are CassKop's.
     pub(crate) fn is_foreign(&self) -> bool {
         self.state().foreign
     }
 
-    pub(crate) fn be_foreign(&self, foreign: bool) {
+    pub(crate) fn use_foreign_crds(&self, foreign: bool) {
         self.state().foreign = foreign;
     }
 
-    /// Whether the process is not run.
+    /// Returns true if the process is frozen.
     pub(crate) fn is_frozen(&self) -> bool {
         self.state().frozen
     }
 
-    /// The process is run again.
+    /// Continues a frozen process.
     pub(crate) fn thaw(&self) {
         self.state().frozen = false;
         self.thawed.notify_waiters();
@@ -183,7 +183,7 @@ impl Wire {
         thawed.await;
     }
 
-    /// Runs a process except while it is frozen.
+    /// Polls a process except while it is frozen.
     pub(crate) async fn run<T>(&self, process: impl Future<Output = T>) -> T {
         let mut process = Box::pin(process);
         loop {
@@ -200,24 +200,24 @@ impl Wire {
         }
     }
 
-    /// Whether an answer of the API server is waited for.
+    /// Returns true if an answer of the API server is pending.
     pub(crate) fn is_busy(&self) -> bool {
         let state = self.state();
         state.under_way > 0 && !state.frozen
     }
 
-    /// What becomes of the next act.
-    fn act(&self, what: String) -> Option<Blow> {
+    /// Returns the fault for the next act.
+    fn act(&self, what: String) -> Option<Fault> {
         let mut state = self.state();
         let number = state.acts.len();
         state.acts.push(what);
-        let blow = state.blow.take_if(|(at, _)| *at == number);
-        match blow?.1 {
-            Blow::ForeignCrds => {
+        let fault = state.fault.take_if(|(at, _)| *at == number);
+        match fault?.1 {
+            Fault::ForeignCrds => {
                 state.foreign = true;
                 None
             }
-            blow => Some(blow),
+            fault => Some(fault),
         }
     }
 
@@ -225,7 +225,7 @@ impl Wire {
         self.state().dead
     }
 
-    /// The end of the process: it neither sends nor hears anything more.
+    /// Ends the process: it neither sends nor receives anything from now on.
     async fn stop<T>(&self) -> T {
         self.state().dead = true;
         self.stopped.notify_one();
@@ -247,7 +247,7 @@ impl Wire {
     }
 }
 
-/// What the API server is asked.
+/// A request to the API server.
 struct Asked {
     path: String,
     writes: bool,
@@ -265,7 +265,7 @@ impl Asked {
     }
 }
 
-/// A watch that goes on.
+/// An open watch.
 struct Watch(Wire, Asked);
 
 impl Watch {
@@ -291,7 +291,7 @@ impl Drop for Watch {
 /// An answer of the API server.
 type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
 
-/// The whole of an answer, or a watch that goes on, line by line.
+/// Returns the whole of an answer, or an open watch line by line.
 async fn received<R>(wire: &Wire, asked: Asked, answer: Response<R>) -> Result<Answer, BoxError>
 where
     R: Body<Data = Bytes, Error = BoxError> + Send + 'static,
@@ -319,7 +319,7 @@ where
     Ok(Response::from_parts(head, body.boxed_unsync()))
 }
 
-/// A request whose answer is still to come.
+/// A request whose answer is pending.
 struct UnderWay(Wire);
 
 impl Drop for UnderWay {
@@ -356,14 +356,14 @@ where
         if wire.state().gone {
             return Box::pin(async { Err("connection refused, says a test".into()) });
         }
-        let blow = if *request.method() == Method::GET {
+        let fault = if *request.method() == Method::GET {
             None
         } else {
             wire.act(format!("{} {}", request.method(), request.uri().path()))
         };
-        if let Some(blow) = blow.filter(|blow| !blow.is_after() && !blow.freezes()) {
+        if let Some(fault) = fault.filter(|fault| !fault.is_after() && !fault.freezes()) {
             return Box::pin(async move {
-                if blow.stops() {
+                if fault.stops() {
                     wire.stop().await
                 } else {
                     Err("broken before it was sent, says a test".into())
@@ -374,7 +374,7 @@ where
         let asked = Asked::of(&request);
         let answer = self.server.call(request);
         Box::pin(async move {
-            if blow == Some(Blow::FreezeBefore) {
+            if fault == Some(Fault::FreezeBefore) {
                 wire.freeze().await;
             }
             let answer = match answer.await {
@@ -382,20 +382,20 @@ where
                 Err(error) => Err(error),
             };
             drop(under_way);
-            match blow {
-                Some(blow) if blow.stops() => wire.stop().await,
-                Some(Blow::FreezeAfter) => {
+            match fault {
+                Some(fault) if fault.stops() => wire.stop().await,
+                Some(Fault::FreezeAfter) => {
                     wire.freeze().await;
                     answer
                 }
-                Some(Blow::FailAfter) => Err("broken before it was answered, says a test".into()),
+                Some(Fault::FailAfter) => Err("broken before it was answered, says a test".into()),
                 _ => answer,
             }
         })
     }
 }
 
-/// The sidecars behind the wire, of whatever kind.
+/// The sidecars behind the wire, of any implementation.
 #[derive(Clone)]
 pub(crate) struct Sidecars<S> {
     pub(crate) ring: S,
@@ -417,21 +417,21 @@ impl<S: SidecarApi> SidecarApi for Sidecars<S> {
             OperationRequest::Backup(_) => "Backup".to_owned(),
             _ => "another operation".to_owned(),
         };
-        let blow = self.wire.act(format!("{what} to {at}"));
-        match blow {
-            Some(Blow::StopBefore) => return self.wire.stop().await,
-            Some(Blow::FreezeBefore) => self.wire.freeze().await,
-            Some(Blow::FailBefore) => return Err(SidecarError::Unreachable("a test says so".to_owned())),
+        let fault = self.wire.act(format!("{what} to {at}"));
+        match fault {
+            Some(Fault::StopBefore) => return self.wire.stop().await,
+            Some(Fault::FreezeBefore) => self.wire.freeze().await,
+            Some(Fault::FailBefore) => return Err(SidecarError::Unreachable("a test says so".to_owned())),
             _ => {}
         }
         let answer = self.ring.submit(at, request, within).await;
-        match blow {
-            Some(Blow::StopAfter) => self.wire.stop().await,
-            Some(Blow::FreezeAfter) => {
+        match fault {
+            Some(Fault::StopAfter) => self.wire.stop().await,
+            Some(Fault::FreezeAfter) => {
                 self.wire.freeze().await;
                 answer
             }
-            Some(Blow::FailAfter) => Err(SidecarError::TimedOut(within)),
+            Some(Fault::FailAfter) => Err(SidecarError::TimedOut(within)),
             _ => answer,
         }
     }

@@ -1,5 +1,5 @@
-//! A reconciler on the real kube-apiserver in a time that is made up: it stands still while the API server is asked,
-//! and else runs some hundred times as fast as ours.
+//! A reconciler on the real kube-apiserver in simulated time: time stands still while a request to the API server is
+//! pending, and otherwise runs some hundred times faster than real time.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -35,17 +35,17 @@ use super::wire::{Sidecars, Tapped, Wire};
 use super::{Lab, NoRules};
 use crate::stand_in::Ring;
 
-/// How far the made up time goes at once, and how long that takes.
+/// The step of simulated time, and the real time that it takes.
 const STRIDE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(2));
 
-/// After so many pulses an answer is not what is waited for: the client makes a pause before it asks once more.
+/// After this many ticks an answer is not pending any more: the client pauses before its next attempt.
 const LONGEST_ANSWER: usize = 500;
 
-/// How much of the made up time a run may take before it hangs.
-const PATIENCE: Duration = Duration::from_hours(2);
+/// Timeout for a run, in simulated time.
+const TIMEOUT: Duration = Duration::from_hours(2);
 
 thread_local! {
-    /// The made up time: when it began, in both clocks; and by how many seconds the clock was set.
+    /// The simulated time: its beginning in both clocks, and the number of seconds by which the clock was set.
     static BEGINNING: Cell<Option<(Timestamp, Instant)>> = const { Cell::new(None) };
     static SET_BY: Cell<i64> = const { Cell::new(0) };
 }
@@ -56,20 +56,20 @@ fn elapsed() -> Duration {
         .map_or(Duration::ZERO, |(_, begun)| begun.elapsed())
 }
 
-/// Begins the made up time.
+/// Starts the simulated time.
 pub(crate) fn begin_at(beginning: Timestamp) {
     BEGINNING.set(Some((beginning, Instant::now())));
     set_clock_by(0);
 }
 
-/// The time by the clock of the reconciler.
+/// Returns the time by the clock of the reconciler.
 pub(crate) fn now() -> Timestamp {
     let (beginning, _) = BEGINNING.get().unwrap();
     let set_by = jiff::SignedDuration::from_secs(SET_BY.get());
     beginning + elapsed() + set_by
 }
 
-/// Sets the clock of the reconciler.
+/// Sets the clock of the reconciler forward or back.
 pub(super) fn set_clock_by(seconds: i64) {
     SET_BY.set(seconds);
 }
@@ -79,24 +79,24 @@ pub(super) struct World {
     pub(super) lab: Lab,
     pub(super) ring: Ring,
     pub(super) wire: Wire,
-    /// That of a second replica, or of another program.
+    /// The wire of a second replica, or of another program.
     pub(super) second: Wire,
-    /// What is asked by it is seen by no wire.
+    /// A client outside of all wires.
     client: Client,
     config: Config,
-    /// What the reconciler takes for the rules.
+    /// The rules that the reconciler uses.
     judge: Arc<dyn Judge>,
-    /// Whose CRDs there are, where a test wants that to be found out.
+    /// The discovered owner of the CRDs, in tests that need discovery.
     found: Option<watch::Receiver<StatusSubresources>>,
 }
 
-/// Runs a test in the made up time.
-pub(super) fn in_made_up_time<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
-    in_made_up_time_on(Lab::still(), test);
+/// Runs a test in simulated time.
+pub(super) fn in_simulated_time<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
+    in_simulated_time_on(Lab::still(), test);
 }
 
 /// The same, in this lab.
-pub(super) fn in_made_up_time_on<F: Future<Output = ()>>(lab: Lab, test: impl FnOnce(World) -> F) {
+pub(super) fn in_simulated_time_on<F: Future<Output = ()>>(lab: Lab, test: impl FnOnce(World) -> F) {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -105,7 +105,7 @@ pub(super) fn in_made_up_time_on<F: Future<Output = ()>>(lab: Lab, test: impl Fn
     let (over, pulse) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
     let outcome = runtime.block_on(async {
         let (ends, beats) = (Arc::clone(&over), Arc::clone(&pulse));
-        // While this runs, tokio does not move its time by itself.
+        // While this task runs, tokio does not advance its clock by itself.
         let heart = tokio::task::spawn_blocking(move || {
             while !ends.load(Ordering::Relaxed) {
                 thread::sleep(STRIDE.1);
@@ -145,14 +145,14 @@ pub(super) fn in_made_up_time_on<F: Future<Output = ()>>(lab: Lab, test: impl Fn
     }
 }
 
-/// How the API server of a lab is reached with these rights.
+/// Returns the client configuration for the API server of a lab with these rights.
 pub(crate) async fn config(lab: &Lab, kubeconfig: &Path) -> Config {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
     let options = KubeConfigOptions::default();
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
         .unwrap();
-    // The API server lives in our time, and takes longer than these by the made up one.
+    // The API server lives in real time, so these timeouts would fire too early in simulated time.
     config.connect_timeout = None;
     config.read_timeout = None;
     config.write_timeout = None;
@@ -160,7 +160,7 @@ pub(crate) async fn config(lab: &Lab, kubeconfig: &Path) -> Config {
     config
 }
 
-/// A client whose requests go over this wire.
+/// Returns a client whose requests go through this wire.
 pub(crate) fn behind(wire: &Wire, config: &Config) -> Client {
     let wire = wire.clone();
     let layer = tower::layer::layer_fn(move |server| Tapped {
@@ -171,7 +171,7 @@ pub(crate) fn behind(wire: &Wire, config: &Config) -> Client {
     untapped.with_layer(&layer).build()
 }
 
-/// The same of another program, which says that it is this one.
+/// The same for another program, with its own user agent.
 pub(crate) fn behind_as(program: &'static str, wire: &Wire, config: &Config) -> Client {
     let mut config = config.clone();
     let name = http::HeaderValue::from_static(program);
@@ -218,7 +218,7 @@ impl World {
         }
     }
 
-    /// Gives the reconcilers the rules of cassgate, with its caches, for as long as this is polled.
+    /// Gives the reconcilers cassgate's rules with its caches, for as long as this future is polled.
     pub(super) fn rules(&mut self) -> impl Future<Output = ()> + use<> {
         let (client, metrics) = (self.behind(&self.wire), Metrics::new());
         let clusters = Cache::<CassandraCluster>::new(client.clone(), metrics.clone());
@@ -248,20 +248,20 @@ impl World {
         behind(wire, &self.config)
     }
 
-    /// Lets the reconcilers find out whose CRDs there are, as cassgate does, for as long as this is polled.
+    /// Lets the reconcilers discover the owner of the CRDs, as cassgate does, for as long as this future is polled.
     pub(super) fn discovery(&mut self) -> impl Future<Output = ()> + use<> {
         let (known, found) = watch::channel(StatusSubresources::default());
         self.found = Some(found);
         follow_status_subresources(self.behind(&self.second), known)
     }
 
-    /// Whether the status of restores was found to be a subresource.
+    /// Returns whether the status of restores was discovered as a subresource.
     pub(super) fn found(&self) -> Option<bool> {
         self.found.as_ref().and_then(|found| found.borrow().restores)
     }
 
-    /// The API server as another program sees it, which says that it is this one. The time stands still while that one
-    /// waits for an answer, too: else a node ends a phase meanwhile.
+    /// Returns the client of another program with its own user agent. Simulated time stands still while it waits for
+    /// an answer, or a node could end a phase meanwhile.
     pub(super) fn known_as(&self, program: &'static str) -> Client {
         behind_as(program, &self.second, &self.config)
     }
@@ -274,7 +274,7 @@ impl World {
         Api::default_namespaced(self.client.clone())
     }
 
-    /// Creates a backup of everything.
+    /// Creates a backup of all entities.
     pub(super) async fn back_up(&self, name: &str) {
         let backup = json!({
             "apiVersion": "db.orange.com/v2", "kind": "CassandraBackup",
@@ -305,7 +305,7 @@ impl World {
             .unwrap();
     }
 
-    /// A reconciler as a process of its own, which leads at once: whoever led before is known to have ended.
+    /// Runs a reconciler as a process that leads at once: the previous leader is known to have ended.
     pub(super) async fn process(&self) {
         let lease = Lease::free(&self.wire);
         self.process_with(lease, "one", &self.wire).await;
@@ -335,7 +335,7 @@ impl World {
         run(reconciler, lease, (identity, timing), wire).await;
     }
 
-    /// Runs one process after the other, as many as it takes, while `test` runs.
+    /// Runs one process after another, as many as needed, while `test` runs.
     pub(super) async fn while_it_runs<T>(&self, test: impl Future<Output = T>) -> T {
         let mut test = Box::pin(test);
         loop {
@@ -347,19 +347,19 @@ impl World {
             };
             match done {
                 Some(done) => return done,
-                None => self.wire.revive(),
+                None => self.wire.start_next(),
             }
         }
     }
 
-    /// Waits until a request of this phase goes out.
+    /// Waits until a request of this phase is sent.
     pub(super) async fn until_sent(&self, phase: &str) {
         while !self.wire.acts().iter().any(|act| act.starts_with(phase)) {
             sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// Waits until an object is so; the object.
+    /// Waits until an object satisfies `so`, and returns it.
     pub(super) async fn until<K>(&self, api: &Api<K>, name: &str, so: impl Fn(&Value) -> bool) -> Value
     where
         K: Clone + std::fmt::Debug + serde::de::DeserializeOwned + serde::Serialize,
@@ -371,7 +371,7 @@ impl World {
                 return object;
             }
             assert!(
-                begun.elapsed() < PATIENCE,
+                begun.elapsed() < TIMEOUT,
                 "{name} hangs: {:#}\nacts: {:#?}",
                 object["status"],
                 self.wire.acts()
@@ -380,7 +380,7 @@ impl World {
         }
     }
 
-    /// Waits until a restore is over and nobody holds it; the object.
+    /// Waits until a restore is over and released, and returns it.
     pub(super) async fn until_over(&self, name: &str) -> Value {
         self.until(&self.restores(), name, |restore| {
             restore["status"]["timeCompleted"].is_string() && restore["metadata"]["finalizers"].is_null()
@@ -389,12 +389,12 @@ impl World {
     }
 }
 
-/// A lease in memory, as far away as the API server.
+/// A lease in memory, reached through the wire like the API server.
 #[derive(Clone)]
 pub(crate) struct Lease(Arc<Mutex<(u32, Record)>>, Wire);
 
 impl Lease {
-    /// One that its holder gave away.
+    /// Returns a lease that its holder released.
     pub(crate) fn free(wire: &Wire) -> Self {
         let held = Record::taken("nobody", None, Duration::from_secs(15), now());
         Self(Arc::new(Mutex::new((0, held.released(now())))), wire.clone())

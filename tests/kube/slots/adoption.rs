@@ -1,4 +1,4 @@
-//! Scheduled backups that `CassKop` ran, taken over by cassgate, given back, and taken over once more.
+//! Scheduled backups of `CassKop` that cassgate takes over, returns, and takes over again.
 
 use cassgate::api::CassandraBackup;
 use cassgate::icarus::{Operation, OperationId, OperationKind, OperationState};
@@ -8,22 +8,22 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::oracle::{Account, Form, Plan, Wall};
-use super::world::{World, in_leaps};
-use super::year::complaints;
+use super::world::{World, in_skipping_time};
+use super::year::violations;
 use crate::runs::world::now;
 use crate::support::manifests;
 use crate::support::servers::{Alone, Crds};
 
-/// As CassKop's client names itself: after its program.
+/// The user agent of CassKop's client, which names its program.
 const CASSKOP: &str = "casskop/v0.0.0 (linux/amd64) kubernetes/$Format";
 
 const ANNOTATION: &str = "cassandrabackups.db.orange.com/last-applied-configuration";
 
-/// The operation of a run, and one that no sidecar knows any more.
+/// The operation of a run, and one that no sidecar remembers.
 const OPERATION: &str = "d8bbb89e-1b2a-404d-b4b2-6b1f80f6aa01";
 const FORGOTTEN: &str = "d8bbb89e-1b2a-404d-b4b2-6b1f80f6aa02";
 
-/// What `CassKop` writes of a run, and reads: every field of its definition.
+/// The states that `CassKop` writes and reads: every field of its definition.
 const VOCABULARY: [&str; 7] = [
     "timeCreated",
     "timeStarted",
@@ -34,7 +34,7 @@ const VOCABULARY: [&str; 7] = [
     "condition",
 ];
 
-/// A status as `CassKop` leaves it.
+/// Returns a status as `CassKop` leaves it.
 fn left(state: &str) -> Value {
     let mut status = json!({
         "condition": {
@@ -57,7 +57,7 @@ fn left(state: &str) -> Value {
     status
 }
 
-/// An operation that the sidecar still knows.
+/// Returns an operation that the sidecar still remembers.
 fn operation(state: OperationState) -> Operation {
     Operation {
         id: OperationId::parse(OPERATION).unwrap(),
@@ -85,7 +85,7 @@ fn daily(minute: i8, zone: &'static str) -> Plan {
         hours: vec![2],
         ..Wall::default()
     };
-    // CassKop knows a zone only as a part of the schedule.
+    // CassKop reads a zone only as a prefix of the schedule.
     let prefixed = true;
     Plan {
         prefixed,
@@ -93,12 +93,12 @@ fn daily(minute: i8, zone: &'static str) -> Plan {
     }
 }
 
-/// What `CassKop` knows of a spec.
+/// Returns the part of a spec that `CassKop` reads.
 fn spec(plan: &Plan) -> Value {
     json!({ "schedule": plan.spec()["schedule"] })
 }
 
-/// Writes what `CassKop` writes of a scheduled backup: annotation and finalizer, and the status with them.
+/// Writes what `CassKop` writes to a scheduled backup: annotation, finalizer and status.
 async fn write(casskop: &Api<CassandraBackup>, name: &str, status: &Value) {
     let patch = Patch::Merge(json!({
         "metadata": {
@@ -113,8 +113,8 @@ async fn write(casskop: &Api<CassandraBackup>, name: &str, status: &Value) {
         .unwrap();
 }
 
-/// Installs CRDs, and waits until the API server serves the status by itself or does not. What it says in discovery comes
-/// from elsewhere, and may come earlier.
+/// Installs CRDs and waits until the API server serves the status subresource, or does not. Discovery comes from
+/// another source and may change earlier.
 fn install(world: &World, folder: &str, subresource: bool) {
     let stage = &world.labs[0].stage;
     let path = format!(
@@ -142,7 +142,7 @@ fn days(number: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * number)
 }
 
-/// What is left of `CassKop`'s marks.
+/// Asserts that the marks of `CassKop` are as before.
 #[track_caller]
 fn is_held_as_before(name: &str, object: &Value) {
     let metadata = &object["metadata"];
@@ -158,7 +158,7 @@ fn is_held_as_before(name: &str, object: &Value) {
     );
 }
 
-/// Whether `CassKop` can read it, and reads of the last run what it would have written itself.
+/// Asserts that `CassKop` can read the object, and that the last run reads as if it had written it.
 #[track_caller]
 fn is_told_as_casskop_would(name: &str, object: &Value) {
     let status = &object["status"];
@@ -186,18 +186,18 @@ fn is_told_as_casskop_would(name: &str, object: &Value) {
     is_held_as_before(name, object);
 }
 
-/// Takes them over and lets some days pass, in which each runs as often as its schedule says from now on.
+/// Takes the backups over and lets some days pass, in which each runs as often as its schedule says from then on.
 async fn adopt(world: &World, accounts: &mut [(Account, Plan)], time: SignedDuration) {
-    let story = |account: &Account| world.stories()[&world.key(0, &account.name)].clone();
+    let history = |account: &Account| world.histories()[&world.key(0, &account.name)].clone();
     let (since, mut before) = (now(), Vec::new());
     for (account, plan) in accounts.iter_mut() {
-        before.push(story(account).takes.len());
+        before.push(history(account).takes.len());
         account.plans.push((since, 1, plan.clone()));
     }
-    world.be_up(true).await;
+    world.set_running(true).await;
     world.rest().await;
     for (account, _) in accounts.iter() {
-        let status = &story(account).object["status"];
+        let status = &history(account).object["status"];
         assert_eq!(
             status["missedRuns"],
             Value::Null,
@@ -213,25 +213,25 @@ async fn adopt(world: &World, accounts: &mut [(Account, Plan)], time: SignedDura
     world.pass(since + time).await;
     world.rest().await;
     for ((account, plan), before) in accounts.iter().zip(before) {
-        let (story, name) = (story(account), &account.name);
-        let slots: Vec<_> = story.takes[before..].iter().map(|take| take.slot).collect();
+        let (history, name) = (history(account), &account.name);
+        let slots: Vec<_> = history.takes[before..].iter().map(|take| take.slot).collect();
         assert_eq!(slots, plan.times(since, since + time), "{name}");
         assert!(slots.len() > 1, "{name}");
-        is_held_as_before(name, &story.object);
-        let text = story.object["status"].to_string();
+        is_held_as_before(name, &history.object);
+        let text = history.object["status"].to_string();
         for theirs in ["2026-01-01", OPERATION, FORGOTTEN] {
             assert!(!text.contains(theirs), "{name}: {text}");
         }
     }
 }
 
-pub(crate) fn what_casskop_scheduled_goes_on_from_now_and_can_be_given_back() {
+pub(crate) fn schedules_of_casskop_continue_from_now_and_can_be_returned() {
     let servers = Alone::start(Crds::Casskop, "adoption");
-    // Days after they were created: those days are CassKop's.
+    // Days after their creation; those days belong to CassKop.
     let begin = Timestamp::from_second(Timestamp::now().as_second()).unwrap()
         + days(3)
         + SignedDuration::from_millis(250);
-    in_leaps(servers.0, 1, begin, async |world| {
+    in_skipping_time(servers.0, 1, begin, async |world| {
         let casskop: Api<CassandraBackup> =
             Api::namespaced(world.known_as(CASSKOP), &world.labs[0].stage.namespace);
         let mut accounts = Vec::new();
@@ -242,7 +242,7 @@ pub(crate) fn what_casskop_scheduled_goes_on_from_now_and_can_be_given_back() {
             ("failed", left("FAILED")),
             ("running", running),
             ("forgotten", left("RUNNING")),
-            // CassKop empties the status when a run begins.
+            // CassKop clears the status when a run begins.
             ("emptied", Value::Null),
         ];
         for (minute, (name, status)) in (10..).step_by(10).zip(states) {
@@ -260,17 +260,17 @@ pub(crate) fn what_casskop_scheduled_goes_on_from_now_and_can_be_given_back() {
         }
         world.create(0, "once", &json!({})).await;
         write(&casskop, "once", &left("COMPLETED")).await;
-        let once = world.stories()[&world.key(0, "once")].object.clone();
+        let once = world.histories()[&world.key(0, "once")].object.clone();
         install(world, "manifests/crds", true);
-        // The last run of one of them has ended well meanwhile.
+        // The last run of one of them has completed meanwhile.
         world.labs[0].ring.plant(0, operation(OperationState::Completed));
         adopt(world, &mut accounts, days(4)).await;
         let all = accounts.iter().map(|(account, _)| account);
-        assert_eq!(complaints(world, all), Vec::<String>::new());
-        let now_once = &world.stories()[&world.key(0, "once")].object;
+        assert_eq!(violations(world, all), Vec::<String>::new());
+        let now_once = &world.histories()[&world.key(0, "once")].object;
         assert_eq!(*now_once, once, "what is over is over");
-        // And back.
-        world.be_up(false).await;
+        // Returns them to CassKop.
+        world.set_running(false).await;
         install(world, "tests/casskop/crds", false);
         for (account, _) in &accounts {
             let object = casskop.get(&account.name).await.unwrap();

@@ -1,5 +1,5 @@
-//! What is heard of a reconciler and its API server: whether anybody waits for an answer, so that the made up time
-//! stands still, and what was written of each backup.
+//! Observes a reconciler and its API server: pending answers, during which simulated time stands still, and
+//! everything that was written to each backup.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -13,50 +13,50 @@ use tokio::task::spawn_blocking;
 use crate::runs::wire::Listener;
 use crate::runs::world::now;
 
-/// How long, in our time, nothing may be heard before the made up time goes on all the same. A crowd that asks at one
-/// instant is answered one by one; but a client that was told to come back later (429) waits by the made up time.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Real time without any traffic after which simulated time continues anyway. A crowd of requests at one instant is
+/// answered one by one, but a client that was told to retry later (429) waits by simulated time.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A run that was begun.
+/// A run that was started.
 #[derive(Debug, Clone)]
 pub(super) struct Take {
-    /// The time of the schedule that it was begun for.
+    /// The slot that it was started for.
     pub(super) slot: Timestamp,
-    /// When it was begun.
+    /// The time of its start.
     pub(super) at: Timestamp,
-    /// When it was over.
+    /// The time of its end.
     pub(super) ended: Option<Timestamp>,
     /// The name of its snapshot.
     pub(super) snapshot: String,
 }
 
-/// What was written of a backup.
+/// Everything that was written to a backup.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Story {
-    /// As it is stored now.
+pub(super) struct History {
+    /// The stored object.
     pub(super) object: Value,
     /// Its runs.
     pub(super) takes: Vec<Take>,
-    /// Which generation of it was looked at, from when on.
+    /// The generations that were reconciled, each with its first time.
     pub(super) looks: Vec<(i64, Timestamp)>,
 }
 
-/// Listens to the wires of a world.
+/// The listener to the wires of a world.
 #[derive(Default)]
 pub(super) struct Record(Mutex<Notes>);
 
 #[derive(Default)]
 struct Notes {
-    /// How many answers are waited for.
+    /// The number of pending answers.
     waits: isize,
-    /// The newest version that was written, and the newest that the reconciler was told of.
+    /// The newest version that was written, and the newest that the reconciler received.
     written: u64,
     told: u64,
-    /// How many there are to be told. A watch that ended is begun anew after a while of the made up time.
+    /// The number of open watches. A watch that ended is opened again after some simulated time.
     watches: usize,
-    /// Dropped, it lets the time go on. It is told whenever something is heard.
+    /// Dropping it lets time continue. It receives a message with each event.
     brake: Option<Sender<()>>,
-    stories: BTreeMap<String, Story>,
+    histories: BTreeMap<String, History>,
 }
 
 impl Record {
@@ -64,29 +64,29 @@ impl Record {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was written of each backup, by `NAMESPACE/NAME`.
-    pub(super) fn stories(&self) -> BTreeMap<String, Story> {
-        self.notes().stories.clone()
+    /// Returns everything that was written to each backup, by `NAMESPACE/NAME`.
+    pub(super) fn histories(&self) -> BTreeMap<String, History> {
+        self.notes().histories.clone()
     }
 
-    /// When something is to be done again, if the reconciler has nothing to do now: never, it may be.
+    /// Returns the next time at which the reconciler has work, if it is idle now; `None` if never.
     ///
     /// # Errors
-    /// Who keeps it busy.
+    /// The key of the backup that keeps it busy.
     pub(super) fn rest(&self) -> Result<Option<Timestamp>, String> {
         let mut next = None;
-        for (key, story) in &self.notes().stories {
-            let due = due(&story.object).map_err(|busy| format!("{key}: {busy}"))?;
+        for (key, history) in &self.notes().histories {
+            let due = due(&history.object).map_err(|busy| format!("{key}: {busy}"))?;
             next = [next, due].into_iter().flatten().min();
         }
         Ok(next)
     }
 }
 
-/// When the next run of a backup is due that nothing is to be done for now; `None`: never.
+/// Returns the next due time of a backup that needs no work now; `None` if never.
 ///
 /// # Errors
-/// The status: something is to be done.
+/// The status, if the backup needs work.
 fn due(backup: &Value) -> Result<Option<Timestamp>, String> {
     let status = &backup["status"];
     let state = status["condition"]["type"].as_str();
@@ -105,28 +105,28 @@ fn due(backup: &Value) -> Result<Option<Timestamp>, String> {
     }
 }
 
-/// A time in a status.
+/// Parses a time of a status.
 pub(super) fn time(text: &Value) -> Option<Timestamp> {
     text.as_str()?.parse().ok()
 }
 
 impl Notes {
-    /// Holds the time for as long as anybody waits. While a blocking task runs, tokio does not move a time that is
-    /// paused; else it goes to the next timer as soon as nobody has anything to do.
-    fn brake(&mut self) {
+    /// Holds the time while an answer is pending. While a blocking task runs, tokio does not advance a paused clock;
+    /// otherwise it jumps to the next timer as soon as all tasks are idle.
+    fn hold_time(&mut self) {
         match &self.brake {
-            _ if !self.holds() => self.brake = None,
-            // It may have lost its patience.
+            _ if !self.is_waiting() => self.brake = None,
+            // Its timeout may have passed already.
             Some(brake) => drop(brake.send(())),
             None => {
                 let (brake, heard) = channel();
                 drop(spawn_blocking(move || {
                     let mut last = Ok(());
                     while last.is_ok() {
-                        last = heard.recv_timeout(PATIENCE);
+                        last = heard.recv_timeout(TIMEOUT);
                     }
                     if last == Err(RecvTimeoutError::Timeout) {
-                        eprintln!("an answer or a watch event did not come for {PATIENCE:?}");
+                        eprintln!("an answer or a watch event did not come for {TIMEOUT:?}");
                     }
                 }));
                 self.brake = Some(brake);
@@ -134,8 +134,8 @@ impl Notes {
         }
     }
 
-    /// Whether anybody waits.
-    fn holds(&self) -> bool {
+    /// Returns true if an answer is pending.
+    fn is_waiting(&self) -> bool {
         self.waits > 0 || (self.watches > 0 && self.written > self.told)
     }
 
@@ -145,37 +145,37 @@ impl Notes {
         let (metadata, version) = (&backup["metadata"], version_of(&backup));
         let key = format!("{}/{}", text(&metadata["namespace"]), text(&metadata["name"]));
         self.written = self.written.max(version);
-        let story = self.stories.entry(key).or_default();
-        // Of two writers one may hear its answer late, when the other one has written over it.
-        if version <= version_of(&story.object) {
+        let history = self.histories.entry(key).or_default();
+        // With two writers, the answer of one may arrive after the other has written again.
+        if version <= version_of(&history.object) {
             return;
         }
-        let (status, before) = (&backup["status"], &story.object["status"]);
+        let (status, before) = (&backup["status"], &history.object["status"]);
         if let Some(look) = status["observedGeneration"].as_i64()
             && before["observedGeneration"] != look
         {
-            story.looks.push((look, now()));
+            history.looks.push((look, now()));
         }
         if status["snapshotTag"] != before["snapshotTag"]
             && let Some(slot) = time(&status["lastScheduleTime"])
         {
-            story.takes.push(Take {
+            history.takes.push(Take {
                 slot,
                 at: now(),
                 ended: None,
                 snapshot: text(&status["snapshotTag"]),
             });
         }
-        if let Some(take) = story.takes.last_mut()
+        if let Some(take) = history.takes.last_mut()
             && status["timeCompleted"].is_string()
         {
             take.ended.get_or_insert_with(now);
         }
-        story.object = backup;
+        history.object = backup;
     }
 }
 
-/// Whether backups are watched at this path.
+/// Returns true if this path is a watch of backups.
 fn is_of_backups(path: &str) -> bool {
     path.ends_with("/cassandrabackups")
 }
@@ -184,7 +184,7 @@ impl Listener for Record {
     fn waits(&self, more: isize) {
         let mut notes = self.notes();
         notes.waits += more;
-        notes.brake();
+        notes.hold_time();
     }
 
     fn written(&self, path: &str, answer: &[u8]) {
@@ -195,7 +195,7 @@ impl Listener for Record {
         if object["kind"] == "CassandraBackup" {
             let mut notes = self.notes();
             notes.note(object);
-            notes.brake();
+            notes.hold_time();
         }
     }
 
@@ -208,9 +208,9 @@ impl Listener for Record {
         let versions = versions.filter_map(|rest| rest.split('"').next()?.parse::<u64>().ok());
         let mut notes = self.notes();
         notes.told = versions.fold(notes.told, u64::max);
-        // The API server tells each minute how far it is; that is no answer to whoever waits for one.
-        if !(text.contains(r#""type":"BOOKMARK""#) && notes.holds()) {
-            notes.brake();
+        // The API server sends a bookmark each minute; it does not answer a pending write.
+        if !(text.contains(r#""type":"BOOKMARK""#) && notes.is_waiting()) {
+            notes.hold_time();
         }
     }
 
@@ -218,13 +218,13 @@ impl Listener for Record {
         if is_of_backups(path) {
             let mut notes = self.notes();
             if begun {
-                // It tells what came after a listing, which had everything until then.
+                // The watch continues after a listing that contained everything until then.
                 notes.told = notes.written;
                 notes.watches += 1;
             } else {
                 notes.watches -= 1;
             }
-            notes.brake();
+            notes.hold_time();
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Many scheduled backups in many namespaces, with the same names in each, and most of them due at the same instants:
-//! every slot once, one run of a cluster at a time, in the order of their turns, and nobody gets what another is owed.
+//! Many scheduled backups in many namespaces, with the same names in each, most of them due at the same instants:
+//! every slot runs once, one run of a cluster at a time, in queue order, and no backup gets the run of another.
 
 use std::time::Instant;
 
@@ -13,20 +13,20 @@ use serde_json::json;
 use super::clock::{Take, time};
 use super::fleet::{AT_ONCE, Fleet};
 use super::oracle::{Account, Form, Plan, Wall};
-use super::world::{World, in_leaps_of};
-use super::year::complaints;
+use super::world::{World, in_skipping_time_of};
+use super::year::violations;
 use super::{is_soak, random};
-use crate::runs::wire::Blow;
+use crate::runs::wire::Fault;
 use crate::runs::world::now;
 use crate::support::servers::{Alone, Crds};
 
-/// The backups of each cluster.
+/// Backups per cluster.
 const OF_A_CLUSTER: usize = 5;
 
-/// How long others of its cluster may keep a backup waiting.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+/// Maximum time that the other backups of a cluster delay one.
+const TIMEOUT: SignedDuration = SignedDuration::from_mins(5);
 
-/// Zones whose clocks do not change, each with minutes or hours of its own.
+/// Zones without clock changes, with different offsets in minutes or hours.
 const ZONES: [&str; 6] = [
     "UTC",
     "Asia/Kolkata",
@@ -36,7 +36,7 @@ const ZONES: [&str; 6] = [
     "Pacific/Kiritimati",
 ];
 
-/// When most of them are due: twice, a day apart.
+/// The two instants, a day apart, at which most backups are due.
 #[derive(Debug, Clone, Copy)]
 struct Instants {
     begin: Timestamp,
@@ -46,7 +46,7 @@ struct Instants {
 }
 
 impl Instants {
-    /// Behind today's time: it begins after everything has been created, by the clock of the API server.
+    /// Returns instants later today: after all objects have been created, by the clock of the API server.
     fn soon(random: &mut Rng) -> Self {
         let hour = SignedDuration::from_hours(1);
         let begin = Timestamp::from_second((Timestamp::now().as_second() / 3_600 + 2) * 3_600).unwrap();
@@ -60,7 +60,7 @@ impl Instants {
     }
 }
 
-/// Each day when the clocks of a zone show what they show now.
+/// Returns a daily schedule for the local time that the clocks of a zone show at `instant`.
 fn daily(instant: Timestamp, zone: &'static str) -> Plan {
     let shown = instant.to_zoned(TimeZone::get(zone).unwrap());
     let wall = Wall {
@@ -71,7 +71,7 @@ fn daily(instant: Timestamp, zone: &'static str) -> Plan {
     Plan::of(Form::Wall(wall), zone)
 }
 
-/// The backups of a cluster: three of them are due at one instant, or four in a busy one.
+/// Returns the schedules of a cluster: three backups are due at one instant, or four in a busy cluster.
 fn plans(instants: Instants, busy: bool, random: &mut Rng) -> [Plan; OF_A_CLUSTER] {
     let mut zone = || ZONES[random.usize(..ZONES.len())];
     let mut plans = [
@@ -84,7 +84,7 @@ fn plans(instants: Instants, busy: bool, random: &mut Rng) -> [Plan; OF_A_CLUSTE
     plans[1].policy = "Forbid";
     plans[2].policy = "Replace";
     plans[2].prefixed = random.bool();
-    // Whoever is away at the second instant comes back in time for the one, and too late for the other.
+    // A backup that is suspended at the second instant resumes in time for one deadline and too late for the other.
     plans[2].deadline = Some([3_600, 600][random.usize(..2)]);
     if !busy {
         let later = SignedDuration::from_mins(25 * random.i64(1..5));
@@ -93,7 +93,7 @@ fn plans(instants: Instants, busy: bool, random: &mut Rng) -> [Plan; OF_A_CLUSTE
     plans
 }
 
-/// The backups of all clusters, in the order in which somebody creates them: none.
+/// Returns the backups of all clusters in random order of creation.
 fn accounts(fleet: Fleet, instants: Instants, random: &mut Rng) -> Vec<(Account, Plan)> {
     let mut accounts = Vec::new();
     for lab in 0..fleet.namespaces * fleet.clusters {
@@ -104,7 +104,7 @@ fn accounts(fleet: Fleet, instants: Instants, random: &mut Rng) -> Vec<(Account,
                 name: format!("nightly-{number}"),
                 owed_since: None,
                 plans: Vec::new(),
-                patience: PATIENCE,
+                patience: TIMEOUT,
             };
             accounts.push((account, plan));
         }
@@ -113,12 +113,12 @@ fn accounts(fleet: Fleet, instants: Instants, random: &mut Rng) -> Vec<(Account,
     accounts
 }
 
-/// The bucket of a cluster: nobody else has anything to do there.
+/// Returns the bucket of a cluster, which no other cluster uses.
 fn bucket(world: &World, fleet: Fleet, lab: usize) -> String {
     format!("s3://{}-{}", world.labs[lab].stage.namespace, fleet.cluster(lab))
 }
 
-/// Creates backups, which are owed every time from then on.
+/// Creates the backups; every later slot is then due.
 async fn create(world: &World, fleet: Fleet, accounts: &mut [(Account, Plan)]) {
     let written = now();
     let created = accounts.iter().map(|(account, plan)| async {
@@ -130,15 +130,15 @@ async fn create(world: &World, fleet: Fleet, accounts: &mut [(Account, Plan)]) {
     stream::iter(created)
         .for_each_concurrent(AT_ONCE, |one| one)
         .await;
-    let stories = world.stories();
+    let histories = world.histories();
     for (account, plan) in accounts {
-        let object = &stories[&world.key(account.namespace, &account.name)].object;
+        let object = &histories[&world.key(account.namespace, &account.name)].object;
         account.owed_since = time(&object["metadata"]["creationTimestamp"]);
         account.note(written, 1, plan.clone());
     }
 }
 
-/// What a run came to, and whose turn it was.
+/// The outcome of a run, and its position in the queue.
 struct Turn {
     slot: Timestamp,
     created: Timestamp,
@@ -146,29 +146,29 @@ struct Turn {
     take: Take,
 }
 
-/// What is wrong with the order in which the backups of each cluster had their turns.
-fn disorder(world: &World, accounts: &[(Account, Plan)]) -> Vec<String> {
+/// Returns the violations of the queue order of each cluster.
+fn queue_violations(world: &World, accounts: &[(Account, Plan)]) -> Vec<String> {
     let mut turns: Vec<Vec<Turn>> = world.labs.iter().map(|_| Vec::new()).collect();
-    let mut stories = world.stories();
+    let mut histories = world.histories();
     for (account, _) in accounts {
-        let story = stories
+        let history = histories
             .remove(&world.key(account.namespace, &account.name))
             .unwrap();
-        turns[account.namespace].extend(story.takes.into_iter().map(|take| Turn {
+        turns[account.namespace].extend(history.takes.into_iter().map(|take| Turn {
             slot: take.slot,
             created: account.owed_since.unwrap(),
             name: account.name.clone(),
             take,
         }));
     }
-    let mut complaints = Vec::new();
+    let mut violations = Vec::new();
     for turns in &mut turns {
         turns.sort_by_key(|turn| turn.take.at);
         for pair in turns.windows(2) {
             let [one, other] = pair else { continue };
             let place = |turn: &Turn| (turn.slot, turn.created, turn.name.clone());
             if place(one) > place(other) {
-                complaints.push(format!(
+                violations.push(format!(
                     "{} came before {}: {:?}",
                     one.name,
                     other.name,
@@ -176,7 +176,7 @@ fn disorder(world: &World, accounts: &[(Account, Plan)]) -> Vec<String> {
                 ));
             }
             if one.take.ended.is_none_or(|ended| ended > other.take.at) {
-                complaints.push(format!(
+                violations.push(format!(
                     "{} and {} ran at once: {:?}",
                     one.name,
                     other.name,
@@ -185,11 +185,11 @@ fn disorder(world: &World, accounts: &[(Account, Plan)]) -> Vec<String> {
             }
         }
     }
-    complaints
+    violations
 }
 
-/// What a sidecar was asked of another cluster's bucket.
-fn strays(world: &World, fleet: Fleet) -> Vec<String> {
+/// Returns the requests that named another cluster's bucket.
+fn requests_to_foreign_buckets(world: &World, fleet: Fleet) -> Vec<String> {
     let mut strays = Vec::new();
     for (place, lab) in world.labs.iter().enumerate() {
         let own = format!("{}/", bucket(world, fleet, place));
@@ -206,46 +206,46 @@ fn strays(world: &World, fleet: Fleet) -> Vec<String> {
     strays
 }
 
-/// Lets both instants pass: at the first one the reconciler is stopped in the middle of what it does, and a while
-/// before the second one until a while after.
+/// Lets both instants pass. The reconciler is stopped in the middle of the first one, and from shortly before until
+/// shortly after the second one.
 async fn pass(world: &World, instants: Instants, random: &mut Rng) {
     let minute = SignedDuration::from_mins(1);
     world
         .pass(instants.first - SignedDuration::from_millis(750))
         .await;
     let acts = world.labs.len() * 2;
-    world.wire.arm(Some((random.usize(..acts), Blow::StopAfter)));
+    world.wire.arm(Some((random.usize(..acts), Fault::StopAfter)));
     world.pass(instants.first + minute).await;
     assert!(!world.is_up(), "it did nothing for {acts} acts");
     world
         .pass(now() + SignedDuration::from_millis(random.i64(300..60_000)))
         .await;
-    world.be_up(true).await;
+    world.set_running(true).await;
     world.pass(instants.second - minute).await;
-    world.be_up(false).await;
+    world.set_running(false).await;
     world.pass(instants.second + 20 * minute).await;
-    world.be_up(true).await;
+    world.set_running(true).await;
     world.pass(instants.end).await;
     world.rest().await;
 }
 
-pub(crate) fn of_backups_of_the_same_names_in_many_namespaces_every_slot_is_run_once() {
+pub(crate) fn backups_with_the_same_names_in_many_namespaces_run_every_slot_once() {
     let mut random = random("the crowd");
     let (namespaces, clusters) = if is_soak() { (100, 20) } else { (20, 5) };
     let fleet = Fleet { namespaces, clusters };
     let servers = Alone::start(Crds::Ours, "crowd");
     let (instants, begun) = (Instants::soon(&mut random), Instant::now());
-    in_leaps_of(fleet.labs(servers.0), instants.begin, async |world| {
+    in_skipping_time_of(fleet.labs(servers.0), instants.begin, async |world| {
         fleet.create(world).await;
         let mut accounts = accounts(fleet, instants, &mut random);
         let half = accounts.len() / 2;
         create(world, fleet, &mut accounts[..half]).await;
-        world.be_up(true).await;
+        world.set_running(true).await;
         create(world, fleet, &mut accounts[half..]).await;
         world.rest().await;
         pass(world, instants, &mut random).await;
-        let stories = world.stories();
-        let takes = || stories.values().flat_map(|story| &story.takes);
+        let histories = world.histories();
+        let takes = || histories.values().flat_map(|history| &history.takes);
         println!(
             "the crowd: {} backups, {} runs, {} of them at one instant and {} at another, in {:?}",
             accounts.len(),
@@ -258,9 +258,9 @@ pub(crate) fn of_backups_of_the_same_names_in_many_namespaces_every_slot_is_run_
             let owed = plan.times(account.owed_since.unwrap(), now());
             assert!(owed.len() > 1, "{}: {plan:?}", account.name);
         }
-        let mut wrong = complaints(world, accounts.iter().map(|(account, _)| account));
-        wrong.extend(disorder(world, &accounts));
-        wrong.extend(strays(world, fleet));
+        let mut wrong = violations(world, accounts.iter().map(|(account, _)| account));
+        wrong.extend(queue_violations(world, &accounts));
+        wrong.extend(requests_to_foreign_buckets(world, fleet));
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     });
 }

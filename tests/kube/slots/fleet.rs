@@ -1,5 +1,5 @@
-//! Clusters in many namespaces, as rings in this process and as API objects: all at once, for a kubectl takes as long
-//! for one as the API server for fifty.
+//! Clusters in many namespaces, as rings in this process and as API objects. They are created through the API: one
+//! kubectl call takes as long as fifty requests.
 
 use futures::{StreamExt, stream};
 use http::{Method, Request};
@@ -12,19 +12,19 @@ use crate::support::pods;
 use crate::support::servers::Servers;
 use crate::support::stage::Stage;
 
-/// Requests that wait for the API server at the same time.
+/// Concurrent requests to the API server.
 pub(super) const AT_ONCE: usize = 32;
 
-/// Namespaces with as many clusters each, of the same names. A cluster is one node.
+/// Namespaces with the same number of clusters and the same names. A cluster has one node.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fleet {
     pub(super) namespaces: usize,
-    /// In each.
+    /// Clusters per namespace.
     pub(super) clusters: usize,
 }
 
 impl Fleet {
-    /// The labs of all clusters, those of one namespace side by side.
+    /// Returns the labs of all clusters, ordered by namespace.
     pub(super) fn labs(self, servers: &'static Servers) -> Vec<Lab> {
         let lab = |place: usize| {
             let ring = Ring::new("2.0.4", 1, &[("k1.t1", 1)]).in_network(u16::try_from(place).unwrap());
@@ -40,12 +40,12 @@ impl Fleet {
         (0..self.namespaces * self.clusters).map(lab).collect()
     }
 
-    /// The name of the cluster of a lab.
+    /// Returns the name of the cluster of a lab.
     pub(super) fn cluster(self, lab: usize) -> String {
         format!("c{}", lab % self.clusters)
     }
 
-    /// Creates what the API server has to know of them.
+    /// Creates the API objects of all clusters.
     pub(super) async fn create(self, world: &World) {
         let namespaces = world.labs.iter().step_by(self.clusters).map(|lab| {
             let namespace = json!({ "metadata": { "name": lab.stage.namespace } });
@@ -83,7 +83,7 @@ impl Fleet {
     }
 }
 
-/// Sends this to the API server, which takes it.
+/// Sends a request that the API server must accept.
 async fn send(world: &World, method: Method, path: String, body: Value) {
     let kind = if method == Method::PATCH {
         "application/merge-patch+json"

@@ -1,16 +1,16 @@
-//! Which times a schedule has, and which of them have to be run. Nothing of the code under test takes part.
+//! The slots of a schedule, and the required outcome of each. Nothing of the code under test is used.
 
 use jiff::civil::Date;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::clock::{Story, Take};
+use super::clock::{History, Take};
 
-/// How long after its start the reconciler may take for its first look: with a cache that is behind, it takes a second.
+/// Time that the reconciler may take for its first reconcile; with a stale cache it takes a second.
 const START: SignedDuration = SignedDuration::from_secs(5);
 
-/// A schedule by the clock on a wall; a list that is empty has everything in it.
+/// A schedule by local time; an empty list means every value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Wall {
     pub(super) minutes: Vec<i8>,
@@ -24,18 +24,18 @@ pub(super) struct Wall {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Form {
     Wall(Wall),
-    /// Every so many seconds.
+    /// Every this many seconds.
     Every(i64),
-    /// No schedule at all, in these words.
+    /// Not a valid schedule, with this text.
     Broken(&'static str),
 }
 
-/// What the spec of a backup says of its runs.
+/// The part of a backup's spec that determines its runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) form: Form,
     pub(super) zone: &'static str,
-    /// Whether the zone stands in front of the schedule, not in its field.
+    /// True if the zone is a prefix of the schedule rather than in its own field.
     pub(super) prefixed: bool,
     pub(super) suspend: bool,
     /// In seconds.
@@ -70,7 +70,7 @@ impl Wall {
             && among(&self.weekdays, day.weekday().to_sunday_zero_offset())
     }
 
-    /// The instants at which a clock in this zone shows these times: none in a gap, two in an hour that comes twice.
+    /// Returns the instants at which a clock in this zone shows these times: none in a gap, two in a repeated hour.
     fn times(&self, zone: &TimeZone, after: Timestamp, until: Timestamp) -> Vec<Timestamp> {
         let all = |list: &[i8], end: i8| {
             if list.is_empty() {
@@ -137,7 +137,7 @@ impl Plan {
         })
     }
 
-    /// Its times behind `after`, up to and with `until`.
+    /// Returns the slots after `after`, up to and including `until`.
     pub(super) fn times(&self, after: Timestamp, until: Timestamp) -> Vec<Timestamp> {
         match &self.form {
             Form::Wall(wall) => wall.times(&TimeZone::get(self.zone).unwrap(), after, until),
@@ -156,41 +156,41 @@ impl Plan {
     }
 }
 
-/// When the reconciler ran, and until when anybody watched. At the end it runs and has nothing to do.
+/// The times at which the reconciler ran, and the end of the observation. At the end it runs and is idle.
 pub(super) struct Times {
-    /// When it was started and stopped, in turn.
+    /// Starts and stops, alternating.
     pub(super) turns: Vec<(Timestamp, bool)>,
     pub(super) end: Timestamp,
 }
 
 impl Times {
-    /// From when until when it ran, both included.
-    fn ups(&self) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+    /// Returns the intervals in which it ran, both ends included.
+    fn running_intervals(&self) -> impl Iterator<Item = (Timestamp, Timestamp)> {
         let ends = self.turns.iter().skip(1).map(|(end, _)| *end).chain([self.end]);
         let turns = self.turns.iter().zip(ends).filter(|((_, up), _)| *up);
         turns.map(|((begin, _), end)| (*begin, end))
     }
 
-    /// From when on, at this time, it runs.
-    fn up_from(&self, time: Timestamp) -> Option<Timestamp> {
-        let (begin, _) = self.ups().find(|(_, end)| *end >= time)?;
+    /// Returns the first time at or after `time` at which it runs.
+    fn running_from(&self, time: Timestamp) -> Option<Timestamp> {
+        let (begin, _) = self.running_intervals().find(|(_, end)| *end >= time)?;
         Some(begin.max(time))
     }
 
-    /// For how long it ran in between.
-    fn up_between(&self, from: Timestamp, to: Timestamp) -> SignedDuration {
+    /// Returns for how long it ran between two times.
+    fn running_between(&self, from: Timestamp, to: Timestamp) -> SignedDuration {
         let parts = self
-            .ups()
+            .running_intervals()
             .map(|(begin, end)| end.min(to).duration_since(begin.max(from)));
         parts.filter(SignedDuration::is_positive).sum()
     }
 
-    /// From when on, at this time, it runs and no run for another slot is under way.
+    /// Returns the first time at or after `slot` at which it runs and no run for another slot is in progress.
     fn free_from(&self, slot: Timestamp, takes: &[Take]) -> Option<Timestamp> {
-        let mut free = self.up_from(slot)?;
+        let mut free = self.running_from(slot)?;
         for take in takes.iter().filter(|take| take.slot != slot) {
             if is_under_way(take, free) {
-                free = self.up_from(take.ended?)?;
+                free = self.running_from(take.ended?)?;
             }
         }
         Some(free)
@@ -206,41 +206,41 @@ fn is_under_way(take: &Take, time: Timestamp) -> bool {
 pub(super) struct Account {
     pub(super) namespace: usize,
     pub(super) name: String,
-    /// Since when it is owed its times: since its creation, of one that nobody has looked at.
+    /// The time since which its slots are due: its creation, for a backup that was never reconciled.
     pub(super) owed_since: Option<Timestamp>,
-    /// What was written to it: when, as which generation.
+    /// The writes: time, generation and plan.
     pub(super) plans: Vec<(Timestamp, i64, Plan)>,
-    /// How long others of its cluster may keep it waiting.
+    /// Maximum time that the other backups of its cluster delay it.
     pub(super) patience: SignedDuration,
 }
 
-/// A stretch of time in which the times of one schedule count.
+/// An interval in which the slots of one schedule count.
 struct Stretch {
     after: Timestamp,
     until: Timestamp,
     plan: Plan,
 }
 
-/// What has to become of a time.
+/// The required outcome of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Run,
     Missed,
-    /// It became due so shortly before the next one, or before a change, that both are right.
+    /// It became due so shortly before the next slot, or before a change, that both outcomes are valid.
     Either,
 }
 
 impl Account {
-    /// What is wrong with its runs.
-    pub(super) fn complaints(&self, story: &Story, times: &Times) -> Vec<String> {
-        let mut complaints = Vec::new();
+    /// Returns the violations in its runs.
+    pub(super) fn violations(&self, history: &History, times: &Times) -> Vec<String> {
+        let mut violations = Vec::new();
         let (mut missed, mut known) = (0, 0);
-        let seen = self.seen(story);
+        let seen = self.seen(history);
         for (place, (written, ..)) in self.plans.iter().enumerate() {
             let seen = seen.iter().map(|(at, _)| *at).find(|at| at >= written);
-            let late = seen.is_none_or(|seen| times.up_between(*written, seen) > self.patience);
+            let late = seen.is_none_or(|seen| times.running_between(*written, seen) > self.patience);
             if late {
-                complaints.push(format!(
+                violations.push(format!(
                     "{}: edit {place} at {written} is seen from {seen:?}",
                     self.name
                 ));
@@ -253,18 +253,18 @@ impl Account {
             let slots = stretch.plan.times(stretch.after, stretch.until);
             for (place, slot) in slots.iter().enumerate() {
                 let next = slots.get(place + 1).copied();
-                let (fate, from) = self.fate(*slot, next, &stretch, &seen, (story, times));
-                let runs: Vec<_> = story.takes.iter().filter(|take| take.slot == *slot).collect();
+                let (fate, from) = self.fate(*slot, next, &stretch, &seen, (history, times));
+                let runs: Vec<_> = history.takes.iter().filter(|take| take.slot == *slot).collect();
                 known += runs.len();
                 let fits = match (fate, runs.as_slice()) {
                     (Fate::Run | Fate::Either, [run]) => from.is_some_and(|from| {
-                        run.at >= from && times.up_between(from, run.at) <= self.patience
+                        run.at >= from && times.running_between(from, run.at) <= self.patience
                     }),
                     (Fate::Missed | Fate::Either, []) => true,
                     _ => false,
                 };
                 if !fits {
-                    complaints.push(format!(
+                    violations.push(format!(
                         "{}: {slot} should be {fate:?} from {from:?}, and is {runs:?}",
                         self.name
                     ));
@@ -272,21 +272,24 @@ impl Account {
                 missed += i64::from(runs.is_empty());
             }
         }
-        if known != story.takes.len() {
-            complaints.push(format!("{}: runs without a time: {:#?}", self.name, story.takes));
+        if known != history.takes.len() {
+            violations.push(format!(
+                "{}: runs without a time: {:#?}",
+                self.name, history.takes
+            ));
         }
-        let told = story.object["status"]["missedRuns"].as_i64().unwrap_or(0);
+        let told = history.object["status"]["missedRuns"].as_i64().unwrap_or(0);
         if told != missed {
-            complaints.push(format!("{}: {missed} missed, and {told} are told", self.name));
+            violations.push(format!("{}: {missed} missed, and {told} are told", self.name));
         }
-        complaints
+        violations
     }
 
-    /// What the reconciler saw of the plans, from when on.
-    fn seen(&self, story: &Story) -> Vec<(Timestamp, Plan)> {
+    /// Returns the plans that the reconciler saw, each with its first time.
+    fn seen(&self, history: &History) -> Vec<(Timestamp, Plan)> {
         let mut seen: Vec<(Timestamp, Plan)> = Vec::new();
         for (written, generation, plan) in &self.plans {
-            let mut looks = story.looks.iter();
+            let mut looks = history.looks.iter();
             let look = looks.find(|(looked_at, at)| looked_at >= generation && at >= written);
             let Some((_, at)) = look else { break };
             if seen.last().is_some_and(|(last, _)| last == at) {
@@ -297,14 +300,14 @@ impl Account {
         seen
     }
 
-    /// Notes what was written to it at this time, as this generation; the same one: nothing was changed.
+    /// Records a write at this time with this generation; the same generation means that nothing changed.
     pub(super) fn note(&mut self, written: Timestamp, generation: i64, plan: Plan) {
         if self.plans.last().is_none_or(|(_, last, _)| *last != generation) {
             self.plans.push((written, generation, plan));
         }
     }
 
-    /// The stretches that count, each with whether the count of missed runs begins anew with it.
+    /// Returns the intervals that count, each with whether the count of missed runs restarts with it.
     fn stretches(&self, seen: &[(Timestamp, Plan)], end: Timestamp) -> Vec<(bool, Stretch)> {
         let mut stretches: Vec<(bool, Stretch)> = Vec::new();
         let mut anew = true;
@@ -333,15 +336,15 @@ impl Account {
         stretches
     }
 
-    /// What has to become of a time, and from when on it can be run. A reconciler that has just been started may see at
-    /// once what was written while it was away, or a moment later.
+    /// Returns the required outcome of a slot and the time from which it can run. A reconciler that has just started
+    /// may see writes of its downtime at once or a moment later.
     fn fate(
         &self,
         slot: Timestamp,
         next: Option<Timestamp>,
         stretch: &Stretch,
         seen: &[(Timestamp, Plan)],
-        (story, times): (&Story, &Times),
+        (history, times): (&History, &Times),
     ) -> (Fate, Option<Timestamp>) {
         let fate = |late: SignedDuration| {
             let at = |time: Timestamp| {
@@ -349,7 +352,7 @@ impl Account {
                 let plan = plans.find(|(at, _)| *at <= time + late);
                 plan.map_or(&stretch.plan, |(_, plan)| plan)
             };
-            self.fate_by(at, slot, next, stretch.until, (story, times))
+            self.fate_by(at, slot, next, stretch.until, (history, times))
         };
         let (early, late) = (fate(START), fate(SignedDuration::ZERO));
         if early.0 == late.0 {
@@ -359,20 +362,20 @@ impl Account {
         }
     }
 
-    /// The same, by what the plan is at a time.
+    /// The same, by the plan in force at a time.
     fn fate_by<'a>(
         &self,
         at: impl Fn(Timestamp) -> &'a Plan,
         slot: Timestamp,
         next: Option<Timestamp>,
         until: Timestamp,
-        (story, times): (&Story, &Times),
+        (history, times): (&History, &Times),
     ) -> (Fate, Option<Timestamp>) {
-        let first = times.up_from(slot);
+        let first = times.running_from(slot);
         let forbidden = first.is_some_and(|first| {
-            at(first).policy == "Forbid" && story.takes.iter().any(|take| is_under_way(take, first))
+            at(first).policy == "Forbid" && history.takes.iter().any(|take| is_under_way(take, first))
         });
-        let free = times.free_from(slot, &story.takes);
+        let free = times.free_from(slot, &history.takes);
         let Some(free) = free.filter(|_| !forbidden) else {
             return (Fate::Missed, None);
         };
@@ -382,7 +385,7 @@ impl Account {
         let too_late = [next, deadline].into_iter().flatten().fold(until, Timestamp::min);
         if free >= too_late {
             (Fate::Missed, Some(free))
-        } else if times.up_between(free, too_late) < self.patience {
+        } else if times.running_between(free, too_late) < self.patience {
             (Fate::Either, Some(free))
         } else {
             (Fate::Run, Some(free))

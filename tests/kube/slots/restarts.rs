@@ -1,4 +1,4 @@
-//! A reconciler that is stopped again and again, at instants and at acts that nobody chose.
+//! A reconciler that is stopped again and again, at random instants and acts.
 
 use std::time::Instant;
 
@@ -6,14 +6,14 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
 use super::oracle::{Form, Plan, Wall};
-use super::world::{World, in_leaps};
-use super::year::{complaints, create, leap_year};
+use super::world::{World, in_skipping_time};
+use super::year::{create, leap_year, violations};
 use super::{is_soak, random};
-use crate::runs::wire::Blow;
+use crate::runs::wire::Fault;
 use crate::runs::world::now;
 use crate::support::servers::{self, Crds};
 
-/// More acts than a run has, with the events that it tells.
+/// More acts than a run has, including its events.
 const ACTS: usize = 12;
 
 fn plans() -> Vec<Plan> {
@@ -36,46 +36,46 @@ fn plans() -> Vec<Plan> {
     plans
 }
 
-/// When the next run is due.
+/// Returns the time of the next slot.
 fn next_slot(world: &World) -> Timestamp {
-    let stories = world.stories();
-    let times = stories
+    let histories = world.histories();
+    let times = histories
         .values()
-        .filter_map(|story| super::clock::time(&story.object["status"]["nextScheduleTime"]));
+        .filter_map(|history| super::clock::time(&history.object["status"]["nextScheduleTime"]));
     times.min().unwrap()
 }
 
-/// Stops it once, at something that it does or at an instant around a time of a schedule, and starts it again.
+/// Stops the reconciler once, at an act or at an instant near a slot, and starts it again.
 async fn stop(world: &World, random: &mut Rng) {
     if random.bool() {
-        let blow = if random.bool() {
-            Blow::StopBefore
+        let fault = if random.bool() {
+            Fault::StopBefore
         } else {
-            Blow::StopAfter
+            Fault::StopAfter
         };
-        world.wire.arm(Some((random.usize(..ACTS), blow)));
+        world.wire.arm(Some((random.usize(..ACTS), fault)));
         world.pass(now() + SignedDuration::from_hours(1_000)).await;
         assert!(!world.is_up(), "it did nothing for {ACTS} acts");
     } else {
         let offset = SignedDuration::from_millis(random.i64(-3_000..12_000));
         world.pass(next_slot(world) + offset).await;
-        world.be_up(false).await;
+        world.set_running(false).await;
     }
     let away = [300, 5_000, 50_000, 600_000, 14_400_000][random.usize(..5)] + random.i64(0..999);
     world.pass(now() + SignedDuration::from_millis(away)).await;
-    world.be_up(true).await;
+    world.set_running(true).await;
 }
 
-pub(crate) fn stopped_at_random_instants_a_reconciler_runs_every_slot_once() {
+pub(crate) fn a_reconciler_that_stops_at_random_instants_runs_every_slot_once() {
     let mut random = random("the restarts");
     let stops = if is_soak() { 1_000 } else { 50 };
     let begun = Instant::now();
-    in_leaps(servers::with(Crds::Ours), 1, leap_year().begin, async |world| {
+    in_skipping_time(servers::with(Crds::Ours), 1, leap_year().begin, async |world| {
         let mut accounts = Vec::new();
         for (place, plan) in plans().iter().enumerate() {
             accounts.push(create(world, 0, &format!("nightly-{place}"), plan).await);
         }
-        world.be_up(true).await;
+        world.set_running(true).await;
         world.rest().await;
         for (account, plan) in accounts.iter_mut().zip(plans()) {
             let written = now();
@@ -86,9 +86,13 @@ pub(crate) fn stopped_at_random_instants_a_reconciler_runs_every_slot_once() {
             stop(world, &mut random).await;
         }
         world.rest().await;
-        let runs: usize = world.stories().values().map(|story| story.takes.len()).sum();
+        let runs: usize = world
+            .histories()
+            .values()
+            .map(|history| history.takes.len())
+            .sum();
         println!("{stops} restarts in {runs} runs, in {:?}", begun.elapsed());
-        let complaints = complaints(world, &accounts);
-        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+        let violations = violations(world, &accounts);
+        assert!(violations.is_empty(), "{}", violations.join("\n"));
     });
 }

@@ -1,4 +1,4 @@
-//! The sidecars of several rings, which do what they were sent after a while of the made up time.
+//! The sidecars of several rings, which complete operations after some simulated time.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -14,14 +14,14 @@ use tokio::time::sleep;
 use crate::runs::world::now;
 use crate::stand_in::Ring;
 
-/// How long everything takes but a backup.
+/// Duration of every operation except backups.
 const QUICK: Duration = Duration::from_millis(300);
 
-/// Rings with addresses of their own. A clone is the same.
+/// Rings with distinct addresses. Clones share their state.
 #[derive(Clone)]
 pub(super) struct Rings {
     rings: Vec<Ring>,
-    /// Which ring is slow, and how long a backup takes there.
+    /// The slow ring, and the duration of a backup there.
     slow: Arc<Mutex<Option<(usize, Duration)>>>,
 }
 
@@ -33,21 +33,25 @@ impl Rings {
         }
     }
 
-    /// Lets backups of this ring take so long from now on, and those of every other one a second.
+    /// Makes backups of this ring take this long from now on, and those of all other rings a second.
     pub(super) fn slow_down(&self, slow: Option<(usize, Duration)>) {
         *self.slow.lock().unwrap() = slow;
     }
 
-    fn pace(&self, address: SocketAddr, request: &OperationRequest) -> Duration {
+    fn duration_of(&self, address: SocketAddr, request: &OperationRequest) -> Duration {
         let slow = *self.slow.lock().unwrap();
         match (request, slow) {
-            (OperationRequest::Backup(_), Some((ring, pace))) if self.rings[ring].listens_at(address) => pace,
+            (OperationRequest::Backup(_), Some((ring, duration_of)))
+                if self.rings[ring].listens_at(address) =>
+            {
+                duration_of
+            }
             (OperationRequest::Backup(_), _) => Duration::from_secs(1),
             _ => QUICK,
         }
     }
 
-    /// The ring with this sidecar, at this time.
+    /// Returns the ring with this sidecar, at the current time.
     fn at(&self, address: SocketAddr) -> &Ring {
         let ring = self.rings.iter().find(|ring| ring.listens_at(address));
         let ring = ring.unwrap_or(&self.rings[0]);
@@ -66,9 +70,9 @@ impl SidecarApi for Rings {
     ) -> Result<Operation, SidecarError> {
         let ring = self.at(at).clone();
         let answer = ring.submit(at, request, within).await;
-        let pace = self.pace(at, request);
+        let duration_of = self.duration_of(at, request);
         tokio::spawn(async move {
-            sleep(pace).await;
+            sleep(duration_of).await;
             ring.settle();
         });
         answer

@@ -1,4 +1,4 @@
-//! A reconciler on the real kube-apiserver in a made up time that leaps over what nobody has anything to do in.
+//! A reconciler on the real kube-apiserver in simulated time that skips intervals in which it is idle.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::time::{advance, sleep};
 
-use super::clock::{Record, Story};
+use super::clock::{History, Record};
 use super::rings::Rings;
 use crate::runs::wire::{Sidecars, Wire};
 use crate::runs::world::{Lease, begin_at, behind, behind_as, config, now, run};
@@ -28,16 +28,16 @@ use crate::stand_in::Ring;
 use crate::support::servers::Servers;
 use crate::support::stage::Stage;
 
-/// How long before something is due the time stops leaping and goes from timer to timer.
+/// Time before the next due time at which skipping ends and time advances from timer to timer.
 const LEAD: SignedDuration = SignedDuration::from_secs(5);
 
-/// Longer than all that is to be done for a wake, and shorter than anybody's next timer.
+/// Longer than the work of one wake-up, and shorter than the next timer.
 const INSTANT: Duration = Duration::from_millis(5);
 
-/// How much of the made up time anything may keep the reconciler busy before it hangs.
-const PATIENCE: SignedDuration = SignedDuration::from_hours(8);
+/// Simulated time after which a busy reconciler counts as hung.
+const TIMEOUT: SignedDuration = SignedDuration::from_hours(8);
 
-/// The lease is tested elsewhere; here it is never renewed but for a request.
+/// The lease has tests of its own; here it is renewed only for a request.
 const TIMING: Timing = Timing {
     duration: Duration::from_hours(24 * 3650),
     renew: Duration::from_hours(24 * 1800),
@@ -56,12 +56,13 @@ pub(super) struct World {
     record: Arc<Record>,
     config: Config,
     power: watch::Sender<bool>,
-    /// Since when the reconciler was up, and since when not.
+    /// Starts and stops of the reconciler.
     turns: RefCell<Vec<(Timestamp, bool)>>,
 }
 
-/// Runs a test in namespaces of its own on these servers. The reconciler looks at all others too, unless there is one.
-pub(super) fn in_leaps(
+/// Runs a test in its own namespaces on these servers. The reconciler also watches all other namespaces, unless there
+/// is only one.
+pub(super) fn in_skipping_time(
     servers: &'static Servers,
     namespaces: u16,
     beginning: Timestamp,
@@ -73,11 +74,11 @@ pub(super) fn in_leaps(
         ring.write("k1.t2", 0..10);
         Lab::of(ring, Stage::on(servers))
     };
-    in_leaps_of((1..=namespaces).map(lab).collect(), beginning, test);
+    in_skipping_time_of((1..=namespaces).map(lab).collect(), beginning, test);
 }
 
-/// The same, in these labs, of which several may have one namespace.
-pub(super) fn in_leaps_of(labs: Vec<Lab>, beginning: Timestamp, test: impl AsyncFnOnce(&World)) {
+/// The same, in these labs, of which several may share a namespace.
+pub(super) fn in_skipping_time_of(labs: Vec<Lab>, beginning: Timestamp, test: impl AsyncFnOnce(&World)) {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -96,8 +97,8 @@ impl World {
         let config = config(&labs[0], &labs[0].stage.servers.admin_kubeconfig()).await;
         Self {
             rings: Rings::new(labs.iter().map(|lab| lab.ring.clone()).collect()),
-            wire: Wire::heard_by(record.clone()),
-            client: behind(&Wire::heard_by(record.clone()), &config),
+            wire: Wire::with_listener(record.clone()),
+            client: behind(&Wire::with_listener(record.clone()), &config),
             record,
             config,
             power: watch::Sender::new(false),
@@ -106,7 +107,7 @@ impl World {
         }
     }
 
-    /// Lets the reconciler run whenever it has power, while the test runs.
+    /// Runs the reconciler whenever it has power, while the test runs.
     async fn supervise(&self, test: impl Future<Output = ()>) {
         let mut test = pin!(test);
         let mut power = self.power.subscribe();
@@ -131,12 +132,12 @@ impl World {
                 return;
             }
             self.power.send_replace(false);
-            self.wire.revive();
+            self.wire.start_next();
         }
     }
 
-    /// Returns when there is no power any more, at an instant in which no answer is waited for. What a client is asked
-    /// waits for a task of its own before it counts, so that the test can not choose that instant.
+    /// Returns when the power is off, at an instant without pending answers. A client's request waits for its own
+    /// task before it is counted, so the test cannot choose that instant.
     async fn is_cut_off(&self, mut power: watch::Receiver<bool>) {
         drop(power.changed().await);
         self.wire.answered().await;
@@ -152,7 +153,7 @@ impl World {
             wire: self.wire.clone(),
         };
         let only = (self.labs.len() == 1).then(|| self.labs[0].stage.namespace.clone());
-        // A client that comes back by itself, when it was told to (429), would wait for a time that waits for it.
+        // A client that retries by itself after 429 would wait for a time that waits for it.
         let mut config = self.config.clone();
         config.default_retry = false;
         let reconciler = Reconciler {
@@ -167,48 +168,48 @@ impl World {
         run(reconciler, Lease::free(&self.wire), ("one", TIMING), &self.wire).await;
     }
 
-    /// Starts the reconciler or stops it, at an instant in which it waits for no answer.
-    pub(super) async fn be_up(&self, up: bool) {
+    /// Starts or stops the reconciler, at an instant without pending answers.
+    pub(super) async fn set_running(&self, up: bool) {
         self.power.send_replace(up);
         sleep(INSTANT).await;
     }
 
-    /// Whether it runs.
+    /// Returns true if it runs.
     pub(super) fn is_up(&self) -> bool {
         *self.power.borrow()
     }
 
-    /// When it was started and stopped.
+    /// Returns the times of its starts and stops.
     pub(super) fn turns(&self) -> Vec<(Timestamp, bool)> {
         self.turns.borrow().clone()
     }
 
-    /// What was written of each backup, by `NAMESPACE/NAME`.
-    pub(super) fn stories(&self) -> BTreeMap<String, Story> {
-        self.record.stories()
+    /// Returns what was written to each backup, by `NAMESPACE/NAME`.
+    pub(super) fn histories(&self) -> BTreeMap<String, History> {
+        self.record.histories()
     }
 
-    /// A backup's key among the stories.
+    /// Returns a backup's key in the histories.
     pub(super) fn key(&self, namespace: usize, name: &str) -> String {
         format!("{}/{name}", self.labs[namespace].stage.namespace)
     }
 
-    /// The API server as another program sees it, which says that it is this one.
+    /// Returns the client of another program with its own user agent.
     pub(super) fn known_as(&self, program: &'static str) -> Client {
-        behind_as(program, &Wire::heard_by(self.record.clone()), &self.config)
+        behind_as(program, &Wire::with_listener(self.record.clone()), &self.config)
     }
 
     fn backups(&self, namespace: usize) -> Api<CassandraBackup> {
         Api::namespaced(self.client.clone(), &self.labs[namespace].stage.namespace)
     }
 
-    /// Creates a backup with these fields beside the usual ones, and waits until the reconciler was told, if it runs.
+    /// Creates a backup with these additional fields, and waits until the reconciler has received it, if it runs.
     pub(super) async fn create(&self, namespace: usize, name: &str, more: &Value) {
         self.post(namespace, name, more).await;
         sleep(INSTANT).await;
     }
 
-    /// Creates a backup with these fields beside the usual ones.
+    /// Creates a backup with these additional fields.
     pub(super) async fn post(&self, namespace: usize, name: &str, more: &Value) {
         let mut spec = json!({
             "cassandraCluster": "c1", "storageLocation": "s3://bucket", "snapshotTag": name, "secret": "s3",
@@ -228,7 +229,7 @@ impl World {
             .unwrap();
     }
 
-    /// Changes a backup, and waits until the reconciler was told, if it runs; the generation.
+    /// Changes a backup, waits until the reconciler has received it, if it runs, and returns the generation.
     pub(super) async fn edit(&self, namespace: usize, name: &str, spec: &Value) -> i64 {
         let patch = Patch::Merge(json!({ "spec": spec }));
         let backups = self.backups(namespace);
@@ -240,7 +241,7 @@ impl World {
         edited.metadata.generation.unwrap()
     }
 
-    /// Lets the time pass until then, with everything that falls due meanwhile, or until the reconciler is stopped.
+    /// Advances time to `until` with everything that falls due meanwhile, or until the reconciler stops.
     pub(super) async fn pass(&self, until: Timestamp) {
         let (up, mut busy) = (self.is_up(), None);
         while now() < until && self.is_up() == up {
@@ -250,7 +251,7 @@ impl World {
                 Err(who) => {
                     let since = *busy.get_or_insert_with(now);
                     assert!(
-                        now().duration_since(since) < PATIENCE,
+                        now().duration_since(since) < TIMEOUT,
                         "it hangs at {}: {who}",
                         now()
                     );
@@ -268,7 +269,7 @@ impl World {
         }
     }
 
-    /// Lets the time pass until nobody has anything to do.
+    /// Advances time until the reconciler is idle.
     pub(super) async fn rest(&self) {
         while self.record.rest().is_err() {
             let soon = now().checked_add(SignedDuration::from_secs(1)).unwrap();
@@ -276,7 +277,7 @@ impl World {
         }
     }
 
-    /// How often each snapshot was asked of each node of a namespace.
+    /// Counts the requests for each snapshot to each node of a namespace.
     pub(super) fn sent(&self, namespace: usize) -> BTreeMap<(String, usize), usize> {
         let mut sent = BTreeMap::new();
         for (node, request) in self.labs[namespace].ring.submitted() {

@@ -1,4 +1,4 @@
-//! A leap year of schedules in ten zones whose clocks change, with outages, and edits at every point.
+//! A leap year of schedules in ten zones with clock changes, with outages and with edits at every point.
 
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,12 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::oracle::{Account, Form, Plan, Times, Wall};
-use super::world::{World, in_leaps};
+use super::world::{World, in_skipping_time};
 use super::{is_soak, random};
 use crate::runs::world::now;
 use crate::support::servers::{Alone, Crds};
 
-/// Zones whose clocks change in a year: by half an hour, an hour or two, at midnight, on weekdays.
+/// Zones with clock changes within a year: by half an hour, an hour or two, at midnight, on weekdays.
 const CHANGING: [&str; 10] = [
     "America/New_York",
     "Europe/Berlin",
@@ -27,13 +27,14 @@ const CHANGING: [&str; 10] = [
     "Asia/Jerusalem",
 ];
 
-/// Zones whose clocks do not change any more.
+/// Zones without clock changes.
 const STEADY: [&str; 3] = ["Africa/Casablanca", "America/Sao_Paulo", "Pacific/Apia"];
 
-/// How long others of a cluster may keep a backup waiting.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+/// Maximum time that the other backups of a cluster delay one.
+const TIMEOUT: SignedDuration = SignedDuration::from_mins(10);
 
-/// The namespaces with many backups; one more has a single one, whose runs last longer than its schedule takes.
+/// The number of namespaces with many backups; one more has a single backup whose runs take longer than its
+/// schedule's interval.
 const CROWDS: usize = 4;
 
 /// From the evening before a leap year to the noon after it. Whole seconds belong to the schedules.
@@ -43,14 +44,14 @@ pub(super) struct Span {
     pub(super) end: Timestamp,
 }
 
-/// What happens in between.
+/// An event during the year.
 enum Event {
     Edit(usize, Plan),
     Power(bool),
     Slow(Option<Duration>),
 }
 
-/// The first leap year that begins after today.
+/// Returns the first leap year that begins after today.
 pub(super) fn leap_year() -> Span {
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let mut year = today.year() + 1;
@@ -71,12 +72,12 @@ fn minutes(number: i64) -> SignedDuration {
     SignedDuration::from_mins(number)
 }
 
-/// What repeats itself: this much where there is time for it, or that.
-fn much<T>(all: T, some: T) -> T {
+/// Returns `all` in long runs and `some` in short ones.
+fn scaled<T>(all: T, some: T) -> T {
     if is_soak() { all } else { some }
 }
 
-/// On the days on which the clocks of a zone change, in each hour around the one in which they do.
+/// Returns schedules for the days of a zone's clock changes, in each hour around the change.
 fn around_the_changes(zone: &'static str, span: Span, random: &mut Rng) -> Plan {
     let mut wall = Wall {
         minutes: vec![random.i8(0..30)],
@@ -87,12 +88,12 @@ fn around_the_changes(zone: &'static str, span: Span, random: &mut Rng) -> Plan 
         .following(span.begin)
         .take_while(|change| change.timestamp() < span.end);
     for change in changes {
-        for offset in much(&[-3_601, -1, 0, 3_599][..], &[-1, 0]) {
+        for offset in scaled(&[-3_601, -1, 0, 3_599][..], &[-1, 0]) {
             let shown = (change.timestamp() + SignedDuration::from_secs(*offset)).to_zoned(rules.clone());
             wall.days.push(shown.day());
             wall.months.push(shown.month());
             wall.hours.push(shown.hour());
-            // What is skipped is shown by no clock.
+            // A skipped local time is shown by no clock.
             wall.hours.push((shown.hour() + i8::from(*offset == -1)) % 24);
         }
     }
@@ -117,7 +118,7 @@ fn wall(minute: i8, hour: i8, days: &[i8], months: &[i8], weekdays: &[i8]) -> Fo
     })
 }
 
-/// Each week of some months.
+/// Returns a schedule for each week of some months.
 fn weekly(zone: &'static str, random: &mut Rng) -> Plan {
     let month = random.i8(1..10);
     let months = [month, month + 3, month + 1];
@@ -125,7 +126,7 @@ fn weekly(zone: &'static str, random: &mut Rng) -> Plan {
         random.i8(0..60),
         random.i8(0..24),
         &[],
-        &months[..much(3, 2)],
+        &months[..scaled(3, 2)],
         &[random.i8(0..7)],
     );
     Plan::of(form, zone)
@@ -138,7 +139,7 @@ fn mix(span: Span, random: &mut Rng) -> Vec<Plan> {
         .collect();
     plans.extend(STEADY.iter().map(|zone| weekly(zone, random)));
     let mut more = |form, zone| plans.push(Plan::of(form, zone));
-    // Sundays in the hours that come twice or not at all.
+    // Sundays in repeated or skipped hours.
     more(wall(30, 2, &[], &[3, 10], &[0]), "Europe/Berlin");
     if is_soak() {
         more(wall(30, 1, &[], &[3, 11], &[0]), "America/New_York");
@@ -148,17 +149,17 @@ fn mix(span: Span, random: &mut Rng) -> Vec<Plan> {
     more(wall(15, 4, &[29], &[2], &[]), "Asia/Tehran");
     let (minute, around_the_end) = (random.i8(0..60), [28, 29, 30, 31, 1, 2]);
     more(
-        wall(minute, 23, &around_the_end, much(&[], &[1, 2, 3, 12]), &[]),
+        wall(minute, 23, &around_the_end, scaled(&[], &[1, 2, 3, 12]), &[]),
         "Europe/Berlin",
     );
-    more(Form::Every(random.i64(400_000..500_000) * much(1, 4)), "UTC");
+    more(Form::Every(random.i64(400_000..500_000) * scaled(1, 4)), "UTC");
     for plan in &mut plans {
         plan.prefixed = random.bool();
     }
     plans
 }
 
-/// The same backup after somebody has edited it.
+/// Returns the same backup after an edit.
 fn edited(plan: &Plan, random: &mut Rng) -> Plan {
     let mut plan = plan.clone();
     match random.u8(0..6) {
@@ -166,7 +167,7 @@ fn edited(plan: &Plan, random: &mut Rng) -> Plan {
         1 => plan.zone = CHANGING[random.usize(..CHANGING.len())],
         2 => plan.suspend = true,
         3 => plan.form = Form::Broken("61 * * * *"),
-        4 => plan.form = Form::Every(random.i64(300_000..900_000) * much(1, 3)),
+        4 => plan.form = Form::Every(random.i64(300_000..900_000) * scaled(1, 3)),
         _ => {
             plan.deadline = Some(random.i64(1_800..7_200));
             plan.policy = ["Forbid", "Replace"][random.usize(..2)];
@@ -176,8 +177,8 @@ fn edited(plan: &Plan, random: &mut Rng) -> Plan {
     plan
 }
 
-/// What somebody makes of a backup in the course of the year: shortly before a time of its schedule, when its run
-/// begins, in the middle of it, at its end, and at any other time.
+/// Returns edits of a backup through the year: shortly before a slot, when its run begins, during the run, at its
+/// end, and at other times.
 fn edits(plan: &Plan, span: Span, random: &mut Rng) -> Vec<(Timestamp, Plan)> {
     let (mut plan, mut edits) = (plan.clone(), Vec::new());
     let mut time = span.begin + SignedDuration::from_hours(24 * random.i64(10..150));
@@ -211,7 +212,8 @@ fn edits(plan: &Plan, span: Span, random: &mut Rng) -> Vec<(Timestamp, Plan)> {
     }
 }
 
-/// When the reconciler is away: for minutes around times of these schedules, and for days, once while clocks change.
+/// Returns outages of the reconciler: minutes around slots of these schedules, and days, one of them across clock
+/// changes.
 fn outages(plans: &[Plan], span: Span, random: &mut Rng) -> Vec<(Timestamp, Timestamp)> {
     let mut outages: Vec<(Timestamp, Timestamp)> = Vec::new();
     for _ in 0..10 {
@@ -245,12 +247,12 @@ fn outages(plans: &[Plan], span: Span, random: &mut Rng) -> Vec<(Timestamp, Time
     outages
 }
 
-/// A quarter of a second behind a whole one: at whole ones something may be due.
+/// Returns a time a quarter of a second after a whole one: slots are on whole seconds.
 fn off_the_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap() + SignedDuration::from_millis(250)
 }
 
-/// Creates a backup that nobody owes anything before it is resumed.
+/// Creates a suspended backup, whose slots are not due before it is resumed.
 pub(super) async fn create(world: &World, namespace: usize, name: &str, plan: &Plan) -> Account {
     let rests = Plan {
         suspend: true,
@@ -262,16 +264,17 @@ pub(super) async fn create(world: &World, namespace: usize, name: &str, plan: &P
         name: name.to_owned(),
         owed_since: None,
         plans: vec![(now(), 1, rests)],
-        patience: PATIENCE,
+        patience: TIMEOUT,
     }
 }
 
-/// One whose runs last two and a half minutes and are due each minute, and what is made of it: each policy for a day.
-fn impatient(span: Span, place: usize) -> (Plan, Vec<(Timestamp, Event)>) {
+/// Returns a backup whose runs last two and a half minutes and are due each minute, and its edits: each policy for a
+/// day.
+fn overlapping_schedule(span: Span, place: usize) -> (Plan, Vec<(Timestamp, Event)>) {
     let year = span.end.to_zoned(TimeZone::UTC).year() - 1;
     let mut plan = Plan::of(
         Form::Wall(Wall {
-            minutes: (0..much(10, 6)).collect(),
+            minutes: (0..scaled(10, 6)).collect(),
             hours: vec![5],
             days: vec![10, 11, 12],
             months: vec![6],
@@ -293,7 +296,7 @@ fn impatient(span: Span, place: usize) -> (Plan, Vec<(Timestamp, Event)>) {
     (plan, events)
 }
 
-/// Creates them all, and tells what is to happen to them.
+/// Creates all backups and returns their events.
 async fn prepare(world: &World, span: Span, random: &mut Rng) -> (Vec<Account>, Vec<(Timestamp, Event)>) {
     let copies = if is_soak() { 3 } else { 1 };
     let plans: Vec<_> = (0..copies).flat_map(|_| mix(span, random)).collect();
@@ -313,7 +316,7 @@ async fn prepare(world: &World, span: Span, random: &mut Rng) -> (Vec<Account>, 
         let edits = edits(plan, span, random).into_iter();
         events.extend(edits.map(|(time, plan)| (off_the_second(time), Event::Edit(place, plan))));
     }
-    let (plan, more) = impatient(span, accounts.len());
+    let (plan, more) = overlapping_schedule(span, accounts.len());
     accounts.push(Account {
         patience: SignedDuration::from_secs(15),
         ..create(world, CROWDS, "impatient", &plan).await
@@ -324,47 +327,47 @@ async fn prepare(world: &World, span: Span, random: &mut Rng) -> (Vec<Account>, 
     (accounts, events)
 }
 
-/// One that nobody has looked at since it was created, months ago: it is owed all of its times.
+/// Returns a backup that was created months ago and never reconciled: all of its slots are due.
 async fn owed(world: &World) -> Account {
     let plan = Plan::of(wall(0, 6, &[1], &[], &[]), "Asia/Kolkata");
     let mut account = create(world, 0, "owed", &plan).await;
     world.edit(0, "owed", &plan.spec()).await;
     account.plans = vec![(now(), 2, plan)];
-    let object = &world.stories()[&world.key(0, "owed")].object;
+    let object = &world.histories()[&world.key(0, "owed")].object;
     account.owed_since = super::clock::time(&object["metadata"]["creationTimestamp"]);
     account
 }
 
-/// Everything that is wrong: with the times, with what the sidecars were sent, with what lies in the buckets.
-pub(super) fn complaints<'a>(world: &World, accounts: impl IntoIterator<Item = &'a Account>) -> Vec<String> {
+/// Returns all violations: of slots, of requests to the sidecars, and of the buckets.
+pub(super) fn violations<'a>(world: &World, accounts: impl IntoIterator<Item = &'a Account>) -> Vec<String> {
     let accounts: Vec<_> = accounts.into_iter().collect();
     let times = Times {
         turns: world.turns(),
         end: now(),
     };
-    let stories = world.stories();
-    let mut complaints: Vec<String> = Vec::new();
+    let histories = world.histories();
+    let mut violations: Vec<String> = Vec::new();
     for (namespace, lab) in world.labs.iter().enumerate() {
         let mut sent = world.sent(namespace);
         for account in accounts.iter().filter(|account| account.namespace == namespace) {
-            let story = &stories[&world.key(namespace, &account.name)];
-            complaints.extend(account.complaints(story, &times));
-            for take in &story.takes {
+            let history = &histories[&world.key(namespace, &account.name)];
+            violations.extend(account.violations(history, &times));
+            for take in &history.takes {
                 for node in 0..lab.ring.size() {
                     let asked = sent.remove(&(take.snapshot.clone(), node)).unwrap_or(0);
                     let stored = lab.ring.stored(node).contains(&take.snapshot);
                     if asked != 1 || !stored {
-                        complaints.push(format!(
+                        violations.push(format!(
                             "{take:?}: node {node} was asked {asked} times; stored: {stored}"
                         ));
                     }
                 }
             }
         }
-        complaints.extend(sent.keys().map(|strange| format!("nobody wanted {strange:?}")));
-        complaints.extend(lab.ring.violations());
+        violations.extend(sent.keys().map(|strange| format!("nobody wanted {strange:?}")));
+        violations.extend(lab.ring.violations());
     }
-    complaints
+    violations
 }
 
 pub(crate) fn in_a_leap_year_every_slot_is_run_once_or_counted() {
@@ -372,15 +375,15 @@ pub(crate) fn in_a_leap_year_every_slot_is_run_once_or_counted() {
     let servers = Alone::start(Crds::Ours, "year");
     let (span, begun) = (leap_year(), Instant::now());
     let namespaces = u16::try_from(CROWDS + 1).unwrap();
-    in_leaps(servers.0, namespaces, span.begin, async |world| {
+    in_skipping_time(servers.0, namespaces, span.begin, async |world| {
         let (mut accounts, events) = prepare(world, span, &mut random).await;
         let edits = events.len();
-        world.be_up(true).await;
+        world.set_running(true).await;
         world.rest().await;
         for (time, event) in events {
             world.pass(time).await;
             match event {
-                Event::Power(up) => world.be_up(up).await,
+                Event::Power(up) => world.set_running(up).await,
                 Event::Slow(slow) => world.rings.slow_down(slow.map(|pace| (CROWDS, pace))),
                 Event::Edit(place, plan) => {
                     let account = &mut accounts[place];
@@ -392,15 +395,19 @@ pub(crate) fn in_a_leap_year_every_slot_is_run_once_or_counted() {
         }
         world.pass(span.end).await;
         world.rest().await;
-        let runs: usize = world.stories().values().map(|story| story.takes.len()).sum();
+        let runs: usize = world
+            .histories()
+            .values()
+            .map(|history| history.takes.len())
+            .sum();
         println!(
             "the year: {} backups, {runs} runs, {} writes and requests, {edits} edits and outages, in {:?}",
             accounts.len(),
             world.wire.acts().len(),
             begun.elapsed()
         );
-        assert!(runs > much(250, 120), "only {runs} runs");
-        let complaints = complaints(world, &accounts);
-        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+        assert!(runs > scaled(250, 120), "only {runs} runs");
+        let violations = violations(world, &accounts);
+        assert!(violations.is_empty(), "{}", violations.join("\n"));
     });
 }

@@ -1,11 +1,11 @@
-//! Texts that an expression could read otherwise than the rules do.
+//! Texts that an expression could parse differently from the rules.
 
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
 use super::texts::{BANDWIDTHS, DIRECTORIES, ENTITIES, LENGTHS, LOCATIONS, NAMES, PIECES, TABLES, VERSIONS};
 
-/// The seed of this run: always the same, unless `CASSGATE_SEED` says another.
+/// Returns the seed of this run: constant, unless `CASSGATE_SEED` is set.
 pub(super) fn seed() -> u64 {
     std::env::var("CASSGATE_SEED")
         .ok()
@@ -13,7 +13,7 @@ pub(super) fn seed() -> u64 {
         .unwrap_or(20_261_124)
 }
 
-/// How many random texts each field gets.
+/// Random texts per field.
 const RANDOM: usize = 60;
 
 fn text(rng: &mut Rng) -> String {
@@ -26,7 +26,7 @@ fn text(rng: &mut Rng) -> String {
     text
 }
 
-/// One of the chosen texts, or two of them with something in between.
+/// Returns one of the chosen texts, or two of them joined.
 fn chosen(rng: &mut Rng, texts: &[&str]) -> String {
     let pick = |rng: &mut Rng| texts[rng.usize(..texts.len())];
     match rng.u8(..4) {
@@ -36,7 +36,7 @@ fn chosen(rng: &mut Rng, texts: &[&str]) -> String {
     }
 }
 
-/// The fields of both kinds with their texts.
+/// Returns the fields of both kinds with their texts.
 fn fields() -> Vec<(&'static str, &'static str, &'static [&'static str])> {
     let (backup, restore) = ("CassandraBackup", "CassandraRestore");
     vec![
@@ -63,7 +63,7 @@ fn rename(rng: &mut Rng) -> Value {
             TABLES[rng.usize(..TABLES.len())].to_owned()
         }
     };
-    // Mostly good tables, so that the rules about good maps are met too.
+    // Mostly valid tables, so that the rules about valid maps are exercised too.
     let good = rng.bool();
     let few = |rng: &mut Rng| TABLES[rng.usize(..7)].to_owned();
     let pairs = (0..rng.usize(0..4)).map(|_| {
@@ -77,7 +77,7 @@ fn rename(rng: &mut Rng) -> Value {
     Value::Object(pairs.collect::<Map<_, _>>())
 }
 
-/// Specs of new objects: every chosen text in its field, random ones, and several fields at once.
+/// Returns specs of new objects: every chosen text in its field, random texts, and several fields at once.
 pub(super) fn specs(seed: u64) -> Vec<(&'static str, Value)> {
     let mut rng = Rng::with_seed(seed);
     let mut specs = Vec::new();
@@ -90,7 +90,7 @@ pub(super) fn specs(seed: u64) -> Vec<(&'static str, Value)> {
     specs
 }
 
-/// Texts as long as they may be, and longer.
+/// Returns texts at the length limit and beyond.
 fn lengths() -> Vec<(&'static str, Value)> {
     let mut specs = Vec::new();
     for length in [198, 199, 200] {
@@ -134,7 +134,7 @@ fn lengths() -> Vec<(&'static str, Value)> {
     specs
 }
 
-/// Fields that are judged together.
+/// Returns fields that are judged together.
 fn together(rng: &mut Rng) -> Vec<(&'static str, Value)> {
     let mut specs = Vec::new();
     for connections in [i32::MIN, -1, 0, 1, 8, 9, 10, 11, i32::MAX] {
@@ -198,7 +198,7 @@ fn together(rng: &mut Rng) -> Vec<(&'static str, Value)> {
     specs
 }
 
-/// A stored object and what becomes of it.
+/// A stored object and its update.
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) kind: &'static str,
@@ -208,7 +208,7 @@ pub(super) struct Change {
     pub(super) wipes: bool,
 }
 
-/// Changes between good and hostile specs, of objects in every state.
+/// Returns updates between valid and hostile specs, of objects in every state.
 pub(super) fn changes(seed: u64) -> Vec<Change> {
     let mut rng = Rng::with_seed(seed);
     let mut changes = Vec::new();

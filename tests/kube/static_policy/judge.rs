@@ -1,4 +1,4 @@
-//! What the rules say of one object alone: nothing is known of any other.
+//! The rules' verdict on one object alone, without facts about any other object.
 
 use std::collections::BTreeSet;
 
@@ -12,23 +12,23 @@ use cassgate::rules::subject::{Backup, Metadata, Restore, Subject};
 use cassgate::rules::{self, cel, status};
 use serde_json::Value;
 
-/// The verdict on one object, with the executor that has no rules of its own.
+/// The verdict on one object, with the executor that adds no rules.
 pub(super) struct Judged {
     kind: Kind,
-    /// The rules that refuse it.
+    /// The rules that deny it.
     pub(super) denied: BTreeSet<&'static str>,
-    /// The code of the refusal.
+    /// The code of the denial.
     pub(super) code: u16,
     change: bool,
 }
 
 impl Judged {
-    /// A new object.
+    /// Judges a new object.
     pub(super) fn new(object: &Value) -> Self {
         Self::of(kind(object), &findings(object, true), 422, false)
     }
 
-    /// A stored object and what becomes of it, as `admission::validate` puts the rules together.
+    /// Judges an update as the webhook combines the rules.
     pub(super) fn change(old: &Value, new: &Value) -> Self {
         let kind = kind(new);
         let started = status::has_started(old);
@@ -52,7 +52,7 @@ impl Judged {
         }
     }
 
-    /// What is wrong with the policy's answer.
+    /// Compares with the policy's answer and returns the difference.
     pub(super) fn against(&self, told: Option<String>, object: &Value) -> Option<String> {
         match told {
             Some(rule) if self.denied.contains(rule.as_str()) => None,
@@ -69,7 +69,7 @@ impl Judged {
         }
     }
 
-    /// Whether the policy promises to say this rule of this object.
+    /// Returns true if the policy promises to apply this rule to this object.
     fn says(&self, rule: &str, object: &Value) -> bool {
         let Some(statement) = cel::statements(self.kind)
             .iter()
@@ -85,7 +85,7 @@ impl Judged {
                     && (schedule.starts_with("TZ=") || schedule.starts_with("CRON_TZ="))
             }
             "duration-malformed" => spec["duration"].as_str().is_some_and(|text| text.len() <= 12),
-            // What `leaves` says of changes.
+            // The part of `leaves` that concerns updates.
             _ if self.change => {
                 !statement.leaves.contains("where the stored")
                     && !statement.leaves.contains("leave `entities`")

@@ -1,16 +1,16 @@
-//! Hostile sizes, and the rule that the policy says of each.
+//! Hostile sizes, and the rule that the policy applies to each.
 
 use serde_json::{Map, Value, json};
 
-/// The kind, what is said of its spec, and the rule; none: it passes.
+/// The kind, the fields of the spec, and the rule; `None` if it is admitted.
 type Large = (&'static str, Value, Option<&'static str>);
 
-/// Every hostile size.
+/// Returns every hostile size.
 pub(super) fn large() -> Vec<Large> {
     backups().into_iter().chain(restores()).collect()
 }
 
-/// A mebibyte of this.
+/// Returns a mebibyte of repetitions.
 fn long(piece: &str) -> String {
     piece.repeat((1 << 20) / piece.len())
 }

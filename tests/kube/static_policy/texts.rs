@@ -1,6 +1,6 @@
-//! Texts of every field: what its grammar takes, what it does not, and what looks like either.
+//! Texts of every field: valid, invalid, and similar to either.
 
-/// Pieces that texts are put together from: what the grammars are made of, and what looks like it.
+/// Pieces that texts are built from: elements of the grammars and look-alikes.
 pub(super) const PIECES: [&str; 48] = [
     "k1",
     "K_2",
@@ -52,7 +52,7 @@ pub(super) const PIECES: [&str; 48] = [
     "-1",
 ];
 
-/// Times and numbers.
+/// Durations and numbers.
 pub(super) const LENGTHS: [&str; 32] = [
     "",
     "0",
@@ -255,7 +255,7 @@ pub(super) const ENTITIES: [&str; 28] = [
     "k1,system_traces",
 ];
 
-/// Names that objects have, and do not have.
+/// Valid and invalid object names.
 pub(super) const NAMES: [&str; 18] = [
     "c1", "", ".", "a..b", "a.b-c.d", "-a", "a-", "A", "a_b", "ä", "a b", "a\n", "0", "a.", ".a", "a/b",
     "x--y", "a%2f",

@@ -1,4 +1,4 @@
-//! Requests to kube-apiserver itself, without a kubectl for each: many of them, on one connection.
+//! A client of kube-apiserver for many requests on one connection, without a kubectl process for each.
 
 use std::{fs, net::SocketAddr, sync::Arc};
 
@@ -15,17 +15,17 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{authority::roots, http::Reply, servers::Servers};
 
-/// Where a kube-apiserver is and how the administrator is known to it.
+/// The address of a kube-apiserver and the administrator's credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
-    /// Its address.
+    /// The address.
     pub(crate) address: SocketAddr,
-    /// What its certificate is verified with, as PEM.
+    /// The certificate authority of the server, as PEM.
     pub(crate) certificate_authority: String,
     token: String,
 }
 
-/// The administrator, on one HTTP/2 connection. A clone is another handle to it.
+/// The administrator on one HTTP/2 connection. Clones share the connection.
 #[derive(Clone)]
 pub(crate) struct Api {
     endpoint: Arc<Endpoint>,
@@ -33,7 +33,7 @@ pub(crate) struct Api {
 }
 
 impl Endpoint {
-    /// What the kubeconfig of the administrator says.
+    /// Reads the administrator's kubeconfig.
     pub(crate) fn of(servers: &Servers) -> Self {
         let text = fs::read_to_string(servers.admin_kubeconfig()).unwrap();
         let config: Value = serde_saphyr::from_str(&text).unwrap();
@@ -49,7 +49,7 @@ impl Endpoint {
 }
 
 impl Api {
-    /// Connects.
+    /// Connects to the API server.
     pub(crate) async fn of(servers: &Servers) -> Self {
         let endpoint = Endpoint::of(servers);
         let stream = tls(endpoint.address, &endpoint.certificate_authority, &["h2"])
@@ -59,7 +59,7 @@ impl Api {
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
                 .await
                 .unwrap();
-        // It ends with the last handle; how shows in the requests on it.
+        // The connection ends with the last handle; errors appear in the requests.
         tokio::spawn(async { drop(connection.await) });
         Self {
             endpoint: Arc::new(endpoint),
@@ -67,21 +67,21 @@ impl Api {
         }
     }
 
-    /// The object at this path.
+    /// Returns the object at this path.
     pub(crate) async fn get(&self, path: &str) -> Option<Value> {
-        let reply = self.ask("GET", path, Bytes::new()).await.unwrap();
+        let reply = self.request("GET", path, Bytes::new()).await.unwrap();
         (reply.status == 200).then(|| serde_json::from_str(&reply.body).unwrap())
     }
 
     /// Posts JSON.
     ///
     /// # Errors
-    /// Why there is no answer.
+    /// The reason why no answer arrived.
     pub(crate) async fn post(&self, path: &str, body: Bytes) -> Result<Reply, String> {
-        self.ask("POST", path, body).await
+        self.request("POST", path, body).await
     }
 
-    async fn ask(&self, method: &str, path: &str, body: Bytes) -> Result<Reply, String> {
+    async fn request(&self, method: &str, path: &str, body: Bytes) -> Result<Reply, String> {
         let Endpoint { address, token, .. } = &*self.endpoint;
         let request = Request::builder()
             .method(method)
@@ -105,10 +105,10 @@ impl Api {
     }
 }
 
-/// A new TLS connection that trusts these certificates and offers these protocols.
+/// Opens a TLS connection that trusts these certificates and offers these protocols.
 ///
 /// # Errors
-/// Why it came to nothing.
+/// The reason why the connection failed.
 pub(crate) async fn tls(
     address: SocketAddr,
     bundle: &str,

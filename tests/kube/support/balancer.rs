@@ -1,4 +1,4 @@
-//! What a Service is to cassgate: new connections go to replicas that are ready, in turns; old ones stay where they are.
+//! A stand-in for a Service: new connections go to ready replicas in turn, and established ones stay.
 
 use std::{
     net::SocketAddr,
@@ -22,13 +22,13 @@ use super::{
     http::{runtime, try_get},
 };
 
-/// How often readiness is asked. Beside the shutdown delay of these tests (a second) it is what the two seconds of the
-/// shipped probe are beside the shipped five.
+/// Interval of the readiness probes. Its ratio to the shutdown delay of these tests (one second) is that of the
+/// shipped probe (two seconds) to the shipped delay (five).
 const PROBE: Duration = Duration::from_millis(100);
 
-/// A port that leads to the replicas that are ready.
+/// A port that leads to the ready replicas.
 pub(crate) struct Balancer {
-    /// Where it listens.
+    /// The address of the port.
     pub(crate) address: SocketAddr,
     replicas: Replicas,
     _accepting: AbortOnDropHandle<()>,
@@ -43,7 +43,7 @@ struct Replica {
 }
 
 impl Balancer {
-    /// Without a replica: it closes every connection.
+    /// Starts a balancer without replicas, which closes every connection.
     pub(crate) fn start() -> Self {
         let listener = runtime().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -56,7 +56,7 @@ impl Balancer {
         }
     }
 
-    /// Follows the readiness of one more replica.
+    /// Adds a replica and follows its readiness.
     pub(crate) fn follow(&self, gate: &Gate) {
         let ready = Arc::new(AtomicBool::new(false));
         let probed = runtime().spawn(probe(gate.admin, Arc::clone(&ready)));
@@ -67,7 +67,7 @@ impl Balancer {
         });
     }
 
-    /// Whether new connections go to this replica.
+    /// Returns true if new connections go to this replica.
     pub(crate) fn leads_to(&self, gate: &Gate) -> bool {
         let replicas = self.replicas();
         let mut ready = replicas
@@ -105,7 +105,7 @@ async fn accept(listener: TcpListener, replicas: Replicas) {
             continue;
         };
         connections.spawn(async move {
-            // A Service does not try another one either.
+            // A Service does not try another endpoint either.
             if let Ok(mut replica) = TcpStream::connect(chosen).await {
                 let _ = copy_bidirectional(&mut client, &mut replica).await;
             }

@@ -1,8 +1,8 @@
-//! The shipped Deployment, run here instead of in a pod.
+//! The shipped Deployment, run as a process instead of in a pod.
 
 use serde_json::Value;
 
-/// What its container is told: the arguments, and each variable `CASSGATE_…` as the flag that it is short for.
+/// Returns the container's arguments, and each variable `CASSGATE_…` as its flag.
 ///
 /// Only the addresses differ: any free port of this machine.
 pub(crate) fn command_line(deployment: &Value) -> Vec<String> {

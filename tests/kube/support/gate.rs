@@ -1,4 +1,4 @@
-//! cassgate itself.
+//! A cassgate process.
 
 use std::{
     collections::HashMap,
@@ -19,21 +19,21 @@ use serde_json::Value;
 
 use super::{
     http::{self, Reply},
-    leash::Leashed,
+    process_guard::GuardedProcess,
     servers::{Crds, Servers, scratch},
 };
 
-/// A value that stands in every Secret of these tests: it may appear nowhere else.
+/// The value of every Secret in these tests: it may appear nowhere else.
 pub(crate) const SECRET_VALUE: &str = "s3cr3t-that-nobody-may-read";
 
 /// A running `cassgate run`.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    process: Leashed,
+    process: GuardedProcess,
     directory: PathBuf,
-    /// Where the webhook listens.
+    /// The address of the webhook.
     pub(crate) webhook: SocketAddr,
-    /// Where probes and metrics are.
+    /// The address of the admin server.
     pub(crate) admin: SocketAddr,
 }
 
@@ -41,7 +41,7 @@ type Shared = Mutex<HashMap<(Crds, String), Arc<Gate>>>;
 
 static SHARED: std::sync::LazyLock<Shared> = std::sync::LazyLock::new(Mutex::default);
 
-/// A gate with these flags that other tests use as well.
+/// Returns a cassgate with these flags that other tests share.
 pub(crate) fn shared(servers: &Servers, flags: &[&str]) -> Arc<Gate> {
     let mut gates = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     let key = (servers.crds(), flags.join(" "));
@@ -52,10 +52,10 @@ pub(crate) fn shared(servers: &Servers, flags: &[&str]) -> Arc<Gate> {
     )
 }
 
-/// Stops what [`shared`] started.
+/// Stops the processes that [`shared`] started.
 ///
 /// # Errors
-/// The log of a gate that did not end with exit code 0, or that held a Secret's value or a panic.
+/// The log of a process that did not exit with 0, or whose log contains a Secret's value or a panic.
 pub(crate) fn stop_shared() -> Result<(), String> {
     let mut gates = std::mem::take(&mut *SHARED.lock().unwrap_or_else(PoisonError::into_inner));
     let stopped = gates
@@ -66,15 +66,15 @@ pub(crate) fn stop_shared() -> Result<(), String> {
                 .map_err(|why| format!("cassgate run {flags}: {why}")),
             Err(_) => Err(format!("cassgate run {flags}: a test still holds it")),
         });
-    let complaints: Vec<String> = stopped.filter_map(Result::err).collect();
-    if complaints.is_empty() {
+    let violations: Vec<String> = stopped.filter_map(Result::err).collect();
+    if violations.is_empty() {
         Ok(())
     } else {
-        Err(complaints.join("\n"))
+        Err(violations.join("\n"))
     }
 }
 
-/// The arguments of a `cassgate run` on free ports of this machine, with a certificate of its own.
+/// Returns the arguments of a `cassgate run` on free ports, with its own certificate.
 pub(crate) fn arguments(tls_directory: &str, flags: &[&str]) -> Vec<String> {
     let fixed = [
         "run",
@@ -93,7 +93,7 @@ pub(crate) fn arguments(tls_directory: &str, flags: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// A folder that no other test uses.
+/// Creates a folder that no other test uses.
 pub(crate) fn fresh_directory(purpose: &str) -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let directory = scratch().join(format!("{purpose}-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
@@ -109,7 +109,7 @@ impl Gate {
         gate
     }
 
-    /// Starts cassgate and waits until it listens; it may never be ready.
+    /// Starts cassgate and waits until it listens; it may never become ready.
     pub(crate) fn start_with_kubeconfig(kubeconfig: &str, flags: &[&str]) -> Self {
         let directory = fresh_directory("gate");
         let arguments = arguments(&directory.display().to_string(), flags);
@@ -118,7 +118,7 @@ impl Gate {
 
     /// Starts cassgate with exactly these arguments; its certificate is in `directory`.
     pub(crate) fn start_as(arguments: &[String], kubeconfig: &str, directory: &Path) -> Self {
-        let process = Leashed::start(
+        let process = GuardedProcess::start(
             env!("CARGO_BIN_EXE_cassgate"),
             arguments,
             &[("KUBECONFIG", kubeconfig)],
@@ -140,7 +140,7 @@ impl Gate {
         }
     }
 
-    /// Waits until `/readyz` says so.
+    /// Waits until `/readyz` reports success.
     pub(crate) fn wait_until_ready(&self) {
         for _ in 0..600 {
             if self.readyz().status == 200 {
@@ -156,22 +156,22 @@ impl Gate {
         self.get("/readyz")
     }
 
-    /// A page of the admin server.
+    /// Returns a page of the admin server.
     pub(crate) fn get(&self, path: &str) -> Reply {
         http::get(self.admin, path)
     }
 
-    /// Sends these bytes to the webhook, as kube-apiserver would.
+    /// Posts these bytes to the webhook, as kube-apiserver does.
     pub(crate) fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Reply {
         http::post(self.webhook, path, &self.certificate_authority(), body.as_ref())
     }
 
-    /// Begins to send a body of this length, without ever going on.
+    /// Announces a body of this length and sends none of it.
     pub(crate) fn announce(&self, path: &str, length: usize) -> Reply {
         http::announce(self.webhook, path, &self.certificate_authority(), length)
     }
 
-    /// How many reviews it has answered.
+    /// Returns the number of answered reviews.
     pub(crate) fn reviews(&self) -> u64 {
         let metrics = self.get("/metrics").body;
         let series = metrics
@@ -182,7 +182,7 @@ impl Gate {
             .sum()
     }
 
-    /// How many connections to the webhook are open.
+    /// Returns the number of open connections to the webhook.
     pub(crate) fn connections(&self) -> usize {
         let metrics = self.get("/metrics").body;
         let series = "cassgate_connections{listener=\"webhook\"} ";
@@ -190,7 +190,7 @@ impl Gate {
         open.unwrap().parse().unwrap()
     }
 
-    /// The most bytes that it ever had in memory.
+    /// Returns the peak resident memory in bytes.
     pub(crate) fn peak_memory(&self) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.program())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -198,32 +198,32 @@ impl Gate {
         kibibytes * 1024
     }
 
-    /// What its certificate is verified with, as PEM.
+    /// Returns the certificate authority of the webhook, as PEM.
     pub(crate) fn certificate_authority(&self) -> String {
         fs::read_to_string(self.directory.join("ca.crt")).unwrap()
     }
 
-    /// What goes into `clientConfig.caBundle`.
+    /// Returns the value for `clientConfig.caBundle`.
     pub(crate) fn ca_bundle(&self) -> String {
         STANDARD.encode(self.certificate_authority())
     }
 
-    /// Its log so far.
+    /// Returns the log so far.
     pub(crate) fn log(&self) -> String {
         self.process.stderr().so_far().join("\n")
     }
 
-    /// Ends it at once, without a goodbye.
+    /// Kills the process without a shutdown.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
     }
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&mut self) {
-        self.process.let_go();
+        self.process.close_stdin();
     }
 
-    /// Sends SIGTERM and waits for the end.
+    /// Sends SIGTERM and waits for the exit.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         self.process.stop()
     }

@@ -1,4 +1,4 @@
-//! Plain requests to cassgate itself, past kube-apiserver: one connection each, nothing tried again.
+//! Plain requests straight to cassgate: one connection each, without retries.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-/// What came back.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
     /// The HTTP status.
@@ -24,7 +24,7 @@ pub(crate) struct Reply {
     pub(crate) body: String,
 }
 
-/// The runtime of all clients of this process.
+/// Returns the runtime of all clients of this process.
 pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
@@ -36,22 +36,22 @@ pub(crate) fn runtime() -> &'static Runtime {
     })
 }
 
-/// `GET` of a path, in plain HTTP.
+/// Sends a `GET` in plain HTTP.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
     runtime().block_on(try_get(address, path)).unwrap()
 }
 
-/// [`get`] of a server that may not be there.
+/// Sends a `GET` to a server that may be absent.
 ///
 /// # Errors
-/// It is not, or ends on the way.
+/// The server is absent or closes the connection.
 pub(crate) async fn try_get(address: SocketAddr, path: &str) -> io::Result<Reply> {
     let connection = TcpStream::connect(address).await?;
     let head = format!("GET {path} HTTP/1.1\r\nhost: {address}");
     exchange(connection, &head, &[]).await
 }
 
-/// `PUT` of a text to a path, in plain HTTP.
+/// Sends a `PUT` with a text in plain HTTP.
 pub(crate) fn put(address: SocketAddr, path: &str, text: &str) -> Reply {
     let head = format!(
         "PUT {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}",
@@ -63,12 +63,12 @@ pub(crate) fn put(address: SocketAddr, path: &str, text: &str) -> Reply {
     })
 }
 
-/// `POST` of JSON to a path, over TLS.
+/// Posts JSON over TLS.
 pub(crate) fn post(address: SocketAddr, path: &str, certificate_authority: &str, body: &[u8]) -> Reply {
     post_announcing(address, path, certificate_authority, body.len(), body)
 }
 
-/// A `POST` that says how long its body will be and then sends none of it.
+/// Posts a `content-length` and none of the body.
 pub(crate) fn announce(address: SocketAddr, path: &str, certificate_authority: &str, length: usize) -> Reply {
     post_announcing(address, path, certificate_authority, length, &[])
 }

@@ -1,4 +1,4 @@
-//! kubectl, as a user types it.
+//! kubectl as a user runs it.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::servers::scratch;
 
-/// The built kubectl with a kubeconfig and a home of its own.
+/// The built kubectl with its own kubeconfig and home directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Kubectl {
     program: PathBuf,
@@ -20,21 +20,21 @@ pub(crate) struct Kubectl {
     namespace: Option<String>,
 }
 
-/// What kubectl said.
+/// The result of a kubectl command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// What was asked, for messages of tests.
+    /// The command, for the messages of tests.
     pub(crate) command: String,
     /// The exit code.
     pub(crate) code: i32,
-    /// What it wrote on stdout.
+    /// Its stdout.
     pub(crate) stdout: String,
-    /// What it wrote on stderr.
+    /// Its stderr.
     pub(crate) stderr: String,
 }
 
 impl Kubectl {
-    /// kubectl out of this folder, for this kubeconfig.
+    /// Returns the kubectl of this folder with this kubeconfig.
     pub(crate) fn new(binaries: &Path, kubeconfig: &Path) -> Self {
         let home = scratch().join("home");
         fs::create_dir_all(&home).unwrap();
@@ -46,7 +46,7 @@ impl Kubectl {
         }
     }
 
-    /// The same as another user.
+    /// Returns the same kubectl for another user.
     pub(crate) fn with_kubeconfig(&self, kubeconfig: &Path) -> Self {
         Self {
             kubeconfig: kubeconfig.to_owned(),
@@ -54,7 +54,7 @@ impl Kubectl {
         }
     }
 
-    /// The same in a namespace.
+    /// Returns the same kubectl in a namespace.
     pub(crate) fn in_namespace(&self, namespace: &str) -> Self {
         Self {
             namespace: Some(namespace.to_owned()),
@@ -67,7 +67,7 @@ impl Kubectl {
         self.run_with(arguments, "")
     }
 
-    /// Runs kubectl with a text on its standard input.
+    /// Runs kubectl with a text on standard input.
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Answer {
         let mut command = Command::new(&self.program);
         command
@@ -88,7 +88,7 @@ impl Kubectl {
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut stdin = child.stdin.take().expect("stdin is a pipe");
-        // A kubectl that ends before it has read everything says why on stderr.
+        // A kubectl that exits before it has read everything reports the reason on stderr.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         let output = child.wait_with_output().expect("a child can be waited for");
@@ -110,13 +110,13 @@ impl Kubectl {
         self.run_with(&["apply", "--server-side", "-f", "-"], manifest)
     }
 
-    /// The stored object.
+    /// Returns the stored object.
     pub(crate) fn get(&self, kind: &str, name: &str) -> Value {
         let answer = self.run(&["get", kind, name, "--output=json"]).succeeds();
         serde_json::from_str(&answer.stdout).unwrap()
     }
 
-    /// Whether the object is stored.
+    /// Returns true if the object is stored.
     pub(crate) fn has(&self, kind: &str, name: &str) -> bool {
         !self
             .run(&["get", kind, name, "--ignore-not-found", "--output=name"])
@@ -127,59 +127,63 @@ impl Kubectl {
 }
 
 impl Answer {
-    /// Exit code 0.
+    /// Asserts exit code 0.
     #[track_caller]
     pub(crate) fn succeeds(self) -> Self {
-        assert_eq!(self.code, 0, "{}", self.told());
+        assert_eq!(self.code, 0, "{}", self.transcript());
         self
     }
 
-    /// Exit code 0 and exactly this on stdout, without a word on stderr.
+    /// Asserts exit code 0, exactly this stdout, and an empty stderr.
     #[track_caller]
     pub(crate) fn says(self, stdout: &str) -> Self {
         self.says_with_warnings(stdout, &[])
     }
 
-    /// Exit code 0, exactly this on stdout, and exactly these warnings.
+    /// Asserts exit code 0, exactly this stdout, and exactly these warnings.
     #[track_caller]
     pub(crate) fn says_with_warnings(self, stdout: &str, warnings: &[&str]) -> Self {
         let expected: Vec<String> = warnings.iter().map(|text| format!("Warning: {text}\n")).collect();
-        assert_eq!(self.stderr, expected.concat(), "{}", self.told());
+        assert_eq!(self.stderr, expected.concat(), "{}", self.transcript());
         assert_eq!(
             (self.stdout.trim_end(), self.code),
             (stdout, 0),
             "{}",
-            self.told()
+            self.transcript()
         );
         self
     }
 
-    /// Exit code 1 and exactly this on stderr.
+    /// Asserts exit code 1 and exactly this stderr.
     #[track_caller]
     pub(crate) fn refused(self, stderr: &str) -> Self {
-        assert_eq!(self.stderr.trim_end(), stderr, "{}", self.told());
-        assert_eq!(self.code, 1, "{}", self.told());
+        assert_eq!(self.stderr.trim_end(), stderr, "{}", self.transcript());
+        assert_eq!(self.code, 1, "{}", self.transcript());
         self
     }
 
-    /// Exit code 1 and each of these texts on stderr.
+    /// Asserts exit code 1 and that stderr contains each of these texts.
     #[track_caller]
     pub(crate) fn refused_with(self, texts: &[&str]) -> Self {
-        assert_eq!(self.code, 1, "{}", self.told());
+        assert_eq!(self.code, 1, "{}", self.transcript());
         self.mentions(texts)
     }
 
-    /// Each of these texts on stderr.
+    /// Asserts that stderr contains each of these texts.
     #[track_caller]
     pub(crate) fn mentions(self, texts: &[&str]) -> Self {
         for text in texts {
-            assert!(self.stderr.contains(text), "{text:?} is not in:\n{}", self.told());
+            assert!(
+                self.stderr.contains(text),
+                "{text:?} is not in:\n{}",
+                self.transcript()
+            );
         }
         self
     }
 
-    /// Command and answer.
-    pub(crate) fn told(&self) -> String {
+    /// Returns the command and its result as text.
+    pub(crate) fn transcript(&self) -> String {
         format!(
             "$ {}\n{}{}exit code {}",
             self.command, self.stdout, self.stderr, self.code

@@ -1,7 +1,8 @@
-//! Reviews at a steady pace, each answer checked: the API server's own, and those of a client that makes a new
-//! connection each time and trusts exactly what is published then.
+//! Reviews at a constant rate with checked answers: requests through the API server, and requests of a client that
+//! opens a new connection each time and trusts exactly the published bundle.
 //!
-//! kube-apiserver keeps its connection for as long as it can, so by itself it would notice a wrong certificate late.
+//! kube-apiserver reuses its connection for as long as possible, so by itself it would notice a wrong certificate
+//! late.
 
 use std::{
     net::SocketAddr,
@@ -32,19 +33,19 @@ use super::{
     stage::Stage,
 };
 
-/// Two reviews each: the pace is 200 a second. On a machine that is too busy for it fewer come, and none is left out.
+/// Each tick sends two reviews, which gives 200 a second. An overloaded machine sends fewer, and none is skipped.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Ticks under way at once, so that a slow machine gets no heap of them.
+/// Maximum number of ticks in flight, so that a slow machine does not accumulate them.
 const AT_ONCE: usize = 64;
 
-/// How often the client looks at what is published. An API server watches it.
-const LOOK: Duration = Duration::from_millis(100);
+/// Interval at which the client reads the published bundles; an API server watches them.
+const BUNDLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// For as long kube-apiserver would wait for a webhook by default.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// kube-apiserver's default timeout for a webhook.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A load that goes on until it is stopped.
+/// A load that runs until it is stopped.
 pub(crate) struct Load {
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -54,16 +55,16 @@ pub(crate) struct Load {
 struct Shared {
     api: Api,
     namespace: String,
-    /// Where the client connects. Held for reading while it does.
+    /// The replicas that the client connects to. Held for reading during a connection.
     replicas: RwLock<Vec<SocketAddr>>,
-    /// The `caBundle`s of the mutating and of the validating side.
+    /// The `caBundle`s of the mutating and of the validating configuration.
     bundles: watch::Receiver<[String; 2]>,
     answered: AtomicUsize,
     failed: Mutex<Vec<String>>,
 }
 
 impl Load {
-    /// Begins, with the webhook configurations of this name, and with connections to these replicas.
+    /// Starts a load on the webhook configurations with this name and on these replicas.
     pub(crate) fn start(stage: &Stage, configuration: &str, replicas: &[SocketAddr]) -> Self {
         let stop = CancellationToken::new();
         let (servers, namespace) = (stage.servers, stage.namespace.clone());
@@ -81,7 +82,7 @@ impl Load {
             });
             let looks = async move {
                 loop {
-                    sleep(LOOK).await;
+                    sleep(BUNDLE_INTERVAL).await;
                     known.send_replace(published(&api, &configuration).await);
                 }
             };
@@ -97,12 +98,12 @@ impl Load {
         Self { shared, stop, task }
     }
 
-    /// From now on the client connects to these. Returns when nothing is under way on the others any more.
+    /// Directs new connections to these replicas. Returns when no request is in flight on the others.
     pub(crate) fn aim_at(&self, replicas: &[SocketAddr]) {
         runtime().block_on(async { replicas.clone_into(&mut *self.shared.replicas.write().await) });
     }
 
-    /// Waits until so many more reviews were answered.
+    /// Waits for this many more answered reviews.
     pub(crate) fn goes_on_for(&self, reviews: usize) {
         let enough = self.answered() + reviews;
         while self.answered() < enough {
@@ -116,12 +117,12 @@ impl Load {
         }
     }
 
-    /// How many reviews were answered so far.
+    /// Returns the number of answered reviews.
     pub(crate) fn answered(&self) -> usize {
         self.shared.answered.load(Ordering::Relaxed)
     }
 
-    /// What was answered otherwise than by the verdict, or not at all.
+    /// Returns the answers that were not the verdict, and the requests without an answer.
     pub(crate) fn failed(&self) -> Vec<String> {
         self.shared
             .failed
@@ -130,7 +131,7 @@ impl Load {
             .clone()
     }
 
-    /// Ends, after the answers that are still to come. How many reviews were answered, and what failed.
+    /// Stops after the pending answers, and returns the number of reviews and the failures.
     pub(crate) fn stop(self) -> (usize, Vec<String>) {
         self.stop.cancel();
         let Self { shared, task, .. } = self;
@@ -161,7 +162,7 @@ async fn send_until(stop: CancellationToken, shared: Arc<Shared>) {
                     shared.by_a_new_connection(number).await
                 }
             };
-            let outcome = timeout(PATIENCE, answered).await;
+            let outcome = timeout(REQUEST_TIMEOUT, answered).await;
             shared.note(
                 number,
                 outcome.unwrap_or_else(|_| Err("no answer in time".to_owned())),
@@ -175,7 +176,7 @@ async fn send_until(stop: CancellationToken, shared: Arc<Shared>) {
 impl Shared {
     fn note(&self, number: usize, outcome: Result<(), String>) {
         match outcome {
-            // By both sides of the webhook.
+            // Both webhooks were called.
             Ok(()) => drop(self.answered.fetch_add(2, Ordering::Relaxed)),
             Err(why) => {
                 let how = if by_the_api_server(number) {
@@ -189,7 +190,7 @@ impl Shared {
         }
     }
 
-    /// Creates a bad backup, of which nothing is stored: the API server calls both sides.
+    /// Creates an invalid backup as a dry run: the API server calls both webhooks.
     async fn through_the_api_server(&self, number: usize) -> Result<(), String> {
         let path = format!(
             "/apis/db.orange.com/v2/namespaces/{}/cassandrabackups?dryRun=All",
@@ -200,8 +201,8 @@ impl Shared {
         is_a_verdict(&reply, 422)
     }
 
-    /// Asks both sides of one replica, as the API server would. Its certificate has to fit one of the two bundles,
-    /// in turns.
+    /// Calls both paths of one replica as the API server does. Its certificate must match one of the two bundles,
+    /// alternating.
     async fn by_a_new_connection(&self, number: usize) -> Result<(), String> {
         let replicas = self.replicas.read().await;
         let turn = number / 2;
@@ -235,12 +236,12 @@ impl Shared {
     }
 }
 
-/// Every other tick is a creation; the ones between are connections of the client's own.
+/// Every other tick is a creation through the API server; the others are connections of the client.
 fn by_the_api_server(tick: usize) -> bool {
     tick.is_multiple_of(2)
 }
 
-/// The rule's word: the webhook was reached, and its certificate was taken.
+/// The rule id proves that the webhook was called and its certificate accepted.
 fn is_a_verdict(reply: &Reply, status: u16) -> Result<(), String> {
     if reply.status == status && reply.body.contains("[entities-mixed]") {
         Ok(())

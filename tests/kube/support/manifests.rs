@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::{kubectl::Kubectl, repository};
 
-/// Every object of `manifests/base`, as kustomize builds it.
+/// Returns every object of `manifests/base`, as kustomize builds it.
 pub(crate) fn base(kubectl: &Kubectl) -> Vec<Value> {
     built(kubectl, "manifests/base")
 }
 
-/// Every object of an overlay, those of the base among them.
+/// Returns every object of an overlay, including the base.
 pub(crate) fn overlay(kubectl: &Kubectl, name: &str) -> Vec<Value> {
     built(kubectl, &format!("manifests/overlays/{name}"))
 }
@@ -26,13 +26,13 @@ fn built(kubectl: &Kubectl, folder: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(&built.stdout).unwrap()
 }
 
-/// One manifest of many objects.
+/// Returns one manifest with many objects.
 #[expect(clippy::needless_pass_by_value, reason = "a list is built from what it takes")]
 pub(crate) fn list(items: Vec<Value>) -> String {
     json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
 }
 
-/// Installs the CRDs of this folder, whoever owned those that are there, and waits until the API server goes by them.
+/// Installs the CRDs of this folder, replacing other owners' fields, and waits until the API server serves them.
 #[track_caller]
 pub(crate) fn install_crds(kubectl: &Kubectl, folder: &str, in_force: impl Fn() -> bool) {
     for kind in ["cassandrabackups", "cassandrarestores"] {
@@ -51,7 +51,7 @@ pub(crate) fn install_crds(kubectl: &Kubectl, folder: &str, in_force: impl Fn() 
     panic!("the CRDs of {folder} do not come into force");
 }
 
-/// The shipped webhook configurations, for these namespaces and a cassgate on this machine.
+/// Returns the shipped webhook configurations for these namespaces and a cassgate on this machine.
 pub(crate) fn webhooks(kubectl: &Kubectl, namespaces: &[&str], address: &str, ca_bundle: &str) -> Vec<Value> {
     let mut configurations = webhooks_of(base(kubectl), namespaces, address);
     for configuration in &mut configurations {
@@ -62,9 +62,9 @@ pub(crate) fn webhooks(kubectl: &Kubectl, namespaces: &[&str], address: &str, ca
     configurations
 }
 
-/// Those of these objects, without a `caBundle`.
+/// Returns the webhook configurations among these objects, without a `caBundle`.
 ///
-/// Only the address, the names and the namespaces differ: rules, conditions, policies are tested as they are shipped.
+/// Only the address, the names and the namespaces differ: rules, conditions and policies are tested as shipped.
 pub(crate) fn webhooks_of(mut objects: Vec<Value>, namespaces: &[&str], address: &str) -> Vec<Value> {
     objects.retain(|object| {
         object["kind"]

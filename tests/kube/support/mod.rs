@@ -1,4 +1,4 @@
-//! Servers, kubectl, cassgate: what every test stands on.
+//! Servers, kubectl and cassgate for all tests.
 
 pub(crate) mod api;
 pub(crate) mod attack;
@@ -8,11 +8,11 @@ pub(crate) mod deployment;
 pub(crate) mod gate;
 pub(crate) mod http;
 pub(crate) mod kubectl;
-pub(crate) mod leash;
 pub(crate) mod load;
 pub(crate) mod manifests;
 pub(crate) mod objects;
 pub(crate) mod pods;
+pub(crate) mod process_guard;
 pub(crate) mod proxy;
 pub(crate) mod servers;
 pub(crate) mod stage;
@@ -21,7 +21,7 @@ pub(crate) mod volume;
 
 use std::{path::Path, thread, time::Duration};
 
-/// The root of the repository.
+/// Returns the root of the repository.
 pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -29,14 +29,14 @@ pub(crate) fn repository() -> &'static Path {
 /// Stops every cassgate and every server.
 ///
 /// # Errors
-/// What went wrong on the way: a gate that did not end with 0, a Secret's value in a log.
+/// Any failure: a cassgate that did not exit with 0, or a Secret's value in a log.
 pub(crate) fn stop_everything() -> Result<(), String> {
     let gates = gate::stop_shared();
     servers::stop();
     gates
 }
 
-/// Waits until something is so.
+/// Waits until `so` returns true.
 #[track_caller]
 pub(crate) fn until(what: &str, so: impl Fn() -> bool) {
     for _ in 0..1200 {

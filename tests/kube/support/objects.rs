@@ -1,13 +1,13 @@
-//! Objects as users write them.
+//! Manifests as users write them.
 
 use super::gate::SECRET_VALUE;
 
-/// A cluster `c1` with datacenters dc1 and dc2 and CassKop's own sidecar.
+/// Returns a cluster `c1` with datacenters dc1 and dc2 and CassKop's default sidecar.
 pub(crate) fn cluster() -> String {
     cluster_with("c1", &["dc1", "dc2"])
 }
 
-/// A cluster with these datacenters.
+/// Returns a cluster with these datacenters.
 pub(crate) fn cluster_with(name: &str, datacenters: &[&str]) -> String {
     let datacenters: Vec<String> = datacenters
         .iter()
@@ -30,12 +30,12 @@ spec:
     )
 }
 
-/// A Secret `s3` with everything that S3 needs.
+/// Returns a Secret `s3` with every key that S3 needs.
 pub(crate) fn secret() -> String {
     secret_with("s3", &["awsaccesskeyid", "awssecretaccesskey", "awsregion"])
 }
 
-/// A Secret with these keys, each with the same value.
+/// Returns a Secret with these keys, all with the same value.
 pub(crate) fn secret_with(name: &str, keys: &[&str]) -> String {
     let data: Vec<String> = keys
         .iter()
@@ -50,7 +50,8 @@ pub(crate) fn secret_with(name: &str, keys: &[&str]) -> String {
     )
 }
 
-/// A good backup of everything in `c1` to S3, with more lines for its spec (a later line of the same name wins).
+/// Returns a valid backup of all entities of `c1` to S3, with extra lines in its spec (a later line with the same
+/// name wins).
 pub(crate) fn backup(name: &str, more: &str) -> String {
     object(
         "CassandraBackup",
@@ -65,7 +66,7 @@ pub(crate) fn backup(name: &str, more: &str) -> String {
     )
 }
 
-/// A restore of everything in the backup `b1` into `c1`, with more lines for its spec.
+/// Returns a restore of all entities of backup `b1` into `c1`, with extra lines in its spec.
 pub(crate) fn restore(name: &str, more: &str) -> String {
     object(
         "CassandraRestore",
@@ -75,7 +76,7 @@ pub(crate) fn restore(name: &str, more: &str) -> String {
     )
 }
 
-/// Many objects, one after the other.
+/// Joins objects into one YAML stream.
 pub(crate) fn documents(objects: &[String]) -> String {
     objects.join("---\n")
 }
@@ -87,7 +88,7 @@ fn object(kind: &str, name: &str, spec: &[&str], more: &str) -> String {
         .iter()
         .filter(|line| !replaced.contains(&field(line)))
         .copied();
-    // `field: -` leaves the field out.
+    // `field: -` removes the field.
     let lines: Vec<String> = kept
         .chain(more.lines())
         .filter(|line| !line.ends_with(": -"))

@@ -1,4 +1,4 @@
-//! The pods of a ring as API objects. Nothing runs in them: a test reports what a kubelet would.
+//! The pods of a ring as API objects. No process runs in them: a test reports what a kubelet would.
 
 use std::net::IpAddr;
 
@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 
 use super::kubectl::Kubectl;
 
-/// The name of the pod of a node of cluster `c1`.
+/// Returns the pod name of a node of cluster `c1`.
 pub(crate) fn name(node: usize) -> String {
     name_in("c1", node)
 }
 
-/// The name of the pod of a node.
+/// Returns the pod name of a node.
 pub(crate) fn name_in(cluster: &str, node: usize) -> String {
     format!("{cluster}-dc1-rack1-{node}")
 }
 
-/// The pod of a node, with the labels and containers of CassKop's.
+/// Returns the pod of a node with CassKop's labels and containers.
 pub(crate) fn pod(cluster: &str, node: usize) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -31,8 +31,7 @@ pub(crate) fn pod(cluster: &str, node: usize) -> Value {
     })
 }
 
-/// What a kubelet says of the pod of a node that runs at this address, and how often Cassandra and the sidecar were
-/// restarted.
+/// Returns a kubelet's report about a pod with this address and these restart counts of Cassandra and sidecar.
 pub(crate) fn reported(node: usize, address: IpAddr, (cassandra, sidecar): (u32, u32)) -> Value {
     let container = |name: &str, restarts: u32| {
         json!({
@@ -52,7 +51,7 @@ pub(crate) fn create(kubectl: &Kubectl, node: usize) {
     kubectl.apply(&pod("c1", node).to_string()).succeeds();
 }
 
-/// Reports that the pod of a node of cluster `c1` runs, as [`reported`] says it.
+/// Reports that the pod of a node of cluster `c1` is running, with [`reported`].
 pub(crate) fn report(kubectl: &Kubectl, node: usize, address: IpAddr, restarts: (u32, u32)) {
     let (pod, patch) = (name(node), reported(node, address, restarts).to_string());
     let arguments = [

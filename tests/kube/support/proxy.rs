@@ -1,4 +1,5 @@
-//! Stands between cassgate and kube-apiserver, and can make the API server slow, busy, forgetful or gone.
+//! A proxy between cassgate and kube-apiserver that can make the API server slow, overloaded, failing, without
+//! history, or unreachable.
 
 use std::{
     convert::Infallible,
@@ -29,24 +30,24 @@ use super::{
     servers::Servers,
 };
 
-/// What an API server can be like.
+/// The simulated condition of the API server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mood {
-    /// As it is.
-    Well,
-    /// Each answer begins so much later.
+pub(crate) enum Condition {
+    /// Unchanged.
+    Healthy,
+    /// Each answer is delayed by this duration.
     Slow(Duration),
-    /// Nothing but this status; watches that stand end without a word.
+    /// Every answer has this status; open watches end.
     Answers(u16),
-    /// It knows nothing of the past: watches end with 410, and none can be begun.
+    /// The history is lost: watches end with 410, and no watch can begin.
     Forgetful,
-    /// Every connection is cut.
+    /// Every connection is closed.
     Gone,
 }
 
-/// A proxy before one API server.
+/// A proxy in front of one API server.
 pub(crate) struct Proxy {
-    mood: watch::Sender<Mood>,
+    condition: watch::Sender<Condition>,
     asked: Asked,
     kubeconfig: PathBuf,
     _accepting: AbortOnDropHandle<()>,
@@ -58,14 +59,14 @@ type Asked = Arc<Mutex<Vec<String>>>;
 type Body = BoxBody<Bytes, hyper::Error>;
 
 impl Proxy {
-    /// Before the API server of these tests, as it is.
+    /// Starts a proxy in front of the API server of these tests, without faults.
     pub(crate) fn before(servers: &Servers) -> Self {
         let endpoint = Endpoint::of(servers);
         let listener = runtime().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let (here, there) = (listener.local_addr().unwrap(), endpoint.address);
-        let (mood, moods) = watch::channel(Mood::Well);
+        let (condition, conditions) = watch::channel(Condition::Healthy);
         let asked = Asked::default();
-        let accept = accept(listener, endpoint, moods, Arc::clone(&asked));
+        let accept = accept(listener, endpoint, conditions, Arc::clone(&asked));
         let accepting = AbortOnDropHandle::new(runtime().spawn(accept));
         let kubeconfig = fresh_directory("proxy").join("kubeconfig");
         let direct = std::fs::read_to_string(servers.gate_kubeconfig()).unwrap();
@@ -73,46 +74,51 @@ impl Proxy {
         assert_ne!(direct, through);
         std::fs::write(&kubeconfig, through).unwrap();
         Self {
-            mood,
+            condition,
             asked,
             kubeconfig,
             _accepting: accepting,
         }
     }
 
-    /// Cassgate's own kubeconfig, with this proxy for the API server.
+    /// Returns cassgate's own kubeconfig with the address of this proxy.
     pub(crate) fn kubeconfig(&self) -> String {
         self.kubeconfig.display().to_string()
     }
 
-    /// Whether cassgate has asked for something whose path ends so.
+    /// Returns true if cassgate has requested a path with this ending.
     pub(crate) fn was_asked_for(&self, path: &str) -> bool {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.iter().any(|asked| asked.ends_with(path))
     }
 
-    /// From now on the API server is like this.
-    pub(crate) fn is(&self, mood: Mood) {
-        self.mood.send_replace(mood);
+    /// Sets the condition of the API server.
+    pub(crate) fn is(&self, condition: Condition) {
+        self.condition.send_replace(condition);
     }
 }
 
-async fn accept(listener: TcpListener, endpoint: Endpoint, moods: watch::Receiver<Mood>, asked: Asked) {
+async fn accept(
+    listener: TcpListener,
+    endpoint: Endpoint,
+    conditions: watch::Receiver<Condition>,
+    asked: Asked,
+) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         while connections.try_join_next().is_some() {}
         let (endpoint, asked) = (endpoint.clone(), Arc::clone(&asked));
-        let (moods, mut gone) = (moods.clone(), moods.clone());
+        let (conditions, mut gone) = (conditions.clone(), conditions.clone());
         connections.spawn(async move {
             let service = service_fn(|request: Request<Incoming>| {
                 let path = request.uri().path().to_owned();
                 asked.lock().unwrap_or_else(PoisonError::into_inner).push(path);
-                answer(&endpoint, &moods, request)
+                answer(&endpoint, &conditions, request)
             });
             let served = server::Builder::new().serve_connection(TokioIo::new(stream), service);
             tokio::select! {
-                _ = gone.wait_for(|mood| *mood == Mood::Gone) => {}
+                _ = gone.wait_for(|condition| *condition == Condition::Gone) => {}
                 _ = served => {}
             }
         });
@@ -121,33 +127,35 @@ async fn accept(listener: TcpListener, endpoint: Endpoint, moods: watch::Receive
 
 async fn answer(
     endpoint: &Endpoint,
-    moods: &watch::Receiver<Mood>,
+    conditions: &watch::Receiver<Condition>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let watching = request
         .uri()
         .query()
         .is_some_and(|query| query.contains("watch="));
-    let mood = *moods.borrow();
-    match mood {
-        Mood::Answers(code) => return Ok(failure(code)),
-        Mood::Forgetful if watching => return Ok(failure(410)),
-        Mood::Slow(delay) => sleep(delay).await,
-        Mood::Well | Mood::Forgetful | Mood::Gone => {}
+    let condition = *conditions.borrow();
+    match condition {
+        Condition::Answers(code) => return Ok(failure(code)),
+        Condition::Forgetful if watching => return Ok(failure(410)),
+        Condition::Slow(delay) => sleep(delay).await,
+        Condition::Healthy | Condition::Forgetful | Condition::Gone => {}
     }
     let path = request.uri().path().to_owned();
-    Ok(match forward(endpoint, moods.clone(), request, watching).await {
-        Ok(response) => response,
-        Err(why) => {
-            eprintln!("proxy: {path}: {why}");
-            failure(502)
-        }
-    })
+    Ok(
+        match forward(endpoint, conditions.clone(), request, watching).await {
+            Ok(response) => response,
+            Err(why) => {
+                eprintln!("proxy: {path}: {why}");
+                failure(502)
+            }
+        },
+    )
 }
 
 async fn forward(
     endpoint: &Endpoint,
-    moods: watch::Receiver<Mood>,
+    conditions: watch::Receiver<Condition>,
     request: Request<Incoming>,
     watching: bool,
 ) -> Result<Response<Body>, String> {
@@ -156,34 +164,34 @@ async fn forward(
     let (mut requests, connection) = client::handshake(TokioIo::new(stream)).await.map_err(text)?;
     let connection = AbortOnDropHandle::new(tokio::spawn(async { drop(connection.await) }));
     let (head, body) = requests.send_request(request).await.map_err(text)?.into_parts();
-    // The connection lives as long as what comes on it.
+    // The connection lives as long as its response.
     let frames = stream::unfold((body, connection), async |(mut body, connection)| {
         Some((body.frame().await?, (body, connection)))
     });
     let body = if watching {
-        BodyExt::boxed(StreamBody::new(Box::pin(until_ended(frames, moods))))
+        BodyExt::boxed(StreamBody::new(Box::pin(until_ended(frames, conditions))))
     } else {
         BodyExt::boxed(StreamBody::new(Box::pin(frames)))
     };
     Ok(Response::from_parts(head, body))
 }
 
-/// The events of a watch, until the API server will have no more of it.
+/// Returns the events of a watch, until the condition ends it.
 fn until_ended(
     events: impl stream::Stream<Item = Result<Frame<Bytes>, hyper::Error>> + Send + 'static,
-    mut moods: watch::Receiver<Mood>,
+    mut conditions: watch::Receiver<Condition>,
 ) -> impl stream::Stream<Item = Result<Frame<Bytes>, hyper::Error>> + Send {
-    let mut last = moods.clone();
+    let mut last = conditions.clone();
     let ended = async move {
-        let ends = |mood: &Mood| matches!(mood, Mood::Forgetful | Mood::Answers(_));
-        // Never, when nobody can change it any more.
-        if moods.wait_for(ends).await.is_err() {
+        let ends = |condition: &Condition| matches!(condition, Condition::Forgetful | Condition::Answers(_));
+        // The sender is gone, so the condition cannot change any more.
+        if conditions.wait_for(ends).await.is_err() {
             std::future::pending::<()>().await;
         }
     };
     let last = stream::once(async move {
         let told = json!({"type": "ERROR", "object": status(410)}).to_string();
-        let forgotten = *last.borrow_and_update() == Mood::Forgetful;
+        let forgotten = *last.borrow_and_update() == Condition::Forgetful;
         forgotten.then(|| Ok(Frame::data(Bytes::from(told + "\n"))))
     });
     events

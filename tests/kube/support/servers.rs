@@ -1,4 +1,4 @@
-//! The real servers: etcd and kube-apiserver by `tests/servers/up.sh`, one pair for each set of CRDs.
+//! The real servers: etcd and kube-apiserver, started by `tests/servers/up.sh`, one pair for each set of CRDs.
 
 use std::{
     fs,
@@ -7,14 +7,14 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use super::{kubectl::Kubectl, leash::Leashed, manifests, repository};
+use super::{kubectl::Kubectl, manifests, process_guard::GuardedProcess, repository};
 
-/// Whose CRDs are installed.
+/// The owner of the installed CRDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Crds {
     /// `manifests/crds`: status is a subresource.
     Ours,
-    /// CassKop's: status is a part of the main resource.
+    /// CassKop's: status is part of the main resource.
     Casskop,
 }
 
@@ -23,15 +23,15 @@ pub(crate) enum Crds {
 pub(crate) struct Servers {
     crds: Crds,
     directory: PathBuf,
-    /// The administrator.
+    /// kubectl for the administrator.
     pub(crate) kubectl: Kubectl,
-    process: Mutex<Option<Leashed>>,
+    process: Mutex<Option<GuardedProcess>>,
 }
 
 static OURS: OnceLock<Result<Servers, String>> = OnceLock::new();
 static CASSKOP: OnceLock<Result<Servers, String>> = OnceLock::new();
 
-/// The servers with these CRDs, started on first use.
+/// Returns the servers with these CRDs, started on first use.
 pub(crate) fn with(crds: Crds) -> &'static Servers {
     let place = match crds {
         Crds::Ours => &OURS,
@@ -47,12 +47,12 @@ pub(crate) fn with(crds: Crds) -> &'static Servers {
     }
 }
 
-/// Servers of one test, which changes what others rely on. They are stopped when this is dropped.
+/// The servers of one test that changes shared state. They stop when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Alone(pub(crate) &'static Servers);
 
 impl Alone {
-    /// Starts a pair of servers in a folder of this name, which nobody else of this run may use.
+    /// Starts a pair of servers in a folder with this name, which must be unique within the run.
     pub(crate) fn start(crds: Crds, name: &str) -> Self {
         let servers = Servers::start(crds, name).unwrap_or_else(|why| panic!("{why}"));
         Self(Box::leak(Box::new(servers)))
@@ -66,10 +66,10 @@ impl Drop for Alone {
     }
 }
 
-/// The folder with etcd, kube-apiserver and kubectl, built when that is needed.
+/// Returns the folder with etcd, kube-apiserver and kubectl, built if necessary.
 ///
 /// # Errors
-/// The text of `build.sh`.
+/// The output of `build.sh`.
 pub(crate) fn binaries() -> Result<PathBuf, String> {
     static BINARIES: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || {
@@ -88,7 +88,7 @@ pub(crate) fn binaries() -> Result<PathBuf, String> {
     BINARIES.get_or_init(build).clone()
 }
 
-/// Where this run keeps its files.
+/// Returns the folder for the files of this run.
 pub(crate) fn scratch() -> &'static Path {
     static SCRATCH: OnceLock<PathBuf> = OnceLock::new();
     SCRATCH.get_or_init(|| {
@@ -102,7 +102,7 @@ pub(crate) fn scratch() -> &'static Path {
 pub(crate) fn stop() {
     for servers in [&OURS, &CASSKOP].into_iter().filter_map(OnceLock::get).flatten() {
         if let Some(process) = &mut *servers.process.lock().unwrap_or_else(PoisonError::into_inner) {
-            process.let_go();
+            process.close_stdin();
         }
     }
     for servers in [&OURS, &CASSKOP].into_iter().filter_map(OnceLock::get).flatten() {
@@ -114,21 +114,21 @@ pub(crate) fn stop() {
                 .take(),
         );
     }
-    // What is left behind is under the target folder, and harmless.
+    // Remaining files are under the target folder and harmless.
     let _ = fs::remove_dir_all(scratch());
 }
 
 impl Servers {
-    /// Starts a pair of servers in a folder of this name, which nobody else of this run may use.
+    /// Starts a pair of servers in a folder with this name, which must be unique within the run.
     ///
     /// # Errors
-    /// What `build.sh` or `up.sh` said.
+    /// The output of `build.sh` or `up.sh`.
     pub(crate) fn start(crds: Crds, name: &str) -> Result<Self, String> {
         let binaries = binaries()?;
         let directory = scratch().join(name);
         let mut up = Command::new(repository().join("tests/servers/up.sh"));
         up.arg(&directory).env("KUBEBUILDER_ASSETS", &binaries);
-        let process = Leashed::hold(up);
+        let process = GuardedProcess::spawn(up);
         let kubeconfig = process
             .stdout()
             .first(|line| line.strip_prefix("ready ").map(PathBuf::from))
@@ -189,7 +189,7 @@ impl Servers {
         self.kubeconfig_of("cassgate-system", "cassgate");
     }
 
-    /// A kubeconfig with the token of a service account, with its rights and no others.
+    /// Returns a kubeconfig with the token of a service account.
     pub(crate) fn kubeconfig_of(&self, namespace: &str, account: &str) -> PathBuf {
         let token = self
             .kubectl
@@ -204,22 +204,22 @@ impl Servers {
         file
     }
 
-    /// Whose CRDs are installed.
+    /// Returns the owner of the installed CRDs.
     pub(crate) fn crds(&self) -> Crds {
         self.crds
     }
 
-    /// The kubeconfig of the administrator.
+    /// Returns the kubeconfig of the administrator.
     pub(crate) fn admin_kubeconfig(&self) -> PathBuf {
         self.directory.join("kubeconfig")
     }
 
-    /// What cassgate has in its pod: the token of the shipped service account.
+    /// Returns the kubeconfig with the token of the shipped service account.
     pub(crate) fn gate_kubeconfig(&self) -> PathBuf {
         self.directory.join("cassgate-system-cassgate.kubeconfig")
     }
 
-    /// kubectl for a user who may do nothing until somebody says so.
+    /// Returns kubectl for a user without any rights.
     pub(crate) fn backup_author(&self) -> Kubectl {
         self.kubectl
             .with_kubeconfig(&self.directory.join("backup-author.kubeconfig"))

@@ -1,4 +1,4 @@
-//! One test's place: a namespace, and a cassgate in front of it.
+//! The environment of one test: a namespace with a cassgate in front of it.
 
 use std::{
     sync::{
@@ -16,14 +16,14 @@ use super::{
     servers::{self, Crds, Servers},
 };
 
-/// A namespace of its own on a real API server.
+/// A separate namespace on a real API server.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    /// The servers that it is on.
+    /// The servers of the namespace.
     pub(crate) servers: &'static Servers,
-    /// Its name.
+    /// The name of the namespace.
     pub(crate) namespace: String,
-    /// The administrator's kubectl, in this namespace.
+    /// The administrator's kubectl in this namespace.
     pub(crate) kubectl: Kubectl,
 }
 
@@ -32,17 +32,17 @@ pub(crate) struct Stage {
 pub(crate) struct Guarded {
     /// Where it happens.
     pub(crate) stage: Stage,
-    /// Who judges.
+    /// The cassgate.
     pub(crate) gate: Arc<Gate>,
 }
 
 impl Stage {
-    /// A fresh namespace, unguarded.
+    /// Creates a namespace without a webhook.
     pub(crate) fn new(crds: Crds) -> Self {
         Self::on(servers::with(crds))
     }
 
-    /// A fresh namespace on these servers, unguarded.
+    /// Creates a namespace on these servers, without a webhook.
     pub(crate) fn on(servers: &'static Servers) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(1);
         let namespace = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -58,7 +58,7 @@ impl Stage {
         }
     }
 
-    /// Registers the shipped webhooks with this gate, for this namespace, and waits until they are called.
+    /// Registers the shipped webhooks with this cassgate for this namespace, and waits until they are called.
     pub(crate) fn register(&self, gate: &Gate) {
         let address = gate.webhook.to_string();
         let webhooks = manifests::webhooks(&self.kubectl, &[&self.namespace], &address, &gate.ca_bundle());
@@ -81,7 +81,7 @@ impl Stage {
 }
 
 impl Guarded {
-    /// A fresh namespace behind a gate with these flags; other tests use the same gate.
+    /// Creates a namespace behind a shared cassgate with these flags.
     pub(crate) fn new(crds: Crds, flags: &[&str]) -> Self {
         let stage = Stage::new(crds);
         let gate = gate::shared(stage.servers, flags);
@@ -89,7 +89,7 @@ impl Guarded {
         Self { stage, gate }
     }
 
-    /// A fresh namespace behind a gate of its own.
+    /// Creates a namespace behind its own cassgate.
     pub(crate) fn alone(crds: Crds, flags: &[&str]) -> Self {
         let stage = Stage::new(crds);
         let gate = Arc::new(Gate::start(stage.servers, flags));
@@ -97,12 +97,12 @@ impl Guarded {
         Self { stage, gate }
     }
 
-    /// Says that this backup has run well, as whoever acts would say it.
+    /// Writes the status of a completed backup, as an executor does.
     pub(crate) fn has_run(&self, backup: &str) {
         self.says("cassandrabackup", backup, "COMPLETED");
     }
 
-    /// Writes the state of an object, as whoever acts would write it.
+    /// Writes the state of an object, as an executor does.
     pub(crate) fn says(&self, kind: &str, name: &str, state: &str) {
         let patch = format!("{{\"status\":{{\"condition\":{{\"type\":\"{state}\"}}}}}}");
         let mut command = vec!["patch", kind, name, "--type=merge", "-p", &patch];
@@ -112,7 +112,7 @@ impl Guarded {
         self.kubectl().run(&command).succeeds();
     }
 
-    /// The administrator's kubectl, in this namespace.
+    /// Returns the administrator's kubectl in this namespace.
     pub(crate) fn kubectl(&self) -> &Kubectl {
         &self.stage.kubectl
     }

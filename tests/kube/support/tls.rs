@@ -1,4 +1,4 @@
-//! Certificates, as a user would make them.
+//! Certificates as a user makes them.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 
 use super::{gate::fresh_directory, repository};
 
-/// A pair by `certs/make-pair.sh`: `tls.crt`, `tls.key`, and the authority's `ca.crt`, in a new folder.
+/// Runs `certs/make-pair.sh`: `tls.crt`, `tls.key`, and the authority's `ca.crt`, in a new folder.
 pub(crate) fn make_pair_by_hand() -> PathBuf {
     let folder = fresh_directory("tls").join("pair");
     let made = Command::new("sh")
@@ -23,8 +23,8 @@ pub(crate) fn make_pair_by_hand() -> PathBuf {
     folder
 }
 
-/// A self-signed certificate for this machine in `tls.crt` and its key in `tls.key`, made by openssl. Returns the
-/// certificate's file.
+/// Creates a self-signed certificate for this machine in `tls.crt` with its key in `tls.key`, by openssl, and returns
+/// the certificate's path.
 pub(crate) fn make_pair(directory: &Path) -> PathBuf {
     let certificate = directory.join("tls.crt");
     let made = Command::new("openssl")
@@ -50,8 +50,8 @@ pub(crate) fn make_pair(directory: &Path) -> PathBuf {
     certificate
 }
 
-/// A certificate for this name that ended long ago in `tls.crt`, its key in `tls.key`, signed by an authority that is
-/// still valid. Returns the authority's file.
+/// Creates an expired certificate for this name in `tls.crt` with its key in `tls.key`, signed by an authority that
+/// is still valid, and returns the authority's path.
 pub(crate) fn make_expired_pair(directory: &Path, name: &str) -> PathBuf {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

@@ -1,4 +1,4 @@
-//! A Secret in a directory, as kubelet mounts it: files are links through `..data`, which leads to a generation.
+//! A Secret in a directory, as kubelet mounts it: files are links through `..data`, which points to a generation.
 
 use std::{
     collections::BTreeMap,
@@ -15,21 +15,21 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{api::Api, gate::fresh_directory, http::runtime, servers::Servers, until};
 
-/// How often the Secret is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// Interval at which the Secret is read.
+const READ_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long a changed Secret takes to arrive. kubelet's is up to a minute or so; here it is longer than cert-manager's
-/// cainjector takes to do its part, as kubelet's is.
+/// Delay until a changed Secret arrives. kubelet's is up to about a minute; here it is longer than the time that
+/// cert-manager's cainjector needs, as kubelet's is.
 const DELAY: Duration = Duration::from_secs(1);
 
-/// A mounted Secret. It is kept up to date until it is dropped.
+/// A mounted Secret, updated until it is dropped.
 pub(crate) struct Volume {
     directory: PathBuf,
     _kept: AbortOnDropHandle<()>,
 }
 
 impl Volume {
-    /// Mounts a Secret as soon as there is one, as kubelet does before it starts a pod.
+    /// Mounts a Secret as soon as it exists, as kubelet does before it starts a pod.
     pub(crate) fn mount(servers: &Servers, namespace: &str, secret: &str) -> Self {
         let directory = fresh_directory("volume");
         let path = format!("/api/v1/namespaces/{namespace}/secrets/{secret}");
@@ -42,7 +42,7 @@ impl Volume {
         }
     }
 
-    /// Where it is mounted.
+    /// Returns the mount path.
     pub(crate) fn path(&self) -> &Path {
         &self.directory
     }
@@ -53,14 +53,14 @@ async fn keep(api: Api, path: String, directory: PathBuf) {
     for generation in 0.. {
         let data = loop {
             let data = api.get(&path).await.unwrap_or_default()["data"].clone();
-            // cert-manager makes the Secret with the key, before it has the certificate.
+            // cert-manager creates the Secret with the key before it has the certificate.
             let complete = ["tls.crt", "tls.key"]
                 .iter()
                 .all(|key| data[key].as_str().is_some_and(|value| !value.is_empty()));
             if complete && data != mounted {
                 break data;
             }
-            sleep(LOOK).await;
+            sleep(READ_INTERVAL).await;
         };
         if !mounted.is_null() {
             sleep(DELAY).await;
@@ -71,7 +71,7 @@ async fn keep(api: Api, path: String, directory: PathBuf) {
     }
 }
 
-/// A new directory, then one rename, then the old directory goes.
+/// Writes a new directory, renames the link, and removes the old directory.
 fn write(directory: &Path, generation: usize, data: &BTreeMap<String, String>) {
     let name = |generation: usize| format!("..generation-{generation}");
     let new = directory.join(name(generation));

@@ -1,4 +1,4 @@
-//! Processes that cannot outlive this one.
+//! Child processes that cannot outlive the test binary.
 
 use std::{
     fs,
@@ -11,16 +11,16 @@ use std::{
 
 use super::repository;
 
-/// A process that ends when its standard input closes, so also when this test binary dies in whatever way.
+/// A process that stops when its standard input closes, also if the test binary dies.
 #[derive(Debug)]
-pub(crate) struct Leashed {
+pub(crate) struct GuardedProcess {
     child: Child,
-    hold: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
     stdout: Arc<Lines>,
     stderr: Arc<Lines>,
 }
 
-/// What a process has written so far.
+/// The output of a process so far.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     state: Mutex<Written>,
@@ -33,19 +33,19 @@ struct Written {
     ended: bool,
 }
 
-impl Leashed {
-    /// Starts a program on `tests/servers/leash.sh`: it gets SIGTERM when it is let go of.
+impl GuardedProcess {
+    /// Starts a program under `tests/servers/guard.sh`, which sends SIGTERM when standard input closes.
     pub(crate) fn start(program: &str, arguments: &[String], environment: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(repository().join("tests/servers/leash.sh"));
+        let mut command = Command::new(repository().join("tests/servers/guard.sh"));
         command
             .arg(program)
             .args(arguments)
             .envs(environment.iter().copied());
-        Self::hold(command)
+        Self::spawn(command)
     }
 
-    /// Starts a command that ends by itself when its standard input closes.
-    pub(crate) fn hold(mut command: Command) -> Self {
+    /// Starts a command that stops by itself when its standard input closes.
+    pub(crate) fn spawn(mut command: Command) -> Self {
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -53,41 +53,41 @@ impl Leashed {
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let hold = child.stdin.take();
+        let stdin = child.stdin.take();
         let stdout = Lines::read(child.stdout.take().expect("stdout is a pipe"));
         let stderr = Lines::read(child.stderr.take().expect("stderr is a pipe"));
         Self {
             child,
-            hold,
+            stdin,
             stdout,
             stderr,
         }
     }
 
-    /// What it has written on stdout.
+    /// Returns the lines on stdout.
     pub(crate) fn stdout(&self) -> &Lines {
         &self.stdout
     }
 
-    /// What it has written on stderr.
+    /// Returns the lines on stderr.
     pub(crate) fn stderr(&self) -> &Lines {
         &self.stderr
     }
 
-    /// Lets go and waits for the end.
+    /// Closes standard input and waits for the exit.
     pub(crate) fn stop(&mut self) -> ExitStatus {
-        self.let_go();
+        self.close_stdin();
         self.wait()
     }
 
-    /// The process on the leash.
+    /// Returns the process id of the guarded program.
     pub(crate) fn program(&self) -> String {
-        let leash = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{leash}/task/{leash}/children")).unwrap();
+        let guard = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).unwrap();
         children.split_whitespace().next().unwrap().to_owned()
     }
 
-    /// Kills the program on the leash, as a machine that fails does.
+    /// Kills the guarded program with SIGKILL, like a failing machine.
     pub(crate) fn kill(&mut self) {
         assert_eq!(self.ended(), None, "it ended before it was killed");
         let program = self.program();
@@ -96,17 +96,17 @@ impl Leashed {
         self.wait();
     }
 
-    /// How it ended, if it did so by itself.
+    /// Returns the exit status, if the process exited by itself.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be waited for")
     }
 
-    /// Closes its standard input.
-    pub(crate) fn let_go(&mut self) {
-        self.hold = None;
+    /// Closes standard input.
+    pub(crate) fn close_stdin(&mut self) {
+        self.stdin = None;
     }
 
-    /// Waits for the end, and for the last of its lines.
+    /// Waits for the exit and for the last line.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let status = self.child.wait().expect("a child can be waited for");
         self.stdout.all();
@@ -115,7 +115,7 @@ impl Leashed {
     }
 }
 
-impl Drop for Leashed {
+impl Drop for GuardedProcess {
     fn drop(&mut self) {
         self.stop();
     }
@@ -125,7 +125,7 @@ impl Lines {
     fn read(from: impl Read + Send + 'static) -> Arc<Self> {
         let lines = Arc::new(Self::default());
         let filled = Arc::clone(&lines);
-        // Ends with the process that writes: nothing else holds the other end of the pipe.
+        // The thread ends with the process: nothing else holds the other end of the pipe.
         thread::spawn(move || {
             for line in BufReader::new(from).lines().map_while(Result::ok) {
                 filled.lock().lines.push(line);
@@ -137,12 +137,12 @@ impl Lines {
         lines
     }
 
-    /// Every line so far.
+    /// Returns every line so far.
     pub(crate) fn so_far(&self) -> Vec<String> {
         self.lock().lines.clone()
     }
 
-    /// Returns once the process has ended and every line is there.
+    /// Waits until the process has exited and every line has been read.
     fn all(&self) {
         drop(self.more.wait_while(self.lock(), |written| !written.ended));
     }
@@ -151,10 +151,10 @@ impl Lines {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first thing that `pick` finds in a line.
+    /// Returns the first result of `pick` on a line.
     ///
     /// # Errors
-    /// All lines, when the process ended (or two minutes passed) before there was one.
+    /// All lines, if the process exits or two minutes pass before there is a result.
     pub(crate) fn first<T>(&self, pick: impl Fn(&str) -> Option<T>) -> Result<T, String> {
         let deadline = Instant::now() + Duration::from_mins(2);
         let mut state = self.lock();
