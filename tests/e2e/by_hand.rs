@@ -8,18 +8,18 @@ use cassgate::icarus::{
     RemoveBackupRequest, RestorePhase, SidecarApi, SidecarError,
 };
 
-use crate::node::{Seen, source};
+use crate::node::{RingClient, source};
 use crate::support::cql;
 use crate::support::ring::{Pace, Ring};
 
 const TABLES: [&str; 4] = ["k1.t1", "k1.t2", "k2.t1", "k2.t2"];
 
-async fn listed(seen: &Seen, by: usize, share: usize) -> Listing {
+async fn listed(client: &RingClient, by: usize, share: usize) -> Listing {
     let request = OperationRequest::List(ListRequest {
-        store: seen.store(share),
+        store: client.store(share),
     });
-    let begun = seen.submit(by, &request).await;
-    let ended = seen.end(by, begun).await;
+    let begun = client.submit(by, &request).await;
+    let ended = client.end(by, begun).await;
     assert_eq!(ended.failure(), None);
     ended.listing.unwrap()
 }
@@ -30,32 +30,32 @@ async fn rows_are_restored_from_a_backup_taken_node_by_node() {
     let cassandra = ring.address(0);
     cql::create(cassandra, &[("k1", 1), ("k2", 2)]);
     cql::insert(cassandra, &TABLES, 0..100);
-    let seen = Seen::of(&ring).await;
-    let tag = seen.tag("first");
+    let client = RingClient::of(&ring).await;
+    let tag = client.tag("first");
 
-    let version = seen.client.version(seen.sidecars[0], ANSWER_WITHIN).await;
+    let version = client.client.version(client.sidecars[0], ANSWER_WITHIN).await;
     assert_eq!(version.unwrap().to_string(), "2.0.4");
-    let version = seen
+    let version = client
         .client
-        .cassandra_version(seen.sidecars[0], ANSWER_WITHIN)
+        .cassandra_version(client.sidecars[0], ANSWER_WITHIN)
         .await;
     assert_eq!(version.unwrap().major, 5);
-    let schema = seen
+    let schema = client
         .client
-        .schema_version(seen.sidecars[1], ANSWER_WITHIN)
+        .schema_version(client.sidecars[1], ANSWER_WITHIN)
         .await
         .unwrap();
     assert!(tag.as_str().contains(schema.as_str()));
 
-    // No manifest yet: INIT is how every version is asked for one.
-    let init = seen.restore(0, RestorePhase::Init, &tag, "k1,k2");
-    let failure = seen.run(0, &init).await;
-    // The directory of the share is not there at all yet, and then its path is all that the sidecar says.
+    // There is no manifest yet: every version uses INIT to look for one.
+    let init = client.restore(0, RestorePhase::Init, &tag, "k1,k2");
+    let failure = client.run(0, &init).await;
+    // The directory of the share does not exist yet; the sidecar then reports only its path.
     assert!(failure.is_some(), "{failure:?}");
-    seen.run_on_all(|node| seen.backup(node, &tag, "k1,k2")).await;
-    let backups = seen
+    client.run_on_all(|node| client.backup(node, &tag, "k1,k2")).await;
+    let backups = client
         .client
-        .operations(seen.sidecars[0], OperationFilter::Backups, ANSWER_WITHIN)
+        .operations(client.sidecars[0], OperationFilter::Backups, ANSWER_WITHIN)
         .await
         .unwrap();
     assert_eq!(
@@ -63,21 +63,21 @@ async fn rows_are_restored_from_a_backup_taken_node_by_node() {
         1,
         "{backups:?}"
     );
-    let other = seen.restore(0, RestorePhase::Init, &seen.tag("second"), "k1,k2");
-    assert_eq!(seen.run(0, &other).await, Some(NodeFailure::NoManifest));
+    let other = client.restore(0, RestorePhase::Init, &client.tag("second"), "k1,k2");
+    assert_eq!(client.run(0, &other).await, Some(NodeFailure::NoManifest));
 
     cql::insert(cassandra, &TABLES, 100..150);
     for phase in RestorePhase::ALL {
-        let request = |node| seen.restore(node, phase, &tag, "k1,k2");
+        let request = |node| client.restore(node, phase, &tag, "k1,k2");
         if phase == RestorePhase::Truncate {
-            assert_eq!(seen.run(0, &request(0)).await, None);
+            assert_eq!(client.run(0, &request(0)).await, None);
             cql::hold(cassandra, &TABLES, &BTreeSet::new());
         } else {
-            seen.run_on_all(request).await;
+            client.run_on_all(request).await;
         }
-        let restores = seen
+        let restores = client
             .client
-            .operations(seen.sidecars[0], OperationFilter::Restores, ANSWER_WITHIN)
+            .operations(client.sidecars[0], OperationFilter::Restores, ANSWER_WITHIN)
             .await
             .unwrap();
         assert!(
@@ -88,39 +88,39 @@ async fn rows_are_restored_from_a_backup_taken_node_by_node() {
         );
     }
     cql::hold(cassandra, &TABLES, &(0..100).collect());
-    housekeeping(&seen, &tag).await;
+    housekeeping(&client, &tag).await;
 }
 
-/// What the same ring tells about listing, removing, refreshing, and what it does not know.
-async fn housekeeping(seen: &Seen, tag: &cassgate::domain::resolved_tag::ResolvedTag) {
+/// Checks listing, removal, refresh and unsupported requests on the same ring.
+async fn housekeeping(client: &RingClient, tag: &cassgate::domain::resolved_tag::ResolvedTag) {
     for by in 0..2 {
-        let listing = listed(seen, by, 1).await;
+        let listing = listed(client, by, 1).await;
         let found = listing.snapshot(tag.as_str()).unwrap();
         assert!(found.files > 0, "{listing:?}");
         assert_eq!(Some(found.taken), tag.time().map(jiff::Timestamp::as_millisecond));
     }
     let remove = OperationRequest::RemoveBackup(RemoveBackupRequest {
-        store: seen.store(1),
+        store: client.store(1),
         snapshot: tag.clone(),
     });
     for _ in 0..2 {
-        assert_eq!(seen.run(0, &remove).await, None, "the second one finds nothing");
+        assert_eq!(client.run(0, &remove).await, None, "the second one finds nothing");
     }
     for by in 0..2 {
-        assert_eq!(listed(seen, by, 1).await.snapshots, [], "as node {by} lists it");
+        assert_eq!(listed(client, by, 1).await.snapshots, [], "as node {by} lists it");
         assert_eq!(
-            listed(seen, by, 0).await.snapshots.len(),
+            listed(client, by, 0).await.snapshots.len(),
             1,
             "as node {by} lists it"
         );
     }
 
     let refresh = OperationRequest::Refresh(Table::parse("k1.t1").unwrap());
-    assert_eq!(seen.run(0, &refresh).await, None);
+    assert_eq!(client.run(0, &refresh).await, None);
     let unknown = OperationId::parse("d8bbb89e-1b2a-404d-b4b2-7a44f62eaf6c").unwrap();
-    let error = seen
+    let error = client
         .client
-        .operation(seen.sidecars[0], &unknown, ANSWER_WITHIN)
+        .operation(client.sidecars[0], &unknown, ANSWER_WITHIN)
         .await;
     assert_eq!(error.unwrap_err(), SidecarError::UnknownOperation);
 }

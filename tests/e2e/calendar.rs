@@ -1,4 +1,4 @@
-//! A backup on a schedule, from its first run until after it was deleted.
+//! A scheduled backup, from its first run until after its deletion.
 
 use std::thread;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use crate::lab::Lab;
 use crate::support::ring::Pace;
 
-/// Longer than any period in here: what has not begun after it does not begin.
-const MORE_THAN_A_PERIOD: Duration = Duration::from_secs(25);
+/// Longer than every interval in this test: a run that has not begun by then does not begin.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(25);
 
-/// The snapshots of the runs that are over, the newest first. All of them went well.
+/// Returns the snapshots of the finished runs, newest first; all of them completed.
 fn runs(status: &Value) -> Vec<String> {
     let history = status["history"].as_array().cloned().unwrap_or_default();
     let snapshot = |run: &Value| {
@@ -38,7 +38,7 @@ fn edit(lab: &Lab, patch: &Value) {
     lab.stage.kubectl.run(&command).succeeds();
 }
 
-/// Suspends it and waits until no run is under way and none is due; what it tells then.
+/// Suspends the backup, waits until no run is in progress and none is due, and returns its status.
 fn suspend(lab: &Lab) -> Value {
     edit(lab, &json!({ "spec": { "suspend": true } }));
     waits(lab, "suspended", |status| {
@@ -46,7 +46,7 @@ fn suspend(lab: &Lab) -> Value {
     })
 }
 
-/// Every snapshot is whole in the store, with one manifest of each node, and no other one is there.
+/// Asserts that the store holds exactly these snapshots, each with one manifest per node.
 fn are_stored(lab: &Lab, snapshots: &[String]) {
     let stored = lab.ring.stored();
     let expected = snapshots.iter().map(|snapshot| (snapshot.clone(), 2)).collect();
@@ -57,7 +57,7 @@ fn are_stored(lab: &Lab, snapshots: &[String]) {
 fn a_schedule_is_edited_suspended_resumed_pruned_restored_and_deleted() {
     let lab = Lab::new(Pace::Quick);
     lab.backup("nightly", "  entities: k1,k2\n  schedule: '@every 15s'\n");
-    // What CassKop leaves on every scheduled backup.
+    // CassKop leaves this on every scheduled backup.
     edit(
         &lab,
         &json!({ "metadata": { "finalizers": ["kubernetes.io/unschedule-needed"] } }),
@@ -66,12 +66,12 @@ fn a_schedule_is_edited_suspended_resumed_pruned_restored_and_deleted() {
 
     let rests = suspend(&lab);
     lab.insert(100..150);
-    thread::sleep(MORE_THAN_A_PERIOD);
+    thread::sleep(LONGEST_INTERVAL);
     assert_eq!(lab.get("cassandrabackup", "nightly")["status"], rests);
     let first = runs(&rests);
     are_stored(&lab, &first);
 
-    // The second run ends with what it began with.
+    // The second run ends with the settings that it began with.
     edit(&lab, &json!({ "spec": { "suspend": false } }));
     waits(&lab, "running again", |status| {
         status["condition"]["type"] == "RUNNING"
@@ -99,11 +99,11 @@ fn a_schedule_is_edited_suspended_resumed_pruned_restored_and_deleted() {
     let delete = ["delete", "cassandrabackup", "nightly", "--timeout=2m"];
     lab.stage.kubectl.run(&delete).succeeds();
     let left = lab.ring.stored();
-    thread::sleep(MORE_THAN_A_PERIOD);
+    thread::sleep(LONGEST_INTERVAL);
     assert_eq!(lab.ring.stored(), left);
 }
 
-/// Retention lets everything go that is older than this run, and nothing else.
+/// Lets retention remove everything older than this run, and nothing else.
 fn trimmed_to(lab: &Lab, oldest: &str) {
     let before = runs(&suspend(lab));
     let kept = before.iter().position(|run| run == oldest).unwrap() + 1;

@@ -1,4 +1,4 @@
-//! What dies in the middle of a backup or a restore costs no row.
+//! A process that is killed during a backup or a restore loses no row.
 
 use std::fs;
 
@@ -8,40 +8,40 @@ use crate::kube::until;
 use crate::lab::{Lab, node_of};
 use crate::support::ring::Pace;
 
-/// Set to anything: every phase is struck, each in a restore of its own, and the backup as well, as `make soak-nodes`
-/// does. Else those that `make e2e` is for, all of a test in one restore.
+/// Set to any value to kill in every phase, each in its own restore, and during the backup, as `make soak-nodes`
+/// does. Otherwise each test kills in a few phases of one restore.
 const ALL: &str = "CASSGATE_TEST_ALL_KILLS";
 
-/// What a restore goes through and takes longer than a look at it.
+/// The phases that last longer than one observation.
 const PHASES: [&str; 4] = ["DOWNLOAD", "TRUNCATE", "IMPORT", "CLEANUP"];
 
-/// Who dies.
+/// The process that is killed.
 #[derive(Clone, Copy, PartialEq)]
-enum Party {
+enum Process {
     Cassgate,
     Sidecar,
     Cassandra,
 }
 
-struct Siege {
+struct KillTest {
     lab: Lab,
-    party: Party,
-    /// How often the containers of each node were restarted: Cassandra, the sidecar.
+    party: Process,
+    /// The restart counts of Cassandra and the sidecar of each node.
     restarts: [(u32, u32); 2],
 }
 
-impl Siege {
-    /// Lets the party die in these phases of a restore, which comes to its end all the same.
+impl KillTest {
+    /// Kills the process in these phases of a restore, which must complete.
     fn restore(&mut self, name: &str, phases: &[&str]) {
         self.lab.insert(100..150);
         self.lab.restore(name, "nightly", "");
         for phase in phases {
-            let restore = self.comes_to(name, phase);
+            let restore = self.wait_for_phase(name, phase);
             if *phase == "DOWNLOAD" {
-                self.has_downloaded(&restore["metadata"]["uid"]);
+                self.wait_for_download(&restore["metadata"]["uid"]);
             }
             eprintln!("restore {name}: strikes in {phase}");
-            self.strike(victim(&restore["status"]));
+            self.kill(target(&restore["status"]));
             if *phase == "DOWNLOAD" {
                 let struck = self.lab.get("cassandrarestore", name);
                 assert_eq!(struck["status"]["truncation"], Value::Null, "{struck:#}");
@@ -50,22 +50,22 @@ impl Siege {
         let done = self.lab.is("cassandrarestore", name, "COMPLETED");
         let rounds = done["status"]["truncation"]["rounds"].as_i64().unwrap();
         let again = phases.iter().any(|phase| ["TRUNCATE", "IMPORT"].contains(phase));
-        if again && self.party != Party::Cassgate {
+        if again && self.party != Process::Cassgate {
             assert!(rounds > 1, "{:#}", done["status"]);
         }
         self.lab.holds(0..100);
     }
 
-    /// Waits until a request of this phase is on its way on the node that is to be struck.
-    fn comes_to(&self, restore: &str, phase: &str) -> Value {
+    /// Waits until a request of this phase is sent to the node that will be hit.
+    fn wait_for_phase(&self, restore: &str, phase: &str) -> Value {
         self.lab.waits("cassandrarestore", restore, phase, |status| {
-            let node = node_of(status, victim(status));
+            let node = node_of(status, target(status));
             status["phase"] == phase && node["phase"] == phase && !node["operation"].is_null()
         })
     }
 
-    /// Waits until the first file of a restore is on the node that is to be struck.
-    fn has_downloaded(&mut self, uid: &Value) {
+    /// Waits until the first file of a restore is on the node that will be hit.
+    fn wait_for_download(&mut self, uid: &Value) {
         let source = format!("/var/lib/cassandra/cassgate-restore-{}", uid.as_str().unwrap());
         let downloads = self.lab.ring.node(1).path(&source);
         until("a file is there", || {
@@ -73,17 +73,17 @@ impl Siege {
         });
     }
 
-    fn strike(&mut self, node: usize) {
+    fn kill(&mut self, node: usize) {
         let at = self.lab.ring.node(node);
         let (cassandra, sidecar) = &mut self.restarts[node];
         match self.party {
-            Party::Cassgate => return self.lab.kill_cassgate(),
-            Party::Sidecar => {
+            Process::Cassgate => return self.lab.kill_cassgate(),
+            Process::Sidecar => {
                 at.kill_sidecar();
                 at.start_sidecar();
                 *sidecar += 1;
             }
-            Party::Cassandra => {
+            Process::Cassandra => {
                 at.kill_cassandra();
                 at.start_cassandra();
                 *cassandra += 1;
@@ -93,8 +93,8 @@ impl Siege {
     }
 }
 
-/// The node that is struck: where the tables are being emptied the one that does it, else the last one.
-fn victim(status: &Value) -> usize {
+/// Returns the node that is hit: the one that runs TRUNCATE, otherwise the last one.
+fn target(status: &Value) -> usize {
     let emptier = &status["truncation"]["hostId"];
     let nodes = status["nodes"].as_array();
     let emptier = nodes
@@ -106,10 +106,10 @@ fn victim(status: &Value) -> usize {
     })
 }
 
-/// A backup and restores in which the party dies.
-fn dies(party: Party, phases: &[&str]) {
+/// Runs a backup and restores during which the process is killed.
+fn run(party: Process, phases: &[&str]) {
     let all = std::env::var_os(ALL).is_some();
-    let mut siege = Siege {
+    let mut siege = KillTest {
         lab: Lab::new(Pace::AsIcarus),
         party,
         restarts: [(0, 0); 2],
@@ -122,7 +122,7 @@ fn dies(party: Party, phases: &[&str]) {
                 !node_of(status, 1)["operation"].is_null()
             });
         eprintln!("backup nightly: strikes");
-        siege.strike(1);
+        siege.kill(1);
     }
     siege.lab.is("cassandrabackup", "nightly", "COMPLETED");
     if !all {
@@ -135,15 +135,15 @@ fn dies(party: Party, phases: &[&str]) {
 
 #[test]
 fn killing_cassgate_after_truncate_loses_no_row() {
-    dies(Party::Cassgate, &["TRUNCATE"]);
+    run(Process::Cassgate, &["TRUNCATE"]);
 }
 
 #[test]
 fn killing_a_sidecar_during_download_and_import_loses_no_row() {
-    dies(Party::Sidecar, &["DOWNLOAD", "IMPORT"]);
+    run(Process::Sidecar, &["DOWNLOAD", "IMPORT"]);
 }
 
 #[test]
 fn killing_cassandra_between_truncate_and_import_loses_no_row() {
-    dies(Party::Cassandra, &["IMPORT"]);
+    run(Process::Cassandra, &["IMPORT"]);
 }

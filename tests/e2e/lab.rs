@@ -1,5 +1,5 @@
-//! A Kubernetes cluster of one Cassandra ring, with everything real but the kubelet: kube-apiserver, cassgate, Cassandra,
-//! the engine of Icarus.
+//! A Kubernetes cluster with one Cassandra ring. Everything is real except the kubelet: kube-apiserver, cassgate,
+//! Cassandra, the engine of Icarus.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -19,13 +19,13 @@ use crate::kube::stage::Stage;
 use crate::support::cql;
 use crate::support::ring::{Pace, Ring};
 
-/// How long a run may take before it hangs.
-const PATIENCE: Duration = Duration::from_mins(8);
+/// Timeout for a run.
+const RUN_TIMEOUT: Duration = Duration::from_mins(8);
 
-/// The tables of a lab. The keyspace k1 has one copy of every row, k2 has two.
+/// The tables of a lab. Keyspace k1 has one replica of each row, k2 two.
 pub(crate) const TABLES: [&str; 4] = ["k1.t1", "k1.t2", "k2.t1", "k2.t2"];
 
-/// What a sidecar may do, and no more: it lists the Secrets of its namespace.
+/// The rights of a sidecar: it lists the Secrets of its namespace.
 const SIDECAR: &str = "
 apiVersion: v1
 kind: ServiceAccount
@@ -45,16 +45,16 @@ subjects:
 - {kind: ServiceAccount, name: sidecar}
 ";
 
-/// How many nodes the ring has.
+/// Number of nodes in the ring.
 const NODES: u8 = 2;
 
-/// A ring whose nodes are pods of a Kubernetes cluster in which cassgate acts. Nobody else is in that cluster: whoever
-/// held its lease would act here too.
+/// A ring whose nodes are pods of a Kubernetes cluster with a running cassgate. Each lab has its own API server:
+/// another holder of the lease would act here too.
 pub(crate) struct Lab {
     pub(crate) ring: Ring,
     pub(crate) stage: Stage,
     pub(crate) gate: Gate,
-    /// For looks at an object, many a second: a kubectl for each takes more of a core than all nodes.
+    /// The client for frequent reads: a kubectl process for each would use more CPU than all nodes.
     api: Api,
     runtime: Runtime,
 }
@@ -65,7 +65,7 @@ impl Lab {
         let stage = Stage::on(servers());
         let cluster = cluster_with("c1", &["dc1"]).replace("icarus:1.1.3", "icarus:2.0.4");
         stage.kubectl.apply(&cluster).succeeds();
-        // First: it does nothing for a while, since it cannot know that nobody held the lease just now.
+        // cassgate starts first: it waits for a while, since it cannot know whether the lease had a holder just now.
         let gate = Self::cassgate(&stage);
         stage.register(&gate);
         let ring = Ring::start(NODES, pace, Some(&Self::sidecars_kubeconfig(&stage)));
@@ -96,7 +96,7 @@ impl Lab {
         stage.servers.kubeconfig_of(&stage.namespace, "sidecar")
     }
 
-    /// Kills cassgate, as a machine that fails does: it releases no lease and ends nothing. Then starts another one.
+    /// Kills cassgate like a failing machine, without releasing the lease, and starts another one.
     pub(crate) fn kill_cassgate(&mut self) {
         self.gate.kill();
         self.gate = Self::cassgate(&self.stage);
@@ -111,13 +111,13 @@ impl Lab {
         gate
     }
 
-    /// What a kubelet reports of a pod whose containers, Cassandra and the sidecar, were restarted so often.
+    /// Reports a pod's status with these restart counts of Cassandra and the sidecar, as a kubelet does.
     pub(crate) fn report(&self, node: usize, restarts: (u32, u32)) {
         let address = self.ring.address(node).into();
         pods::report(&self.stage.kubectl, node, address, restarts);
     }
 
-    /// Backs up to the directory that all sidecars can reach; the tag is the name.
+    /// Creates a backup to the directory that all sidecars share; the tag is the name.
     pub(crate) fn backup(&self, name: &str, more: &str) {
         let location = self.ring.store();
         self.apply(
@@ -135,7 +135,7 @@ impl Lab {
         );
     }
 
-    /// Applies an object of the cluster with these lines in its spec.
+    /// Applies an object with these lines in its spec.
     pub(crate) fn apply(&self, kind: &str, name: &str, spec: &str) {
         let manifest = format!(
             "apiVersion: db.orange.com/v2\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n  \
@@ -144,7 +144,7 @@ impl Lab {
         self.stage.kubectl.apply(&manifest).succeeds();
     }
 
-    /// Waits until this holds of an object.
+    /// Waits until an object satisfies `holds`.
     pub(crate) fn waits(&self, kind: &str, name: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
@@ -153,7 +153,7 @@ impl Lab {
                 return object;
             }
             assert!(
-                begun.elapsed() < PATIENCE,
+                begun.elapsed() < RUN_TIMEOUT,
                 "{kind} {name}: not {what}: {:#}",
                 object["status"]
             );
@@ -161,7 +161,7 @@ impl Lab {
         }
     }
 
-    /// A backup or a restore as it is now.
+    /// Returns a backup or a restore.
     pub(crate) fn get(&self, kind: &str, name: &str) -> Value {
         let namespace = &self.stage.namespace;
         let path = format!("/apis/db.orange.com/v2/namespaces/{namespace}/{kind}s/{name}");
@@ -169,7 +169,7 @@ impl Lab {
         object.unwrap_or_else(|| panic!("there is no {kind} {name}"))
     }
 
-    /// Waits until an object is in this state.
+    /// Waits until an object has this state.
     pub(crate) fn is(&self, kind: &str, name: &str, state: &str) -> Value {
         self.waits(kind, name, state, |status| {
             let now = &status["condition"]["type"];
@@ -178,25 +178,25 @@ impl Lab {
         })
     }
 
-    /// Writes rows with these keys into every table.
+    /// Inserts rows with these keys into every table.
     pub(crate) fn insert(&self, keys: Range<u32>) {
         cql::insert(self.ring.address(0), &TABLES, keys);
     }
 
-    /// Every table holds exactly these keys.
+    /// Asserts that every table holds exactly these keys.
     #[track_caller]
     pub(crate) fn holds(&self, range: Range<u32>) {
         self.hold(&TABLES, range);
     }
 
-    /// Each of these tables holds exactly these keys.
+    /// Asserts that each of these tables holds exactly these keys.
     #[track_caller]
     pub(crate) fn hold(&self, tables: &[&str], keys: Range<u32>) {
         cql::hold(self.ring.address(0), tables, &keys.collect());
     }
 }
 
-/// What a status tells of a node.
+/// Returns the status of a node.
 pub(crate) fn node_of(status: &Value, node: usize) -> &Value {
     let name = pods::name(node);
     let nodes = status["nodes"].as_array();
@@ -204,7 +204,7 @@ pub(crate) fn node_of(status: &Value, node: usize) -> &Value {
     found.unwrap_or(&Value::Null)
 }
 
-/// Servers that only one lab uses. They end with this process.
+/// Starts servers for one lab. They end with this process.
 fn servers() -> &'static Servers {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("lab-{}", COUNT.fetch_add(1, Ordering::Relaxed));

@@ -1,7 +1,7 @@
-//! On real Cassandra nodes, each with a sidecar on the real engine of Icarus 2.0.4: what the client says and
-//! understands, and what a node goes through.
+//! Tests on real Cassandra nodes, each with a sidecar on the real engine of Icarus 2.0.4: the requests and answers of
+//! the client, and the effects on a node.
 //!
-//! `make e2e` runs it; it is no part of `make test`. Every test has a ring of its own on loopback addresses.
+//! Run by `make e2e`; not part of `make test`. Each test has its own ring on loopback addresses.
 
 #![expect(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Driving real nodes by the client: what every test of this crate does by hand.
+//! Drives real nodes through the client, for the tests of this crate.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,19 +23,19 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::ring::Ring;
 
-/// How long an operation may take on a machine that is busy; the longest takes 17 seconds on one that is not.
-const OPERATION_WITHIN: Duration = Duration::from_mins(4);
+/// Timeout for an operation on a busy machine; the longest takes 17 seconds on an idle one.
+const OPERATION_TIMEOUT: Duration = Duration::from_mins(4);
 
 /// The ring as cassgate sees it.
-pub(crate) struct Seen {
+pub(crate) struct RingClient {
     pub(crate) client: HttpSidecars,
     pub(crate) sidecars: Vec<SocketAddr>,
     location: StorageLocation,
     topology: Topology,
 }
 
-impl Seen {
-    /// Waits until every node sees every other one.
+impl RingClient {
+    /// Waits until every node sees all others.
     pub(crate) async fn of(ring: &Ring) -> Self {
         let client = HttpSidecars::new(Metrics::new());
         let sidecars = ring.sidecars();
@@ -48,28 +48,28 @@ impl Seen {
         }
     }
 
-    /// The node as the ring knows it.
-    pub(crate) fn known(&self, node: usize) -> &RingNode {
+    /// Returns the node as the ring reports it.
+    pub(crate) fn ring_node(&self, node: usize) -> &RingNode {
         let address = self.sidecars[node].ip();
         let mut nodes = self.topology.nodes.iter();
-        nodes.find(|known| known.address == address).unwrap()
+        nodes.find(|ring_node| ring_node.address == address).unwrap()
     }
 
-    /// The node's share of the store.
+    /// Returns the node's share of the store.
     pub(crate) fn store(&self, node: usize) -> Store {
-        let known = self.known(node);
+        let ring_node = self.ring_node(node);
         Store {
             location: NodeLocation::new(
                 &self.location,
                 &self.topology.cluster,
-                &known.datacenter,
-                &known.host,
+                &ring_node.datacenter,
+                &ring_node.host,
             ),
             secret: None,
         }
     }
 
-    /// A name for a run that begins now.
+    /// Returns a snapshot name for a run that begins now.
     pub(crate) fn tag(&self, tag: &str) -> ResolvedTag {
         let schema = self.topology.schema.as_ref().unwrap();
         ResolvedTag::new(&SnapshotTag::parse(tag).unwrap(), schema, Timestamp::now())
@@ -119,7 +119,7 @@ impl Seen {
 
     /// Waits for the end of an operation.
     pub(crate) async fn end(&self, node: usize, mut operation: Operation) -> Operation {
-        let deadline = Instant::now() + OPERATION_WITHIN;
+        let deadline = Instant::now() + OPERATION_TIMEOUT;
         while !operation.state.is_terminal() {
             assert!(Instant::now() < deadline, "{operation:?}");
             sleep(Duration::from_millis(300)).await;
@@ -131,7 +131,7 @@ impl Seen {
         operation
     }
 
-    /// Starts an operation and waits for its end; why it failed, if it did.
+    /// Runs an operation to its end and returns its error, if it failed.
     pub(crate) async fn run(&self, node: usize, request: &OperationRequest) -> Option<NodeFailure> {
         let begun = self.submit(node, request).await;
         let ended = self.end(node, begun).await;
@@ -144,7 +144,7 @@ impl Seen {
         failure
     }
 
-    /// Runs one request on every node at once; all of them end well.
+    /// Runs one request on every node concurrently; all of them must complete.
     pub(crate) async fn run_on_all(&self, request: impl Fn(usize) -> OperationRequest) {
         let runs = (0..self.sidecars.len()).map(|node| {
             let request = request(node);
@@ -156,18 +156,18 @@ impl Seen {
     }
 }
 
-/// Where Cassandra is on every node.
+/// Returns the Cassandra directory of every node.
 pub(crate) fn directory() -> CassandraDirectory {
     CassandraDirectory::parse(CASSANDRA_DIRECTORY).unwrap()
 }
 
-/// Where the downloads of the tests' restores go.
+/// Returns the download directory of the tests' restores.
 pub(crate) fn source() -> SourceDirectory {
     SourceDirectory::of_restore(&directory(), "5f6c0b1e-0000-4000-8000-000000000001").unwrap()
 }
 
 async fn whole_ring(client: &HttpSidecars, sidecars: &[SocketAddr]) -> Topology {
-    let deadline = Instant::now() + OPERATION_WITHIN;
+    let deadline = Instant::now() + OPERATION_TIMEOUT;
     loop {
         let mut seen = Vec::new();
         for sidecar in sidecars {

@@ -1,4 +1,4 @@
-//! What users do: back up, and get all of it back, a part of it, or it under another name.
+//! Use cases: a backup, and restores of everything, of a part, and under another name.
 
 use crate::lab::Lab;
 use crate::support::ring::Pace;
@@ -71,7 +71,7 @@ fn rows_are_restored_from_s3_with_a_secret_and_from_the_older_of_two_runs() {
     lab.is("cassandrabackup", "monday", "COMPLETED");
     lab.insert(150..160);
 
-    // What is in the bucket, described by somebody who did not put it there.
+    // A backup object that describes a bucket which another cluster filled.
     lab.apply(
         "CassandraBackup",
         "bucket",

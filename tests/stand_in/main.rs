@@ -1,5 +1,5 @@
-//! The sidecars of the tests behave as real ones were seen to: every loss and every trap that was measured on real
-//! Cassandra nodes, replayed on the model.
+//! Tests of the stand-in for the sidecars: every loss and every trap that was measured on real Cassandra nodes,
+//! replayed on the model.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,16 +1,16 @@
 use cassgate::icarus::{NodeMode, OperationFilter, RestorePhase, SidecarApi, SidecarError};
 
 use crate::scene::{WITHIN, backed_up, restore, ring, source};
-use crate::stand_in::{Asked, Interruption};
+use crate::stand_in::{ApiRequest, NetworkFault};
 
 #[tokio::test]
 async fn a_lost_request_has_no_effect_and_a_lost_answer_hides_the_effect() {
     for (arrives, found) in [(false, 0), (true, 1)] {
         let ring = backed_up("2.0.4").await;
         ring.interrupt(move |call| match call.asked {
-            Asked::Submit(_) if arrives => Interruption::After(SidecarError::TimedOut(WITHIN)),
-            Asked::Submit(_) => Interruption::Before(SidecarError::TimedOut(WITHIN)),
-            _ => Interruption::None,
+            ApiRequest::Submit(_) if arrives => NetworkFault::DropResponse(SidecarError::TimedOut(WITHIN)),
+            ApiRequest::Submit(_) => NetworkFault::DropRequest(SidecarError::TimedOut(WITHIN)),
+            _ => NetworkFault::None,
         });
         let at = ring.address(0);
         let download = restore(&ring, 0, RestorePhase::Download);

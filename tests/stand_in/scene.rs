@@ -22,7 +22,7 @@ pub(crate) const VERSIONS: [&str; 3] = ["1.1.3", "2.0.4", "3.0.0"];
 pub(crate) const TABLES: [(&str, usize); 4] = [("k1.t1", 1), ("k1.t2", 1), ("k2.t1", 2), ("k2.t2", 2)];
 pub(crate) const PHASES: [RestorePhase; 5] = RestorePhase::ALL;
 
-/// Two nodes, four tables of 100 rows each.
+/// Creates two nodes with four tables of 100 rows each.
 pub(crate) fn ring(version: &str) -> Ring {
     let ring = Ring::new(version, 2, &TABLES);
     for (table, _) in TABLES {
@@ -91,14 +91,14 @@ pub(crate) async fn submit(ring: &Ring, node: usize, request: &OperationRequest)
     ring.submit(ring.address(node), request, WITHIN).await.unwrap()
 }
 
-/// The operation as its sidecar tells it now.
+/// Returns the operation as its sidecar shows it now.
 pub(crate) async fn again(ring: &Ring, node: usize, operation: &Operation) -> Operation {
     ring.operation(ring.address(node), &operation.id, WITHIN)
         .await
         .unwrap()
 }
 
-/// Sends it and lets it end; how it ended.
+/// Runs a request to its end and returns the finished operation.
 pub(crate) async fn run(ring: &Ring, node: usize, request: &OperationRequest) -> Option<NodeFailure> {
     let operation = submit(ring, node, request).await;
     ring.settle();
@@ -110,7 +110,7 @@ pub(crate) async fn run(ring: &Ring, node: usize, request: &OperationRequest) ->
     }
 }
 
-/// One phase on both nodes, TRUNCATE on the first.
+/// Runs one phase on both nodes, TRUNCATE on the first only.
 pub(crate) async fn phase(ring: &Ring, phase: RestorePhase) {
     let nodes = if phase == RestorePhase::Truncate {
         0..1
@@ -126,7 +126,7 @@ pub(crate) async fn phase(ring: &Ring, phase: RestorePhase) {
     }
 }
 
-/// The ring backed up under the tag 1, and then 50 more rows in every table.
+/// Creates a ring with a backup under tag 1 and 50 later rows in every table.
 pub(crate) async fn backed_up(version: &str) -> Ring {
     let ring = ring(version);
     for node in 0..2 {
@@ -138,7 +138,7 @@ pub(crate) async fn backed_up(version: &str) -> Ring {
     ring
 }
 
-/// Backed up, downloaded, truncated.
+/// Creates a ring with a backup, after downloads and TRUNCATE.
 pub(crate) async fn truncated(version: &str) -> Ring {
     let ring = backed_up(version).await;
     phase(&ring, RestorePhase::Download).await;
@@ -147,7 +147,7 @@ pub(crate) async fn truncated(version: &str) -> Ring {
     ring
 }
 
-/// How many rows each table has.
+/// Returns the number of rows of each table.
 pub(crate) fn counts(ring: &Ring) -> [usize; 4] {
     TABLES.map(|(table, _)| ring.rows(table).len())
 }
@@ -160,7 +160,7 @@ pub(crate) fn table(text: &str) -> Table {
     Table::parse(text).unwrap()
 }
 
-/// Steps a node until `enough`.
+/// Steps a node until `enough` returns true.
 pub(crate) fn step_until(ring: &Ring, node: usize, enough: impl Fn() -> bool) {
     while !enough() {
         assert!(ring.step(node), "it ended before that");

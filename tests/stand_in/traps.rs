@@ -1,11 +1,11 @@
-//! Left-over links, names that are taken, half an SSTable: where a restore comes out wrong or gets stuck.
+//! Left-over links, name collisions and half SSTables: cases in which a restore ends with wrong rows or blocks.
 
 use cassgate::icarus::{NodeFailure, OperationRequest, RestorePhase};
 
 use crate::scene::{TABLES, counts, phase, restore, run, step_until, submit, table, truncated};
 use crate::stand_in::{Ring, Torn};
 
-/// Killed on node 0 once so many links were made; node 1 has imported.
+/// Creates a ring whose node 0 was killed after this many links; node 1 has finished its import.
 async fn killed_while_linking(version: &str, links: usize, torn: Torn) -> Ring {
     let ring = truncated(version).await;
     assert_eq!(
@@ -72,7 +72,7 @@ async fn a_name_collision_loses_rows_silently_until_the_next_truncate() {
         let ring = truncated(version).await;
         ring.kill_cassandra(0);
         ring.start_cassandra(0);
-        // Generations begin at 1 again, and the backup has a 1 too.
+        // Generations restart at 1, which the backup uses too.
         for (name, _) in TABLES {
             ring.write(name, 200..220);
         }

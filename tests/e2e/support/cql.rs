@@ -1,4 +1,4 @@
-//! CQL by Python's driver: every read and every write asks all replicas.
+//! CQL through Python's driver: every read and write uses all replicas.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::{parts, repository};
 
-/// Runs statements on one node; the rows of each that selects some.
+/// Runs statements on one node and returns the rows of each SELECT.
 fn run(address: Ipv4Addr, statements: &[String]) -> Vec<Vec<serde_json::Value>> {
     let mut child = Command::new(parts().join("python/bin/python"))
         .arg(repository().join("tests/sidecar/cql.py"))
@@ -17,7 +17,7 @@ fn run(address: Ipv4Addr, statements: &[String]) -> Vec<Vec<serde_json::Value>> 
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Small enough for a pipe, and read to its end before anything much is written.
+    // The input fits into a pipe and is read completely before the output begins.
     child
         .stdin
         .take()
@@ -37,7 +37,7 @@ fn run(address: Ipv4Addr, statements: &[String]) -> Vec<Vec<serde_json::Value>> 
         .collect()
 }
 
-/// Makes keyspaces (name, replicas) with the tables `t1` and `t2` each.
+/// Creates keyspaces (name, replicas) with the tables `t1` and `t2` each.
 pub(crate) fn create(address: Ipv4Addr, keyspaces: &[(&str, u32)]) {
     let statements: Vec<String> = keyspaces
         .iter()
@@ -53,7 +53,7 @@ pub(crate) fn create(address: Ipv4Addr, keyspaces: &[(&str, u32)]) {
     run(address, &statements);
 }
 
-/// Writes rows with these keys.
+/// Inserts rows with these keys.
 pub(crate) fn insert(address: Ipv4Addr, tables: &[&str], keys: std::ops::Range<u32>) {
     let statements: Vec<String> = tables
         .iter()
@@ -65,7 +65,7 @@ pub(crate) fn insert(address: Ipv4Addr, tables: &[&str], keys: std::ops::Range<u
     run(address, &statements);
 }
 
-/// The keys of the rows of each table.
+/// Returns the keys of each table.
 pub(crate) fn keys(address: Ipv4Addr, tables: &[&str]) -> Vec<BTreeSet<u32>> {
     let statements: Vec<String> = tables
         .iter()
@@ -78,7 +78,7 @@ pub(crate) fn keys(address: Ipv4Addr, tables: &[&str]) -> Vec<BTreeSet<u32>> {
     answers.into_iter().map(keys).collect()
 }
 
-/// Every one of these tables holds exactly these keys.
+/// Asserts that each of these tables holds exactly these keys.
 #[track_caller]
 pub(crate) fn hold(address: Ipv4Addr, tables: &[&str], expected: &BTreeSet<u32>) {
     for (table, keys) in tables.iter().zip(keys(address, tables)) {

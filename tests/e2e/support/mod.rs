@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The root of the repository.
+/// Returns the root of the repository.
 pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The folder with Cassandra, the sidecar and Python's CQL driver, fetched and compiled when that is needed.
+/// Returns the folder with Cassandra, the sidecar and Python's CQL driver, fetched and compiled if necessary.
 pub(crate) fn parts() -> &'static Path {
     static PARTS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || {

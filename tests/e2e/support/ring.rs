@@ -1,4 +1,4 @@
-//! Rings of real nodes: each a Cassandra and a sidecar, on a loopback address of its own.
+//! Rings of real nodes: each node is a Cassandra and a sidecar on its own loopback address.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,23 +16,23 @@ use walkdir::WalkDir;
 use super::{parts, repository};
 use crate::kube::process_guard::GuardedProcess;
 
-/// How long a server may take to come up on a machine that is busy.
-const UP_WITHIN: Duration = Duration::from_mins(4);
+/// Timeout for the start of a server on a busy machine.
+const START_TIMEOUT: Duration = Duration::from_mins(4);
 
-/// How often a server is started again that ended before it served.
-const MOST_RESTARTS: usize = 3;
+/// Maximum number of restarts of a server that ends before it serves.
+const MAX_RESTARTS: usize = 3;
 
-/// How soon a sidecar sees that something is done.
+/// The polling intervals of a sidecar.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
-    /// A second for every call of Cassandra and five for every transfer, however small: as Icarus has it. What is to
-    /// be struck in the middle needs the time.
+    /// One second per call to Cassandra and five per transfer, as in Icarus. Tests that kill in the middle need this
+    /// time.
     AsIcarus,
-    /// At once.
+    /// No delay.
     Quick,
 }
 
-/// A ring. Everything in it stops when it is dropped, or when this process dies in whatever way.
+/// A ring. All its processes stop when it is dropped or when this process dies.
 pub(crate) struct Ring {
     nodes: Vec<Node>,
     folder: TempDir,
@@ -40,12 +40,13 @@ pub(crate) struct Ring {
 
 /// A node: two processes on one file system, as in a pod.
 pub(crate) struct Node {
-    /// Its address.
+    /// The address of the node.
     pub(crate) address: Ipv4Addr,
     seed: Ipv4Addr,
     pace: Pace,
     folder: PathBuf,
-    /// What its sidecar reads Secrets with; without it the sidecar believes that it is in no Kubernetes cluster.
+    /// The kubeconfig for the sidecar's reads of Secrets; without it the sidecar assumes that it is outside of
+    /// Kubernetes.
     kubeconfig: Option<PathBuf>,
     jmx: u16,
     cassandra: Option<GuardedProcess>,
@@ -53,9 +54,9 @@ pub(crate) struct Node {
 }
 
 impl Ring {
-    /// Starts so many nodes, one after the other as Cassandra wants it: of two that start at once as seeds, one took the
-    /// other for dead for minutes (seen on a busy machine). Waits until all of them serve. The sidecars read Secrets
-    /// from the API server of the kubeconfig.
+    /// Starts the nodes one after the other, as Cassandra requires: of two seeds that started together, one
+    /// considered the other dead for minutes (observed on a busy machine). Waits until all of them serve. The
+    /// sidecars read Secrets from the API server of the kubeconfig.
     pub(crate) fn start(size: u8, pace: Pace, kubeconfig: Option<&Path>) -> Self {
         parts();
         let folder = tempfile::Builder::new()
@@ -86,27 +87,27 @@ impl Ring {
         ring
     }
 
-    /// A node.
+    /// Returns a node.
     pub(crate) fn node(&mut self, number: usize) -> &mut Node {
         &mut self.nodes[number]
     }
 
-    /// The address of a node, for CQL.
+    /// Returns the address of a node, for CQL.
     pub(crate) fn address(&self, number: usize) -> Ipv4Addr {
         self.nodes[number].address
     }
 
-    /// Where the sidecars listen.
+    /// Returns the addresses of the sidecars.
     pub(crate) fn sidecars(&self) -> Vec<SocketAddr> {
         self.nodes.iter().map(Node::sidecar).collect()
     }
 
-    /// A directory that all sidecars can reach, as a `file://` location for the whole cluster.
+    /// Returns a directory that all sidecars share, as a `file://` location for the whole cluster.
     pub(crate) fn store(&self) -> String {
         format!("file://{}/store/bucket/c/d/n", self.folder.path().display())
     }
 
-    /// The snapshots in that directory, and of how many nodes.
+    /// Returns the snapshots in that directory, with the number of nodes of each.
     pub(crate) fn stored(&self) -> BTreeMap<String, usize> {
         let mut stored = BTreeMap::new();
         for file in WalkDir::new(self.folder.path().join("store")) {
@@ -122,7 +123,7 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // All are told before any is waited for.
+        // All processes are asked to stop before any is waited for.
         for server in self
             .nodes
             .iter_mut()
@@ -133,70 +134,70 @@ impl Drop for Ring {
         }
         if std::thread::panicking() {
             for node in &self.nodes {
-                node.tell_logs();
+                node.print_logs();
             }
         }
     }
 }
 
 impl Node {
-    /// Where its sidecar listens.
+    /// Returns the address of the sidecar.
     pub(crate) fn sidecar(&self) -> SocketAddr {
         SocketAddr::from((self.address, PORT))
     }
 
-    /// Starts its Cassandra, with the data that it has.
+    /// Starts Cassandra on its existing data.
     pub(crate) fn start_cassandra(&mut self) {
         self.cassandra = Some(self.run("cassandra", &[&self.seed.to_string()]));
     }
 
-    /// Starts its sidecar.
+    /// Starts the sidecar.
     pub(crate) fn start_sidecar(&mut self) {
         self.sidecar = Some(self.run("sidecar", &[]));
     }
 
-    /// Kills its Cassandra, as a machine that fails does.
+    /// Kills Cassandra like a failing machine.
     pub(crate) fn kill_cassandra(&mut self) {
         self.cassandra.take().unwrap().kill();
     }
 
-    /// Kills its sidecar.
+    /// Kills the sidecar.
     pub(crate) fn kill_sidecar(&mut self) {
         self.sidecar.take().unwrap().kill();
     }
 
-    /// A path of its `/var/lib/cassandra`, as this process sees it.
+    /// Returns a path of the node's `/var/lib/cassandra` in this file system.
     pub(crate) fn path(&self, inside: &str) -> PathBuf {
         let inside = inside.strip_prefix("/var/lib/").unwrap();
         self.folder.join("volume").join(inside)
     }
 
-    /// Waits until its Cassandra takes CQL.
+    /// Waits until Cassandra accepts CQL.
     pub(crate) fn wait_for_cassandra(&mut self) {
         self.wait_for(9042, |node| &mut node.cassandra, Self::start_cassandra);
     }
 
-    /// Waits until its sidecar listens.
+    /// Waits until the sidecar listens.
     pub(crate) fn wait_for_sidecar(&mut self) {
         self.wait_for(PORT, |node| &mut node.sidecar, Self::start_sidecar);
     }
 
-    /// Waits until something listens on a port. What ends before that is started again, as kubelet does: a Cassandra
-    /// that joins gives up when its seed has not answered within seconds, which happens on a busy machine (seen).
+    /// Waits until a port is open. A process that ends before is started again, as kubelet does: a joining Cassandra
+    /// gives up if its seed does not answer within seconds, which happens on a busy machine (observed).
     fn wait_for(
         &mut self,
         port: u16,
         server: fn(&mut Self) -> &mut Option<GuardedProcess>,
         start: fn(&mut Self),
     ) {
-        let deadline = Instant::now() + UP_WITHIN;
+        let deadline = Instant::now() + START_TIMEOUT;
         let mut restarts = 0;
         while TcpStream::connect((self.address, port)).is_err() {
             let ended = server(self).as_mut().and_then(GuardedProcess::ended);
-            if Instant::now() > deadline || (ended.is_some() && restarts == MOST_RESTARTS) {
-                self.tell_logs();
+            if Instant::now() > deadline || (ended.is_some() && restarts == MAX_RESTARTS) {
+                self.print_logs();
                 panic!(
-                    "nothing listens on {}:{port} within {UP_WITHIN:?} and {restarts} restarts; ended: {ended:?}",
+                    "nothing listens on {}:{port} within {START_TIMEOUT:?} and {restarts} restarts; ended: {ended:?}",
                     self.address
                 );
             }
@@ -217,20 +218,20 @@ impl Node {
             .arg(self.address.to_string())
             .arg(self.jmx.to_string())
             .args(more)
-            // Whoever runs the tests may have one for a cluster that is none of their business.
+            // The user's KUBECONFIG may name an unrelated cluster.
             .env_remove("KUBECONFIG")
             .envs(self.kubeconfig.iter().map(|file| ("KUBECONFIG", file)))
             .envs(match self.pace {
                 Pace::AsIcarus => None,
                 Pace::Quick => Some(("FIRST_LOOK", "200")),
             })
-            // They hold nothing worth a slow goodbye.
+            // These processes hold nothing that needs a slow shutdown.
             .env("GUARD_GRACE", "2");
         GuardedProcess::spawn(command)
     }
 
-    /// The ends of the logs: what a failed test needs.
-    fn tell_logs(&self) {
+    /// Prints the ends of the logs for a failed test.
+    fn print_logs(&self) {
         for log in ["cassandra/out", "cassandra/log", "sidecar/out", "sidecar/log"] {
             let text = fs::read_to_string(self.folder.join(log)).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
@@ -243,13 +244,13 @@ impl Node {
     }
 }
 
-/// Addresses that nobody on this machine listens on: 127.A.B.1 and up, A and B from this process and a counter.
+/// Returns unused addresses: 127.A.B.1 and up, with A and B from the process id and a counter.
 fn free_addresses(size: u8) -> Vec<Ipv4Addr> {
     static RINGS: AtomicU32 = AtomicU32::new(0);
     loop {
         let number = std::process::id() * 8 + RINGS.fetch_add(1, Ordering::Relaxed);
         let [.., high, low] = number.to_be_bytes();
-        // 127.0.0.x is everybody's.
+        // 127.0.0.x is used by other programs.
         let addresses: Vec<Ipv4Addr> = (1..=size)
             .map(|last| Ipv4Addr::new(127, high | 0x40, low, last))
             .collect();
@@ -264,7 +265,7 @@ fn free_addresses(size: u8) -> Vec<Ipv4Addr> {
     }
 }
 
-/// A port of 127.0.0.1 that nobody listens on.
+/// Returns an unused port of 127.0.0.1.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()

@@ -1,4 +1,4 @@
-//! An S3 server on this machine that knows one user, and what its log tells.
+//! An S3 server on this machine with one user, and the requests in its log.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -6,15 +6,15 @@ use std::process::Command;
 use super::{parts, repository};
 use crate::kube::process_guard::GuardedProcess;
 
-/// A server with the empty bucket `rows`. It stops when it is dropped, or when this process dies in whatever way.
+/// A server with the empty bucket `rows`. It stops when it is dropped or when this process dies.
 pub(crate) struct S3 {
     process: GuardedProcess,
-    /// What a Secret has to hold for it: the keys of its one user, region and endpoint.
+    /// The content of a Secret for it: the keys of its user, region and endpoint.
     pub(crate) secret: BTreeMap<String, String>,
 }
 
 impl S3 {
-    /// Where a backup goes in it.
+    /// The storage location of a backup on it.
     pub(crate) const LOCATION: &str = "s3://rows";
 
     pub(crate) fn start() -> Self {
@@ -31,7 +31,7 @@ impl S3 {
         Self { process, secret }
     }
 
-    /// How many objects were stored whose key has this in it.
+    /// Returns the number of stored objects whose key contains `what`.
     pub(crate) fn stored(&self, what: &str) -> usize {
         let log = self.process.stderr().so_far();
         let stored = |line: &&String| line.contains("\"PUT /rows/") && line.contains(" 200 ");

@@ -1,4 +1,4 @@
-//! The ring's sidecars as their client sees them.
+//! The ring's sidecars as a `SidecarApi`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use cassgate::icarus::{
     SidecarApi, SidecarError, Topology,
 };
 
-use super::{Asked, Call, Interruption, Ring, State};
+use super::{ApiRequest, Call, NetworkFault, Ring, State};
 
 impl Ring {
-    /// One call: over the network, to a sidecar that is up.
+    /// Performs one call over the network to a running sidecar.
     fn call<T>(
         &self,
         at: SocketAddr,
-        asked: Asked,
+        asked: ApiRequest,
         answer: impl FnOnce(&mut State, usize) -> Result<T, SidecarError>,
     ) -> Result<T, SidecarError> {
         let mut state = self.state();
@@ -36,22 +36,22 @@ impl Ring {
         let interruption = state
             .interrupt
             .as_mut()
-            .map_or(Interruption::None, |interrupt| interrupt(&call));
+            .map_or(NetworkFault::None, |interrupt| interrupt(&call));
         match interruption {
-            Interruption::Before(error) => Err(error),
-            Interruption::After(error) => {
+            NetworkFault::DropRequest(error) => Err(error),
+            NetworkFault::DropResponse(error) => {
                 drop(answer(&mut state, node));
                 Err(error)
             }
-            Interruption::None => answer(&mut state, node),
+            NetworkFault::None => answer(&mut state, node),
         }
     }
 
-    /// As [`call`](Self::call), where the sidecar asks its Cassandra.
+    /// Performs a [`call`](Self::call) for which the sidecar asks its Cassandra.
     fn ask<T>(
         &self,
         at: SocketAddr,
-        asked: Asked,
+        asked: ApiRequest,
         answer: impl FnOnce(&State, usize) -> T,
     ) -> Result<T, SidecarError> {
         self.call(at, asked, |state, node| {
@@ -90,9 +90,11 @@ impl SidecarApi for Ring {
         request: &OperationRequest,
         _: Duration,
     ) -> Result<Operation, SidecarError> {
-        self.call(at, Asked::Submit(Box::new(request.clone())), |state, node| {
-            state.submit(node, request)
-        })
+        self.call(
+            at,
+            ApiRequest::Submit(Box::new(request.clone())),
+            |state, node| state.submit(node, request),
+        )
     }
 
     async fn operation(
@@ -101,7 +103,7 @@ impl SidecarApi for Ring {
         id: &OperationId,
         _: Duration,
     ) -> Result<Operation, SidecarError> {
-        self.call(at, Asked::Operation(id.clone()), |state, node| {
+        self.call(at, ApiRequest::Operation(id.clone()), |state, node| {
             let mut jobs = state.nodes[node].jobs.iter();
             jobs.find(|job| job.public.id == *id)
                 .map(|job| job.public.clone())
@@ -121,7 +123,7 @@ impl SidecarApi for Ring {
             OperationFilter::Refreshes => OperationKind::Refresh,
             OperationFilter::Removals => OperationKind::RemoveBackup,
         };
-        self.call(at, Asked::Operations(filter), |state, node| {
+        self.call(at, ApiRequest::Operations(filter), |state, node| {
             if state.version.major < 2 && filter == OperationFilter::Removals {
                 let text = r#"{"message":"Operation type is invalid","invalidValue":"remove-backup"}"#;
                 return Err(SidecarError::Refused(Refusal::Filter, text.to_owned()));
@@ -136,13 +138,13 @@ impl SidecarApi for Ring {
     }
 
     async fn node_mode(&self, at: SocketAddr, _: Duration) -> Result<NodeMode, SidecarError> {
-        self.ask(at, Asked::NodeMode, |state, node| {
+        self.ask(at, ApiRequest::NodeMode, |state, node| {
             state.nodes[node].cassandra.clone()
         })
     }
 
     async fn version(&self, at: SocketAddr, _: Duration) -> Result<Version, SidecarError> {
-        self.call(at, Asked::Version, |state, _| Ok(state.version))
+        self.call(at, ApiRequest::Version, |state, _| Ok(state.version))
     }
 
     async fn cassandra_version(&self, at: SocketAddr, _: Duration) -> Result<Version, SidecarError> {
@@ -151,15 +153,15 @@ impl SidecarApi for Ring {
             minor: 0,
             patch: 9,
         };
-        self.ask(at, Asked::CassandraVersion, |_, _| version)
+        self.ask(at, ApiRequest::CassandraVersion, |_, _| version)
     }
 
     async fn schema_version(&self, at: SocketAddr, _: Duration) -> Result<SchemaVersion, SidecarError> {
-        self.ask(at, Asked::SchemaVersion, |state, _| state.schema.clone())
+        self.ask(at, ApiRequest::SchemaVersion, |state, _| state.schema.clone())
     }
 
     async fn topology(&self, at: SocketAddr, _: Duration) -> Result<Topology, SidecarError> {
-        self.ask(at, Asked::Topology, |state, _| {
+        self.ask(at, ApiRequest::Topology, |state, _| {
             let mut nodes: Vec<RingNode> = state
                 .nodes
                 .iter()

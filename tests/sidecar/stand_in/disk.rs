@@ -7,19 +7,19 @@ use cassgate::domain::entities::Table;
 /// The key of a row.
 pub(crate) type Key = u32;
 
-/// What an SSTable says of rows.
+/// The rows of an SSTable.
 pub(crate) type Rows = BTreeMap<Key, Cell>;
 
-/// What was written of a row last.
+/// The last write to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Cell {
-    /// The newer one counts.
+    /// The timestamp; the newest write wins.
     pub(crate) at: u64,
-    /// Whether it is a row, or says that it was deleted.
+    /// True for a row, false for a deletion.
     pub(crate) alive: bool,
 }
 
-/// All of it together: the newest of each row.
+/// Merges SSTables: the newest write of each row.
 pub(super) fn merged<'a>(all: impl Iterator<Item = &'a Rows>) -> Rows {
     let mut rows = Rows::new();
     for (key, cell) in all.flatten() {
@@ -36,9 +36,9 @@ pub(super) fn merged<'a>(all: impl Iterator<Item = &'a Rows>) -> Rows {
 pub(super) struct SsTable {
     pub(super) generation: u32,
     pub(super) rows: Rows,
-    /// Whether Cassandra knows it; a link that was never loaded it does not.
+    /// True if Cassandra has loaded it; a link that was never loaded is unknown to Cassandra.
     pub(super) live: bool,
-    /// Whether some of its components are missing.
+    /// True if some of its components are missing.
     pub(super) half: bool,
 }
 
@@ -46,14 +46,14 @@ pub(super) struct SsTable {
 struct TableDirectory {
     sstables: Vec<SsTable>,
     last_generation: u32,
-    /// Half an SSTable was refreshed: nothing can be loaded here any more.
-    spoiled: bool,
+    /// True after a refresh of half an SSTable: nothing can be loaded into this table any more.
+    corrupted: bool,
     truncated: Vec<Truncated>,
 }
 
 #[derive(Debug, Clone)]
 struct Truncated {
-    /// The directory of the restore that emptied the table.
+    /// The directory of the restore that truncated the table.
     by: String,
     rows: Rows,
 }
@@ -65,14 +65,14 @@ pub(super) struct Download {
     pub(super) whole: bool,
 }
 
-/// Files by the table they go to and their generation.
+/// Files by target table and generation.
 pub(super) type Downloads = BTreeMap<(Table, u32), Download>;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Disk {
     tables: BTreeMap<Table, TableDirectory>,
     pub(super) downloads: BTreeMap<String, Downloads>,
-    /// Snapshots that a backup has made and not cleared.
+    /// Snapshots that a backup has taken and not cleared.
     pub(super) snapshots: BTreeSet<String>,
 }
 
@@ -90,7 +90,7 @@ impl Disk {
         self.tables.entry(table.clone()).or_default()
     }
 
-    /// A memtable becomes an SSTable.
+    /// Flushes a memtable to an SSTable.
     pub(super) fn flush(&mut self, table: &Table, rows: Rows) {
         let directory = self.table(table);
         directory.last_generation += 1;
@@ -102,7 +102,7 @@ impl Disk {
         });
     }
 
-    /// What Cassandra reads.
+    /// Returns the rows that Cassandra reads.
     pub(super) fn live(&self, table: &Table) -> impl Iterator<Item = &Rows> {
         self.live_sstables(table).map(|sstable| &sstable.rows)
     }
@@ -115,7 +115,8 @@ impl Disk {
             .filter(|sstable| sstable.live)
     }
 
-    /// Empties a table, with a safety copy. Links that were never loaded stay: Cassandra does not know them.
+    /// Truncates a table and keeps a safety copy. Links that were never loaded stay, since Cassandra does not know
+    /// them.
     pub(super) fn truncate(&mut self, table: &Table, by: &str) {
         let directory = self.table(table);
         let rows = merged(
@@ -132,7 +133,7 @@ impl Disk {
         directory.sstables.retain(|sstable| !sstable.live);
     }
 
-    /// Removes every safety copy; the directories of the restores that had made them.
+    /// Removes every safety copy and returns the directories of their restores.
     pub(super) fn remove_truncated(&mut self) -> BTreeSet<String> {
         self.tables
             .values_mut()
@@ -156,12 +157,12 @@ impl Disk {
             .collect()
     }
 
-    /// Whether a file of this name lies in a table's directory, loaded or not.
+    /// Returns true if a table's directory has a file with this name, loaded or not.
     pub(super) fn has(&self, table: &Table, generation: u32) -> bool {
         self.sstable(table, generation).is_some()
     }
 
-    /// Whether half of a file of this name lies there.
+    /// Returns true if half of a file with this name is there.
     pub(super) fn has_half(&self, table: &Table, generation: u32) -> bool {
         self.sstable(table, generation)
             .is_some_and(|sstable| sstable.half)
@@ -172,8 +173,8 @@ impl Disk {
         sstables.find(|sstable| sstable.generation == generation)
     }
 
-    /// Links a download into a table's directory. One whose name is taken is skipped, whatever is in it; one of which
-    /// half is there is completed.
+    /// Links a download into a table's directory. A file whose name is in use is skipped, whatever its content; a
+    /// half one is completed.
     pub(super) fn link(&mut self, table: &Table, generation: u32, rows: &Rows, half: bool) {
         let directory = self.table(table);
         let there = directory
@@ -195,18 +196,18 @@ impl Disk {
         }
     }
 
-    /// Has Cassandra load what lies in a table's directory, each under a new name.
+    /// Makes Cassandra load the files of a table's directory, each under a new name.
     ///
     /// # Errors
-    /// What Cassandra says.
+    /// Cassandra's error message.
     pub(super) fn load(&mut self, table: &Table) -> Result<(), String> {
         let directory = self.table(table);
-        if directory.spoiled {
+        if directory.corrupted {
             return Err("Failed importing SSTables".to_owned());
         }
         for sstable in &mut directory.sstables {
             if !sstable.live && !sstable.half {
-                // A loaded file never takes a name that is in use.
+                // A loaded file never gets a name that is in use.
                 directory.last_generation = directory.last_generation.max(sstable.generation) + 1;
                 sstable.generation = directory.last_generation;
                 sstable.live = true;
@@ -215,15 +216,15 @@ impl Disk {
         Ok(())
     }
 
-    /// As [`load`](Self::load), by `refresh`: half an SSTable spoils the table for good.
+    /// Loads like [`load`](Self::load), by `refresh`: half an SSTable corrupts the table permanently.
     ///
     /// # Errors
-    /// What Cassandra says.
+    /// Cassandra's error message.
     pub(super) fn refresh(&mut self, table: &Table) -> Result<(), String> {
         let directory = self.table(table);
         if let Some(half) = directory.sstables.iter_mut().find(|sstable| sstable.half) {
             half.generation += 1;
-            directory.spoiled = true;
+            directory.corrupted = true;
             return Err(format!(
                 "/var/lib/cassandra/data/{}/{}-1/nb-{}-big is corrupt, can't import",
                 table.keyspace, table.table, half.generation
@@ -232,7 +233,7 @@ impl Disk {
         self.load(table)
     }
 
-    /// What Cassandra's start does: it loads whole links by itself, and counts generations from what lies there.
+    /// Starts Cassandra: it loads whole links, and continues the generations of the directory.
     pub(super) fn restart(&mut self) {
         for directory in self.tables.values_mut() {
             for sstable in &mut directory.sstables {

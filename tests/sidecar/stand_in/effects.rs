@@ -1,4 +1,4 @@
-//! The things that operations do, one by one, and what is left when one is cut short.
+//! The individual steps of operations, and the state after a step that was cut short.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,7 +10,7 @@ use super::disk::{Download, Rows};
 use super::jobs::Job;
 use super::store::{File, checksum};
 
-/// One thing.
+/// One step.
 #[derive(Debug, Clone)]
 pub(super) enum Effect {
     TakeSnapshot,
@@ -21,7 +21,7 @@ pub(super) enum Effect {
     CheckHealth,
     FindManifest,
     PlanDownload,
-    /// The file, and the table that it goes to.
+    /// The file and its target table.
     Fetch(File, Table),
     JudgeDownload,
     PlanTruncate,
@@ -38,14 +38,14 @@ pub(super) enum Effect {
     Remove,
 }
 
-/// What the sidecar says when JMX does not answer.
+/// The sidecar's error when JMX does not answer.
 const NO_JMX: &str = "Failed to retrieve RMIServer stub: javax.naming.ServiceUnavailableException [Root exception is \
                       java.rmi.ConnectException: Connection refused to host: 127.0.0.1]";
 
 type Next = Result<Vec<Effect>, String>;
 
 impl Effect {
-    /// What an operation begins with.
+    /// Returns the first steps of an operation.
     pub(super) fn beginning(request: &OperationRequest) -> VecDeque<Self> {
         match request {
             OperationRequest::Backup(_) => vec![Self::TakeSnapshot],
@@ -65,7 +65,7 @@ impl Effect {
 }
 
 impl State {
-    /// Does one thing, and says what follows from it.
+    /// Performs one step and returns the next ones.
     ///
     /// # Errors
     /// The message with which the operation fails.
@@ -98,7 +98,7 @@ impl State {
         match effect {
             Effect::TakeSnapshot => return self.take_snapshot(node, backup),
             Effect::Upload(file, rows) => {
-                // Only whether it exists is looked at.
+                // The sidecar checks only whether the file exists.
                 self.store
                     .share(location)
                     .files
@@ -135,7 +135,7 @@ impl State {
         }
         let name = backup.snapshot.to_string();
         if !node.disk.snapshots.insert(name.clone()) {
-            // The failure clears what is there, whoever has made it.
+            // The failure clears the snapshot, whichever operation made it.
             node.disk.snapshots.remove(&name);
             return Err(format!("Snapshot {name} already exists."));
         }
@@ -221,7 +221,7 @@ impl State {
         Ok(Vec::new())
     }
 
-    /// The files of the manifest that the restore wants, each with the table that it goes to.
+    /// Returns the files of the manifest that the restore needs, each with its target table.
     pub(super) fn wanted(&self, node: usize, restore: &RestoreRequest) -> Result<Vec<(File, Table)>, String> {
         let location = self.location_of(node, restore);
         let manifest = self
@@ -241,7 +241,8 @@ impl State {
         Ok(wanted)
     }
 
-    /// The share of a node in the bucket of the request, whose own location is that of the node it was sent to.
+    /// Returns the location of a node's share in the bucket of the request, whose own location names the receiving
+    /// node.
     fn location_of(&self, node: usize, restore: &RestoreRequest) -> String {
         let location = restore.store.location.as_str();
         let (bucket, _) = location.rsplit_once('/').unwrap();
@@ -266,7 +267,7 @@ impl State {
             .or_default();
         match (downloads.get(&(into.clone(), file.1)), stored) {
             (Some(there), _) if there.whole && checksum(&there.rows) == file.2 => {}
-            // What is wrong is never fetched again.
+            // A wrong file is never downloaded again.
             (Some(_), _) | (None, None) => job.corrupt.push(name),
             (None, Some(stored)) => {
                 if !stored.whole {
@@ -277,7 +278,7 @@ impl State {
         }
     }
 
-    /// The tables that the restore empties and fills.
+    /// Returns the tables that the restore truncates and fills.
     fn targets(&self, restore: &RestoreRequest) -> Vec<Table> {
         let rename: BTreeMap<&Table, &Table> = restore.rename.pairs().collect();
         self.tables(&restore.entities)
@@ -297,7 +298,7 @@ impl State {
         Err("Some local files were corrupted or they are missing, please consult the logs to see the details.".to_owned())
     }
 
-    /// Whether every file that a node needs is in its source directory, whole.
+    /// Returns true if the source directory holds every file that a node needs, whole.
     pub(super) fn has_downloads(&self, node: usize, restore: &RestoreRequest) -> Result<bool, String> {
         let downloads = self.nodes[node].disk.downloads.get(restore.source.as_str());
         Ok(self.wanted(node, restore)?.iter().all(|(file, into)| {
@@ -320,7 +321,7 @@ impl State {
             return Ok(targets.into_iter().map(Effect::Take).collect());
         }
         let node = &self.nodes[node];
-        // Everything that lies there, also what an earlier restore has left.
+        // Includes files of earlier restores.
         let files: Vec<(Table, u32)> = node
             .disk
             .downloads
@@ -370,7 +371,7 @@ impl State {
             .map_err(|error| format!("Failed tables to refresh: {{{table}={error}}}"))
     }
 
-    /// Cassandra takes the files itself; they stay where they are.
+    /// Cassandra loads the files itself; they stay in place.
     fn take(&mut self, node: usize, source: &str, table: &Table) {
         let disk = &mut self.nodes[node].disk;
         let files: Vec<Rows> = disk
@@ -395,7 +396,7 @@ impl State {
         }
     }
 
-    /// What is left when a kill comes in the middle of this.
+    /// Applies the state that a kill leaves in the middle of this step.
     pub(super) fn tear(&mut self, node: usize, job: &Job, effect: &Effect) {
         match (effect, &job.request) {
             (Effect::Upload(file, rows), Some(OperationRequest::Backup(backup))) => {

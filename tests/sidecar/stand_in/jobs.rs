@@ -1,4 +1,4 @@
-//! Operations: what is left of each to do, one thing at a time.
+//! Operations and their remaining steps.
 
 use std::collections::VecDeque;
 
@@ -18,12 +18,12 @@ pub(super) struct Job {
     pub(super) request: Option<OperationRequest>,
     queue: VecDeque<Effect>,
     done: usize,
-    /// Files that a download could not bring in order.
+    /// Files that the download could not bring in order.
     pub(super) corrupt: Vec<String>,
 }
 
 impl Job {
-    /// Somebody else's, which never moves.
+    /// Returns an operation of another client, which never advances.
     pub(super) fn foreign(operation: Operation) -> Self {
         Self {
             public: operation,
@@ -38,7 +38,7 @@ impl Job {
         self.public.state.is_terminal()
     }
 
-    /// Whether it is a phase of a restore that is not over.
+    /// Returns true for an unfinished phase of a restore.
     pub(super) fn restores(&self) -> bool {
         self.public.kind == OperationKind::Restore && !self.is_over()
     }
@@ -68,7 +68,7 @@ impl State {
         Timestamp::from_millisecond(self.now).unwrap()
     }
 
-    /// Takes an operation up.
+    /// Accepts an operation.
     pub(super) fn accept(&mut self, node: usize, request: &OperationRequest) -> Operation {
         self.watch(node, request);
         self.ids += 1;
@@ -81,7 +81,7 @@ impl State {
             done: 0,
             corrupt: Vec::new(),
         };
-        // It runs until it looks whether another one does.
+        // It runs until it checks for another one.
         if matches!(request, OperationRequest::Restore(_)) && others > 0 {
             let message = if others > 1 {
                 "There are more than two concurrent restore operations running!"
@@ -95,7 +95,7 @@ impl State {
         answer
     }
 
-    /// One thing for each running operation of a node.
+    /// Performs one step of each running operation of a node.
     pub(super) fn step(&mut self, node: usize) -> bool {
         if !self.nodes[node].sidecar_up {
             return false;
@@ -114,7 +114,7 @@ impl State {
 
     fn step_job(&mut self, node: usize, index: usize) {
         let now = self.time();
-        // Out of the list while it works, so that it can reach everything else.
+        // The job leaves the list meanwhile, so that the step can borrow everything else.
         let mut job = self.nodes[node].jobs[index].clone();
         job.public.state = OperationState::Running;
         job.public.started.get_or_insert(now);
@@ -152,7 +152,7 @@ impl State {
     }
 }
 
-/// The operation as the sidecar shows it from the beginning.
+/// Returns the operation as the sidecar shows it at first.
 fn described(id: OperationId, request: &OperationRequest, now: Timestamp) -> Operation {
     let mut operation = Operation {
         id,
@@ -185,7 +185,7 @@ fn described(id: OperationId, request: &OperationRequest, now: Timestamp) -> Ope
                 Snapshot::Newest { tag, .. } => tag.to_string(),
             });
             operation.phase = Some(Phase::Known(restore.phase));
-            // As it is written once the directory is there.
+            // In the form that the sidecar shows once the directory exists.
             operation.source_directory = Some(format!("file://{}/", restore.source));
         }
         OperationRequest::Refresh(table) => {

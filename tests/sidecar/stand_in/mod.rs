@@ -1,11 +1,12 @@
-//! A ring of Cassandra nodes with their sidecars, in memory: what a real one did, and no clock of its own.
+//! A ring of Cassandra nodes with their sidecars in memory, with the behaviour that was observed on real ones and
+//! without a clock of its own.
 //!
-//! It forgets operations, leaves things half done and looks at nothing, exactly where real sidecars were seen to. A
-//! test moves it: [`Ring::step`] lets a node do one thing, [`Ring::kill_sidecar`] stops it between two, and time is
-//! what [`Ring::advance`] says. It also watches: [`Ring::violations`] tells what no coordinator may do.
+//! It forgets operations, leaves steps half done and skips checks exactly where real sidecars do. A test drives it:
+//! [`Ring::step`] performs one step of a node, [`Ring::kill_sidecar`] kills it between two steps, and
+//! [`Ring::advance`] moves the clock. [`Ring::violations`] returns the requests that no coordinator may send.
 //!
-//! Not in it: components of an SSTable (one is a file, and half of one is a file that is marked so), tokens, the
-//! system's tables, bandwidth, global requests (plant one by [`Ring::plant`]).
+//! Not modelled: components of an SSTable (one is a single file, and half of one is a file with a mark), tokens,
+//! system tables, bandwidth, global requests (insert one with [`Ring::plant`]).
 #![allow(dead_code, reason = "several test crates include it, and none uses all of it")]
 
 mod api;
@@ -34,24 +35,24 @@ pub(crate) use disk::{Key, Rows};
 use jobs::Job;
 use store::Store;
 
-/// A ring; a clone is another handle to the same one.
+/// A ring; clones share their state.
 #[derive(Clone)]
 pub(crate) struct Ring(Arc<Mutex<State>>);
 
-/// What somebody asked a sidecar.
+/// A call to a sidecar.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Call {
     /// The node, from 0.
     pub(crate) node: usize,
-    /// The question.
-    pub(crate) asked: Asked,
+    /// The request.
+    pub(crate) asked: ApiRequest,
     /// The time of the ring, in milliseconds.
     pub(crate) at: i64,
 }
 
-/// A question.
+/// A request of the API.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Asked {
+pub(crate) enum ApiRequest {
     Submit(Box<OperationRequest>),
     Operation(OperationId),
     Operations(OperationFilter),
@@ -62,27 +63,27 @@ pub(crate) enum Asked {
     Topology,
 }
 
-/// What the network makes of a call.
+/// A network fault for one call.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Interruption {
-    /// Nothing.
+pub(crate) enum NetworkFault {
+    /// No fault.
     None,
-    /// The sidecar never hears of it.
-    Before(SidecarError),
-    /// The sidecar does it, and the answer is lost.
-    After(SidecarError),
+    /// The request never reaches the sidecar.
+    DropRequest(SidecarError),
+    /// The sidecar performs the request, and the answer is lost.
+    DropResponse(SidecarError),
 }
 
-/// What a kill leaves of the file that was being written.
+/// The state of a file that was being written at a kill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Torn {
     /// Half of it, under its final name.
     Half,
-    /// Nothing.
+    /// No file.
     Nothing,
 }
 
-type Interrupt = Box<dyn FnMut(&Call) -> Interruption + Send>;
+type Interrupt = Box<dyn FnMut(&Call) -> NetworkFault + Send>;
 
 struct State {
     version: Version,
@@ -113,11 +114,11 @@ struct Node {
     cassandra_starts: u32,
 }
 
-/// When the clock of a ring begins.
-const BEGINNING: i64 = 1_795_383_523_776;
+/// The initial time of a ring, in milliseconds.
+const INITIAL_TIME: i64 = 1_795_383_523_776;
 
 impl Ring {
-    /// A ring of nodes of one datacenter, `dc1`, with these tables (`keyspace.table`, replicas), all empty.
+    /// Creates a ring with nodes in one datacenter, `dc1`, and these empty tables (`keyspace.table`, replicas).
     pub(crate) fn new(version: &str, nodes: usize, tables: &[(&str, usize)]) -> Self {
         let replicas: BTreeMap<Table, usize> = tables
             .iter()
@@ -130,7 +131,7 @@ impl Ring {
             replicas,
             nodes: Vec::new(),
             store: Store::default(),
-            now: BEGINNING,
+            now: INITIAL_TIME,
             written: 0,
             ids: 0,
             calls: Vec::new(),
@@ -143,7 +144,7 @@ impl Ring {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// The same ring in a network of this number, so that several can be told apart by their addresses.
+    /// Moves the ring to the network with this number, so that several rings have distinct addresses.
     pub(crate) fn in_network(self, number: u16) -> Self {
         let [high, low] = number.to_be_bytes();
         for (node, last) in self.state().nodes.iter_mut().zip(1_u8..) {
@@ -156,43 +157,43 @@ impl Ring {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a sidecar of this ring has this address.
+    /// Returns true if a sidecar of this ring has this address.
     pub(crate) fn listens_at(&self, address: SocketAddr) -> bool {
         self.state().nodes.iter().any(|node| node.address == address)
     }
 
-    /// How many nodes it has had.
+    /// Returns the number of nodes that it ever had.
     pub(crate) fn size(&self) -> usize {
         self.state().nodes.len()
     }
 
-    /// Where the sidecar of a node listens.
+    /// Returns the address of a node's sidecar.
     pub(crate) fn address(&self, node: usize) -> SocketAddr {
         self.state().nodes[node].address
     }
 
-    /// The host id of a node.
+    /// Returns the host id of a node.
     pub(crate) fn host(&self, node: usize) -> HostId {
         self.state().nodes[node].host.clone()
     }
 
-    /// The ring's clock.
+    /// Returns the ring's time.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(self.state().now).unwrap()
     }
 
-    /// Moves the clock.
+    /// Advances the clock.
     pub(crate) fn advance(&self, milliseconds: i64) {
         self.state().now += milliseconds;
     }
 
-    /// Moves the clock to this time, unless it is there already.
+    /// Advances the clock to this time, unless it is later already.
     pub(crate) fn advance_to(&self, time: Timestamp) {
         let mut state = self.state();
         state.now = state.now.max(time.as_millisecond());
     }
 
-    /// Lets the sidecars forget the operations that ended longer than an hour ago, as real ones do.
+    /// Makes the sidecars forget operations that ended more than an hour ago, as real ones do.
     pub(crate) fn forget(&self) {
         let mut state = self.state();
         let longest = state.now - 3_600_000;
@@ -204,12 +205,12 @@ impl Ring {
         }
     }
 
-    /// Lets a node do one thing for each of its running operations. `false`: there was nothing to do.
+    /// Performs one step of each running operation of a node. Returns false if there was none.
     pub(crate) fn step(&self, node: usize) -> bool {
         self.state().step(node)
     }
 
-    /// Lets every node do one thing, one after the other, and a second pass. `false`: nobody had anything to do.
+    /// Performs one step of every node in turn and advances the clock by a second. Returns false if all were idle.
     pub(crate) fn tick(&self) -> bool {
         let mut state = self.state();
         state.now += 1_000;
@@ -217,17 +218,17 @@ impl Ring {
         busy > 0
     }
 
-    /// Ticks until nobody has anything to do.
+    /// Ticks until all nodes are idle.
     pub(crate) fn settle(&self) {
         while self.tick() {}
     }
 
-    /// Kills a sidecar (-9): it forgets its operations. `torn` is what becomes of the file it was about to write.
+    /// Kills a sidecar (-9), which forgets its operations. `torn` determines the file that it was about to write.
     pub(crate) fn kill_sidecar(&self, node: usize, torn: Torn) {
         self.state().kill_sidecar(node, torn);
     }
 
-    /// Starts a sidecar again.
+    /// Starts a sidecar.
     pub(crate) fn start_sidecar(&self, node: usize) {
         let node = &mut self.state().nodes[node];
         node.sidecar_up = true;
@@ -239,7 +240,7 @@ impl Ring {
         self.state().nodes[node].cassandra_up = false;
     }
 
-    /// Starts Cassandra again: it loads whatever whole links lie in its tables' directories.
+    /// Starts Cassandra, which loads whole links in its tables' directories.
     pub(crate) fn start_cassandra(&self, node: usize) {
         let node = &mut self.state().nodes[node];
         node.cassandra_up = true;
@@ -247,7 +248,7 @@ impl Ring {
         node.disk.restart();
     }
 
-    /// How often sidecar and Cassandra of a node were started again: their restart counts.
+    /// Returns the restart counts of a node's sidecar and Cassandra.
     pub(crate) fn restarts(&self, node: usize) -> (u32, u32) {
         let state = self.state();
         (
@@ -261,7 +262,7 @@ impl Ring {
         self.state().nodes[node].cassandra = mode;
     }
 
-    /// Gives a node another address, as a pod that comes back has one.
+    /// Gives a node another address, as a recreated pod has.
     pub(crate) fn move_node(&self, node: usize) -> SocketAddr {
         let mut state = self.state();
         state.ids += 1;
@@ -271,12 +272,12 @@ impl Ring {
         address
     }
 
-    /// A new, empty node; its number.
+    /// Adds an empty node and returns its number.
     pub(crate) fn join(&self) -> usize {
         self.state().join()
     }
 
-    /// Takes a node out of the ring.
+    /// Removes a node from the ring.
     pub(crate) fn leave(&self, node: usize) {
         let node = &mut self.state().nodes[node];
         node.in_ring = false;
@@ -284,17 +285,17 @@ impl Ring {
         node.cassandra_up = false;
     }
 
-    /// Writes rows, on every replica, and flushes them.
+    /// Writes rows on every replica and flushes them.
     pub(crate) fn write(&self, table: &str, keys: impl IntoIterator<Item = Key>) {
         self.state().write(table, keys, true);
     }
 
-    /// Deletes rows, on every replica, and flushes that.
+    /// Deletes rows on every replica and flushes the deletions.
     pub(crate) fn delete(&self, table: &str, keys: impl IntoIterator<Item = Key>) {
         self.state().write(table, keys, false);
     }
 
-    /// The rows of a table that all nodes together give (consistency ALL).
+    /// Returns the rows of a table at consistency ALL.
     pub(crate) fn rows(&self, table: &str) -> BTreeSet<Key> {
         let table = Table::parse(table).unwrap();
         let state = self.state();
@@ -310,23 +311,23 @@ impl Ring {
             .collect()
     }
 
-    /// The safety copies of a table on a node, oldest first: the rows in each.
+    /// Returns the rows of each safety copy of a table on a node, oldest first.
     pub(crate) fn truncated(&self, node: usize, table: &str) -> Vec<BTreeSet<Key>> {
         let table = Table::parse(table).unwrap();
         self.state().nodes[node].disk.truncated(&table)
     }
 
-    /// How many whole and how many torn files lie in a directory of downloads.
+    /// Returns the number of whole and of torn files in a download directory.
     pub(crate) fn downloads(&self, node: usize, directory: &str) -> (usize, usize) {
         self.state().nodes[node].disk.downloads_in(directory)
     }
 
-    /// How many links of a node were never loaded.
+    /// Returns the number of a node's links that were never loaded.
     pub(crate) fn links(&self, node: usize) -> usize {
         self.state().nodes[node].disk.links()
     }
 
-    /// The names of the snapshots that lie in a node's share, in every bucket.
+    /// Returns the names of the snapshots in a node's share, in every bucket.
     pub(crate) fn stored(&self, node: usize) -> BTreeSet<String> {
         let state = self.state();
         state.store.manifests_of(state.nodes[node].host.as_str())
@@ -339,38 +340,38 @@ impl Ring {
         state.store.damage(host.as_str());
     }
 
-    /// Puts an operation of somebody else into a sidecar's memory.
+    /// Adds an operation of another client to a sidecar's memory.
     pub(crate) fn plant(&self, node: usize, operation: Operation) {
         self.state().nodes[node].jobs.push(Job::foreign(operation));
     }
 
-    /// Everything that was asked so far.
+    /// Returns all calls so far.
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.state().calls.clone()
     }
 
-    /// The operations that were asked for so far, whatever became of them: node and request.
+    /// Returns all submitted operations, whatever became of them: node and request.
     pub(crate) fn submitted(&self) -> Vec<(usize, OperationRequest)> {
         self.calls()
             .into_iter()
             .filter_map(|call| match call.asked {
-                Asked::Submit(request) => Some((call.node, *request)),
+                ApiRequest::Submit(request) => Some((call.node, *request)),
                 _ => None,
             })
             .collect()
     }
 
-    /// Asks `interrupt` before every call what the network makes of it.
-    pub(crate) fn interrupt(&self, interrupt: impl FnMut(&Call) -> Interruption + Send + 'static) {
+    /// Installs a function that chooses the network fault of each call.
+    pub(crate) fn interrupt(&self, interrupt: impl FnMut(&Call) -> NetworkFault + Send + 'static) {
         self.state().interrupt = Some(Box::new(interrupt));
     }
 
-    /// The network works again.
+    /// Removes the network faults.
     pub(crate) fn uninterrupted(&self) {
         self.state().interrupt = None;
     }
 
-    /// What no coordinator may do, and somebody did.
+    /// Returns the requests that no coordinator may send.
     pub(crate) fn violations(&self) -> Vec<String> {
         self.state().violations.clone()
     }
@@ -423,7 +424,7 @@ impl State {
         }
     }
 
-    /// The tables that `entities` mean on the disk.
+    /// Returns the tables on disk that `entities` covers.
     fn tables(&self, entities: &Entities) -> Vec<Table> {
         self.replicas
             .keys()

@@ -1,4 +1,4 @@
-//! The buckets, as the sidecars write them: files, and manifests that name them.
+//! The buckets as the sidecars write them: files, and manifests that name them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,17 +8,17 @@ use cassgate::icarus::{Listing, SchemaChoice, Snapshot, StoredSnapshot};
 
 use super::disk::{Download, Rows};
 
-/// A file of a backup: its table, its generation, and a checksum. Files of one name and one content are stored once.
+/// A file of a backup: table, generation and checksum. A file with the same name and content is stored once.
 pub(super) type File = (Table, u32, u64);
 
-/// The checksum of a file.
+/// Returns the checksum of a file.
 pub(super) fn checksum(rows: &Rows) -> u64 {
     let mut hasher = DefaultHasher::new();
     rows.hash(&mut hasher);
     hasher.finish()
 }
 
-/// One node's part of a bucket.
+/// One node's share of a bucket.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Share {
     pub(super) files: BTreeMap<File, Download>,
@@ -27,9 +27,9 @@ pub(super) struct Share {
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Store {
-    /// By location.
+    /// The shares by location.
     pub(super) shares: BTreeMap<String, Share>,
-    /// The names of the descriptions of the ring.
+    /// The names of the topology files.
     pub(super) topologies: BTreeSet<String>,
 }
 
@@ -38,7 +38,7 @@ impl Store {
         self.shares.entry(location.to_owned()).or_default()
     }
 
-    /// The files of the snapshot that is asked for: by the beginning of its name, and the newest of those.
+    /// Returns the files of the newest snapshot whose name begins with `prefix`.
     pub(super) fn manifest(
         &self,
         location: &str,
@@ -84,7 +84,7 @@ impl Store {
         }
     }
 
-    /// Removes a manifest and the files that no other one names.
+    /// Removes a manifest and the files that no other manifest names.
     pub(super) fn remove(&mut self, location: &str, name: &str) {
         let share = self.share(location);
         let Some(files) = share.manifests.remove(name) else {
@@ -121,7 +121,7 @@ impl Store {
     }
 }
 
-/// The number behind the last hyphen.
+/// Returns the number after the last hyphen.
 fn taken(name: &str) -> i64 {
     name.rsplit('-')
         .next()

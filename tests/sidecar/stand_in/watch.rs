@@ -1,11 +1,11 @@
-//! What no coordinator may do.
+//! Requests that no coordinator may send.
 
 use cassgate::icarus::{OperationKind, OperationRequest, RestorePhase, RestoreRequest};
 
 use super::State;
 
 impl State {
-    /// Judges a request before it is taken up. A sidecar would never say a word.
+    /// Checks a request before it is accepted. A real sidecar would accept it silently.
     pub(super) fn watch(&mut self, node: usize, request: &OperationRequest) {
         let wrong = match request {
             OperationRequest::Restore(restore) => self.wrong_restore(restore),
