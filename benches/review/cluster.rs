@@ -1,4 +1,4 @@
-//! The real API server that the webhooks read from, and what is stored in it.
+//! The real API server that the webhooks read from, and its stored objects.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -21,13 +21,13 @@ use crate::process::Running;
 use crate::servers::Pair;
 
 const NAMESPACE: &str = "cassandra";
-/// Requests in flight while objects are stored.
+/// Concurrent requests while objects are stored.
 const PARALLEL: usize = 64;
 
-/// etcd and kube-apiserver with `CassKop`'s CRDs, in a folder of their own; stopped and removed with this.
+/// etcd and kube-apiserver with `CassKop`'s CRDs in their own folder; dropping this stops and removes them.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    // Before the folder: a server that is being stopped still writes to it.
+    // Dropped before the folder: a stopping server still writes to it.
     _servers: Running,
     folder: Folder,
     kubeconfig: PathBuf,
@@ -47,17 +47,17 @@ impl Drop for Folder {
 
 impl Cluster {
     /// # Errors
-    /// When the servers do not start, or refuse the objects.
+    /// An error if the servers do not start or reject the objects.
     pub(crate) fn start() -> Result<Self> {
         let cluster = Self::up(|_| Ok(String::new()))?;
         cluster.install(Path::new(env!("CARGO_MANIFEST_DIR")))?;
         Ok(cluster)
     }
 
-    /// The servers with nothing in them, the API server with these flags more: they are made in the folder.
+    /// Starts empty servers, the API server with the additional flags that `flags` returns for the folder.
     ///
     /// # Errors
-    /// When the servers do not start.
+    /// An error if the servers do not start.
     pub(crate) fn up(flags: impl FnOnce(&Path) -> Result<String>) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -91,15 +91,15 @@ impl Cluster {
         })
     }
 
-    /// For the environment variable `KUBECONFIG`.
+    /// Returns the value for the environment variable `KUBECONFIG`.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// A new folder that goes with the cluster.
+    /// Creates a folder that is removed with the cluster.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// An error if it cannot be created.
     pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.folder.0.join(name);
         fs::create_dir(&path)?;
@@ -116,16 +116,16 @@ impl Cluster {
 
     fn kubectl(&self, arguments: &[&str], file: &Path) -> Result<()> {
         let file = file.to_str().ok_or("a path that is no text")?;
-        self.ask_kubectl(&[arguments, &[file]].concat()).map(drop)
+        self.run_kubectl(&[arguments, &[file]].concat()).map(drop)
     }
 
-    /// What kubectl answers.
+    /// Runs kubectl and returns its output.
     ///
     /// # Errors
-    /// What it says.
-    pub(crate) fn ask_kubectl(&self, arguments: &[&str]) -> Result<String> {
+    /// The output on stderr.
+    pub(crate) fn run_kubectl(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.kubectl);
-        // HOME: kubectl keeps what it discovered of a server there, by its address.
+        // HOME: kubectl keeps a discovery cache there, by server address.
         command
             .env("KUBECONFIG", &self.kubeconfig)
             .env("HOME", &self.folder.0);
@@ -136,10 +136,10 @@ impl Cluster {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// Applies objects, or takes them away, by the file that says them.
+    /// Applies or deletes objects through a file.
     ///
     /// # Errors
-    /// What kubectl says.
+    /// The output of kubectl.
     pub(crate) fn with_objects(&self, arguments: &[&str], objects: &[Value]) -> Result<()> {
         let file = self.folder.0.join("objects.json");
         fs::write(
@@ -149,10 +149,10 @@ impl Cluster {
         self.kubectl(arguments, &file)
     }
 
-    /// Stores Secrets `secret-0` and so on, each with what S3 needs.
+    /// Stores Secrets `secret-0` and so on, each with the keys for S3.
     ///
     /// # Errors
-    /// What the API server says.
+    /// The error of the API server.
     pub(crate) fn store_secrets(&self, count: u32) -> Result<()> {
         let secrets: Vec<Value> = (0..count)
             .map(|number| {
@@ -169,11 +169,11 @@ impl Cluster {
     /// Registers the shipped webhooks at this address, and waits until the API server calls them.
     ///
     /// # Errors
-    /// What kubectl says; when they are not called.
+    /// The output of kubectl, or an error if they are not called.
     pub(crate) fn register(&self, pair: &Pair, address: SocketAddr) -> Result<()> {
         let webhooks = webhooks(pair, address)?;
         self.with_objects(&["apply", "--server-side", "--filename"], &webhooks)?;
-        // A backup that only the webhook refuses.
+        // A backup that only the webhook denies.
         let mixed = json!({
             "apiVersion": "db.orange.com/v2", "kind": "CassandraBackup",
             "metadata": {"name": "mixed", "namespace": NAMESPACE},
@@ -192,10 +192,10 @@ impl Cluster {
         Err("the webhooks are not called".into())
     }
 
-    /// Takes the webhooks away.
+    /// Removes the webhooks.
     ///
     /// # Errors
-    /// What kubectl says.
+    /// The output of kubectl.
     pub(crate) fn unregister(&self) -> Result<()> {
         let names = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"].map(|kind| {
             json!({
@@ -203,15 +203,15 @@ impl Cluster {
             })
         });
         self.with_objects(&["delete", "--filename"], &names)?;
-        // The API server goes on calling them for a moment.
+        // The API server calls them for another moment.
         std::thread::sleep(Duration::from_secs(2));
         Ok(())
     }
 
-    /// Where the API server is, and what its administrator says to it.
+    /// Returns the address of the API server and the administrator's token.
     ///
     /// # Errors
-    /// When the kubeconfig lacks it.
+    /// An error if the kubeconfig lacks them.
     pub(crate) fn address_and_token(&self) -> Result<(String, String)> {
         let file = Kubeconfig::read_from(&self.kubeconfig)?;
         let server = file
@@ -225,10 +225,10 @@ impl Cluster {
         ))
     }
 
-    /// Stores `count` backups as a year of use leaves them: applied by kubectl, run by `CassKop`.
+    /// Stores `count` backups as after a year of use: applied by kubectl, run by `CassKop`.
     ///
     /// # Errors
-    /// What the API server says.
+    /// The error of the API server.
     pub(crate) fn store_backups(&self, count: u32) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -253,7 +253,7 @@ impl Cluster {
     }
 }
 
-/// The shipped configurations, for this address.
+/// Returns the shipped configurations for this address.
 fn webhooks(pair: &Pair, address: SocketAddr) -> Result<Vec<Value>> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/base/webhooks.yaml");
     let mut webhooks: Vec<Value> = serde_saphyr::from_multiple(&fs::read_to_string(file)?)?;
@@ -274,7 +274,8 @@ fn webhooks(pair: &Pair, address: SocketAddr) -> Result<Vec<Value>> {
     Ok(webhooks)
 }
 
-/// Every other one is of the cluster and the bucket that the review is about, so that it has to be told apart from it.
+/// Returns a backup; every other one has the cluster and bucket of the reviewed object, so that rules must compare
+/// it.
 fn stored_backup(number: u32, kind: &ApiResource) -> DynamicObject {
     let name = format!("backup-{number:05}");
     let (cluster, location) = if number.is_multiple_of(2) {

@@ -1,4 +1,4 @@
-//! The measurement: the servers in turns under the same load, then memory, then starts.
+//! The measurement: the servers in turn under the same load, then memory, then start times.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::process::{Cores, Memory, check_tools};
 use crate::report::{Table, median};
 use crate::servers::{Launcher, Pair, Server, build_controller_runtime};
 
-/// How long to measure.
+/// The extent of the measurement.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Rounds; each loads every server once
@@ -21,10 +21,10 @@ pub(crate) struct Options {
     /// Milliseconds of load before them
     #[arg(long, default_value_t = 500)]
     warm_up_ms: u64,
-    /// Reviews under way at once
+    /// Reviews in flight
     #[arg(long, value_delimiter = ',', default_values_t = [16, 64])]
     streams: Vec<usize>,
-    /// Backups that are stored for the measurement of memory; 0 leaves it out
+    /// Backups that are stored for the measurement of memory; 0 skips it
     #[arg(long, default_value_t = 10_000)]
     backups: u32,
     /// Starts until readiness
@@ -35,7 +35,7 @@ pub(crate) struct Options {
 /// A small number of backups.
 const FEW: u32 = 10;
 
-/// All rounds of one server at one number of reviews under way.
+/// All rounds of one server at one number of reviews in flight.
 #[derive(Debug)]
 struct Series {
     name: &'static str,
@@ -53,7 +53,7 @@ struct Goal {
 /// Measures everything and prints it.
 ///
 /// # Errors
-/// When a tool is missing, a server does not start, or an answer is wrong.
+/// An error if a tool is missing, a server does not start, or an answer is wrong.
 pub(crate) fn run(options: &Options) -> Result<()> {
     check_tools()?;
     let cores = Cores::find()?;
@@ -118,7 +118,7 @@ fn measure_load(options: &Options, launcher: &Launcher<'_>, goals: &mut Vec<Goal
     measure_memory(&servers, goals)
 }
 
-/// Each server in turn, round by round, so that what else the machine does meets all of them.
+/// Loads each server in turn, round by round, so that other activity of the machine affects all of them.
 fn measure_turns<const N: usize>(
     options: &Options,
     launcher: &Launcher<'_>,
@@ -180,7 +180,7 @@ fn measure_starts(options: &Options, launcher: &Launcher<'_>, goals: &mut Vec<Go
 
 fn measure_backups(options: &Options, launcher: &Launcher<'_>, goals: &mut Vec<Goal>) -> Result<()> {
     let count = options.backups;
-    // One that is there when they come learns of them one by one; one that starts later lists them.
+    // A running cassgate receives them one by one; one that starts later lists them.
     let watching = launcher.cassgate()?;
     launcher.cluster.store_backups(count)?;
     let listing = launcher.cassgate()?;
@@ -221,7 +221,7 @@ fn measure_backups(options: &Options, launcher: &Launcher<'_>, goals: &mut Vec<G
     Ok(())
 }
 
-/// What a review costs with all the backups, against one with [`FEW`] in front of another API server.
+/// Compares the cost of a review with all the backups and with [`FEW`], which another API server holds.
 fn measure_growth(
     options: &Options,
     launcher: &Launcher<'_>,
@@ -283,10 +283,10 @@ fn load(options: &Options, launcher: &Launcher<'_>, server: &Server, streams: us
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// A moment of load, for the answer.
+/// Loads a server briefly and returns its answer.
 ///
 /// # Errors
-/// When the answer is wrong.
+/// An error if the answer is wrong.
 pub(crate) fn load_once(launcher: &Launcher<'_>, server: &Server) -> Result<Round> {
     let options = Options {
         rounds: 1,
@@ -299,10 +299,10 @@ pub(crate) fn load_once(launcher: &Launcher<'_>, server: &Server) -> Result<Roun
     load(&options, launcher, server, 1)
 }
 
-/// The answer with the uid that a constant answer has: as long as the real one.
+/// Returns the answer with the uid of a constant answer: as long as the real one.
 ///
 /// # Errors
-/// When there is none.
+/// An error if it has no uid.
 pub(crate) fn constant_answer(answer: &str) -> Result<String> {
     let review: serde_json::Value = serde_json::from_str(answer)?;
     let uid = review
@@ -339,17 +339,17 @@ impl Series {
 }
 
 impl Round {
-    /// Reviews a second by the clock.
+    /// Returns the reviews per second of wall-clock time.
     fn per_second(&self) -> f64 {
         f64::from(self.answers) / self.seconds
     }
 
-    /// Reviews a second of the server's processor time: a busy machine or a slow client does not lower it.
+    /// Returns the reviews per second of the server's CPU time, which a busy machine or a slow client does not lower.
     fn per_core_second(&self) -> f64 {
         f64::from(self.answers) / self.busy_seconds
     }
 
-    /// The part of the time in which the server ran.
+    /// Returns the fraction of the time in which the server ran.
     fn busy(&self) -> f64 {
         self.busy_seconds / self.seconds
     }

@@ -1,5 +1,5 @@
-//! The server that answers a constant: cassgate's own TLS stack with everything around the handler, and a handler
-//! that reads the body and forgets it. What cassgate needs beyond this is what a review costs.
+//! A server with a constant answer: cassgate's own TLS stack and limits, and a handler that reads the body and
+//! discards it. The difference to cassgate is the cost of a review.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Result;
 
-/// What to answer, and with which certificate.
+/// The answer and the certificate.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Constant {
     #[arg(long)]
@@ -36,15 +36,15 @@ pub(crate) struct Constant {
 /// Serves until standard input closes. The first line on standard output is the address.
 ///
 /// # Errors
-/// When the pair or the port cannot be used.
+/// An error if the certificate or the port cannot be used.
 pub(crate) fn run(constant: &Constant) -> Result<()> {
-    // As in `cassgate run`: without a log the parts of h2 that would write to it cost more. It is quiet at the start,
-    // since the first line is the address.
+    // As in `cassgate run`: without a log, the parts of h2 that would write to it cost more. It logs nothing at the
+    // start, since the first line is the address.
     log::init(&LogArgs {
         log_level: "warn".parse()?,
         log_format: LogFormat::Json,
     })?;
-    // As `cassgate run` makes its own.
+    // The same runtime as `cassgate run`.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(constant))
 }
@@ -68,7 +68,7 @@ async fn serve(constant: &Constant) -> Result<()> {
     let server = https::server(port, tls, router, Limits::default(), metrics);
     let stop = CancellationToken::new();
     let closed = async {
-        // Whatever comes in: the end is the signal.
+        // The content is ignored; the end of the input is the signal.
         let read = spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await;
         stop.cancel();
         read

@@ -1,4 +1,4 @@
-//! nghttp2's h2load as the load: requests that it times, not we.
+//! Load by nghttp2's h2load, which measures the request times itself.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,44 +8,44 @@ use std::time::Duration;
 
 use crate::Result;
 
-/// What one client sends.
+/// The request of one client.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) url: String,
-    /// A POST has one, a GET none.
+    /// A POST has a body, a GET has none.
     pub(crate) body: Option<String>,
     pub(crate) headers: Vec<String>,
 }
 
-/// How all of them send it.
+/// The pace of all clients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// Requests a second of each client; it sends none before the last one is answered.
+    /// Requests per second of each client; a client waits for each answer before its next request.
     pub(crate) per_second: f64,
-    /// All clients send at the same moments; else they take turns, evenly.
+    /// True if all clients send at the same moments; otherwise they are spread evenly.
     pub(crate) together: bool,
     pub(crate) requests: u32,
-    /// The processor that the clients run on.
+    /// The CPU of the clients.
     pub(crate) core: Option<u32>,
 }
 
-/// The times of many requests, in milliseconds, sorted.
+/// The times of many requests in milliseconds, sorted.
 #[derive(Debug)]
 pub(crate) struct Times(Vec<f64>);
 
-/// The program, and a folder for what it reads and writes.
+/// The program, and a folder for its files.
 #[derive(Debug)]
 pub(crate) struct H2load {
     program: PathBuf,
     folder: PathBuf,
 }
 
-/// The part of each client's requests that is left out, at their beginning.
+/// The fraction of each client's requests that is discarded at the beginning.
 const WARM_UP: f64 = 0.2;
 
 impl H2load {
     /// # Errors
-    /// When it cannot be fetched.
+    /// An error if it cannot be fetched.
     pub(crate) fn find(folder: PathBuf) -> Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/h2load.sh");
         let found = Command::new(script).stderr(Stdio::inherit()).output()?;
@@ -56,10 +56,10 @@ impl H2load {
         Ok(Self { program, folder })
     }
 
-    /// One client for each request, a process and a connection of its own.
+    /// Runs one client for each request, each as its own process with its own connection.
     ///
     /// # Errors
-    /// When one of them fails, or a request is answered by another status than one of 200.
+    /// An error if a client fails or an answer has a status other than 200.
     pub(crate) fn run(&self, requests: &[Request], pace: Pace) -> Result<Times> {
         let count = u32::try_from(requests.len())?;
         let apart = if pace.together {
@@ -120,7 +120,7 @@ impl H2load {
     }
 }
 
-/// Start, status and microseconds of each request; the first ones warmed up.
+/// Reads the start, status and microseconds of each request; the first ones are warm-up.
 fn read(log: &Path, expected: u32) -> Result<Vec<f64>> {
     let text = fs::read_to_string(log)?;
     let mut times = Vec::new();
@@ -146,7 +146,7 @@ fn read(log: &Path, expected: u32) -> Result<Vec<f64>> {
 }
 
 impl Times {
-    /// The time that this part of the requests did not exceed, in milliseconds.
+    /// Returns the quantile in milliseconds.
     pub(crate) fn quantile(&self, part: f64) -> f64 {
         #[expect(
             clippy::cast_possible_truncation,
@@ -158,7 +158,7 @@ impl Times {
         self.0.get(place).copied().unwrap_or(f64::NAN)
     }
 
-    /// How many there are.
+    /// Returns the number of requests.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -1,11 +1,11 @@
-//! One review after the other in this process, without a connection: how much work the handler does.
+//! Reviews in process, one after another, without a connection: the work of the handler alone.
 //!
-//! It is made to be counted. Instructions and allocations do not depend on what else the machine does:
-//! `valgrind --tool=callgrind` or `--tool=dhat` in front of `BENCH handler --reviews 2000`, and the same with 1000;
-//! the difference is what a thousand reviews cost.
+//! Meant for counting. Instructions and allocations do not depend on other activity of the machine: run `valgrind
+//! --tool=callgrind` or `--tool=dhat` with `BENCH handler --reviews 2000` and with 1000; the difference is the cost
+//! of a thousand reviews.
 //!
-//! How long one takes does. One after the other they find their code and data in the processor's caches, which a review
-//! that comes every few milliseconds does not; `--cold` is nearer to that.
+//! Times do depend on it. Consecutive reviews find their code and data in the CPU caches, which a review every few
+//! milliseconds does not; `--cold` is closer to that.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -39,23 +39,23 @@ use crate::report::median;
 
 const OBJECTS: &str = include_str!("objects.yaml");
 
-/// How many, and of which handler.
+/// The number of reviews, and the handler.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Handler {
     #[arg(long, default_value_t = 1000)]
     reviews: u32,
-    /// Sent to this path
+    /// Path of the requests
     #[arg(long, default_value = "/validate")]
     path: String,
-    /// The handler that answers a constant
+    /// Use the handler with a constant answer
     #[arg(long)]
     constant: bool,
-    /// Write so many KiB of other memory before each review, and print how long reviews take
+    /// Write this many KiB of other memory before each review, and print the time of a review
     #[arg(long)]
     cold: Option<usize>,
 }
 
-/// What takes the place of a review in the processor's caches, and how long reviews take then.
+/// The memory that evicts a review from the CPU caches, and the times of reviews after that.
 struct Cold {
     memory: Vec<u8>,
     micros: Vec<f64>,
@@ -69,7 +69,7 @@ impl Cold {
         }
     }
 
-    /// A byte of each cache line.
+    /// Writes a byte of each cache line.
     fn begin(&mut self) -> Instant {
         for byte in self.memory.iter_mut().step_by(64) {
             *byte = byte.wrapping_add(1);
@@ -84,7 +84,7 @@ impl Cold {
 }
 
 /// # Errors
-/// When a review is not allowed.
+/// An error if a review is not allowed.
 pub(crate) fn run(handler: &Handler) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -133,7 +133,7 @@ fn constant() -> Router {
     harden(router, Metrics::new()).with_state(())
 }
 
-/// What `cassgate run` wires, in front of an API server that is a function.
+/// Wires cassgate as `cassgate run` does, with an API server that is a function.
 async fn cassgate(watches: &mut JoinSet<()>) -> Result<Router> {
     let objects: Arc<Vec<Value>> = Arc::new(serde_saphyr::from_multiple(OBJECTS)?);
     let client = Client::new(
@@ -172,7 +172,7 @@ async fn filled<K: WatchedKind>(
     Ok(reader)
 }
 
-/// A list, a Secret, or a watch that never says anything.
+/// Returns a list, a Secret, or a watch without events.
 fn answer(objects: &[Value], asked: &Uri) -> Response<Body> {
     let (path, query) = (asked.path(), asked.query().unwrap_or_default());
     let last = path.rsplit('/').next().unwrap_or_default();
@@ -198,7 +198,7 @@ fn is_of(object: &Value, plural: &str) -> bool {
     kind.to_lowercase() + "s" == plural
 }
 
-/// The API server shows what was written as text in base64.
+/// Encodes the values in base64 as the API server does.
 fn with_data(mut secret: Value) -> Value {
     let Some(Value::Object(texts)) = secret.get("stringData").cloned() else {
         return secret;

@@ -1,8 +1,8 @@
-//! HTTP/2 as a client that costs next to nothing.
+//! A minimal HTTP/2 client with a very low cost.
 //!
-//! The load generator has one core, like the server under load. A full client would be the slower of the two
-//! and the figures would be its own. This one sends requests that differ in a few bytes of their body only,
-//! with the header compression and the windows of Go's client, which kube-apiserver is.
+//! The load generator has one core, like the server under load. A full client would be the slower of the two and
+//! determine the figures. This one sends requests that differ only in a few bytes of their body, with the header
+//! compression and windows of Go's client, which kube-apiserver uses.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -24,13 +24,13 @@ const PADDED: u8 = 8;
 const SETTING_PUSH: u16 = 2;
 const SETTING_WINDOW: u16 = 4;
 const SETTING_FRAME: u16 = 5;
-/// What every connection begins with, by RFC 9113.
+/// The initial window of every connection, by RFC 9113.
 const DEFAULT_WINDOW: i64 = 65_535;
 const DEFAULT_FRAME: usize = 16_384;
-/// What Go's client offers: a gibibyte for the connection, four mebibytes a stream.
+/// The windows of Go's client: a gibibyte for the connection, four mebibytes per stream.
 const OUR_CONNECTION_WINDOW: u32 = 1 << 30;
 const OUR_STREAM_WINDOW: u32 = 4 << 20;
-/// Literal headers with incremental indexing: their names' places in the static table.
+/// Literal headers with incremental indexing: the indices of their names in the static table.
 const AUTHORITY: u8 = 1;
 const PATH: u8 = 4;
 const ACCEPT_ENCODING: u8 = 16;
@@ -43,7 +43,7 @@ const SCHEME_HTTPS: u8 = 0x87;
 const STATUS_200: u8 = 0x88;
 const FIRST_DYNAMIC: usize = 62;
 
-/// The headers of kube-apiserver's webhook client, compressed: once in full, then by reference.
+/// The headers of kube-apiserver's webhook client, compressed: literal at first, then by reference.
 #[derive(Debug)]
 pub(crate) struct RequestHeaders {
     first: Vec<u8>,
@@ -51,7 +51,7 @@ pub(crate) struct RequestHeaders {
 }
 
 impl RequestHeaders {
-    /// Headers of a POST of `length` bytes.
+    /// Returns the headers of a POST of `length` bytes.
     pub(crate) fn post(authority: &str, path: &str, length: usize) -> Self {
         let length = length.to_string();
         let literals = [
@@ -67,10 +67,10 @@ impl RequestHeaders {
         let mut again = first.clone();
         for (place, (name, value)) in literals.iter().enumerate() {
             first.push(0x40 | name);
-            // Seven bits are enough for the lengths of these.
+            // Seven bits are sufficient for these lengths.
             first.push(u8::try_from(value.len()).unwrap_or(0x7e).min(0x7e));
             first.extend(value.bytes().take(0x7e));
-            // The newest entry comes first.
+            // The newest entry has the lowest index.
             let index = FIRST_DYNAMIC + literals.len() - 1 - place;
             again.push(0x80 | u8::try_from(index).unwrap_or_default());
         }
@@ -78,12 +78,12 @@ impl RequestHeaders {
     }
 }
 
-/// An answer that has come in whole.
+/// A complete answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// What the caller named the request.
+    /// The caller's identifier of the request.
     pub(crate) ticket: u64,
-    /// Its body; the status was 200.
+    /// The body; the status was 200.
     pub(crate) body: Vec<u8>,
 }
 
@@ -101,14 +101,14 @@ struct Stream {
     body: Vec<u8>,
 }
 
-/// One connection on which any number of equally long requests is under way.
+/// One connection with any number of equally long requests in flight.
 #[derive(Debug)]
 pub(crate) struct Connection<S> {
     io: S,
     headers: RequestHeaders,
     next_id: u32,
     streams: Vec<Stream>,
-    /// Requests that wait for the server's window.
+    /// Requests that wait for the server's flow-control window.
     waiting: VecDeque<(u64, Vec<u8>)>,
     window: i64,
     stream_window: i64,
@@ -122,7 +122,7 @@ impl<S: Read + Write> Connection<S> {
     /// Sends the preface.
     ///
     /// # Errors
-    /// What the stream says.
+    /// The error of the stream.
     pub(crate) fn start(io: S, headers: RequestHeaders) -> Result<Self> {
         let mut connection = Self {
             io,
@@ -150,20 +150,20 @@ impl<S: Read + Write> Connection<S> {
         Ok(connection)
     }
 
-    /// How many requests are under way or wait for the window.
+    /// Returns the number of requests in flight or waiting for the window.
     pub(crate) fn pending(&self) -> usize {
         self.streams.len() + self.waiting.len()
     }
 
-    /// Queues a request; [`Connection::answers`] sends what is queued.
+    /// Queues a request; [`Connection::answers`] sends queued requests.
     pub(crate) fn request(&mut self, ticket: u64, body: Vec<u8>) {
         self.waiting.push_back((ticket, body));
     }
 
-    /// Sends what is queued, then waits for the next answers: at least one, unless none is pending.
+    /// Sends queued requests, then waits for answers: at least one, unless none is pending.
     ///
     /// # Errors
-    /// When the connection ends, when a stream is reset, when an answer's status is not 200.
+    /// An error if the connection ends, a stream is reset, or a status is not 200.
     pub(crate) fn answers(&mut self) -> Result<Vec<Answer>> {
         let mut answers = Vec::new();
         while answers.is_empty() && self.pending() > 0 {
@@ -174,10 +174,10 @@ impl<S: Read + Write> Connection<S> {
         Ok(answers)
     }
 
-    /// Says good-bye.
+    /// Closes the connection with GOAWAY.
     ///
     /// # Errors
-    /// What the stream says.
+    /// The error of the stream.
     pub(crate) fn finish(&mut self) -> Result<()> {
         write_frame(&mut self.out, GO_AWAY, 0, 0, &[0; 8]);
         self.flush()
@@ -300,7 +300,7 @@ impl<S: Read + Write> Connection<S> {
 }
 
 fn write_frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-    // A frame's length has three bytes; nothing here is longer than the server's frame limit.
+    // A frame's length has three bytes; no frame here exceeds the server's limit.
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();
     out.extend(length.iter().skip(1));
     out.extend([kind, flags]);
@@ -308,7 +308,7 @@ fn write_frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u
     out.extend(payload);
 }
 
-/// The first whole frame of `input` and what follows it.
+/// Splits off the first complete frame of `input`.
 fn split_frame(input: &[u8]) -> Option<(FrameHeader, &[u8], &[u8])> {
     let ([a, b, c, kind, flags, stream @ ..], rest) = input.split_first_chunk::<HEADER_LENGTH>()?;
     let length = usize::try_from(u32::from_be_bytes([0, *a, *b, *c])).ok()?;
@@ -327,7 +327,7 @@ fn number(payload: &[u8]) -> Result<u32> {
     Ok(u32::from_be_bytes(*bytes))
 }
 
-/// Status 200 is one byte of the static table, first in its block but for a table size update.
+/// Status 200 is one byte of the static table, first in its block except for a table size update.
 fn check_headers(flags: u8, block: &[u8]) -> Result<()> {
     if flags & END_HEADERS == 0 || flags & PADDED != 0 {
         return Err("HEADERS in parts or padded: not expected of these servers".into());

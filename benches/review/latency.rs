@@ -1,7 +1,7 @@
-//! How long a review takes, by h2load: against the constant handler, with a live read for each, and through the API
-//! server.
+//! Latency of reviews, measured by h2load: against the constant handler, with a live read for each, and through the
+//! API server.
 //!
-//! The rates are far below what any of the servers can do: a full queue would measure throughput once more.
+//! The rates are far below the capacity of the servers: a full queue would measure throughput instead.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -18,39 +18,39 @@ use crate::process::{Cores, check_tools};
 use crate::report::{Table, median};
 use crate::servers::{Launcher, Pair, Server};
 
-/// How long to measure.
+/// The extent of the measurement.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Latency {
     /// Rounds; each loads every server once
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Reviews a second, of all clients together, against the constant handler
+    /// Reviews per second of all clients together, against the constant handler
     #[arg(long, default_value_t = 500.0)]
     reviews: f64,
     /// Clients that apply through the API server
     #[arg(long, default_value_t = 100)]
     clients: u32,
-    /// Applies a second of each of them
+    /// Applies per second of each of them
     #[arg(long, default_value_t = 0.2)]
     applies: f64,
-    /// Seconds of each round
+    /// Seconds per round
     #[arg(long, default_value_t = 20)]
     seconds: u32,
 }
 
-/// Clients that send reviews straight to a server.
+/// Clients that send reviews directly to a server.
 const REVIEWERS: u32 = 10;
-/// A round against the constant handler is cut into so many, each with new connections.
+/// A round against the constant handler consists of this many parts, each with new connections.
 const PARTS: u32 = 4;
-/// Reviews that are sent at once, each reading a Secret of its own.
+/// Reviews that are sent at once, each reading its own Secret.
 const READERS: u32 = 50;
-/// How often each of those is sent.
+/// Number of times each of those is sent.
 const READS: u32 = 10;
-/// Seconds from one time to the next: cassgate remembers a good Secret for five.
+/// Seconds between two of them: cassgate caches a valid Secret for five.
 const APART: f64 = 5.5;
 
 /// # Errors
-/// When a tool is missing, a server does not start, or an answer is wrong.
+/// An error if a tool is missing, a server does not start, or an answer is wrong.
 pub(crate) fn run(options: &Latency) -> Result<()> {
     check_tools()?;
     let cores = Cores::find()?;
@@ -95,11 +95,11 @@ fn requests(options: &Latency, per_second: f64) -> u32 {
     requests.max(1)
 }
 
-/// The typical review from the caches, and the same stack with a handler that answers a constant, in turns.
+/// Alternates between the typical review from caches and the same stack with a constant handler.
 ///
-/// A client keeps its moments for a whole round, so two that come at the same time meet at every request, and those
-/// are more than one in a hundred. Only many rounds, each with new moments, say what a server does; a second constant
-/// server says how much of a ratio is chance.
+/// A client keeps its send times for a whole round, so two clients that send at the same time collide at every
+/// request, and such requests are more than one in a hundred. Only many rounds with new send times show the behaviour
+/// of a server; a second constant server shows how much of a ratio is chance.
 fn against_the_constant(
     options: &Latency,
     launcher: &Launcher<'_>,
@@ -159,14 +159,14 @@ fn review(server: &Server, body: String) -> Request {
     }
 }
 
-/// What cassgate answers, to be answered by the other one too.
+/// Returns cassgate's answer, for the constant server.
 fn first_answer(launcher: &Launcher<'_>, cassgate: &Server) -> Result<String> {
     let round: Round = crate::compare::load_once(launcher, cassgate)?;
     crate::compare::constant_answer(&round.answer)
 }
 
-/// Each client's review names a Secret of its own, and comes when what was read the last time is forgotten. Then the
-/// same clients read the same Secrets from the API server, without cassgate: that part of the time is not cassgate's.
+/// Each client's review names its own Secret, after the cached result has expired. Then the same clients read the
+/// same Secrets from the API server without cassgate: that part of the time is the API server's.
 fn live_reads(launcher: &Launcher<'_>, h2load: &H2load, cassgate: &Server, table: &mut Table) -> Result<()> {
     launcher.cluster.store_secrets(READERS)?;
     let clients: Vec<Request> = (0..READERS)
@@ -210,7 +210,7 @@ fn live_reads(launcher: &Launcher<'_>, h2load: &H2load, cassgate: &Server, table
     Ok(())
 }
 
-/// How many Secrets were read for reviews.
+/// Returns the number of Secret reads for reviews.
 fn reads(cassgate: &Server) -> Result<f64> {
     let admin = cassgate.admin.ok_or("a server without metrics")?;
     let mut stream = TcpStream::connect(admin)?;
@@ -224,8 +224,8 @@ fn reads(cassgate: &Server) -> Result<f64> {
     Ok(found.unwrap_or("0").trim().parse()?)
 }
 
-/// Clients that create backups through the API server, in turns with and without the webhooks. In dry runs: a stored
-/// backup would be a duplicate the next time.
+/// Clients create backups through the API server, alternating with and without the webhooks. They use dry runs: a
+/// stored backup would be a duplicate the next time.
 fn end_to_end(
     options: &Latency,
     launcher: &Launcher<'_>,

@@ -1,6 +1,6 @@
-//! The load: one connection, a number of reviews under way on it, every answer checked.
+//! The load: one connection with a fixed number of reviews in flight, and every answer checked.
 //!
-//! A process of its own, so that it can be pinned to a core that no server uses.
+//! A separate process, so that it can be pinned to a core that no server uses.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -19,40 +19,40 @@ use crate::process::Usage;
 
 /// A CREATE review as kube-apiserver 1.35 sends it for `kubectl apply` of a scheduled backup.
 pub(crate) const REVIEW: &str = include_str!("create.json");
-/// The uid in [`REVIEW`]; each request puts its own in its place.
+/// The uid in [`REVIEW`]; each request replaces it with its own.
 pub(crate) const UID: &str = "00000000-0000-4000-8000-000000000000";
 
-/// Who is loaded, and how.
+/// The server and the load.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Load {
     #[arg(long)]
     pub(crate) address: SocketAddr,
-    /// The CA that the server's certificate must come from.
+    /// The CA of the server's certificate.
     #[arg(long)]
     pub(crate) ca: PathBuf,
-    /// The server's process, whose processor time is measured.
+    /// The server's process, whose CPU time is measured.
     #[arg(long)]
     pub(crate) pid: u32,
-    /// How many reviews are under way at any time.
+    /// Number of reviews in flight.
     #[arg(long)]
     pub(crate) streams: usize,
     #[arg(long)]
     pub(crate) warm_up_ms: u64,
     #[arg(long)]
     pub(crate) measure_ms: u64,
-    /// The server answers one constant, so the uid is not the request's.
+    /// True if the server answers a constant, whose uid differs from the request's.
     #[arg(long)]
     pub(crate) constant: bool,
 }
 
-/// What one round has shown.
+/// The result of one round.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Round {
     pub(crate) answers: u32,
     pub(crate) seconds: f64,
-    /// Processor time of the server meanwhile.
+    /// CPU seconds of the server during the round.
     pub(crate) busy_seconds: f64,
-    /// The last answer's body.
+    /// The body of the last answer.
     pub(crate) answer: String,
     pub(crate) cipher: String,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Round {
 /// Loads a server and prints the [`Round`] as JSON.
 ///
 /// # Errors
-/// When an answer is wrong, or none comes.
+/// An error if an answer is wrong or missing.
 pub(crate) fn run(load: &Load) -> Result<()> {
     let io = connect(load)?;
     let cipher = format!(
@@ -103,7 +103,7 @@ fn connect(load: &Load) -> Result<StreamOwned<ClientConnection, TcpStream>> {
         roots.add(certificate?)?;
     }
     let mut provider = aws_lc_rs::default_provider();
-    // Go's order on a machine with AES instructions; the servers follow it.
+    // Go's order on a machine with AES instructions, which the servers follow.
     provider.cipher_suites.sort_by_key(|suite| match suite.suite() {
         rustls::CipherSuite::TLS13_AES_128_GCM_SHA256 => 0,
         _ => 1,
@@ -141,7 +141,7 @@ impl Session {
         }
     }
 
-    /// Answers each answer with the next request until the time is over.
+    /// Sends the next request after each answer until the time is over.
     fn run_for(&mut self, duration: Duration) -> Result<u32> {
         let end = Instant::now() + duration;
         let streams = self.connection.pending();
@@ -169,7 +169,7 @@ impl Session {
     }
 }
 
-/// The review, cut at its uid.
+/// The review, split at its uid.
 #[derive(Debug)]
 struct Review {
     before: &'static str,
@@ -195,9 +195,9 @@ fn uid(number: u64) -> String {
     format!("00000000-0000-4000-8000-{number:012x}")
 }
 
-/// Knows what a right answer is.
+/// Checks answers.
 ///
-/// An answer that equals the last one but for its uid needs no parsing; every other one is parsed.
+/// An answer that equals the last one except for its uid needs no parsing; every other one is parsed.
 #[derive(Debug)]
 struct Checker {
     constant: bool,

@@ -1,7 +1,7 @@
 //! Measures a typical CREATE review against the same TLS stack with a constant answer and against a Go webhook.
 //!
-//! `make bench`, or `cargo bench --bench review -- --help`. Every figure that counts is a ratio within one run on
-//! one machine: nothing here fails because a machine is slow, only because an answer is wrong.
+//! `make bench`, or `cargo bench --bench review -- --help`. Every relevant figure is a ratio within one run on one
+//! machine: a slow machine causes no failure, only a wrong answer does.
 
 mod cluster;
 mod compare;
@@ -29,17 +29,17 @@ struct Cli {
     part: Option<Part>,
     #[command(flatten)]
     options: compare::Options,
-    /// What cargo says to every bench, behind a subcommand too
+    /// Passed by cargo to every bench, also behind a subcommand
     #[arg(long, hide = true, global = true)]
     bench: bool,
 }
 
-/// Another measurement, and the processes that the bench starts of itself.
+/// Other measurements, and the processes that the bench starts of itself.
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// How long a review takes, by h2load at a steady rate
+    /// Latency of a review, by h2load at a constant rate
     Latency(latency::Latency),
-    /// Reviews without a connection, one after the other, to be counted by valgrind
+    /// Reviews without a connection, one after another, for valgrind
     Handler(handler::Handler),
     #[command(hide = true)]
     Load(load::Load),

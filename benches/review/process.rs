@@ -1,4 +1,4 @@
-//! The servers that are measured: started on one core, watched through /proc, stopped by their id.
+//! The measured servers: started on one core, observed through /proc, stopped by process id.
 
 use std::fs;
 use std::path::Path;
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 
-/// The kernel counts processor time in hundredths of a second towards user space.
+/// The kernel reports CPU time in hundredths of a second.
 const TICKS_PER_SECOND: f64 = 100.0;
-/// How long a server may take to stop before it is killed.
+/// Time for a server to stop before it is killed.
 const GRACE: Duration = Duration::from_secs(40);
 
-/// The first two processors that this process may use: one for servers, one for load.
+/// The first two CPUs that this process may use: one for servers, one for load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cores {
     pub(crate) server: u32,
@@ -21,7 +21,7 @@ pub(crate) struct Cores {
 
 impl Cores {
     /// # Errors
-    /// When there is only one.
+    /// An error if there is only one.
     pub(crate) fn find() -> Result<Self> {
         let status = fs::read_to_string("/proc/self/status")?;
         let list = field(&status, "Cpus_allowed_list:").ok_or("no Cpus_allowed_list in /proc/self/status")?;
@@ -36,7 +36,7 @@ impl Cores {
     }
 }
 
-/// A command that runs on one core and ends when this process does, however that ends.
+/// Returns a command that runs on one core and ends when this process does.
 pub(crate) fn pinned(core: u32, program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command
@@ -45,10 +45,10 @@ pub(crate) fn pinned(core: u32, program: &Path) -> Command {
     command
 }
 
-/// Says how to get the tools that are missing.
+/// Checks for the required tools.
 ///
 /// # Errors
-/// The first one that is.
+/// The first missing tool, with the way to install it.
 pub(crate) fn check_tools() -> Result<()> {
     let tools = [
         (
@@ -88,7 +88,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// # Errors
-    /// When it cannot be started.
+    /// An error if it cannot be started.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
         Ok(Self { child })
@@ -103,7 +103,7 @@ impl Running {
     }
 
     /// # Errors
-    /// When it has ended by itself.
+    /// An error if it has ended by itself.
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
@@ -112,7 +112,7 @@ impl Running {
     }
 
     fn stop(&mut self) -> Result<()> {
-        // Whoever lives as long as its standard input is open needs no signal.
+        // A process that lives as long as its standard input is open needs no signal.
         drop(self.child.stdin.take());
         Command::new("sh")
             .args(["-c", "kill -TERM \"$0\"", &self.id().to_string()])
@@ -140,7 +140,7 @@ impl Drop for Running {
     }
 }
 
-/// Processor time of a process.
+/// CPU time of a process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
     seconds: f64,
@@ -148,10 +148,10 @@ pub(crate) struct Usage {
 
 impl Usage {
     /// # Errors
-    /// When there is no such process.
+    /// An error if there is no such process.
     pub(crate) fn of(pid: u32) -> Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        // The name in brackets may hold blanks; user and system time are fields 14 and 15 of the whole.
+        // The name in parentheses may contain blanks; user and system time are fields 14 and 15 of the line.
         let (_, fields) = stat.rsplit_once(')').ok_or("no name in /proc/PID/stat")?;
         let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
         let ticks = ticks.sum::<std::result::Result<u32, _>>()?;
@@ -160,7 +160,7 @@ impl Usage {
         })
     }
 
-    /// Seconds between the two.
+    /// Returns the seconds between two readings.
     pub(crate) fn since(self, earlier: Self) -> f64 {
         self.seconds - earlier.seconds
     }
@@ -169,17 +169,17 @@ impl Usage {
 /// Resident memory of a process, in MiB.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Memory {
-    /// All of it: what `VmRSS` and `kubectl top` nearly agree on.
+    /// All of it: approximately `VmRSS` and `kubectl top`.
     pub(crate) resident: f64,
-    /// The part that is no file: the rest is code, which the kernel can drop and read again.
+    /// The anonymous part: the rest is code, which the kernel can drop and read again.
     pub(crate) anonymous: f64,
-    /// The most that it ever was.
+    /// The peak.
     pub(crate) peak: f64,
 }
 
 impl Memory {
     /// # Errors
-    /// When there is no such process.
+    /// An error if there is no such process.
     pub(crate) fn of(pid: u32) -> Result<Self> {
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         let mib = |name: &str| -> Result<f64> {

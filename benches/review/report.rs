@@ -1,6 +1,6 @@
 //! Medians and tables.
 
-/// The middle one; the mean of the middle two.
+/// Returns the middle value; the mean of the middle two for an even count.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
@@ -10,7 +10,7 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     f64::midpoint(at(lower), at(upper))
 }
 
-/// Rows under a heading: the first column to the left, the others to the right, as wide as needed.
+/// Rows under a heading: the first column left-aligned, the others right-aligned, as wide as needed.
 #[derive(Debug)]
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,

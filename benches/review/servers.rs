@@ -14,11 +14,11 @@ use crate::Result;
 use crate::cluster::Cluster;
 use crate::process::{Cores, Running, pinned};
 
-/// How long a server may take to be ready: far more than any of them needs.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Timeout for readiness, far above what any server needs.
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(1);
 
-/// A certificate for the loopback address, in files, for all of them.
+/// A certificate for the loopback address in files, shared by all servers.
 #[derive(Debug)]
 pub(crate) struct Pair {
     folder: PathBuf,
@@ -26,7 +26,7 @@ pub(crate) struct Pair {
 
 impl Pair {
     /// # Errors
-    /// When the files cannot be written.
+    /// An error if the files cannot be written.
     pub(crate) fn make(folder: PathBuf) -> Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -48,21 +48,21 @@ impl Pair {
     }
 }
 
-/// A server that answers.
+/// A running server.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) running: Running,
     pub(crate) address: SocketAddr,
-    /// Where its metrics are.
+    /// The address of its metrics.
     pub(crate) admin: Option<SocketAddr>,
-    /// It answers always the same.
+    /// True if it answers a constant.
     pub(crate) constant: bool,
-    /// From its start to its readiness.
+    /// Time from start to readiness.
     pub(crate) ready_after: Duration,
 }
 
-/// What all servers are started with.
+/// The inputs for the start of every server.
 #[derive(Debug)]
 pub(crate) struct Launcher<'a> {
     pub(crate) cores: Cores,
@@ -74,7 +74,7 @@ pub(crate) struct Launcher<'a> {
 
 impl Launcher<'_> {
     /// # Errors
-    /// When it ends, or is not ready in a minute.
+    /// An error if it ends or is not ready within a minute.
     pub(crate) fn cassgate(&self) -> Result<Server> {
         let log = self.logs.join("cassgate.log");
         let mut command = pinned(self.cores.server, Path::new(env!("CARGO_BIN_EXE_cassgate")));
@@ -114,10 +114,10 @@ impl Launcher<'_> {
         })
     }
 
-    /// Serves `answer` to every request, by the same stack.
+    /// Starts a server on the same stack that answers every request with `answer`.
     ///
     /// # Errors
-    /// As above.
+    /// As for [`Launcher::cassgate`].
     pub(crate) fn constant(&self, answer: &str) -> Result<Server> {
         let log = self.logs.join("constant.log");
         let mut command = pinned(self.cores.server, &std::env::current_exe()?);
@@ -141,7 +141,7 @@ impl Launcher<'_> {
     }
 
     /// # Errors
-    /// As above.
+    /// As for [`Launcher::cassgate`].
     pub(crate) fn controller_runtime(&self) -> Result<Server> {
         let log = self.logs.join("controller-runtime.log");
         let [address, health] = free_addresses()?;
@@ -171,19 +171,19 @@ impl Launcher<'_> {
     }
 }
 
-/// Starts a server whose words go to this file.
+/// Starts a server with its output in this file.
 ///
 /// # Errors
-/// When it cannot be started.
+/// An error if it cannot be started.
 pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Running> {
     let log = File::create(log)?;
     Running::start(command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log))
 }
 
-/// Builds the Go webhook and returns its path. Go's own cache makes the second time short.
+/// Builds the Go webhook and returns its path. Go's build cache shortens repeated builds.
 ///
 /// # Errors
-/// When it cannot be built.
+/// An error if it cannot be built.
 pub(crate) fn build_controller_runtime() -> Result<PathBuf> {
     let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("controller-runtime-webhook");
     let status = Command::new("go")
@@ -200,7 +200,7 @@ pub(crate) fn build_controller_runtime() -> Result<PathBuf> {
     Ok(binary)
 }
 
-/// Two ports that were free a moment ago: the Go webhook cannot be told to take any.
+/// Returns two currently unused ports: the Go webhook cannot choose one itself.
 fn free_addresses() -> Result<[SocketAddr; 2]> {
     let listeners = [
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
@@ -210,10 +210,10 @@ fn free_addresses() -> Result<[SocketAddr; 2]> {
     Ok([first.local_addr()?, second.local_addr()?])
 }
 
-/// The address that a server has logged with `message`.
+/// Returns the address that a server has logged with `message`.
 ///
 /// # Errors
-/// As [`wait_until`].
+/// As for [`wait_until`].
 pub(crate) fn listening(running: &mut Running, log: &Path, message: &str) -> Result<SocketAddr> {
     wait_until(running, log, || {
         let text = fs::read_to_string(log)?;
@@ -228,16 +228,16 @@ pub(crate) fn listening(running: &mut Running, log: &Path, message: &str) -> Res
     })
 }
 
-/// Tries until there is something.
+/// Repeats `attempt` until it returns a value.
 ///
 /// # Errors
-/// When it takes longer than a minute, or the server ends.
+/// An error after a minute, or if the server ends.
 pub(crate) fn wait_until<T>(
     running: &mut Running,
     log: &Path,
     mut try_it: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + READY_TIMEOUT;
     loop {
         if let Some(value) = try_it()? {
             return Ok(value);
@@ -252,23 +252,23 @@ pub(crate) fn wait_until<T>(
     }
 }
 
-/// Whether a server says that it is ready.
+/// Returns true if a server reports readiness.
 ///
 /// # Errors
-/// When it answers nonsense.
+/// An error if the answer is malformed.
 pub(crate) fn is_ready(address: SocketAddr) -> Result<bool> {
     Ok(get(address, "/readyz")?.is_some_and(|answer| answer.starts_with("HTTP/1.1 200")))
 }
 
-/// The whole answer of a server; `None`: nobody listens.
+/// Returns the whole answer of a server; `None` if no process listens.
 ///
 /// # Errors
-/// When it answers nonsense.
+/// An error if the answer is malformed.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Result<Option<String>> {
     let Ok(mut stream) = TcpStream::connect(address) else {
         return Ok(None);
     };
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(READY_TIMEOUT))?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();

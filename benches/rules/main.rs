@@ -1,6 +1,7 @@
-//! Measures what all rules cost in process: a typical object, read from its JSON and judged.
+//! Measures the cost of all rules in process: a typical object, parsed from JSON and judged.
 //!
-//! `make bench`, or `cargo bench --bench rules`. It prints and judges nothing: a slow machine is no failure.
+//! `make bench`, or `cargo bench --bench rules`. It prints figures without a verdict: a slow machine is not a
+//! failure.
 
 #[path = "../review/report.rs"]
 mod report;
@@ -22,7 +23,7 @@ use report::{Table, median};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Calls in a round, and rounds.
+/// Calls per round, and rounds.
 const CALLS: u32 = 5_000;
 const ROUNDS: u32 = 25;
 
@@ -106,7 +107,7 @@ fn facts(backup: &serde_json::Value) -> Result<Facts> {
     })
 }
 
-/// The median time of one call.
+/// Returns the median time of one call.
 fn microseconds<T>(mut call: impl FnMut() -> T) -> f64 {
     median((0..ROUNDS).map(|_| {
         let begun = Instant::now();

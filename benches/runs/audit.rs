@@ -1,4 +1,4 @@
-//! What cassgate asked of the API server, as the API server's audit log has it.
+//! The requests of cassgate to the API server, from the API server's audit log.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
@@ -9,25 +9,25 @@ use serde_json::json;
 
 use crate::Result;
 
-/// Who is watched.
+/// The observed account.
 pub(crate) const ACCOUNT: &str = "system:serviceaccount:cassgate-system:cassgate";
 
-/// The log.
+/// The audit log.
 #[derive(Debug)]
 pub(crate) struct Audit {
     log: PathBuf,
 }
 
-/// Requests of one time.
+/// The requests of an interval.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Asked {
-    /// Reads, watches not among them.
+pub(crate) struct Requests {
+    /// Reads, without watches.
     pub(crate) reads: usize,
-    /// Writes but those of the next line.
+    /// Writes, without lease renewals.
     pub(crate) writes: usize,
     /// Renewals of the lease.
     pub(crate) renewals: usize,
-    /// Events among the writes.
+    /// Events, as a part of the writes.
     pub(crate) events: usize,
     /// Requests that were answered with 429.
     pub(crate) throttled: usize,
@@ -53,11 +53,11 @@ struct Status {
 }
 
 impl Audit {
-    /// Writes the policy into a folder, and says with which flags an API server keeps the log there. Priority and
-    /// fairness are as in every cluster: who asks too much is told 429.
+    /// Writes the audit policy into a folder and returns the flags of an API server that logs there. Priority and
+    /// fairness are on, as in every cluster: excessive requests get 429.
     ///
     /// # Errors
-    /// When the policy cannot be written.
+    /// An error if the policy cannot be written.
     pub(crate) fn flags(folder: &Path) -> Result<String> {
         let policy = json!({
             "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
@@ -73,29 +73,29 @@ impl Audit {
         ))
     }
 
-    /// The log that an API server keeps in this folder.
+    /// Returns the log of an API server in this folder.
     pub(crate) fn of(folder: &Path) -> Self {
         Self {
             log: folder.join("audit.log"),
         }
     }
 
-    /// Where the log ends now.
+    /// Returns the current end of the log.
     ///
     /// # Errors
-    /// When it cannot be looked at.
+    /// An error if the file cannot be read.
     pub(crate) fn end(&self) -> Result<u64> {
         Ok(fs::metadata(&self.log)?.len())
     }
 
-    /// What was asked since.
+    /// Counts the requests since `end`.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub(crate) fn since(&self, end: u64) -> Result<Asked> {
+    /// An error if the log cannot be read.
+    pub(crate) fn since(&self, end: u64) -> Result<Requests> {
         let mut file = File::open(&self.log)?;
         file.seek(SeekFrom::Start(end))?;
-        let mut asked = Asked::default();
+        let mut asked = Requests::default();
         for line in BufReader::new(file).lines() {
             asked.count(&serde_json::from_str(&line?)?);
         }
@@ -103,12 +103,12 @@ impl Audit {
     }
 }
 
-impl Asked {
+impl Requests {
     fn count(&mut self, line: &Line) {
         let resource = line.object_ref.as_ref().map(|object| object.resource.as_str());
         match (line.verb.as_str(), resource) {
             ("watch", _) => {}
-            // A question of rights is no write, though it is posted.
+            // An access review is not a write, although it is posted.
             ("get" | "list", _) | (_, Some("subjectaccessreviews")) => self.reads += 1,
             (_, Some("leases")) => self.renewals += 1,
             (_, resource) => {

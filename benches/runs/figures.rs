@@ -1,8 +1,8 @@
-//! How figures are told: distributions, and goals.
+//! Output of figures: distributions, and goals.
 
 use crate::report::{Table, median};
 
-/// What a series of times is like, in milliseconds.
+/// The distribution of a series of times, in milliseconds.
 #[derive(Debug)]
 pub(crate) struct Distribution {
     sorted: Vec<f64>,
@@ -19,13 +19,13 @@ impl Distribution {
         median(self.sorted.iter().copied())
     }
 
-    /// The value that so many hundredths do not exceed.
+    /// Returns a percentile.
     fn percentile(&self, hundredths: usize) -> f64 {
         let place = (self.sorted.len() * hundredths).div_ceil(100).saturating_sub(1);
         self.sorted.get(place).copied().unwrap_or(f64::NAN)
     }
 
-    /// In a line.
+    /// Returns the distribution as one line.
     pub(crate) fn words(&self) -> String {
         format!(
             "median {:.0} ms, p90 {:.0}, p99 {:.0}, at most {:.0} (of {})",
@@ -38,7 +38,7 @@ impl Distribution {
     }
 }
 
-/// What was measured, beside what it should be.
+/// Measured values beside their goals.
 #[derive(Debug)]
 pub(crate) struct Figures(Table);
 

@@ -1,4 +1,4 @@
-//! The cassgate that is measured: the shipped binary as the executor, with the rights of its service account.
+//! The measured cassgate: the shipped binary as the executor, with the rights of its service account.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::process::{Memory, Running, Usage};
 use crate::servers::{get, is_ready, listening, start, wait_until};
 use crate::stage::Stage;
 
-/// A cassgate that is ready. It is stopped when this is dropped.
+/// A ready cassgate. It is stopped when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Gate {
     running: Running,
@@ -18,7 +18,7 @@ impl Gate {
     /// Starts it and waits until it leads.
     ///
     /// # Errors
-    /// When it ends, or is not ready in a minute.
+    /// An error if it ends or is not ready within a minute.
     pub(crate) fn start(stage: &Stage) -> Result<Self> {
         let log = stage.log();
         let mut command = Command::new("setpriv");
@@ -41,26 +41,26 @@ impl Gate {
         Ok(Self { running })
     }
 
-    /// Processor time so far.
+    /// Returns its CPU time so far.
     ///
     /// # Errors
-    /// When it has ended.
+    /// An error if it has ended.
     pub(crate) fn usage(&self) -> Result<Usage> {
         Usage::of(self.running.id())
     }
 
-    /// Resident memory now.
+    /// Returns its resident memory.
     ///
     /// # Errors
-    /// When it has ended.
+    /// An error if it has ended.
     pub(crate) fn memory(&self) -> Result<Memory> {
         Memory::of(self.running.id())
     }
 
-    /// Waits until it has nothing to do, or a minute: a core is idle for two seconds.
+    /// Waits until it has been idle for two seconds, at most a minute.
     ///
     /// # Errors
-    /// When it has ended.
+    /// An error if it has ended.
     pub(crate) async fn settles(&self) -> Result<()> {
         let begun = Instant::now();
         loop {

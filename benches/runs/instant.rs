@@ -1,4 +1,4 @@
-//! Many backups that are due at one instant: when each begins, in which order, and what the API server is asked.
+//! Many backups that are due at one instant: their start times and order, and the requests to the API server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -8,29 +8,29 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::Result;
-use crate::audit::Asked;
+use crate::audit::Requests;
 use crate::figures::{Distribution, Figures};
 use crate::gate::Gate;
 use crate::sidecars::Post;
 use crate::stage::{Ring, Stage};
 
-/// How long a backup takes a sidecar.
-const LASTS: Duration = Duration::from_secs(1);
+/// Duration of a backup in a sidecar.
+const BACKUP_DURATION: Duration = Duration::from_secs(1);
 
-/// How long all of them may take before the rest counts as lost.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// Timeout after which the remaining runs count as lost.
+const TIMEOUT: Duration = Duration::from_mins(10);
 
-/// How long they are created before they are due.
-const AHEAD: SignedDuration = SignedDuration::from_secs(70);
+/// Time between creation and the due instant.
+const LEAD_TIME: SignedDuration = SignedDuration::from_secs(70);
 
 /// # Errors
-/// When something does not start.
+/// An error if a server does not start.
 pub(crate) async fn measure(count: usize, clusters: usize, one_namespace: bool) -> Result<()> {
     let clusters = clusters.clamp(1, count.max(1));
-    let stage = Stage::start(LASTS).await?;
+    let stage = Stage::start(BACKUP_DURATION).await?;
     let rings = rings(&stage, clusters, one_namespace).await?;
     let gate = Gate::start(&stage)?;
-    let slot = Timestamp::from_second((Timestamp::now() + AHEAD).as_second().div_euclid(60) * 60 + 60)?;
+    let slot = Timestamp::from_second((Timestamp::now() + LEAD_TIME).as_second().div_euclid(60) * 60 + 60)?;
     let schedule = slot.strftime("%M %H %d %m *").to_string();
     let store = async |number: usize| -> Result<()> {
         let ring = rings.get(number % clusters).ok_or("no such ring")?;
@@ -44,7 +44,7 @@ pub(crate) async fn measure(count: usize, clusters: usize, one_namespace: bool) 
         tokio::time::sleep(Duration::from_secs(2)).await;
         let backups = stage.backups().await?;
         let ended = backups.iter().filter(|backup| has_run(backup)).count();
-        if ended >= count || begun.elapsed() > PATIENCE {
+        if ended >= count || begun.elapsed() > TIMEOUT {
             break backups;
         }
     };
@@ -107,7 +107,7 @@ fn tell(
         "{} backups of {clusters} clusters due at one instant",
         backups.len()
     );
-    let shortest = u32::try_from(each).unwrap_or(u32::MAX) * LASTS;
+    let shortest = u32::try_from(each).unwrap_or(u32::MAX) * BACKUP_DURATION;
     figures.row(
         &format!("{what}: the last one through"),
         format!("{last:.1} s after"),
@@ -132,14 +132,14 @@ fn tell(
             backups.len() - begun.len().min(backups.len()),
             posts.len() - begun.len(),
             overlaps(&posts),
-            disorders(&posts, backups)
+            order_violations(&posts, backups)
         ),
         "0, 0, 0, 0",
     );
 }
 
-fn tell_cost(asked: Asked, seconds: f64, peak: f64, figures: &mut Figures) {
-    let Asked {
+fn tell_cost(asked: Requests, seconds: f64, peak: f64, figures: &mut Figures) {
+    let Requests {
         reads,
         writes,
         events,
@@ -159,7 +159,7 @@ fn tell_cost(asked: Asked, seconds: f64, peak: f64, figures: &mut Figures) {
     );
 }
 
-/// The tag is the name, with the schema and the time behind it.
+/// The tag is the name, followed by schema and time.
 fn name_of(post: &Post) -> &str {
     post.tag
         .as_deref()
@@ -175,7 +175,7 @@ fn by_ring<'a>(posts: &[&'a Post]) -> BTreeMap<usize, Vec<&'a Post>> {
     rings
 }
 
-/// How many began in a cluster before the one before them was through.
+/// Counts the runs of a cluster that began before the previous one had ended.
 fn overlaps(posts: &[&Post]) -> usize {
     let rings = by_ring(posts);
     let pairs = rings.values().flat_map(|posts| posts.windows(2));
@@ -184,8 +184,8 @@ fn overlaps(posts: &[&Post]) -> usize {
         .count()
 }
 
-/// How many began before one of their cluster that was created earlier.
-fn disorders(posts: &[&Post], backups: &[CassandraBackup]) -> usize {
+/// Counts the runs of a cluster that began before one that was created earlier.
+fn order_violations(posts: &[&Post], backups: &[CassandraBackup]) -> usize {
     let created: BTreeMap<_, _> = backups
         .iter()
         .map(|backup| {

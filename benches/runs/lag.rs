@@ -1,4 +1,4 @@
-//! From the time of a schedule to the first request, of backups that are each due when nothing else is.
+//! Time from the slot of a schedule to the first request, for backups that are due one at a time.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::figures::{Distribution, Figures};
 use crate::gate::Gate;
 use crate::stage::Stage;
 
-/// How far they are apart.
-const APART: Duration = Duration::from_millis(2_100);
+/// Interval between two of them.
+const INTERVAL: Duration = Duration::from_millis(2_100);
 
-/// How long each waits for its time.
+/// The schedule of each.
 const SCHEDULE: &str = "@every 2m";
 
-/// How long a time may be late before it counts as lost.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// Delay after which a slot counts as lost.
+const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// # Errors
-/// When something does not start, or a backup does not begin.
+/// An error if a server does not start or a backup does not begin.
 pub(crate) async fn measure(count: usize) -> Result<()> {
     let stage = Stage::start(Duration::ZERO).await?;
     stage.namespace("lag").await?;
@@ -35,7 +35,7 @@ pub(crate) async fn measure(count: usize) -> Result<()> {
         let armed: CassandraBackup = stage
             .until(
                 (&ring.namespace, &ring.name),
-                PATIENCE,
+                TIMEOUT,
                 |backup: &CassandraBackup| {
                     let status = backup.status.as_ref();
                     status.is_some_and(|status| status.next_schedule_time.is_some())
@@ -44,12 +44,12 @@ pub(crate) async fn measure(count: usize) -> Result<()> {
             .await?;
         let next = armed.status.and_then(|status| status.next_schedule_time);
         due.push(next.ok_or("no time")?.0);
-        tokio::time::sleep(APART).await;
+        tokio::time::sleep(INTERVAL).await;
     }
     for (ring, slot) in rings.iter().zip(due) {
         let post = stage
             .sidecars
-            .backed_up(&format!("{}-", ring.name), PATIENCE)
+            .backed_up(&format!("{}-", ring.name), TIMEOUT)
             .await?;
         lags.push(post.at.duration_since(slot).as_secs_f64() * 1_000.0);
     }

@@ -1,7 +1,8 @@
-//! Measures the reconciler: what a run waits for cassgate, what objects cost at rest, what a crowd does at one instant.
+//! Measures the reconciler: the time until a run begins, the cost of idle objects, and many runs at one instant.
 //!
-//! `make bench`, or `cargo bench --bench runs -- --help`. The API server, etcd and cassgate are real; the sidecars are a
-//! model in this process, and answer at once. It prints and judges nothing: a slow machine is no failure.
+//! `make bench`, or `cargo bench --bench runs -- --help`. The API server, etcd and cassgate are real; the sidecars
+//! are a model in this process that answers at once. It prints figures without a verdict: a slow machine is not a
+//! failure.
 
 #[allow(dead_code, reason = "the bench of reviews needs more of it")]
 #[path = "../review/cluster.rs"]
@@ -38,36 +39,36 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 #[derive(Debug, Parser)]
 #[command(about = "What the reconciler costs, and how soon it begins")]
 struct Cli {
-    /// What to measure; all of it without a word
+    /// Measurements to run; all by default
     parts: Vec<Part>,
-    /// One-shot backups of which the time to the first request is taken
+    /// One-shot backups whose time to the first request is measured
     #[arg(long, default_value_t = 100)]
     shots: usize,
-    /// Finished one-shot backups at rest
+    /// Finished idle one-shot backups
     #[arg(long, default_value_t = 1_000)]
     finished: usize,
-    /// Restores of each ring
+    /// Restores on each ring
     #[arg(long, default_value_t = 9)]
     restores: usize,
-    /// Scheduled backups at rest
+    /// Idle scheduled backups
     #[arg(long, default_value_t = 10_000)]
     scheduled: usize,
     /// Backups that are due at one instant
     #[arg(long, default_value_t = 1_000)]
     due: usize,
-    /// Clusters that these are of
+    /// Clusters of these backups
     #[arg(long, default_value_t = 100)]
     clusters: usize,
-    /// All of them in one namespace
+    /// Put all of them into one namespace
     #[arg(long)]
     one_namespace: bool,
-    /// Backups, each due at an instant of its own
+    /// Backups that are due one at a time
     #[arg(long, default_value_t = 60)]
     alone: usize,
-    /// Seconds of rest
+    /// Seconds of observation of idle objects
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// What cargo says to every bench
+    /// Passed by cargo to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -76,15 +77,15 @@ struct Cli {
 enum Part {
     /// From the apply of a one-shot backup to its first request
     OneShots,
-    /// Finished one-shot backups at rest
+    /// Finished idle one-shot backups
     Finished,
     /// A restore of many nodes and one of few
     Restores,
-    /// Scheduled backups at rest
+    /// Idle scheduled backups
     Scheduled,
     /// Many backups due at one instant
     Instant,
-    /// From the time of a schedule to the first request
+    /// From the slot of a schedule to the first request
     Lag,
 }
 

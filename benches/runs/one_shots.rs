@@ -1,4 +1,4 @@
-//! From the apply of a one-shot backup to the first request that a sidecar gets of it.
+//! Time from the apply of a one-shot backup to the first request to a sidecar.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::figures::{Distribution, Figures};
 use crate::gate::Gate;
 use crate::stage::{Ring, Stage};
 
-/// How long a run may take before it hangs.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// Timeout for a run.
+const RUN_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Nodes of the ring.
 pub(crate) const NODES: u8 = 3;
 
 /// # Errors
-/// When something does not start, or a backup does not.
+/// An error if a server does not start or a backup fails.
 pub(crate) async fn measure(shots: usize) -> Result<()> {
     let stage = Stage::start(Duration::ZERO).await?;
     stage.namespace("shots").await?;
@@ -36,35 +36,39 @@ pub(crate) async fn measure(shots: usize) -> Result<()> {
     Ok(())
 }
 
-/// Backups one after the other: how long each waited for its first request.
+/// Runs backups one after another and returns the time of each until its first request.
 ///
 /// # Errors
-/// When one does not begin or does not end.
+/// An error if a backup does not begin or does not end.
 pub(crate) async fn begun(stage: &Stage, ring: &Ring, prefix: &str, count: usize) -> Result<Distribution> {
     let mut times = Vec::new();
     for number in 0..count {
         let name = format!("{prefix}-{number:04}");
         let applied = Timestamp::now();
         stage.back_up(ring, &name, None).await?;
-        let post = stage.sidecars.backed_up(&format!("{name}-"), PATIENCE).await?;
+        let post = stage.sidecars.backed_up(&format!("{name}-"), RUN_TIMEOUT).await?;
         times.push(post.at.duration_since(applied).as_secs_f64() * 1_000.0);
         over(stage, ring, &name).await?;
     }
     Ok(Distribution::new(times))
 }
 
-/// A backup that is over.
+/// Runs a backup to its end and returns it.
 ///
 /// # Errors
-/// When it does not end well.
+/// An error if it does not complete.
 pub(crate) async fn over(stage: &Stage, ring: &Ring, name: &str) -> Result<CassandraBackup> {
     stage
-        .until((&ring.namespace, name), PATIENCE, |backup: &CassandraBackup| {
-            let condition = backup
-                .status
-                .as_ref()
-                .and_then(|status| status.common.condition.as_ref());
-            condition.is_some_and(|condition| condition.type_ == "COMPLETED")
-        })
+        .until(
+            (&ring.namespace, name),
+            RUN_TIMEOUT,
+            |backup: &CassandraBackup| {
+                let condition = backup
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.common.condition.as_ref());
+                condition.is_some_and(|condition| condition.type_ == "COMPLETED")
+            },
+        )
         .await
 }

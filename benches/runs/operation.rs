@@ -1,4 +1,4 @@
-//! An operation of a sidecar of the model: taken up, over after a while, and told as Icarus 2 tells it.
+//! An operation of a modelled sidecar: accepted, finished after a while, and shown in the form of Icarus 2.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 /// One operation.
 #[derive(Debug, Clone)]
 pub(crate) struct Operation {
-    /// Counted over all sidecars.
+    /// Its number among all sidecars.
     pub(crate) number: u32,
-    /// What was sent.
+    /// The request.
     pub(crate) body: Value,
-    /// When.
+    /// The time of the request.
     pub(crate) created: Timestamp,
-    /// How long it runs.
+    /// Its duration.
     pub(crate) lasts: Duration,
 }
 
@@ -23,7 +23,7 @@ impl Operation {
         format!("d8bbb89e-1b2a-404d-b4b2-{:012x}", self.number)
     }
 
-    /// The field of the request.
+    /// Returns a text field of the request.
     pub(crate) fn text(&self, field: &str) -> &str {
         self.body.get(field).and_then(Value::as_str).unwrap_or_default()
     }
@@ -32,7 +32,7 @@ impl Operation {
         self.created + self.lasts
     }
 
-    /// What `GET /operations/ID` answers; `listed`: the snapshots of a listing.
+    /// Returns the answer to `GET /operations/ID`; `listed` are the snapshots of a listing.
     pub(crate) fn shown(&self, listed: &[String]) -> Value {
         let now = Timestamp::now();
         let over = now >= self.ends();

@@ -1,4 +1,4 @@
-//! What objects cost that nothing is to be done for.
+//! The cost of idle objects.
 
 use std::time::{Duration, Instant};
 
@@ -7,25 +7,25 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::Result;
-use crate::audit::Asked;
+use crate::audit::Requests;
 use crate::figures::Figures;
 use crate::gate::Gate;
 use crate::one_shots;
 use crate::stage::Stage;
 
-/// How long cassgate may take to look at all of them once.
-const PATIENCE: Duration = Duration::from_mins(15);
+/// Timeout for the first reconcile of all objects.
+const TIMEOUT: Duration = Duration::from_mins(15);
 
 /// Namespaces of the scheduled backups.
 const NAMESPACES: usize = 100;
 
-/// A schedule of which no time comes while this is measured.
+/// A schedule without a slot during the measurement.
 const YEARLY: &str = "0 0 29 2 *";
 
-/// One-shot backups that are over.
+/// Measures finished one-shot backups.
 ///
 /// # Errors
-/// When something does not start.
+/// An error if a server does not start.
 pub(crate) async fn finished(count: usize, seconds: u64) -> Result<()> {
     let stage = Stage::start(Duration::ZERO).await?;
     stage.namespace("shots").await?;
@@ -34,7 +34,7 @@ pub(crate) async fn finished(count: usize, seconds: u64) -> Result<()> {
     stage.back_up(&ring, "first", None).await?;
     let first = one_shots::over(&stage, &ring, "first").await?;
     drop(gate);
-    // The others are as cassgate has left the first one.
+    // The status of the first one, as cassgate wrote it, for all others.
     let status = json!({
         "apiVersion": "db.orange.com/v2", "kind": "CassandraBackup", "status": first.status,
     });
@@ -59,10 +59,10 @@ pub(crate) async fn finished(count: usize, seconds: u64) -> Result<()> {
     Ok(())
 }
 
-/// Scheduled backups whose times are far away.
+/// Measures scheduled backups with distant slots.
 ///
 /// # Errors
-/// When something does not start.
+/// An error if a server does not start.
 pub(crate) async fn scheduled(count: usize, seconds: u64) -> Result<()> {
     let stage = Stage::start(Duration::ZERO).await?;
     let mut rings = Vec::new();
@@ -106,7 +106,7 @@ pub(crate) async fn scheduled(count: usize, seconds: u64) -> Result<()> {
     Ok(())
 }
 
-/// Waits until each backup says when it is due.
+/// Waits until the status of each backup has its next slot.
 async fn taken_up(stage: &Stage, count: usize) -> Result<()> {
     let begun = Instant::now();
     loop {
@@ -120,7 +120,7 @@ async fn taken_up(stage: &Stage, count: usize) -> Result<()> {
         if known >= count {
             return Ok(());
         }
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > TIMEOUT {
             return Err(format!("{known} of {count} backups say when they are due").into());
         }
     }
@@ -138,7 +138,7 @@ async fn rest(
     let (begun, before, log) = (Instant::now(), gate.usage()?, stage.audit.end()?);
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     let share = gate.usage()?.since(before) / begun.elapsed().as_secs_f64();
-    let Asked {
+    let Requests {
         reads,
         writes,
         renewals,

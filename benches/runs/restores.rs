@@ -1,4 +1,4 @@
-//! cassgate's own part of a restore: of a ring of many nodes, and of one of few.
+//! The part of a restore that cassgate takes: on a ring of many nodes and on one of few.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::stage::{Ring, Stage};
 const FEW: u8 = 2;
 const MANY: u8 = 20;
 
-/// How long a restore may take before it hangs.
-const PATIENCE: Duration = Duration::from_mins(3);
+/// Timeout for a restore.
+const RUN_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// # Errors
-/// When something does not start, or a restore does not end well.
+/// An error if a server does not start or a restore does not complete.
 pub(crate) async fn measure(count: usize) -> Result<()> {
     let stage = Stage::start(Duration::ZERO).await?;
     stage.namespace("restores").await?;
@@ -32,7 +32,7 @@ pub(crate) async fn measure(count: usize) -> Result<()> {
         one_shots::over(&stage, ring, &ring.name).await?;
     }
     let mut times = [Vec::new(), Vec::new()];
-    // By turns, so that what else the machine does meets both.
+    // Alternates, so that other activity of the machine affects both.
     for number in 0..count {
         for (ring, times) in rings.iter().zip(&mut times) {
             times.push(restored(&stage, ring, number).await?);
@@ -57,7 +57,7 @@ async fn restored(stage: &Stage, ring: &Ring, number: usize) -> Result<f64> {
     let done: CassandraRestore = stage
         .until(
             (&ring.namespace, &name),
-            PATIENCE,
+            RUN_TIMEOUT,
             |restore: &CassandraRestore| {
                 let status = restore.status.as_ref();
                 status.is_some_and(|status| status.common.time_completed.is_some())

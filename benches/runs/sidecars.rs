@@ -1,7 +1,7 @@
-//! The sidecars of many rings, each at an address of its own, that answer at once and do nothing.
+//! The sidecars of many rings, each at its own address, that answer at once and do nothing.
 //!
-//! What a sidecar really does takes a process of half a gigabyte each. Here only its side of the talk counts, in the
-//! forms that real ones were seen to use.
+//! A real sidecar and Cassandra take half a gigabyte per node. Only the API matters here, in the forms that were
+//! observed on real ones.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -28,24 +28,24 @@ use crate::operation::Operation;
 
 const SCHEMA: &str = "168d568b-d346-3f61-968f-a2716307a6e4";
 
-/// A request that was sent to do something.
+/// A request for an operation.
 #[derive(Debug, Clone)]
 pub(crate) struct Post {
-    /// When it came.
+    /// The time of its arrival.
     pub(crate) at: Timestamp,
-    /// When what it asks for is over.
+    /// The end of the operation.
     pub(crate) ends: Timestamp,
-    /// Whose sidecar got it, by the number of the ring.
+    /// The number of the ring that received it.
     pub(crate) ring: usize,
-    /// The tag of a backup that it takes; `None`: it asks for something else.
+    /// The tag of a backup; `None` for other operations.
     pub(crate) tag: Option<String>,
 }
 
-/// All sidecars. A clone is another handle.
+/// All sidecars. Clones share their state.
 #[derive(Debug, Clone)]
 pub(crate) struct Sidecars {
     state: Arc<Mutex<State>>,
-    /// How many requests came, for those who wait for one.
+    /// The number of requests so far, for tasks that wait for one.
     posts: watch::Sender<usize>,
 }
 
@@ -55,7 +55,7 @@ struct State {
     places: HashMap<IpAddr, (usize, usize)>,
     posts: Vec<Post>,
     operations: u32,
-    /// How long a backup runs.
+    /// Duration of a backup.
     lasts: Duration,
 }
 
@@ -66,7 +66,7 @@ struct Node {
 }
 
 impl Sidecars {
-    /// None yet; a backup takes each of them so long, and everything else no time.
+    /// Creates an empty set; a backup takes `lasts`, and all other operations take no time.
     pub(crate) fn new(lasts: Duration) -> Self {
         Self {
             state: Arc::new(Mutex::new(State {
@@ -81,12 +81,12 @@ impl Sidecars {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the sidecars of a ring of so many nodes; their addresses.
+    /// Starts the sidecars of a ring and returns their addresses.
     ///
     /// # Errors
-    /// When an address cannot be listened on.
+    /// An error if an address cannot be bound.
     pub(crate) async fn ring(&self, nodes: u8) -> Result<Vec<IpAddr>> {
-        // The listeners of what was measured before go on until the bench ends.
+        // Listeners of earlier measurements run until the bench ends.
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let (high, low) = (u8::try_from(64 + number / 250)?, u8::try_from(number % 250)?);
@@ -116,15 +116,15 @@ impl Sidecars {
         Ok(addresses)
     }
 
-    /// What was sent so far.
+    /// Returns all requests so far.
     pub(crate) fn posts(&self) -> Vec<Post> {
         self.state().posts.clone()
     }
 
-    /// Waits for the backup whose tag begins so.
+    /// Waits for the backup whose tag begins with `tag`.
     ///
     /// # Errors
-    /// When it does not come in this time.
+    /// An error if it does not arrive in time.
     pub(crate) async fn backed_up(&self, tag: &str, within: Duration) -> Result<Post> {
         let begins = |post: &&Post| post.tag.as_ref().is_some_and(|sent| sent.starts_with(tag));
         let mut seen = self.posts.subscribe();
@@ -151,7 +151,7 @@ impl Sidecars {
             let sidecars = self.clone();
             let service = service_fn(move |request| sidecars.clone().answer(address, request));
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // A client that goes away in the middle is its own affair.
+            // A client may close its connection at any time.
             tokio::spawn(async move { drop(connection.await) });
         }
     }
@@ -236,7 +236,7 @@ impl State {
         Some(shown)
     }
 
-    /// Every node of a ring has every snapshot.
+    /// Returns the snapshots of a ring: every node has all of them.
     fn snapshots(&self, ring: usize) -> Vec<String> {
         let posts = self.posts.iter().filter(|post| post.ring == ring);
         posts.filter_map(|post| post.tag.clone()).collect()

@@ -1,4 +1,5 @@
-//! The Kubernetes cluster of a measurement: a real API server with our CRDs, Cassandra clusters, their pods as objects.
+//! The Kubernetes cluster of a measurement: a real API server with our CRDs, Cassandra clusters, and their pods as
+//! objects.
 
 use std::fs;
 use std::net::IpAddr;
@@ -22,10 +23,10 @@ use crate::cluster::Cluster;
 use crate::servers::Pair;
 use crate::sidecars::Sidecars;
 
-/// Requests in flight while objects are stored.
+/// Concurrent requests while objects are stored.
 const PARALLEL: usize = 32;
 
-/// How often the API server is asked whether something has come about.
+/// Polling interval of waits on the API server.
 const POLL: Duration = Duration::from_millis(100);
 
 /// A Cassandra cluster: its namespace, its name, the number of its ring.
@@ -35,24 +36,24 @@ pub(crate) struct Ring {
     pub(crate) name: String,
 }
 
-/// All of it; stopped and removed with this.
+/// The whole environment; dropping it stops and removes everything.
 pub(crate) struct Stage {
-    // The client first: its connections end before the server does.
+    // Dropped first: its connections must end before the server does.
     client: Client,
     _cluster: Cluster,
     pub(crate) sidecars: Sidecars,
     pub(crate) audit: Audit,
     pub(crate) pair: Pair,
-    /// What cassgate has in its pod.
+    /// The kubeconfig of cassgate's service account.
     pub(crate) kubeconfig: PathBuf,
     logs: PathBuf,
 }
 
 impl Stage {
-    /// A backup takes a sidecar so long.
+    /// Starts the servers; a backup takes a sidecar `lasts`.
     ///
     /// # Errors
-    /// When the servers do not start, or refuse what is shipped.
+    /// An error if the servers do not start or reject the shipped manifests.
     pub(crate) async fn start(lasts: Duration) -> Result<Self> {
         let cluster = Cluster::up(Audit::flags)?;
         let logs = cluster.folder("logs")?;
@@ -73,7 +74,7 @@ impl Stage {
         })
     }
 
-    /// A new file for what a cassgate says.
+    /// Returns a new file for the log of a cassgate.
     pub(crate) fn log(&self) -> PathBuf {
         let count = fs::read_dir(&self.logs).map_or(0, Iterator::count);
         self.logs.join(format!("cassgate-{count}.log"))
@@ -86,10 +87,10 @@ impl Stage {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// A namespace with the Secret of its backups.
+    /// Creates a namespace with the Secret of its backups.
     ///
     /// # Errors
-    /// What the API server says.
+    /// The error of the API server.
     pub(crate) async fn namespace(&self, name: &str) -> Result<()> {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         let api: Api<Namespace> = Api::all(self.client.clone());
@@ -103,10 +104,10 @@ impl Stage {
         self.create::<Secret>(name, secret).await
     }
 
-    /// A Cassandra cluster of so many nodes, whose sidecars listen. Without nodes it is only an object.
+    /// Creates a Cassandra cluster with this many nodes and listening sidecars; without nodes only the object.
     ///
     /// # Errors
-    /// What the API server says; when an address cannot be listened on.
+    /// The error of the API server, or of an address that cannot be bound.
     pub(crate) async fn ring(&self, namespace: &str, name: &str, nodes: u8) -> Result<Ring> {
         let cluster = json!({
             "apiVersion": "db.orange.com/v2", "kind": "CassandraCluster", "metadata": {"name": name},
@@ -129,7 +130,7 @@ impl Stage {
         })
     }
 
-    /// The pod of a node, with what a kubelet reports of it.
+    /// Creates the pod of a node with the status that a kubelet reports.
     async fn pod(&self, namespace: &str, cluster: &str, number: usize, address: IpAddr) -> Result<()> {
         let name = format!("{cluster}-dc1-rack1-{number}");
         let pod = json!({
@@ -165,10 +166,10 @@ impl Stage {
         Ok(())
     }
 
-    /// Creates a backup of a cluster as kubectl applies it. Its tag is its name.
+    /// Creates a backup of a cluster as kubectl applies it, with its name as the tag.
     ///
     /// # Errors
-    /// What the API server says.
+    /// The error of the API server.
     pub(crate) async fn back_up(&self, ring: &Ring, name: &str, schedule: Option<&str>) -> Result<()> {
         let mut spec = json!({
             "bandwidth": "10M", "cassandraCluster": &ring.name, "concurrentConnections": 10,
@@ -192,7 +193,7 @@ impl Stage {
     /// Creates a restore of a backup.
     ///
     /// # Errors
-    /// What the API server says.
+    /// The error of the API server.
     pub(crate) async fn restore(&self, ring: &Ring, name: &str, backup: &str) -> Result<()> {
         let object = json!({
             "apiVersion": "db.orange.com/v2", "kind": "CassandraRestore", "metadata": {"name": name},
@@ -201,10 +202,10 @@ impl Stage {
         self.create::<CassandraRestore>(&ring.namespace, object).await
     }
 
-    /// Stores many at once.
+    /// Runs many futures with bounded concurrency.
     ///
     /// # Errors
-    /// The first one.
+    /// The first error.
     pub(crate) async fn all<T, F: Future<Output = Result<()>>>(
         &self,
         all: impl IntoIterator<Item = T>,
@@ -216,19 +217,19 @@ impl Stage {
             .await
     }
 
-    /// Every backup there is.
+    /// Returns every backup.
     ///
     /// # Errors
-    /// What the API server says.
+    /// The error of the API server.
     pub(crate) async fn backups(&self) -> Result<Vec<CassandraBackup>> {
         let api: Api<CassandraBackup> = Api::all(self.client.clone());
         Ok(api.list(&ListParams::default()).await?.items)
     }
 
-    /// Waits until an object is so; the object.
+    /// Waits until an object satisfies `so`, and returns it.
     ///
     /// # Errors
-    /// What the API server says; when it takes longer than so.
+    /// The error of the API server, or a timeout.
     pub(crate) async fn until<K>(
         &self,
         (namespace, name): (&str, &str),
@@ -255,7 +256,7 @@ impl Stage {
     }
 }
 
-/// CRDs and rights, as they are shipped.
+/// Installs CRDs and rights as shipped.
 fn install(cluster: &Cluster) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = |path: &str| root.join(path).display().to_string();
@@ -265,10 +266,10 @@ fn install(cluster: &Cluster) -> Result<()> {
         path("tests/casskop/crds/cassandraclusters.yaml"),
     ];
     for crd in &crds {
-        cluster.ask_kubectl(&["apply", "--server-side", "--filename", crd])?;
-        cluster.ask_kubectl(&["wait", "--for=condition=Established", "--filename", crd])?;
+        cluster.run_kubectl(&["apply", "--server-side", "--filename", crd])?;
+        cluster.run_kubectl(&["wait", "--for=condition=Established", "--filename", crd])?;
     }
-    let built = cluster.ask_kubectl(&["kustomize", &path("manifests/overlays/executor")])?;
+    let built = cluster.run_kubectl(&["kustomize", &path("manifests/overlays/executor")])?;
     let mut rights: Vec<Value> = serde_saphyr::from_multiple(&built)?;
     rights.retain(|object| {
         let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
@@ -277,7 +278,7 @@ fn install(cluster: &Cluster) -> Result<()> {
     cluster.with_objects(&["apply", "--server-side", "--filename"], &rights)
 }
 
-/// The administrator's kubeconfig with the token of cassgate's service account, in its namespace.
+/// Returns the administrator's kubeconfig with the token of cassgate's service account in its namespace.
 fn kubeconfig(cluster: &Cluster, folder: &Path) -> Result<PathBuf> {
     let arguments = [
         "create",
@@ -286,7 +287,7 @@ fn kubeconfig(cluster: &Cluster, folder: &Path) -> Result<PathBuf> {
         "--namespace=cassgate-system",
         "--duration=6h",
     ];
-    let token = cluster.ask_kubectl(&arguments)?;
+    let token = cluster.run_kubectl(&arguments)?;
     let (_, admin) = cluster.address_and_token()?;
     let text = fs::read_to_string(cluster.kubeconfig())?;
     let text = text

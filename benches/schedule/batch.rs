@@ -13,10 +13,10 @@ use crate::report::Table;
 
 const LINES: u32 = 100_000;
 
-/// Prints how long each format takes.
+/// Prints the time of each format.
 ///
 /// # Errors
-/// A program that cannot be started or fails, or an answer that is missing.
+/// An error if the program cannot be started or fails, or if an answer is missing.
 pub(crate) fn measure(start: Timestamp) -> Result<()> {
     let mut json = String::new();
     let mut text = String::new();

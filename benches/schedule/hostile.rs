@@ -1,4 +1,4 @@
-//! What somebody writes who wants to keep us busy: all that can be asked of it, each time from the text on.
+//! Schedules by a hostile author: every operation on them, each time including parsing.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use crate::quickest;
 use crate::report::Table;
 
-/// So many random mixtures of pieces are read.
+/// Number of random mixtures of pieces.
 const MIXTURES: usize = 20_000;
 
 const PIECES: [&str; 24] = [
@@ -40,7 +40,7 @@ const PIECES: [&str; 24] = [
     "\"",
 ];
 
-/// Of a text: whether it is a schedule, its next run, gaps, words and clock changes; and what zone it may be.
+/// Runs every operation on a text: parsing, next run, gaps, description, clock changes, and parsing as a zone.
 fn ask(text: &str, start: Timestamp, zone: &TimeZone) -> usize {
     let zone_error = time_zone(text).map_or_else(|error| error.nearest.len(), |_| 0);
     let answer = match Schedule::parse(text) {

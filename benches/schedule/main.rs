@@ -1,6 +1,7 @@
-//! Measures what a schedule costs: the next run, whatever is hostile, and a batch of a hundred thousand lines.
+//! Measures the cost of schedules: the next run, hostile texts, and a batch of a hundred thousand lines.
 //!
-//! `make bench`, or `cargo bench --bench schedule`. It prints and judges nothing: a slow machine is no failure.
+//! `make bench`, or `cargo bench --bench schedule`. It prints figures without a verdict: a slow machine is not a
+//! failure.
 
 #[path = "../review/report.rs"]
 mod report;
@@ -20,7 +21,7 @@ use report::median;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Every question is asked from here on: two days before Berlin's clock is put forward.
+/// The start of every calculation: two days before Berlin's clock is put forward.
 const START: &str = "2026-03-27T00:00:00Z";
 
 fn main() -> ExitCode {
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The median time of one call, in nanoseconds, of rounds of `calls` each.
+/// Returns the median time of one call in nanoseconds, over rounds of `calls` each.
 fn nanoseconds<T>(calls: u32, mut call: impl FnMut() -> T) -> f64 {
     const ROUNDS: u32 = 15;
     median((0..ROUNDS).map(|_| {
@@ -50,7 +51,7 @@ fn nanoseconds<T>(calls: u32, mut call: impl FnMut() -> T) -> f64 {
     }))
 }
 
-/// The quickest of a few calls: what is left when nothing else interfered.
+/// Returns the shortest of a few calls: the time without interference.
 fn quickest<T>(mut call: impl FnMut() -> T) -> Duration {
     let times = (0..5).map(|_| {
         let begun = Instant::now();

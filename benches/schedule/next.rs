@@ -1,4 +1,4 @@
-//! The next run: of a schedule that is known, and of one that is read first.
+//! The next run of a parsed schedule, and of one that is parsed first.
 
 use std::hint::black_box;
 
@@ -23,7 +23,7 @@ const SCHEDULES: [(&str, &str); 9] = [
 /// Prints a table.
 ///
 /// # Errors
-/// A schedule or a zone of the list that is none.
+/// An error if a schedule or a zone of the list is invalid.
 pub(crate) fn measure(start: Timestamp) -> Result<()> {
     let mut table = Table::new([
         "schedule, zone",
@@ -37,7 +37,7 @@ pub(crate) fn measure(start: Timestamp) -> Result<()> {
         let schedule = Schedule::parse(text)?;
         let mut instant = start;
         let next = nanoseconds(2_000, || {
-            // On through the years, so that each kind of day comes up.
+            // Continues through the years, so that each kind of day occurs.
             instant = schedule.next_after(instant, &zone).unwrap_or(start);
             instant
         });
