@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Does what the Dockerfile's build stage does, outside of a container and twice: what .dockerignore lets through is
-# copied into two folders of different names, and the stage's own command builds each. The two binaries have to be the
-# same, byte for byte. It takes two release builds.
+# Repeats the Dockerfile's build stage twice, outside of a container: copies the files that .dockerignore admits into two
+# folders with different names and builds each with the stage's own command. The two binaries must be identical byte
+# for byte. It takes two release builds.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Runs one half of a Cassandra node of the tests, in the foreground: the process is the server itself, so whoever
-# started it can stop it by its id. Both halves of a node see the same file system, as the containers of a pod do:
-# the folder DIR/volume is /var/lib to them, and nobody else's.
+# Runs one half of a Cassandra node in the foreground: the process is the server itself, so its parent can stop it by
+# its id. Both halves of a node share a file system like the containers of a pod: DIR/volume is their /var/lib.
 #
 #   run.sh cassandra DIR ADDRESS JMX_PORT SEED
 #   run.sh sidecar   DIR ADDRESS JMX_PORT
@@ -11,11 +10,10 @@
 #
 #   DATACENTER    the node's datacenter (dc1)
 #   HEAP          Cassandra's memory (384M)
-#   EXPIRATION    for how many seconds the sidecar remembers what has ended (3600)
-#   FIRST_LOOK    after how many milliseconds the sidecar looks for the first time whether something is done; without it
-#                 after one to five seconds, as Icarus does
-#   KUBECONFIG    the API server from which the sidecar reads Secrets; without it the sidecar believes that it is
-#                 in no cluster
+#   EXPIRATION    seconds for which the sidecar remembers finished operations (3600)
+#   FIRST_LOOK    milliseconds until the sidecar first polls for completion; by default one to five seconds, as in Icarus
+#   KUBECONFIG    the API server from which the sidecar reads Secrets; without it the sidecar assumes that it runs
+#                 outside of Kubernetes
 set -euo pipefail
 
 fail() {
@@ -25,7 +23,7 @@ fail() {
 
 here=$(cd "$(dirname "$0")" && pwd)
 
-# In a mount namespace of its own: as root, or as root of a user namespace where the system lets users have one.
+# Runs in its own mount namespace: as root, or as root of a user namespace where the system allows one.
 if [ -z "${INSIDE:-}" ]; then
 	export INSIDE=yes
 	[ "$(id -u)" = 0 ] && exec unshare --mount -- "$0" "$@"
