@@ -80,7 +80,7 @@ impl Target {
     }
 }
 
-/// Connects and sends nothing, or a part of a ClientHello.
+/// Connects and sends nothing, or a part of a `ClientHello`.
 pub(crate) async fn half_open(target: Target, number: usize) -> io::Result<()> {
     let mut stream = TcpStream::connect(target.address).await?;
     if number.is_multiple_of(2) {
@@ -92,7 +92,7 @@ pub(crate) async fn half_open(target: Target, number: usize) -> io::Result<()> {
     until_closed(stream).await
 }
 
-/// Sends the ClientHello of a client that only supports TLS 1.1.
+/// Sends the `ClientHello` of a client that only supports TLS 1.1.
 pub(crate) async fn tls_1_1(target: Target, _: usize) -> io::Result<()> {
     let mut stream = TcpStream::connect(target.address).await?;
     stream.write_all(&CLIENT_HELLO_OF_TLS_1_1).await?;
