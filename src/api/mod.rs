@@ -6,9 +6,12 @@
 
 mod backup;
 mod cluster;
+mod condition_type;
+pub mod conditions;
 mod crds;
 mod kind;
 mod lenient;
+mod node;
 mod restore;
 mod retention;
 mod run;
@@ -21,15 +24,18 @@ pub use cluster::{
     CassandraCluster, CassandraClusterSpec, CassandraClusterStatus, DEFAULT_DATACENTER,
     DEFAULT_SIDECAR_IMAGE, Datacenter, Sidecar, SidecarVolumeMount, Topology,
 };
+pub use condition_type::ConditionType;
 pub use crds::{CrdFile, CrdsError, crd_files, crds, crds_yaml, write_crds};
 pub use kind::Kind;
+pub use node::{NodeContainers, NodeStatus};
 pub use restore::{CassandraRestore, CassandraRestoreSpec};
 pub use retention::RetentionStatus;
 pub use run::{BackupRun, PastRun, RestoreSource};
 pub use status::{
-    BackRestCondition, BackRestStatus, BackupStatus, ConditionType, FailureCause, GivingUp, NodeContainers,
-    NodeStatus, RestoreStatus, Truncation,
+    BackRestCondition, BackRestStatus, BackupStatus, FailureCause, GivingUp, RestoreStatus, Truncation,
 };
+
+pub use crate::domain::phase::Phase;
 
 /// The API group of CassKop's kinds, and so of ours.
 pub const GROUP: &str = "db.orange.com";

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lenient::null_is_default;
+use super::node::NodeStatus;
 use super::run::PastRun;
-use super::status::NodeStatus;
 
 /// How far the removal of old snapshots is.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::phase::Phase;
+
+use super::condition_type::ConditionType;
 use super::lenient::null_is_default;
+use super::node::NodeStatus;
 use super::retention::RetentionStatus;
 use super::run::{BackupRun, PastRun, RestoreSource};
 
@@ -223,156 +227,11 @@ pub struct FailureCause {
     pub message: Option<String>,
 }
 
-/// A Cassandra node's part in the last run.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct NodeStatus {
-    /// Cassandra's id of the node, a UUID. It stays the same when the pod moves.
-    pub host_id: String,
-
-    /// The pod that the node runs in. Example: `cassandra-demo-dc1-rack1-0`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pod: Option<String>,
-
-    /// The datacenter of the node in Cassandra: the second folder below the bucket.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub datacenter: Option<String>,
-
-    /// What the node does: `BACKUP`, or the phase of the restore: `INIT`, `DOWNLOAD`, `TRUNCATE`, `IMPORT`,
-    /// `REFRESH`, `CLEANUP`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub phase: Option<String>,
-
-    /// When the request was last sent, or was about to be: written before it goes out. Without an `operation`
-    /// beside it nobody knows yet whether it arrived.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sent: Option<Time>,
-
-    /// How many times the request of this phase was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
-    pub attempts: Option<i32>,
-
-    /// The id of the operation in the sidecar of this pod.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub operation: Option<String>,
-
-    /// The ids of the operations before it, the newest last: what the sidecar still knows of them is not the
-    /// answer to the newest request. The oldest drop out of the list.
-    #[serde(
-        default,
-        deserialize_with = "null_is_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub past_operations: Vec<String>,
-
-    /// The state of the operation: `PENDING`, `RUNNING`, `COMPLETED`, `FAILED` or `CANCELLED`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
-
-    /// How far the operation came, `0%` to `100%`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub progress: Option<String>,
-
-    /// What last went wrong, in the words of the sidecar.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-
-    /// Since when the sidecar does not answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub silent_since: Option<Time>,
-
-    /// The table that a `REFRESH` is at, `KEYSPACE.TABLE`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub table: Option<String>,
-
-    /// The containers of the node when the tables were last emptied. Others at the end mean that one was
-    /// restarted in between, and that the tables are emptied and filled once more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub containers: Option<NodeContainers>,
-}
-
-/// Which containers a node had: the id and, after `#`, the count of restarts of each.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct NodeContainers {
-    /// That of Cassandra.
-    pub cassandra: String,
-
-    /// That of the sidecar.
-    pub sidecar: String,
-}
-
-/// The closed reading of a state: `condition.type`, a node's `state`, a past run's `outcome`.
-///
-/// `PENDING` to `FAILED` and `CANCELLED` are Icarus' states; `REQUIRED` is CassKop's first state of a restore.
-/// CassKop's own constant is `CANCELED`, with one L: both spellings are one state here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConditionType<'a> {
-    /// A restore that no sidecar has been asked for yet.
-    Required,
-    /// A sidecar has it and has not begun.
-    Pending,
-    /// A sidecar works on it.
-    Running,
-    /// It ended well.
-    Completed,
-    /// It ended with errors.
-    Failed,
-    /// It was given up.
-    Cancelled,
-    /// A word that is none of these, as it stands. Nothing may be concluded from it.
-    Unknown(&'a str),
-}
-
-impl<'a> ConditionType<'a> {
-    /// Reads a state. Upper and lower case matter, as they do to CassKop.
-    #[must_use]
-    pub fn read(text: &'a str) -> Self {
-        match text {
-            "REQUIRED" => Self::Required,
-            "PENDING" => Self::Pending,
-            "RUNNING" => Self::Running,
-            "COMPLETED" => Self::Completed,
-            "FAILED" => Self::Failed,
-            "CANCELLED" | "CANCELED" => Self::Cancelled,
-            other => Self::Unknown(other),
-        }
-    }
-
-    /// The state as it is written: Icarus' spelling, or the unknown word itself.
-    #[must_use]
-    pub fn as_str(self) -> &'a str {
-        match self {
-            Self::Required => "REQUIRED",
-            Self::Pending => "PENDING",
-            Self::Running => "RUNNING",
-            Self::Completed => "COMPLETED",
-            Self::Failed => "FAILED",
-            Self::Cancelled => "CANCELLED",
-            Self::Unknown(word) => word,
-        }
-    }
-
-    /// Whether it is over. An unknown state is not known to be.
-    #[must_use]
-    pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
-    }
-
-    /// Whether it is under way, `REQUIRED` to `RUNNING`. An unknown state is not known to be.
-    #[must_use]
-    pub fn is_active(self) -> bool {
-        matches!(self, Self::Required | Self::Pending | Self::Running)
-    }
-}
-
 impl BackRestCondition {
     /// What `type` says.
     #[must_use]
     pub fn state(&self) -> ConditionType<'_> {
-        ConditionType::read(&self.type_)
+        ConditionType::parse(&self.type_)
     }
 }
 
@@ -383,9 +242,9 @@ impl BackRestStatus {
         self.condition.as_ref().map(BackRestCondition::state)
     }
 
-    /// The condition of this type, while it is `True`.
+    /// Returns the entry of `conditions` with this type (see [`conditions`](super::conditions)) if its status is `True`.
     #[must_use]
-    pub fn holding(&self, type_: &str) -> Option<&Condition> {
+    pub fn true_condition(&self, type_: &str) -> Option<&Condition> {
         let mut conditions = self.conditions.iter();
         conditions.find(|condition| condition.type_ == type_ && condition.status == "True")
     }
@@ -400,14 +259,6 @@ impl BackRestStatus {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.state().is_some_and(ConditionType::is_terminal)
-    }
-}
-
-impl NodeStatus {
-    /// Whether its sidecar may be at work on it, by what was last written of it.
-    #[must_use]
-    pub fn is_active(&self) -> bool {
-        matches!(self.state.as_deref(), Some("PENDING" | "RUNNING"))
     }
 }
 
@@ -456,4 +307,12 @@ fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
             },
         },
     })
+}
+
+impl RestoreStatus {
+    /// Returns the parsed `phase`, or `None` if it is absent or unknown.
+    #[must_use]
+    pub fn phase(&self) -> Option<Phase> {
+        self.phase.as_deref().and_then(Phase::parse)
+    }
 }

@@ -70,7 +70,7 @@ fn a_backup_with_every_field_comes_back_as_it_was() {
     );
     let status = backup.status.unwrap();
     assert_eq!(
-        ConditionType::read(&status.history[0].outcome),
+        ConditionType::parse(&status.history[0].outcome),
         ConditionType::Completed
     );
     assert_eq!(status.common.nodes[0].phase.as_deref(), Some("BACKUP"));
@@ -218,7 +218,7 @@ fn a_status_that_casskop_has_cleared_has_not_started() {
 #[test]
 fn every_state_is_read_and_an_unknown_one_is_kept() {
     let read = |text| {
-        let state = ConditionType::read(text);
+        let state = ConditionType::parse(text);
         (state, state.is_active(), state.is_terminal())
     };
     assert_eq!(read("REQUIRED"), (ConditionType::Required, true, false));
@@ -242,7 +242,7 @@ fn every_state_is_read_and_an_unknown_one_is_kept() {
         "Melting",
         "",
     ] {
-        assert_eq!(ConditionType::read(text).as_str(), text);
+        assert_eq!(ConditionType::parse(text).as_str(), text);
     }
     let status = json!({ "condition": { "type": "CANCELED" } });
     assert_eq!(

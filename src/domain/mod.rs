@@ -12,6 +12,7 @@ pub mod host_id;
 pub mod image;
 pub mod node_location;
 pub mod object_name;
+pub mod phase;
 pub mod rename;
 pub mod resolved_tag;
 pub mod schedule;

@@ -7,13 +7,10 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::image::Version;
 use crate::domain::schema_version::SchemaVersion;
 
 use super::error::{Refusal, SidecarError, excerpt};
-use super::node::{
-    NodeMode, RawCassandraVersion, RawMode, RawSchema, RawSidecarVersion, RawTopology, Topology,
-};
+use super::node::{RawSchema, RawTopology, Topology};
 use super::operation::{Operation, Raw};
 
 /// What came back: the status and the whole body.
@@ -45,30 +42,6 @@ impl Answer {
     /// See [`Answer`].
     pub fn operations(&self) -> Result<Vec<Operation>, SidecarError> {
         self.parse::<Vec<Raw>, _>(|raw| raw.into_iter().map(Raw::parse).collect())
-    }
-
-    /// Of `GET /status`.
-    ///
-    /// # Errors
-    /// See [`Answer`].
-    pub fn node_mode(&self) -> Result<NodeMode, SidecarError> {
-        self.parse(|raw: RawMode| Some(raw.parse()))
-    }
-
-    /// Of `GET /version`.
-    ///
-    /// # Errors
-    /// See [`Answer`].
-    pub fn version(&self) -> Result<Version, SidecarError> {
-        self.parse(RawSidecarVersion::parse)
-    }
-
-    /// Of `GET /version/cassandra`.
-    ///
-    /// # Errors
-    /// See [`Answer`].
-    pub fn cassandra_version(&self) -> Result<Version, SidecarError> {
-        self.parse(|raw: RawCassandraVersion| Some(raw.parse()))
     }
 
     /// Of `GET /version/schema`.

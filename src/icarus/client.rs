@@ -3,13 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::domain::image::Version;
 use crate::domain::schema_version::SchemaVersion;
 use crate::telemetry::metrics::{Metrics, SidecarOutcome, SidecarRequest};
 
 use super::answer::Answer;
 use super::error::SidecarError;
-use super::node::{NodeMode, Topology};
+use super::node::Topology;
 use super::operation::{Operation, OperationId};
 use super::request::{OperationFilter, OperationRequest};
 use super::{SidecarApi, wire};
@@ -109,30 +108,6 @@ impl SidecarApi for HttpSidecars {
             ..get(at, &path, within)
         };
         self.ask(SidecarRequest::Operations, wire, Answer::operations)
-            .await
-    }
-
-    async fn node_mode(&self, at: SocketAddr, within: Duration) -> Result<NodeMode, SidecarError> {
-        self.ask(
-            SidecarRequest::Status,
-            get(at, "/status", within),
-            Answer::node_mode,
-        )
-        .await
-    }
-
-    async fn version(&self, at: SocketAddr, within: Duration) -> Result<Version, SidecarError> {
-        self.ask(
-            SidecarRequest::Version,
-            get(at, "/version", within),
-            Answer::version,
-        )
-        .await
-    }
-
-    async fn cassandra_version(&self, at: SocketAddr, within: Duration) -> Result<Version, SidecarError> {
-        let wire = get(at, "/version/cassandra", within);
-        self.ask(SidecarRequest::CassandraVersion, wire, Answer::cassandra_version)
             .await
     }
 

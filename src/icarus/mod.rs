@@ -23,18 +23,19 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::domain::image::Version;
 use crate::domain::schema_version::SchemaVersion;
 
 pub use error::{Refusal, SidecarError};
 pub use failure::NodeFailure;
 pub use listing::{Listing, StoredSnapshot};
-pub use node::{NodeMode, RingNode, Topology};
-pub use operation::{Operation, OperationError, OperationId, OperationKind, OperationState, Phase};
+pub use node::{RingNode, Topology};
+pub use operation::{Operation, OperationError, OperationId, OperationKind, OperationState};
 pub use request::{
-    BackupRequest, ListRequest, OperationFilter, OperationRequest, RemoveBackupRequest, RestorePhase,
-    RestoreRequest, SchemaChoice, SecretReference, Snapshot, Store, Strategy,
+    BackupRequest, ListRequest, OperationFilter, OperationRequest, RemoveBackupRequest, RestoreRequest,
+    SchemaChoice, SecretReference, Snapshot, Store, Strategy,
 };
+
+pub use crate::domain::phase::RestorePhase;
 
 /// The port on which Icarus listens in CassKop's pods.
 pub const PORT: u16 = 4567;
@@ -76,27 +77,6 @@ pub trait SidecarApi: Send + Sync {
         filter: OperationFilter,
         within: Duration,
     ) -> impl Future<Output = Result<Vec<Operation>, SidecarError>> + Send;
-
-    /// The mode of the Cassandra beside the sidecar.
-    fn node_mode(
-        &self,
-        at: SocketAddr,
-        within: Duration,
-    ) -> impl Future<Output = Result<NodeMode, SidecarError>> + Send;
-
-    /// The version of the sidecar; it needs no Cassandra.
-    fn version(
-        &self,
-        at: SocketAddr,
-        within: Duration,
-    ) -> impl Future<Output = Result<Version, SidecarError>> + Send;
-
-    /// The version of the Cassandra beside the sidecar.
-    fn cassandra_version(
-        &self,
-        at: SocketAddr,
-        within: Duration,
-    ) -> impl Future<Output = Result<Version, SidecarError>> + Send;
 
     /// The version of the schema that the node sees.
     fn schema_version(

@@ -5,20 +5,8 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use crate::domain::host_id::HostId;
-use crate::domain::image::Version;
 use crate::domain::node_location::Segment;
 use crate::domain::schema_version::SchemaVersion;
-
-use super::error::excerpt;
-
-/// The mode of a Cassandra node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NodeMode {
-    /// Serves.
-    Normal,
-    /// Starts, joins, moves, leaves or drains, in Cassandra's word.
-    Other(String),
-}
 
 /// A node of the ring.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,25 +32,6 @@ pub struct Topology {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RawMode {
-    node_state: String,
-}
-
-#[derive(Deserialize)]
-pub(super) struct RawSidecarVersion {
-    version: String,
-}
-
-#[derive(Deserialize)]
-pub(super) struct RawCassandraVersion {
-    major: u32,
-    minor: u32,
-    #[serde(default)]
-    patch: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct RawSchema {
     schema_version: String,
 }
@@ -81,35 +50,6 @@ struct RawNode {
     dc: String,
     node_id: String,
     ip_address: String,
-}
-
-impl RawMode {
-    pub(super) fn parse(self) -> NodeMode {
-        match &*self.node_state {
-            "NORMAL" => NodeMode::Normal,
-            other => NodeMode::Other(excerpt(other.as_bytes())),
-        }
-    }
-}
-
-impl RawSidecarVersion {
-    /// `instaclustr-icarus 2.0.4`: the last word.
-    pub(super) fn parse(self) -> Option<Version> {
-        self.version
-            .split_whitespace()
-            .next_back()
-            .and_then(Version::parse)
-    }
-}
-
-impl RawCassandraVersion {
-    pub(super) fn parse(self) -> Version {
-        Version {
-            major: self.major,
-            minor: self.minor,
-            patch: self.patch,
-        }
-    }
 }
 
 impl RawSchema {

@@ -5,12 +5,12 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::domain::phase::RestorePhase;
 use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::source_directory::SourceDirectory;
 
 use super::failure::NodeFailure;
 use super::listing::Listing;
-use super::request::RestorePhase;
 
 /// The id that a sidecar gave to an operation. Another sidecar, or this one after a restart, does not know it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,15 +91,6 @@ impl OperationState {
     }
 }
 
-/// The phase of a restore as an answer names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Phase {
-    /// One that cassgate sends.
-    Known(RestorePhase),
-    /// Another one.
-    Unknown(String),
-}
-
 /// One error of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationError {
@@ -140,8 +131,8 @@ pub struct Operation {
     pub storage_location: Option<String>,
     /// The tag, as it was sent or as the sidecar resolved it.
     pub snapshot_tag: Option<String>,
-    /// The phase of a restore.
-    pub phase: Option<Phase>,
+    /// The phase of a restore. `None` for a phase that cassgate never sends.
+    pub phase: Option<RestorePhase>,
     /// The directory of the downloads, as the sidecar writes it; compare it with [`SourceDirectory::is`].
     pub source_directory: Option<String>,
     /// Whether it speaks for the whole cluster: somebody else's, cassgate sends none.
@@ -155,6 +146,43 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// Builds an operation without errors, progress or details, for stand-ins of a sidecar.
+    ///
+    /// The other fields are set with struct update syntax:
+    ///
+    /// ```
+    /// use cassgate::icarus::{Operation, OperationId, OperationKind, OperationState};
+    ///
+    /// let id = OperationId::parse("d8bbb89e-1b2a-404d-b4b2-7a44f62eaf6c").unwrap();
+    /// let operation = Operation {
+    ///     progress: 0.5,
+    ///     snapshot_tag: Some("nightly".to_owned()),
+    ///     ..Operation::new(id, OperationKind::Backup, OperationState::Running)
+    /// };
+    /// assert!(operation.errors.is_empty());
+    /// ```
+    #[must_use]
+    pub const fn new(id: OperationId, kind: OperationKind, state: OperationState) -> Self {
+        Self {
+            id,
+            kind,
+            state,
+            errors: Vec::new(),
+            progress: 0.0,
+            created: None,
+            started: None,
+            completed: None,
+            storage_location: None,
+            snapshot_tag: None,
+            phase: None,
+            source_directory: None,
+            global: false,
+            keyspace: None,
+            table: None,
+            listing: None,
+        }
+    }
+
     /// The gravest of its errors; `None` when it has none. An operation that failed without a word gives
     /// [`NodeFailure::Other`] with nothing in it.
     #[must_use]
@@ -185,7 +213,7 @@ impl Operation {
     pub fn is_phase(&self, source: &SourceDirectory, phase: RestorePhase) -> bool {
         self.kind == OperationKind::Restore
             && !self.global
-            && self.phase == Some(Phase::Known(phase))
+            && self.phase == Some(phase)
             && self
                 .source_directory
                 .as_deref()
@@ -260,9 +288,7 @@ impl Raw {
             completed: time(self.completion_time),
             storage_location: self.storage_location,
             snapshot_tag: self.snapshot_tag,
-            phase: self
-                .restoration_phase
-                .map(|text| RestorePhase::from_text(&text).map_or(Phase::Unknown(text), Phase::Known)),
+            phase: self.restoration_phase.as_deref().and_then(RestorePhase::parse),
             source_directory: self.import.and_then(|import| import.source_dir),
             global: self.global_request,
             keyspace: self.keyspace,

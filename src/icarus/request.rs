@@ -15,6 +15,7 @@ use crate::domain::entities::{Entities, Table};
 use crate::domain::go_duration::GoDuration;
 use crate::domain::node_location::NodeLocation;
 use crate::domain::object_name::is_object_name;
+use crate::domain::phase::RestorePhase;
 use crate::domain::rename::Rename;
 use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::schema_version::SchemaVersion;
@@ -78,50 +79,6 @@ pub struct BackupRequest {
     /// Whether this node writes the description of the ring beside the backup. One node of the ring does: it costs
     /// seven seconds (seen), no restore needs it, other tools read it.
     pub upload_topology: bool,
-}
-
-/// A step of a restore.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RestorePhase {
-    /// Is the backup there? Touches nothing.
-    Init,
-    /// Fetch every file and check it. Touches no table.
-    Download,
-    /// Empty the tables of the whole ring. It looks at no download: whoever sends it too early destroys data.
-    Truncate,
-    /// Load what was downloaded.
-    Import,
-    /// Remove the downloads, and the safety copies unless they are kept.
-    Cleanup,
-}
-
-impl RestorePhase {
-    /// All of them, in their order.
-    pub const ALL: [Self; 5] = [
-        Self::Init,
-        Self::Download,
-        Self::Truncate,
-        Self::Import,
-        Self::Cleanup,
-    ];
-
-    /// The phase as the sidecar writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Init => "INIT",
-            Self::Download => "DOWNLOAD",
-            Self::Truncate => "TRUNCATE",
-            Self::Import => "IMPORT",
-            Self::Cleanup => "CLEANUP",
-        }
-    }
-
-    /// Reads a phase as the sidecar writes it.
-    #[must_use]
-    pub fn from_text(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|phase| phase.as_str() == text)
-    }
 }
 
 /// How downloads get into the tables.

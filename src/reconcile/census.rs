@@ -83,7 +83,7 @@ fn state(common: &BackRestStatus) -> Option<RunState> {
     if common.is_terminal() {
         return None;
     }
-    if common.holding("Stalled").is_some() {
+    if common.true_condition("Stalled").is_some() {
         return Some(RunState::Stalled);
     }
     match plan::awaited(common).map(|condition| condition.reason.as_str()) {
@@ -129,7 +129,7 @@ fn told_of(backup: &CassandraBackup, now: Timestamp) -> ScheduledBackup {
 /// Whether nothing that is known keeps the next run from beginning.
 fn is_ready(backup: &CassandraBackup) -> bool {
     let common = backup.status.as_ref().map(|status| &status.common);
-    common.is_none_or(|common| needs::told(common).is_none() && common.holding("Stalled").is_none())
+    common.is_none_or(|common| needs::told(common).is_none() && common.true_condition("Stalled").is_none())
 }
 
 /// A good run.

@@ -18,7 +18,7 @@ pub fn condition(object: &Value) -> Option<&str> {
 /// The same for a message: a word that is none of the known states may be of any length.
 #[must_use]
 pub fn state_word(object: &Value) -> Option<&str> {
-    condition(object).map(|text| match ConditionType::read(text) {
+    condition(object).map(|text| match ConditionType::parse(text) {
         ConditionType::Unknown(_) => "in a state that nobody knows",
         known => known.as_str(),
     })
@@ -34,7 +34,7 @@ pub fn has_started(object: &Value) -> bool {
 #[must_use]
 pub fn is_terminal(object: &Value) -> bool {
     condition(object)
-        .map(ConditionType::read)
+        .map(ConditionType::parse)
         .is_some_and(ConditionType::is_terminal)
 }
 
@@ -42,7 +42,7 @@ pub fn is_terminal(object: &Value) -> bool {
 #[must_use]
 pub fn is_running(object: &Value) -> bool {
     condition(object)
-        .map(ConditionType::read)
+        .map(ConditionType::parse)
         .is_some_and(ConditionType::is_active)
 }
 

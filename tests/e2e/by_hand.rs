@@ -8,7 +8,7 @@ use cassgate::icarus::{
     RemoveBackupRequest, RestorePhase, SidecarApi, SidecarError,
 };
 
-use crate::node::{RingClient, source};
+use crate::node::{RingClient, get_json, source};
 use crate::support::cql;
 use crate::support::ring::{Pace, Ring};
 
@@ -33,13 +33,10 @@ async fn rows_are_restored_from_a_backup_taken_node_by_node() {
     let client = RingClient::of(&ring).await;
     let tag = client.tag("first");
 
-    let version = client.client.version(client.sidecars[0], ANSWER_WITHIN).await;
-    assert_eq!(version.unwrap().to_string(), "2.0.4");
-    let version = client
-        .client
-        .cassandra_version(client.sidecars[0], ANSWER_WITHIN)
-        .await;
-    assert_eq!(version.unwrap().major, 5);
+    let version = get_json(client.sidecars[0], "/version").await.unwrap();
+    assert_eq!(version["version"], "instaclustr-icarus 2.0.4");
+    let version = get_json(client.sidecars[0], "/version/cassandra").await.unwrap();
+    assert_eq!(version["major"], 5);
     let schema = client
         .client
         .schema_version(client.sidecars[1], ANSWER_WITHIN)

@@ -62,10 +62,13 @@ async fn downloads_survive_a_sidecar_restart_and_tables_survive_a_down_node() {
 
     // Cassandra is down: its sidecar reports it, and no phase of the other node changes a table.
     ring.node(1).kill_cassandra();
-    let mode = client.client.node_mode(client.sidecars[1], ANSWER_WITHIN).await;
+    let schema = client
+        .client
+        .schema_version(client.sidecars[1], ANSWER_WITHIN)
+        .await;
     assert!(
-        matches!(mode, Err(SidecarError::CassandraUnavailable(_))),
-        "{mode:?}"
+        matches!(schema, Err(SidecarError::CassandraUnavailable(_))),
+        "{schema:?}"
     );
     let topology = client.client.topology(client.sidecars[1], TOPOLOGY_WITHIN).await;
     assert!(

@@ -13,13 +13,16 @@ use cassgate::domain::source_directory::SourceDirectory;
 use cassgate::domain::storage::StorageLocation;
 use cassgate::icarus::client::HttpSidecars;
 use cassgate::icarus::{
-    ANSWER_WITHIN, BackupRequest, NodeFailure, NodeMode, Operation, OperationRequest, OperationState,
-    RestorePhase, RestoreRequest, RingNode, SidecarApi, Snapshot, Store, Strategy, TOPOLOGY_WITHIN, Topology,
+    ANSWER_WITHIN, BackupRequest, NodeFailure, Operation, OperationRequest, OperationState, RestorePhase,
+    RestoreRequest, RingNode, SidecarApi, Snapshot, Store, Strategy, TOPOLOGY_WITHIN, Topology,
 };
 use cassgate::telemetry::metrics::Metrics;
 use futures::future::join_all;
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::ring::Ring;
 
@@ -166,14 +169,35 @@ pub(crate) fn source() -> SourceDirectory {
     SourceDirectory::of_restore(&directory(), "5f6c0b1e-0000-4000-8000-000000000001").unwrap()
 }
 
+/// Sends a GET that cassgate never sends. Returns `None` without a connection or without a JSON object in the answer.
+pub(crate) async fn get_json(sidecar: SocketAddr, path: &str) -> Option<Value> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(sidecar).await.ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {sidecar}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = Vec::new();
+        while stream.read_buf(&mut answer).await.ok()? > 0 {
+            // The object is short and comes in one chunk; the sidecar may keep the connection open behind it.
+            let text = String::from_utf8_lossy(&answer);
+            let object = text.find('{').zip(text.rfind('}'));
+            if let Some(value) = object.and_then(|(from, to)| serde_json::from_str(&text[from..=to]).ok()) {
+                return Some(value);
+            }
+        }
+        None
+    };
+    timeout(ANSWER_WITHIN, exchange).await.ok().flatten()
+}
+
 async fn whole_ring(client: &HttpSidecars, sidecars: &[SocketAddr]) -> Topology {
     let deadline = Instant::now() + OPERATION_TIMEOUT;
     loop {
         let mut seen = Vec::new();
         for sidecar in sidecars {
-            let mode = client.node_mode(*sidecar, ANSWER_WITHIN).await;
+            let mode = get_json(*sidecar, "/status").await;
             let topology = client.topology(*sidecar, TOPOLOGY_WITHIN).await;
-            if let (Ok(NodeMode::Normal), Ok(topology)) = (mode, topology)
+            if let (Some(mode), Ok(topology)) = (mode, topology)
+                && mode["nodeState"] == "NORMAL"
                 && topology.nodes.len() == sidecars.len()
             {
                 seen.push(topology);

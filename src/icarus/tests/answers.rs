@@ -50,9 +50,6 @@ fn meaning(of: &str, answer: &Answer) -> String {
             )
         }),
         "operations" => answer.operations().map(|all| format!("{} operations", all.len())),
-        "status" => answer.node_mode().map(|mode| format!("{mode:?}")),
-        "version" => answer.version().map(|version| version.to_string()),
-        "cassandra-version" => answer.cassandra_version().map(|version| version.to_string()),
         "schema" => answer.schema_version().map(|version| version.to_string()),
         "topology" => answer.topology().map(|ring| {
             let node = &ring.nodes[0];
@@ -200,9 +197,6 @@ fn any_bytes_are_an_answer_or_garbage_and_nothing_panics() {
             assert!(answer.operation().is_err(), "{body:?}");
             assert!(answer.operations().is_err(), "{body:?}");
             assert!(answer.topology().is_err(), "{body:?}");
-            assert!(answer.node_mode().is_err(), "{body:?}");
-            assert!(answer.version().is_err(), "{body:?}");
-            assert!(answer.cassandra_version().is_err(), "{body:?}");
             assert!(answer.schema_version().is_err(), "{body:?}");
         }
     }

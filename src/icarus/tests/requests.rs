@@ -75,9 +75,9 @@ fn every_phase_of_a_restore_says_the_same_but_for_its_name() {
                 "timeout": 720,
             })
         );
-        assert_eq!(RestorePhase::from_text(phase.as_str()), Some(phase));
+        assert_eq!(RestorePhase::parse(phase.as_str()), Some(phase));
     }
-    assert_eq!(RestorePhase::from_text("CLUSTER_HEALTHCHECK"), None);
+    assert_eq!(RestorePhase::parse("CLUSTER_HEALTHCHECK"), None);
 }
 
 #[test]

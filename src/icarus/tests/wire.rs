@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::icarus::client::HttpSidecars;
 use crate::icarus::{
-    ANSWER_WITHIN, NodeMode, OperationFilter, OperationId, OperationRequest, OperationState, RestorePhase,
-    SidecarApi, SidecarError,
+    ANSWER_WITHIN, OperationFilter, OperationId, OperationRequest, OperationState, RestorePhase, SidecarApi,
+    SidecarError,
 };
 use crate::telemetry::metrics::Metrics;
 
@@ -155,9 +155,6 @@ async fn each_question_has_its_path() {
     ] {
         drop(client.operations(at, filter, within).await);
     }
-    drop(client.node_mode(at, within).await);
-    drop(client.version(at, within).await);
-    drop(client.cassandra_version(at, within).await);
     drop(client.schema_version(at, within).await);
     drop(client.topology(at, within).await);
     for path in [
@@ -166,9 +163,6 @@ async fn each_question_has_its_path() {
         "/operations?type=restore",
         "/operations?type=refresh",
         "/operations?type=remove-backup",
-        "/status",
-        "/version",
-        "/version/cassandra",
         "/version/schema",
         "/topology",
     ] {
@@ -180,12 +174,12 @@ async fn each_question_has_its_path() {
 #[tokio::test]
 async fn an_answer_in_chunks_is_whole() {
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
-                   7\r\n{\"nodeS\r\n11\r\ntate\" : \"NORMAL\"}\r\n0\r\n\r\n";
+                   9\r\n{\"schemaV\r\n31\r\nersion\" : \"168d568b-d346-3f61-968f-a2716307a6e4\"}\r\n0\r\n\r\n";
     let server = server(Then::Answer(chunked.into())).await;
-    let mode = HttpSidecars::new(Metrics::new())
-        .node_mode(server.at, ANSWER_WITHIN)
+    let schema = HttpSidecars::new(Metrics::new())
+        .schema_version(server.at, ANSWER_WITHIN)
         .await;
-    assert_eq!(mode, Ok(NodeMode::Normal));
+    assert_eq!(schema.unwrap().as_str(), "168d568b-d346-3f61-968f-a2716307a6e4");
 }
 
 #[tokio::test]
@@ -233,7 +227,7 @@ async fn an_answer_that_never_ends_is_over_with_the_time() {
         std::future::pending::<()>().await;
     });
     let error = HttpSidecars::new(Metrics::new())
-        .node_mode(at, SHORT)
+        .schema_version(at, SHORT)
         .await
         .unwrap_err();
     assert_eq!(error, SidecarError::TimedOut(SHORT));
@@ -262,7 +256,7 @@ async fn an_answer_that_is_cut_may_follow_an_effect() {
 async fn what_speaks_no_http_is_a_broken_connection() {
     let server = server(Then::Answer(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())).await;
     let error = HttpSidecars::new(Metrics::new())
-        .node_mode(server.at, ANSWER_WITHIN)
+        .schema_version(server.at, ANSWER_WITHIN)
         .await
         .unwrap_err();
     assert!(matches!(error, SidecarError::Broken(_)), "{error:?}");

@@ -235,7 +235,7 @@ fn namespace(meta: &ObjectMeta) -> &str {
 }
 
 fn phase(phase: Phase) -> Result<RestorePhase, Unsendable> {
-    RestorePhase::from_text(phase.as_str()).ok_or_else(|| Unsendable {
+    RestorePhase::parse(phase.as_str()).ok_or_else(|| Unsendable {
         field: "status.phase",
         why: format!("{} is no phase of a restore", phase.as_str()),
     })

@@ -91,9 +91,8 @@ mod tests {
 
     use super::*;
     use crate::domain::entities::Table;
-    use crate::domain::image::Version;
     use crate::domain::schema_version::SchemaVersion;
-    use crate::icarus::{NodeMode, OperationFilter, OperationKind, OperationState, Topology};
+    use crate::icarus::{OperationFilter, OperationKind, OperationState, Topology};
 
     /// A sidecar whose listings end when a test says so.
     #[derive(Default)]
@@ -107,28 +106,12 @@ mod tests {
     impl Slow {
         fn told(&self, id: &OperationId) -> Operation {
             let ended = self.ended.lock().unwrap().contains(id.as_str());
-            Operation {
-                id: id.clone(),
-                kind: OperationKind::List,
-                state: if ended {
-                    OperationState::Completed
-                } else {
-                    OperationState::Running
-                },
-                errors: Vec::new(),
-                progress: 0.0,
-                created: None,
-                started: None,
-                completed: None,
-                storage_location: None,
-                snapshot_tag: None,
-                phase: None,
-                source_directory: None,
-                global: false,
-                keyspace: None,
-                table: None,
-                listing: None,
-            }
+            let state = if ended {
+                OperationState::Completed
+            } else {
+                OperationState::Running
+            };
+            Operation::new(id.clone(), OperationKind::List, state)
         }
     }
 
@@ -162,18 +145,6 @@ mod tests {
             _: OperationFilter,
             _: Duration,
         ) -> Result<Vec<Operation>, SidecarError> {
-            unreachable!()
-        }
-
-        async fn node_mode(&self, _: SocketAddr, _: Duration) -> Result<NodeMode, SidecarError> {
-            unreachable!()
-        }
-
-        async fn version(&self, _: SocketAddr, _: Duration) -> Result<Version, SidecarError> {
-            unreachable!()
-        }
-
-        async fn cassandra_version(&self, _: SocketAddr, _: Duration) -> Result<Version, SidecarError> {
             unreachable!()
         }
 

@@ -159,7 +159,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
     }
 
     fn is_ours(&self, operation: &Operation, phase: Phase) -> bool {
-        match (&self.mark, RestorePhase::from_text(phase.as_str())) {
+        match (&self.mark, RestorePhase::parse(phase.as_str())) {
             (OperationOwner::Backup(Some(tag)), _) => operation.is_backup(tag),
             (OperationOwner::Backup(None), _) => false,
             (OperationOwner::Restore(source), Some(phase)) => operation.is_phase(source, phase),
@@ -333,22 +333,9 @@ mod tests {
     /// An operation that was created in this second and is over.
     fn operation(id: &str, second: i64, state: OperationState) -> Operation {
         Operation {
-            id: OperationId::parse(id).unwrap(),
-            kind: OperationKind::Restore,
-            state,
-            errors: Vec::new(),
             progress: 1.0,
             created: jiff::Timestamp::from_second(second).ok(),
-            started: None,
-            completed: None,
-            storage_location: None,
-            snapshot_tag: None,
-            phase: None,
-            source_directory: None,
-            global: false,
-            keyspace: None,
-            table: None,
-            listing: None,
+            ..Operation::new(OperationId::parse(id).unwrap(), OperationKind::Restore, state)
         }
     }
 

@@ -25,14 +25,14 @@ pub(super) const UNDER_WAY: [&str; 7] = [
 #[must_use]
 pub fn awaited(common: &BackRestStatus) -> Option<&Condition> {
     common
-        .holding("Reconciling")
+        .true_condition("Reconciling")
         .filter(|condition| !UNDER_WAY.contains(&condition.reason.as_str()))
 }
 
 /// Leaves out what says of an object at rest that all is as it should be. What waits is compared word for word with what
 /// it would say now, and keeps all of it.
 pub fn condense(common: &mut BackRestStatus) {
-    if common.holding("Reconciling").is_some() {
+    if common.true_condition("Reconciling").is_some() {
         return;
     }
     common.conditions.retain(|condition| {
@@ -57,7 +57,7 @@ pub fn newly_awaited(before: Option<&BackRestStatus>, after: &BackRestStatus) ->
         .and_then(needs::told)
         .is_some_and(|told| told.reason == wait.reason && told.message == wait.message);
     (!known && !told).then(|| Event {
-        warning: after.holding("Stalled").is_some(),
+        warning: after.true_condition("Stalled").is_some(),
         reason: "Waiting",
         message: format!("{}: {}", wait.reason, wait.message),
         repeated: false,

@@ -98,7 +98,7 @@ impl RunStatus for RestoreStatus {
 
     fn is_ended(&self) -> bool {
         let mut ends = ["Complete", "Failed"].into_iter();
-        ends.any(|end| self.common.holding(end).is_some())
+        ends.any(|end| self.common.true_condition(end).is_some())
     }
 }
 
@@ -168,7 +168,9 @@ fn other_writer(meta: &ObjectMeta) -> Option<ConflictEvidence> {
 }
 
 fn stopped(common: &BackRestStatus) -> Option<&Condition> {
-    common.holding("Stalled").filter(|known| known.reason == REASON)
+    common
+        .true_condition("Stalled")
+        .filter(|known| known.reason == REASON)
 }
 
 fn entries(meta: &ObjectMeta) -> impl Iterator<Item = &ManagedFieldsEntry> {

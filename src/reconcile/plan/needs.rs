@@ -97,7 +97,7 @@ pub fn told(common: &BackRestStatus) -> Option<Wait> {
     Some(Wait {
         reason,
         message: ready.message.clone(),
-        stalled: common.holding("Stalled").is_some(),
+        stalled: common.true_condition("Stalled").is_some(),
     })
 }
 

@@ -83,7 +83,8 @@ impl QueueEntry {
         let lacks = backup.status.as_ref().is_some_and(|status| {
             let common = &status.common;
             // A run that failed is over, and says so too.
-            let stalled = common.holding("Stalled").is_some() && common.holding("Failed").is_none();
+            let stalled =
+                common.true_condition("Stalled").is_some() && common.true_condition("Failed").is_none();
             needs::told(common).is_some() || stalled
         });
         let rests = backup.spec.suspend == Some(true) || (scheduled && (due.is_none() || lacks));

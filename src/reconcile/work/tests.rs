@@ -75,7 +75,7 @@ fn conclusions(backup: &CassandraBackup) -> String {
         backup.contender(now()),
         needs::told(common),
         plan::awaited(common).map(|condition| &condition.reason),
-        common.holding("Stalled").is_some(),
+        common.true_condition("Stalled").is_some(),
         backup.is_contested(),
         backup.has_begun(),
     )

@@ -101,7 +101,7 @@ impl Run {
     #[must_use]
     pub fn state(&self) -> Option<ConditionType<'_>> {
         match self {
-            Self::State(word) => Some(ConditionType::read(word)),
+            Self::State(word) => Some(ConditionType::parse(word)),
             Self::Unsaid | Self::Never => None,
         }
     }
@@ -153,7 +153,7 @@ impl From<&CassandraBackup> for StoredBackup {
             history: history
                 .map(|run| PastSnapshot {
                     name: run.snapshot.as_str().into(),
-                    good: ConditionType::read(&run.outcome) == ConditionType::Completed,
+                    good: ConditionType::parse(&run.outcome) == ConditionType::Completed,
                 })
                 .collect(),
             last_restore: backup

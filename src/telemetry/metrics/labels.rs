@@ -142,12 +142,6 @@ labels! {
         Operation = "operation",
         /// Which operations there are.
         Operations = "operations",
-        /// The mode of its node.
-        Status = "status",
-        /// Its own version.
-        Version = "version",
-        /// The version of Cassandra.
-        CassandraVersion = "cassandra-version",
         /// The version of the schema.
         Schema = "schema",
         /// The ring.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cassgate::api::{CassandraBackup, CassandraRestore};
-use cassgate::icarus::{Operation, OperationId, OperationKind, OperationState, Phase, RestorePhase};
+use cassgate::icarus::{Operation, OperationId, OperationKind, OperationState, RestorePhase};
 use jiff::SignedDuration;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
@@ -184,23 +184,16 @@ pub(crate) fn a_put_of_casskop_during_a_backup_stops_it_until_the_user_continues
 
 /// An operation of `CassKop`: a restore of the whole cluster in one node's sidecar, already finished.
 fn casskops_restore(world: &World) -> Operation {
+    let id = OperationId::parse("5a5a5a5a-0000-0000-0000-00000000ca55").unwrap();
     Operation {
-        id: OperationId::parse("5a5a5a5a-0000-0000-0000-00000000ca55").unwrap(),
-        kind: OperationKind::Restore,
-        state: OperationState::Completed,
-        errors: Vec::new(),
         progress: 1.0,
         created: Some(world.ring.now() + SignedDuration::from_secs(1)),
-        started: None,
-        completed: None,
         storage_location: Some("s3://bucket/c1/dc1".to_owned()),
         snapshot_tag: Some("whole".to_owned()),
-        phase: Some(Phase::Known(RestorePhase::Init)),
+        phase: Some(RestorePhase::Init),
         source_directory: Some("file:///var/lib/cassandra/downloadedsstables/".to_owned()),
         global: true,
-        keyspace: None,
-        table: None,
-        listing: None,
+        ..Operation::new(id, OperationKind::Restore, OperationState::Completed)
     }
 }
 

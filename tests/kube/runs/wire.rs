@@ -9,10 +9,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cassgate::domain::image::Version;
 use cassgate::domain::schema_version::SchemaVersion;
 use cassgate::icarus::{
-    NodeMode, Operation, OperationFilter, OperationId, OperationRequest, SidecarApi, SidecarError, Topology,
+    Operation, OperationFilter, OperationId, OperationRequest, SidecarApi, SidecarError, Topology,
 };
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
@@ -452,18 +451,6 @@ impl<S: SidecarApi> SidecarApi for Sidecars<S> {
         within: Duration,
     ) -> Result<Vec<Operation>, SidecarError> {
         self.ring.operations(at, filter, within).await
-    }
-
-    async fn node_mode(&self, at: SocketAddr, within: Duration) -> Result<NodeMode, SidecarError> {
-        self.ring.node_mode(at, within).await
-    }
-
-    async fn version(&self, at: SocketAddr, within: Duration) -> Result<Version, SidecarError> {
-        self.ring.version(at, within).await
-    }
-
-    async fn cassandra_version(&self, at: SocketAddr, within: Duration) -> Result<Version, SidecarError> {
-        self.ring.cassandra_version(at, within).await
     }
 
     async fn schema_version(&self, at: SocketAddr, within: Duration) -> Result<SchemaVersion, SidecarError> {

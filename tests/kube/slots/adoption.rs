@@ -60,22 +60,17 @@ fn left(state: &str) -> Value {
 /// Returns an operation that the sidecar still remembers.
 fn operation(state: OperationState) -> Operation {
     Operation {
-        id: OperationId::parse(OPERATION).unwrap(),
-        kind: OperationKind::Backup,
-        state,
-        errors: Vec::new(),
         progress: 1.0,
         created: Some(now()),
         started: Some(now()),
         completed: Some(now()),
-        storage_location: None,
         snapshot_tag: Some("running".to_owned()),
-        phase: None,
-        source_directory: None,
         global: true,
-        keyspace: None,
-        table: None,
-        listing: None,
+        ..Operation::new(
+            OperationId::parse(OPERATION).unwrap(),
+            OperationKind::Backup,
+            state,
+        )
     }
 }
 

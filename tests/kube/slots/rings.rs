@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cassgate::domain::image::Version;
 use cassgate::domain::schema_version::SchemaVersion;
 use cassgate::icarus::{
-    NodeMode, Operation, OperationFilter, OperationId, OperationRequest, SidecarApi, SidecarError, Topology,
+    Operation, OperationFilter, OperationId, OperationRequest, SidecarApi, SidecarError, Topology,
 };
 use tokio::time::sleep;
 
@@ -94,18 +93,6 @@ impl SidecarApi for Rings {
         within: Duration,
     ) -> Result<Vec<Operation>, SidecarError> {
         self.at(at).operations(at, filter, within).await
-    }
-
-    async fn node_mode(&self, at: SocketAddr, within: Duration) -> Result<NodeMode, SidecarError> {
-        self.at(at).node_mode(at, within).await
-    }
-
-    async fn version(&self, at: SocketAddr, within: Duration) -> Result<Version, SidecarError> {
-        self.at(at).version(at, within).await
-    }
-
-    async fn cassandra_version(&self, at: SocketAddr, within: Duration) -> Result<Version, SidecarError> {
-        self.at(at).cassandra_version(at, within).await
     }
 
     async fn schema_version(&self, at: SocketAddr, within: Duration) -> Result<SchemaVersion, SidecarError> {

@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use cassgate::domain::image::Version;
 use cassgate::domain::schema_version::SchemaVersion;
 use cassgate::icarus::{
-    NodeMode, Operation, OperationFilter, OperationId, OperationKind, OperationRequest, Refusal, RingNode,
-    SidecarApi, SidecarError, Topology,
+    Operation, OperationFilter, OperationId, OperationKind, OperationRequest, Refusal, RingNode, SidecarApi,
+    SidecarError, Topology,
 };
 
 use super::{ApiRequest, Call, NetworkFault, Ring, State};
@@ -135,25 +134,6 @@ impl SidecarApi for Ring {
                 .cloned()
                 .collect())
         })
-    }
-
-    async fn node_mode(&self, at: SocketAddr, _: Duration) -> Result<NodeMode, SidecarError> {
-        self.ask(at, ApiRequest::NodeMode, |state, node| {
-            state.nodes[node].cassandra.clone()
-        })
-    }
-
-    async fn version(&self, at: SocketAddr, _: Duration) -> Result<Version, SidecarError> {
-        self.call(at, ApiRequest::Version, |state, _| Ok(state.version))
-    }
-
-    async fn cassandra_version(&self, at: SocketAddr, _: Duration) -> Result<Version, SidecarError> {
-        let version = Version {
-            major: 5,
-            minor: 0,
-            patch: 9,
-        };
-        self.ask(at, ApiRequest::CassandraVersion, |_, _| version)
     }
 
     async fn schema_version(&self, at: SocketAddr, _: Duration) -> Result<SchemaVersion, SidecarError> {

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use cassgate::icarus::{
-    Operation, OperationError, OperationId, OperationKind, OperationRequest, OperationState, Phase,
-    RestorePhase, Snapshot,
+    Operation, OperationError, OperationId, OperationKind, OperationRequest, OperationState, RestorePhase,
+    Snapshot,
 };
 use jiff::Timestamp;
 
@@ -44,7 +44,7 @@ impl Job {
     }
 
     pub(super) fn in_phase(&self, phase: RestorePhase) -> bool {
-        self.restores() && self.public.phase == Some(Phase::Known(phase))
+        self.restores() && self.public.phase == Some(phase)
     }
 
     fn fail(&mut self, message: &str, now: Timestamp) {
@@ -155,22 +155,8 @@ impl State {
 /// Returns the operation as the sidecar shows it at first.
 fn described(id: OperationId, request: &OperationRequest, now: Timestamp) -> Operation {
     let mut operation = Operation {
-        id,
-        kind: OperationKind::Backup,
-        state: OperationState::Pending,
-        errors: Vec::new(),
-        progress: 0.0,
         created: Some(now),
-        started: None,
-        completed: None,
-        storage_location: None,
-        snapshot_tag: None,
-        phase: None,
-        source_directory: None,
-        global: false,
-        keyspace: None,
-        table: None,
-        listing: None,
+        ..Operation::new(id, OperationKind::Backup, OperationState::Pending)
     };
     match request {
         OperationRequest::Backup(backup) => {
@@ -184,7 +170,7 @@ fn described(id: OperationId, request: &OperationRequest, now: Timestamp) -> Ope
                 Snapshot::Resolved(name) => name.to_string(),
                 Snapshot::Newest { tag, .. } => tag.to_string(),
             });
-            operation.phase = Some(Phase::Known(restore.phase));
+            operation.phase = Some(restore.phase);
             // In the form that the sidecar shows once the directory exists.
             operation.source_directory = Some(format!("file://{}/", restore.source));
         }

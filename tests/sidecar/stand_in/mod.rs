@@ -25,9 +25,7 @@ use cassgate::domain::host_id::HostId;
 use cassgate::domain::image::Version;
 use cassgate::domain::node_location::Segment;
 use cassgate::domain::schema_version::SchemaVersion;
-use cassgate::icarus::{
-    NodeMode, Operation, OperationFilter, OperationId, OperationRequest, PORT, SidecarError,
-};
+use cassgate::icarus::{Operation, OperationFilter, OperationId, OperationRequest, PORT, SidecarError};
 use jiff::Timestamp;
 
 use disk::{Disk, merged};
@@ -56,9 +54,6 @@ pub(crate) enum ApiRequest {
     Submit(Box<OperationRequest>),
     Operation(OperationId),
     Operations(OperationFilter),
-    NodeMode,
-    Version,
-    CassandraVersion,
     SchemaVersion,
     Topology,
 }
@@ -105,7 +100,6 @@ struct Node {
     datacenter: Segment,
     address: SocketAddr,
     in_ring: bool,
-    cassandra: NodeMode,
     cassandra_up: bool,
     sidecar_up: bool,
     disk: Disk,
@@ -257,11 +251,6 @@ impl Ring {
         )
     }
 
-    /// Sets the mode that a node's Cassandra reports.
-    pub(crate) fn set_mode(&self, node: usize, mode: NodeMode) {
-        self.state().nodes[node].cassandra = mode;
-    }
-
     /// Gives a node another address, as a recreated pod has.
     pub(crate) fn move_node(&self, node: usize) -> SocketAddr {
         let mut state = self.state();
@@ -386,7 +375,6 @@ impl State {
             datacenter: Segment::parse("dc1").unwrap(),
             address: SocketAddr::from((Ipv4Addr::new(10, 1, 0, last), PORT)),
             in_ring: true,
-            cassandra: NodeMode::Normal,
             cassandra_up: true,
             sidecar_up: true,
             disk: Disk::new(self.replicas.keys()),

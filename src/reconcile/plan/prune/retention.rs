@@ -29,7 +29,7 @@ pub fn expired<'a>(
     let mut newer = 0_usize;
     let mut gone = Vec::new();
     for run in history {
-        let outcome = ConditionType::read(&run.outcome);
+        let outcome = ConditionType::parse(&run.outcome);
         let stays = newer < most
             || !outcome.is_terminal()
             || ResolvedTag::parse(&run.snapshot).is_err()

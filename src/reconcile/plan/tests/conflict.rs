@@ -311,7 +311,7 @@ fn an_operation_in_a_sidecar_that_nobody_of_us_sent_stops_a_restore_before_its_n
 fn what_was_over_when_a_human_let_a_restore_go_on_does_not_stop_it_again() {
     let stopped = |run: &Run| {
         let status = run.status();
-        let stalled = status.common.holding("Stalled").cloned();
+        let stalled = status.common.true_condition("Stalled").cloned();
         stalled.map(|stalled| stalled.last_transition_time.0)
     };
     for (state, later, stops) in [
