@@ -12,6 +12,7 @@
 //! | [`check`] | offline verdicts: YAML with spans, GitOps documents, renderers |
 //! | [`probe`] | diagnosis of the path from kubectl to the webhook |
 //! | [`reconcile`] | observe, plan (pure), execute: runs admitted backups and restores |
+//! | [`evaluate`] | the one way from an object to findings: facts, rules, live reads before a denial |
 //! | [`kubernetes`] | caches and live reads of the API server |
 //! | [`rules`] | pure: from an object and the facts to findings; defaults |
 //! | [`icarus`] | requests to a node's sidecar, its answers, and the HTTP client |
@@ -28,6 +29,7 @@ pub mod api;
 pub mod check;
 pub mod commands;
 pub mod domain;
+pub mod evaluate;
 pub mod icarus;
 pub mod kubernetes;
 pub mod probe;

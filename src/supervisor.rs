@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use tokio::sync::watch;
 use tokio::task::{self, JoinSet};
@@ -21,11 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::{self, Admission};
 use crate::api::Kind;
-use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore};
+use crate::evaluate::StoredJudge;
 use crate::icarus::client::HttpSidecars;
-use crate::kubernetes::{
-    self, Cache, CacheState, Cached, ClusterFacts, ConnectError, Readers, StatusSubresources, WatchedKind,
-};
+use crate::kubernetes::{self, CacheState, ClusterFacts, ConnectError, StatusSubresources};
 use crate::reconcile::Reconciler;
 use crate::reconcile::lease::{LeaseOptionsError, LeaseState};
 use crate::rules::policy::{Executor, Policy};
@@ -42,7 +39,6 @@ use crate::tls::{self, ConfigError, Keeper, SelfKeeper, SelfOptions, Served, Sta
 
 use authority::KubernetesStore;
 pub use authority::MARK as AUTHORITY_LABEL;
-pub use reconciler::StoredJudge;
 
 /// How long the admin port may take to answer its last probe.
 pub const ADMIN_DRAIN: Duration = Duration::from_secs(1);
@@ -247,19 +243,13 @@ fn watch_cluster(
     readiness: &Readiness,
     background: &mut Background,
 ) -> Watched {
-    let mut caches = Caches {
-        client: client.clone(),
-        metrics: metrics.clone(),
-        readiness,
-        background,
-    };
-    let readers = Readers {
-        clusters: caches.start::<CassandraCluster>("cache:cassandraclusters"),
-        backups: caches.start::<CassandraBackup>("cache:cassandrabackups"),
-        restores: caches.start::<CassandraRestore>("cache:cassandrarestores"),
-        namespaces: caches.start::<Namespace>("cache:namespaces"),
-    };
-    let facts = Arc::new(ClusterFacts::new(client.clone(), readers, metrics.clone()));
+    let (facts, caches) = kubernetes::cached_facts(&client, metrics);
+    for cache in caches {
+        let gate = readiness.gate(cache.name, "not listed yet");
+        background.spawn("gate of a cache", follow(cache.state, gate));
+        background.spawn(cache.name, cache.run);
+    }
+    let facts = Arc::new(facts);
 
     let (known, subresources) = watch::channel(StatusSubresources::default());
     background.spawn("discovery", kubernetes::follow_status_subresources(client, known));
@@ -273,26 +263,6 @@ async fn show(mut state: watch::Receiver<LeaseState>, note: Note) {
         if state.changed().await.is_err() {
             return std::future::pending().await;
         }
-    }
-}
-
-/// Starts caches, each with a gate of readiness.
-struct Caches<'a> {
-    client: Client,
-    metrics: Metrics,
-    readiness: &'a Readiness,
-    background: &'a mut Background,
-}
-
-impl Caches<'_> {
-    fn start<K: WatchedKind>(&mut self, name: &'static str) -> Cached<K> {
-        let cache = Cache::<K>::new(self.client.clone(), self.metrics.clone());
-        let reader = cache.reader();
-        let gate = self.readiness.gate(name, "not listed yet");
-        self.background
-            .spawn("gate of a cache", follow(cache.state(), gate));
-        self.background.spawn(name, cache.run());
-        reader
     }
 }
 

@@ -8,16 +8,20 @@ use std::path::{Path, PathBuf};
 
 /// The modules that a module may import. A module may always import itself. No module may import `commands`, and only
 /// `commands` may import `supervisor`.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("api", &["domain"]),
     ("rules", &["api", "domain"]),
-    ("admission", &["rules", "api", "domain", "telemetry"]),
+    ("evaluate", &["rules", "api", "domain"]),
+    ("admission", &["evaluate", "rules", "api", "domain", "telemetry"]),
     ("kubernetes", &["rules", "api", "domain", "telemetry"]),
-    ("check", &["rules", "api", "domain"]),
+    ("check", &["evaluate", "rules", "api", "domain"]),
     ("probe", &["kubernetes"]),
     ("icarus", &["domain", "telemetry"]),
-    ("reconcile", &["rules", "api", "domain", "icarus", "telemetry"]),
+    (
+        "reconcile",
+        &["evaluate", "rules", "api", "domain", "icarus", "telemetry"],
+    ),
     ("server", &["telemetry"]),
     ("tls", &["telemetry", "server", "commands"]),
     ("telemetry", &[]),
@@ -26,6 +30,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
         &[
             "admission",
             "api",
+            "evaluate",
             "icarus",
             "kubernetes",
             "reconcile",

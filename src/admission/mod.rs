@@ -1,14 +1,11 @@
 //! Bytes to review to verdict to bytes.
 //!
-//! One straight line: `review` reads, `validate` and `mutate` decide with the facts that `gather` brings,
-//! `wire` answers. What is wrong with the user's object is a verdict; what is wrong with the request itself or
+//! One straight line: `review` decodes, `validate` and `mutate` decide with the findings of
+//! [`evaluate`](crate::evaluate), `wire` encodes. What is wrong with the user's object is a verdict; what is wrong with the request itself or
 //! with us is an HTTP error with a `Status`, so that `failurePolicy` decides.
 
-mod gather;
-mod judge;
 mod mutate;
 mod review;
-mod stored;
 mod validate;
 mod verdict;
 mod wire;
@@ -30,6 +27,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::api::Kind;
+use crate::evaluate::Gatherer;
 use crate::rules::catalogue::Severity;
 use crate::rules::facts::FactSource;
 use crate::rules::policy::{Context, Policy};
@@ -37,11 +35,8 @@ use crate::telemetry::metrics::{
     FindingSeverity, Metrics, Operation as OperationLabel, ReviewKind, ReviewVerdict, RuleLabel,
 };
 
-use gather::Gather;
 use review::{Operation, Review};
 use verdict::Verdict;
-
-pub use stored::judge_stored;
 
 /// Where the mutating webhook answers.
 pub const MUTATE: &str = "/mutate";
@@ -186,10 +181,10 @@ fn json(code: StatusCode, body: Vec<u8>) -> Response {
 
 impl Admission {
     async fn decide(&self, webhook: Webhook, review: &Review<'_>, deadline: Instant) -> Verdict {
-        let gather = Gather {
+        let gatherer = Gatherer {
             source: self.facts.as_ref(),
             namespace: &review.namespace,
-            deadline,
+            deadline: Some(deadline),
         };
         match webhook {
             Webhook::Mutating => {
@@ -197,7 +192,7 @@ impl Admission {
                     .kind
                     .judged()
                     .and_then(|kind| (self.status_is_subresource)(kind));
-                mutate::mutate(review, gather, apart, (self.now)().as_millisecond()).await
+                mutate::mutate(review, gatherer, apart, (self.now)().as_millisecond()).await
             }
             Webhook::Validating => {
                 let context = Context {
@@ -206,7 +201,7 @@ impl Admission {
                     creating: review.operation == Operation::Create,
                     now: (self.now)(),
                 };
-                validate::validate(review, gather, &context).await
+                validate::validate(review, gatherer, &context).await
             }
         }
     }

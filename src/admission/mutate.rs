@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
+use crate::evaluate::{Gatherer, Object};
 use crate::rules::checks::transition;
 use crate::rules::facts::{Freshness, Reference, StoredBackup};
 use crate::rules::finding::Findings;
 use crate::rules::subject::{Restore, Subject};
 use crate::rules::{decode, defaults, status};
 
-use super::gather::Gather;
-use super::review::{Object, Operation, Review};
+use super::review::{Operation, Review};
 use super::verdict::Verdict;
 
 /// Where a kind keeps its status: `Some(true)` in a subresource of its own, `Some(false)` in the object, `None` when
@@ -21,7 +21,7 @@ pub(super) type StatusIsSubresource = Option<bool>;
 /// The patch is a diff against the object as it came, so that unknown fields survive.
 pub(super) async fn mutate(
     review: &Review<'_>,
-    gather: Gather<'_>,
+    gatherer: Gatherer<'_>,
     apart: StatusIsSubresource,
     now_ms: i64,
 ) -> Verdict {
@@ -40,8 +40,8 @@ pub(super) async fn mutate(
     findings.suppress(|rule| new.meta.allows(rule));
     if let Ok(subject) = decode::subject(kind, new.spec, new.meta.clone()) {
         let backup = match &subject {
-            // Apart, as in `judge::settled`.
-            Subject::Restore(restore) if old.is_none() => Box::pin(inherited_from(restore, gather)).await,
+            // Boxed: a backup never comes here.
+            Subject::Restore(restore) if old.is_none() => Box::pin(inherited_from(restore, gatherer)).await,
             _ => None,
         };
         let origin = defaults::Origin {
@@ -71,11 +71,11 @@ fn mend_status(object: &mut Value, old: Option<&Value>, apart: StatusIsSubresour
 }
 
 /// The backup of a new restore that leaves something to it.
-async fn inherited_from(restore: &Restore, gather: Gather<'_>) -> Option<StoredBackup> {
+async fn inherited_from(restore: &Restore, gatherer: Gatherer<'_>) -> Option<StoredBackup> {
     if restore.spec.entities.is_some() && restore.spec.secret.is_some() {
         return None;
     }
-    match gather
+    match gatherer
         .backup(&restore.spec.cassandra_backup, Freshness::Cached)
         .await
     {

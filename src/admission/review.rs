@@ -4,16 +4,18 @@
 //! demanded. Of an object only `metadata`, `spec` and `status` are kept; managed fields are most of its bytes.
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::api;
 use crate::api::Kind;
+use crate::api::{ALLOW_ANNOTATION, CONFIRM_ANNOTATION};
+use crate::evaluate::Object;
 use crate::rules::facts::Caller;
-use crate::rules::subject::Metadata;
+use crate::rules::subject::{Metadata, VELERO_RESTORE_LABEL};
 
 /// What is asked of a webhook.
 #[derive(Debug)]
@@ -84,35 +86,6 @@ impl Operation {
             "DELETE" => Self::Delete,
             _ => Self::Other,
         }
-    }
-}
-
-/// An object of a review: its `spec` and `status` as they came, and what is needed of its metadata.
-///
-/// The two are text until somebody looks into them: a typical review reads its spec once, into a type.
-#[derive(Debug, Clone)]
-pub(super) struct Object<'a> {
-    /// What rules look at of its metadata.
-    pub(super) meta: Metadata,
-    /// The spec; `None` where there is none or null.
-    pub(super) spec: Option<&'a RawValue>,
-    /// The status; `None` where there is none or null.
-    pub(super) status: Option<&'a RawValue>,
-    /// Whether it is being deleted.
-    pub(super) deleting: bool,
-}
-
-impl Object<'_> {
-    /// `{"spec": …, "status": …}`, each only where it is there.
-    ///
-    /// The API server has read both before us. Should one of them hold what no tree can (a number beyond all bounds,
-    /// half a surrogate pair), it is null in the tree; [`decode`](crate::rules::decode) then says so of the spec.
-    pub(super) fn body(&self) -> Value {
-        let tree = |text: &RawValue| serde_json::from_str(text.get()).unwrap_or(Value::Null);
-        let mut body = Map::new();
-        body.extend(self.spec.map(|spec| ("spec".to_owned(), tree(spec))));
-        body.extend(self.status.map(|status| ("status".to_owned(), tree(status))));
-        Value::Object(body)
     }
 }
 
@@ -225,18 +198,26 @@ impl<'a> WireObject<'a> {
     /// The object, and the name that its metadata say.
     fn split(self, namespace: &str) -> (Object<'a>, Option<Cow<'a, str>>) {
         let metadata = self.metadata.unwrap_or_default();
-        let annotations = metadata.annotations.unwrap_or_default();
+        let mut annotations = metadata.annotations.unwrap_or_default();
+        let mut labels = metadata.labels.unwrap_or_default();
+        let name = metadata
+            .name
+            .as_ref()
+            .map_or_else(String::new, |name| name.0.clone().into_owned());
         let object = Object {
-            meta: Metadata {
-                namespace: namespace.to_owned(),
-                name: metadata
-                    .name
-                    .as_ref()
-                    .map_or_else(String::new, |name| name.0.clone().into_owned()),
-                confirms: annotations.confirm,
-                allows: annotations.allow,
-                velero_restore: metadata.labels.and_then(|labels| labels.velero_restore),
-            },
+            meta: Metadata::new(
+                namespace.to_owned(),
+                name,
+                |annotation| match annotation {
+                    CONFIRM_ANNOTATION => annotations.confirm.take(),
+                    ALLOW_ANNOTATION => annotations.allow.take(),
+                    _ => None,
+                },
+                |label| match label {
+                    VELERO_RESTORE_LABEL => labels.velero_restore.take(),
+                    _ => None,
+                },
+            ),
             spec: self.spec,
             status: self.status,
             deleting: metadata.deletion_timestamp.is_some(),

@@ -3,19 +3,19 @@
 use serde_json::Value;
 
 use crate::api::Kind;
-use crate::api::{ALLOW_ANNOTATION, CONFIRM_ANNOTATION};
+use crate::evaluate::Gatherer;
 use crate::rules::catalogue::{BACKUP_NOT_FOUND, CLUSTER_NOT_FOUND, SECRET_NOT_FOUND, Severity};
 use crate::rules::checks::transition;
-use crate::rules::facts::{Facts, Neighbours, Reference};
+use crate::rules::facts::{FactSource, Facts, Freshness, Neighbours, Reference};
 use crate::rules::finding::{Finding, Findings};
 use crate::rules::policy::{Context, Executor};
 use crate::rules::subject::{Metadata, Subject};
 use crate::rules::{self, decode, defaults, status};
 
-use super::facts::{Known, NOT_IN_THE_FILES};
 use super::manifest::{ManifestKind, Resource};
 use super::placeholder;
 use super::settings::Settings;
+use super::tree::NOT_IN_THE_FILES;
 use super::yaml::Node;
 
 /// What came of an object.
@@ -27,7 +27,7 @@ pub(super) struct Judged {
 }
 
 /// Judges a new object that looks like this.
-pub(super) async fn judge(placed: &Resource, known: Known<'_>, settings: &Settings) -> Judged {
+pub(super) async fn judge(placed: &Resource, source: &dyn FactSource, settings: &Settings) -> Judged {
     let node = placed.manifest.node();
     let meta = metadata(placed);
     let unknown = unknown(node);
@@ -39,14 +39,20 @@ pub(super) async fn judge(placed: &Resource, known: Known<'_>, settings: &Settin
         }
         defaults::strip_status(&mut object);
     }
-    match filled(placed.kinds(), &mut object, &meta, &unknown, known, settings).await {
+    // Objects of a namespace that is filled in later are known to nobody.
+    let gatherer = (!placeholder::is_in(&meta.namespace)).then(|| Gatherer {
+        source,
+        namespace: &meta.namespace,
+        deadline: None,
+    });
+    match filled(placed.kinds(), &mut object, &meta, &unknown, gatherer, settings).await {
         Ok(subject) => {
-            let mut facts = known.facts(&subject).await;
+            let mut facts = match gatherer {
+                Some(gatherer) => gatherer.facts(&subject, Freshness::Live).await,
+                None => Facts::default(),
+            };
             if !unknown.is_empty() {
                 facts.neighbours = Neighbours::default();
-            }
-            if placeholder::is_in(&meta.namespace) {
-                facts = Facts::default();
             }
             let context = Context {
                 policy: settings.policy.clone(),
@@ -56,7 +62,7 @@ pub(super) async fn judge(placed: &Resource, known: Known<'_>, settings: &Settin
             };
             let judged = rules::judge(&subject, &facts, &context);
             found.extend(judged.into_iter().map(|finding| {
-                if known.strict {
+                if settings.strict {
                     strict(finding, &facts)
                 } else {
                     finding
@@ -89,7 +95,7 @@ async fn filled(
     object: &mut Value,
     meta: &Metadata,
     unknown: &[String],
-    known: Known<'_>,
+    gatherer: Option<Gatherer<'_>>,
     settings: &Settings,
 ) -> Result<Subject, Findings> {
     let subject = loop {
@@ -116,9 +122,9 @@ async fn filled(
             }
         }
     };
-    let backup = match subject.backup() {
-        Some(name) if !placeholder::is_in(&meta.namespace) => known.backup(&meta.namespace, name).await,
-        _ => None,
+    let backup = match subject.backup().zip(gatherer) {
+        Some((name, gatherer)) => gatherer.backup(name, Freshness::Live).await,
+        None => None,
     };
     let origin = defaults::Origin {
         old: None,
@@ -160,13 +166,12 @@ fn body(node: &Node) -> Value {
 fn metadata(placed: &Resource) -> Metadata {
     let node = placed.manifest.node();
     let text = |keys: &[&str]| node.text_at(keys).map(ToOwned::to_owned);
-    Metadata {
-        namespace: placed.namespace.clone(),
-        name: node.text_at(&["metadata", "name"]).unwrap_or_default().to_owned(),
-        confirms: text(&["metadata", "annotations", CONFIRM_ANNOTATION]),
-        allows: text(&["metadata", "annotations", ALLOW_ANNOTATION]),
-        velero_restore: text(&["metadata", "labels", "velero.io/restore-name"]),
-    }
+    Metadata::new(
+        placed.namespace.clone(),
+        text(&["metadata", "name"]).unwrap_or_default(),
+        |annotation| text(&["metadata", "annotations", annotation]),
+        |label| text(&["metadata", "labels", label]),
+    )
 }
 
 /// The fields whose values are filled in later.

@@ -1,7 +1,7 @@
 //! Verdicts from manifests alone: the answers of the webhook, with the line and the column of each finding.
 //!
 //! The steps: [`files`] finds the files, [`load`] parses their documents with [`yaml`], `place` applies the
-//! kustomizations, `tree` and `secrets` collect the facts, `judge` applies the rules of the webhook, and [`render`]
+//! kustomizations, `tree`, `secrets` and `layered` collect the facts, `judge` applies the rules of the webhook, and [`render`]
 //! shows the report. All given files form one tree. What is not in it is unknown, and is asked of the Kubernetes cluster
 //! if there is one.
 //!
@@ -16,9 +16,9 @@ pub mod render;
 pub mod report;
 pub mod yaml;
 
-mod facts;
 mod judge;
 mod kustomize;
+mod layered;
 mod manifest;
 mod place;
 mod placeholder;
@@ -34,7 +34,7 @@ use crate::rules::facts::FactSource;
 
 pub use settings::Settings;
 
-use facts::Known;
+use layered::Layered;
 use load::Loaded;
 use place::place;
 use report::Report;
@@ -51,15 +51,15 @@ pub async fn check(
     mut progress: impl FnMut(usize, usize),
 ) -> Report {
     let (resources, mut report) = place(loaded, &settings.namespace);
-    let tree = Tree::grow(&resources);
-    let known = Known {
-        tree: &tree,
-        live,
-        strict: settings.strict,
+    let tree = Tree::new(&resources);
+    let layered = live.map(|live| Layered { tree: &tree, live });
+    let source: &dyn FactSource = match &layered {
+        Some(layered) => layered,
+        None => &tree,
     };
     let total = resources.judged.len();
     for (done, resource) in resources.judged.iter().enumerate() {
-        let judged = judge::judge(resource, known, settings).await;
+        let judged = judge::judge(resource, source, settings).await;
         report.add(resource, judged.findings, &judged.unknown);
         progress(done + 1, total);
     }

@@ -1,4 +1,4 @@
-//! Facts out of all given documents.
+//! The facts of all given manifests.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,10 +7,9 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, MISSING_REFERENCES_LABEL};
 use crate::domain::credentials::Credentials;
-use crate::domain::storage::StorageLocation;
 use crate::rules::facts::{
-    Alike, Around, Cluster, MOST_NEIGHBOURS, Namespace, Neighbours, Reference, Run, StoredBackup,
-    StoredRestore,
+    Around, BackupIndex, Caller, Cluster, FactSource, Freshness, Namespace, NeighbourIndex, Neighbours,
+    Pending, Reference, RestoreIndex, Run, StoredBackup, StoredRestore,
 };
 use crate::rules::policy::MissingReferences;
 
@@ -19,34 +18,35 @@ use super::manifest::{ManifestKind, Resource};
 use super::resources::Resources;
 use super::{placeholder, secrets};
 
-/// Characters of the hash that kustomize puts behind a name.
-const HASH: usize = 10;
+/// The reason why an object is unknown that no file contains.
+pub(super) const NOT_IN_THE_FILES: &str = "not in the given files";
+
+/// The length of the hash that kustomize appends to a name.
+const HASH_LENGTH: usize = 10;
 
 type ByName<T> = HashMap<String, HashMap<String, Reference<T>>>;
 
-/// What the given documents say. A name that is not in it says nothing.
+/// The objects of the given manifests, as a source of facts.
+///
+/// An object that no manifest describes is `Unknown`, never `Absent`. A manifest without a status does not say whether
+/// the object has run, so its run is [`Run::Unsaid`] and it is no running, unfinished or ended neighbour.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     clusters: ByName<Cluster>,
     backups: ByName<Arc<StoredBackup>>,
+    restores: ByName<Arc<StoredRestore>>,
     secrets: ByName<Credentials>,
     namespaces: HashMap<String, Namespace>,
     generated: Vec<GeneratedSecret>,
-    /// Names of Secrets that namespaces get by their labels.
+    /// Names of Secrets that exist in namespaces chosen by their labels.
     anywhere: HashSet<String>,
-    /// Backups by cluster and location.
-    stored: HashMap<(String, String), Vec<Alike>>,
-    /// Backups of which a status says that they are under way, by namespace.
-    running: HashMap<String, Vec<Arc<StoredBackup>>>,
-    /// Restores of which a status says how they stand, by namespace.
-    restores: HashMap<String, Vec<Arc<StoredRestore>>>,
-    /// Namespaces of scheduled backups by name.
-    scheduled: HashMap<String, Vec<Box<str>>>,
+    backup_index: BackupIndex,
+    restore_index: RestoreIndex,
 }
 
 impl Tree {
     /// Reads all documents.
-    pub(super) fn grow(all: &Resources) -> Self {
+    pub(super) fn new(all: &Resources) -> Self {
         let mut tree = Self {
             generated: all.generated.clone(),
             ..Self::default()
@@ -63,30 +63,32 @@ impl Tree {
         let file = names.get(manifest.file).map(String::as_str).unwrap_or_default();
         match manifest.kind {
             ManifestKind::Cluster => {
-                let read = known(placed, |cluster: CassandraCluster| Cluster::from(&cluster));
-                insert(&mut self.clusters, namespace, name, read, file);
+                let cluster = decode(placed, |cluster: CassandraCluster| Cluster::from(&cluster));
+                insert(&mut self.clusters, namespace, name, cluster, file);
             }
             ManifestKind::Backup => {
-                let read = known(placed, |backup: CassandraBackup| {
+                let backup = decode(placed, |backup: CassandraBackup| {
                     let mut backup = StoredBackup::from(&backup);
-                    backup.run = said(backup.run);
+                    backup.run = known_run(backup.run);
                     Arc::new(backup)
                 });
-                if let Reference::Found(backup) = &read {
-                    self.remember(namespace, backup);
+                if let Reference::Found(backup) = &backup {
+                    self.backup_index.insert(namespace, name, backup);
                 }
-                insert(&mut self.backups, namespace, name, read, file);
+                insert(&mut self.backups, namespace, name, backup, file);
             }
             ManifestKind::Restore => {
-                let read = known(placed, |restore: CassandraRestore| StoredRestore::from(&restore));
-                if let Reference::Found(restore) = read
-                    && said(restore.run.clone()) != Run::Unsaid
+                let restore = decode(placed, |restore: CassandraRestore| {
+                    let mut restore = StoredRestore::from(&restore);
+                    restore.run = known_run(restore.run);
+                    Arc::new(restore)
+                });
+                if let Reference::Found(restore) = &restore
+                    && restore.run != Run::Unsaid
                 {
-                    self.restores
-                        .entry(namespace.to_owned())
-                        .or_default()
-                        .push(Arc::new(restore));
+                    self.restore_index.insert(namespace, name, restore);
                 }
+                insert(&mut self.restores, namespace, name, restore, file);
             }
             ManifestKind::Namespace => {
                 let word = manifest
@@ -121,47 +123,29 @@ impl Tree {
         }
     }
 
-    fn remember(&mut self, namespace: &str, backup: &Arc<StoredBackup>) {
-        let place = (
-            backup.spec.cassandra_cluster.clone(),
-            location(&backup.spec.storage_location),
-        );
-        self.stored.entry(place).or_default().push(Alike {
-            namespace: namespace.into(),
-            backup: Arc::clone(backup),
-        });
-        if backup.run.is_active() {
-            self.running
-                .entry(namespace.to_owned())
-                .or_default()
-                .push(Arc::clone(backup));
-        }
-        if backup.spec.is_scheduled() {
-            self.scheduled
-                .entry(backup.name.clone())
-                .or_default()
-                .push(namespace.into());
-        }
-    }
-
-    pub(super) fn cluster(&self, namespace: &str, name: &str) -> Option<Reference<Cluster>> {
+    /// Returns the cluster of this name; `None` if no manifest describes it.
+    pub(super) fn find_cluster(&self, namespace: &str, name: &str) -> Option<Reference<Cluster>> {
         self.clusters.get(namespace)?.get(name).cloned()
     }
 
-    pub(super) fn backup(&self, namespace: &str, name: &str) -> Option<Reference<StoredBackup>> {
-        Some(match self.backups.get(namespace)?.get(name)? {
-            Reference::Found(backup) => Reference::Found(StoredBackup::clone(backup)),
-            Reference::Unknown(why) => Reference::Unknown(why.clone()),
-            Reference::Absent => return None,
-        })
+    /// Returns the backup of this name; `None` if no manifest describes it.
+    pub(super) fn find_backup(&self, namespace: &str, name: &str) -> Option<Reference<StoredBackup>> {
+        find_shared(&self.backups, namespace, name)
     }
 
-    pub(super) fn namespace(&self, name: &str) -> Option<Namespace> {
-        self.namespaces.get(name).cloned()
+    /// Returns the namespace of this name; `None` if no manifest describes it.
+    pub(super) fn find_namespace(&self, name: &str) -> Option<Reference<Namespace>> {
+        self.namespaces.get(name).cloned().map(Reference::Found)
     }
 
-    /// A Secret by its name, or by the name that kustomize will give it.
-    pub(super) fn secret(&self, namespace: &str, name: &str) -> Option<Reference<Credentials>> {
+    /// Returns the restore of this name; `None` if no manifest describes it.
+    pub(super) fn find_restore(&self, namespace: &str, name: &str) -> Option<Reference<StoredRestore>> {
+        find_shared(&self.restores, namespace, name)
+    }
+
+    /// Returns the Secret of this name, or the one to which kustomize gives this name; `None` if no manifest
+    /// describes it.
+    pub(super) fn find_secret(&self, namespace: &str, name: &str) -> Option<Reference<Credentials>> {
         let written = self.secrets.get(namespace).and_then(|secrets| secrets.get(name));
         let chosen = || {
             let why =
@@ -171,13 +155,17 @@ impl Tree {
         };
         written
             .cloned()
-            .or_else(|| self.made(namespace, name))
+            .or_else(|| self.find_generated(namespace, name))
             .or_else(chosen)
     }
 
-    fn made(&self, namespace: &str, name: &str) -> Option<Reference<Credentials>> {
+    fn find_generated(&self, namespace: &str, name: &str) -> Option<Reference<Credentials>> {
         let here = |made: &&GeneratedSecret| made.namespace.as_deref() == Some(namespace);
-        let mut fitting = self.generated.iter().filter(here).filter(|made| fits(made, name));
+        let mut fitting = self
+            .generated
+            .iter()
+            .filter(here)
+            .filter(|made| is_named(made, name));
         if let Some(made) = fitting.next() {
             if fitting.any(|other| other.keys != made.keys) {
                 let why = "kustomizations in the given files make it more than once";
@@ -203,71 +191,7 @@ impl Tree {
         )))
     }
 
-    /// What stands around an object. Of a state only what a status says counts: a manifest without one says nothing
-    /// about what has run.
-    pub(super) fn neighbours(&self, around: Around<'_>) -> Neighbours {
-        let place = (around.cluster.to_owned(), location(around.location));
-        let overlaps = |other: &&Alike| {
-            let tag = other.backup.spec.snapshot_tag.as_deref().unwrap_or_default();
-            let itself = *other.namespace == *around.namespace && other.backup.name == around.backup;
-            let both = !tag.is_empty() && !around.tag.is_empty();
-            !itself && both && (tag.starts_with(around.tag) || around.tag.starts_with(tag))
-        };
-        // Those of the own namespace have room of their own, and so have those that ran: refusals rest on them.
-        let alike = |own: bool, ran: bool| {
-            let stored = self.stored.get(&place).into_iter().flatten();
-            stored
-                .filter(move |other| {
-                    (*other.namespace == *around.namespace) == own
-                        && other.backup.run.state().is_some() == ran
-                })
-                .filter(overlaps)
-                .take(MOST_NEIGHBOURS)
-        };
-        let namesakes = self.scheduled.get(around.name).into_iter().flatten();
-        let running = self.running.get(around.namespace).into_iter().flatten();
-        let other = |restore: &&Arc<StoredRestore>| !(around.restore && restore.name == around.name);
-        let restores = || {
-            self.restores
-                .get(around.namespace)
-                .into_iter()
-                .flatten()
-                .filter(other)
-        };
-        let of_cluster = || restores().filter(|restore| restore.cluster == around.cluster);
-        let mut unfinished: Vec<_> = of_cluster()
-            .filter(|restore| restore.run.is_active())
-            .cloned()
-            .collect();
-        unfinished.sort_by_key(|restore| restore.precedence());
-        unfinished.truncate(MOST_NEIGHBOURS);
-        Neighbours {
-            running_backups: running
-                .filter(|backup| backup.spec.cassandra_cluster == around.cluster)
-                .filter(|backup| around.restore || backup.name != around.name)
-                .take(MOST_NEIGHBOURS)
-                .cloned()
-                .collect(),
-            unfinished_restores: unfinished,
-            last_restore: of_cluster()
-                .filter(|restore| !restore.run.is_active())
-                .max_by_key(|restore| restore.ended)
-                .cloned(),
-            alike: [(true, true), (true, false), (false, true), (false, false)]
-                .into_iter()
-                .flat_map(|(own, ran)| alike(own, ran))
-                .cloned()
-                .collect(),
-            namesakes: namesakes
-                .filter(|namespace| ***namespace != *around.namespace)
-                .take(MOST_NEIGHBOURS)
-                .cloned()
-                .collect(),
-            ..Neighbours::default()
-        }
-    }
-
-    /// Whether the files hold this backup.
+    /// Returns true if a manifest describes this backup.
     pub(super) fn has_backup(&self, namespace: &str, name: &str) -> bool {
         self.backups
             .get(namespace)
@@ -275,12 +199,59 @@ impl Tree {
     }
 }
 
-/// Whether a Secret that kustomize makes has this name in the end.
-fn fits(made: &GeneratedSecret, name: &str) -> bool {
+impl FactSource for Tree {
+    fn cluster<'a>(&'a self, namespace: &'a str, name: &'a str, _: Freshness) -> Pending<'a, Cluster> {
+        answer(self.find_cluster(namespace, name))
+    }
+
+    fn backup<'a>(&'a self, namespace: &'a str, name: &'a str, _: Freshness) -> Pending<'a, StoredBackup> {
+        answer(self.find_backup(namespace, name))
+    }
+
+    fn secret<'a>(&'a self, namespace: &'a str, name: &'a str, _: Freshness) -> Pending<'a, Credentials> {
+        answer(self.find_secret(namespace, name))
+    }
+
+    fn namespace<'a>(&'a self, name: &'a str, _: Freshness) -> Pending<'a, Namespace> {
+        answer(self.find_namespace(name))
+    }
+
+    fn restore<'a>(&'a self, namespace: &'a str, name: &'a str) -> Pending<'a, StoredRestore> {
+        answer(self.find_restore(namespace, name))
+    }
+
+    fn neighbours(&self, around: Around<'_>) -> Neighbours {
+        let mut neighbours = Neighbours::default();
+        self.backup_index.find(&around, &mut neighbours);
+        self.restore_index.find(&around, &mut neighbours);
+        neighbours
+    }
+
+    /// Manifests do not say what a user may read.
+    fn may_read_secret<'a>(&'a self, _: &'a Caller, _: &'a str, _: &'a str) -> Pending<'a, bool> {
+        answer(None)
+    }
+}
+
+fn answer<'a, T>(found: Option<Reference<T>>) -> Pending<'a, T> {
+    Pending::known(found.unwrap_or_else(|| Reference::Unknown(NOT_IN_THE_FILES.to_owned())))
+}
+
+fn find_shared<T: Clone>(objects: &ByName<Arc<T>>, namespace: &str, name: &str) -> Option<Reference<T>> {
+    Some(match objects.get(namespace)?.get(name)? {
+        Reference::Found(object) => Reference::Found(T::clone(object)),
+        Reference::Unknown(why) => Reference::Unknown(why.clone()),
+        Reference::Absent => return None,
+    })
+}
+
+/// Returns true if kustomize gives this name to the Secret.
+fn is_named(made: &GeneratedSecret, name: &str) -> bool {
     let Some(rest) = name.strip_prefix(made.name.as_str()) else {
         return false;
     };
-    let is_hash = |hash: &str| hash.len() == HASH && hash.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_hash =
+        |hash: &str| hash.len() == HASH_LENGTH && hash.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if made.hashed {
         rest.strip_prefix('-').is_some_and(is_hash)
     } else {
@@ -288,18 +259,13 @@ fn fits(made: &GeneratedSecret, name: &str) -> bool {
     }
 }
 
-/// What a status says; nothing without one, where a stored object would never have run.
-fn said(run: Run) -> Run {
+/// Returns the run of a manifest. Without a status it is unknown, while a stored object without one has never run.
+fn known_run(run: Run) -> Run {
     if run == Run::Never { Run::Unsaid } else { run }
 }
 
-/// The bucket, however its location is written.
-fn location(text: &str) -> String {
-    StorageLocation::parse(text).map_or_else(|_| text.to_owned(), |location| location.place())
-}
-
-/// A typed object, unless something keeps it from being known.
-fn known<K: DeserializeOwned, T>(placed: &Resource, read: impl FnOnce(K) -> T) -> Reference<T> {
+/// Decodes an object; `Unknown` if its final content is not known.
+fn decode<K: DeserializeOwned, T>(placed: &Resource, read: impl FnOnce(K) -> T) -> Reference<T> {
     let manifest = &placed.manifest;
     if let Some(why) = &placed.opaque {
         return Reference::Unknown(why.clone());
@@ -313,7 +279,7 @@ fn known<K: DeserializeOwned, T>(placed: &Resource, read: impl FnOnce(K) -> T) -
     }
 }
 
-/// Two documents of the same name that say the same are one; else nobody knows which will be applied.
+/// Inserts an object. Two different documents of the same name make it `Unknown`: either may be applied.
 fn insert<T: PartialEq>(into: &mut ByName<T>, namespace: &str, name: &str, read: Reference<T>, file: &str) {
     let known = into.entry(namespace.to_owned()).or_default();
     match known.get_mut(name) {

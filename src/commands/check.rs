@@ -140,7 +140,7 @@ async fn check(args: &CheckArgs, now: Timestamp) -> Result<Outcome, CheckCommand
     }
     tls::install_default_provider();
     let client = kubernetes::connect_to(args.context.as_deref()).await?;
-    let live = Live::start(client).await;
+    let live = Live::start(&client).await;
     judge_and_report(args, now, Some(live.facts())).await
 }
 

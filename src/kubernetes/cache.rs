@@ -17,9 +17,9 @@ use tokio::{
 
 use crate::telemetry::metrics::Metrics;
 
-use super::index::{Index, Writer};
 use super::kind::{Pruned, WatchedKind};
 use super::reason::{UNREADABLE, reason, refused};
+use super::store::{Store, Writer};
 
 /// Objects in one answer of a list. The answer is in memory as a whole, with five kilobytes or more of each backup, and
 /// what is kept of it lies among what is not: of pages five times as long a heap stays a third larger (seen).
@@ -71,13 +71,13 @@ pub enum CacheState {
 
 /// The reading end of a [`Cache`]. A clone is another handle to the same one.
 pub struct Cached<K: WatchedKind> {
-    index: Arc<Index<K::Fact, K::Postings>>,
+    store: Arc<Store<K::Fact, K::Index>>,
     state: watch::Receiver<CacheState>,
 }
 
 /// What the events of a watch do. No runtime is needed for it.
 struct Feed<K: WatchedKind> {
-    writer: Writer<K::Fact, K::Postings>,
+    writer: Writer<K::Fact, K::Index>,
     state: watch::Sender<CacheState>,
     metrics: Metrics,
 }
@@ -118,7 +118,7 @@ impl<K: WatchedKind> Cache<K> {
     #[must_use]
     pub fn reader(&self) -> Cached<K> {
         Cached {
-            index: Arc::clone(self.feed.writer.index()),
+            store: Arc::clone(self.feed.writer.store()),
             state: self.feed.state.subscribe(),
         }
     }
@@ -170,17 +170,17 @@ impl<K: WatchedKind> Cached<K> {
     /// What was lately known of the object. Nothing does not mean that there is none.
     pub(super) fn get(&self, namespace: &str, name: &str, now: Instant) -> Option<Arc<K::Fact>> {
         self.is_trusted(now)
-            .then(|| self.index.get(namespace, name))
+            .then(|| self.store.get(namespace, name))
             .flatten()
     }
 
-    /// An answer of the postings; `None` while they are not to be trusted.
-    pub(super) fn ask<R>(&self, now: Instant, question: impl FnOnce(&K::Postings) -> R) -> Option<R> {
-        self.is_trusted(now).then(|| self.index.ask(question))
+    /// Asks the index; `None` while the cache is not trusted.
+    pub(super) fn ask<R>(&self, now: Instant, question: impl FnOnce(&K::Index) -> R) -> Option<R> {
+        self.is_trusted(now).then(|| self.store.ask(question))
     }
 
     fn is_trusted(&self, now: Instant) -> bool {
-        // Without a sender nothing runs that would keep the index up to date.
+        // Without a sender nothing runs that would keep the store up to date.
         self.state.has_changed().is_ok() && self.state.borrow().is_trusted(now)
     }
 }
@@ -188,7 +188,7 @@ impl<K: WatchedKind> Cached<K> {
 impl<K: WatchedKind> Clone for Cached<K> {
     fn clone(&self) -> Self {
         Self {
-            index: Arc::clone(&self.index),
+            store: Arc::clone(&self.store),
             state: self.state.clone(),
         }
     }
@@ -227,7 +227,7 @@ impl<K: WatchedKind> Feed<K> {
                 self.writer.delete(&namespace, &name);
             }
         }
-        self.metrics.cache_objects(K::CACHE, self.writer.index().len());
+        self.metrics.cache_objects(K::CACHE, self.writer.store().len());
         self.turn(CacheState::Synced);
     }
 
@@ -287,7 +287,7 @@ impl<K: WatchedKind> Feed<K> {
             }
             match &new {
                 CacheState::Synced => {
-                    tracing::info!(%kind, objects = self.writer.index().len(), "cache is up to date");
+                    tracing::info!(%kind, objects = self.writer.store().len(), "cache is up to date");
                 }
                 CacheState::Incomplete(reason) | CacheState::Stale { reason, .. } => {
                     tracing::warn!(%kind, reason, "cache cannot be kept up to date; trying again");

@@ -10,11 +10,11 @@ use kube::{
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, MISSING_REFERENCES_LABEL};
-use crate::rules::facts::{Cluster, Namespace, StoredBackup, StoredRestore};
+use crate::rules::facts::{
+    BackupIndex, Cluster, Namespace, NeighbourIndex, RestoreIndex, StoredBackup, StoredRestore,
+};
 use crate::rules::policy::MissingReferences;
 use crate::telemetry::metrics::{CacheKind, ReadKind};
-
-use super::postings::{BackupPostings, Postings, RestorePostings};
 
 /// A kind that rules have facts about.
 pub trait WatchedKind:
@@ -23,8 +23,8 @@ pub trait WatchedKind:
     /// What the rules need of an object.
     type Fact: Clone + PartialEq + fmt::Debug + Send + Sync + 'static;
 
-    /// What is asked about them other than by name.
-    type Postings: Postings<Self::Fact>;
+    /// The index that finds neighbours of this kind.
+    type Index: NeighbourIndex<Self::Fact>;
 
     /// How metrics call the cache.
     const CACHE: CacheKind;
@@ -38,7 +38,7 @@ pub trait WatchedKind:
 
 impl WatchedKind for CassandraCluster {
     type Fact = Cluster;
-    type Postings = ();
+    type Index = ();
 
     const CACHE: CacheKind = CacheKind::Cluster;
     const READ: ReadKind = ReadKind::Cluster;
@@ -50,7 +50,7 @@ impl WatchedKind for CassandraCluster {
 
 impl WatchedKind for CassandraBackup {
     type Fact = StoredBackup;
-    type Postings = BackupPostings;
+    type Index = BackupIndex;
 
     const CACHE: CacheKind = CacheKind::Backup;
     const READ: ReadKind = ReadKind::Backup;
@@ -62,7 +62,7 @@ impl WatchedKind for CassandraBackup {
 
 impl WatchedKind for CassandraRestore {
     type Fact = StoredRestore;
-    type Postings = RestorePostings;
+    type Index = RestoreIndex;
 
     const CACHE: CacheKind = CacheKind::Restore;
     const READ: ReadKind = ReadKind::Restore;
@@ -74,7 +74,7 @@ impl WatchedKind for CassandraRestore {
 
 impl WatchedKind for core::Namespace {
     type Fact = Namespace;
-    type Postings = ();
+    type Index = ();
 
     const CACHE: CacheKind = CacheKind::Namespace;
     const READ: ReadKind = ReadKind::Namespace;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`client`] | finds the API server, as kubectl does; succeeds when nobody answers there |
 //! | [`cache`] | watches a kind and keeps what the rules need of each object |
+//! | [`cached_facts`] | the caches of all kinds and the facts from them |
 //! | [`discovery`] | whether the two kinds have a status subresource |
 //! | [`source`] | answers the rules: from a cache where that will do, else by a read |
 //!
@@ -15,24 +16,24 @@
 
 mod access;
 pub mod cache;
+mod caches;
 pub mod client;
 pub mod discovery;
 mod flights;
-mod index;
 mod kind;
 mod live;
-mod postings;
 mod reason;
 mod recent;
 pub mod source;
+mod store;
 #[cfg(test)]
 mod tests;
 
 pub use cache::{Cache, CacheState, Cached};
+pub use caches::{CacheTask, cached_facts};
 pub use client::{ConnectError, connect, connect_to};
 pub use discovery::{StatusSubresources, follow_status_subresources, status_subresources};
 pub use kind::WatchedKind;
 pub use live::SECRETS_ROLE;
-pub use postings::{BackupPostings, Postings, RestorePostings};
 pub use reason::reason;
 pub use source::{ClusterFacts, Readers};

@@ -172,16 +172,11 @@ impl FactSource for ClusterFacts {
     fn neighbours(&self, around: Around<'_>) -> Neighbours {
         let now = Instant::now();
         let mut found = Neighbours::default();
-        self.backups.cached.ask(now, |backups| {
-            found.alike = backups.alike(&around);
-            found.namesakes = backups.namesakes(&around);
-            found.running_backups = backups.running(&around);
-        });
-        self.restores.ask(now, |restores| {
-            found.unfinished_restores = restores.unfinished(&around);
-            found.users = restores.users(&around);
-            found.last_restore = restores.last(&around);
-        });
+        self.backups
+            .cached
+            .ask(now, |backups| backups.find(&around, &mut found));
+        self.restores
+            .ask(now, |restores| restores.find(&around, &mut found));
         found
     }
 

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::api::Kind;
 use crate::api::{CassandraBackup, CassandraRestore};
+use crate::evaluate::Judge;
 use crate::icarus::SidecarApi;
 use crate::reconcile::census;
 use crate::reconcile::condensed::{self, Condensed};
@@ -29,7 +30,7 @@ use crate::reconcile::execute::store::StoreError;
 use crate::reconcile::lease::{Leadership, LeaseLost};
 use crate::reconcile::observe::Listings;
 use crate::reconcile::observe::SidecarObserver;
-use crate::reconcile::observe::{ClusterObservation, Judge, surroundings};
+use crate::reconcile::observe::{ClusterObservation, surroundings};
 use crate::reconcile::plan::needs;
 use crate::reconcile::plan::prune::PruneInputs;
 use crate::reconcile::plan::restore::RestoreInputs;

@@ -21,5 +21,4 @@ mod watch;
 mod work;
 
 pub use controller::Reconciler;
-pub use observe::Judge;
 pub use plan::conflict::FIELD_MANAGER;

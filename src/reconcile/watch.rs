@@ -21,7 +21,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::api::Kind;
 use crate::api::{CassandraBackup, CassandraCluster};
-use crate::reconcile::observe::Judge;
+use crate::evaluate::Judge;
 use crate::reconcile::plan::needs::{self, Needs};
 use crate::rules::facts::Cluster;
 

@@ -1,5 +1,6 @@
 //! What the rules know of the world: plain data, and the trait by which it is asked for.
 
+mod index;
 mod neighbours;
 mod objects;
 
@@ -9,7 +10,8 @@ use std::task::{self, Poll};
 
 use crate::domain::credentials::Credentials;
 
-pub use neighbours::{Alike, Around, MOST_NEIGHBOURS, Neighbours, Witness};
+pub use index::{BackupIndex, NeighbourIndex, RestoreIndex};
+pub use neighbours::{Alike, Around, MAX_NEIGHBOURS, NeighbourRef, Neighbours};
 pub use objects::{Cluster, Namespace, PastSnapshot, Run, StoredBackup, StoredRestore};
 
 /// What is known of an object that another one names.

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use crate::api::{CassandraBackupSpec, CassandraRestoreSpec};
+use crate::api::{ALLOW_ANNOTATION, CONFIRM_ANNOTATION, CassandraBackupSpec, CassandraRestoreSpec};
 use crate::domain::bandwidth::{Bandwidth, BandwidthError};
 use crate::domain::cassandra_directory::{CassandraDirectory, CassandraDirectoryError};
 use crate::domain::entities::{Entities, EntitiesError};
@@ -14,7 +14,7 @@ use crate::domain::snapshot_tag::{SnapshotTag, SnapshotTagError};
 use crate::domain::storage::{Provider, StorageLocation, StorageLocationError};
 
 use super::catalogue::Rule;
-use super::facts::StoredBackup;
+use super::facts::{Around, StoredBackup};
 use crate::api::Kind;
 
 /// What rules look at of an object's metadata.
@@ -32,7 +32,29 @@ pub struct Metadata {
     pub velero_restore: Option<String>,
 }
 
+/// The label that Velero sets on the objects that it restores.
+pub const VELERO_RESTORE_LABEL: &str = "velero.io/restore-name";
+
 impl Metadata {
+    /// Returns the metadata of an object, with the annotations and labels that rules read.
+    ///
+    /// `annotation` and `label` return the value of a key.
+    #[must_use]
+    pub fn new(
+        namespace: String,
+        name: String,
+        mut annotation: impl FnMut(&str) -> Option<String>,
+        mut label: impl FnMut(&str) -> Option<String>,
+    ) -> Self {
+        Self {
+            namespace,
+            name,
+            confirms: annotation(CONFIRM_ANNOTATION),
+            allows: annotation(ALLOW_ANNOTATION),
+            velero_restore: label(VELERO_RESTORE_LABEL),
+        }
+    }
+
     /// Whether the author has read and accepts what this rule says.
     #[must_use]
     pub fn confirms(&self, rule: &Rule) -> bool {
@@ -223,6 +245,31 @@ impl Subject {
                 let location = StorageLocation::parse(&backup?.spec.storage_location).ok()?;
                 Some(location.provider())
             }
+        }
+    }
+
+    /// Returns what identifies its neighbours. `backup` is the backup of a restore, if it is known.
+    #[must_use]
+    pub fn around<'a>(&'a self, backup: Option<&'a StoredBackup>) -> Around<'a> {
+        let meta = self.meta();
+        let (restore, name, spec) = match self {
+            Self::Backup(own) => (false, &meta.name, Some(&own.spec)),
+            Self::Restore(own) => (
+                true,
+                &own.spec.cassandra_backup,
+                backup.map(|backup| &backup.spec),
+            ),
+        };
+        Around {
+            namespace: &meta.namespace,
+            name: &meta.name,
+            restore,
+            cluster: self.cluster(),
+            backup: name,
+            location: spec.map_or("", |spec| spec.storage_location.as_str()),
+            tag: spec
+                .and_then(|spec| spec.snapshot_tag.as_deref())
+                .unwrap_or_default(),
         }
     }
 }

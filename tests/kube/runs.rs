@@ -13,8 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cassgate::api::Kind;
+use cassgate::evaluate::Judge;
+use cassgate::reconcile::Reconciler;
 use cassgate::reconcile::lease::{ApiServerLease, Clocks, LeaseKeeper, LeaseOptions, Timing};
-use cassgate::reconcile::{Judge, Reconciler};
 use cassgate::rules::finding::Findings;
 use cassgate::telemetry::metrics::Metrics;
 use jiff::Timestamp;

@@ -156,7 +156,7 @@ impl FactSource for World {
                 .filter(|restore| !restore.run.is_unfinished() && restore.cluster == around.cluster)
                 .max_by_key(|restore| restore.ended)
                 .cloned(),
-            doubtful: Vec::new(),
+            unreadable: Vec::new(),
         }
     }
 

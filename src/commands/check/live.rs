@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore};
-use crate::kubernetes::{Cache, CacheState, Cached, ClusterFacts, Readers, WatchedKind};
+use crate::kubernetes::{CacheState, ClusterFacts, cached_facts};
 use crate::rules::facts::FactSource;
 use crate::telemetry::metrics::Metrics;
 
@@ -26,26 +24,17 @@ pub(super) struct Live {
 
 impl Live {
     /// Starts the caches and waits until they are listed, at most [`LIST_TIMEOUT`].
-    pub(super) async fn start(client: Client) -> Self {
-        let metrics = Metrics::new();
-        let mut caches = Caches {
-            client: client.clone(),
-            metrics: metrics.clone(),
-            tasks: JoinSet::new(),
-            states: Vec::new(),
-        };
-        let readers = Readers {
-            clusters: caches.start::<CassandraCluster>(),
-            backups: caches.start::<CassandraBackup>(),
-            restores: caches.start::<CassandraRestore>(),
-            namespaces: caches.start::<Namespace>(),
-        };
-        // The time limit may pass without a list: the user may lack the right to list.
-        drop(timeout(LIST_TIMEOUT, caches.listed()).await);
-        Self {
-            facts: ClusterFacts::new(client, readers, metrics),
-            _tasks: caches.tasks,
+    pub(super) async fn start(client: &Client) -> Self {
+        let (facts, caches) = cached_facts(client, &Metrics::new());
+        let mut tasks = JoinSet::new();
+        let mut states = Vec::new();
+        for cache in caches {
+            states.push(cache.state);
+            tasks.spawn(cache.run);
         }
+        // The time limit may pass without a list: the user may lack the right to list.
+        drop(timeout(LIST_TIMEOUT, listed(states)).await);
+        Self { facts, _tasks: tasks }
     }
 
     /// Returns the source of facts.
@@ -54,29 +43,12 @@ impl Live {
     }
 }
 
-struct Caches {
-    client: Client,
-    metrics: Metrics,
-    tasks: JoinSet<()>,
-    states: Vec<watch::Receiver<CacheState>>,
-}
-
-impl Caches {
-    fn start<K: WatchedKind>(&mut self) -> Cached<K> {
-        let cache = Cache::<K>::new(self.client.clone(), self.metrics.clone());
-        let reader = cache.reader();
-        self.states.push(cache.state());
-        self.tasks.spawn(cache.run());
-        reader
-    }
-
-    /// Waits until every cache is listed. This never completes if the user may not list a kind.
-    async fn listed(&mut self) {
-        for state in &mut self.states {
-            while state.borrow_and_update().unready().is_some() {
-                if state.changed().await.is_err() {
-                    break;
-                }
+/// Waits until every cache is listed. This never completes if the user may not list a kind.
+async fn listed(states: Vec<watch::Receiver<CacheState>>) {
+    for mut state in states {
+        while state.borrow_and_update().unready().is_some() {
+            if state.changed().await.is_err() {
+                break;
             }
         }
     }

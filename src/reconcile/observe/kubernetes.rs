@@ -1,16 +1,13 @@
 //! What a run needs to know of the Kubernetes cluster beside the object itself: read anew for each look.
 
-use std::pin::Pin;
-
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
-use serde_json::Value;
 
-use crate::api::Kind;
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, NodeContainers};
 use crate::domain::sidecar::Sidecar;
+use crate::evaluate::Judge;
 use crate::reconcile::plan::needs::Needs;
 use crate::reconcile::plan::prune::PruneInputs;
 use crate::reconcile::plan::prune::retention::held;
@@ -19,21 +16,10 @@ use crate::reconcile::plan::restore::source::source;
 use crate::reconcile::plan::{PodMember, Wait};
 use crate::reconcile::queue::Neighbours;
 use crate::reconcile::work::Work;
-use crate::rules::finding::Findings;
 
 /// The containers of CassKop's pods.
 const CASSANDRA: &str = "cassandra";
 const SIDECAR: &str = "backrest-sidecar";
-
-/// Whoever knows what the rules say of an object that is stored.
-pub trait Judge: Send + Sync {
-    /// The findings of an object, which tell nothing of what a Secret holds.
-    fn judge<'a>(
-        &'a self,
-        kind: Kind,
-        object: &'a Value,
-    ) -> Pin<Box<dyn Future<Output = Findings> + Send + 'a>>;
-}
 
 /// What surrounds an object.
 #[derive(Default)]

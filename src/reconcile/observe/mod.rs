@@ -4,7 +4,6 @@ mod kubernetes;
 mod listings;
 mod sidecars;
 
-pub use kubernetes::Judge;
 pub(in crate::reconcile) use kubernetes::{ClusterObservation, surroundings};
 pub(in crate::reconcile) use listings::Listings;
 pub(in crate::reconcile) use sidecars::{OperationOwner, SidecarObserver, outcome, socket};

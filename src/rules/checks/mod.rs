@@ -38,7 +38,7 @@ pub fn judge(subject: &Subject, facts: &Facts, context: &Context) -> Findings {
     }
     secret::judge(subject, facts, context, &mut found);
     executor::judge(subject, context, &mut found);
-    found.doubt(&facts.neighbours.doubtful);
+    found.doubt(&facts.neighbours.unreadable);
     found.confirm(|rule| subject.meta().confirms(rule));
     found
 }

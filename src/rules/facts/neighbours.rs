@@ -1,4 +1,4 @@
-//! Other backups and restores that an object may get in the way of.
+//! Other backups and restores that an object can conflict with.
 
 use std::sync::Arc;
 
@@ -6,30 +6,32 @@ use super::Reference;
 use super::objects::{StoredBackup, StoredRestore};
 use crate::rules::finding::Findings;
 
-/// The most neighbours of one sort that are looked at: a message names one, and each costs a read before a refusal.
-pub const MOST_NEIGHBOURS: usize = 8;
+/// The maximum number of neighbours of each sort.
+///
+/// A message names one of them, and each costs a live read before a denial.
+pub const MAX_NEIGHBOURS: usize = 8;
 
-/// What stands around which object.
+/// The object whose neighbours are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Around<'a> {
     /// Its namespace.
     pub namespace: &'a str,
-    /// Its name; it is no neighbour of itself.
+    /// Its name. The object is not a neighbour of itself.
     pub name: &'a str,
-    /// Whether it is a restore.
+    /// True if it is a restore.
     pub restore: bool,
     /// Its cluster.
     pub cluster: &'a str,
-    /// The backup whose tag is compared: a backup's own name, or the one that a restore takes.
+    /// The backup whose tag is compared: the backup itself, or the backup of a restore.
     pub backup: &'a str,
-    /// Where that backup is stored; empty where nobody knows.
+    /// The storage location of that backup; empty if it is unknown.
     pub location: &'a str,
-    /// That backup's tag; empty where nobody knows.
+    /// The tag of that backup; empty if it is unknown.
     pub tag: &'a str,
 }
 
-/// Another backup of the same cluster's name and location, whose tag begins like the one asked about, or is its
-/// beginning.
+/// Another backup of a cluster of the same name to the same location, with a tag that begins with the tag of the
+/// object or is a beginning of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alike {
     /// Its namespace.
@@ -38,38 +40,42 @@ pub struct Alike {
     pub backup: Arc<StoredBackup>,
 }
 
-/// What was seen around an object lately: at most [`MOST_NEIGHBOURS`] of each; of those alike twice as many of the own
-/// namespace and twice as many of all. Empty where nobody could say: no refusal rests on their absence.
+/// The neighbours of an object, as last seen.
+///
+/// Each list has at most [`MAX_NEIGHBOURS`] items, except `alike`: twice as many from the object's namespace and twice
+/// as many from all. A list is empty if the source does not know; no denial rests on the absence of a neighbour.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Neighbours {
-    /// Backups with a tag that overlaps, those of the own namespace first, then of all.
+    /// Backups with a tag that overlaps, first those of the object's namespace.
     pub alike: Vec<Alike>,
     /// Other namespaces that have a scheduled backup of the same name.
     pub namesakes: Vec<Box<str>>,
     /// Backups of the same cluster that are running.
     pub running_backups: Vec<Arc<StoredBackup>>,
-    /// Restores of the same cluster that are not over, the first by
-    /// [`precedence`](StoredRestore::precedence).
+    /// Unfinished restores of the same cluster, sorted by [`precedence`](StoredRestore::precedence).
     pub unfinished_restores: Vec<Arc<StoredRestore>>,
-    /// Restores that take this backup and are not over.
+    /// Unfinished restores that use this backup.
     pub users: Vec<Arc<StoredRestore>>,
     /// The restore of the same cluster that ended last.
     pub last_restore: Option<Arc<StoredRestore>>,
-    /// What findings call those that could not be read again: what rests on them warns, and refuses nothing.
-    pub doubtful: Vec<String>,
+    /// The neighbours that could not be read again, as [`NeighbourRef::about`] names them. A denial that rests on one
+    /// becomes a warning.
+    pub unreadable: Vec<String>,
 }
 
-/// A neighbour that a refusal rests on.
+/// A reference to a neighbour.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Witness {
+pub enum NeighbourRef {
     /// A backup, by namespace and name.
     Backup(String, String),
     /// A restore of the same namespace, by name.
     Restore(String),
 }
 
-impl Witness {
-    /// What findings call it: [`Finding::about`](crate::rules::finding::Finding::about).
+impl NeighbourRef {
+    /// Returns the name that findings use: [`Finding::about`](crate::rules::finding::Finding::about).
+    ///
+    /// `namespace` is the namespace of the object.
     #[must_use]
     pub fn about(&self, namespace: &str) -> String {
         match self {
@@ -81,49 +87,57 @@ impl Witness {
 }
 
 impl Neighbours {
-    /// Those that a refusal among `findings` rests on, each once. `namespace` is that of the object.
+    /// Returns the neighbours that a denial in `findings` rests on, each once.
+    ///
+    /// `namespace` is the namespace of the object.
     #[must_use]
-    pub fn witnesses(&self, findings: &Findings, namespace: &str) -> Vec<Witness> {
+    pub fn behind_denials(&self, findings: &Findings, namespace: &str) -> Vec<NeighbourRef> {
         let backups = self.alike.iter().map(|other| {
             let (namespace, name) = (other.namespace.to_string(), other.backup.name.clone());
-            Witness::Backup(namespace, name)
+            NeighbourRef::Backup(namespace, name)
         });
         let restores = self.unfinished_restores.iter().chain(&self.users);
-        let restores = restores.map(|other| Witness::Restore(other.name.clone()));
-        let mut all: Vec<Witness> = backups.chain(restores).collect();
+        let restores = restores.map(|other| NeighbourRef::Restore(other.name.clone()));
+        let mut all: Vec<NeighbourRef> = backups.chain(restores).collect();
         all.sort();
         all.dedup();
-        all.retain(|witness| {
-            let about = witness.about(namespace);
+        all.retain(|neighbour| {
+            let about = neighbour.about(namespace);
             findings.denials().any(|finding| finding.about.contains(&about))
         });
         all
     }
 
-    /// What was read of a backup just now.
-    pub fn read_backup(&mut self, namespace: &str, name: &str, read: Reference<StoredBackup>, about: String) {
-        let is_it = |other: &Alike| *other.namespace == *namespace && other.backup.name == name;
+    /// Replaces a backup by what a live read returned.
+    pub fn update_backup(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        read: Reference<StoredBackup>,
+        about: String,
+    ) {
+        let matches = |other: &Alike| *other.namespace == *namespace && other.backup.name == name;
         match read {
             Reference::Found(backup) => {
                 let backup = Arc::new(backup);
-                for other in self.alike.iter_mut().filter(|other| is_it(other)) {
+                for other in self.alike.iter_mut().filter(|other| matches(other)) {
                     other.backup = Arc::clone(&backup);
                 }
             }
-            Reference::Absent => self.alike.retain(|other| !is_it(other)),
-            Reference::Unknown(_) => self.doubtful.push(about),
+            Reference::Absent => self.alike.retain(|other| !matches(other)),
+            Reference::Unknown(_) => self.unreadable.push(about),
         }
     }
 
-    /// What was read of a restore just now. One that is over has left the way.
-    pub fn read_restore(&mut self, name: &str, read: Reference<StoredRestore>, about: String) {
-        let known = match read {
+    /// Replaces a restore by what a live read returned. A finished restore is removed.
+    pub fn update_restore(&mut self, name: &str, read: Reference<StoredRestore>, about: String) {
+        let unfinished = match read {
             Reference::Found(restore) if restore.run.is_unfinished() => Some(Arc::new(restore)),
             Reference::Found(_) | Reference::Absent => None,
-            Reference::Unknown(_) => return self.doubtful.push(about),
+            Reference::Unknown(_) => return self.unreadable.push(about),
         };
         for list in [&mut self.unfinished_restores, &mut self.users] {
-            match &known {
+            match &unfinished {
                 Some(restore) => {
                     for other in list.iter_mut().filter(|other| other.name == name) {
                         *other = Arc::clone(restore);

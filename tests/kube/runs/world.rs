@@ -9,18 +9,17 @@ use std::thread;
 use std::time::Duration;
 
 use cassgate::api::Kind;
-use cassgate::api::{CassandraBackup, CassandraCluster, CassandraRestore};
+use cassgate::api::{CassandraBackup, CassandraRestore};
+use cassgate::evaluate::{Judge, StoredJudge};
 use cassgate::icarus::SidecarApi;
-use cassgate::kubernetes::{Cache, ClusterFacts, Readers, StatusSubresources, follow_status_subresources};
+use cassgate::kubernetes::{StatusSubresources, cached_facts, follow_status_subresources};
+use cassgate::reconcile::Reconciler;
 use cassgate::reconcile::lease::{
     BootTime, Clocks, LeaseKeeper, LeaseOptions, LeaseStore, LeaseStoreError, Record, Stored, Timing, Written,
 };
-use cassgate::reconcile::{Judge, Reconciler};
 use cassgate::rules::policy::{Executor, Policy};
-use cassgate::supervisor::StoredJudge;
 use cassgate::telemetry::metrics::Metrics;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PostParams;
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -221,18 +220,9 @@ impl World {
     /// Gives the reconcilers cassgate's rules with its caches, for as long as this future is polled.
     pub(super) fn rules(&mut self) -> impl Future<Output = ()> + use<> {
         let (client, metrics) = (self.behind(&self.wire), Metrics::new());
-        let clusters = Cache::<CassandraCluster>::new(client.clone(), metrics.clone());
-        let backups = Cache::<CassandraBackup>::new(client.clone(), metrics.clone());
-        let restores = Cache::<CassandraRestore>::new(client.clone(), metrics.clone());
-        let namespaces = Cache::<Namespace>::new(client.clone(), metrics.clone());
-        let readers = Readers {
-            clusters: clusters.reader(),
-            backups: backups.reader(),
-            restores: restores.reader(),
-            namespaces: namespaces.reader(),
-        };
+        let (facts, caches) = cached_facts(&client, &metrics);
         self.judge = Arc::new(StoredJudge {
-            facts: Arc::new(ClusterFacts::new(client, readers, metrics)),
+            facts: Arc::new(facts),
             policy: Policy {
                 executor: Executor::Cassgate,
                 ..Policy::default()
@@ -240,7 +230,7 @@ impl World {
             now,
         });
         async {
-            tokio::join!(clusters.run(), backups.run(), restores.run(), namespaces.run());
+            futures::future::join_all(caches.map(|cache| cache.run)).await;
         }
     }
 

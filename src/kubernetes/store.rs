@@ -1,120 +1,120 @@
 //! The objects of one kind, by namespace and name.
 //!
 //! Plain data behind a lock: a watch drives it through [`Writer`], tests do so without a runtime. Every change goes
-//! through [`Objects`], which keeps the [`Postings`] beside the objects in step with them.
+//! through [`Objects`], which keeps the [`NeighbourIndex`] in step with the objects.
 
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::postings::Postings;
+use crate::rules::facts::NeighbourIndex;
 
-/// What is known of the objects of one kind. Readers never see a list that is half read.
+/// The known objects of one kind. Readers never see a partial list.
 #[derive(Debug)]
-pub(super) struct Index<T, P = ()>(RwLock<Objects<T, P>>);
+pub(super) struct Store<T, I = ()>(RwLock<Objects<T, I>>);
 
-/// The writing end of an [`Index`]. There is one.
+/// The only writer of a [`Store`].
 #[derive(Debug)]
-pub(super) struct Writer<T, P = ()> {
-    index: Arc<Index<T, P>>,
-    /// The list that is being read; the index shows the old one meanwhile.
-    listing: Option<Objects<T, P>>,
+pub(super) struct Writer<T, I = ()> {
+    store: Arc<Store<T, I>>,
+    /// The list that is being read; readers see the previous one until it is complete.
+    listing: Option<Objects<T, I>>,
 }
 
-/// The namespace is stored once for all of its objects, and names are as long as they have to be: there may be
-/// tens of thousands.
+/// The objects and their index. The namespace is stored once for all of its objects and names have no spare capacity,
+/// because there may be tens of thousands of objects.
 #[derive(Debug)]
-struct Objects<T, P> {
+struct Objects<T, I> {
     by_name: HashMap<Box<str>, HashMap<Box<str>, Arc<T>>>,
-    postings: P,
+    index: I,
 }
 
-impl<T, P: Postings<T>> Index<T, P> {
-    /// The object of this name, or nothing, which does not mean that there is none.
+impl<T, I: NeighbourIndex<T>> Store<T, I> {
+    /// Returns the object of this name. `None` does not mean that the API server has none.
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
         self.read(|objects| objects.get(namespace, name).cloned())
     }
 
-    /// How many objects there are.
+    /// Returns the number of objects.
     pub(super) fn len(&self) -> usize {
         self.read(Objects::len)
     }
 
-    /// An answer of the postings.
-    pub(super) fn ask<R>(&self, question: impl FnOnce(&P) -> R) -> R {
-        self.read(|objects| question(&objects.postings))
+    /// Asks the index.
+    pub(super) fn ask<R>(&self, question: impl FnOnce(&I) -> R) -> R {
+        self.read(|objects| question(&objects.index))
     }
 
-    fn read<R>(&self, look: impl FnOnce(&Objects<T, P>) -> R) -> R {
-        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    fn read<R>(&self, read: impl FnOnce(&Objects<T, I>) -> R) -> R {
+        read(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut Objects<T, P>) -> R) -> R {
+    fn change<R>(&self, change: impl FnOnce(&mut Objects<T, I>) -> R) -> R {
         change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl<T, P: Postings<T>> Default for Index<T, P> {
+impl<T, I: NeighbourIndex<T>> Default for Store<T, I> {
     fn default() -> Self {
         Self(RwLock::new(Objects::default()))
     }
 }
 
-impl<T: PartialEq, P: Postings<T>> Writer<T, P> {
-    /// Writes an index that is empty so far.
-    pub(super) fn new(index: Arc<Index<T, P>>) -> Self {
-        Self { index, listing: None }
+impl<T: PartialEq, I: NeighbourIndex<T>> Writer<T, I> {
+    /// Returns the writer of a store that is still empty.
+    pub(super) fn new(store: Arc<Store<T, I>>) -> Self {
+        Self { store, listing: None }
     }
 
-    /// What is written.
-    pub(super) fn index(&self) -> &Arc<Index<T, P>> {
-        &self.index
+    /// Returns the store that is written.
+    pub(super) fn store(&self) -> &Arc<Store<T, I>> {
+        &self.store
     }
 
-    /// Whether a list is being read.
+    /// Returns true while a list is being read.
     pub(super) fn is_listing(&self) -> bool {
         self.listing.is_some()
     }
 
-    /// A list begins. One that was not finished is forgotten.
+    /// Begins a list. A previous list that was not finished is dropped.
     pub(super) fn begin_list(&mut self) {
         self.listing = Some(Objects::default());
     }
 
-    /// An object of the list. One that is known already and has not changed is kept, so that a list that is read
-    /// again does not double the memory.
+    /// Adds an object to the list. An unchanged object is shared with the current list, so that a relist does not
+    /// double the memory.
     pub(super) fn list(&mut self, namespace: &str, name: &str, object: T) {
-        let known = self.index.get(namespace, name).filter(|known| **known == object);
+        let known = self.store.get(namespace, name).filter(|known| **known == object);
         let listing = self.listing.get_or_insert_default();
         listing.insert(namespace, name, known.unwrap_or_else(|| Arc::new(object)));
     }
 
-    /// The list is complete: it is all there is, from now on.
+    /// Replaces all objects by those of the list.
     pub(super) fn finish_list(&mut self) {
         let Some(mut listed) = self.listing.take() else {
             return;
         };
         listed.shrink();
-        let old = self.index.change(|objects| std::mem::replace(objects, listed));
+        let old = self.store.change(|objects| std::mem::replace(objects, listed));
         // Outside of the lock: freeing ten thousand objects takes a while.
         drop(old);
     }
 
-    /// An object was created or changed.
+    /// Adds or replaces an object.
     pub(super) fn apply(&mut self, namespace: &str, name: &str, object: T) {
         let object = Arc::new(object);
-        self.index
+        self.store
             .change(|objects| objects.insert(namespace, name, object));
     }
 
-    /// An object was deleted, or cannot be read any more.
+    /// Removes an object that was deleted or can no longer be decoded.
     pub(super) fn delete(&mut self, namespace: &str, name: &str) {
-        self.index.change(|objects| objects.remove(namespace, name));
+        self.store.change(|objects| objects.remove(namespace, name));
     }
 }
 
-impl<T, P: Postings<T>> Objects<T, P> {
+impl<T, I: NeighbourIndex<T>> Objects<T, I> {
     fn get(&self, namespace: &str, name: &str) -> Option<&Arc<T>> {
         self.by_name.get(namespace)?.get(name)
     }
@@ -125,10 +125,10 @@ impl<T, P: Postings<T>> Objects<T, P> {
 
     fn insert(&mut self, namespace: &str, name: &str, object: Arc<T>) {
         if let Some(old) = self.get(namespace, name).map(Arc::clone) {
-            self.postings.remove(namespace, name, &old);
+            self.index.remove(namespace, name, &old);
         }
-        self.postings.add(namespace, name, &object);
-        // Not by `entry`: it would need the names as boxes before it is known whether they are new.
+        self.index.insert(namespace, name, &object);
+        // `entry` would allocate both names before it is known whether they are new.
         let Some(names) = self.by_name.get_mut(namespace) else {
             self.by_name
                 .insert(namespace.into(), HashMap::from([(name.into(), object)]));
@@ -147,7 +147,7 @@ impl<T, P: Postings<T>> Objects<T, P> {
             return;
         };
         if let Some(old) = names.remove(name) {
-            self.postings.remove(namespace, name, &old);
+            self.index.remove(namespace, name, &old);
         }
         if names.is_empty() {
             self.by_name.remove(namespace);
@@ -160,11 +160,11 @@ impl<T, P: Postings<T>> Objects<T, P> {
     }
 }
 
-impl<T, P: Postings<T>> Default for Objects<T, P> {
+impl<T, I: NeighbourIndex<T>> Default for Objects<T, I> {
     fn default() -> Self {
         Self {
             by_name: HashMap::new(),
-            postings: P::default(),
+            index: I::default(),
         }
     }
 }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     fn seen(writer: &Writer<&'static str>, namespace: &str, name: &str) -> Option<&'static str> {
-        writer.index().get(namespace, name).map(|object| *object)
+        writer.store().get(namespace, name).map(|object| *object)
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(seen(&writer, "prod", "c1"), Some("one"));
         assert_eq!(seen(&writer, "test", "c1"), Some("another"));
         assert_eq!(seen(&writer, "prod", "c2"), None);
-        assert_eq!(writer.index().len(), 2);
+        assert_eq!(writer.store().len(), 2);
     }
 
     #[test]
@@ -198,13 +198,13 @@ mod tests {
         writer.apply("prod", "c1", "one");
         writer.apply("prod", "c1", "two");
         assert_eq!(
-            (seen(&writer, "prod", "c1"), writer.index().len()),
+            (seen(&writer, "prod", "c1"), writer.store().len()),
             (Some("two"), 1)
         );
         writer.delete("prod", "c1");
         writer.delete("prod", "never there");
         writer.delete("nowhere", "c1");
-        assert_eq!((seen(&writer, "prod", "c1"), writer.index().len()), (None, 0));
+        assert_eq!((seen(&writer, "prod", "c1"), writer.store().len()), (None, 0));
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
             (seen(&writer, "prod", "half"), seen(&writer, "prod", "new")),
             (None, Some("new"))
         );
-        assert_eq!(writer.index().len(), 1);
+        assert_eq!(writer.store().len(), 1);
     }
 
     #[test]
@@ -247,12 +247,12 @@ mod tests {
         let mut writer = writer();
         writer.apply("prod", "same", "same");
         writer.apply("prod", "other", "before");
-        let same = writer.index().get("prod", "same").unwrap();
+        let same = writer.store().get("prod", "same").unwrap();
         writer.begin_list();
         writer.list("prod", "same", "same");
         writer.list("prod", "other", "after");
         writer.finish_list();
-        assert!(Arc::ptr_eq(&same, &writer.index().get("prod", "same").unwrap()));
+        assert!(Arc::ptr_eq(&same, &writer.store().get("prod", "same").unwrap()));
         assert_eq!(seen(&writer, "prod", "other"), Some("after"));
     }
 }

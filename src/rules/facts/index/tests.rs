@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use crate::api::CassandraBackupSpec;
-use crate::rules::facts::{Around, MOST_NEIGHBOURS, Run, StoredBackup, StoredRestore};
+use crate::rules::facts::{Around, MAX_NEIGHBOURS, Run, StoredBackup, StoredRestore};
 
-use super::{BackupPostings, Postings, RestorePostings};
+use super::{BackupIndex, NeighbourIndex, RestoreIndex};
 
 fn around<'a>(name: &'a str, tag: &'a str) -> Around<'a> {
     Around {
@@ -43,8 +43,8 @@ fn restore(name: &str, state: Option<&str>, ended: i64) -> Arc<StoredRestore> {
     })
 }
 
-fn alike(postings: &BackupPostings, name: &str, tag: &str) -> Vec<String> {
-    postings
+fn alike(index: &BackupIndex, name: &str, tag: &str) -> Vec<String> {
+    index
         .alike(&around(name, tag))
         .iter()
         .map(|other| format!("{}/{}", other.namespace, other.backup.name))
@@ -53,7 +53,7 @@ fn alike(postings: &BackupPostings, name: &str, tag: &str) -> Vec<String> {
 
 #[test]
 fn tags_that_begin_alike_are_found_both_ways_the_own_first_and_of_those_the_ones_that_ran() {
-    let mut postings = BackupPostings::default();
+    let mut index = BackupIndex::default();
     for (namespace, name, tag, state) in [
         ("prod", "shorter", "da", None),
         ("prod", "same", "daily", None),
@@ -62,18 +62,18 @@ fn tags_that_begin_alike_are_found_both_ways_the_own_first_and_of_those_the_ones
         ("prod", "other", "dairy", Some("COMPLETED")),
         ("prod", "itself", "daily", Some("RUNNING")),
     ] {
-        postings.add(namespace, name, &backup(name, tag, state, None));
+        index.insert(namespace, name, &backup(name, tag, state, None));
     }
     assert_eq!(
-        alike(&postings, "itself", "daily"),
+        alike(&index, "itself", "daily"),
         ["prod/longer", "prod/same", "prod/shorter", "test/elsewhere"]
     );
-    assert_eq!(alike(&postings, "new", ""), [""; 0]);
+    assert_eq!(alike(&index, "new", ""), [""; 0]);
     let far = Around {
         location: "s3://other",
         ..around("new", "daily")
     };
-    assert!(postings.alike(&far).is_empty());
+    assert!(index.alike(&far).is_empty());
 }
 
 #[test]
@@ -86,15 +86,15 @@ fn tags_are_found_among_all_others_as_if_each_was_looked_at() {
             .collect()
     };
     for _ in 0..300 {
-        let mut postings = BackupPostings::default();
+        let mut index = BackupIndex::default();
         let letters = ["a", "b", "\u{1}", "é"];
         let tags: Vec<String> = (0..8).map(|_| text(&letters, 4)).collect();
         for (number, tag) in tags.iter().enumerate() {
             let name = number.to_string();
-            postings.add("prod", &name, &backup(&name, tag, None, None));
+            index.insert("prod", &name, &backup(&name, tag, None, None));
         }
         let asked = text(&letters, 5);
-        let mut found = alike(&postings, "new", &asked);
+        let mut found = alike(&index, "new", &asked);
         found.sort();
         let overlaps = |tag: &String| tag.starts_with(&asked) || asked.starts_with(tag.as_str());
         let expected: Vec<String> = (0..8)
@@ -107,44 +107,44 @@ fn tags_are_found_among_all_others_as_if_each_was_looked_at() {
 
 #[test]
 fn what_was_removed_is_found_nowhere() {
-    let mut postings = BackupPostings::default();
+    let mut index = BackupIndex::default();
     let object = backup("b1", "daily", Some("RUNNING"), Some("@daily"));
-    postings.add("test", "b1", &object);
-    assert_eq!(postings.namesakes(&around("b1", "")), ["test".into()]);
+    index.insert("test", "b1", &object);
+    assert_eq!(index.namesakes(&around("b1", "")), ["test".into()]);
     let here = Around {
         namespace: "test",
         ..around("b2", "daily")
     };
-    assert_eq!(postings.running(&here).len(), 1);
-    postings.remove("test", "b1", &object);
-    assert_eq!(alike(&postings, "b1", "daily"), [""; 0]);
-    assert!(postings.namesakes(&around("b1", "")).is_empty() && postings.running(&here).is_empty());
+    assert_eq!(index.running(&here).len(), 1);
+    index.remove("test", "b1", &object);
+    assert_eq!(alike(&index, "b1", "daily"), [""; 0]);
+    assert!(index.namesakes(&around("b1", "")).is_empty() && index.running(&here).is_empty());
 }
 
 #[test]
 fn a_name_that_begins_like_another_is_another() {
-    let mut postings = BackupPostings::default();
-    postings.add("test", "nightly2", &backup("nightly2", "t", None, Some("@daily")));
-    postings.add("prod", "nightly", &backup("nightly", "t", None, Some("@daily")));
+    let mut index = BackupIndex::default();
+    index.insert("test", "nightly2", &backup("nightly2", "t", None, Some("@daily")));
+    index.insert("prod", "nightly", &backup("nightly", "t", None, Some("@daily")));
     assert!(
-        postings.namesakes(&around("nightly", "")).is_empty(),
+        index.namesakes(&around("nightly", "")).is_empty(),
         "the one of the same namespace is itself"
     );
 }
 
 #[test]
 fn ten_thousand_are_answered_with_a_few() {
-    let mut postings = BackupPostings::default();
+    let mut index = BackupIndex::default();
     for number in 0..10_000 {
         let name = format!("b{number}");
-        postings.add(
+        index.insert(
             "prod",
             &name,
             &backup(&name, "same", Some("RUNNING"), Some("@daily")),
         );
     }
-    assert_eq!(alike(&postings, "new", "same").len(), 4 * MOST_NEIGHBOURS);
-    assert_eq!(postings.running(&around("new", "")).len(), MOST_NEIGHBOURS);
+    assert_eq!(alike(&index, "new", "same").len(), 4 * MAX_NEIGHBOURS);
+    assert_eq!(index.running(&around("new", "")).len(), MAX_NEIGHBOURS);
 }
 
 #[test]
@@ -161,11 +161,11 @@ fn what_runs_is_found_first_and_then_what_was_created_last() {
     all.push(created("pending", Some("PENDING"), Some(1)));
     all.push(created("running", Some("RUNNING"), Some(1)));
     all.push(created("young", None, Some(2_000)));
-    let mut postings = RestorePostings::default();
+    let mut index = RestoreIndex::default();
     for restore in &all {
-        postings.add("prod", &restore.name, restore);
+        index.insert("prod", &restore.name, restore);
     }
-    let found = postings.unfinished(&around("new", ""));
+    let found = index.unfinished(&around("new", ""));
     let names: Vec<_> = found.iter().map(|restore| restore.name.as_str()).collect();
     assert_eq!(
         names,
@@ -174,24 +174,24 @@ fn what_runs_is_found_first_and_then_what_was_created_last() {
         ]
     );
     for restore in &all {
-        postings.remove("prod", &restore.name, restore);
+        index.remove("prod", &restore.name, restore);
     }
-    assert!(postings.unfinished(&around("new", "")).is_empty());
+    assert!(index.unfinished(&around("new", "")).is_empty());
 }
 
 #[test]
 fn tags_of_the_own_namespace_are_found_before_those_of_a_hundred_others() {
     for states in [["COMPLETED", "COMPLETED"], ["COMPLETED", ""], ["", ""]] {
         let [theirs, own] = states.map(|state| (!state.is_empty()).then_some(state));
-        let mut postings = BackupPostings::default();
+        let mut index = BackupIndex::default();
         for number in 0..100 {
-            postings.add(&format!("a{number}"), "b1", &backup("b1", "daily", theirs, None));
+            index.insert(&format!("a{number}"), "b1", &backup("b1", "daily", theirs, None));
         }
         for (name, tag) in [("longer", "daily2"), ("same", "daily"), ("shorter", "da")] {
-            postings.add("prod", name, &backup(name, tag, own, None));
+            index.insert("prod", name, &backup(name, tag, own, None));
         }
-        let found = alike(&postings, "new", "daily");
-        assert!(found.len() <= 4 * MOST_NEIGHBOURS, "{found:?}");
+        let found = alike(&index, "new", "daily");
+        assert!(found.len() <= 4 * MAX_NEIGHBOURS, "{found:?}");
         for own in ["prod/same", "prod/longer", "prod/shorter"] {
             assert!(found.iter().any(|name| name == own), "{own}: {found:?}");
         }
@@ -200,28 +200,28 @@ fn tags_of_the_own_namespace_are_found_before_those_of_a_hundred_others() {
 
 #[test]
 fn restores_are_found_by_cluster_by_backup_and_by_their_end() {
-    let mut postings = RestorePostings::default();
+    let mut index = RestoreIndex::default();
     for (name, state, ended) in [
         ("waiting", None, 0),
         ("running", Some("RUNNING"), 0),
         ("good", Some("COMPLETED"), 2_000_000_000),
         ("bad", Some("FAILED"), 999_999_999),
     ] {
-        postings.add("prod", name, &restore(name, state, ended));
+        index.insert("prod", name, &restore(name, state, ended));
     }
     let names = |restores: Vec<Arc<StoredRestore>>| -> Vec<String> {
         restores.iter().map(|restore| restore.name.clone()).collect()
     };
     let of_backup = around("b1", "");
-    assert_eq!(names(postings.unfinished(&of_backup)), ["running", "waiting"]);
-    assert_eq!(names(postings.users(&of_backup)), ["running", "waiting"]);
-    assert_eq!(postings.last(&of_backup).unwrap().name, "good");
+    assert_eq!(names(index.unfinished(&of_backup)), ["running", "waiting"]);
+    assert_eq!(names(index.users(&of_backup)), ["running", "waiting"]);
+    assert_eq!(index.last(&of_backup).unwrap().name, "good");
     let itself = Around {
         restore: true,
         ..around("running", "")
     };
-    assert_eq!(names(postings.unfinished(&itself)), ["waiting"]);
-    assert_eq!(names(postings.users(&itself)), [""; 0]);
-    postings.remove("prod", "good", &restore("good", Some("COMPLETED"), 2_000_000_000));
-    assert_eq!(postings.last(&of_backup).unwrap().name, "bad");
+    assert_eq!(names(index.unfinished(&itself)), ["waiting"]);
+    assert_eq!(names(index.users(&itself)), [""; 0]);
+    index.remove("prod", "good", &restore("good", Some("COMPLETED"), 2_000_000_000));
+    assert_eq!(index.last(&of_backup).unwrap().name, "bad");
 }

@@ -1,0 +1,102 @@
+//! A tree of manifests over the API server, for `check --live`.
+
+use crate::domain::credentials::Credentials;
+use crate::rules::facts::{
+    Around, Caller, Cluster, FactSource, Freshness, Namespace, Neighbours, Pending, Reference, Run,
+    StoredBackup, StoredRestore,
+};
+
+use super::tree::Tree;
+
+/// A source of facts that answers from the manifests, and from the API server for objects that no manifest describes.
+#[derive(Clone, Copy)]
+pub(super) struct Layered<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) live: &'a dyn FactSource,
+}
+
+impl FactSource for Layered<'_> {
+    fn cluster<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        freshness: Freshness,
+    ) -> Pending<'a, Cluster> {
+        self.tree
+            .find_cluster(namespace, name)
+            .map_or_else(|| self.live.cluster(namespace, name, freshness), Pending::known)
+    }
+
+    /// Returns the backup of the manifests. If its manifest has no status, its runs are those of the stored backup.
+    fn backup<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        freshness: Freshness,
+    ) -> Pending<'a, StoredBackup> {
+        match self.tree.find_backup(namespace, name) {
+            Some(Reference::Found(mut own)) if own.run == Run::Unsaid => Pending::asked(async move {
+                if let Reference::Found(stored) = self.live.backup(namespace, name, freshness).await {
+                    own.run = stored.run;
+                    own.history = stored.history;
+                    own.last_restore = own.last_restore.or(stored.last_restore);
+                }
+                Reference::Found(own)
+            }),
+            Some(known) => Pending::known(known),
+            None => self.live.backup(namespace, name, freshness),
+        }
+    }
+
+    fn secret<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        freshness: Freshness,
+    ) -> Pending<'a, Credentials> {
+        self.tree
+            .find_secret(namespace, name)
+            .map_or_else(|| self.live.secret(namespace, name, freshness), Pending::known)
+    }
+
+    fn namespace<'a>(&'a self, name: &'a str, freshness: Freshness) -> Pending<'a, Namespace> {
+        self.tree
+            .find_namespace(name)
+            .map_or_else(|| self.live.namespace(name, freshness), Pending::known)
+    }
+
+    fn restore<'a>(&'a self, namespace: &'a str, name: &'a str) -> Pending<'a, StoredRestore> {
+        match self.tree.find_restore(namespace, name) {
+            Some(Reference::Found(own)) if own.run == Run::Unsaid => self.live.restore(namespace, name),
+            Some(known) => Pending::known(known),
+            None => self.live.restore(namespace, name),
+        }
+    }
+
+    /// Returns the neighbours in the Kubernetes cluster and the backups of the manifests.
+    ///
+    /// A manifest says what its backup will be, so it takes the place of the stored backup of the same name. What is
+    /// running is known by the API server only.
+    fn neighbours(&self, around: Around<'_>) -> Neighbours {
+        let mut own = self.tree.neighbours(around);
+        let mut stored = self.live.neighbours(around);
+        stored
+            .alike
+            .retain(|other| !self.tree.has_backup(&other.namespace, &other.backup.name));
+        stored.namesakes.retain(|namespace| {
+            !own.namesakes.contains(namespace) && !self.tree.has_backup(namespace, around.name)
+        });
+        stored.alike.append(&mut own.alike);
+        stored.namesakes.append(&mut own.namesakes);
+        stored
+    }
+
+    fn may_read_secret<'a>(
+        &'a self,
+        caller: &'a Caller,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> Pending<'a, bool> {
+        self.live.may_read_secret(caller, namespace, name)
+    }
+}

@@ -1,0 +1,178 @@
+//! Creation, update and deletion of one object.
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::api::Kind;
+use crate::rules::checks::transition;
+use crate::rules::facts::{Caller, Facts, Freshness, Reference};
+use crate::rules::finding::Findings;
+use crate::rules::policy::Context;
+use crate::rules::subject::{Metadata, Subject};
+use crate::rules::{self, decode, status};
+
+use super::gather::Gatherer;
+use super::judge::{judge, refresh_neighbours};
+
+/// An object of a request: the metadata that rules read, and its `spec` and `status` as JSON text.
+///
+/// The text is parsed only when it is needed. A typical creation parses its spec once, into a type.
+#[derive(Debug, Clone)]
+pub struct Object<'a> {
+    /// The metadata that rules read.
+    pub meta: Metadata,
+    /// The spec; `None` if it is absent or null.
+    pub spec: Option<&'a RawValue>,
+    /// The status; `None` if it is absent or null.
+    pub status: Option<&'a RawValue>,
+    /// True if the object has a deletion timestamp.
+    pub deleting: bool,
+}
+
+impl Object<'_> {
+    /// Returns `{"spec": …, "status": …}`, each only if it is present.
+    ///
+    /// The API server has parsed both already. A part that a JSON tree cannot hold (a number out of range, half of a
+    /// surrogate pair) becomes null; [`decode`](crate::rules::decode) then reports it if it is in the spec.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let tree = |text: &RawValue| serde_json::from_str(text.get()).unwrap_or(Value::Null);
+        let mut body = Map::new();
+        body.extend(self.spec.map(|spec| ("spec".to_owned(), tree(spec))));
+        body.extend(self.status.map(|status| ("status".to_owned(), tree(status))));
+        Value::Object(body)
+    }
+}
+
+/// The evaluation of one request.
+#[derive(Clone, Copy)]
+pub struct Evaluation<'a> {
+    /// The kind of the object.
+    pub kind: Kind,
+    /// Reads the facts.
+    pub gatherer: Gatherer<'a>,
+    /// The policy and the circumstances of the request.
+    pub context: &'a Context,
+    /// Returns the caller. It is a function because the caller is parsed only if findings may have to be redacted.
+    pub caller: &'a (dyn Fn() -> Caller + Sync),
+}
+
+/// The result of [`Evaluation::update`].
+#[derive(Debug)]
+pub struct Update {
+    /// The findings.
+    pub findings: Findings,
+    /// True if the stored object has started to run.
+    pub started: bool,
+}
+
+impl Evaluation<'_> {
+    /// Returns the findings of an object that is created.
+    pub async fn create(&self, new: &Object<'_>) -> Findings {
+        let mut found = Findings::default();
+        if new.status.is_some() {
+            found.extend(transition::status_on_create(&new.body()));
+        }
+        match self.subject(new) {
+            Ok(subject) => {
+                let rules = |facts: &_| rules::judge(&subject, facts, self.context);
+                let judged = judge(&subject, self.gatherer, rules).await;
+                found.extend(self.redact(judged, &subject).await);
+            }
+            Err(misfits) => found.extend(misfits),
+        }
+        found.suppress(|rule| new.meta.allows(rule));
+        found
+    }
+
+    /// Returns the findings of an object that replaces `old`. An unchanged spec is not judged.
+    pub async fn update(&self, old: &Object<'_>, new: &Object<'_>) -> Update {
+        let (before, after) = (old.body(), new.body());
+        let started = status::has_started(&before);
+        let mut found: Findings = transition::status_reset(&before, &after).into_iter().collect();
+        if before.get("spec") != after.get("spec") {
+            found.extend(transition::spec_of_started(self.kind, &before, &after));
+            match self.subject(new) {
+                Ok(subject) => {
+                    let judged = self.judge_change(&subject, (&before, &after)).await;
+                    let judged = self.lower_old_denials(judged, old, started).await;
+                    found.extend(self.redact(judged, &subject).await);
+                }
+                Err(misfits) => found.extend(misfits),
+            }
+            // A denied change needs no restart of CassKop.
+            if !found.denied() {
+                found.extend(transition::unseen_update(self.kind, self.context));
+            }
+        }
+        found.suppress(|rule| new.meta.allows(rule));
+        Update {
+            findings: found,
+            started,
+        }
+    }
+
+    async fn judge_change(&self, subject: &Subject, (before, after): (&Value, &Value)) -> Findings {
+        let rules = |facts: &Facts| {
+            let mut found = rules::judge(subject, facts, self.context);
+            if self.kind == Kind::Backup {
+                let mut in_use = transition::identity_in_use(before, after, &facts.neighbours);
+                in_use.doubt(&facts.neighbours.unreadable);
+                found.extend(in_use);
+            }
+            found
+        };
+        judge(subject, self.gatherer, rules).await
+    }
+
+    /// Lowers each denial that the stored object has as well to a warning.
+    async fn lower_old_denials(&self, mut found: Findings, old: &Object<'_>, started: bool) -> Findings {
+        if found.denied()
+            && let Ok(before) = self.subject(old)
+        {
+            let facts = self.gatherer.facts(&before, Freshness::Cached).await;
+            found.ratchet(&rules::judge(&before, &facts, self.context), started);
+        }
+        found
+    }
+
+    /// Returns the findings of the deletion of the object `name`.
+    ///
+    /// A backup that an unfinished restore needs is kept. Nothing may block the deletion of a namespace, so a backup
+    /// can be deleted if its namespace is terminating or cannot be read.
+    pub async fn delete(&self, old: &Object<'_>, name: &str) -> Findings {
+        let body = old.body();
+        let mut found = Findings::default();
+        if self.kind == Kind::Backup {
+            found.extend(self.backup_in_use(name).await);
+        }
+        found.extend(transition::deleted_while_running(self.kind, &body));
+        found.extend(transition::unseen_deletion(self.kind, &body, self.context));
+        found
+    }
+
+    async fn backup_in_use(&self, name: &str) -> Findings {
+        let mut neighbours = self.gatherer.neighbours_of_backup(name);
+        if neighbours.users.is_empty() {
+            return Findings::default();
+        }
+        let namespace = self.gatherer.namespace(Freshness::Live).await;
+        if !matches!(namespace, Reference::Found(namespace) if !namespace.terminating) {
+            return Findings::default();
+        }
+        let mut already_read = Vec::new();
+        loop {
+            let mut found: Findings = transition::deleted_while_in_use(&neighbours)
+                .into_iter()
+                .collect();
+            found.doubt(&neighbours.unreadable);
+            if !refresh_neighbours(&mut neighbours, &found, self.gatherer, &mut already_read).await {
+                return found;
+            }
+        }
+    }
+
+    fn subject(&self, object: &Object<'_>) -> Result<Subject, Findings> {
+        decode::subject(self.kind, object.spec, object.meta.clone())
+    }
+}

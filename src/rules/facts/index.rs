@@ -1,0 +1,391 @@
+//! Secondary indexes: which backups share a tag, which restores use a backup, what runs on a cluster.
+//!
+//! The caches of the API server and a tree of manifests answer these questions with the same two indexes. Each
+//! question has one ordered map whose key begins with everything that the question names. An answer reads the first
+//! few entries of that range, so its cost does not depend on the number of objects.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::iter;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::domain::storage::StorageLocation;
+
+use super::neighbours::{Alike, Around, MAX_NEIGHBOURS, Neighbours};
+use super::objects::{StoredBackup, StoredRestore};
+
+/// An index of the objects of one kind that finds neighbours.
+///
+/// An object is removed with the same namespace, name and content with which it was inserted.
+pub trait NeighbourIndex<T>: Default + Send + Sync + 'static {
+    /// Adds an object.
+    fn insert(&mut self, namespace: &str, name: &str, object: &Arc<T>);
+    /// Removes an object that was deleted or is about to be replaced.
+    fn remove(&mut self, namespace: &str, name: &str, object: &Arc<T>);
+}
+
+/// For kinds that are no neighbours: their objects are found by name only.
+impl<T> NeighbourIndex<T> for () {
+    fn insert(&mut self, _: &str, _: &str, _: &Arc<T>) {}
+    fn remove(&mut self, _: &str, _: &str, _: &Arc<T>) {}
+}
+
+/// Ends each part of a key. Names, tags and locations do not contain it.
+const SEPARATOR: char = '\0';
+
+/// The first text after every key that continues with [`SEPARATOR`].
+const AFTER_SEPARATOR: char = '\u{1}';
+
+/// Objects in the order of their keys.
+#[derive(Debug)]
+struct OrderedMap<T>(BTreeMap<Box<str>, Arc<T>>);
+
+impl<T> Default for OrderedMap<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T> OrderedMap<T> {
+    fn insert<S: AsRef<str>>(&mut self, parts: &[S], object: &Arc<T>) {
+        self.0.insert(key(parts).into(), Arc::clone(object));
+    }
+
+    fn remove<S: AsRef<str>>(&mut self, parts: &[S]) {
+        self.0.remove(key(parts).as_str());
+    }
+
+    /// Returns the entries whose key begins with these parts, in order.
+    ///
+    /// Most maps are empty most of the time; no key is built for those.
+    fn with_parts<S: AsRef<str>>(
+        &self,
+        parts: &[S],
+    ) -> impl DoubleEndedIterator<Item = (&str, &Arc<T>)> + use<'_, T, S> {
+        let entries = (!self.0.is_empty()).then(|| self.with_prefix(key(parts)));
+        entries.into_iter().flatten()
+    }
+
+    /// Returns the entries whose key begins with `prefix`, in order.
+    fn with_prefix(
+        &self,
+        mut prefix: String,
+    ) -> impl DoubleEndedIterator<Item = (&str, &Arc<T>)> + use<'_, T> {
+        let length = prefix.len();
+        prefix.push(char::MAX);
+        let (begin, _) = prefix.split_at(length);
+        let range = (Bound::Included(begin), Bound::Excluded(prefix.as_str()));
+        self.0
+            .range::<str, _>(range)
+            .map(|(key, object)| (&**key, object))
+    }
+
+    /// Returns the last key in `base..bound` without `base`. `bound` begins with `base`.
+    fn last_before(&self, base: &str, bound: &str) -> Option<&str> {
+        let range = (Bound::Included(base), Bound::Excluded(bound));
+        let (key, _) = self.0.range::<str, _>(range).next_back()?;
+        key.strip_prefix(base)
+    }
+}
+
+/// Joins the parts, with capacity for the character that ends a range.
+fn key<S: AsRef<str>>(parts: &[S]) -> String {
+    let length: usize = parts.iter().map(|part| part.as_ref().len() + 1).sum();
+    let mut key = String::with_capacity(length + char::MAX.len_utf8());
+    for part in parts {
+        key.push_str(part.as_ref());
+        key.push(SEPARATOR);
+    }
+    key
+}
+
+/// The backups that can be neighbours of an object.
+#[derive(Debug, Default)]
+pub struct BackupIndex {
+    /// By cluster, location, tag, namespace, name.
+    by_tag: OrderedMap<StoredBackup>,
+    /// Those that have run, by the same key. They come first because denials rest on them alone.
+    run_by_tag: OrderedMap<StoredBackup>,
+    /// By namespace, cluster, location, tag, name. Other namespaces cannot crowd out the object's own.
+    own_by_tag: OrderedMap<StoredBackup>,
+    /// Those that have run, by the same key.
+    own_run_by_tag: OrderedMap<StoredBackup>,
+    /// Those with a schedule, by name and namespace.
+    scheduled: OrderedMap<StoredBackup>,
+    /// Those that are running, by namespace, cluster and name.
+    running: OrderedMap<StoredBackup>,
+}
+
+/// The position of the namespace in a key of `by_tag`, and in a key of `own_by_tag`.
+const NAMESPACE_IN_ALL: usize = 3;
+const NAMESPACE_IN_OWN: usize = 0;
+
+/// Returns the parts of the keys of `by_tag` and `own_by_tag`; `None` for a backup without a tag.
+fn tag_keys<'a>(
+    namespace: &'a str,
+    name: &'a str,
+    backup: &'a StoredBackup,
+    place: &'a str,
+) -> Option<[[&'a str; 5]; 2]> {
+    let cluster = backup.spec.cassandra_cluster.as_str();
+    let tag = backup
+        .spec
+        .snapshot_tag
+        .as_deref()
+        .filter(|tag| !tag.is_empty())?;
+    Some([
+        [cluster, place, tag, namespace, name],
+        [namespace, cluster, place, tag, name],
+    ])
+}
+
+/// Returns the bucket or directory of a location; the text itself if it is malformed.
+fn place(location: &str) -> String {
+    StorageLocation::parse(location).map_or_else(|_| location.to_owned(), |location| location.place())
+}
+
+impl NeighbourIndex<StoredBackup> for BackupIndex {
+    fn insert(&mut self, namespace: &str, name: &str, backup: &Arc<StoredBackup>) {
+        let place = place(&backup.spec.storage_location);
+        if let Some([all, own]) = tag_keys(namespace, name, backup, &place) {
+            self.by_tag.insert(&all, backup);
+            self.own_by_tag.insert(&own, backup);
+            if backup.run.state().is_some() {
+                self.run_by_tag.insert(&all, backup);
+                self.own_run_by_tag.insert(&own, backup);
+            }
+        }
+        if backup.spec.is_scheduled() {
+            self.scheduled.insert(&[name, namespace], backup);
+        }
+        if backup.run.is_active() {
+            let parts = [namespace, &backup.spec.cassandra_cluster, name];
+            self.running.insert(&parts, backup);
+        }
+    }
+
+    fn remove(&mut self, namespace: &str, name: &str, backup: &Arc<StoredBackup>) {
+        let place = place(&backup.spec.storage_location);
+        if let Some([all, own]) = tag_keys(namespace, name, backup, &place) {
+            self.by_tag.remove(&all);
+            self.run_by_tag.remove(&all);
+            self.own_by_tag.remove(&own);
+            self.own_run_by_tag.remove(&own);
+        }
+        self.scheduled.remove(&[name, namespace]);
+        self.running
+            .remove(&[namespace, &backup.spec.cassandra_cluster, name]);
+    }
+}
+
+impl BackupIndex {
+    /// Writes the backups around an object into `neighbours`.
+    pub fn find(&self, around: &Around<'_>, neighbours: &mut Neighbours) {
+        neighbours.alike = self.alike(around);
+        neighbours.namesakes = self.namesakes(around);
+        neighbours.running_backups = self.running(around);
+    }
+
+    /// Returns the backups whose tag begins with the object's tag or is a beginning of it: those of the object's
+    /// namespace first, and of them and of all first those that have run.
+    fn alike(&self, around: &Around<'_>) -> Vec<Alike> {
+        let mut alike: Vec<Alike> = Vec::new();
+        if around.tag.is_empty() || around.location.is_empty() {
+            return alike;
+        }
+        if self.by_tag.0.is_empty() {
+            return alike;
+        }
+        let place = place(around.location);
+        let all = key(&[around.cluster, &place]);
+        let own = key(&[around.namespace, around.cluster, &place]);
+        for (map, base, at) in [
+            (&self.own_run_by_tag, &own, NAMESPACE_IN_OWN),
+            (&self.own_by_tag, &own, NAMESPACE_IN_OWN),
+            (&self.run_by_tag, &all, NAMESPACE_IN_ALL),
+            (&self.by_tag, &all, NAMESPACE_IN_ALL),
+        ] {
+            let limit = alike.len() + MAX_NEIGHBOURS;
+            for (key, backup) in overlapping(map, base, around.tag) {
+                let namespace = key.split(SEPARATOR).nth(at).unwrap_or_default();
+                if alike.len() == limit {
+                    break;
+                }
+                let known = alike
+                    .iter()
+                    .any(|other| *other.namespace == *namespace && other.backup.name == backup.name);
+                let itself = namespace == around.namespace && backup.name == around.backup;
+                if !known && !itself {
+                    alike.push(Alike {
+                        namespace: namespace.into(),
+                        backup: Arc::clone(backup),
+                    });
+                }
+            }
+        }
+        alike
+    }
+
+    /// Returns the other namespaces that have a scheduled backup of this name.
+    fn namesakes(&self, around: &Around<'_>) -> Vec<Box<str>> {
+        self.scheduled
+            .with_parts(&[around.name])
+            .filter_map(|(key, _)| key.split(SEPARATOR).nth(1))
+            .filter(|namespace| *namespace != around.namespace)
+            .take(MAX_NEIGHBOURS)
+            .map(Into::into)
+            .collect()
+    }
+
+    /// Returns the backups of this cluster that are running.
+    fn running(&self, around: &Around<'_>) -> Vec<Arc<StoredBackup>> {
+        let cluster = [around.namespace, around.cluster];
+        let others = self.running.with_parts(&cluster);
+        others
+            .map(|(_, backup)| backup)
+            .filter(|backup| around.restore || backup.name != around.name)
+            .take(MAX_NEIGHBOURS)
+            .map(Arc::clone)
+            .collect()
+    }
+}
+
+/// Returns the entries after `base` whose tag begins with `tag`, then those whose tag is a beginning of it.
+fn overlapping<'a>(
+    map: &'a OrderedMap<StoredBackup>,
+    base: &str,
+    tag: &str,
+) -> impl Iterator<Item = (&'a str, &'a Arc<StoredBackup>)> + use<'a> {
+    let longer = [base, tag].concat();
+    let shorter = shorter_tags(map, base, tag);
+    iter::once(longer)
+        .chain(shorter)
+        .flat_map(|prefix| map.with_prefix(prefix))
+}
+
+/// Returns a key prefix for each tag after `base` that is a beginning of `tag`, the shortest first.
+///
+/// The search goes backwards through the keys. What the key before the current bound has in common with `tag` is the
+/// longest tag that can come next, so every step skips all tags that differ.
+fn shorter_tags(map: &OrderedMap<StoredBackup>, base: &str, tag: &str) -> Vec<String> {
+    let mut prefixes = Vec::new();
+    let mut bound = [base, tag].concat();
+    while let Some(before) = map.last_before(base, &bound) {
+        let theirs = before.split(SEPARATOR).next().unwrap_or_default();
+        let common = common_length(theirs, tag);
+        bound.truncate(base.len() + common);
+        if theirs.len() == common {
+            prefixes.push(format!("{bound}{SEPARATOR}"));
+        } else {
+            // After every key of the tag in common, before every tag that continues differently.
+            bound.push(AFTER_SEPARATOR);
+        }
+    }
+    prefixes.reverse();
+    prefixes
+}
+
+/// Returns the length in bytes of the longest common beginning.
+fn common_length(one: &str, other: &str) -> usize {
+    let common = one
+        .chars()
+        .zip(other.chars())
+        .take_while(|(one, other)| one == other);
+    common.map(|(character, _)| character.len_utf8()).sum()
+}
+
+/// The restores that can be neighbours of an object.
+#[derive(Debug, Default)]
+pub struct RestoreIndex {
+    /// Unfinished ones, by namespace, cluster, precedence and name.
+    unfinished: OrderedMap<StoredRestore>,
+    /// Unfinished ones, by namespace, backup and name.
+    users: OrderedMap<StoredRestore>,
+    /// Finished ones, by namespace, cluster, end and name.
+    ended: OrderedMap<StoredRestore>,
+}
+
+/// Returns the end in seconds since the epoch, in a form that sorts; an unknown end comes first.
+fn end_key(restore: &StoredRestore) -> String {
+    let seconds = restore.ended.map_or(0, |time| time.as_second().max(0));
+    format!("{seconds:020}")
+}
+
+/// Returns [`StoredRestore::precedence`] in a form that sorts.
+fn precedence_key(restore: &StoredRestore) -> String {
+    let (waits, Reverse(created)) = restore.precedence();
+    let younger = i64::MAX.saturating_sub(created.as_second());
+    format!("{}{younger:020}", u8::from(waits))
+}
+
+impl NeighbourIndex<StoredRestore> for RestoreIndex {
+    fn insert(&mut self, namespace: &str, name: &str, restore: &Arc<StoredRestore>) {
+        if restore.run.is_unfinished() {
+            let parts = [namespace, &restore.cluster, &precedence_key(restore), name];
+            self.unfinished.insert(&parts, restore);
+            self.users.insert(&[namespace, &restore.backup, name], restore);
+        } else {
+            let parts = [namespace, &restore.cluster, &end_key(restore), name];
+            self.ended.insert(&parts, restore);
+        }
+    }
+
+    fn remove(&mut self, namespace: &str, name: &str, restore: &Arc<StoredRestore>) {
+        self.unfinished
+            .remove(&[namespace, &restore.cluster, &precedence_key(restore), name]);
+        self.users.remove(&[namespace, &restore.backup, name]);
+        self.ended
+            .remove(&[namespace, &restore.cluster, &end_key(restore), name]);
+    }
+}
+
+impl RestoreIndex {
+    /// Writes the restores around an object into `neighbours`.
+    pub fn find(&self, around: &Around<'_>, neighbours: &mut Neighbours) {
+        neighbours.unfinished_restores = self.unfinished(around);
+        neighbours.users = self.users(around);
+        neighbours.last_restore = self.last(around);
+    }
+
+    /// Returns the unfinished restores of this cluster in the order of their precedence.
+    fn unfinished(&self, around: &Around<'_>) -> Vec<Arc<StoredRestore>> {
+        let cluster = [around.namespace, around.cluster];
+        let others = self.unfinished.with_parts(&cluster);
+        others
+            .map(|(_, restore)| restore)
+            .filter(|restore| !is_itself(restore, around))
+            .take(MAX_NEIGHBOURS)
+            .map(Arc::clone)
+            .collect()
+    }
+
+    /// Returns the unfinished restores of this backup; none if the object is a restore.
+    fn users(&self, around: &Around<'_>) -> Vec<Arc<StoredRestore>> {
+        if around.restore {
+            return Vec::new();
+        }
+        let backup = [around.namespace, around.backup];
+        let users = self.users.with_parts(&backup);
+        users
+            .map(|(_, restore)| Arc::clone(restore))
+            .take(MAX_NEIGHBOURS)
+            .collect()
+    }
+
+    /// Returns the restore of this cluster that ended last.
+    fn last(&self, around: &Around<'_>) -> Option<Arc<StoredRestore>> {
+        let cluster = [around.namespace, around.cluster];
+        let mut ended = self.ended.with_parts(&cluster);
+        let last = ended.rfind(|(_, restore)| !is_itself(restore, around));
+        last.map(|(_, restore)| Arc::clone(restore))
+    }
+}
+
+/// Returns true if `restore` is the object whose neighbours are asked for.
+fn is_itself(restore: &StoredRestore, around: &Around<'_>) -> bool {
+    around.restore && restore.name == around.name
+}
+
+#[cfg(test)]
+mod tests;
