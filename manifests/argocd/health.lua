@@ -1,5 +1,5 @@
--- How a CassandraBackup or a CassandraRestore stands: what CassKop leaves in status.condition, what cassgate leaves in
--- status.conditions. Argo CD gives a script of its ConfigMap no library of strings.
+-- Health of a CassandraBackup or CassandraRestore, from CassKop's status.condition or cassgate's status.conditions. Argo CD
+-- gives a script in its ConfigMap no string library.
 local status = obj.status or {}
 local spec = obj.spec or {}
 local scheduled = spec.schedule ~= nil and spec.schedule ~= ""
@@ -8,7 +8,7 @@ local function health(is, message)
   return { status = is, message = message }
 end
 
--- CassKop's one condition.
+-- Returns the health for CassKop's single condition.
 local function last_run(condition)
   local state = condition.type
   if state == "COMPLETED" then
@@ -22,13 +22,13 @@ local function last_run(condition)
     return health("Degraded", message)
   end
   if scheduled then
-    return health("Healthy", "scheduled; the run under way is " .. state)
+    return health("Healthy", "scheduled; the current run is " .. state)
   end
   return health("Progressing", state .. " " .. (status.progress or ""))
 end
 
 if spec.suspend and scheduled then
-  return health("Suspended", "the schedule rests")
+  return health("Suspended", "the schedule is suspended")
 end
 if spec.suspend then
   return health("Healthy", "never runs: it describes a backup that is in the bucket already")
@@ -39,10 +39,10 @@ for _, condition in ipairs(status.conditions or {}) do
   conditions[condition.type] = condition
 end
 
--- cassgate's.
+-- cassgate's conditions.
 if conditions.Ready then
   if status.observedGeneration ~= obj.metadata.generation then
-    return health("Progressing", "the spec has changed and was not acted upon yet")
+    return health("Progressing", "the spec has changed and cassgate has not acted on it yet")
   end
   for _, type in ipairs({ "Failed", "Stalled" }) do
     local condition = conditions[type]
@@ -60,6 +60,6 @@ if status.condition and status.condition.type then
   return last_run(status.condition)
 end
 if scheduled then
-  return health("Healthy", "scheduled; nothing has run yet")
+  return health("Healthy", "scheduled; no run yet")
 end
-return health("Progressing", "nothing has begun; if that stays so, the events of the object or the operator's log say why")
+return health("Progressing", "not started; if this persists, see the events of the object or the log of the operator")

@@ -58,13 +58,13 @@ fn ours(hold: &[&str], sentence: &str) -> Value {
 #[test]
 fn what_casskop_has_run_once_is_as_its_last_state_says() {
     let once = json!({"cassandraCluster": "demo"});
-    is(&object(&once, &Value::Null), "Progressing", "nothing has begun");
-    is(&object(&once, &json!({})), "Progressing", "nothing has begun");
+    is(&object(&once, &Value::Null), "Progressing", "not started");
+    is(&object(&once, &json!({})), "Progressing", "not started");
     // CassKop names the pod before it has sent anything.
     is(
         &object(&once, &json!({"coordinatorMember": "p"})),
         "Progressing",
-        "nothing has begun",
+        "not started",
     );
     for state in ["REQUIRED", "PENDING", "RUNNING"] {
         is(
@@ -97,7 +97,7 @@ fn a_failure_names_each_node_even_one_that_said_nothing() {
 #[test]
 fn a_schedule_is_healthy_unless_its_last_run_was_not() {
     let nightly = json!({"cassandraCluster": "demo", "schedule": "@midnight"});
-    is(&object(&nightly, &json!({})), "Healthy", "nothing has run yet");
+    is(&object(&nightly, &json!({})), "Healthy", "no run yet");
     is(&object(&nightly, &casskops("RUNNING")), "Healthy", "RUNNING");
     is(&object(&nightly, &casskops("COMPLETED")), "Healthy", "completed");
     is(&object(&nightly, &casskops("FAILED")), "Degraded", "FAILED");
@@ -105,7 +105,7 @@ fn a_schedule_is_healthy_unless_its_last_run_was_not() {
     is(
         &object(&json!({"schedule": ""}), &json!({})),
         "Progressing",
-        "nothing has begun",
+        "not started",
     );
 }
 
@@ -135,7 +135,7 @@ fn what_was_said_of_an_older_spec_counts_no_more() {
 #[test]
 fn what_rests_says_so_and_what_only_describes_a_backup_holds_nothing_up() {
     let rests = json!({"schedule": "@midnight", "suspend": true});
-    is(&object(&rests, &ours(&["Ready"], "armed")), "Suspended", "rests");
+    is(&object(&rests, &ours(&["Ready"], "armed")), "Suspended", "the schedule is suspended");
     let describes = json!({"suspend": true});
     is(
         &object(&describes, &Value::Null),
@@ -143,7 +143,7 @@ fn what_rests_says_so_and_what_only_describes_a_backup_holds_nothing_up() {
         "in the bucket already",
     );
     let not = json!({"suspend": false});
-    is(&object(&not, &Value::Null), "Progressing", "nothing has begun");
+    is(&object(&not, &Value::Null), "Progressing", "not started");
 }
 
 #[test]

@@ -11,9 +11,11 @@
 mod chart;
 mod deployment;
 mod documents;
+mod examples;
 mod health;
 mod monitoring;
 mod network;
+mod reference;
 mod rights;
 mod webhooks;
 

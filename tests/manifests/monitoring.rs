@@ -11,15 +11,15 @@ use cassgate::{
     server::{admin, limits::Limits},
     telemetry::metrics::{
         CacheKind, Census, FindingSeverity, Metrics, Operation, ReadKind, ReadOutcome, ReviewKind,
-        ReviewVerdict, RuleLabel, ScheduledBackup, WebhookSide,
+        ReviewVerdict, RuleLabel, ScheduledBackup, SidecarOutcome, SidecarRequest, WebhookSide,
     },
 };
 use serde_json::Value;
 
 use crate::{kustomize, printed, repository, say, the};
 
-/// A series' labels, and the values of each.
-type Labels = BTreeMap<String, BTreeSet<String>>;
+/// The labels of a series, and the values of each.
+pub(crate) type Labels = BTreeMap<String, BTreeSet<String>>;
 
 /// What `/metrics` shows once everything has happened.
 fn series() -> &'static BTreeMap<String, Labels> {
@@ -50,6 +50,11 @@ fn happen(metrics: &Metrics) {
             metrics.live_read(kind, outcome);
         }
     }
+    for &request in SidecarRequest::ALL {
+        for &outcome in SidecarOutcome::ALL {
+            metrics.asked_sidecar(request, outcome);
+        }
+    }
     metrics.leads(true);
     metrics.certificate_not_after(1);
     metrics.authority_not_after(1);
@@ -67,6 +72,55 @@ fn happen(metrics: &Metrics) {
         }],
         ..Census::default()
     });
+}
+
+/// A family of `/metrics`, as its reference page lists it.
+pub(crate) struct Family {
+    /// The name of its series; of a histogram, the name without `_bucket`, `_sum` and `_count`.
+    pub(crate) series: String,
+    /// The type in the `OpenMetrics` format.
+    pub(crate) kind: String,
+    /// The description in `/metrics`.
+    pub(crate) help: String,
+    /// The labels of its series.
+    pub(crate) labels: Labels,
+}
+
+/// Every family that cassgate registers, in the order of `/metrics`.
+pub(crate) fn families() -> Vec<Family> {
+    let metrics = Metrics::new();
+    happen(&metrics);
+    let text = metrics.encode();
+    let about = |line: &str, word: &str| {
+        let rest = line.strip_prefix(word)?.trim_start();
+        rest.split_once(' ')
+            .map(|(name, rest)| (name.to_owned(), rest.to_owned()))
+    };
+    let kinds: BTreeMap<String, String> = text.lines().filter_map(|line| about(line, "# TYPE")).collect();
+    text.lines()
+        .filter_map(|line| about(line, "# HELP"))
+        .map(|(name, help)| {
+            let kind = kinds[&name].clone();
+            let (suffix, sample) = match kind.as_str() {
+                "counter" => ("_total", "_total"),
+                "info" => ("_info", "_info"),
+                "histogram" => ("", "_bucket"),
+                _ => ("", ""),
+            };
+            let mut labels = series()
+                .get(&format!("{name}{sample}"))
+                .cloned()
+                .unwrap_or_default();
+            labels.remove("le");
+            Family {
+                series: format!("{name}{suffix}"),
+                kind,
+                // The registry ends every description with a full stop.
+                help: help.trim_end_matches('.').to_owned(),
+                labels,
+            }
+        })
+        .collect()
 }
 
 fn read(text: &str) -> BTreeMap<String, Labels> {

@@ -1,11 +1,11 @@
-{{- /* The text of a file, for the namespace of the release. Takes root, folder and name. */ -}}
+{{- /* Returns the text of a file, with the namespace of the release. Takes root, folder and name. */ -}}
 {{- define "cassgate.file" -}}
 {{- $path := printf "files/%s/%s" (index . 1) (index . 2) -}}
 {{- $text := (index . 0).Files.Get $path | required (printf "the chart has no %s: its links into manifests/ are broken" $path) -}}
 {{- $text | replace "cassgate-system" (index . 0).Release.Namespace -}}
 {{- end -}}
 
-{{- /* The objects of a text, as the values want them. Takes root, text and perhaps a namespace. */ -}}
+{{- /* Renders the objects of a text according to the values. Takes root, text and optionally a namespace. */ -}}
 {{- define "cassgate.objects" -}}
 {{- $root := .root -}}
 {{- $namespace := .namespace -}}
@@ -21,7 +21,7 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* Whether the object is a part of the release. */ -}}
+{{- /* Returns "true" if the object is part of the release. */ -}}
 {{- define "cassgate.wanted" -}}
 {{- $kind := .object.kind -}}
 {{- if not $kind }}false
@@ -33,7 +33,7 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* Changes the object, and prints nothing. */ -}}
+{{- /* Changes the object in place, and prints nothing. */ -}}
 {{- define "cassgate.shape" -}}
 {{- $kind := .object.kind -}}
 {{- $labels := dict "app.kubernetes.io/part-of" "cassgate" "app.kubernetes.io/managed-by" .root.Release.Service -}}
@@ -73,7 +73,7 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* The flags of cassgate, as a list of variables. */ -}}
+{{- /* Returns the flags of cassgate as a list of environment variables. */ -}}
 {{- define "cassgate.env" -}}
 {{- $env := dict -}}
 {{- range .container.env }}{{ $_ := set $env .name .value }}{{ end -}}
