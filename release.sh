@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds cassgate as the image has it, and copies it to OUT: the same sources give the same bytes in whatever folder,
-# with the same toolchain and C compiler. The Dockerfile does nothing else; tests/image/twice.sh does it twice.
+# Builds the binary of the image and copies it to OUT. The same sources give the same bytes in every folder, with the same
+# toolchain and C compiler. The Dockerfile runs it; tests/image/twice.sh runs it twice and compares.
 #
 #   release.sh OUT
 set -eu
@@ -12,12 +12,12 @@ source=$(pwd)
 target=${CARGO_TARGET_DIR:-$source/target}
 cargo=${CARGO_HOME:-$HOME/.cargo}
 
-# Nothing that is compiled may ask what time it is.
+# A fixed time for everything that is compiled.
 export SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-0}"
-# Panics and C's asserts name their file: by the name that it has in every folder.
+# Panics and C asserts contain the path of their file; remap it to one that does not depend on the folder.
 export RUSTFLAGS="--remap-path-prefix=$target=/target --remap-path-prefix=$source=/cassgate --remap-path-prefix=$cargo=/cargo"
 export CFLAGS="-ffile-prefix-map=$target=/target -ffile-prefix-map=$cargo=/cargo"
-# aws-lc is compiled by the C compiler alone, so that a machine with cmake does what one without it does.
+# Build aws-lc with the C compiler alone, so that the result does not depend on an installed cmake.
 export AWS_LC_SYS_CMAKE_BUILDER=0
 export CARGO_INCREMENTAL=0
 cargo build --release --locked --bin cassgate

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The main job on real parts: a real etcd and kube-apiserver, cassgate in front of them, and kubectl.
-# Prints every kubectl command with its answer as it came, and fails when an answer is not what it should be.
+# Shows the main use case with a real etcd, kube-apiserver, cassgate and kubectl. Prints every kubectl command with its
+# answer, and fails if an answer is not the expected one.
 #
-#   KEEP=1 tests/demo.sh    leaves everything running and says how to go on and how to stop it
+#   KEEP=1 tests/demo.sh    leaves everything running, and prints how to continue and how to stop it
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,8 +20,8 @@ command -v curl >/dev/null || fail "curl is not installed; install the package \
 assets=$("$here/servers/build.sh")
 work=$(mktemp -d "${TMPDIR:-/tmp}/cassgate-demo.XXXXXX")
 
-# What runs in the background ends with this script, however it ends: it holds the other end of each `stdin` pipe. With
-# KEEP it holds that end itself, and the line printed at the end stops it.
+# Background processes end with this script, however it ends: they exit when the fifo on their standard input, which the
+# script holds open, is closed. With KEEP they hold it open themselves, and the command printed at the end stops them.
 mkfifo "$work/servers.stdin" "$work/cassgate.stdin"
 started=()
 finish() {
@@ -39,7 +39,7 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-# background NAME COMMAND...: its output goes to NAME.log and NAME.out, its standard input is NAME.stdin.
+# background NAME COMMAND...: starts the command. Output goes to NAME.log and NAME.out, its standard input is NAME.stdin.
 background() {
 	local name=$1
 	shift
@@ -51,7 +51,7 @@ background() {
 	started+=($!)
 }
 
-# wait_for NAME TEXT FILE: until TEXT stands in FILE, or what should write it has ended.
+# wait_for NAME TEXT FILE: waits until FILE contains TEXT; fails if the process has ended.
 wait_for() {
 	until grep -q "$2" "$3" 2>/dev/null; do
 		kill -0 "${started[-1]}" 2>/dev/null || fail "$1 ended: $(tail -n 3 "$work"/*.log)"
@@ -59,8 +59,8 @@ wait_for() {
 	done
 }
 
-# patiently COMPLAINT COMMAND...: until the command succeeds, for a minute at most.
-patiently() {
+# retry MESSAGE COMMAND...: repeats the command until it succeeds; fails with the message after a minute.
+retry() {
 	for ((tries = 600; tries > 0; tries--)); do
 		"${@:2}" && return
 		sleep 0.1
@@ -68,18 +68,18 @@ patiently() {
 	fail "$1"
 }
 
-refuses() { ! "$@"; }
+not() { ! "$@"; }
 
 background servers "$here/servers/up.sh" "$work/servers"
 [ -n "$keep" ] || exec 8>"$work/servers.stdin"
 wait_for "the API server" '^ready' "$work/servers.out"
 export KUBECONFIG="$work/servers/kubeconfig" HOME="$work" PATH="$assets:$PATH"
 
-# --- what is shown --------------------------------------------------------------------------------------------
+# --- the scenes ----------------------------------------------------------------------------------------------
 
 title() { printf '\n# %s\n' "$*"; }
 
-# Runs a command and shows it with its answer.
+# shown COMMAND...: prints a command, runs it, and prints its answer.
 answer=
 shown() {
 	printf '$'
@@ -95,12 +95,12 @@ shown() {
 	[ -z "$answer" ] || printf '%s\n' "$answer"
 }
 
-# promise CODE TEXT...: the last answer had this exit code and these texts.
-promise() {
+# expect CODE TEXT...: fails unless the last command had this exit code and its answer contains the texts.
+expect() {
 	[ "$code" -eq "$1" ] || fail "the exit code was $code, not $1"
 	shift
 	for text in "$@"; do
-		[[ $answer == *"$text"* ]] || fail "the answer has not: $text"
+		[[ $answer == *"$text"* ]] || fail "the answer does not contain: $text"
 	done
 }
 
@@ -108,10 +108,10 @@ cd "$here/demo"
 
 title "CassKop's kinds, with status subresource and short names; a cluster and a Secret"
 shown kubectl apply -f "$root/manifests/crds/cassandrabackups.yaml" -f "$root/manifests/crds/cassandrarestores.yaml" -f "$here/casskop/crds/cassandraclusters.yaml"
-promise 0 "cassandrabackups.db.orange.com created"
+expect 0 "cassandrabackups.db.orange.com created"
 kubectl wait --for=condition=Established --timeout=30s crd/cassandraclusters.db.orange.com crd/cassandrabackups.db.orange.com >/dev/null
 shown kubectl apply -f cluster.yaml
-promise 0 "cassandracluster.db.orange.com/music created"
+expect 0 "cassandracluster.db.orange.com/music created"
 
 title "cassgate, and its webhooks as manifests/base ships them, with a URL instead of the Service"
 background cassgate "$here/servers/guard.sh" "$cassgate" run --tls dev --tls-dir "$work/tls" --listen 127.0.0.1:0 \
@@ -121,7 +121,7 @@ wait_for cassgate "admin listening" "$work/cassgate.log"
 address() { sed -n "s/.*\"message\":\"$1 listening\".*\"address\":\"\([^\"]*\)\".*/\1/p;s/.*\"address\":\"\([^\"]*\)\".*\"message\":\"$1 listening\".*/\1/p" "$work/cassgate.log" | head -n 1; }
 webhook=$(address webhook) admin=$(address admin)
 ready() { curl --silent --fail --noproxy '*' "http://$admin/readyz" >"$work/readyz"; }
-patiently "cassgate is not ready" ready
+retry "cassgate is not ready" ready
 ca=$(base64 <"$work/tls/ca.crt" | tr -d '\n')
 awk -v url="https://$webhook" -v ca="$ca" '
 	/^    service:$/ { inside = 1; next }
@@ -130,76 +130,76 @@ awk -v url="https://$webhook" -v ca="$ca" '
 	{ inside = 0; print }
 ' "$root/manifests/base/webhooks.yaml" >"$work/webhooks.yaml"
 shown kubectl apply -f "$work/webhooks.yaml"
-promise 0 "validatingwebhookconfiguration.admissionregistration.k8s.io/cassgate created"
-# The API server learns of a webhook within milliseconds: it is there once it refuses.
+expect 0 "validatingwebhookconfiguration.admissionregistration.k8s.io/cassgate created"
+# The API server calls a new webhook within milliseconds; wait until it does.
 called() { ! kubectl create --dry-run=server -f bad-backup.yaml >/dev/null 2>&1; }
-patiently "the webhook is not called" called
+retry "the webhook is not called" called
 
 title "A good backup"
 shown cat backup.yaml
 shown kubectl apply -f backup.yaml
-promise 0 "cassandrabackup.db.orange.com/nightly created"
+expect 0 "cassandrabackup.db.orange.com/nightly created"
 
-title "What it left out was filled in"
+title "Its missing fields were filled in"
 shown kubectl get cassandrabackup nightly -o "jsonpath={.spec.snapshotTag} {.spec.concurrentConnections}"
-promise 0 "autosnap-" " 10"
+expect 0 "autosnap-" " 10"
 shown kubectl diff -f backup.yaml
-promise 0
+expect 0
 
-title "A careless backup: everything that is wrong with it, at once"
+title "A careless backup: all mistakes at once"
 shown cat bad-backup.yaml
 shown kubectl apply -f bad-backup.yaml
-promise 1 'The CassandraBackup "careless" is invalid' "[datacenter-unknown]" "[storage-provider-unsupported]" \
+expect 1 'The CassandraBackup "careless" is invalid' "[datacenter-unknown]" "[storage-provider-unsupported]" \
 	"[schedule-malformed]" "[entities-mixed]" "[secret-not-found]"
 
-title "A careless restore: it would have emptied tables"
+title "A careless restore, which would have emptied tables"
 shown cat bad-restore.yaml
 shown kubectl apply -f bad-restore.yaml
-promise 1 'The CassandraRestore "careless" is invalid' "[cluster-not-found]" "[cluster-mismatch]" \
+expect 1 'The CassandraRestore "careless" is invalid' "[cluster-not-found]" "[cluster-mismatch]" \
 	"[entities-wider-than-backup]" "[entities-outside-backup]" "[entities-system]"
 
-title "What a rule is about"
+title "The explanation of a rule"
 shown "$cassgate" explain entities-wider-than-backup
-promise 0 "What it refuses destroys data."
+expect 0 "What it refuses destroys data."
 
 title "A warning"
 shown kubectl apply -f own-credentials.yaml
-promise 0 "Warning: spec.secret: " "[secret-absent]" "cassandrabackup.db.orange.com/by-role created"
+expect 0 "Warning: spec.secret: " "[secret-absent]" "cassandrabackup.db.orange.com/by-role created"
 
-title "A server-side dry-run of a backup whose cluster is not there yet; the same for real"
+title "A server-side dry run of a backup whose cluster does not exist yet, and the same without dry run"
 shown kubectl apply --dry-run=server -f next-week.yaml
-promise 0 "[cluster-not-found]" "cassandrabackup.db.orange.com/next-week created (server dry run)"
+expect 0 "[cluster-not-found]" "cassandrabackup.db.orange.com/next-week created (server dry run)"
 shown kubectl apply -f next-week.yaml
-promise 1 "[cluster-not-found]" "[secret-not-found]"
+expect 1 "[cluster-not-found]" "[secret-not-found]"
 
-title "A restore of a schedule of which no run is recorded, as a dry run"
+title "A dry run of a restore of a schedule without a recorded run"
 shown kubectl apply --dry-run=server -f restore.yaml
-promise 0 "Warning: " "no run of backup nightly is recorded" "[backup-not-restorable]"
+expect 0 "Warning: " "no run of backup nightly is recorded" "[backup-not-restorable]"
 
-title "It has run (an executor writes its status); a good restore says itself what it will do"
+title "The backup has run (an executor writes its status); a good restore gets its entities and Secret"
 shown kubectl patch cassandrabackup nightly --subresource=status --type=merge -p '{"status":{"condition":{"type":"COMPLETED"}}}'
-promise 0 "nightly patched"
+expect 0 "nightly patched"
 shown kubectl apply -f restore.yaml
-promise 0 "cassandrarestore.db.orange.com/monday created"
+expect 0 "cassandrarestore.db.orange.com/monday created"
 shown kubectl get cassandrarestore monday -o "jsonpath={.spec}"
-promise 0 '"entities":"albums.songs,users.accounts"' '"secret":"bucket"'
+expect 0 '"entities":"albums.songs,users.accounts"' '"secret":"bucket"'
 
-title "While it is not over nobody takes its backup away"
-taken() { kubectl delete cassandrabackup nightly --dry-run=server >/dev/null 2>&1; }
-patiently "the restore is not seen" refuses taken
+title "The backup cannot be deleted while the restore needs it"
+deletable() { kubectl delete cassandrabackup nightly --dry-run=server >/dev/null 2>&1; }
+retry "the restore is not seen" not deletable
 shown kubectl delete cassandrabackup nightly
-promise 1 "restore monday is not over" "[backup-in-use]"
+expect 1 "restore monday is not over" "[backup-in-use]"
 
-title "It has run too; now nobody runs it again by accident"
+title "The restore has run; it cannot run again by accident"
 shown kubectl patch cassandrarestore monday --subresource=status --type=merge -p '{"status":{"condition":{"type":"COMPLETED"},"progress":"100%"}}'
-promise 0 "monday patched"
+expect 0 "monday patched"
 shown kubectl patch cassandrarestore monday --type=merge -p '{"spec":{"entities":"albums.songs"}}'
-promise 1 "Error from server (Forbidden)" "[restore-started]"
+expect 1 "Error from server (Forbidden)" "[restore-started]"
 shown kubectl get cassandra
-promise 0 "COMPLETED"
+expect 0 "COMPLETED"
 
 if [ -n "$keep" ]; then
-	title "Everything is left running. Go on by hand:"
+	title "Everything is still running. Continue by hand:"
 	echo "export KUBECONFIG=$KUBECONFIG PATH=$assets:\$PATH"
 	echo
 	echo "cassgate: https://$webhook, http://$admin (log: $work/cassgate.log). To stop it all:"

@@ -1,21 +1,21 @@
-//! The chart renders what kustomize builds, and refuses values that it does not know.
+//! The chart renders the objects that kustomize builds, and rejects unknown values.
 
 use std::{collections::BTreeMap, fs, sync::LazyLock};
 
 use serde_json::{Value, json};
 
-use crate::{Said, deployment::run, kustomize, kustomize_own, printed, repository, say, the};
+use crate::{Output, deployment::run, find, kustomize, kustomize_own, repository, run_program, stdout_of};
 
-/// What Helm is asked in these tests to install, and where.
+/// The command that renders the chart in these tests.
 const RELEASE: [&str; 4] = ["template", "cassgate", "--namespace", "cassgate-system"];
 
-/// A wish for one value.
+/// Returns the flags that set one value.
 fn set(value: &str) -> Vec<String> {
     vec!["--set".to_owned(), value.to_owned()]
 }
 
-fn helm(command: &[&str], flags: &[String]) -> Said {
-    static HELM: LazyLock<String> = LazyLock::new(|| printed("tests/servers/tool.sh", &["helm"]));
+fn helm(command: &[&str], flags: &[String]) -> Output {
+    static HELM: LazyLock<String> = LazyLock::new(|| stdout_of("tests/servers/tool.sh", &["helm"]));
     let chart = repository("manifests/chart").display().to_string();
     let flags = flags.iter().map(String::as_str);
     let arguments: Vec<&str> = command
@@ -24,22 +24,22 @@ fn helm(command: &[&str], flags: &[String]) -> Said {
         .chain([chart.as_str()])
         .chain(flags)
         .collect();
-    let mut said = say(&HELM, &arguments, "");
-    // Helm tells each link that it follows.
-    said.stderr = said
+    let mut output = run_program(&HELM, &arguments, "");
+    // Helm warns about each symbolic link of the chart.
+    output.stderr = output
         .stderr
         .lines()
         .filter(|line| !line.contains("found symbolic link in path"))
         .collect::<Vec<_>>()
         .join("\n");
-    said
+    output
 }
 
 fn rendered(flags: &[String]) -> Vec<Value> {
-    let said = helm(&RELEASE, flags);
-    assert!(said.content, "{}", said.stderr);
-    assert_eq!(said.stderr, "");
-    serde_saphyr::from_multiple::<Value>(&said.stdout)
+    let output = helm(&RELEASE, flags);
+    assert!(output.success, "{}", output.stderr);
+    assert_eq!(output.stderr, "");
+    serde_saphyr::from_multiple::<Value>(&output.stdout)
         .unwrap()
         .into_iter()
         .filter(|object| !object.is_null())
@@ -49,7 +49,7 @@ fn rendered(flags: &[String]) -> Vec<Value> {
 /// Kind, namespace and name.
 type Key = (String, String, String);
 
-/// The objects by what they are called, without what means nothing: Helm's labels, empty lists, the order of variables.
+/// Returns the objects by key, without meaningless differences: Helm's labels, empty lists, the order of variables.
 fn normal(objects: Vec<Value>) -> BTreeMap<Key, Value> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut normal = BTreeMap::new();
@@ -77,13 +77,13 @@ fn normal(objects: Vec<Value>) -> BTreeMap<Key, Value> {
         );
         assert!(
             normal.insert(key.clone(), object).is_none(),
-            "{key:?} stands there twice"
+            "there are two {key:?}"
         );
     }
     normal
 }
 
-/// Takes out empty lists and maps where an absent one means the same, sorts variables, and makes 1.0 out of 1.
+/// Removes empty lists and maps that mean the same as absent ones, sorts variables, and converts numbers to floats.
 fn prune(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -110,7 +110,7 @@ fn prune(value: &mut Value) {
     }
 }
 
-/// The chart with these values, object by object, and what kustomize builds.
+/// Compares the chart with these values to the objects that kustomize builds.
 fn compare(values: &[&str], kustomize: Vec<Value>) {
     let flags: Vec<String> = values.iter().flat_map(|value| set(value)).collect();
     let (chart, kustomize) = (normal(rendered(&flags)), normal(kustomize));
@@ -126,22 +126,22 @@ fn compare(values: &[&str], kustomize: Vec<Value>) {
 }
 
 #[test]
-fn with_own_files_it_is_the_base() {
+fn with_files_the_chart_equals_the_base() {
     compare(&["tls.mode=files"], kustomize("base"));
 }
 
 #[test]
-fn with_an_authority_of_its_own_it_is_the_overlay_self_managed() {
+fn with_its_own_authority_the_chart_equals_the_overlay_self_managed() {
     compare(&[], kustomize("overlays/self-managed"));
 }
 
 #[test]
-fn with_cert_manager_it_is_the_overlay_cert_manager() {
+fn with_cert_manager_the_chart_equals_the_overlay_cert_manager() {
     compare(&["tls.mode=cert-manager"], kustomize("overlays/cert-manager"));
 }
 
 #[test]
-fn with_the_executor_it_is_the_overlay_executor() {
+fn with_the_executor_the_chart_equals_the_overlay_executor() {
     compare(
         &["tls.mode=files", "executor=cassgate"],
         kustomize("overlays/executor"),
@@ -149,7 +149,7 @@ fn with_the_executor_it_is_the_overlay_executor() {
 }
 
 #[test]
-fn with_monitoring_it_is_the_overlay_monitoring() {
+fn with_monitoring_the_chart_equals_the_overlay_monitoring() {
     compare(
         &["tls.mode=files", "monitoring.enabled=true"],
         kustomize("overlays/monitoring"),
@@ -157,7 +157,7 @@ fn with_monitoring_it_is_the_overlay_monitoring() {
 }
 
 #[test]
-fn with_secrets_by_namespace_it_is_that_overlay_and_a_binding_in_each() {
+fn with_secrets_by_namespace_the_chart_equals_that_overlay_with_a_binding_in_each_namespace() {
     let binding = |namespace: &str| {
         let mut binding = kustomize("components/namespaced-secrets/binding").remove(0);
         binding["metadata"]["namespace"] = json!(namespace);
@@ -174,7 +174,7 @@ fn with_secrets_by_namespace_it_is_that_overlay_and_a_binding_in_each() {
 }
 
 #[test]
-fn everything_at_once_is_the_base_with_every_component() {
+fn with_all_options_the_chart_equals_the_base_with_every_component() {
     let values = [
         "tls.mode=cert-manager",
         "executor=cassgate",
@@ -190,9 +190,8 @@ fn everything_at_once_is_the_base_with_every_component() {
     compare(&values, kustomize_own(&kustomization.to_string()));
 }
 
-/// What Helm would install in another namespace names that one only.
 #[test]
-fn in_another_namespace_nothing_names_the_usual_one() {
+fn in_another_namespace_no_object_names_the_default_one() {
     let flags: Vec<String> = [
         "tls.mode=cert-manager",
         "executor=cassgate",
@@ -202,25 +201,25 @@ fn in_another_namespace_nothing_names_the_usual_one() {
     .flat_map(|value| set(value))
     .collect();
     let command = ["template", "cassgate", "--namespace", "elsewhere"];
-    let said = helm(&command, &flags);
-    assert!(said.content, "{}", said.stderr);
-    assert!(!said.stdout.contains("cassgate-system"), "{}", said.stdout);
-    assert!(said.stdout.contains("cassgate.elsewhere.svc"));
+    let output = helm(&command, &flags);
+    assert!(output.success, "{}", output.stderr);
+    assert!(!output.stdout.contains("cassgate-system"), "{}", output.stdout);
+    assert!(output.stdout.contains("cassgate.elsewhere.svc"));
 }
 
 #[test]
-fn its_policies_are_the_flags_of_cassgate() {
+fn the_policy_values_are_the_policy_flags_of_cassgate() {
     let schema: Value =
         serde_json::from_str(&fs::read_to_string(repository("manifests/chart/values.schema.json")).unwrap())
             .unwrap();
     let policies = schema["properties"]["policy"]["properties"].as_object().unwrap();
-    let mut asked = vec![
+    let mut values = vec![
         "tls.mode=files".to_owned(),
         "executor=none".to_owned(),
         "log.level=debug".to_owned(),
     ];
     for (name, policy) in policies {
-        // Not the default, where the schema lists the values; the list is in the order of the manual.
+        // The last value of the list, because the first one is the default.
         let value = policy["enum"]
             .as_array()
             .map_or_else(|| json!("90s"), |values| values.last().unwrap().clone());
@@ -229,15 +228,15 @@ fn its_policies_are_the_flags_of_cassgate() {
         } else {
             value
         };
-        asked.push(format!(
+        values.push(format!(
             "policy.{name}={}",
             value.as_str().map_or_else(|| value.to_string(), str::to_owned)
         ));
     }
-    let flags_given: Vec<String> = asked.iter().flat_map(|value| set(value)).collect();
+    let flags_given: Vec<String> = values.iter().flat_map(|value| set(value)).collect();
     let objects = rendered(&flags_given);
-    let deployment = the(&objects, "Deployment", "cassgate");
-    // Every variable is one that cassgate reads, with a value that it takes.
+    let deployment = find(&objects, "Deployment", "cassgate");
+    // `run` panics if cassgate does not read a variable or rejects its value.
     let run = format!("{:?}", run(deployment));
     for part in [
         "executor: None",
@@ -248,7 +247,7 @@ fn its_policies_are_the_flags_of_cassgate() {
     ] {
         assert!(run.contains(part), "{part}: {run}");
     }
-    // And no policy of cassgate is missing.
+    // No policy flag is missing in the schema.
     let command = clap::Command::new("policy");
     let command = <cassgate::commands::PolicyArgs as clap::Args>::augment_args(command);
     let env = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
@@ -260,7 +259,7 @@ fn its_policies_are_the_flags_of_cassgate() {
 }
 
 #[test]
-fn what_is_given_stands_where_it_belongs() {
+fn every_value_reaches_its_field() {
     let values = [
         "tls.mode=files",
         "tls.secretName=mine",
@@ -282,7 +281,7 @@ fn what_is_given_stands_where_it_belongs() {
     ];
     let flags: Vec<String> = values.iter().flat_map(|value| set(value)).collect();
     let objects = rendered(&flags);
-    let deployment = the(&objects, "Deployment", "cassgate");
+    let deployment = find(&objects, "Deployment", "cassgate");
     let template = &deployment["spec"]["template"];
     let (pod, container) = (&template["spec"], &template["spec"]["containers"][0]);
     assert_eq!(deployment["spec"]["replicas"], 3);
@@ -297,7 +296,7 @@ fn what_is_given_stands_where_it_belongs() {
     assert_eq!(container["resources"], json!({"limits": {"memory": "64Mi"}}));
     let proxy = json!({"name": "HTTPS_PROXY", "value": "http://proxy"});
     assert!(container["env"].as_array().unwrap().contains(&proxy));
-    let policy = the(&objects, "NetworkPolicy", "cassgate");
+    let policy = find(&objects, "NetworkPolicy", "cassgate");
     assert!(
         policy["spec"]["egress"][1]["ports"]
             .as_array()
@@ -305,7 +304,7 @@ fn what_is_given_stands_where_it_belongs() {
             .contains(&json!({"port": 16444}))
     );
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
-        for webhook in the(&objects, kind, "cassgate")["webhooks"].as_array().unwrap() {
+        for webhook in find(&objects, kind, "cassgate")["webhooks"].as_array().unwrap() {
             assert_eq!(
                 webhook["clientConfig"]["caBundle"],
                 "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"
@@ -316,7 +315,7 @@ fn what_is_given_stands_where_it_belongs() {
 }
 
 #[test]
-fn one_replica_has_no_budget_and_policies_of_the_network_can_be_left_out() {
+fn one_replica_has_no_disruption_budget_and_the_network_policies_can_be_disabled() {
     let flags: Vec<String> = ["replicas=1", "networkPolicy.enabled=false"]
         .iter()
         .flat_map(|value| set(value))
@@ -330,7 +329,7 @@ fn one_replica_has_no_budget_and_policies_of_the_network_can_be_left_out() {
 }
 
 #[test]
-fn our_crds_outlive_the_release_and_can_be_left_out() {
+fn our_crds_outlive_the_release_and_can_be_disabled() {
     let crds = |flags: &[String]| -> Vec<Value> {
         rendered(flags)
             .into_iter()
@@ -350,8 +349,8 @@ fn our_crds_outlive_the_release_and_can_be_left_out() {
 }
 
 #[test]
-fn values_that_nobody_knows_are_refused_by_their_place() {
-    for (value, told) in [
+fn unknown_values_are_rejected_with_their_path() {
+    for (value, message) in [
         (
             "tls.mode=selfish",
             "at '/tls/mode': value must be one of 'self', 'cert-manager', 'files'",
@@ -396,16 +395,16 @@ fn values_that_nobody_knows_are_refused_by_their_place() {
             "at '/webhook/failurePolicy': value must be one of 'Fail', 'Ignore'",
         ),
     ] {
-        let said = helm(&RELEASE, &set(value));
-        assert!(!said.content, "{value} is taken");
-        assert!(said.stderr.contains(told), "{value}: {}", said.stderr);
+        let output = helm(&RELEASE, &set(value));
+        assert!(!output.success, "{value} is accepted");
+        assert!(output.stderr.contains(message), "{value}: {}", output.stderr);
     }
 }
 
 #[test]
-fn helm_finds_nothing_to_say_of_the_chart_and_its_version_is_cassgates() {
-    let said = helm(&["lint", "--strict"], &[]);
-    assert!(said.content, "{}{}", said.stdout, said.stderr);
+fn helm_lint_passes_and_the_chart_has_the_version_of_cassgate() {
+    let output = helm(&["lint", "--strict"], &[]);
+    assert!(output.success, "{}{}", output.stdout, output.stderr);
     let chart: Value =
         serde_saphyr::from_str(&fs::read_to_string(repository("manifests/chart/Chart.yaml")).unwrap())
             .unwrap();
@@ -413,13 +412,13 @@ fn helm_finds_nothing_to_say_of_the_chart_and_its_version_is_cassgates() {
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
 }
 
-/// A package has the files themselves, not the links.
+/// A package contains the files themselves instead of links.
 #[test]
-fn a_package_renders_the_same() {
+fn a_package_renders_the_same_objects() {
     let place = tempfile::tempdir().unwrap();
     let to = place.path().display().to_string();
-    let said = helm(&["package", "--destination", &to], &[]);
-    assert!(said.content, "{}", said.stderr);
+    let output = helm(&["package", "--destination", &to], &[]);
+    assert!(output.success, "{}", output.stderr);
     let package = place
         .path()
         .join(concat!("cassgate-", env!("CARGO_PKG_VERSION"), ".tgz"));
@@ -428,9 +427,9 @@ fn a_package_renders_the_same() {
         .copied()
         .chain([package.to_str().unwrap()])
         .collect();
-    let helm = printed("tests/servers/tool.sh", &["helm"]);
-    let said = say(&helm, &command, "");
-    assert!(said.content, "{}", said.stderr);
-    let packaged: Vec<Value> = serde_saphyr::from_multiple(&said.stdout).unwrap();
+    let helm = stdout_of("tests/servers/tool.sh", &["helm"]);
+    let output = run_program(&helm, &command, "");
+    assert!(output.success, "{}", output.stderr);
+    let packaged: Vec<Value> = serde_saphyr::from_multiple(&output.stdout).unwrap();
     assert_eq!(normal(packaged), normal(rendered(&[])));
 }

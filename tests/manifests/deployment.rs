@@ -1,4 +1,4 @@
-//! The Deployment runs what the code has flags for, where the code listens, for as long as its end takes.
+//! The Deployment matches the flags, ports and shutdown times of the code.
 
 use std::{collections::BTreeMap, fs, sync::LazyLock};
 
@@ -11,7 +11,7 @@ use cassgate::{
 use clap::{Args, Command, Parser};
 use serde_json::{Value, json};
 
-use crate::{OVERLAYS, kustomize, repository, texts, the};
+use crate::{OVERLAYS, find, kustomize, repository, strings};
 
 /// `cassgate run`, as clap reads it.
 #[derive(Debug, Parser)]
@@ -20,13 +20,13 @@ struct Run {
     args: RunArgs,
 }
 
-/// What `cassgate run` is told when it is told nothing.
+/// Returns the default arguments of `cassgate run`.
 pub(crate) fn defaults() -> &'static RunArgs {
     static DEFAULTS: LazyLock<RunArgs> = LazyLock::new(|| Run::parse_from(["run"]).args);
     &DEFAULTS
 }
 
-/// Each variable that `cassgate run` reads, with its flag, and whether that takes a value.
+/// Returns each environment variable of `cassgate run`, with its flag, and true if the flag takes a value.
 fn flags() -> BTreeMap<String, (String, bool)> {
     let command = RunArgs::augment_args(Command::new("run"));
     let arguments = command.get_arguments();
@@ -38,7 +38,7 @@ fn flags() -> BTreeMap<String, (String, bool)> {
     named.collect()
 }
 
-/// What the container of this Deployment makes of `cassgate run`.
+/// Returns the arguments of `cassgate run` in the container of this Deployment.
 pub(crate) fn run(deployment: &Value) -> RunArgs {
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let flags = flags();
@@ -58,16 +58,16 @@ pub(crate) fn run(deployment: &Value) -> RunArgs {
                 (value, false) => panic!("{name}={value} is neither true nor false"),
             }
         });
-    let arguments = texts(&container["args"]).into_iter().map(str::to_owned);
+    let arguments = strings(&container["args"]).into_iter().map(str::to_owned);
     Run::try_parse_from(arguments.chain(variables)).unwrap().args
 }
 
 fn deployment(folder: &str) -> Value {
-    the(&kustomize(folder), "Deployment", "cassgate").clone()
+    find(&kustomize(folder), "Deployment", "cassgate").clone()
 }
 
 #[test]
-fn every_overlay_gives_flags_that_there_are_and_that_go_together() {
+fn every_overlay_sets_valid_and_consistent_flags() {
     for (overlay, own) in OVERLAYS.map(|overlay| (overlay, overlay == "self-managed")) {
         let deployment = deployment(&format!("overlays/{overlay}"));
         let run = run(&deployment);
@@ -85,9 +85,9 @@ fn every_overlay_gives_flags_that_there_are_and_that_go_together() {
 }
 
 #[test]
-fn ports_and_probes_are_where_the_code_listens_and_answers() {
+fn ports_and_probes_match_the_listeners_of_the_code() {
     let base = kustomize("base");
-    let deployment = the(&base, "Deployment", "cassgate");
+    let deployment = find(&base, "Deployment", "cassgate");
     let run = run(deployment);
     assert_eq!(run.serve.listen, defaults().serve.listen);
     assert_eq!(run.serve.admin_listen, defaults().serve.admin_listen);
@@ -101,7 +101,7 @@ fn ports_and_probes_are_where_the_code_listens_and_answers() {
         let asked = json!({"path": path, "port": "admin"});
         assert_eq!(container[probe]["httpGet"], asked);
     }
-    let service = the(&base, "Service", "cassgate");
+    let service = find(&base, "Service", "cassgate");
     assert_eq!(service["spec"]["ports"][0]["targetPort"], "webhook");
     assert_eq!(
         service["spec"]["selector"],
@@ -110,7 +110,7 @@ fn ports_and_probes_are_where_the_code_listens_and_answers() {
 }
 
 #[test]
-fn a_pod_is_given_the_time_that_its_end_takes() {
+fn the_grace_period_is_longer_than_the_shutdown() {
     let deployment = deployment("base");
     let serve = run(&deployment).serve;
     let longest =
@@ -118,16 +118,16 @@ fn a_pod_is_given_the_time_that_its_end_takes() {
     let pod = &deployment["spec"]["template"]["spec"];
     let given = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
     assert!(longest.as_secs() < given, "{longest:?} of {given} s");
-    // A replica leaves the Service before it stops to answer: both probes that miss fit into the delay.
+    // A replica must leave the Service before it stops serving: the failing probes must fit into the delay.
     let probe = &pod["containers"][0]["readinessProbe"];
     let misses = probe["periodSeconds"].as_u64().unwrap() * probe["failureThreshold"].as_u64().unwrap();
     assert!(misses < serve.shutdown_delay.as_secs(), "{misses} s");
 }
 
 #[test]
-fn a_replica_goes_only_when_another_is_ready_and_they_are_kept_apart() {
+fn a_replica_ends_only_when_another_is_ready_and_replicas_are_spread() {
     let base = kustomize("base");
-    let spec = &the(&base, "Deployment", "cassgate")["spec"];
+    let spec = &find(&base, "Deployment", "cassgate")["spec"];
     assert_eq!(spec["replicas"], 2);
     assert_eq!(
         spec["strategy"]["rollingUpdate"],
@@ -146,14 +146,14 @@ fn a_replica_goes_only_when_another_is_ready_and_they_are_kept_apart() {
         assert_eq!(constraint["labelSelector"]["matchLabels"], *matched);
         assert_eq!(constraint["whenUnsatisfiable"], "ScheduleAnyway");
     }
-    let budget = &the(&base, "PodDisruptionBudget", "cassgate")["spec"];
+    let budget = &find(&base, "PodDisruptionBudget", "cassgate")["spec"];
     assert_eq!(budget["minAvailable"], 1);
     assert_eq!(budget["unhealthyPodEvictionPolicy"], "AlwaysAllow");
     assert_eq!(budget["selector"]["matchLabels"], *matched);
 }
 
 #[test]
-fn the_container_may_nothing_and_is_the_image_of_this_version() {
+fn the_container_is_unprivileged_and_uses_the_image_of_this_version() {
     for overlay in OVERLAYS {
         let deployment = deployment(&format!("overlays/{overlay}"));
         let pod = &deployment["spec"]["template"]["spec"];

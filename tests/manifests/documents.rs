@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::{deployment::run, kustomize_own, repository, the};
+use crate::{deployment::run, find, kustomize_own, repository};
 
 /// Returns the pages written by hand: those of the root, of `docs` and its reference, and the READMEs of folders.
 ///
@@ -47,20 +47,20 @@ fn examples(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_kustomization_of_the_manual_builds_and_does_what_it_says() {
+fn the_kustomization_of_the_manual_builds_and_sets_what_the_manual_says() {
     let text = manual("docs/install.md");
     let objects = kustomize_own(&examples(&text)[0]);
-    let deployment = the(&objects, "Deployment", "cassgate");
+    let deployment = find(&objects, "Deployment", "cassgate");
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["image"], "registry.example/cassgate:0.1.0");
     let run = format!("{:?}", run(deployment).policy);
     assert!(run.contains("restore_guard: Confirm"), "{run}");
-    the(&objects, "Certificate", "cassgate");
-    the(&objects, "ServiceMonitor", "cassgate");
+    find(&objects, "Certificate", "cassgate");
+    find(&objects, "ServiceMonitor", "cassgate");
 }
 
 #[test]
-fn every_kustomization_of_a_manual_runs_the_image_that_was_pushed_and_keeps_its_certificate() {
+fn every_kustomization_of_a_manual_uses_the_pushed_image_and_its_kind_of_certificate() {
     let mut built = 0;
     for name in ["README.md", "docs/install.md", "docs/quickstart.md"] {
         let text = manual(name);
@@ -69,7 +69,7 @@ fn every_kustomization_of_a_manual_runs_the_image_that_was_pushed_and_keeps_its_
             .filter(|block| block.contains("kind: Kustomization"))
         {
             let objects = kustomize_own(block);
-            let deployment = the(&objects, "Deployment", "cassgate");
+            let deployment = find(&objects, "Deployment", "cassgate");
             let container = &deployment["spec"]["template"]["spec"]["containers"][0];
             assert_eq!(
                 container["image"], "registry.example/cassgate:0.1.0",
@@ -90,7 +90,7 @@ fn every_kustomization_of_a_manual_runs_the_image_that_was_pushed_and_keeps_its_
 }
 
 #[test]
-fn no_manual_applies_an_overlay_whose_image_nobody_pushed() {
+fn no_manual_applies_an_overlay_with_an_image_that_no_registry_has() {
     for name in &manuals() {
         for line in manual(name).lines() {
             let applied = line
@@ -107,7 +107,7 @@ fn no_manual_applies_an_overlay_whose_image_nobody_pushed() {
 }
 
 #[test]
-fn every_example_in_yaml_can_be_read() {
+fn every_yaml_block_of_a_manual_is_valid() {
     let mut read = 0;
     for name in &manuals() {
         let text = manual(name);
@@ -126,7 +126,7 @@ const FOLDERS: [&str; 3] = ["manifests/", "certs/", "examples/"];
 
 /// The folders and files of this repository that a manual names, and every page that it links to.
 #[test]
-fn every_path_in_a_manual_is_there() {
+fn every_path_in_a_manual_exists() {
     let mut found = 0;
     for name in &manuals() {
         let text = manual(name);

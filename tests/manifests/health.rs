@@ -1,18 +1,18 @@
-//! Argo CD's health check for both kinds, run by the Lua that Argo CD runs, with what it gives to such a script.
+//! Argo CD's health check for both kinds, in the Lua interpreter of Argo CD with the libraries that it gives to such scripts.
 
 use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::{kustomize, printed, repository, say};
+use crate::{kustomize, repository, run_program, stdout_of};
 
-/// What Argo CD would show of this object.
+/// Returns the status and the message that Argo CD would show for this object.
 fn health(object: &Value) -> (String, String) {
     let script = repository("manifests/argocd/health.lua").display().to_string();
-    let lua = printed("tests/servers/tool.sh", &["argo-lua"]);
-    let said = say(&lua, &[&script], &format!("{object}\n"));
-    assert!(said.content, "{}", said.stderr);
-    let answer: Value = serde_json::from_str(&said.stdout).unwrap();
+    let lua = stdout_of("tests/servers/tool.sh", &["argo-lua"]);
+    let output = run_program(&lua, &[&script], &format!("{object}\n"));
+    assert!(output.success, "{}", output.stderr);
+    let answer: Value = serde_json::from_str(&output.stdout).unwrap();
     let text = |field: &str| answer[field].as_str().unwrap().to_owned();
     (text("status"), text("message"))
 }
@@ -24,7 +24,7 @@ fn is(object: &Value, status: &str, says: &str) {
     assert!(message.contains(says), "{message}");
 }
 
-/// An object of the second generation.
+/// Returns an object with generation 2.
 fn object(spec: &Value, status: &Value) -> Value {
     json!({
         "apiVersion": "db.orange.com/v2", "kind": "CassandraBackup",
@@ -32,35 +32,40 @@ fn object(spec: &Value, status: &Value) -> Value {
     })
 }
 
-/// A status as CassKop writes it, in the state `state`.
-fn casskops(state: &str) -> Value {
+/// Returns a status as CassKop writes it.
+fn casskop_status(state: &str) -> Value {
     json!({
         "progress": "40%", "id": "d3262073-8101-450f-9a11-c851760abd57", "coordinatorMember": "demo-dc1-rack1-0",
         "condition": {"type": state, "lastTransitionTime": "Sun, 22 Nov 2026 21:38:38 GMT"},
     })
 }
 
-/// A status as cassgate writes it: these conditions hold, with this sentence; `Ready` does not unless it is among them.
-fn ours(hold: &[&str], sentence: &str) -> Value {
+/// Returns a status as cassgate writes it: the conditions in `true_conditions` are `True`, and `Ready` is `False` unless
+/// it is among them.
+fn cassgate_status(true_conditions: &[&str], message: &str) -> Value {
     let condition = |name: &str, status: &str| {
         json!({
-            "type": name, "status": status, "reason": "Word", "message": sentence, "observedGeneration": 2,
+            "type": name, "status": status, "reason": "Word", "message": message, "observedGeneration": 2,
             "lastTransitionTime": "2026-11-22T21:38:38Z",
         })
     };
-    let ready = if hold.contains(&"Ready") { "True" } else { "False" };
+    let ready = if true_conditions.contains(&"Ready") {
+        "True"
+    } else {
+        "False"
+    };
     let mut conditions = vec![condition("Ready", ready), condition("ReferencesResolved", "True")];
-    let others = hold.iter().filter(|name| **name != "Ready");
+    let others = true_conditions.iter().filter(|name| **name != "Ready");
     conditions.extend(others.map(|name| condition(name, "True")));
     json!({"observedGeneration": 2, "condition": {"type": "RUNNING"}, "conditions": conditions})
 }
 
 #[test]
-fn what_casskop_has_run_once_is_as_its_last_state_says() {
+fn a_one_shot_of_casskop_has_the_health_of_its_state() {
     let once = json!({"cassandraCluster": "demo"});
     is(&object(&once, &Value::Null), "Progressing", "not started");
     is(&object(&once, &json!({})), "Progressing", "not started");
-    // CassKop names the pod before it has sent anything.
+    // CassKop names the pod before it sends a request.
     is(
         &object(&once, &json!({"coordinatorMember": "p"})),
         "Progressing",
@@ -68,40 +73,52 @@ fn what_casskop_has_run_once_is_as_its_last_state_says() {
     );
     for state in ["REQUIRED", "PENDING", "RUNNING"] {
         is(
-            &object(&once, &casskops(state)),
+            &object(&once, &casskop_status(state)),
             "Progressing",
             &format!("{state} 40%"),
         );
     }
-    is(&object(&once, &casskops("COMPLETED")), "Healthy", "completed");
+    is(
+        &object(&once, &casskop_status("COMPLETED")),
+        "Healthy",
+        "completed",
+    );
     for state in ["CANCELLED", "CANCELED", "FAILED"] {
-        is(&object(&once, &casskops(state)), "Degraded", state);
+        is(&object(&once, &casskop_status(state)), "Degraded", state);
     }
     is(
-        &object(&once, &casskops("SOMETHING NEW")),
+        &object(&once, &casskop_status("SOMETHING NEW")),
         "Progressing",
         "SOMETHING NEW",
     );
 }
 
 #[test]
-fn a_failure_names_each_node_even_one_that_said_nothing() {
-    let mut status = casskops("FAILED");
+fn a_failure_names_each_node_even_without_a_message() {
+    let mut status = casskop_status("FAILED");
     status["condition"]["failureCause"] =
         json!([{"source": "10.0.0.1", "message": "no such bucket"}, {"source": "10.0.0.2"}, {}]);
     let says = "FAILED; 10.0.0.1: no such bucket; 10.0.0.2: no message; a node: no message";
     is(&object(&json!({}), &status), "Degraded", says);
 }
 
-/// A run at night is no change that anybody waits for.
+/// No sync waits for a scheduled run.
 #[test]
-fn a_schedule_is_healthy_unless_its_last_run_was_not() {
+fn a_schedule_is_healthy_unless_its_last_run_failed() {
     let nightly = json!({"cassandraCluster": "demo", "schedule": "@midnight"});
     is(&object(&nightly, &json!({})), "Healthy", "no run yet");
-    is(&object(&nightly, &casskops("RUNNING")), "Healthy", "RUNNING");
-    is(&object(&nightly, &casskops("COMPLETED")), "Healthy", "completed");
-    is(&object(&nightly, &casskops("FAILED")), "Degraded", "FAILED");
-    // An empty one is none, for CassKop.
+    is(
+        &object(&nightly, &casskop_status("RUNNING")),
+        "Healthy",
+        "RUNNING",
+    );
+    is(
+        &object(&nightly, &casskop_status("COMPLETED")),
+        "Healthy",
+        "completed",
+    );
+    is(&object(&nightly, &casskop_status("FAILED")), "Degraded", "FAILED");
+    // For CassKop, an empty schedule is no schedule.
     is(
         &object(&json!({"schedule": ""}), &json!({})),
         "Progressing",
@@ -110,9 +127,9 @@ fn a_schedule_is_healthy_unless_its_last_run_was_not() {
 }
 
 #[test]
-fn what_cassgate_acts_on_is_as_its_conditions_say() {
+fn an_object_of_cassgate_has_the_health_of_its_conditions() {
     let spec = json!({"cassandraCluster": "demo"});
-    for (hold, status) in [
+    for (conditions, status) in [
         (&["Ready", "Complete"][..], "Healthy"),
         (&["Ready"], "Healthy"),
         (&["Reconciling"], "Progressing"),
@@ -121,21 +138,29 @@ fn what_cassgate_acts_on_is_as_its_conditions_say() {
         (&["Failed"], "Degraded"),
         (&[], "Progressing"),
     ] {
-        is(&object(&spec, &ours(hold, "a sentence")), status, "a sentence");
+        is(
+            &object(&spec, &cassgate_status(conditions, "a sentence")),
+            status,
+            "a sentence",
+        );
     }
 }
 
 #[test]
-fn what_was_said_of_an_older_spec_counts_no_more() {
-    let mut changed = object(&json!({}), &ours(&["Ready"], "done"));
+fn conditions_of_an_older_spec_are_ignored() {
+    let mut changed = object(&json!({}), &cassgate_status(&["Ready"], "done"));
     changed["metadata"]["generation"] = json!(3);
     is(&changed, "Progressing", "the spec has changed");
 }
 
 #[test]
-fn what_rests_says_so_and_what_only_describes_a_backup_holds_nothing_up() {
-    let rests = json!({"schedule": "@midnight", "suspend": true});
-    is(&object(&rests, &ours(&["Ready"], "armed")), "Suspended", "the schedule is suspended");
+fn a_suspended_schedule_is_suspended_and_a_suspended_one_shot_is_healthy() {
+    let suspended = json!({"schedule": "@midnight", "suspend": true});
+    is(
+        &object(&suspended, &cassgate_status(&["Ready"], "armed")),
+        "Suspended",
+        "the schedule is suspended",
+    );
     let describes = json!({"suspend": true});
     is(
         &object(&describes, &Value::Null),
@@ -147,7 +172,7 @@ fn what_rests_says_so_and_what_only_describes_a_backup_holds_nothing_up() {
 }
 
 #[test]
-fn argo_cd_gets_the_script_for_both_kinds_and_leaves_the_bundle_alone() {
+fn argo_cd_gets_the_script_for_both_kinds_and_ignores_the_ca_bundle() {
     let maps = kustomize("argocd");
     let [map] = &maps[..] else { panic!("{maps:?}") };
     assert_eq!(map["metadata"]["name"], "argocd-cm");
@@ -167,13 +192,13 @@ fn argo_cd_gets_the_script_for_both_kinds_and_leaves_the_bundle_alone() {
     }
 }
 
-/// The interpreter of these tests has no more than Argo CD gives.
+/// The interpreter of these tests has only the libraries of Argo CD.
 #[test]
-fn a_script_that_needs_strings_or_never_ends_is_refused() {
+fn a_script_that_uses_strings_or_does_not_end_is_rejected() {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("health.lua");
-    let lua = printed("tests/servers/tool.sh", &["argo-lua"]);
-    for (script, told) in [
+    let lua = stdout_of("tests/servers/tool.sh", &["argo-lua"]);
+    for (script, message) in [
         (
             r#"return {status = string.upper("healthy")}"#,
             "attempt to index a non-table object(nil)",
@@ -182,8 +207,8 @@ fn a_script_that_needs_strings_or_never_ends_is_refused() {
         ("return 1", "it returned no table but a number"),
     ] {
         fs::write(&file, script).unwrap();
-        let said = say(&lua, &[&file.display().to_string()], "{}\n");
-        assert!(!said.content, "{script}");
-        assert!(said.stderr.contains(told), "{script}: {}", said.stderr);
+        let output = run_program(&lua, &[&file.display().to_string()], "{}\n");
+        assert!(!output.success, "{script}");
+        assert!(output.stderr.contains(message), "{script}: {}", output.stderr);
     }
 }

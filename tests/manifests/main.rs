@@ -1,5 +1,5 @@
-//! The shipped manifests and the code say the same; the chart and kustomize say the same; alerts, dashboard and health
-//! checks are judged by the programs that will read them.
+//! Consistency of manifests, chart, pages and examples with the code. Alerts, dashboard and health checks are run by the
+//! programs that read them in production.
 
 #![expect(
     clippy::unwrap_used,
@@ -27,7 +27,7 @@ use std::{
 
 use serde_json::Value;
 
-/// Every overlay of the base.
+/// The overlays of the base.
 const OVERLAYS: [&str; 5] = [
     "cert-manager",
     "executor",
@@ -36,12 +36,13 @@ const OVERLAYS: [&str; 5] = [
     "self-managed",
 ];
 
+/// Returns the path of a file of the repository.
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// What a command of the repository prints, without the line's end.
-fn printed(script: &str, arguments: &[&str]) -> String {
+/// Returns the standard output of a command of the repository, trimmed. Panics if the command fails.
+fn stdout_of(script: &str, arguments: &[&str]) -> String {
     let built = Command::new(repository(script)).args(arguments).output().unwrap();
     assert!(
         built.status.success(),
@@ -51,14 +52,15 @@ fn printed(script: &str, arguments: &[&str]) -> String {
     String::from_utf8(built.stdout).unwrap().trim().to_owned()
 }
 
-/// What a program says to an input: whether it is content, and its two streams.
-struct Said {
-    content: bool,
+/// The result of a program.
+struct Output {
+    success: bool,
     stdout: String,
     stderr: String,
 }
 
-fn say(program: &str, arguments: &[&str], input: &str) -> Said {
+/// Runs a program with an input.
+fn run_program(program: &str, arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -68,19 +70,19 @@ fn say(program: &str, arguments: &[&str], input: &str) -> Said {
         .unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    Said {
-        content: output.status.success(),
+    Output {
+        success: output.status.success(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
 
-/// The objects of a kustomization under `manifests`.
+/// Returns the objects of a kustomization under `manifests`.
 fn kustomize(folder: &str) -> Vec<Value> {
     build(&repository("manifests").join(folder))
 }
 
-/// The objects of a kustomization of somebody who has this repository in a folder `cassgate` beside it.
+/// Returns the objects of a user's kustomization, with this repository in a folder `cassgate` beside it.
 fn kustomize_own(kustomization: &str) -> Vec<Value> {
     let place = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(repository(""), place.path().join("cassgate")).unwrap();
@@ -89,26 +91,26 @@ fn kustomize_own(kustomization: &str) -> Vec<Value> {
 }
 
 fn build(folder: &Path) -> Vec<Value> {
-    let kubectl = format!("{}/kubectl", printed("tests/servers/build.sh", &[]));
+    let kubectl = format!("{}/kubectl", stdout_of("tests/servers/build.sh", &[]));
     let folder = folder.display().to_string();
-    let said = say(&kubectl, &["kustomize", &folder], "");
-    assert!(said.content, "{}", said.stderr);
-    assert_eq!(said.stderr, "", "kustomize has something to say");
-    serde_saphyr::from_multiple(&said.stdout).unwrap()
+    let output = run_program(&kubectl, &["kustomize", &folder], "");
+    assert!(output.success, "{}", output.stderr);
+    assert_eq!(output.stderr, "", "kustomize prints warnings");
+    serde_saphyr::from_multiple(&output.stdout).unwrap()
 }
 
-/// The one object of this kind and name.
-fn the<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+/// Returns the only object of this kind and name.
+fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
     let mut found = objects
         .iter()
         .filter(|object| object["kind"] == kind && object["metadata"]["name"] == name);
     let one = found.next();
-    assert!(found.next().is_none(), "{kind} {name} stands there twice");
+    assert!(found.next().is_none(), "there are two {kind} {name}");
     one.unwrap_or_else(|| panic!("there is no {kind} {name}"))
 }
 
-/// The texts of a list.
-fn texts(list: &Value) -> Vec<&str> {
+/// Returns the strings of a list.
+fn strings(list: &Value) -> Vec<&str> {
     list.as_array()
         .unwrap()
         .iter()

@@ -1,4 +1,4 @@
-//! Alerts and dashboard ask for series that cassgate has, and the alerts fire when they should.
+//! Alerts and dashboard use existing series, and alerts fire at the right time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,22 +16,23 @@ use cassgate::{
 };
 use serde_json::Value;
 
-use crate::{kustomize, printed, repository, say, the};
+use crate::{find, kustomize, repository, run_program, stdout_of};
 
 /// The labels of a series, and the values of each.
 pub(crate) type Labels = BTreeMap<String, BTreeSet<String>>;
 
-/// What `/metrics` shows once everything has happened.
+/// Returns the series of `/metrics` once every event has happened.
 fn series() -> &'static BTreeMap<String, Labels> {
     static SERIES: LazyLock<BTreeMap<String, Labels>> = LazyLock::new(|| {
         let metrics = Metrics::new();
-        happen(&metrics);
-        read(&metrics.encode())
+        record_everything(&metrics);
+        parse(&metrics.encode())
     });
     &SERIES
 }
 
-fn happen(metrics: &Metrics) {
+/// Records every event at least once.
+fn record_everything(metrics: &Metrics) {
     for &kind in ReviewKind::ALL {
         for &operation in Operation::ALL {
             for &verdict in ReviewVerdict::ALL {
@@ -89,7 +90,7 @@ pub(crate) struct Family {
 /// Every family that cassgate registers, in the order of `/metrics`.
 pub(crate) fn families() -> Vec<Family> {
     let metrics = Metrics::new();
-    happen(&metrics);
+    record_everything(&metrics);
     let text = metrics.encode();
     let about = |line: &str, word: &str| {
         let rest = line.strip_prefix(word)?.trim_start();
@@ -123,7 +124,8 @@ pub(crate) fn families() -> Vec<Family> {
         .collect()
 }
 
-fn read(text: &str) -> BTreeMap<String, Labels> {
+/// Parses the samples of `/metrics`.
+fn parse(text: &str) -> BTreeMap<String, Labels> {
     let mut series: BTreeMap<String, Labels> = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let name: String = line.chars().take_while(|c| !"{ ".contains(*c)).collect();
@@ -135,7 +137,7 @@ fn read(text: &str) -> BTreeMap<String, Labels> {
     series
 }
 
-/// Every `label="value"` of a text.
+/// Returns every `label="value"` of a text.
 fn matchers(text: &str) -> Vec<(String, String)> {
     let inside = text.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     inside
@@ -145,9 +147,9 @@ fn matchers(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// What of an expression cassgate has not: each sentence a mistake.
-fn wrong(expression: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
+/// Returns the mistakes of an expression: series, labels and values that cassgate does not have.
+fn mistakes(expression: &str) -> Vec<String> {
+    let mut mistakes = Vec::new();
     let mut known: BTreeSet<&str> = ["pod"].into();
     for (at, _) in expression.match_indices("cassgate_") {
         let from = &expression[at..];
@@ -156,7 +158,7 @@ fn wrong(expression: &str) -> Vec<String> {
             .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
             .collect();
         let Some(labels) = series().get(&name) else {
-            wrong.push(format!("there is no {name}"));
+            mistakes.push(format!("there is no {name}"));
             continue;
         };
         known.extend(labels.keys().map(String::as_str));
@@ -166,7 +168,7 @@ fn wrong(expression: &str) -> Vec<String> {
             .map_or(vec![], matchers)
         {
             if labels.get(&label).is_none_or(|values| !values.contains(&value)) {
-                wrong.push(format!("{name} has no {label}={value}"));
+                mistakes.push(format!("{name} has no {label}={value}"));
             }
         }
     }
@@ -180,15 +182,15 @@ fn wrong(expression: &str) -> Vec<String> {
             .map(str::trim)
             .filter(|label| !known.contains(label))
         {
-            wrong.push(format!("nothing has the label {label}"));
+            mistakes.push(format!("nothing has the label {label}"));
         }
     }
-    wrong
+    mistakes
 }
 
-/// The groups of the rules, as Prometheus reads them from a file.
+/// Returns the groups of rules, as in a rule file of Prometheus.
 fn groups() -> Value {
-    the(&kustomize("overlays/monitoring"), "PrometheusRule", "cassgate")["spec"].clone()
+    find(&kustomize("overlays/monitoring"), "PrometheusRule", "cassgate")["spec"].clone()
 }
 
 fn alerts() -> Vec<Value> {
@@ -197,11 +199,11 @@ fn alerts() -> Vec<Value> {
 
 fn dashboard() -> Value {
     let objects = kustomize("overlays/monitoring");
-    let map = the(&objects, "ConfigMap", "cassgate-dashboard");
+    let map = find(&objects, "ConfigMap", "cassgate-dashboard");
     serde_json::from_str(map["data"]["cassgate.json"].as_str().unwrap()).unwrap()
 }
 
-/// The expressions of the dashboard, with a time where Grafana puts one.
+/// Returns the expressions of the dashboard, with a duration in the place of Grafana's variable.
 fn panels() -> Vec<String> {
     dashboard()["panels"]
         .as_array()
@@ -213,76 +215,76 @@ fn panels() -> Vec<String> {
 }
 
 #[test]
-fn what_is_not_there_is_noticed() {
+fn missing_series_and_labels_are_detected() {
     assert_eq!(
-        wrong("rate(cassgate_reviews_total[5m])"),
+        mistakes("rate(cassgate_reviews_total[5m])"),
         ["there is no cassgate_reviews_total"]
     );
     assert_eq!(
-        wrong(r#"cassgate_tls_reloads_total{outcome="lost"}"#),
+        mistakes(r#"cassgate_tls_reloads_total{outcome="lost"}"#),
         ["cassgate_tls_reloads_total has no outcome=lost"]
     );
     assert_eq!(
-        wrong("sum by (pod, zone) (cassgate_connections)"),
+        mistakes("sum by (pod, zone) (cassgate_connections)"),
         ["nothing has the label zone"]
     );
     assert!(series().len() > 14, "{:?}", series().keys());
 }
 
 #[test]
-fn alerts_and_dashboard_name_only_series_that_there_are() {
+fn alerts_and_dashboard_use_existing_series_only() {
     let alerts = alerts();
     let asked = alerts
         .iter()
         .map(|alert| alert["expr"].as_str().unwrap().to_owned());
     let mut expressions = 0;
     for expression in asked.chain(panels()) {
-        assert_eq!(wrong(&expression), [""; 0], "{expression}");
+        assert_eq!(mistakes(&expression), [""; 0], "{expression}");
         expressions += 1;
     }
     assert!(expressions > 20, "{expressions}");
 }
 
 #[test]
-fn prometheus_takes_the_alerts_and_the_dashboards_expressions() {
+fn prometheus_accepts_the_expressions_of_alerts_and_dashboard() {
     let place = tempfile::tempdir().unwrap();
-    let promtool = printed("tests/servers/promtool.sh", &[]);
+    let promtool = stdout_of("tests/servers/promtool.sh", &[]);
     let check = |name: &str, groups: &Value| {
         let file = place.path().join(name);
         fs::write(&file, groups.to_string()).unwrap();
-        say(&promtool, &["check", "rules", &file.display().to_string()], "")
+        run_program(&promtool, &["check", "rules", &file.display().to_string()], "")
     };
-    let said = check("alerts.json", &groups());
-    assert!(said.content, "{}{}", said.stdout, said.stderr);
+    let output = check("alerts.json", &groups());
+    assert!(output.success, "{}{}", output.stdout, output.stderr);
     let recorded: Vec<Value> = panels()
         .iter()
         .enumerate()
         .map(|(number, expression)| serde_json::json!({"record": format!("panel:{number}"), "expr": expression}))
         .collect();
-    let said = check(
+    let output = check(
         "panels.json",
         &serde_json::json!({"groups": [{"name": "panels", "rules": recorded}]}),
     );
-    assert!(said.content, "{}{}", said.stdout, said.stderr);
+    assert!(output.success, "{}{}", output.stdout, output.stderr);
     assert!(
-        said.stdout.contains(&format!("{} rules found", panels().len())),
+        output.stdout.contains(&format!("{} rules found", panels().len())),
         "{}",
-        said.stdout
+        output.stdout
     );
 }
 
 #[test]
-fn each_alert_fires_when_it_should_and_not_before() {
+fn each_alert_fires_at_the_right_time() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("rules.json"), groups().to_string()).unwrap();
     let cases = fs::read_to_string(repository("tests/manifests/alerts.yaml")).unwrap();
     let file = place.path().join("alerts.yaml");
     fs::write(&file, &cases).unwrap();
-    let promtool = printed("tests/servers/promtool.sh", &[]);
-    let test = |file: &str| say(&promtool, &["test", "rules", file], "");
-    let said = test(&file.display().to_string());
-    assert!(said.content, "{}{}", said.stdout, said.stderr);
-    // Each alert is expected once to fire and once not to.
+    let promtool = stdout_of("tests/servers/promtool.sh", &[]);
+    let test = |file: &str| run_program(&promtool, &["test", "rules", file], "");
+    let output = test(&file.display().to_string());
+    assert!(output.success, "{}{}", output.stdout, output.stderr);
+    // Every alert has a case in which it fires and one in which it does not.
     let read: Value = serde_saphyr::from_str(&cases).unwrap();
     let mut outcomes: BTreeMap<&str, [bool; 2]> = BTreeMap::new();
     for case in read["tests"].as_array().unwrap() {
@@ -300,14 +302,14 @@ fn each_alert_fires_when_it_should_and_not_before() {
         .map(|alert| (alert["alert"].as_str().unwrap(), [true; 2]))
         .collect();
     assert_eq!(outcomes, both);
-    // And the cases can fail: with alerts that wait for ever, none fires.
+    // The cases must be able to fail: with much longer waits, they do.
     let patient = groups().to_string().replace(r#""for":""#, r#""for":"9"#);
     fs::write(place.path().join("rules.json"), patient).unwrap();
-    assert!(!test(&file.display().to_string()).content);
+    assert!(!test(&file.display().to_string()).success);
 }
 
 #[test]
-fn every_alert_says_what_is_to_be_done() {
+fn every_alert_has_a_remedy_in_the_manual() {
     let manual = fs::read_to_string(repository("docs/monitoring.md")).unwrap();
     for alert in alerts() {
         let name = alert["alert"].as_str().unwrap();
@@ -326,7 +328,7 @@ fn every_alert_says_what_is_to_be_done() {
 }
 
 #[test]
-fn the_alerts_go_by_the_bounds_of_the_code() {
+fn alerts_and_dashboard_use_the_limits_of_the_code() {
     let alerts = alerts();
     let named = |name: &str| alerts.iter().find(|alert| alert["alert"] == name).unwrap();
     let most = Limits::default().connections;
@@ -347,21 +349,21 @@ fn the_alerts_go_by_the_bounds_of_the_code() {
 }
 
 #[test]
-fn prometheus_finds_the_port_and_the_path() {
+fn the_service_monitor_selects_the_port_and_path_of_the_metrics() {
     let objects = kustomize("overlays/monitoring");
-    let service = the(&objects, "Service", "cassgate-metrics");
-    let monitor = &the(&objects, "ServiceMonitor", "cassgate")["spec"];
+    let service = find(&objects, "Service", "cassgate-metrics");
+    let monitor = &find(&objects, "ServiceMonitor", "cassgate")["spec"];
     for (label, value) in monitor["selector"]["matchLabels"].as_object().unwrap() {
         assert_eq!(service["metadata"]["labels"][label], *value);
         // The Service of the webhook is another one.
-        let webhook = &the(&objects, "Service", "cassgate")["metadata"]["labels"];
+        let webhook = &find(&objects, "Service", "cassgate")["metadata"]["labels"];
         assert!(label != "app.kubernetes.io/component" || webhook[label].is_null());
     }
     let endpoint = &monitor["endpoints"][0];
     assert_eq!(endpoint["path"], admin::METRICS);
     let port = &service["spec"]["ports"][0];
     assert_eq!(endpoint["port"], port["name"]);
-    let deployment = the(&objects, "Deployment", "cassgate");
+    let deployment = find(&objects, "Deployment", "cassgate");
     let ports = deployment["spec"]["template"]["spec"]["containers"][0]["ports"]
         .as_array()
         .unwrap();

@@ -1,14 +1,14 @@
-//! Who may talk to whom: what the policies let through, asked port by port.
+//! The connections that the network policies allow, port by port.
 
 use serde_json::{Value, json};
 
-use crate::{kustomize, texts, the};
+use crate::{find, kustomize, strings};
 
 /// The port of the Icarus sidecar.
 const ICARUS: u64 = 4567;
 
-/// Whether these rules let a peer through that none of their selectors has.
-fn anybody_may(rules: &Value, protocol: &str, port: u64) -> bool {
+/// Returns true if these rules allow every peer this port.
+fn all_peers_may(rules: &Value, protocol: &str, port: u64) -> bool {
     rules
         .as_array()
         .unwrap()
@@ -25,10 +25,10 @@ fn anybody_may(rules: &Value, protocol: &str, port: u64) -> bool {
 }
 
 #[test]
-fn cassgate_can_be_called_by_everybody_and_probed_by_the_cluster() {
+fn every_client_may_call_the_webhook_and_every_pod_the_admin_port() {
     let base = kustomize("base");
-    let policy = &the(&base, "NetworkPolicy", "cassgate")["spec"];
-    let deployment = the(&base, "Deployment", "cassgate");
+    let policy = &find(&base, "NetworkPolicy", "cassgate")["spec"];
+    let deployment = find(&base, "Deployment", "cassgate");
     assert_eq!(
         policy["podSelector"]["matchLabels"],
         deployment["spec"]["selector"]["matchLabels"]
@@ -41,16 +41,16 @@ fn cassgate_can_be_called_by_everybody_and_probed_by_the_cluster() {
 }
 
 #[test]
-fn cassgate_calls_names_and_the_api_server_and_as_executor_the_sidecars() {
+fn cassgate_may_call_dns_and_the_api_server_and_as_executor_the_sidecars() {
     let egress =
-        |folder: &str| the(&kustomize(folder), "NetworkPolicy", "cassgate")["spec"]["egress"].clone();
+        |folder: &str| find(&kustomize(folder), "NetworkPolicy", "cassgate")["spec"]["egress"].clone();
     let gate = egress("base");
-    assert!(anybody_may(&gate, "UDP", 53) && anybody_may(&gate, "TCP", 53));
+    assert!(all_peers_may(&gate, "UDP", 53) && all_peers_may(&gate, "TCP", 53));
     for port in [443, 6443] {
-        assert!(anybody_may(&gate, "TCP", port), "{port}");
+        assert!(all_peers_may(&gate, "TCP", port), "{port}");
     }
     for port in [22, 80, ICARUS, 9042] {
-        assert!(!anybody_may(&gate, "TCP", port), "{port}");
+        assert!(!all_peers_may(&gate, "TCP", port), "{port}");
     }
     let executor = egress("overlays/executor");
     let (last, others) = executor.as_array().unwrap().split_last().unwrap();
@@ -60,15 +60,15 @@ fn cassgate_calls_names_and_the_api_server_and_as_executor_the_sidecars() {
     assert_eq!(last, &json!({"to": cassandra, "ports": [{"port": ICARUS}]}));
 }
 
-/// A policy that selects a pod denies what it does not list: Cassandra has to go on as before.
+/// A policy that selects a pod denies everything that it does not list, and Cassandra needs its other ports.
 #[test]
-fn the_fence_closes_one_port_of_cassandra_and_no_other() {
+fn the_policy_for_cassandra_restricts_the_port_of_the_sidecar_only() {
     let policy = &kustomize("components/executor/cassandra")[0]["spec"];
-    assert_eq!(texts(&policy["policyTypes"]), ["Ingress"]);
+    assert_eq!(strings(&policy["policyTypes"]), ["Ingress"]);
     let ingress = &policy["ingress"];
     for port in 1..=u64::from(u16::MAX) {
-        assert_eq!(anybody_may(ingress, "TCP", port), port != ICARUS, "TCP {port}");
-        assert!(anybody_may(ingress, "UDP", port), "UDP {port}");
+        assert_eq!(all_peers_may(ingress, "TCP", port), port != ICARUS, "TCP {port}");
+        assert!(all_peers_may(ingress, "UDP", port), "UDP {port}");
     }
     let sidecars: Vec<&Value> = ingress
         .as_array()
@@ -81,7 +81,7 @@ fn the_fence_closes_one_port_of_cassandra_and_no_other() {
     };
     assert_eq!(rule["ports"], json!([{"port": ICARUS}]));
     let cassgate = kustomize("base");
-    let pods = &the(&cassgate, "Deployment", "cassgate")["spec"]["selector"];
+    let pods = &find(&cassgate, "Deployment", "cassgate")["spec"]["selector"];
     let here = json!({"matchLabels": {"kubernetes.io/metadata.name": "cassgate-system"}});
     let peers = json!([
         {"namespaceSelector": here, "podSelector": pods},

@@ -1,4 +1,4 @@
-//! What may be done, object by object. That the base's rights suffice is seen in tests/kube, where cassgate has no others.
+//! The permissions, object by object. tests/kube shows that they are sufficient: cassgate has no others there.
 
 use cassgate::{
     api::{CassandraBackup, CassandraRestore, GROUP},
@@ -8,9 +8,9 @@ use cassgate::{
 use kube::{CustomResourceExt, Resource};
 use serde_json::{Value, json};
 
-use crate::{OVERLAYS, deployment::defaults, kustomize, texts, the};
+use crate::{OVERLAYS, deployment::defaults, find, kustomize, strings};
 
-/// Every rule of every role that an overlay has.
+/// Returns every rule of every role of an overlay.
 fn rules(overlay: &str) -> Vec<Value> {
     kustomize(&format!("overlays/{overlay}"))
         .iter()
@@ -20,11 +20,11 @@ fn rules(overlay: &str) -> Vec<Value> {
 }
 
 #[test]
-fn no_role_has_a_star_and_each_is_bound_to_the_one_account() {
+fn no_role_has_a_wildcard_and_each_is_bound_to_the_service_account() {
     for overlay in OVERLAYS {
         for rule in rules(overlay) {
             for part in ["apiGroups", "resources", "verbs"] {
-                assert!(!texts(&rule[part]).contains(&"*"), "{overlay}: {rule}");
+                assert!(!strings(&rule[part]).contains(&"*"), "{overlay}: {rule}");
             }
         }
         let objects = kustomize(&format!("overlays/{overlay}"));
@@ -36,7 +36,7 @@ fn no_role_has_a_star_and_each_is_bound_to_the_one_account() {
                 json!([{"kind": "ServiceAccount", "name": "cassgate", "namespace": "cassgate-system"}]);
             assert_eq!(binding["subjects"], account, "{overlay}");
             let role = &binding["roleRef"];
-            the(
+            find(
                 &objects,
                 role["kind"].as_str().unwrap(),
                 role["name"].as_str().unwrap(),
@@ -46,11 +46,11 @@ fn no_role_has_a_star_and_each_is_bound_to_the_one_account() {
 }
 
 #[test]
-fn secrets_are_got_and_never_listed_and_written_only_by_name() {
+fn secrets_are_read_by_get_only_and_written_by_name_only() {
     for overlay in OVERLAYS {
         let about_secrets: Vec<Value> = rules(overlay)
             .into_iter()
-            .filter(|rule| texts(&rule["resources"]).contains(&"secrets"))
+            .filter(|rule| strings(&rule["resources"]).contains(&"secrets"))
             .collect();
         let read = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]});
         let own = json!({
@@ -67,18 +67,18 @@ fn secrets_are_got_and_never_listed_and_written_only_by_name() {
 }
 
 #[test]
-fn the_secret_of_the_authority_says_that_cassgate_may_write_it() {
+fn the_secret_of_the_authority_has_the_label_that_permits_writing() {
     let objects = kustomize("overlays/self-managed");
-    let secret = the(&objects, "Secret", &defaults().tls.own.options().unwrap().secret);
+    let secret = find(&objects, "Secret", &defaults().tls.own.options().unwrap().secret);
     let (label, value) = AUTHORITY_LABEL;
     assert_eq!(secret["metadata"]["labels"][label], value);
-    assert_eq!(secret["data"], Value::Null, "the overlay brings no key");
+    assert_eq!(secret["data"], Value::Null, "the overlay must not contain a key");
 }
 
 #[test]
-fn by_namespace_no_binding_of_all_is_left_and_one_namespace_can_have_it() {
+fn with_secrets_by_namespace_the_cluster_wide_binding_is_gone_and_a_namespace_can_be_bound() {
     let objects = kustomize("overlays/namespaced-secrets");
-    the(&objects, "ClusterRole", SECRETS_ROLE);
+    find(&objects, "ClusterRole", SECRETS_ROLE);
     assert!(
         objects
             .iter()
@@ -90,7 +90,7 @@ fn by_namespace_no_binding_of_all_is_left_and_one_namespace_can_have_it() {
     assert_eq!(
         binding["metadata"]["namespace"],
         Value::Null,
-        "it goes where it is applied"
+        "it is for the namespace in which it is applied"
     );
     assert_eq!(binding["roleRef"]["name"], SECRETS_ROLE);
 }
@@ -116,7 +116,7 @@ fn the_executor_writes_status_events_metadata_and_one_lease() {
         },
     ]);
     assert_eq!(
-        the(&objects, "ClusterRole", "cassgate-executor")["rules"],
+        find(&objects, "ClusterRole", "cassgate-executor")["rules"],
         expected
     );
     let leases = json!([
@@ -126,13 +126,13 @@ fn the_executor_writes_status_events_metadata_and_one_lease() {
             "verbs": ["get", "patch"],
         },
     ]);
-    let role = the(&objects, "Role", "cassgate-executor");
+    let role = find(&objects, "Role", "cassgate-executor");
     assert_eq!(role["rules"], leases);
     assert_eq!(role["metadata"]["namespace"], "cassgate-system");
 }
 
 #[test]
-fn our_crds_come_with_the_executor_alone() {
+fn our_crds_are_part_of_the_executor_only() {
     for overlay in OVERLAYS {
         let crds: Vec<String> = kustomize(&format!("overlays/{overlay}"))
             .iter()

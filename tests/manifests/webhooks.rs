@@ -1,4 +1,4 @@
-//! The webhook configurations ask for what the code answers, where it answers.
+//! The webhook configurations match the paths, kinds and timeouts of the code.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use cassgate::{
 use kube::Resource;
 use serde_json::{Value, json};
 
-use crate::{deployment::defaults, kustomize, texts, the};
+use crate::{deployment::defaults, find, kustomize, strings};
 
 fn plurals() -> [String; 2] {
     [
@@ -19,23 +19,23 @@ fn plurals() -> [String; 2] {
     ]
 }
 
-/// Both configurations' entries.
+/// Returns the webhooks of both configurations.
 fn webhooks() -> Vec<Value> {
     let base = kustomize("base");
     ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]
         .iter()
         .flat_map(|kind| {
             let name = &defaults().tls.own.options().unwrap().webhooks;
-            the(&base, kind, name)["webhooks"].as_array().unwrap().clone()
+            find(&base, kind, name)["webhooks"].as_array().unwrap().clone()
         })
         .collect()
 }
 
 #[test]
-fn each_is_called_where_the_code_answers() {
+fn every_webhook_has_the_path_of_its_handler() {
     let base = kustomize("base");
     let service = &defaults().tls.own.options().unwrap().service;
-    let port = &the(&base, "Service", service)["spec"]["ports"][0]["port"];
+    let port = &find(&base, "Service", service)["spec"]["ports"][0]["port"];
     let paths = [admission::MUTATE, admission::VALIDATE, admission::VALIDATE];
     let webhooks = webhooks();
     assert_eq!(webhooks.len(), paths.len());
@@ -48,7 +48,7 @@ fn each_is_called_where_the_code_answers() {
 }
 
 #[test]
-fn each_asks_for_the_two_kinds_as_the_types_have_them() {
+fn every_webhook_selects_the_kinds_and_versions_of_the_types() {
     let kinds = plurals();
     let status = kinds.clone().map(|plural| format!("{plural}/status"));
     let rule = |operations: &[&str], resources: &[String]| {
@@ -70,22 +70,22 @@ fn each_asks_for_the_two_kinds_as_the_types_have_them() {
 }
 
 #[test]
-fn only_creations_and_changes_wait_for_a_verdict_and_deletions_hardly() {
+fn creations_and_changes_need_a_verdict_and_deletions_time_out_early() {
     let webhooks = webhooks();
-    let stands = |field: &str| -> Vec<String> {
-        let stands = webhooks.iter().map(|webhook| webhook[field].to_string());
-        stands.collect()
+    let values = |field: &str| -> Vec<String> {
+        let values = webhooks.iter().map(|webhook| webhook[field].to_string());
+        values.collect()
     };
     assert_eq!(
-        stands("failurePolicy"),
+        values("failurePolicy"),
         [r#""Ignore""#, r#""Fail""#, r#""Ignore""#]
     );
     let seconds = |webhook: &Value| Duration::from_secs(webhook["timeoutSeconds"].as_u64().unwrap());
-    let patience: Vec<Duration> = webhooks.iter().map(seconds).collect();
-    assert_eq!(patience[..2], [admission::DEFAULT_TIMEOUT; 2]);
-    assert!(patience[2] * 5 <= admission::DEFAULT_TIMEOUT, "{patience:?}");
-    // Whoever waits gives up before the server does, so that an answer is never cut by us.
-    assert!(patience.iter().all(|patience| *patience < REQUEST_DEADLINE));
+    let timeouts: Vec<Duration> = webhooks.iter().map(seconds).collect();
+    assert_eq!(timeouts[..2], [admission::DEFAULT_TIMEOUT; 2]);
+    assert!(timeouts[2] * 5 <= admission::DEFAULT_TIMEOUT, "{timeouts:?}");
+    // The API server gives up before cassgate does, so cassgate never cuts off an answer.
+    assert!(timeouts.iter().all(|timeout| *timeout < REQUEST_DEADLINE));
     for (field, value) in [
         ("sideEffects", json!("None")),
         ("matchPolicy", json!("Equivalent")),
@@ -97,36 +97,39 @@ fn only_creations_and_changes_wait_for_a_verdict_and_deletions_hardly() {
     for webhook in &webhooks {
         let exempt = &webhook["namespaceSelector"]["matchExpressions"][0];
         assert_eq!(exempt["operator"], "NotIn");
-        assert_eq!(texts(&exempt["values"]), ["disabled"]);
+        assert_eq!(strings(&exempt["values"]), ["disabled"]);
     }
 }
 
 #[test]
-fn cert_manager_fills_in_the_authority_of_the_certificate_that_is_served() {
+fn cert_manager_injects_the_authority_of_the_served_certificate() {
     let objects = kustomize("overlays/cert-manager");
     let name = &defaults().tls.own.options().unwrap().webhooks;
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
-        let annotations = &the(&objects, kind, name)["metadata"]["annotations"];
+        let annotations = &find(&objects, kind, name)["metadata"]["annotations"];
         assert_eq!(
             annotations["cert-manager.io/inject-ca-from"],
             "cassgate-system/cassgate"
         );
     }
-    let served = &the(&objects, "Certificate", "cassgate")["spec"];
-    let deployment = the(&objects, "Deployment", "cassgate");
+    let served = &find(&objects, "Certificate", "cassgate")["spec"];
+    let deployment = find(&objects, "Deployment", "cassgate");
     let mounted = &deployment["spec"]["template"]["spec"]["volumes"][0]["secret"]["secretName"];
     assert_eq!(served["secretName"], *mounted);
     assert_eq!(served["privateKey"]["rotationPolicy"], "Always");
     // The API server calls by this name.
     let service = &defaults().tls.own.options().unwrap().service;
-    assert!(texts(&served["dnsNames"]).contains(&format!("{service}.cassgate-system.svc").as_str()));
-    let issuer = the(&objects, "Issuer", served["issuerRef"]["name"].as_str().unwrap());
-    let authority = the(&objects, "Certificate", "cassgate-authority");
+    assert!(strings(&served["dnsNames"]).contains(&format!("{service}.cassgate-system.svc").as_str()));
+    let issuer = find(&objects, "Issuer", served["issuerRef"]["name"].as_str().unwrap());
+    let authority = find(&objects, "Certificate", "cassgate-authority");
     assert_eq!(
         issuer["spec"]["ca"]["secretName"],
         authority["spec"]["secretName"]
     );
     assert_eq!(authority["spec"]["isCA"], true);
     let signer = authority["spec"]["issuerRef"]["name"].as_str().unwrap();
-    assert_eq!(the(&objects, "Issuer", signer)["spec"], json!({"selfSigned": {}}));
+    assert_eq!(
+        find(&objects, "Issuer", signer)["spec"],
+        json!({"selfSigned": {}})
+    );
 }
