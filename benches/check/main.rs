@@ -1,7 +1,7 @@
-//! What `cassgate check` costs: a large tree beside kubeconform, one file, and memory.
+//! Time and memory of `cassgate check`: a large tree, compared with kubeconform, and a single file.
 //!
-//! `make bench`, or `cargo bench --bench check`. The two read the same files one after the other, by turns, in one run;
-//! nothing here fails because a machine is slow, only because an answer is wrong.
+//! Run it with `make bench` or `cargo bench --bench check`. Both programs read the same files in turns. The bench fails
+//! only if a verdict is wrong, never because the machine is slow.
 
 #[path = "../review/report.rs"]
 mod report;
@@ -21,12 +21,12 @@ use tree::{FILES, OBJECTS};
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 #[derive(Debug, Parser)]
-#[command(about = "What cassgate check costs, beside kubeconform")]
+#[command(about = "Time and memory of cassgate check, compared with kubeconform")]
 struct Options {
-    /// How often each is run
+    /// The number of runs of each program
     #[arg(long, default_value_t = 7)]
     runs: usize,
-    /// What cargo says to every bench
+    /// The flag that cargo passes to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -35,7 +35,7 @@ struct Options {
 #[derive(Debug, Clone, Copy)]
 struct Run {
     seconds: f64,
-    /// The most resident memory that was seen, in MiB.
+    /// The peak of resident memory, in MiB.
     peak: f64,
 }
 
@@ -51,12 +51,12 @@ fn main() -> ExitCode {
 
 fn measure(options: &Options) -> Result<()> {
     let kubeconform = kubeconform()?;
-    let place = tempfile::tempdir()?;
-    let large = place.path().join("large");
+    let folder = tempfile::tempdir()?;
+    let large = folder.path().join("large");
     tree::write(&large, FILES)?;
-    let small = place.path().join("small");
+    let small = folder.path().join("small");
     tree::write(&small, 1)?;
-    let schemas = place.path().join("schemas");
+    let schemas = folder.path().join("schemas");
     tree::schemas(&schemas)?;
     let location = format!("{}/{{{{ .ResourceKind }}}}.json", schemas.display());
 
@@ -70,7 +70,7 @@ fn measure(options: &Options) -> Result<()> {
     };
     let theirs = |tree: &Path| {
         let mut command = Command::new(&kubeconform);
-        // Secrets have no schema here: kubeconform looks at the others only.
+        // Secrets have no schema here, so kubeconform skips them.
         command
             .args([
                 "-schema-location",
@@ -83,23 +83,23 @@ fn measure(options: &Options) -> Result<()> {
             .arg(tree);
         command
     };
-    let mut found = [Vec::new(), Vec::new(), Vec::new()];
+    let mut measured = [Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..options.runs {
         let commands = [ours(&large), theirs(&large), ours(&small)];
-        for (runs, command) in found.iter_mut().zip(commands) {
+        for (runs, command) in measured.iter_mut().zip(commands) {
             runs.push(run(command)?);
         }
     }
-    let [large_ours, large_theirs, small_ours] = found;
+    let [large_ours, large_theirs, small_ours] = measured;
     let seconds = |runs: &[Run]| median(runs.iter().map(|run| run.seconds));
     let peak = |runs: &[Run]| runs.iter().map(|run| run.peak).fold(0.0, f64::max);
-    let mut table = Table::new(["a tree, the median of the runs", "seconds", "at most MiB"]);
+    let mut table = Table::new(["tree", "median seconds", "peak MiB"]);
     let heading = |name: &str| format!("{name}: {OBJECTS} objects in {FILES} files");
     for (name, runs) in [
         (heading("cassgate check"), &large_ours),
         (heading("kubeconform"), &large_theirs),
         (
-            "cassgate check: one file, start and end included".to_owned(),
+            "cassgate check: one file, including process start and end".to_owned(),
             &small_ours,
         ),
     ] {
@@ -111,37 +111,40 @@ fn measure(options: &Options) -> Result<()> {
     }
     table.print();
     println!(
-        "cassgate check takes {:.2} of the time of kubeconform\n",
+        "cassgate check takes {:.2} times the time of kubeconform\n",
         seconds(&large_ours) / seconds(&large_theirs)
     );
     Ok(())
 }
 
-/// Runs a program to its end, which has to be a good one, and watches its memory.
+/// Runs a program until it ends and watches its memory.
+///
+/// # Errors
+/// Returns an error if the program cannot start or fails.
 fn run(mut command: Command) -> Result<Run> {
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn()?;
     let status = format!("/proc/{}/status", child.id());
     let mut peak: f64 = 0.0;
-    let done = loop {
-        if let Some(done) = child.try_wait()? {
-            break done;
+    let exit_status = loop {
+        if let Some(exit_status) = child.try_wait()? {
+            break exit_status;
         }
-        // The kernel keeps the highest; what is seen last is missing a millisecond at most.
+        // The kernel keeps the peak, so at most the last millisecond is missing.
         let text = fs::read_to_string(&status).unwrap_or_default();
-        let high = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = high.and_then(|text| text.trim().trim_end_matches("kB").trim().parse::<u32>().ok());
+        let peak_line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak_line.and_then(|text| text.trim().trim_end_matches("kB").trim().parse::<u32>().ok());
         peak = peak.max(f64::from(kib.unwrap_or_default()) / 1024.0);
         std::thread::sleep(Duration::from_millis(1));
     };
-    let seconds = begun.elapsed().as_secs_f64();
-    if !done.success() {
-        return Err(format!("{command:?}: {done}").into());
+    let seconds = start.elapsed().as_secs_f64();
+    if !exit_status.success() {
+        return Err(format!("{command:?}: {exit_status}").into());
     }
     Ok(Run { seconds, peak })
 }
 
-/// Builds kubeconform out of its pinned Go module.
+/// Builds kubeconform from its pinned Go module.
 fn kubeconform() -> Result<PathBuf> {
     let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kubeconform");
     let built = Command::new("go")

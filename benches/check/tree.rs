@@ -1,4 +1,4 @@
-//! A tree of manifests, and the schemas of its kinds for kubeconform.
+//! A generated tree of manifests, and the schemas of its kinds for kubeconform.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,16 +8,16 @@ use serde_json::Value;
 
 use crate::Result;
 
-/// The files of the large tree.
+/// The number of files in the large tree.
 pub(crate) const FILES: usize = 1_000;
 
-/// Its objects, ten in each file.
+/// The number of objects in the large tree, ten per file.
 pub(crate) const OBJECTS: usize = 10 * FILES;
 
-/// Writes a tree of good objects: in each file a cluster, a Secret, five backups and three restores.
+/// Writes a tree of valid objects: in each file a cluster, a Secret, five backups and three restores.
 ///
 /// # Errors
-/// A file that cannot be written.
+/// Returns an error if a file cannot be written.
 pub(crate) fn write(folder: &Path, files: usize) -> Result<()> {
     for file in 0..files {
         let group = folder.join(format!("team-{:02}", file % 20));
@@ -106,11 +106,11 @@ spec:
     Ok(text)
 }
 
-/// Writes the schemas of the three kinds out of the CRDs, as kubeconform reads them: backup and restore out of ours,
-/// the cluster out of `CassKop`'s.
+/// Writes the schemas of the three kinds from the CRDs in the form of kubeconform: backup and restore from cassgate's
+/// CRDs, the cluster from `CassKop`'s.
 ///
 /// # Errors
-/// A definition without a schema, or a file that cannot be written.
+/// Returns an error if a CRD has no schema, or a file cannot be written.
 pub(crate) fn schemas(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     let clusters = include_str!("../../tests/casskop/crds/cassandraclusters.yaml");
@@ -127,7 +127,7 @@ pub(crate) fn schemas(folder: &Path) -> Result<()> {
             .pointer("/spec/versions/0/schema/openAPIV3Schema")
             .ok_or_else(|| format!("{kind} has no schema"))?;
         let mut schema = schema.clone();
-        close(&mut schema);
+        remove_formats(&mut schema);
         fs::write(
             folder.join(format!("{}.json", kind.to_lowercase())),
             schema.to_string(),
@@ -136,16 +136,16 @@ pub(crate) fn schemas(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The formats of `OpenAPI` are no formats of JSON schema.
-fn close(schema: &mut Value) {
+/// Removes the formats of `OpenAPI`, which JSON schema does not have.
+fn remove_formats(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
             if fields.get("format").is_some_and(Value::is_string) {
                 fields.remove("format");
             }
-            fields.values_mut().for_each(close);
+            fields.values_mut().for_each(remove_formats);
         }
-        Value::Array(items) => items.iter_mut().for_each(close),
+        Value::Array(items) => items.iter_mut().for_each(remove_formats),
         _ => {}
     }
 }

@@ -1,4 +1,4 @@
-//! Which files are read.
+//! The files of a check: named files, folders and standard input.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -7,43 +7,45 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-/// The largest file that is read, in bytes.
-pub const LARGEST_FILE: u64 = 64 * 1024 * 1024;
+/// The maximum size of a file, in bytes.
+pub const MAX_FILE_SIZE: u64 = 64 * 1024 * 1024;
 
-/// A file by its name in what is told, with its bytes or why there are none.
+/// A file with its bytes, or why it cannot be read.
 #[derive(Debug)]
 pub struct Input {
-    /// As it was given, or below the folder that was given; `<stdin>` for standard input.
+    /// The name for reports: the given path, a path below a given folder, or [`STDIN`].
     pub name: String,
-    /// What it holds.
+    /// The content.
     pub bytes: Result<Vec<u8>, Unreadable>,
 }
 
-/// Why a file cannot be read.
+/// An error while reading a file.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// The system refuses.
+    /// The system returned an error.
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
-    /// A folder cannot be walked through.
-    #[error("cannot be looked through: {0}")]
+    /// A folder cannot be searched.
+    #[error("cannot be searched: {0}")]
     Walk(#[from] walkdir::Error),
-    /// A folder, a device, a pipe.
-    #[error("is no file")]
-    NoFile,
-    /// More than is sensible.
-    #[error("is larger than {} MiB", LARGEST_FILE >> 20)]
+    /// It is a folder, a device or a pipe.
+    #[error("is not a regular file")]
+    NotAFile,
+    /// It is larger than [`MAX_FILE_SIZE`].
+    #[error("is larger than {} MiB", MAX_FILE_SIZE >> 20)]
     TooLarge,
 }
 
-/// What standard input is called.
+/// The name of standard input in reports.
 pub const STDIN: &str = "<stdin>";
 
-/// What is to be read: every `.yaml`, `.yml` and `.json` in a folder, in the order of their names and without hidden
-/// ones; a file whatever its name; `-` for `stdin`. A file that is named twice is read once.
+/// Reads the given paths.
+///
+/// For a folder, these are its `.yaml`, `.yml` and `.json` files in the order of their names, without hidden ones. A file
+/// is read whatever its name, `-` is `stdin`, and a file that is given twice is read once.
 pub fn inputs(paths: &[PathBuf], mut stdin: impl Read) -> impl Iterator<Item = Input> {
     let mut seen = BTreeSet::new();
-    let mut files: Vec<Found> = paths.iter().flat_map(|path| found(path)).collect();
+    let mut files: Vec<Entry> = paths.iter().flat_map(|path| entries(path)).collect();
     files.retain(|file| seen.insert(name(&file.path)));
     files.into_iter().map(move |file| match file.error {
         Some(error) => Input {
@@ -52,35 +54,38 @@ pub fn inputs(paths: &[PathBuf], mut stdin: impl Read) -> impl Iterator<Item = I
         },
         None if file.path == Path::new("-") => Input {
             name: STDIN.to_owned(),
-            bytes: bounded(&mut stdin),
+            bytes: read_bounded(&mut stdin),
         },
         None => Input {
             name: name(&file.path),
-            bytes: File::open(&file.path).map_err(Unreadable::from).and_then(bounded),
+            bytes: File::open(&file.path)
+                .map_err(Unreadable::from)
+                .and_then(read_bounded),
         },
     })
 }
 
-/// A file that a file names: only if it is one, what waits for a writer is not.
+/// Reads a file that a kustomization names. A pipe is an error, because a read would wait for a writer.
 #[must_use]
-pub fn beside(name: String) -> Input {
+pub fn named_file(name: String) -> Input {
     let path = Path::new(&name);
     let read = || {
         if !path.metadata()?.is_file() {
-            return Err(Unreadable::NoFile);
+            return Err(Unreadable::NotAFile);
         }
-        bounded(File::open(path)?)
+        read_bounded(File::open(path)?)
     };
     Input { bytes: read(), name }
 }
 
-struct Found {
+/// A file to read, or an error of the search.
+struct Entry {
     path: PathBuf,
     error: Option<Unreadable>,
 }
 
-fn found(path: &Path) -> Vec<Found> {
-    let one = |path: &Path| Found {
+fn entries(path: &Path) -> Vec<Entry> {
+    let one = |path: &Path| Entry {
         path: path.to_owned(),
         error: None,
     };
@@ -94,7 +99,7 @@ fn found(path: &Path) -> Vec<Found> {
             Ok(entry) => {
                 (entry.file_type().is_file() && is_manifest(entry.path())).then(|| one(entry.path()))
             }
-            Err(error) => Some(Found {
+            Err(error) => Some(Entry {
                 path: error.path().unwrap_or(path).to_owned(),
                 error: Some(error.into()),
             }),
@@ -107,27 +112,27 @@ fn is_hidden(entry: &DirEntry) -> bool {
 }
 
 fn is_manifest(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    matches!(ending, Some("yaml" | "yml" | "json"))
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("yaml" | "yml" | "json"))
         || path.file_name().is_some_and(|name| name == "Kustomization")
 }
 
-/// A path without `./` in it, with `/` between its parts.
+/// Returns a path without `./` in it, with `/` between its parts.
 fn name(path: &Path) -> String {
-    let whole = path.to_string_lossy().replace('\\', "/");
-    let clean: Vec<&str> = whole
+    let text = path.to_string_lossy().replace('\\', "/");
+    let parts: Vec<&str> = text
         .split('/')
         .enumerate()
         .filter(|(at, part)| *part != "." && (*at == 0 || !part.is_empty()))
         .map(|(_, part)| part)
         .collect();
-    clean.join("/")
+    parts.join("/")
 }
 
-fn bounded(from: impl Read) -> Result<Vec<u8>, Unreadable> {
+fn read_bounded(from: impl Read) -> Result<Vec<u8>, Unreadable> {
     let mut bytes = Vec::new();
-    let read = from.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(read).is_ok_and(|read| read > LARGEST_FILE) {
+    let length = from.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(length).is_ok_and(|length| length > MAX_FILE_SIZE) {
         return Err(Unreadable::TooLarge);
     }
     Ok(bytes)
@@ -140,7 +145,7 @@ mod tests {
     use std::path::PathBuf;
 
     #[test]
-    fn a_folder_is_read_in_order_without_what_is_hidden_or_no_manifest() {
+    fn a_folder_is_read_in_order_without_hidden_and_other_files() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         for file in [
@@ -167,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn standard_input_is_read_and_what_is_not_there_says_so() {
+    fn standard_input_is_read_and_a_missing_file_is_an_error() {
         let paths = [PathBuf::from("-"), PathBuf::from("/no/such.yaml")];
         let read: Vec<_> = inputs(&paths, &b"a: 1"[..]).collect();
         assert_eq!(

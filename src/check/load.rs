@@ -36,22 +36,23 @@ impl Loaded {
             Err(error) => return self.unreadable(file, &error),
         };
         let before = self.manifests.len();
-        let mut failed = None;
+        let mut first_error = None;
         let mut documents = 0;
-        for child in Reader::new(&text) {
+        for object in Reader::new(&text) {
             documents += 1;
-            match child {
-                Ok(child) => self.document(file, documents, child, MAX_LIST_DEPTH),
-                Err(error) => failed = Some(error),
+            match object {
+                Ok(object) => self.document(file, documents, object, MAX_LIST_DEPTH),
+                Err(error) => first_error = Some(error),
             }
         }
         let is_judged = |manifest: &Manifest| manifest.kind.is_judged();
-        let mut shown = self.manifests.iter().skip(before).any(is_judged);
-        if let Some(error) = failed {
+        // Only the text of files that the report may quote is kept.
+        let mut quoted = self.manifests.iter().skip(before).any(is_judged);
+        if let Some(error) = first_error {
             if placeholder::is_template(&text) {
                 self.template(file, error.line);
             } else {
-                shown = true;
+                quoted = true;
                 self.errors.push(ErrorReport {
                     file,
                     document: documents,
@@ -61,7 +62,7 @@ impl Loaded {
                 });
             }
         }
-        if shown && let Some(source) = self.sources.get_mut(file) {
+        if quoted && let Some(source) = self.sources.get_mut(file) {
             source.text = Some(text);
         }
     }
@@ -76,7 +77,7 @@ impl Loaded {
     pub fn add_env_file(&mut self, input: Input) {
         let keys = match input.bytes.map(String::from_utf8) {
             Ok(Ok(text)) => Ok(keys_of_env_file(&text)),
-            Ok(Err(_)) => Err("is no UTF-8 text".to_owned()),
+            Ok(Err(_)) => Err("is not UTF-8 text".to_owned()),
             Err(error) => Err(error.to_string()),
         };
         self.env_files.insert(input.name, keys);
@@ -87,16 +88,17 @@ impl Loaded {
         self.sources.iter().map(|source| source.name.clone()).collect()
     }
 
-    fn document(&mut self, file: usize, document: usize, child: SpannedNode, lists: usize) {
-        let node = &child.node;
+    /// Adds the manifest of a document, or those of the items of a list.
+    fn document(&mut self, file: usize, document: usize, object: SpannedNode, list_depth: usize) {
+        let node = &object.node;
         let kind = node.text_at(&["kind"]);
         let is_list = kind.is_some_and(|kind| kind.ends_with("List"));
         if is_list
-            && lists > 0
+            && list_depth > 0
             && let Some(items) = node.get("items")
         {
             for item in items.items() {
-                self.document(file, document, item.clone(), lists - 1);
+                self.document(file, document, item.clone(), list_depth - 1);
             }
             return;
         }
@@ -116,15 +118,15 @@ impl Loaded {
                 kind,
                 file,
                 document,
-                object: child,
+                object,
             });
         } else if api_version.is_some_and(|version| version.starts_with("db.orange.com/")) {
             let message = format!(
-                "{} {} is not judged by this cassgate",
+                "{} {} is not judged by this version of cassgate",
                 api_version.unwrap_or_default(),
                 kind.unwrap_or_default()
             );
-            self.note(file, child.span.line, message);
+            self.note(file, object.span.line, message);
         }
     }
 
@@ -133,8 +135,8 @@ impl Loaded {
     }
 
     fn template(&mut self, file: usize, line: u32) {
-        let message = "a template that is not rendered, so it is not judged; render it: helm template CHART | cassgate \
-                       check -";
+        let message =
+            "an unrendered template, so it is not judged; render it: helm template CHART | cassgate check -";
         self.note(file, line, message.to_owned());
     }
 
@@ -146,7 +148,7 @@ impl Loaded {
             document: 1,
             line: u32::try_from(line).unwrap_or(u32::MAX),
             column: 1,
-            message: "is no UTF-8 text".to_owned(),
+            message: "is not UTF-8 text".to_owned(),
         });
     }
 

@@ -85,7 +85,7 @@ pub(super) struct Resource {
     pub(super) namespace: String,
     /// The name that a `namePrefix` or `nameSuffix` gives it.
     pub(super) renamed: Option<String>,
-    /// Why the applied object may differ from the manifest; `None` if it is applied as it is written.
+    /// The reason that the applied object may differ from the manifest; `None` if it is applied as it is written.
     pub(super) opaque: Option<String>,
 }
 

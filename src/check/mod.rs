@@ -1,9 +1,9 @@
 //! Verdicts from manifests alone: the answers of the webhook, with the line and the column of each finding.
 //!
 //! The steps: [`files`] finds the files, [`load`] parses their documents with [`yaml`], `place` applies the
-//! kustomizations, `tree`, `secrets` and `layered` collect the facts, `judge` applies the rules of the webhook, and [`render`]
-//! shows the report. All given files form one tree. What is not in it is unknown, and is asked of the Kubernetes cluster
-//! if there is one.
+//! kustomizations, `tree`, `layered` and `secrets` collect the facts, `judge` applies the rules of the webhook, and [`render`]
+//! shows the report. All given files form one tree. A reference to an object outside of it is unknown, or is looked
+//! up in the Kubernetes cluster if there is one.
 //!
 //! # Guarantees
 //! An unknown value never denies anything: a placeholder, a field that a patch may change, a Secret that is made

@@ -81,6 +81,6 @@ fn patch_note(patch: &Manifest) -> Note {
     Note {
         file: patch.file,
         line: patch.object.span.line,
-        message: "a patch of a kustomization; it is not judged by itself".to_owned(),
+        message: "a patch of a kustomization, which is not judged on its own".to_owned(),
     }
 }

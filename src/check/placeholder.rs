@@ -1,10 +1,10 @@
-//! Values that somebody fills in later: Flux' `${VAR}`, Helm's `{{ … }}`.
+//! Placeholders, whose values are filled in later: Flux' `${VAR}`, Helm's `{{ … }}`.
 
 use crate::rules::finding::entry;
 
 use super::yaml::{Node, NodeKind};
 
-/// Whether a text holds a placeholder. `$${VAR}` is how Flux is told that it is none.
+/// Returns true if a text contains a placeholder. Flux reads `$${VAR}` as the text `${VAR}`.
 pub(super) fn is_in(text: &str) -> bool {
     let flux = text.match_indices("${").any(|(at, _)| {
         let escaped = text.get(..at).is_some_and(|before| before.ends_with('$'));
@@ -13,19 +13,19 @@ pub(super) fn is_in(text: &str) -> bool {
     flux || is_template(text)
 }
 
-/// Whether a text holds a template of Helm and its like.
+/// Returns true if a text contains a template expression, as in Helm.
 pub(super) fn is_template(text: &str) -> bool {
     text.split_once("{{").is_some_and(|(_, rest)| rest.contains("}}"))
 }
 
-/// The paths of all values below `node` that hold a placeholder, or whose key does.
+/// Returns the paths of all values below `node` that contain a placeholder, also in their key.
 pub(super) fn paths(node: &Node, path: &str) -> Vec<String> {
     let mut found = Vec::new();
     collect(node, path, &mut found);
     found
 }
 
-/// Whether any value below `node` is a placeholder.
+/// Returns true if any key or value below `node` contains a placeholder.
 pub(super) fn is_below(node: &Node) -> bool {
     match &node.kind {
         NodeKind::Text(text) => is_in(text),
@@ -62,7 +62,7 @@ fn collect(node: &Node, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Whether what is said of `path` may rest on what stands at `unknown`: one holds the other.
+/// Returns true if a finding at `path` may depend on the value at `unknown`, because one contains the other.
 pub(super) fn touches(path: &str, unknown: &str) -> bool {
     let begins = |long: &str, short: &str| {
         long.strip_prefix(short)
@@ -76,7 +76,7 @@ mod tests {
     use super::{is_in, touches};
 
     #[test]
-    fn placeholders_of_flux_and_helm_are_seen() {
+    fn placeholders_of_flux_and_helm_are_recognized() {
         for text in ["${BUCKET}", "s3://${bucket:=b}/x", "{{ .Values.x }}", "a-{{x}}"] {
             assert!(is_in(text), "{text}");
         }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_touched_by_what_it_holds_and_by_what_holds_it() {
+    fn a_path_touches_its_parents_and_its_children() {
         assert!(touches("spec.rename[k1.t1]", "spec.rename"));
         assert!(touches("spec.rename", "spec.rename[k1.t1]"));
         assert!(touches("spec.secret", "spec.secret"));

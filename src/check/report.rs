@@ -28,7 +28,7 @@ pub struct ErrorReport {
     pub line: u32,
     /// The column in characters, from 1.
     pub column: u32,
-    /// What is wrong.
+    /// The message.
     pub message: String,
 }
 
@@ -39,7 +39,7 @@ pub struct Note {
     pub file: usize,
     /// The line, from 1.
     pub line: u32,
-    /// What was not judged, and what to do.
+    /// The message: the part that was not judged, and the remedy.
     pub message: String,
 }
 
@@ -67,7 +67,7 @@ pub struct FindingReport {
     pub message: String,
     /// The span of the value; for a missing field, the span of its parent.
     pub span: Span,
-    /// Why it does not fail the check; `None` if it does.
+    /// The reason that it does not fail the check; `None` if it does.
     pub suppression: Option<Suppression>,
 }
 
@@ -137,7 +137,7 @@ pub struct Report {
     pub objects: Vec<ObjectReport>,
     /// The files that could not be read, and why.
     pub errors: Vec<ErrorReport>,
-    /// What was not judged, and what to do about it.
+    /// Notes on parts that were not judged.
     pub notes: Vec<Note>,
     /// The counts.
     pub summary: Summary,
@@ -157,7 +157,7 @@ impl Report {
 
     /// Adds a judged object.
     ///
-    /// `placeholders` are the paths whose values are filled in later, on which no finding may rest.
+    /// `placeholders` are the paths of the values with placeholders, which were not judged.
     pub(super) fn add(&mut self, resource: &Resource, findings: Findings, placeholders: &[String]) {
         let manifest = &resource.manifest;
         let node = manifest.node();
@@ -192,8 +192,8 @@ impl Report {
                 file: manifest.file,
                 line: span.line,
                 message: format!(
-                    "{fields}: filled in later, so nothing that rests on it is judged; render it first, as in flux \
-                     build kustomization NAME --path DIR | cassgate check -"
+                    "{fields}: unknown because of placeholders, so nothing that depends on them is judged; render it first, as in \
+                     flux build kustomization NAME --path DIR | cassgate check -"
                 ),
             });
         }

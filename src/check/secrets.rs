@@ -1,4 +1,4 @@
-//! What GitOps documents tell of a Secret that is not there itself: which keys it will have.
+//! The keys of Secrets, also of those that other objects will create.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use super::manifest::{Manifest, ManifestKind};
 use super::placeholder;
 use super::yaml::{Node, NodeKind};
 
-/// The Secrets that a document brings, by name. `name` is the document's own where it is applied.
+/// Returns the Secrets that a manifest creates, by name. `name` is the applied name of the manifest itself.
 pub(super) fn of(manifest: &Manifest, name: &str) -> Vec<(String, Reference<Credentials>)> {
     let node = manifest.node();
     let own = |credentials| vec![(name.to_owned(), credentials)];
@@ -34,7 +34,7 @@ pub(super) fn of(manifest: &Manifest, name: &str) -> Vec<(String, Reference<Cred
     }
 }
 
-/// A Secret as it is written. What SOPS has encrypted, and what is filled in later, has a key and no value.
+/// Reads a Secret. A value that SOPS has encrypted or that contains a placeholder is unknown, so only its key counts.
 fn plain(node: &Node) -> Credentials {
     let encrypted = node.get("sops").is_some();
     let values = |field: &'static str| node.get(field).map(Node::entries).unwrap_or_default();
@@ -70,7 +70,9 @@ fn named<'a>(keys: impl IntoIterator<Item = &'a str>) -> Reference<Credentials> 
 
 fn sealed(node: &Node) -> Reference<Credentials> {
     let Some(data) = node.at(&["spec", "encryptedData"]) else {
-        return Reference::Unknown("the SealedSecret does not tell its keys".to_owned());
+        return Reference::Unknown(
+            "the SealedSecret has no spec.encryptedData, so its keys are unknown".to_owned(),
+        );
     };
     let template = |field| {
         node.at(&["spec", "template", field])
@@ -81,22 +83,24 @@ fn sealed(node: &Node) -> Reference<Credentials> {
     named(data.keys().chain(template("data")).chain(template("stringData")))
 }
 
-/// Where a `ClusterExternalSecret` puts it: namespaces by name, and whether it chooses others by their labels.
+/// Returns the namespaces that a `ClusterExternalSecret` names, and true if it also selects namespaces by labels.
 pub(super) fn namespaces(manifest: &Manifest) -> (Vec<&str>, bool) {
     let field = |name: &'static str| manifest.node().at(&["spec", name]);
     let named = field("namespaces").map(Node::items).unwrap_or_default();
-    let chooses = field("namespaceSelector").is_some() || field("namespaceSelectors").is_some();
+    let selects = field("namespaceSelector").is_some() || field("namespaceSelectors").is_some();
     (
         named.iter().filter_map(|name| name.node.text()).collect(),
-        chooses,
+        selects,
     )
 }
 
-/// A template replaces the keys of `data`, unless it says that it merges. By `creationPolicy` it may add them to a
-/// Secret of somebody else, or leave the making to somebody else.
+/// Reads the keys of an `ExternalSecret`.
+///
+/// A template replaces the keys of `data`, except with `mergePolicy: Merge`. With `creationPolicy: Merge` or `None` the
+/// Secret is created by another owner, so its keys are unknown.
 fn external(spec: Option<&Node>) -> Reference<Credentials> {
     let Some(spec) = spec else {
-        return Reference::Unknown("its ExternalSecret does not tell its keys".to_owned());
+        return Reference::Unknown("its ExternalSecret has no spec, so its keys are unknown".to_owned());
     };
     if matches!(
         spec.text_at(&["target", "creationPolicy"]),
@@ -107,10 +111,10 @@ fn external(spec: Option<&Node>) -> Reference<Credentials> {
     }
     let many = |path: &[&str]| spec.at(path).is_some_and(|list| !list.items().is_empty());
     if many(&["dataFrom"]) {
-        return Reference::Unknown("its ExternalSecret takes keys by dataFrom".to_owned());
+        return Reference::Unknown("its ExternalSecret takes keys from dataFrom".to_owned());
     }
     if many(&["target", "template", "templateFrom"]) {
-        return Reference::Unknown("its ExternalSecret takes keys by templateFrom".to_owned());
+        return Reference::Unknown("its ExternalSecret takes keys from templateFrom".to_owned());
     }
     let data = spec.get("data").map(Node::items).unwrap_or_default();
     let own = data.iter().filter_map(|item| item.node.text_at(&["secretKey"]));
@@ -123,6 +127,7 @@ fn external(spec: Option<&Node>) -> Reference<Credentials> {
     }
 }
 
+/// Reads the Secrets of a `SecretProviderClass`.
 fn provided(node: &Node) -> Vec<(String, Reference<Credentials>)> {
     let objects = node
         .at(&["spec", "secretObjects"])
@@ -155,15 +160,15 @@ mod tests {
 
     fn read(kind: ManifestKind, text: &str) -> Vec<(String, Vec<Key>)> {
         let manifest = manifest(kind, text);
-        let told = of(&manifest, manifest.name())
-            .into_iter()
+        let secrets = of(&manifest, manifest.name()).into_iter();
+        secrets
             .map(|(name, known)| match known {
                 Reference::Found(known) => {
                     (name, Key::ALL.into_iter().filter(|key| known.has(*key)).collect())
                 }
                 Reference::Absent | Reference::Unknown(_) => (format!("{name}?"), Vec::new()),
-            });
-        told.collect()
+            })
+            .collect()
     }
 
     #[test]
@@ -176,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn an_external_secret_that_adds_to_another_secret_does_not_tell_its_keys() {
+    fn the_keys_of_an_external_secret_that_adds_to_another_secret_are_unknown() {
         let why = "its ExternalSecret adds keys to a Secret that is made elsewhere";
         for (policy, unknown) in [
             ("Merge", true),
@@ -233,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_for_many_namespaces_has_the_keys_of_its_external_secret_and_the_first_name_that_is_said() {
+    fn a_cluster_external_secret_has_the_keys_of_its_spec_and_the_most_specific_name() {
         let text = "metadata: {name: all}\nspec:\n  externalSecretName: mine\n  externalSecretSpec:\n    target: {name: s3}\n    data: [{secretKey: gcp}]\n";
         let mine = text.replace("target: {name: s3}", "target: {}");
         let all = mine.replace("externalSecretName: mine", "x: y");
@@ -260,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn only_values_that_are_really_there_are_looked_at() {
+    fn an_unknown_value_has_no_defect() {
         let text = "metadata: {name: s}\ndata: {awsregion: '', awsendpoint: '${X}', gcp: '%%'}\nstringData: {awsaccesskeyid: 'ENC[AES256_GCM,data:x]'}\n";
         let child = Reader::new(text).next().unwrap().unwrap();
         let manifest = Manifest {

@@ -24,8 +24,8 @@ pub(super) fn judged(files: &[(&str, &str)], settings: &Settings) -> Report {
     runtime.block_on(check(loaded, settings, None, |_, _| ()))
 }
 
-/// `deny rule path line:column` of each finding.
-fn told(report: &Report) -> Vec<String> {
+/// Returns `deny rule path line:column` for each finding.
+fn summaries(report: &Report) -> Vec<String> {
     let findings = report.objects.iter().flat_map(|object| &object.findings);
     let line = |severity: Severity, rule: &str, path: &str, at: (u32, u32)| {
         format!("{} {rule} {path} {}:{}", severity.as_str(), at.0, at.1)
@@ -41,7 +41,7 @@ const CLUSTER: &str =
 const SECRET: &str = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: s3}\nspec:\n  \
                       encryptedData: {awsaccesskeyid: x, awssecretaccesskey: x, awsregion: x}\n";
 
-/// A good backup, with more lines of its spec.
+/// Returns a valid backup with more lines in its spec.
 fn backup(more: &str) -> String {
     format!(
         "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata:\n  name: b1\nspec:\n  cassandraCluster: c1\n  \
@@ -56,6 +56,7 @@ fn restore(more: &str) -> String {
     )
 }
 
+/// Judges files together with a cluster and a Secret.
 fn with(files: &[(&str, &str)]) -> Report {
     let all: Vec<(&str, &str)> = [("c.yaml", CLUSTER), ("s.yaml", SECRET)]
         .iter()
@@ -66,18 +67,18 @@ fn with(files: &[(&str, &str)]) -> Report {
 }
 
 #[test]
-fn a_good_tree_is_silent() {
+fn a_valid_tree_has_no_findings() {
     let report = with(&[
         ("b.yaml", &backup("  entities: k1.t1\n")),
         ("r.yaml", &restore("  entities: k1.t1\n")),
     ]);
-    assert_eq!(told(&report), [""; 0]);
+    assert_eq!(summaries(&report), [""; 0]);
     assert_eq!(report.outcome(true), Outcome::Good);
     assert_eq!((report.summary.files, report.summary.objects), (4, 2));
 }
 
 #[test]
-fn what_is_not_in_the_files_is_a_warning_and_by_strict_a_refusal() {
+fn a_missing_reference_is_a_warning_and_with_strict_a_denial() {
     let files = [("b.yaml", backup(""))];
     let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let report = judged(&files, &Settings::default());
@@ -85,7 +86,7 @@ fn what_is_not_in_the_files_is_a_warning_and_by_strict_a_refusal() {
         "warn cluster-not-found spec.cassandraCluster 6:21",
         "warn secret-not-found spec.secret 9:11",
     ];
-    assert_eq!(told(&report), expected);
+    assert_eq!(summaries(&report), expected);
     assert!(
         report.objects[0].findings[0]
             .message
@@ -100,7 +101,10 @@ fn what_is_not_in_the_files_is_a_warning_and_by_strict_a_refusal() {
         ..Settings::default()
     };
     let report = judged(&files, &strict);
-    assert_eq!(told(&report), expected.map(|line| line.replace("warn", "deny")));
+    assert_eq!(
+        summaries(&report),
+        expected.map(|line| line.replace("warn", "deny"))
+    );
     assert!(
         report.objects[0].findings[0]
             .message
@@ -109,13 +113,13 @@ fn what_is_not_in_the_files_is_a_warning_and_by_strict_a_refusal() {
 }
 
 #[test]
-fn a_wrong_field_is_told_at_its_value_and_a_missing_one_at_its_parent() {
+fn a_wrong_field_is_reported_at_its_value_and_a_missing_one_at_its_parent() {
     let report = with(&[(
         "b.yaml",
         &backup("  concurrentConnections: -1\n  retention:\n    keepLast: x\n"),
     )]);
     assert_eq!(
-        told(&report),
+        summaries(&report),
         ["deny spec-malformed spec.retention.keepLast 12:15"]
     );
     let report = with(&[(
@@ -126,14 +130,14 @@ fn a_wrong_field_is_told_at_its_value_and_a_missing_one_at_its_parent() {
         "deny spec-malformed spec.cassandraBackup 4:1",
         "deny spec-malformed spec.cassandraCluster 4:1",
     ];
-    assert_eq!(told(&report), expected);
+    assert_eq!(summaries(&report), expected);
 }
 
 #[test]
 fn a_broken_file_is_an_error_and_the_others_are_judged() {
     let broken = format!("{}---\na: [1\nb: c", backup("  entities: a,b.c\n"));
     let report = with(&[("broken.yaml", &broken)]);
-    assert_eq!(told(&report), ["deny entities-mixed spec.entities 10:13"]);
+    assert_eq!(summaries(&report), ["deny entities-mixed spec.entities 10:13"]);
     let error = &report.errors[0];
     assert_eq!(
         (report.name(error.file), error.document, error.line),
@@ -144,7 +148,7 @@ fn a_broken_file_is_an_error_and_the_others_are_judged() {
 }
 
 #[test]
-fn a_placeholder_refuses_nothing_and_is_told() {
+fn a_placeholder_denies_nothing_and_is_noted() {
     let later = "  entities: ${ENTITIES}\n  concurrentConnections: ${N}\n  bandwidth: fast\n";
     let report = with(&[
         ("b.yaml", &backup(later)),
@@ -154,18 +158,18 @@ fn a_placeholder_refuses_nothing_and_is_told() {
         "deny bandwidth-malformed spec.bandwidth 12:14",
         "warn backup-not-found spec.cassandraBackup 7:20",
     ];
-    assert_eq!(told(&report), expected);
+    assert_eq!(summaries(&report), expected);
     assert!(report.objects[1].findings[0].message.contains("placeholders"));
     assert!(
         report.notes[0]
             .message
-            .starts_with("spec.entities, spec.concurrentConnections: filled in later")
+            .starts_with("spec.entities, spec.concurrentConnections: unknown because of placeholders")
     );
     assert!(report.errors.is_empty());
 }
 
 #[test]
-fn what_rests_on_a_placeholder_of_another_field_is_not_said() {
+fn a_finding_that_depends_on_a_placeholder_of_another_field_is_left_out() {
     let [backup, restore] = [
         |number: &str| backup(&format!("  bandwidth: '5'\n  concurrentConnections: {number}\n")),
         |exact: &str| {
@@ -174,22 +178,23 @@ fn what_rests_on_a_placeholder_of_another_field_is_not_said() {
             ))
         },
     ];
-    let said =
-        |number: &str, exact: &str| told(&with(&[("b.yaml", &backup(number)), ("r.yaml", &restore(exact))]));
+    let findings = |number: &str, exact: &str| {
+        summaries(&with(&[("b.yaml", &backup(number)), ("r.yaml", &restore(exact))]))
+    };
     assert_eq!(
-        said("10", "false"),
+        findings("10", "false"),
         [
             "deny bandwidth-too-low spec.bandwidth 10:14",
             "warn schema-version-ignored spec.schemaVersion 9:18"
         ]
     );
-    let later = said("${N}", "${X}");
+    let later = findings("${N}", "${X}");
     assert_eq!(later, ["warn backup-not-found spec.cassandraBackup 7:20"]);
-    assert_eq!(said("'{{ .Values.n }}'", "true"), later);
+    assert_eq!(findings("'{{ .Values.n }}'", "true"), later);
 }
 
 #[test]
-fn a_number_that_our_own_definition_refuses_is_refused() {
+fn a_number_outside_the_range_of_the_crds_is_denied() {
     let fields = "  schedule: '@daily'\n  startingDeadlineSeconds: -1\n  retention:\n    keepLast: 0\n    keepDays: -5\n";
     let settings = |executor| Settings {
         policy: Policy {
@@ -198,7 +203,7 @@ fn a_number_that_our_own_definition_refuses_is_refused() {
         },
         ..Settings::default()
     };
-    let said = |fields: &str, executor| {
+    let report_with = |fields: &str, executor| {
         judged(
             &[
                 ("c.yaml", CLUSTER),
@@ -209,10 +214,10 @@ fn a_number_that_our_own_definition_refuses_is_refused() {
         )
     };
     let malformed = |report: &Report| -> Vec<String> {
-        let lines = told(report).into_iter();
+        let lines = summaries(report).into_iter();
         lines.filter(|line| line.contains("spec-malformed")).collect()
     };
-    let report = said(fields, Executor::Cassgate);
+    let report = report_with(fields, Executor::Cassgate);
     assert_eq!(
         malformed(&report),
         [
@@ -237,19 +242,19 @@ fn a_number_that_our_own_definition_refuses_is_refused() {
         ]
     );
     let least = "  schedule: '@daily'\n  startingDeadlineSeconds: 0\n  retention:\n    keepLast: 1\n    keepDays: 1\n";
-    assert_eq!(malformed(&said(least, Executor::Cassgate)), [""; 0]);
+    assert_eq!(malformed(&report_with(least, Executor::Cassgate)), [""; 0]);
     for executor in [Executor::Casskop, Executor::None] {
-        let report = said(fields, executor);
+        let report = report_with(fields, executor);
         assert_eq!(
             malformed(&report),
             [""; 0],
-            "CassKop's definitions know none of these fields"
+            "the CRDs of CassKop have none of these fields"
         );
     }
 }
 
 #[test]
-fn a_template_is_skipped_with_a_way_to_render_it() {
+fn a_template_is_skipped_and_the_note_says_how_to_render_it() {
     let template =
         "{{- if .Values.backup }}\nkind: CassandraBackup\nspec: {{ .Values.spec | toYaml }}\n{{- end }}\n";
     let report = with(&[("templates/b.yaml", template)]);
@@ -265,11 +270,11 @@ fn a_template_is_skipped_with_a_way_to_render_it() {
 }
 
 #[test]
-fn a_list_is_taken_apart() {
+fn the_items_of_a_list_are_judged() {
     let indented = backup("  entities: a,b.c\n").replace('\n', "\n  ");
     let list = format!("apiVersion: v1\nkind: List\nitems:\n- {indented}");
     let report = with(&[("list.yaml", &list)]);
-    assert_eq!(told(&report), ["deny entities-mixed spec.entities 13:15"]);
+    assert_eq!(summaries(&report), ["deny entities-mixed spec.entities 13:15"]);
     assert_eq!((report.objects[0].line, report.objects[0].document), (4, 1));
 }
 
@@ -293,11 +298,11 @@ fn a_kustomization_sets_the_namespace_and_each_overlay_has_its_own_verdict() {
         .map(|o| (o.namespace.as_str(), o.findings.len()))
         .collect();
     assert_eq!(places, [("dev", 1), ("prod", 0)]);
-    assert_eq!(told(&report), ["warn secret-not-found spec.secret 9:11"]);
+    assert_eq!(summaries(&report), ["warn secret-not-found spec.secret 9:11"]);
 }
 
 #[test]
-fn what_a_patch_may_change_is_not_judged() {
+fn an_object_that_a_patch_may_change_is_not_judged() {
     let kustomization = "resources: [b.yaml, r.yaml]\npatches:\n- path: p.yaml\n";
     let patch =
         "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b1}\nspec: {schedule: bad}\n";
@@ -308,7 +313,10 @@ fn what_a_patch_may_change_is_not_judged() {
         ("p.yaml", patch),
     ];
     let report = with(&files);
-    assert_eq!(told(&report), ["warn backup-not-found spec.cassandraBackup 7:20"]);
+    assert_eq!(
+        summaries(&report),
+        ["warn backup-not-found spec.cassandraBackup 7:20"]
+    );
     let notes: Vec<_> = report
         .notes
         .iter()
@@ -316,7 +324,10 @@ fn what_a_patch_may_change_is_not_judged() {
         .collect();
     assert_eq!(
         notes[0],
-        ("p.yaml", "a patch of a kustomization; it is not judged by itself")
+        (
+            "p.yaml",
+            "a patch of a kustomization, which is not judged on its own"
+        )
     );
     assert!(
         notes[1]
@@ -327,7 +338,7 @@ fn what_a_patch_may_change_is_not_judged() {
 }
 
 #[test]
-fn a_secret_that_kustomize_makes_is_known_by_its_name_and_not_without_its_hash() {
+fn a_generated_secret_is_known_by_its_name_with_the_hash() {
     let plain = "generatorOptions: {disableNameSuffixHash: true}\nsecretGenerator:\n- name: s3\n  literals: [awsregion=x]\n";
     let judged_with = |kustomization: &str, secret: &str| {
         let text = backup("").replace("secret: s3", &format!("secret: {secret}"));
@@ -342,7 +353,7 @@ fn a_secret_that_kustomize_makes_is_known_by_its_name_and_not_without_its_hash()
             .first()
             .map(|f| f.message.clone())
             .unwrap_or_default();
-        (told(&report), message)
+        (summaries(&report), message)
     };
     let (rules, message) = judged_with(plain, "s3");
     assert_eq!(rules, ["deny secret-key-missing spec.secret 9:11"]);
@@ -361,13 +372,13 @@ fn a_secret_that_kustomize_makes_is_known_by_its_name_and_not_without_its_hash()
 }
 
 #[test]
-fn a_cluster_external_secret_is_known_where_it_says_and_unknown_where_it_chooses() {
+fn a_cluster_external_secret_is_known_in_named_namespaces_and_unknown_in_selected_ones() {
     let text = "apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {name: s3}\nspec:\n  \
                 namespaces: [NAMESPACE]\n  externalSecretSpec: {data: [{secretKey: awsregion}]}\n";
     let judged_with = |text: &str| {
         let files = [("c.yaml", CLUSTER), ("s.yaml", text), ("b.yaml", &backup(""))];
         let report = judged(&files, &Settings::default());
-        (told(&report), report.objects[0].findings[0].message.clone())
+        (summaries(&report), report.objects[0].findings[0].message.clone())
     };
     let (rules, message) = judged_with(&text.replace("NAMESPACE", "default"));
     assert_eq!(rules, ["deny secret-key-missing spec.secret 9:11"], "{message}");
@@ -386,23 +397,23 @@ fn a_cluster_external_secret_is_known_where_it_says_and_unknown_where_it_chooses
 }
 
 #[test]
-fn what_stands_twice_and_differs_is_unknown() {
+fn an_object_with_two_different_manifests_is_unknown() {
     let other = CLUSTER.replace("spec: {}", "spec: {topology: {dc: [{name: dc9}]}}");
     let report = with(&[("b.yaml", &backup("")), ("other.yaml", &other)]);
     assert_eq!(
-        told(&report),
+        summaries(&report),
         ["warn cluster-not-found spec.cassandraCluster 6:21"]
     );
     assert!(report.objects[0].findings[0].message.contains("more than once"));
     assert_eq!(
-        told(&with(&[("b.yaml", &backup("")), ("again.yaml", CLUSTER)])),
+        summaries(&with(&[("b.yaml", &backup("")), ("again.yaml", CLUSTER)])),
         [""; 0]
     );
 }
 
 #[test]
-fn a_silenced_warning_leaves_a_trace_and_an_allowed_refusal_too() {
-    let quiet = "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata:\n  name: b1\n  annotations:\n    \
+fn a_suppressed_warning_and_an_allowed_denial_are_still_reported() {
+    let annotated = "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata:\n  name: b1\n  annotations:\n    \
                  cassgate.db.orange.com/allow: concurrency-out-of-range, entities-mixed\nspec:\n  cassandraCluster: c1\n  \
                  storageLocation: s3://bk\n  snapshotTag: t1\n  secret: s3\n  concurrentConnections: 0\n  entities: a,b.c\n";
     let settings = Settings {
@@ -410,10 +421,10 @@ fn a_silenced_warning_leaves_a_trace_and_an_allowed_refusal_too() {
         ..Settings::default()
     };
     let report = judged(
-        &[("c.yaml", CLUSTER), ("s.yaml", SECRET), ("b.yaml", quiet)],
+        &[("c.yaml", CLUSTER), ("s.yaml", SECRET), ("b.yaml", annotated)],
         &settings,
     );
-    let silenced: Vec<_> = report.objects[0]
+    let suppressions: Vec<_> = report.objects[0]
         .findings
         .iter()
         .map(|f| (f.rule.id, f.severity, f.suppression))
@@ -426,17 +437,17 @@ fn a_silenced_warning_leaves_a_trace_and_an_allowed_refusal_too() {
         ),
         ("entities-mixed", Severity::Deny, Some(Suppression::Flag)),
     ];
-    assert_eq!(silenced, expected);
+    assert_eq!(suppressions, expected);
     assert_eq!(report.outcome(true), Outcome::Good);
     assert_eq!(
         (report.summary.denied, report.summary.warnings),
         (1, 0),
-        "the cluster will still refuse it"
+        "the Kubernetes cluster will still deny the object"
     );
 }
 
 #[test]
-fn the_confirming_annotation_works_here_too() {
+fn the_confirming_annotation_lowers_a_denial() {
     let text = restore("").replace(
         "  name: r1\n",
         "  name: r1\n  annotations: {cassgate.db.orange.com/confirm: restore-truncates-everything}\n",
@@ -461,7 +472,7 @@ fn the_confirming_annotation_works_here_too() {
 }
 
 #[test]
-fn no_value_of_a_secret_is_told() {
+fn no_value_of_a_secret_is_reported() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData: {awsaccesskeyid: ' topsecret', awssecretaccesskey: topsecret}\n";
     let report = judged(
         &[("c.yaml", CLUSTER), ("s.yaml", secret), ("b.yaml", &backup(""))],

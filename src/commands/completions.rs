@@ -2,20 +2,20 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 
-use super::{Cli, print};
+use super::output::print;
 
 /// The arguments of `cassgate completions`.
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArgs {
-    /// The shell that reads it
+    /// The shell that reads the script
     shell: clap_complete::Shell,
 }
 
-/// Prints the script for one shell.
-pub(super) fn run(args: &CompletionsArgs) -> ExitCode {
+/// Prints the script that completes the command line of `root`.
+pub(super) fn run(args: &CompletionsArgs, root: &mut Command) -> ExitCode {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "cassgate", &mut script);
+    clap_complete::generate(args.shell, root, "cassgate", &mut script);
     print(&String::from_utf8_lossy(&script))
 }

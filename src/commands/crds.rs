@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{exit, print};
+use super::output::{exit, print};
 use crate::api;
 
 /// The flags of `cassgate crds`.
 #[derive(Debug, Args)]
 pub(super) struct CrdsArgs {
-    /// Write one file for each kind there, instead of printing them
+    /// Write one file for each kind into this folder, instead of printing them
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }

@@ -5,16 +5,16 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use super::print;
+use super::output::print;
 use crate::rules::catalogue::{self, Rule, Severity};
 
-/// The widest line, in characters.
-const WIDTH: usize = 100;
+/// The maximum width of a line, in characters.
+const MAX_WIDTH: usize = 100;
 
 /// The arguments of `cassgate explain`.
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
-    /// The rule, as it stands in square brackets at the end of a message
+    /// The id of the rule, which is in square brackets at the end of a message
     #[arg(value_name = "RULE", value_parser = PossibleValuesParser::new(catalogue::all().map(|rule| rule.id)), hide_possible_values = true)]
     rule: Option<String>,
 }
@@ -36,23 +36,23 @@ fn all() -> String {
     let line =
         |rule: &'static Rule| format!("{:widest$}  {:10}  {}\n", rule.id, severities(rule), rule.summary);
     let rules: String = catalogue::all().map(line).collect();
-    rules + "\n`cassgate explain RULE` tells why a rule is there and what to do.\n"
+    rules + "\n`cassgate explain RULE` prints the reason for a rule and its remedy.\n"
 }
 
 /// Returns the full description of one rule.
 fn one(rule: &Rule) -> String {
     let destroys = if rule.destroys {
-        "What it refuses destroys data.\n"
+        "What it denies would destroy data.\n"
     } else {
         ""
     };
     let confirmable = if rule.confirmable {
-        "Its refusal can be confirmed by the annotation cassgate.db.orange.com/confirm.\n"
+        "The annotation cassgate.db.orange.com/confirm turns its denial into a warning.\n"
     } else {
         ""
     };
     let notice = if rule.notice {
-        "It only informs, and is silent unless --notices is given.\n"
+        "It only informs, and applies only with --notices.\n"
     } else {
         ""
     };
@@ -68,7 +68,7 @@ fn one(rule: &Rule) -> String {
     )
 }
 
-/// The part of the page that is written by hand: paragraphs wrapped, headings bare, manifests as they stand.
+/// Formats the hand-written part of a rule's page: paragraphs are wrapped, headings lose their marks, code is indented.
 fn page(body: &str) -> String {
     let (mut text, mut paragraph, mut fenced) = (String::new(), Vec::new(), false);
     for line in body.lines() {
@@ -117,9 +117,9 @@ fn severities(rule: &Rule) -> String {
 fn wrap(text: &str, indent: &str) -> String {
     let mut lines = vec![indent.to_owned()];
     for word in text.split(' ') {
-        let full = lines
-            .last()
-            .is_some_and(|line| line.trim() != "" && line.chars().count() + 1 + word.chars().count() > WIDTH);
+        let full = lines.last().is_some_and(|line| {
+            line.trim() != "" && line.chars().count() + 1 + word.chars().count() > MAX_WIDTH
+        });
         if full {
             lines.push(indent.to_owned());
         }
@@ -135,7 +135,7 @@ fn wrap(text: &str, indent: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{WIDTH, all, one};
+    use super::{MAX_WIDTH, all, one};
     use crate::rules::catalogue::{self, ENTITIES_WIDER_THAN_BACKUP};
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_tells_what_why_and_what_to_do() {
+    fn a_rule_has_a_summary_a_reason_and_a_remedy() {
         insta::assert_snapshot!(one(&ENTITIES_WIDER_THAN_BACKUP));
     }
 
@@ -159,7 +159,7 @@ mod tests {
     fn no_line_of_an_explanation_is_too_wide() {
         for rule in catalogue::all() {
             for line in one(rule).lines() {
-                assert!(line.chars().count() <= WIDTH, "{line}");
+                assert!(line.chars().count() <= MAX_WIDTH, "{line}");
             }
         }
     }

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 
-use super::{Cli, exit, print};
+use super::output::{exit, print};
 
 /// The arguments of `cassgate man`.
 #[derive(Debug, Args)]
 pub(super) struct ManArgs {
-    /// The command
+    /// The command, instead of cassgate itself
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
@@ -19,9 +19,8 @@ pub(super) struct ManArgs {
 #[error("{0:?} is not a command of cassgate; `cassgate help` lists them")]
 struct UnknownCommand(String);
 
-/// Prints the manual page of cassgate, or of one subcommand.
-pub(super) fn run(args: &ManArgs) -> ExitCode {
-    let mut root = Cli::command();
+/// Prints the manual page of `root`, or of one of its subcommands.
+pub(super) fn run(args: &ManArgs, mut root: Command) -> ExitCode {
     root.build();
     let command = match &args.command {
         None => Some(root),

@@ -13,19 +13,18 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 
-use super::{exit, print};
-use crate::api::Kind;
-use crate::api::{GROUP, VERSION};
+use super::output::{exit, print};
+use crate::api::{GROUP, Kind, VERSION};
 use crate::rules::cel;
 
-/// What stands above the generated file. The command is the one that writes it.
+/// The comment at the top of the generated file, with the command that writes it.
 const HEADER: &str = "\
 # Generated from src/rules/cel by `make policy` (cassgate policy --dir manifests/overlays/static-policy). Do not edit.
 #
-# The rules that one object alone can break, judged by the API server itself (Kubernetes 1.30 and later), for clusters
-# that run the webhook with failurePolicy: Ignore, or not at all. docs/static-policy.md says what is in it and what is
-# not. An expression that costs too much is no refusal (failurePolicy: Ignore): nothing is refused here that cassgate
-# lets pass.
+# The rules that one object alone can violate, judged by the API server itself (Kubernetes 1.30 and later), for
+# Kubernetes clusters that run the webhook with failurePolicy: Ignore, or not at all. docs/static-policy.md lists the
+# rules that are in it and those that are not. An expression that exceeds the cost limit denies nothing
+# (failurePolicy: Ignore), so the policies deny only what cassgate denies too.
 ";
 
 /// The name of the generated file.
@@ -34,7 +33,7 @@ const FILE: &str = "policy.yaml";
 /// The flags of `cassgate policy`.
 #[derive(Debug, Args)]
 pub(super) struct StaticPolicyArgs {
-    /// Write policy.yaml there, instead of printing it
+    /// Write policy.yaml into this folder, instead of printing it
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -53,7 +52,7 @@ pub(super) fn run(args: &StaticPolicyArgs) -> ExitCode {
 /// An error while printing or writing the policies.
 #[derive(Debug, thiserror::Error)]
 enum StaticPolicyError {
-    /// The serializer refused; the types here do not give it a reason to.
+    /// The serializer failed, which is a bug.
     #[error("the policy cannot be written as YAML")]
     Serialize(#[from] serde_saphyr::ser::Error),
     /// The folder or the file in it cannot be written.
@@ -61,7 +60,7 @@ enum StaticPolicyError {
     Write {
         /// The folder or file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -79,7 +78,7 @@ fn yaml() -> Result<String, StaticPolicyError> {
     Ok(format!("{HEADER}{}", documents.join("---\n")))
 }
 
-/// Writes [`yaml`] into a file in `dir`, which is made when it is absent.
+/// Writes [`yaml`] into a file in `dir`, which is created if it does not exist.
 fn write(dir: &Path) -> Result<(), StaticPolicyError> {
     let text = yaml()?;
     let failed = |path: &Path, source| StaticPolicyError::Write {
@@ -150,7 +149,7 @@ fn policy(kind: Kind, plural: &str) -> ValidatingAdmissionPolicy {
     }
 }
 
-/// Everywhere, but in the namespaces that the webhook leaves alone too.
+/// Returns the binding of a policy. It exempts the namespaces that the webhook configurations exempt.
 fn binding(plural: &str) -> ValidatingAdmissionPolicyBinding {
     let unless_disabled = LabelSelectorRequirement {
         key: "cassgate.db.orange.com/admission".to_owned(),

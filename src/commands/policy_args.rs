@@ -1,4 +1,4 @@
-//! What the platform team decides, as flags and environment variables.
+//! The policy of an installation, as flags and environment variables.
 
 use std::time::Duration;
 
@@ -8,28 +8,28 @@ use jiff::SignedDuration;
 use super::duration::duration;
 use crate::rules::policy::{Executor, MissingReferences, Policy, RestoreGuard, SecretDetails};
 
-/// What the platform team decides.
+/// The policy of an installation.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Policy")]
 pub struct PolicyArgs {
-    /// Who acts on the objects that pass
+    /// The controller that runs admitted objects
     #[arg(long, value_enum, default_value_t = ExecutorArg::Casskop, env = "CASSGATE_EXECUTOR")]
     executor: ExecutorArg,
-    /// What to do with an object that names a cluster, a backup or a Secret that does not exist [default: deny; for
+    /// The verdict on an object that refers to a cluster, backup or Secret that does not exist [default: deny; for
     /// backups with --executor=cassgate warn]
     ///
     /// The label cassgate.db.orange.com/missing-references of a namespace overrides it there.
     #[arg(long, value_enum, env = "CASSGATE_MISSING_REFERENCES")]
     missing_references: Option<MissingReferencesArg>,
-    /// The same for dry runs, where a whole batch is reviewed of which nothing is stored
+    /// The same for dry runs, in which a whole batch is reviewed and nothing of it is stored
     #[arg(long, value_enum, default_value_t = MissingReferencesArg::Warn, env = "CASSGATE_MISSING_REFERENCES_ON_DRY_RUN")]
     missing_references_on_dry_run: MissingReferencesArg,
-    /// What to do with a restore that empties more than it fills
+    /// The verdict on a restore that empties more than it fills
     ///
     /// It covers restore-truncates-everything, restore-truncates-keyspace and restore-partial-datacenter.
     #[arg(long, value_enum, default_value_t = RestoreGuardArg::Warn, env = "CASSGATE_RESTORE_GUARD")]
     restore_guard: RestoreGuardArg,
-    /// Refuse schedules that leave less time than this between two runs, as in 90s, 15m or 1h30m
+    /// Deny schedules with less time than this between two runs, as in 90s, 15m or 1h30m
     #[arg(
         long,
         value_name = "DURATION",
@@ -38,46 +38,46 @@ pub struct PolicyArgs {
         env = "CASSGATE_MIN_SCHEDULE_INTERVAL"
     )]
     min_schedule_interval: Duration,
-    /// Who is told what a Secret lacks
+    /// The users whose answers say which keys a Secret lacks
     #[arg(long, value_enum, default_value_t = SecretDetailsArg::Caller, env = "CASSGATE_SECRET_DETAILS")]
     secret_details: SecretDetailsArg,
-    /// Let rules speak that only inform: schedule-preview, backup-latest-run
+    /// Apply the rules that only inform: schedule-preview, backup-latest-run
     #[arg(long, env = "CASSGATE_NOTICES")]
     notices: bool,
 }
 
-/// Who acts.
+/// The controller that runs admitted objects.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ExecutorArg {
-    /// CassKop: what it refuses in silence is refused here, aloud
+    /// CassKop: objects that it would reject silently are denied with a message
     Casskop,
-    /// cassgate itself: it runs backups, once or on a schedule, and restores, see docs/executor.md
+    /// cassgate itself: it runs backups, once or on a schedule, and restores; see docs/executor.md
     Cassgate,
-    /// Nobody in particular: no rule applies that depends on who acts
+    /// Unknown: rules that depend on the executor do not apply
     None,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum MissingReferencesArg {
-    /// Refuse it
+    /// Deny it
     Deny,
-    /// Let it pass with a warning
+    /// Admit it with a warning
     Warn,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum RestoreGuardArg {
-    /// Let it pass with a warning
+    /// Admit it with a warning
     Warn,
-    /// Refuse it unless its annotation cassgate.db.orange.com/confirm names the rule
+    /// Deny it unless its annotation cassgate.db.orange.com/confirm names the rule
     Confirm,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SecretDetailsArg {
-    /// Who may read that Secret; the others hear that it is not usable
+    /// Users who may read that Secret; others are only told that it is unusable
     Caller,
-    /// Everybody who may create the object
+    /// Every user who may create the object
     Always,
 }
 
@@ -123,13 +123,13 @@ mod tests {
     use jiff::SignedDuration;
 
     #[derive(Parser)]
-    struct Only {
+    struct Command {
         #[command(flatten)]
         policy: PolicyArgs,
     }
 
     fn policy(args: &[&str]) -> Result<Policy, clap::Error> {
-        Only::try_parse_from(["cassgate"].iter().chain(args)).map(|only| only.policy.into())
+        Command::try_parse_from(["cassgate"].iter().chain(args)).map(|command| command.policy.into())
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_is_what_the_flags_say() {
+    fn every_flag_sets_its_part_of_the_policy() {
         let args = [
             "--executor=none",
             "--missing-references=warn",

@@ -7,29 +7,28 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use tokio::runtime;
 
-use super::print_error;
+use super::output::print_error;
 use crate::kubernetes::{self, ConnectError};
-use crate::probe::look::look;
 use crate::probe::report::Report;
-use crate::probe::{Meant, judge};
+use crate::probe::{judge, observe};
 use crate::tls;
 
 /// The flags of `cassgate probe`.
 #[derive(Debug, Args)]
 pub(super) struct ProbeArgs {
-    /// The namespace in which the two objects are tried
+    /// The namespace for the two dry runs
     #[arg(long, short, value_name = "NAMESPACE", default_value = "default")]
     namespace: String,
     /// The name of the two webhook configurations
     #[arg(long, value_name = "NAME", default_value = "cassgate")]
     webhooks: String,
-    /// What the failurePolicy of the validating webhook is meant to be
+    /// The failurePolicy that the validating webhook should have
     #[arg(long, value_enum, default_value_t = FailurePolicy::Fail)]
     failure_policy: FailurePolicy,
-    /// The context of the kubeconfig file that is used, instead of its current one
+    /// The context of the kubeconfig file, instead of its current one
     #[arg(long, value_name = "CONTEXT")]
     context: Option<String>,
-    /// How it is told
+    /// The output format
     #[arg(long, value_enum, default_value_t = ProbeFormat::Text)]
     format: ProbeFormat,
 }
@@ -37,9 +36,9 @@ pub(super) struct ProbeArgs {
 /// The expected failurePolicy of the validating webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FailurePolicy {
-    /// Refuse it, as the manifests have it
+    /// Fail, as in the manifests
     Fail,
-    /// Let it pass, for clusters with the overlay static-policy
+    /// Ignore, as in the overlay static-policy
     Ignore,
 }
 
@@ -84,16 +83,15 @@ pub(super) fn run(args: &ProbeArgs) -> ExitCode {
 fn probe(args: &ProbeArgs) -> Result<bool, ProbeError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     tls::install_default_provider();
-    let seen = runtime.block_on(async {
+    let observation = runtime.block_on(async {
         let client = kubernetes::connect_to(args.context.as_deref()).await?;
-        Ok::<_, ProbeError>(look(&client, &args.namespace, &args.webhooks).await)
+        Ok::<_, ProbeError>(observe(&client, &args.namespace, &args.webhooks).await)
     })?;
-    if let Some(why) = seen.unreachable() {
+    if let Some(why) = observation.unreachable() {
         return Err(ProbeError::Unreachable(why.to_owned()));
     }
-    let ignore = args.failure_policy == FailurePolicy::Ignore;
-    let now = Timestamp::now();
-    let report = judge(&seen, Meant { ignore, now });
+    let expect_ignore = args.failure_policy == FailurePolicy::Ignore;
+    let report = judge(&observation, expect_ignore, Timestamp::now());
     let text = render(&report, args.format).map_err(io::Error::other)?;
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(report.is_good())

@@ -8,8 +8,9 @@ use std::time::Duration;
 use clap::Args;
 use tokio::runtime;
 
+use super::output::{exit, print_error};
+use super::policy_args::PolicyArgs;
 use super::serve_args::ServeArgs;
-use super::{PolicyArgs, exit, print_error};
 use crate::supervisor::{self, Ended, Options};
 use crate::telemetry::log::{self, LogArgs};
 use crate::tls::{TlsArgs, TlsOptionsError};

@@ -1,6 +1,7 @@
-//! `cassgate schedule`: what a schedule means, for people, and what it answers, for programs.
+//! `cassgate schedule`: explains schedules to people, and answers queries of programs.
 
 mod batch;
+mod query;
 mod report;
 
 #[cfg(test)]
@@ -13,71 +14,43 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::exit;
+use super::output::exit;
 use crate::domain::schedule::{Schedule, ScheduleError, UnknownTimeZone, time_zone};
+use query::{Input, MAX_RUNS, Query, timestamp};
 use report::Report;
 
-/// The most runs that are counted for one schedule.
-const MOST_RUNS: u16 = 10_000;
-
-/// What `cassgate schedule` is told.
+/// The arguments of `cassgate schedule`.
 #[derive(Debug, Args)]
 pub(super) struct ScheduleArgs {
-    /// The schedule, in quotes; `-` reads one a line from standard input
+    /// The schedule, in quotes; `-` reads one per line from standard input
     #[arg(value_name = "EXPR")]
     expression: String,
-    /// The zone of a schedule that names none itself
+    /// The time zone of a schedule that names none itself
     #[arg(long, default_value = "UTC", value_parser = zone)]
     zone: TimeZone,
-    /// The instant from which on runs are counted, as RFC 3339 or in seconds since 1970 [default: now]
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    /// The time after which runs are listed, as RFC 3339 or in seconds since 1970 [default: now]
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
     from: Option<Timestamp>,
-    /// How many runs are told
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(..=i64::from(MOST_RUNS)))]
+    /// The number of runs to list
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(..=i64::from(MAX_RUNS)))]
     count: u16,
-    /// How they are told
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
+    /// Text for people
     Text,
-    /// For programs: a line of JSON for each schedule; with `-` each line of input is JSON too
+    /// A line of JSON for each schedule; with `-` each line of input is JSON too
     Json,
 }
 
-/// What is asked of each schedule.
-#[derive(Debug, Clone, Copy)]
-struct Question<'a> {
-    from: Timestamp,
-    zone: &'a TimeZone,
-    count: usize,
-}
-
-/// Whether what was read could be used; why not stands in the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Input {
-    /// All of it.
-    Usable,
-    /// Not all of it.
-    Unusable,
-}
-
-impl Input {
-    fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Usable, Self::Usable) => Self::Usable,
-            _ => Self::Unusable,
-        }
-    }
-}
-
-/// Why there is no answer.
+/// An error that prevented the answer.
 #[derive(Debug, thiserror::Error)]
 enum ScheduleCommandError {
-    /// The schedule of the command line is none.
+    /// The schedule on the command line is invalid.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     /// Standard input or output failed.
@@ -85,7 +58,9 @@ enum ScheduleCommandError {
     Io(#[from] io::Error),
 }
 
-/// Runs the command with the clock and the streams of the process.
+/// Answers with the clock and the streams of the process.
+///
+/// Returns 0 if all input was usable, and 2 if a schedule, a line or an option was not.
 pub(super) fn run(args: &ScheduleArgs) -> ExitCode {
     let mut input = BufReader::new(io::stdin());
     let mut output = BufWriter::new(io::stdout().lock());
@@ -93,7 +68,7 @@ pub(super) fn run(args: &ScheduleArgs) -> ExitCode {
         Ok(Input::Usable) => ExitCode::SUCCESS,
         Ok(Input::Unusable) => ExitCode::from(2),
         Err(ScheduleCommandError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            // Dropping the writer itself would try to write the rest again.
+            // A plain drop of the writer would try to write the rest again.
             drop(output.into_parts());
             ExitCode::SUCCESS
         }
@@ -101,44 +76,44 @@ pub(super) fn run(args: &ScheduleArgs) -> ExitCode {
     }
 }
 
-/// Answers what `args` ask. `now` stands in for a missing `--from`.
+/// Answers the query of `args`. `now` is the default of `--from`.
 ///
 /// # Errors
-/// A schedule on the command line that is none (with `--format json` that is an answer instead); input or output
-/// that fails.
+/// Returns an error if the schedule on the command line is invalid (with `--format json` that is an answer instead), or
+/// if the input or output fails.
 fn answer(
     args: &ScheduleArgs,
     now: Timestamp,
     input: &mut BufReader<impl Read>,
     output: &mut impl Write,
 ) -> Result<Input, ScheduleCommandError> {
-    let question = Question {
+    let query = Query {
         from: args.from.unwrap_or(now),
         zone: &args.zone,
         count: args.count.into(),
     };
-    let done = match (args.expression.as_str(), args.format) {
-        ("-", Format::Text) => batch::text(question, input, output)?,
-        ("-", Format::Json) => batch::json(question, input, output)?,
+    let usable = match (args.expression.as_str(), args.format) {
+        ("-", Format::Text) => batch::text(query, input, output)?,
+        ("-", Format::Json) => batch::json(query, input, output)?,
         (expression, Format::Text) => {
             let schedule = Schedule::parse(expression)?;
-            output.write_all(Report::new(&schedule, question).text().as_bytes())?;
+            output.write_all(Report::new(&schedule, query).text().as_bytes())?;
             Input::Usable
         }
-        (expression, Format::Json) => one_as_json(expression, question, output)?,
+        (expression, Format::Json) => one_as_json(expression, query, output)?,
     };
     output.flush()?;
-    Ok(done)
+    Ok(usable)
 }
 
-fn one_as_json(expression: &str, question: Question<'_>, output: &mut impl Write) -> io::Result<Input> {
+fn one_as_json(expression: &str, query: Query<'_>, output: &mut impl Write) -> io::Result<Input> {
     match Schedule::parse(expression) {
         Ok(schedule) => {
-            batch::line(output, &Report::new(&schedule, question).json())?;
+            batch::line(output, &Report::new(&schedule, query).json())?;
             Ok(Input::Usable)
         }
         Err(error) => {
-            batch::line(output, &batch::Answer::refused(Some(expression), &error))?;
+            batch::line(output, &batch::Answer::invalid(Some(expression), &error))?;
             Ok(Input::Unusable)
         }
     }
@@ -147,17 +122,3 @@ fn one_as_json(expression: &str, question: Question<'_>, output: &mut impl Write
 fn zone(name: &str) -> Result<TimeZone, UnknownTimeZone> {
     time_zone(name)
 }
-
-/// An instant as RFC 3339 or in seconds since 1970.
-fn instant(text: &str) -> Result<Timestamp, InstantError> {
-    let unusable = || InstantError(text.to_owned());
-    match text.parse::<i64>() {
-        Ok(seconds) => Timestamp::from_second(seconds).map_err(|_| unusable()),
-        Err(_) => text.parse().map_err(|_| unusable()),
-    }
-}
-
-/// A text that is no instant.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no instant: write RFC 3339 as in 2026-10-25T00:00:00Z, or seconds since 1970")]
-struct InstantError(String);

@@ -9,7 +9,7 @@ use super::duration::duration;
 /// The addresses of the two ports and the timing of the shutdown.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
-    /// Where kube-apiserver calls: the webhook, over TLS (port 0: any free one)
+    /// The address of the webhook, over TLS (port 0: any free port)
     #[arg(
         long,
         value_name = "ADDR:PORT",
@@ -18,7 +18,7 @@ pub struct ServeArgs {
     )]
     pub listen: SocketAddr,
 
-    /// Where /livez, /readyz and /metrics are, over plain HTTP (port 0: any free one)
+    /// The address of /livez, /readyz and /metrics, over plain HTTP (port 0: any free port)
     #[arg(
         long,
         value_name = "ADDR:PORT",
@@ -27,11 +27,11 @@ pub struct ServeArgs {
     )]
     pub admin_listen: SocketAddr,
 
-    /// How long to go on serving after SIGTERM, until every kube-apiserver knows that this replica ends
+    /// The time to go on serving after SIGTERM, so that every kube-apiserver learns of the shutdown
     #[arg(long, value_name = "DURATION", env = "CASSGATE_SHUTDOWN_DELAY", default_value = "5s", value_parser = duration)]
     pub shutdown_delay: Duration,
 
-    /// How long requests that are under way may then take to end
+    /// The time that requests in flight then have to finish
     #[arg(long, value_name = "DURATION", env = "CASSGATE_DRAIN_TIMEOUT", default_value = "20s", value_parser = duration)]
     pub drain_timeout: Duration,
 }

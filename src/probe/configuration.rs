@@ -2,135 +2,134 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{
-    api::admissionregistration::v1::RuleWithOperations, apimachinery::pkg::apis::meta::v1::LabelSelector,
-};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt};
 
-use super::{Entry, Meant, Read, Seen, Side, call::Path, first, report::State};
+use super::calls::Calls;
+use super::observation::{Lookup, Observation};
+use super::report::State;
+use super::webhook::{Side, Webhook};
 
-/// What both sides have to be called for.
-const CALLS: [(&str, &str); 4] = [
+/// The resources and operations for which both sides must be called.
+const REQUIRED_CALLS: [(&str, &str); 4] = [
     ("cassandrabackups", "CREATE"),
     ("cassandrabackups", "UPDATE"),
     ("cassandrarestores", "CREATE"),
     ("cassandrarestores", "UPDATE"),
 ];
 
-/// The label by which the shipped configurations leave a namespace alone.
+/// The label that exempts a namespace in the shipped configurations.
 const EXEMPTION: &str = "cassgate.db.orange.com/admission";
 
-/// What mends most of it.
+/// The remedy for a wrong configuration.
 const APPLY: &str = "apply the manifests again";
 
-/// What mends the absence of it all.
+/// The remedy for a missing configuration.
 const ABSENT: &str = "apply the manifests again, or name yours with --webhooks";
 
-pub(super) fn judge(seen: &Seen, entries: &[Entry], path: &Path, meant: Meant) -> State {
-    let mut troubles = Vec::new();
-    if path.kind_is_absent() {
-        troubles.push(State::broken(
-            "the API server knows no CassandraBackup of db.orange.com/v2",
-            "install the CRDs first, of CassKop or of manifests/crds",
+pub(super) fn judge(
+    observation: &Observation,
+    webhooks: &[Webhook],
+    calls: &Calls,
+    expect_ignore: bool,
+) -> State {
+    let name = &observation.configuration_name;
+    let mut problems = Vec::new();
+    if calls.kind_is_absent() {
+        problems.push(State::broken(
+            "the API server does not serve CassandraBackup of db.orange.com/v2",
+            "install the CRDs of CassKop or of manifests/crds first",
         ));
     }
-    if matches!((&seen.mutating, &seen.validating), (Read::Absent, Read::Absent)) {
-        troubles.push(State::broken(
-            format!("there are no webhook configurations named {}", seen.webhooks),
+    let (mutating, validating) = (&observation.mutating, &observation.validating);
+    if matches!((mutating, validating), (Lookup::Absent, Lookup::Absent)) {
+        problems.push(State::broken(
+            format!("there are no webhook configurations named {name}"),
             ABSENT,
         ));
     }
-    troubles.extend(present(seen, Side::Mutating, &seen.mutating));
-    troubles.extend(present(seen, Side::Validating, &seen.validating));
-    for (side, there) in [
-        (Side::Mutating, matches!(seen.mutating, Read::Found(_))),
-        (Side::Validating, matches!(seen.validating, Read::Found(_))),
+    problems.extend(missing(name, Side::Mutating, mutating));
+    problems.extend(missing(name, Side::Validating, validating));
+    for (side, is_found) in [
+        (Side::Mutating, matches!(mutating, Lookup::Found(_))),
+        (Side::Validating, matches!(validating, Lookup::Found(_))),
     ] {
-        if there {
-            troubles.extend(uncovered(side, entries));
+        if is_found {
+            problems.extend(uncovered(side, webhooks));
         }
     }
-    troubles.extend(entries.iter().filter_map(|entry| failure_policy(entry, meant)));
-    troubles.extend(exempt(seen, entries));
-    first(troubles).unwrap_or_else(|| State::Ok(summary(seen, entries)))
+    problems.extend(
+        webhooks
+            .iter()
+            .filter_map(|webhook| failure_policy(webhook, expect_ignore)),
+    );
+    problems.extend(exempt(observation, webhooks));
+    State::most_severe(problems).unwrap_or_else(|| State::Ok(summary(observation, webhooks)))
 }
 
-fn summary(seen: &Seen, entries: &[Entry]) -> String {
-    let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+fn summary(observation: &Observation, webhooks: &[Webhook]) -> String {
+    let names: Vec<&str> = webhooks.iter().map(|webhook| webhook.name.as_str()).collect();
     format!(
         "{}: {}; namespace {} is not exempt",
-        seen.webhooks,
+        observation.configuration_name,
         names.join(", "),
-        seen.namespace
+        observation.namespace
     )
 }
 
-fn present<T>(seen: &Seen, side: Side, read: &Read<T>) -> Option<State> {
-    match read {
-        Read::Found(_) => None,
-        Read::Absent => Some(State::broken(
-            format!("there is no {} {}", side.kind(), seen.webhooks),
+fn missing<T>(name: &str, side: Side, configuration: &Lookup<T>) -> Option<State> {
+    match configuration {
+        Lookup::Found(_) => None,
+        Lookup::Absent => Some(State::broken(
+            format!("there is no {} {name}", side.kind()),
             ABSENT,
         )),
-        Read::Unknown(why) => Some(State::Unknown(format!(
-            "the {} {} could not be read: {why}",
-            side.kind(),
-            seen.webhooks
+        Lookup::Unknown(why) => Some(State::Unknown(format!(
+            "the {} {name} could not be read: {why}",
+            side.kind()
         ))),
     }
 }
 
-/// Whether rules ask for this resource of ours and this operation.
-pub(super) fn covers(rules: &[RuleWithOperations], resource: &str, operation: &str) -> bool {
-    let has = |list: &Option<Vec<String>>, wanted: &str| {
-        list.iter().flatten().any(|item| item == "*" || item == wanted)
-    };
-    rules.iter().any(|rule| {
-        has(&rule.api_groups, "db.orange.com")
-            && has(&rule.api_versions, "v2")
-            && (has(&rule.resources, resource) || has(&rule.resources, "*/*"))
-            && has(&rule.operations, operation)
-            && rule.scope.as_deref() != Some("Cluster")
-    })
-}
-
-fn uncovered(side: Side, entries: &[Entry]) -> Option<State> {
-    let lacking: Vec<String> = CALLS
+fn uncovered(side: Side, webhooks: &[Webhook]) -> Option<State> {
+    let lacking: Vec<String> = REQUIRED_CALLS
         .iter()
         .filter(|(resource, operation)| {
-            !entries
+            !webhooks
                 .iter()
-                .any(|entry| entry.side == side && covers(&entry.rules, resource, operation))
+                .any(|webhook| webhook.side == side && webhook.covers(resource, operation))
         })
         .map(|(resource, operation)| format!("{operation} of {resource}"))
         .collect();
     (!lacking.is_empty()).then(|| {
         State::broken(
-            format!("no rule of the {} asks for {}", side.kind(), lacking.join(", ")),
+            format!("no rule of the {} matches {}", side.kind(), lacking.join(", ")),
             APPLY,
         )
     })
 }
 
-/// Nothing passes unjudged, and a deletion waits for nobody.
-fn failure_policy(entry: &Entry, meant: Meant) -> Option<State> {
-    let deletes = covers(&entry.rules, "cassandrabackups", "DELETE");
-    let wanted = match entry.side {
+/// Checks that no object is admitted without a verdict, and that a deletion never waits for cassgate.
+fn failure_policy(webhook: &Webhook, expect_ignore: bool) -> Option<State> {
+    let covers_deletes = webhook.covers("cassandrabackups", "DELETE");
+    let expected = match webhook.side {
         Side::Mutating => return None,
-        Side::Validating if deletes || meant.ignore => "Ignore",
+        Side::Validating if covers_deletes || expect_ignore => "Ignore",
         Side::Validating => "Fail",
     };
-    if entry.failure_policy == wanted {
+    if webhook.failure_policy == expected {
         return None;
     }
-    let name = &entry.name;
-    Some(match wanted {
+    let name = &webhook.name;
+    Some(match expected {
         "Fail" => State::broken(
-            format!("{name} has failurePolicy Ignore: what it cannot be asked about passes unjudged"),
-            format!("{APPLY}, or say --failure-policy=ignore where that is meant"),
+            format!(
+                "{name} has failurePolicy Ignore: an object is admitted unjudged when cassgate does not answer"
+            ),
+            format!("{APPLY}, or use --failure-policy=ignore if that is intended"),
         ),
-        _ if deletes => State::broken(
-            format!("{name} has failurePolicy Fail: without cassgate nothing can be deleted"),
+        _ if covers_deletes => State::broken(
+            format!("{name} has failurePolicy Fail: without cassgate no object can be deleted"),
             "give the rule for DELETE a webhook of its own with failurePolicy Ignore, as the manifests do",
         ),
         _ => State::broken(
@@ -140,59 +139,59 @@ fn failure_policy(entry: &Entry, meant: Meant) -> Option<State> {
     })
 }
 
-fn exempt(seen: &Seen, entries: &[Entry]) -> Option<State> {
-    let namespace = &seen.namespace;
-    let labels = match &seen.labels {
-        Read::Found(found) => {
+fn exempt(observation: &Observation, webhooks: &[Webhook]) -> Option<State> {
+    let namespace = &observation.namespace;
+    let labels = match &observation.namespace_object {
+        Lookup::Found(found) => {
             let mut labels = found.metadata.labels.clone().unwrap_or_default();
-            // Set by the API server; older ones may lack it.
+            // The API server sets this label; older ones may not.
             labels
                 .entry("kubernetes.io/metadata.name".to_owned())
                 .or_insert_with(|| namespace.clone());
             labels
         }
-        Read::Absent => {
+        Lookup::Absent => {
             return Some(State::broken(
                 format!("there is no namespace {namespace}"),
                 "name one with --namespace",
             ));
         }
-        Read::Unknown(why) => {
+        Lookup::Unknown(why) => {
             return Some(State::Unknown(format!(
                 "the labels of namespace {namespace} could not be read: {why}"
             )));
         }
     };
-    let mut tried = entries.iter().filter(|entry| entry.is_tried());
-    tried.find_map(|entry| passed_over(entry, namespace, &labels))
+    let mut called = webhooks.iter().filter(|webhook| webhook.is_called());
+    called.find_map(|webhook| not_selected(webhook, namespace, &labels))
 }
 
-/// Why the tries are none of this webhook's business. They carry no label.
-fn passed_over(entry: &Entry, namespace: &str, labels: &BTreeMap<String, String>) -> Option<State> {
-    let name = &entry.name;
-    if let Some(selector) = unfit(entry.namespace_selector.as_ref(), labels) {
+/// Returns why the selectors of a webhook exclude the dry runs, whose objects have no labels.
+fn not_selected(webhook: &Webhook, namespace: &str, labels: &BTreeMap<String, String>) -> Option<State> {
+    let name = &webhook.name;
+    if let Some(selector) = mismatch(webhook.namespace_selector.as_ref(), labels) {
         return Some(State::broken(
             format!("namespace {namespace} is exempt: {name} is called only where {selector}"),
             remedy(namespace, labels),
         ));
     }
-    let selector = unfit(entry.object_selector.as_ref(), &BTreeMap::new())?;
+    let selector = mismatch(webhook.object_selector.as_ref(), &BTreeMap::new())?;
     Some(State::broken(
         format!("{name} is called only for objects with {selector}"),
-        "take the objectSelector away: whoever writes an object would choose whether it is judged",
+        "remove the objectSelector: with it, the author of an object decides whether it is judged",
     ))
 }
 
 fn remedy(namespace: &str, labels: &BTreeMap<String, String>) -> String {
     if labels.get(EXEMPTION).is_some_and(|value| value == "disabled") {
-        format!("if that is not meant: kubectl label namespace {namespace} {EXEMPTION}-")
+        format!("if that is not intended: kubectl label namespace {namespace} {EXEMPTION}-")
     } else {
-        "if that is not meant, change its labels or the namespaceSelector".to_owned()
+        "if that is not intended, change its labels or the namespaceSelector".to_owned()
     }
 }
 
-/// The selector, when it does not take these labels.
-fn unfit(selector: Option<&LabelSelector>, labels: &BTreeMap<String, String>) -> Option<String> {
+/// Returns the selector if it does not match these labels.
+fn mismatch(selector: Option<&LabelSelector>, labels: &BTreeMap<String, String>) -> Option<String> {
     let selector = Selector::try_from(selector?.clone()).ok()?;
     (!selector.matches(labels)).then(|| selector.to_string())
 }

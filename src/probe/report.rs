@@ -1,10 +1,10 @@
-//! What is told of the path, as text and as JSON.
+//! The report on the hops, as text and as JSON.
 
 use std::fmt::{self, Write};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-/// A part of the path, in the order in which a request takes them.
+/// The hops, in the order of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HopName {
     /// The webhook configurations and the namespace.
@@ -13,41 +13,41 @@ pub enum HopName {
     Ca,
     /// The Service and its endpoints.
     Service,
-    /// What the server shows.
+    /// The certificate of the server.
     Certificate,
-    /// Who answers.
+    /// The answers of the server.
     Server,
 }
 
-/// How a hop stands.
+/// The state of a hop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It works, with what was seen.
+    /// It works, with the evidence.
     Ok(String),
-    /// It does not.
+    /// It is broken.
     Broken {
-        /// What was seen.
+        /// The evidence.
         saw: String,
-        /// What to do.
+        /// The remedy.
         todo: String,
     },
-    /// It cannot be said, with the reason.
+    /// It could not be observed, with the reason.
     Unknown(String),
 }
 
-/// A hop and how it stands.
+/// A hop and its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {
-    /// Which.
+    /// The hop.
     pub name: HopName,
-    /// How.
+    /// Its state.
     pub state: State,
 }
 
-/// How the path stands.
+/// The states of all hops.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Where the objects were tried.
+    /// The namespace of the dry runs.
     namespace: String,
     hops: Vec<Hop>,
 }
@@ -65,12 +65,20 @@ impl HopName {
 }
 
 impl State {
-    /// Broken so, with what to do about it.
+    /// Creates a broken state from the evidence and the remedy.
     pub(super) fn broken(saw: impl Into<String>, todo: impl Into<String>) -> Self {
         Self::Broken {
             saw: saw.into(),
             todo: todo.into(),
         }
+    }
+
+    /// Returns the first broken state, else the first state. A hop reports one problem at a time.
+    pub(super) fn most_severe(states: Vec<Self>) -> Option<Self> {
+        let broken = states
+            .iter()
+            .position(|state| matches!(state, Self::Broken { .. }));
+        states.into_iter().nth(broken.unwrap_or(0))
     }
 
     fn as_str(&self) -> &'static str {
@@ -100,14 +108,14 @@ impl Report {
         Self { namespace, hops }
     }
 
-    /// Every hop, in the order of the path.
+    /// Returns all hops, in the order of a request.
     #[must_use]
     pub fn hops(&self) -> &[Hop] {
         &self.hops
     }
 
-    /// The server has answered both tries as it should, and no hop is broken. Something that may not be read does no
-    /// harm then.
+    /// Returns true if the server has answered both dry runs correctly and no hop is broken. Hops that the user may not
+    /// read do not matter then.
     #[must_use]
     pub fn is_good(&self) -> bool {
         let broken = self
@@ -121,10 +129,10 @@ impl Report {
         answered && !broken
     }
 
-    /// One line for each hop, and one for the whole.
+    /// Writes one line for each hop, and one for the whole path.
     ///
     /// # Errors
-    /// Those of the writer.
+    /// Returns the error of the writer.
     pub fn text(&self, into: &mut impl Write) -> fmt::Result {
         for hop in &self.hops {
             let (name, state) = (hop.name.as_str(), hop.state.as_str());
@@ -148,7 +156,7 @@ impl Report {
             format!("The path to cassgate is good in namespace {namespace}.")
         } else if broken.is_empty() {
             format!(
-                "Whether the path to cassgate is good in namespace {namespace} cannot be said: {}.",
+                "The path to cassgate could not be verified in namespace {namespace}; unknown: {}.",
                 named("unknown")
             )
         } else {
@@ -179,7 +187,7 @@ impl Serialize for Report {
     }
 }
 
-/// Nothing that a server says may look like a line of ours.
+/// Replaces control characters by spaces, so that no text of a server looks like a line of the report.
 fn one_line(text: &str) -> String {
     text.split(char::is_control)
         .filter(|part| !part.is_empty())

@@ -4,56 +4,60 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 
-use super::{Entry, Read, Seen, call::Path, first, report::State};
+use super::calls::Calls;
+use super::fault::Fault;
+use super::observation::{Lookup, Observation};
+use super::report::State;
+use super::webhook::Webhook;
 
 /// The port of a webhook that names none.
-const PORT: i32 = 443;
+const DEFAULT_PORT: i32 = 443;
 
-pub(super) fn judge(seen: &Seen, entries: &[Entry], path: &Path) -> State {
+pub(super) fn judge(observation: &Observation, webhooks: &[Webhook], calls: &Calls) -> State {
     let mut states = Vec::new();
-    let mut looked_at = BTreeSet::new();
-    for entry in entries {
-        let Some(service) = &entry.client.service else {
-            let url = entry.client.url.as_deref().unwrap_or("nowhere");
-            states.push(State::Ok(format!("{} is called by URL: {url}", entry.name)));
+    let mut judged = BTreeSet::new();
+    for webhook in webhooks {
+        let Some(service) = &webhook.client.service else {
+            let url = webhook.client.url.as_deref().unwrap_or("nowhere");
+            states.push(State::Ok(format!("{} is called by URL: {url}", webhook.name)));
             continue;
         };
-        let port = service.port.unwrap_or(PORT);
-        if looked_at.insert((&service.namespace, &service.name, port)) {
-            states.push(one(seen, &service.namespace, &service.name, port));
+        let port = service.port.unwrap_or(DEFAULT_PORT);
+        if judged.insert((&service.namespace, &service.name, port)) {
+            states.push(one(observation, &service.namespace, &service.name, port));
         }
     }
     if states.is_empty() {
-        return State::Unknown("no webhook was seen that names a Service".to_owned());
+        return State::Unknown("no webhook that calls a Service was found".to_owned());
     }
-    let (well, troubles): (Vec<State>, Vec<State>) = states
+    let (good, problems): (Vec<State>, Vec<State>) = states
         .into_iter()
         .partition(|state| matches!(state, State::Ok(_)));
-    if let Some(trouble) = first(troubles) {
-        return trouble;
+    if let Some(problem) = State::most_severe(problems) {
+        return problem;
     }
-    if let Some(words) = path.service_fault() {
+    if let Some(failure) = calls.failure(&[Fault::Service]) {
         return State::broken(
-            format!("the API server says: {words}"),
-            "look at the Service and its port",
+            format!("the API server says: {}", failure.message),
+            "check the Service and its port",
         );
     }
-    first(well).unwrap_or_else(|| State::Unknown("nothing was seen".to_owned()))
+    State::most_severe(good).unwrap_or_else(|| State::Unknown("no Service was read".to_owned()))
 }
 
-fn one(seen: &Seen, namespace: &str, name: &str, port: i32) -> State {
-    let Some(behind) = seen.services.get(&(namespace.to_owned(), name.to_owned())) else {
-        return State::Unknown(format!("Service {namespace}/{name} was not looked at"));
+fn one(observation: &Observation, namespace: &str, name: &str, port: i32) -> State {
+    let Some(observed) = observation.services.get(&(namespace.to_owned(), name.to_owned())) else {
+        return State::Unknown(format!("Service {namespace}/{name} was not read"));
     };
-    let service = match &behind.service {
-        Read::Found(service) => service,
-        Read::Absent => {
+    let service = match &observed.service {
+        Lookup::Found(service) => service,
+        Lookup::Absent => {
             return State::broken(
                 format!("there is no Service {name} in namespace {namespace}"),
-                "apply the manifests again, or mend clientConfig.service of the webhooks",
+                "apply the manifests again, or correct clientConfig.service of the webhooks",
             );
         }
-        Read::Unknown(why) => {
+        Lookup::Unknown(why) => {
             return State::Unknown(format!("Service {namespace}/{name} could not be read: {why}"));
         }
     };
@@ -65,15 +69,15 @@ fn one(seen: &Seen, namespace: &str, name: &str, port: i32) -> State {
                 "the webhooks call port {port} of Service {namespace}/{name}, which has {}",
                 ports.join(", ")
             ),
-            "write the same port in both",
+            "use the same port in both",
         );
     }
-    if let Some(elsewhere) = external(service) {
+    if let Some(host) = external_name(service) {
         return State::Ok(format!(
-            "Service {namespace}/{name}, port {port}, leads to {elsewhere}"
+            "Service {namespace}/{name}, port {port}, is an alias of {host}"
         ));
     }
-    endpoints(namespace, name, port, service, &behind.slices)
+    endpoints(namespace, name, port, service, &observed.slices)
 }
 
 fn ports(service: &Service) -> Vec<i32> {
@@ -82,8 +86,8 @@ fn ports(service: &Service) -> Vec<i32> {
     ports.map(|port| port.port).collect()
 }
 
-/// Where a Service leads that has no endpoints of its own.
-fn external(service: &Service) -> Option<&str> {
+/// Returns the host of a Service that is an alias and has no endpoints of its own.
+fn external_name(service: &Service) -> Option<&str> {
     service.spec.as_ref()?.external_name.as_deref()
 }
 
@@ -92,12 +96,12 @@ fn endpoints(
     name: &str,
     port: i32,
     service: &Service,
-    slices: &Read<Vec<EndpointSlice>>,
+    slices: &Lookup<Vec<EndpointSlice>>,
 ) -> State {
     let slices = match slices {
-        Read::Found(slices) => slices.as_slice(),
-        Read::Absent => &[],
-        Read::Unknown(why) => {
+        Lookup::Found(slices) => slices.as_slice(),
+        Lookup::Absent => &[],
+        Lookup::Unknown(why) => {
             return State::Unknown(format!(
                 "the endpoints of Service {namespace}/{name} could not be read: {why}"
             ));
@@ -106,14 +110,14 @@ fn endpoints(
     let all = slices.iter().flat_map(|slice| &slice.endpoints);
     let (ready, unready): (Vec<_>, Vec<_>) = all.partition(|endpoint| {
         let conditions = endpoint.conditions.as_ref();
-        // Nothing said counts as ready (of the API's own words).
+        // A missing condition counts as ready, as the API reference says.
         conditions.and_then(|conditions| conditions.ready).unwrap_or(true)
     });
     if ready.is_empty() {
         let selector = selector(service);
         return State::broken(
             format!(
-                "Service {namespace}/{name} has no ready endpoint, and {} that are not ready",
+                "Service {namespace}/{name} has no ready endpoint (not ready: {})",
                 unready.len()
             ),
             format!(
@@ -122,7 +126,7 @@ fn endpoints(
         );
     }
     State::Ok(format!(
-        "Service {namespace}/{name}, port {port}: {} ready, {} not",
+        "Service {namespace}/{name}, port {port}: {} ready, {} not ready",
         ready.len(),
         unready.len()
     ))

@@ -1,14 +1,18 @@
-//! What is told of paths that a real API server does not break easily.
+//! Paths that are hard to break on a real API server.
+
+use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::core::Status;
 use rcgen::{CertificateParams, KeyPair};
-use serde_json::{from_value, json};
+use serde_json::{Value, from_value, json};
 
+use super::observation::{DryRun, Lookup};
 use super::*;
 
-/// A path on which everything went well, but for what the test changes.
-fn seen() -> Seen {
+/// Returns the observation of a good path, which tests then change.
+fn good_path() -> Observation {
     let authority = CertificateParams::default()
         .self_signed(&KeyPair::generate().unwrap())
         .unwrap();
@@ -24,25 +28,25 @@ fn seen() -> Seen {
         })
     };
     let both = &["CREATE", "UPDATE"];
-    Seen {
+    Observation {
         namespace: "prod".to_owned(),
-        webhooks: "cassgate".to_owned(),
-        labels: Read::Found(Namespace::default()),
-        mutating: Read::Found(
+        configuration_name: "cassgate".to_owned(),
+        namespace_object: Lookup::Found(Namespace::default()),
+        mutating: Lookup::Found(
             from_value(json!({"webhooks": [webhook("default.cassgate.db.orange.com", both, "Ignore")]}))
                 .unwrap(),
         ),
-        validating: Read::Found(
+        validating: Lookup::Found(
             from_value(json!({"webhooks": [webhook("validate.cassgate.db.orange.com", both, "Fail")]}))
                 .unwrap(),
         ),
         services: BTreeMap::new(),
         bad: denied(&["schedule-malformed"]),
-        good: Tried::Accepted(json!({"spec": {"concurrentConnections": 10}})),
+        good: DryRun::Accepted(json!({"spec": {"concurrentConnections": 10}})),
     }
 }
 
-fn denied(rules: &[&str]) -> Tried {
+fn denied(rules: &[&str]) -> DryRun {
     let causes: Vec<Value> = rules
         .iter()
         .map(|rule| json!({"field": "spec", "message": format!("no [{rule}]")}))
@@ -51,31 +55,28 @@ fn denied(rules: &[&str]) -> Tried {
         "status": "Failure", "code": 422, "reason": "Invalid", "details": {"causes": causes},
         "message": "admission webhook \"validate.cassgate.db.orange.com\" denied the request: no",
     });
-    Tried::Refused(from_value(status).unwrap())
+    DryRun::Rejected(from_value(status).unwrap())
 }
 
-fn refused(code: u16, text: &str) -> Tried {
-    Tried::Refused(Status::failure(text, "Whatever").with_code(code).boxed())
+fn rejected(code: u16, text: &str) -> DryRun {
+    DryRun::Rejected(Status::failure(text, "Whatever").with_code(code).boxed())
 }
 
-fn hops(seen: &Seen) -> Vec<String> {
-    let meant = Meant {
-        ignore: false,
-        now: Timestamp::UNIX_EPOCH,
-    };
+fn hops(observation: &Observation) -> Vec<String> {
+    let report = judge(observation, false, Timestamp::UNIX_EPOCH);
     let mut text = String::new();
-    judge(seen, meant).text(&mut text).unwrap();
+    report.text(&mut text).unwrap();
     text.lines().map(str::to_owned).collect()
 }
 
-/// The line of the server, when the bad object got this answer.
-fn server(bad: Tried) -> String {
-    hops(&Seen { bad, ..seen() }).swap_remove(4)
+/// Returns the line of the server if the bad object got this answer.
+fn server(bad: DryRun) -> String {
+    hops(&Observation { bad, ..good_path() }).swap_remove(4)
 }
 
 #[test]
 fn a_path_without_a_service_can_be_good() {
-    let lines = hops(&seen());
+    let lines = hops(&good_path());
     assert_eq!(
         lines[2],
         "service        ok       default.cassgate.db.orange.com is called by URL: https://127.0.0.1:1/validate"
@@ -84,7 +85,7 @@ fn a_path_without_a_service_can_be_good() {
 }
 
 #[test]
-fn each_text_of_the_api_server_is_laid_to_its_hop() {
+fn each_error_of_the_api_server_is_attributed_to_its_hop() {
     let post =
         "failed to call webhook: Post \"https://cassgate.cassgate-system.svc:443/validate?timeout=10s\"";
     let certificate = "tls: failed to verify certificate: x509:";
@@ -157,8 +158,12 @@ fn each_text_of_the_api_server_is_laid_to_its_hop() {
         let text = format!(
             "Internal error occurred: failed calling webhook \"validate.cassgate.db.orange.com\": {words}"
         );
-        let (bad, good) = (refused(500, &text), refused(500, &text));
-        let lines = hops(&Seen { bad, good, ..seen() });
+        let (bad, good) = (rejected(500, &text), rejected(500, &text));
+        let lines = hops(&Observation {
+            bad,
+            good,
+            ..good_path()
+        });
         assert_eq!(
             lines[5],
             format!("The path to cassgate is broken in namespace prod: {broken}."),
@@ -168,12 +173,12 @@ fn each_text_of_the_api_server_is_laid_to_its_hop() {
 }
 
 #[test]
-fn an_authority_that_has_expired_is_told_with_its_end() {
+fn an_expired_authority_is_reported_with_its_end() {
     let mut parameters = CertificateParams::default();
     parameters.not_after = rcgen::date_time_ymd(2024, 2, 1);
     let authority = parameters.self_signed(&KeyPair::generate().unwrap()).unwrap();
-    let mut seen = seen();
-    let Read::Found(validating) = &mut seen.validating else {
+    let mut observation = good_path();
+    let Lookup::Found(validating) = &mut observation.validating else {
         panic!("it was found")
     };
     for webhook in validating.webhooks.iter_mut().flatten() {
@@ -181,12 +186,8 @@ fn an_authority_that_has_expired_is_told_with_its_end() {
     }
     let text =
         "failed calling webhook \"validate.cassgate.db.orange.com\": failed to call webhook: x509: whatever";
-    (seen.bad, seen.good) = (refused(500, text), refused(500, text));
-    let meant = Meant {
-        ignore: false,
-        now: "2024-02-02T00:00:00Z".parse().unwrap(),
-    };
-    let report = judge(&seen, meant);
+    (observation.bad, observation.good) = (rejected(500, text), rejected(500, text));
+    let report = judge(&observation, false, "2024-02-02T00:00:00Z".parse().unwrap());
     let State::Broken { saw, .. } = &report.hops()[1].state else {
         panic!("{report:#?}")
     };
@@ -197,56 +198,56 @@ fn an_authority_that_has_expired_is_told_with_its_end() {
 }
 
 #[test]
-fn what_others_refuse_says_nothing_of_cassgate() {
-    for (text, told) in [
+fn a_rejection_by_another_webhook_says_nothing_about_cassgate() {
+    for (text, line) in [
         (
             "admission webhook \"policy.example\" denied the request: no",
-            "another webhook is in the way: admission webhook \"policy.example\" denied the request: no",
+            "another webhook prevents the dry run: admission webhook \"policy.example\" denied the request: no",
         ),
         (
             "Internal error occurred: failed calling webhook \"policy.example\": EOF",
-            "another webhook is in the way: Internal error occurred: failed calling webhook \"policy.example\": EOF",
+            "another webhook prevents the dry run: Internal error occurred: failed calling webhook \"policy.example\": EOF",
         ),
         (
             "exceeded quota: q, requested: count/cassandrabackups=1",
-            "the API server refuses the try before it asks: exceeded quota: q, requested: count/cassandrabackups=1",
+            "the API server rejects the dry run before it calls the webhooks: exceeded quota: q, requested: count/cassandrabackups=1",
         ),
     ] {
         assert_eq!(
-            server(refused(403, text)),
-            format!("server         unknown  {told}")
+            server(rejected(403, text)),
+            format!("server         unknown  {line}")
         );
     }
 }
 
 #[test]
-fn a_server_that_is_not_cassgate_is_told_by_what_it_lets_pass_and_refuses() {
-    let line = server(Tried::Accepted(json!({"spec": {}})));
+fn a_server_that_is_not_cassgate_is_recognized_by_its_verdicts() {
+    let line = server(DryRun::Accepted(json!({"spec": {}})));
     assert!(
-        line.starts_with("server         broken   the bad object passes; "),
+        line.starts_with("server         broken   the bad object is admitted; "),
         "{line}"
     );
     let line = server(denied(&["no-privileged"]));
-    assert!(line.contains("in words that are not cassgate's"), "{line}");
-    let lines = hops(&Seen {
+    assert!(line.contains("but not with a message of cassgate"), "{line}");
+    let lines = hops(&Observation {
         good: denied(&["storage-location-malformed"]),
-        ..seen()
+        ..good_path()
     });
     assert!(
-        lines[4].starts_with("server         broken   the good object is refused: "),
+        lines[4].starts_with("server         broken   the good object is denied: "),
         "{lines:#?}"
     );
 }
 
 #[test]
-fn nothing_that_a_server_says_looks_like_a_line_of_ours() {
-    let line = server(refused(
+fn no_text_of_a_server_looks_like_a_line_of_the_report() {
+    let line = server(rejected(
         403,
         "no\nserver         ok       everything is fine\u{1b}[0m",
     ));
     assert_eq!(
         line,
-        "server         unknown  the API server refuses the try before it asks: no server         ok       everything is \
+        "server         unknown  the API server rejects the dry run before it calls the webhooks: no server         ok       everything is \
          fine [0m"
     );
 }

@@ -1,4 +1,4 @@
-//! Where mode `self` keeps its authority: a Secret and two webhook configurations on the API server.
+//! The storage of mode `self` on the API server: the authority in a Secret, the `caBundle` in two webhook configurations.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,14 +22,14 @@ use crate::tls::self_signed::{
     ConfigurationObject, Configured, Entry, SecretObject, Store, StoreError, Written,
 };
 
-/// How long one request may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// The timeout of one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Who owns the `caBundle` in `managedFields`: what Argo CD and Flux can be told to leave alone.
-const MANAGER: &str = "cassgate-ca-bundle";
+/// The field manager of the `caBundle`. Argo CD and Flux can be configured to ignore its fields.
+const FIELD_MANAGER: &str = "cassgate-ca-bundle";
 
-/// The label of a Secret that cassgate may write, and its value.
-pub const MARK: (&str, &str) = ("cassgate.db.orange.com/authority", "self");
+/// The label and value that mark a Secret as one that cassgate may write.
+pub const AUTHORITY_LABEL: (&str, &str) = ("cassgate.db.orange.com/authority", "self");
 
 /// The objects of mode `self`, by name.
 #[derive(Clone)]
@@ -68,10 +68,11 @@ impl Store for KubernetesStore {
         let found = in_time(self.secrets().get_opt(&self.secret)).await?;
         Ok(found.map(|secret| SecretObject {
             version: secret.metadata.resource_version.unwrap_or_default(),
-            marked: secret
-                .metadata
-                .labels
-                .is_some_and(|labels| labels.get(MARK.0).is_some_and(|value| value == MARK.1)),
+            marked: secret.metadata.labels.is_some_and(|labels| {
+                labels
+                    .get(AUTHORITY_LABEL.0)
+                    .is_some_and(|value| value == AUTHORITY_LABEL.1)
+            }),
             data: secret
                 .data
                 .unwrap_or_default()
@@ -81,7 +82,9 @@ impl Store for KubernetesStore {
         }))
     }
 
-    /// Everything else of the Secret stays: it is read again, and replaced only as it was seen.
+    /// Replaces the data of the Secret and keeps everything else, if its version is still `version`.
+    ///
+    /// The Secret is read again, because a replace needs the whole object.
     async fn replace_secret(
         &self,
         version: &str,
@@ -95,14 +98,14 @@ impl Store for KubernetesStore {
             return Ok(Written::Conflict);
         }
         let labels = secret.metadata.labels.get_or_insert_default();
-        labels.insert(MARK.0.to_owned(), MARK.1.to_owned());
+        labels.insert(AUTHORITY_LABEL.0.to_owned(), AUTHORITY_LABEL.1.to_owned());
         secret.data = Some(
             data.into_iter()
                 .map(|(key, value)| (key, ByteString(value)))
                 .collect(),
         );
         let parameters = PostParams {
-            field_manager: Some(MANAGER.to_owned()),
+            field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
         written(secrets.replace(&self.secret, &parameters, &secret)).await
@@ -123,8 +126,9 @@ impl Store for KubernetesStore {
         }))
     }
 
-    /// Server-side apply of the one field, with the version that was read: the API server refuses it when anything
-    /// was changed since.
+    /// Applies the `caBundle` of every webhook by server-side apply.
+    ///
+    /// The request contains the version that was read, so the API server rejects it if the object has changed since.
     async fn publish(
         &self,
         side: Configured,
@@ -144,7 +148,7 @@ impl Store for KubernetesStore {
             "metadata": {"name": self.webhooks, "resourceVersion": seen.version},
             "webhooks": entries,
         });
-        let parameters = PatchParams::apply(MANAGER).force();
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
         written(configurations.patch(&self.webhooks, &parameters, &Patch::Apply(applied))).await
     }
 }
@@ -164,13 +168,15 @@ fn entry(webhook: &Value) -> Entry {
     }
 }
 
+/// Awaits a request for at most [`REQUEST_TIMEOUT`].
 async fn in_time<T>(request: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
-    match timeout(TIMEOUT, request).await {
+    match timeout(REQUEST_TIMEOUT, request).await {
         Ok(answer) => answer.map_err(|error| StoreError(reason(&error))),
         Err(_) => Err(StoreError("the API server does not answer in time".to_owned())),
     }
 }
 
+/// Awaits a write. A missing or changed object is a conflict, not an error.
 async fn written<T>(request: impl Future<Output = Result<T, Error>>) -> Result<Written, StoreError> {
     let answer = async {
         match request.await {
@@ -195,7 +201,7 @@ mod tests {
 
     use super::*;
 
-    /// What an API server was asked, and what it answers: reads by the object, writes by a code.
+    /// An API server that answers reads with an object and writes with a status code, and records the writes.
     #[derive(Clone)]
     struct ApiServer {
         object: Value,
@@ -203,7 +209,7 @@ mod tests {
         writes: Arc<Mutex<Vec<Write>>>,
     }
 
-    /// Method and path, content type, and what was sent.
+    /// Method and path, content type, and body.
     type Write = (String, Option<String>, Value);
 
     impl ApiServer {
@@ -272,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_secret_is_replaced_as_it_was_read_with_our_data_and_label() {
+    async fn a_replaced_secret_keeps_its_other_fields_and_gets_data_and_label() {
         let server = ApiServer::new(secret(), 200);
         let written = server.store().replace_secret("7", data()).await.unwrap();
         assert_eq!(written, Written::Done);
@@ -292,7 +298,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_secret_that_was_changed_meanwhile_is_not_written() {
+    async fn a_secret_that_has_changed_is_not_written() {
         let server = ApiServer::new(secret(), 200);
         let written = server.store().replace_secret("6", data()).await.unwrap();
         assert_eq!((written, server.written()), (Written::Conflict, Vec::new()));
@@ -303,12 +309,12 @@ mod tests {
                 .await;
             assert_eq!(written.unwrap(), Written::Conflict, "{code}");
         }
-        let refused = ApiServer::new(secret(), 403)
+        let forbidden = ApiServer::new(secret(), 403)
             .store()
             .replace_secret("7", data())
             .await;
         assert_eq!(
-            refused.unwrap_err().to_string(),
+            forbidden.unwrap_err().to_string(),
             "cassgate lacks a right on the API server (403)"
         );
     }

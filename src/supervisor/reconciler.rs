@@ -1,13 +1,14 @@
-//! The reconciler and what it rests on: the lease, the sidecars, the rules.
+//! The reconciler with its dependencies: the lease, the sidecars and the rules.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
+use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::evaluate::StoredJudge;
 use crate::icarus::ANSWER_WITHIN;
 use crate::icarus::client::HttpSidecars;
 use crate::kubernetes::reason;
@@ -15,35 +16,84 @@ use crate::reconcile::Reconciler;
 use crate::reconcile::lease::{
     ApiServerLease, Clocks, LeaseKeeper, LeaseOptions, LeaseOptionsError, LeaseState, Timing, identity,
 };
+use crate::rules::policy::Policy;
+use crate::server::readiness::{Note, Readiness};
 use crate::telemetry::metrics::Metrics;
 
-/// The Lease that only one replica holds.
+use super::background::Background;
+use super::caches::ClusterState;
+
+/// The name of the Lease that the leading replica holds.
 const LEASE: &str = "cassgate";
 
-/// Where a pod's name stands.
+/// The environment variable with the name of the pod.
 const POD_NAME: &str = "HOSTNAME";
 
-/// How the lease stands, and what has to run.
-type Kept = (watch::Receiver<LeaseState>, BoxFuture<'static, ()>);
+/// The dependencies of the reconciler.
+pub(super) struct Parts<'a> {
+    pub(super) client: Client,
+    pub(super) cluster: &'a ClusterState,
+    pub(super) policy: Policy,
+    pub(super) metrics: Metrics,
+}
 
-/// Runs what is let through whenever this replica holds the lease, until `stop`.
-///
-/// # Errors
-/// The times of the lease do not go together: a mistake of ours.
-pub(super) fn keep(
-    client: &Client,
-    reconciler: Reconciler<HttpSidecars>,
-    metrics: Metrics,
-    stop: CancellationToken,
-) -> Result<Kept, LeaseOptionsError> {
-    let store = ApiServerLease::new(client.clone(), client.default_namespace(), LEASE, reason);
-    let pod = std::env::var(POD_NAME).unwrap_or_else(|_| "cassgate".to_owned());
-    let options = LeaseOptions {
-        identity: identity(&pod, RandomState::new().hash_one(())),
-        timing: Timing::standard(ANSWER_WITHIN),
-    };
-    let keeper = LeaseKeeper::new(options, store, Clocks::system(), metrics)?;
-    let (state, reconciler) = (keeper.state(), Arc::new(reconciler));
-    let run = keeper.run(stop, move |leadership| reconciler.clone().run(leadership));
-    Ok((state, Box::pin(run)))
+impl Parts<'_> {
+    /// Starts the reconciler, which runs while this replica holds the lease. On `stop` it releases the lease and ends.
+    ///
+    /// # Errors
+    /// Returns an error if the durations of the lease contradict each other, which is a bug.
+    pub(super) fn start(
+        self,
+        readiness: &Readiness,
+        stop: CancellationToken,
+        background: &mut Background,
+    ) -> Result<(), LeaseOptionsError> {
+        let store = ApiServerLease::new(
+            self.client.clone(),
+            self.client.default_namespace(),
+            LEASE,
+            reason,
+        );
+        let pod = std::env::var(POD_NAME).unwrap_or_else(|_| "cassgate".to_owned());
+        let options = LeaseOptions {
+            // A restarted pod keeps its name, so the name alone does not identify the process.
+            identity: identity(&pod, RandomState::new().hash_one(())),
+            timing: Timing::standard(ANSWER_WITHIN),
+        };
+        let keeper = LeaseKeeper::new(options, store, Clocks::system(), self.metrics.clone())?;
+        let state = keeper.state();
+        let note = readiness.note("lease", state.borrow().to_string());
+        background.spawn("note of the lease", update_note(state, note));
+        let reconciler = Arc::new(self.reconciler());
+        let run = keeper.run(stop, move |leadership| reconciler.clone().run(leadership));
+        background.spawn_to_completion("reconciler", run);
+        Ok(())
+    }
+
+    fn reconciler(self) -> Reconciler<HttpSidecars> {
+        Reconciler {
+            client: self.client,
+            sidecars: HttpSidecars::new(self.metrics.clone()),
+            judge: Arc::new(StoredJudge {
+                facts: self.cluster.facts.clone(),
+                policy: self.policy,
+                now: Timestamp::now,
+            }),
+            metrics: self.metrics,
+            status_is_subresource: self.cluster.status_is_subresource(),
+            namespace: None,
+            now: Timestamp::now,
+        }
+    }
+}
+
+/// Shows the state of the lease in `/readyz?verbose`.
+async fn update_note(mut state: watch::Receiver<LeaseState>, note: Note) {
+    loop {
+        note.say(state.borrow_and_update().to_string());
+        if state.changed().await.is_err() {
+            // The keeper has ended. This task stays, because one that ends by itself begins the shutdown.
+            return std::future::pending().await;
+        }
+    }
 }

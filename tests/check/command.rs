@@ -1,4 +1,4 @@
-//! Options, exit codes, and what goes where.
+//! Options, exit codes and destinations of reports.
 
 use std::fs;
 use std::process::Command;
@@ -9,7 +9,7 @@ const BACKUP: &str = "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetad
                       storageLocation: s3://bk\n  secret: s3\n";
 
 #[test]
-fn the_exit_code_tells_good_refused_and_unusable() {
+fn the_exit_code_distinguishes_good_denied_and_unusable() {
     let here = gitops();
     for (args, stdin, code) in [
         (&["-"][..], BACKUP, 0),
@@ -29,7 +29,7 @@ fn the_exit_code_tells_good_refused_and_unusable() {
 }
 
 #[test]
-fn several_formats_go_to_several_places_and_only_one_to_standard_output() {
+fn several_formats_have_several_destinations_and_only_one_is_standard_output() {
     let folder = tempfile::tempdir().unwrap();
     let sarif = folder.path().join("out.sarif");
     let into = format!("sarif={}", sarif.display());
@@ -54,7 +54,7 @@ fn several_formats_go_to_several_places_and_only_one_to_standard_output() {
 }
 
 #[test]
-fn a_refusal_is_allowed_by_name_and_said_to_be_refused_still() {
+fn an_allowed_denial_does_not_fail_the_check_and_is_still_reported() {
     let run = check(
         &gitops(),
         &["json/backup.json", "--allow", "bandwidth-malformed"],
@@ -62,16 +62,17 @@ fn a_refusal_is_allowed_by_name_and_said_to_be_refused_still() {
     );
     assert_eq!(run.code, 0, "{}", run.stdout);
     assert!(
-        run.stdout.contains("the Kubernetes cluster will still refuse it"),
+        run.stdout
+            .contains("the Kubernetes cluster will still deny the object"),
         "{}",
         run.stdout
     );
     let run = check(&gitops(), &["json", "--allow", "entities-wider-than-backup"], "");
-    assert_eq!(run.code, 2, "what destroys data cannot be allowed");
+    assert_eq!(run.code, 2, "a rule about destroyed data cannot be allowed");
 }
 
 #[test]
-fn standard_input_is_what_kustomize_and_helm_print() {
+fn standard_input_is_judged_like_a_file() {
     let run = check(
         &gitops(),
         &["-", "--namespace", "prod", "--format", "json"],
@@ -86,7 +87,7 @@ fn standard_input_is_what_kustomize_and_helm_print() {
 }
 
 #[test]
-fn the_keys_of_a_generated_secret_are_read_beside_its_kustomization_and_no_pipe_is_waited_for() {
+fn an_env_file_is_read_beside_its_kustomization_and_a_pipe_does_not_block() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
     write(
@@ -107,12 +108,16 @@ fn the_keys_of_a_generated_secret_are_read_beside_its_kustomization_and_no_pipe_
     assert!(made.unwrap().success());
     let run = check(folder.path(), &["."], "");
     assert_eq!(run.code, 0, "{}", run.stdout);
-    assert!(run.stdout.contains("s3.env, which is no file"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("s3.env, which is not a regular file"),
+        "{}",
+        run.stdout
+    );
 }
 
-/// The shells themselves read what is for them.
+/// Bash runs its script. The scripts of the other shells are only searched for the flags.
 #[test]
-fn every_shell_has_completions_that_know_the_command() {
+fn every_shell_has_completions_for_the_command() {
     for (shell, words) in [
         ("bash", ["--deny-warnings", "--live"]),
         ("elvish", ["--deny-warnings", "--live"]),
@@ -144,7 +149,7 @@ fn every_shell_has_completions_that_know_the_command() {
 }
 
 #[test]
-fn the_manual_has_a_page_for_the_command() {
+fn the_command_has_a_manual_page() {
     let page = Command::new(env!("CARGO_BIN_EXE_cassgate"))
         .args(["man", "check"])
         .output()

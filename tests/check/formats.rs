@@ -2,7 +2,7 @@
 
 use crate::{check, gitops};
 
-/// The version and the time differ from run to run.
+/// Replaces the version and the time, which differ between runs.
 fn stable(text: &str) -> String {
     let version = text.replace(
         &format!("\": \"{}\"", env!("CARGO_PKG_VERSION")),
@@ -52,7 +52,7 @@ fn the_tree_as_junit() {
 }
 
 #[test]
-fn the_tree_as_commands_of_github() {
+fn the_tree_as_github_commands() {
     insta::assert_snapshot!(tree("github"));
 }
 
@@ -61,9 +61,9 @@ fn the_tree_as_markdown() {
     insta::assert_snapshot!(tree("markdown"));
 }
 
-/// An object whose name and values try to get out of each format.
+/// The name and the values of the object contain the control sequences of each format.
 #[test]
-fn what_a_file_holds_is_shown_and_never_obeyed() {
+fn the_text_of_a_file_is_escaped_in_every_format() {
     let hostile = "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata:\n  name: \"a|b\\n::error::x @all <b> \\e[31m\"\nspec:\n  \
                    cassandraCluster: \"</failure>&\\n::set-output\"\n  storageLocation: \"s3://|x`\"\n  entities: \"k1,k2.t\"\n";
     let shown = |format: &str| {
@@ -96,8 +96,8 @@ fn what_a_file_holds_is_shown_and_never_obeyed() {
         "{}",
         high.stdout
     );
-    let unjudged = "apiVersion: db.orange.com/v1\nkind: \"x\\e[31m\\n::error::y\"\n";
-    let notice = check(&gitops(), &["-", "--format", "github"], unjudged).stdout;
+    let unknown_version = "apiVersion: db.orange.com/v1\nkind: \"x\\e[31m\\n::error::y\"\n";
+    let notice = check(&gitops(), &["-", "--format", "github"], unknown_version).stdout;
     assert!(
         notice.contains("db.orange.com/v1 x [31m ::error::y is not judged") && !notice.contains('\u{1b}'),
         "{notice}"

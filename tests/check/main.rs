@@ -18,19 +18,19 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What came of a run.
+/// The result of a run.
 struct Run {
     code: i32,
     stdout: String,
     stderr: String,
 }
 
-/// `tests/gitops`: at least thirty files as they stand in the repositories of users.
+/// Returns `tests/gitops`: at least thirty files as in the repositories of users.
 fn gitops() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gitops")
 }
 
-/// Runs `cassgate check` in a folder, with a text on standard input.
+/// Runs `cassgate check` in a folder with a text on standard input.
 fn check(folder: &Path, args: &[&str], stdin: &str) -> Run {
     let mut child = Command::new(env!("CARGO_BIN_EXE_cassgate"))
         .arg("check")
@@ -42,7 +42,7 @@ fn check(folder: &Path, args: &[&str], stdin: &str) -> Run {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A command line that is refused reads nothing.
+    // With an invalid command line, the process does not read its input.
     drop(child.stdin.take().unwrap().write_all(stdin.as_bytes()));
     let output = child.wait_with_output().unwrap();
     Run {

@@ -1,4 +1,4 @@
-//! What a terminal shows while a check takes long.
+//! The progress line on a terminal.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Runs a check on a terminal of its own (`script` of util-linux makes one), of a pipe that nobody writes to before
-/// this time has passed, and gives what the terminal showed.
+/// Runs a check on a terminal of its own, of a pipe that is written after `wait`, and returns the output of the terminal.
+///
+/// The terminal is made by `script` of util-linux.
 fn shown(wait: Duration) -> String {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("slow.yaml");
@@ -22,8 +23,8 @@ fn shown(wait: Duration) -> String {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("script, which Debian has in bsdutils");
-    // Opening waits for the reader, and the reader's clock runs already.
+        .expect("script is installed (on Debian in bsdutils)");
+    // Opening the pipe waits for the check, whose clock has started by then.
     let mut writer: File = OpenOptions::new().write(true).open(&pipe).unwrap();
     sleep(wait);
     writer.write_all(b"kind: ConfigMap\n").unwrap();
@@ -34,7 +35,7 @@ fn shown(wait: Duration) -> String {
 }
 
 #[test]
-fn after_a_second_a_terminal_shows_how_far_it_is_and_then_nothing_of_it() {
+fn after_a_second_a_terminal_shows_the_progress_and_erases_it_at_the_end() {
     let shown = shown(Duration::from_millis(1_050));
     assert_eq!(shown, "\r\u{1b}[Kcassgate: 1 file read\r\u{1b}[K");
 }

@@ -1,4 +1,4 @@
-//! SARIF and `JUnit` against their published schemas, by validators that others wrote.
+//! SARIF and `JUnit` against their published schemas, with independent validators.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check/schemas")
 }
 
-/// The schemas and the validators, fetched once.
+/// Returns the folder with the schemas and the validators, which are fetched once.
 fn cache() -> String {
     let build = Command::new(folder().join("build.sh")).output().unwrap();
     assert!(
@@ -21,21 +21,20 @@ fn cache() -> String {
     String::from_utf8(build.stdout).unwrap().trim().to_owned()
 }
 
-/// What is wrong with the two; empty when nothing is.
-fn wrong(cache: &str, log: &Path, report: &Path) -> String {
+/// Returns the errors of the validators; empty if both files are valid.
+fn errors(cache: &str, log: &Path, report: &Path) -> String {
     let run = Command::new(format!("{cache}/venv/bin/python"))
         .arg(folder().join("validate.py"))
         .args([cache.as_ref(), log, report])
         .output()
         .unwrap();
-    let told = [run.stdout, run.stderr].concat();
-    let told = String::from_utf8(told).unwrap();
-    assert_eq!(run.status.success(), told.trim().is_empty(), "{told}");
-    told.trim().to_owned()
+    let output = String::from_utf8([run.stdout, run.stderr].concat()).unwrap();
+    assert_eq!(run.status.success(), output.trim().is_empty(), "{output}");
+    output.trim().to_owned()
 }
 
 #[test]
-fn sarif_and_junit_are_valid_and_the_validators_see_what_is_not() {
+fn sarif_and_junit_are_valid_and_the_validators_find_errors() {
     let cache = cache();
     let place = tempfile::tempdir().unwrap();
     let (log, report) = (place.path().join("log.sarif"), place.path().join("report.xml"));
@@ -53,12 +52,12 @@ fn sarif_and_junit_are_valid_and_the_validators_see_what_is_not() {
         &formats[1],
     ];
     assert_eq!(check(&gitops(), &args, "").code, 2);
-    assert_eq!(wrong(&cache, &log, &report), "");
+    assert_eq!(errors(&cache, &log, &report), "");
 
     let text = fs::read_to_string(&log).unwrap();
     fs::write(&log, text.replace("\"startLine\": ", "\"startLine\": -")).unwrap();
-    let told = wrong(&cache, &log, &report);
-    assert!(told.contains("less than the minimum"), "{told}");
+    let found = errors(&cache, &log, &report);
+    assert!(found.contains("less than the minimum"), "{found}");
     fs::write(&log, text).unwrap();
     let xml = fs::read_to_string(&report).unwrap();
     fs::write(
@@ -67,6 +66,6 @@ fn sarif_and_junit_are_valid_and_the_validators_see_what_is_not() {
             .replace("</testcase>", "</testcas>"),
     )
     .unwrap();
-    let told = wrong(&cache, &log, &report);
-    assert!(told.contains("testcas"), "{told}");
+    let found = errors(&cache, &log, &report);
+    assert!(found.contains("testcas"), "{found}");
 }

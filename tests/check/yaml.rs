@@ -1,18 +1,18 @@
-//! Any bytes as YAML: what the fuzz target holds of all of them, with made-up and with spoilt files.
+//! Arbitrary bytes as YAML: the properties of the fuzz target, with generated and with damaged files.
 
 use crate::any::yaml;
 use proptest::prelude::*;
 
-const GOOD: &str = include_str!("../gitops/mistakes/backups.yaml");
+const VALID: &str = include_str!("../gitops/mistakes/backups.yaml");
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_to_an_end(data in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn arbitrary_bytes_are_read_to_their_end(data in prop::collection::vec(any::<u8>(), 0..300)) {
         yaml(&data);
     }
 
     #[test]
-    fn pieces_of_yaml_are_read_to_an_end(
+    fn combined_pieces_of_yaml_are_read_to_their_end(
         pieces in prop::collection::vec(
             prop::sample::select(vec![
                 "a: ", "- ", "\n", "  ", "&x ", "*x", "<<: ", "{", "}", "[", "]", "\"", "'", "|\n", "---\n", ": ",
@@ -26,8 +26,8 @@ proptest! {
     }
 
     #[test]
-    fn a_spoilt_file_is_read_to_an_end(at in 0..GOOD.len(), byte in any::<u8>(), cut in 0..GOOD.len()) {
-        let mut data = GOOD.as_bytes().to_vec();
+    fn a_damaged_file_is_read_to_its_end(at in 0..VALID.len(), byte in any::<u8>(), cut in 0..VALID.len()) {
+        let mut data = VALID.as_bytes().to_vec();
         if let Some(place) = data.get_mut(at) {
             *place = byte;
         }

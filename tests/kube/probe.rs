@@ -230,10 +230,10 @@ pub(crate) fn a_good_path_is_reported_hop_by_hop() {
     let expected = format!(
         "\
 configuration  ok       cassgate-{namespace}: default.cassgate.db.orange.com, validate.cassgate.db.orange.com, delete.cassgate.db.orange.com; namespace {namespace} is not exempt
-ca             ok       the caBundle vouches for what the server shows (one authority)
-service        ok       Service {namespace}/cassgate, port {port}: 1 ready, 0 not
-certificate    ok       the API server accepts what the server shows
-server         ok       validate.cassgate.db.orange.com refuses the bad object [schedule-malformed] and lets the good one pass; default.cassgate.db.orange.com fills in concurrentConnections
+ca             ok       the caBundle verifies the certificate of the server (one authority)
+service        ok       Service {namespace}/cassgate, port {port}: 1 ready, 0 not ready
+certificate    ok       the API server accepts the certificate of the server
+server         ok       validate.cassgate.db.orange.com denies the bad object [schedule-malformed] and admits the good one; default.cassgate.db.orange.com sets concurrentConnections
 The path to cassgate is good in namespace {namespace}.
 "
     );
@@ -249,7 +249,7 @@ The path to cassgate is good in namespace {namespace}.
     );
     assert_eq!(
         document["hops"][2],
-        json!({"hop": "service", "state": "ok", "saw": format!("Service {namespace}/cassgate, port {port}: 1 ready, 0 not"), "todo": null})
+        json!({"hop": "service", "state": "ok", "saw": format!("Service {namespace}/cassgate, port {port}: 1 ready, 0 not ready"), "todo": null})
     );
     let stored = here
         .stage
@@ -265,7 +265,7 @@ pub(crate) fn strict_dry_runs_are_not_a_broken_path() {
     assert_eq!(said.code, 0, "{said:#?}");
     assert!(
         said.hop("server")
-            .contains("it names what is not there [cluster-not-found, secret-not-found]"),
+            .contains("only for its missing references [cluster-not-found, secret-not-found]"),
         "{said:#?}"
     );
 }
@@ -287,7 +287,7 @@ pub(crate) fn absent_or_weakened_configurations_are_reported() {
     here.is_broken(
         "configuration",
         &[
-            "no rule of the MutatingWebhookConfiguration asks for CREATE of cassandrarestores, UPDATE of cassandrarestores",
+            "no rule of the MutatingWebhookConfiguration matches CREATE of cassandrarestores, UPDATE of cassandrarestores",
         ],
     );
 
@@ -304,7 +304,7 @@ pub(crate) fn absent_or_weakened_configurations_are_reported() {
     here.register(|webhook| webhook["failurePolicy"] = json!("Fail"));
     here.is_broken(
         "configuration",
-        &["delete.cassgate.db.orange.com has failurePolicy Fail: without cassgate nothing can be deleted"],
+        &["delete.cassgate.db.orange.com has failurePolicy Fail: without cassgate no object can be deleted"],
     );
 
     here.register(|webhook| webhook["objectSelector"] = json!({"matchLabels": {"judge": "me"}}));
@@ -341,7 +341,7 @@ pub(crate) fn an_exempt_namespace_is_reported_with_its_label() {
     );
     assert_eq!(
         said.hop("server"),
-        "unknown  it was not asked; see the configuration"
+        "unknown  the API server did not call it; see the configuration"
     );
     let said = probe(
         &here.stage,
@@ -362,16 +362,16 @@ pub(crate) fn a_ca_bundle_that_does_not_match_is_reported() {
     let said = here.is_broken(
         "ca",
         &[
-            "the caBundle of validate.cassgate.db.orange.com (one authority) does not vouch for what the server shows",
+            "the caBundle of validate.cassgate.db.orange.com (one authority) does not verify the certificate of the server",
             "certificate signed by unknown authority",
             "cert-manager.io/inject-ca-from",
         ],
     );
     assert_eq!(
         said.hop("certificate"),
-        "unknown  no call got as far as the certificate"
+        "unknown  no call reached the certificate"
     );
-    assert_eq!(said.hop("server"), "unknown  no call got as far as the server");
+    assert_eq!(said.hop("server"), "unknown  no call reached the server");
 
     here.register(|webhook| {
         webhook["clientConfig"]["caBundle"] = Value::Null;
@@ -389,11 +389,11 @@ pub(crate) fn a_ca_bundle_that_does_not_match_is_reported() {
     });
     let said = here.until(
         "ca",
-        "broken   the caBundle of default.cassgate.db.orange.com has nothing in common",
+        "broken   the caBundle of default.cassgate.db.orange.com shares no authority",
     );
     assert!(
         said.hop("server")
-            .starts_with("broken   the mutating side was not asked or not understood"),
+            .starts_with("broken   the mutating webhook was not called, or its answer was not used"),
         "{said:#?}"
     );
 }
@@ -424,7 +424,7 @@ pub(crate) fn a_service_without_endpoints_is_reported() {
     let said = here.until("server", "broken   no answer");
     assert!(
         said.hop("service").starts_with(&format!(
-            "broken   Service {namespace}/cassgate has no ready endpoint, and 1 that are not ready"
+            "broken   Service {namespace}/cassgate has no ready endpoint (not ready: 1)"
         )),
         "{said:#?}"
     );
@@ -463,11 +463,11 @@ pub(crate) fn a_silent_or_foreign_server_is_reported() {
     let mut here = Installed::new(&[]);
     here.until("server", "ok");
     here.register(|webhook| webhook["clientConfig"]["service"]["path"] = json!("/nowhere"));
-    let said = here.is_broken("server", &["what answers is not cassgate as it should be"]);
+    let said = here.is_broken("server", &["the answer is not that of a working cassgate"]);
     // The handshake succeeded, but that was not reported, so the hop is unknown.
     assert_eq!(
         said.hop("certificate"),
-        "unknown  no call got as far as the certificate"
+        "unknown  no call reached the certificate"
     );
 
     here.register(|webhook| webhook["timeoutSeconds"] = json!(1));
@@ -500,16 +500,16 @@ pub(crate) fn an_unreadable_hop_is_unknown() {
     assert_eq!(said.code, 1, "{said:#?}");
     assert_eq!(
         said.hop("server"),
-        "unknown  your account may not create cassandrabackups here, and a dry run asks for that right"
+        "unknown  your account may not create cassandrabackups here, and a dry run needs that right"
     );
     assert_eq!(
         said.hop("configuration"),
-        "unknown  the MutatingWebhookConfiguration cassgate could not be read: your account may not (403)"
+        "unknown  the MutatingWebhookConfiguration cassgate could not be read: your account may not read it (403)"
     );
     assert_eq!(
         said.stdout.lines().last().unwrap(),
         format!(
-            "Whether the path to cassgate is good in namespace {} cannot be said: configuration, ca, service, certificate, server.",
+            "The path to cassgate could not be verified in namespace {}; unknown: configuration, ca, service, certificate, server.",
             here.stage.namespace
         )
     );
@@ -545,7 +545,7 @@ pub(crate) fn an_unreadable_hop_is_unknown() {
     assert!(said.hop("service").starts_with("unknown"), "{said:#?}");
     assert!(
         said.hop("server")
-            .starts_with("ok       validate.cassgate.db.orange.com refuses the bad object"),
+            .starts_with("ok       validate.cassgate.db.orange.com denies the bad object"),
         "{said:#?}"
     );
 }
@@ -574,7 +574,7 @@ pub(crate) fn an_unreachable_api_server_and_invalid_options_exit_with_2() {
         (said.code, said.stderr.as_str()),
         (
             2,
-            "cassgate: the API server could not be asked: connection refused by the API server\n"
+            "cassgate: the API server did not answer: connection refused by the API server\n"
         ),
         "{said:#?}"
     );

@@ -93,8 +93,8 @@ impl Generator {
         for file in &self.env_files {
             match env_files.get(file) {
                 Some(Ok(named)) => keys.extend(named.iter().cloned()),
-                Some(Err(why)) => return Err(format!("its keys stand in {file}, which {why}")),
-                None => return Err(format!("its keys stand in {file}, which is not looked into")),
+                Some(Err(why)) => return Err(format!("its keys are in {file}, which {why}")),
+                None => return Err(format!("its keys are in {file}, which is not read")),
             }
         }
         Ok(keys)

@@ -127,7 +127,8 @@ impl Kustomizations {
             return target.cover(secret, generator.behavior);
         }
         if generator.behavior == Behavior::Merge {
-            secret.keys = Err("they are merged with those of a Secret that was not made there".to_owned());
+            secret.keys =
+                Err("its keys are merged with those of a Secret that no kustomization generates".to_owned());
         }
         self.generated.push(secret);
     }
@@ -140,7 +141,7 @@ impl Kustomizations {
     /// Returns every namespace and name under which a manifest of this file is applied, each once.
     pub(in crate::check) fn placements(&self, file: &str, manifest: &Manifest) -> Vec<Placement> {
         if self.places > MAX_PLACES {
-            let why = "the kustomizations take more files than can be followed";
+            let why = "the kustomizations include more files than the check follows";
             return vec![Placement {
                 opaque: Some(why.to_owned()),
                 ..Placement::default()

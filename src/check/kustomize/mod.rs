@@ -1,4 +1,4 @@
-//! What kustomizations do to the files that they include: namespaces, names, patches and generated Secrets.
+//! The effect of kustomizations on the files that they include: namespaces, names, patches and generated Secrets.
 //!
 //! Nothing is rendered here. An object that a kustomization may change in another way becomes unknown, and a note says
 //! how to render it.

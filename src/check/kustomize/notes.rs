@@ -33,7 +33,7 @@ impl Kustomizations {
             note(
                 *line,
                 format!(
-                    "{field}: what it brings is not judged; render it: kustomize build --enable-helm {folder} | \
+                    "{field}: the objects that it adds are not judged; render it: kustomize build --enable-helm {folder} | \
                      cassgate check -"
                 ),
             )

@@ -29,7 +29,7 @@ pub(in crate::check) struct Placement {
     pub(in crate::check) namespace: Option<String>,
     /// The name, if a kustomization adds a prefix or suffix.
     pub(in crate::check) name: Option<String>,
-    /// Why the applied object may differ from the manifest.
+    /// The reason that the applied object may differ from the manifest.
     pub(in crate::check) opaque: Option<String>,
 }
 
@@ -46,7 +46,7 @@ impl From<&str> for Transformation {
 impl Transformation {
     /// Returns this transformation with a kustomization and its components inside of it.
     ///
-    /// Where several kustomizations set the same field, the outermost wins.
+    /// The outermost kustomization that sets a field takes precedence.
     pub(super) fn through(&self, parts: &[&Kustomization]) -> Self {
         let mut inner = self.clone();
         for part in parts {

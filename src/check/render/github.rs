@@ -1,4 +1,4 @@
-//! Commands of a GitHub workflow: each becomes an annotation at its line.
+//! Commands of a GitHub workflow. Each becomes an annotation at its line.
 
 use std::io::{self, Write};
 
@@ -42,12 +42,12 @@ fn command(
     )
 }
 
-/// What GitHub takes for an end of a message.
+/// Escapes a message. GitHub takes a line end for the end of the message.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// And of a property.
+/// Escapes a property, which also ends at a colon or comma.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

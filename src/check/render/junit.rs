@@ -1,7 +1,7 @@
 //! `JUnit` XML: a suite for each file, a case for each object.
 //!
-//! By hand: it is five elements. The order of elements and the attributes are those that both schemas in use take,
-//! the one of Ant (by Windyroad) and the one of Jenkins.
+//! Written without a crate, because it has only five elements. The order of the elements and the attributes fit both
+//! schemas in use, that of Ant (by Windyroad) and that of Jenkins.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -75,20 +75,20 @@ fn write_suite(
         writeln!(into, r#"      <error type="unreadable" message="{message}"/>"#)?;
         writeln!(into, "    </testcase>")?;
     }
-    let mut told = String::new();
+    let mut output = String::new();
     for (object, finding) in suite
         .objects
         .iter()
         .flat_map(|object| object.findings.iter().map(move |finding| (object, finding)))
     {
         if !fails(finding) {
-            told.extend([subject(object).as_str(), ": ", line(finding).as_str(), "\n"]);
+            output.extend([subject(object).as_str(), ": ", line(finding).as_str(), "\n"]);
         }
     }
     for note in &suite.notes {
-        told.extend([format!("note: {}: {}\n", note.line, note.message)]);
+        output.extend([format!("note: {}: {}\n", note.line, note.message)]);
     }
-    writeln!(into, "    <system-out>{}</system-out>", escaped(&told))?;
+    writeln!(into, "    <system-out>{}</system-out>", escaped(&output))?;
     writeln!(into, "    <system-err/>")?;
     writeln!(into, "  </testsuite>")
 }
@@ -117,7 +117,7 @@ fn write_case(file: &str, object: &ObjectReport, into: &mut dyn Write) -> io::Re
     writeln!(into, "    </testcase>")
 }
 
-/// `20:13: error: spec.entities: … [entities-mixed]`.
+/// Returns a finding as in `20:13: error: spec.entities: … [entities-mixed]`.
 fn line(finding: &FindingReport) -> String {
     let remark = remark(finding)
         .map(|remark| format!(" ({remark})"))
@@ -132,7 +132,7 @@ fn line(finding: &FindingReport) -> String {
     )
 }
 
-/// Text for elements and attributes. What XML cannot hold at all becomes a question mark.
+/// Escapes a text for elements and attributes. A character that XML cannot contain becomes a question mark.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -6,46 +6,47 @@ use crate::check::report::Report;
 
 use super::wording::{level, page, remark, sentence, subject, total};
 
-/// The most characters that a comment on GitHub can have; it refuses a longer one.
-const LONGEST_COMMENT: usize = 65_536;
+/// The maximum length of a comment on GitHub, in characters. GitHub rejects a longer one.
+const MAX_COMMENT: usize = 65_536;
 
-/// What is kept for the line that tells what was left out.
-const FOR_THE_REST: usize = 200;
+/// The space that is reserved for the line about omitted rows, in characters.
+const OMISSION_SPACE: usize = 200;
 
-/// Writes what fits into one comment, the worst first where not everything does.
+/// Writes the rows that fit into one comment. If some do not fit, denials come first, then warnings.
 pub(super) fn write(report: &Report, into: &mut dyn Write) -> io::Result<()> {
     let summary = report.summary;
-    let mark = match (summary.denied + summary.errors, summary.warnings) {
+    let result = match (summary.denied + summary.errors, summary.warnings) {
         (0, 0) => "passed",
         (0, _) => "passed with warnings",
         _ => "failed",
     };
-    let head = format!("### cassgate check: {mark}\n\n{}\n\n", total(report));
+    let head = format!("### cassgate check: {result}\n\n{}\n\n", total(report));
     into.write_all(head.as_bytes())?;
     let rows = rows(report);
     if rows.is_empty() {
         return Ok(());
     }
-    let heading = "| | Where | Object | What | Rule |\n|---|---|---|---|---|\n";
+    let heading = "| | Where | Object | Message | Rule |\n|---|---|---|---|---|\n";
     into.write_all(heading.as_bytes())?;
-    let room = LONGEST_COMMENT.saturating_sub(head.len() + heading.len());
-    let (shown, left) = fitting(rows, room);
+    let space = MAX_COMMENT.saturating_sub(head.len() + heading.len());
+    let (shown, left) = fitting(rows, space);
     shown.iter().try_for_each(|row| writeln!(into, "{row}"))?;
     if left > 0 {
         let rows = if left == 1 { "row" } else { "rows" };
         writeln!(
             into,
-            "\n{left} more {rows} would make this longer than a comment on GitHub can be; `cassgate check --format text` \
-             tells all."
+            "\n{left} more {rows} would not fit into a comment on GitHub; `cassgate check --format text` prints all of them."
         )?;
     }
     Ok(())
 }
 
-/// The rows that fit, and how many do not. Of too many the refusals stay, then the warnings.
-fn fitting(mut rows: Vec<String>, room: usize) -> (Vec<String>, usize) {
+/// Returns the rows that fit into `space` characters, and the number of the others.
+///
+/// If not all fit, denials take precedence, then warnings.
+fn fitting(mut rows: Vec<String>, mut space: usize) -> (Vec<String>, usize) {
     let length = |row: &String| row.chars().count() + 1;
-    if rows.iter().map(length).sum::<usize>() <= room {
+    if rows.iter().map(length).sum::<usize>() <= space {
         return (rows, 0);
     }
     let rank = |row: &String| match row.split(' ').nth(1) {
@@ -55,10 +56,10 @@ fn fitting(mut rows: Vec<String>, room: usize) -> (Vec<String>, usize) {
     };
     rows.sort_by_key(rank);
     let all = rows.len();
-    let mut room = room.saturating_sub(FOR_THE_REST);
-    rows.retain(|row| match room.checked_sub(length(row)) {
+    space = space.saturating_sub(OMISSION_SPACE);
+    rows.retain(|row| match space.checked_sub(length(row)) {
         Some(rest) => {
-            room = rest;
+            space = rest;
             true
         }
         None => false,
@@ -102,7 +103,7 @@ fn rows(report: &Report) -> Vec<String> {
     errors.chain(findings).chain(notes).collect()
 }
 
-/// Text of a file is shown, never obeyed: no markup, no mention, no end of a cell.
+/// Escapes a text of a file, so that it is no markup, mentions no user and ends no cell.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -132,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_fits_stays_in_its_order() {
+    fn rows_that_fit_keep_their_order() {
         let all = rows(&[("note", 2), ("error", 2)]);
         let exact = all.iter().map(|row| row.chars().count() + 1).sum();
         assert_eq!(fitting(all.clone(), exact), (all, 0));
     }
 
     #[test]
-    fn of_too_many_the_refusals_stay_before_the_warnings_and_the_rest_is_counted() {
+    fn denials_take_precedence_over_warnings_and_omitted_rows_are_counted() {
         let all = rows(&[("note", 50), ("warning", 50), ("error", 10)]);
         let (shown, left) = fitting(all, 800);
         assert_eq!(shown.len() + left, 110);

@@ -1,6 +1,6 @@
 //! SARIF 2.1.0, for code scanning.
 //!
-//! By plain values: what we say fits into a page, and the crates for SARIF bring types for all of it.
+//! Built from plain values: the crates for SARIF have types for the whole format, of which this is a page.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::rules::catalogue::{Rule, Severity};
 
 use super::wording::{page, remark, sentence, subject};
 
-/// The whole log: one run.
+/// Returns the log with its one run.
 pub(super) fn log(report: &Report) -> Value {
     let findings = || {
         report
@@ -68,7 +68,7 @@ fn result(report: &Report, object: &ObjectReport, finding: &FindingReport, rules
         Severity::Deny => "error",
         Severity::Warn => "warning",
     };
-    let whose = subject(object);
+    let subject = subject(object);
     let mut result = json!({
         "ruleId": finding.rule.id,
         "ruleIndex": rules.iter().position(|rule| *rule == finding.rule),
@@ -79,10 +79,10 @@ fn result(report: &Report, object: &ObjectReport, finding: &FindingReport, rules
                 "artifactLocation": {"uri": uri(report.name(object.file))},
                 "region": {"startLine": finding.span.line.max(1), "startColumn": finding.span.column.max(1)},
             },
-            "logicalLocations": [{"fullyQualifiedName": format!("{whose} {}", finding.path), "kind": "member"}],
+            "logicalLocations": [{"fullyQualifiedName": format!("{subject} {}", finding.path), "kind": "member"}],
         }],
-        // Moves with the object, not with its line.
-        "partialFingerprints": {"cassgate/v1": format!("{} {whose} {}", finding.rule.id, finding.path)},
+        // Independent of the line, so that a finding that moves stays the same finding.
+        "partialFingerprints": {"cassgate/v1": format!("{} {subject} {}", finding.rule.id, finding.path)},
     });
     if let (Some(suppression), Some(remark), Some(fields)) =
         (finding.suppression, remark(finding), result.as_object_mut())
@@ -121,7 +121,7 @@ fn notifications(report: &Report) -> Vec<Value> {
     errors.chain(notes).collect()
 }
 
-/// A path as a reference: what has a meaning there is written as bytes.
+/// Percent-encodes a path for a URI.
 fn uri(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/');
     path.bytes()

@@ -1,4 +1,4 @@
-//! For people, as rustc tells of errors.
+//! Text for people, in the style of rustc's errors.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -12,16 +12,16 @@ use crate::rules::catalogue::Severity;
 
 use super::wording::{clean, page, remark, sentence, subject, total};
 
-/// The longest line that is shown, in bytes.
-const LONGEST_LINE: usize = 400;
+/// The maximum length of a quoted line, in bytes.
+const MAX_LINE: usize = 400;
 
 pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::Result<()> {
-    let plain = if colour {
+    let base = if colour {
         Renderer::styled()
     } else {
         Renderer::plain()
     };
-    let renderer = plain.decor_style(DecorStyle::Ascii);
+    let renderer = base.decor_style(DecorStyle::Ascii);
     for error in &report.errors {
         let span = Span {
             line: error.line,
@@ -33,7 +33,7 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
         writeln!(into, "{}\n", renderer.render(&[group]))?;
     }
     for object in &report.objects {
-        let whose = format!("of {}", subject(object));
+        let subject = format!("of {}", subject(object));
         for finding in &object.findings {
             let level = match (finding.severity, finding.suppression) {
                 (Severity::Deny, _) => Level::ERROR,
@@ -45,7 +45,7 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
                 .id(finding.rule.id)
                 .id_url(page(finding.rule));
             let mut group: Group<'_> = title.element(shown(report, object.file, finding.span));
-            group = group.element(Level::NOTE.message(whose.as_str()));
+            group = group.element(Level::NOTE.message(subject.as_str()));
             if let Some(remark) = remark(finding) {
                 group = group.element(Level::NOTE.message(remark));
             }
@@ -60,7 +60,7 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
     writeln!(into, "{}", total(report))
 }
 
-/// The line of a place; only its position where the file is not at hand.
+/// Returns the line of a span with the span marked, or only the position if the text is not available.
 fn shown(report: &Report, file: usize, span: Span) -> Element<'_> {
     let name = clean(report.name(file));
     let line = usize::try_from(span.line).unwrap_or(1);
@@ -76,8 +76,9 @@ fn shown(report: &Report, file: usize, span: Span) -> Element<'_> {
     }
 }
 
-/// The renderer draws control characters below 0x80. Those from 0x80 on begin commands to some terminals too; what
-/// stands in their place is as long, so that spans stay right.
+/// Replaces the control characters from 0x80 on, which begin commands on some terminals. The renderer replaces those below.
+///
+/// The replacement has the same length in bytes, so that spans stay valid.
 fn visible(line: &str) -> Cow<'_, str> {
     let is_high = |c: char| matches!(c, '\u{80}'..='\u{9f}');
     if line.contains(is_high) {
@@ -87,18 +88,18 @@ fn visible(line: &str) -> Cow<'_, str> {
     }
 }
 
-/// The line in which a place begins, and what of it the place takes.
+/// Returns the line in which a span begins, and the part of the line that it covers.
 fn excerpt(source: &Source, span: Span) -> Option<(&str, std::ops::Range<usize>)> {
     let number = usize::try_from(span.line).ok()?.checked_sub(1)?;
     let text = source.text.as_deref()?;
     let begin = usize::try_from(span.begin).ok()?;
     let start = match begin {
-        // An error of the parser knows line and column only.
+        // An error of the parser has only a line and a column.
         0 => text.split_inclusive('\n').take(number).map(str::len).sum(),
         _ => text.get(..begin)?.rfind('\n').map_or(0, |at| at + 1),
     };
     let line = text.get(start..)?.lines().next().unwrap_or_default();
-    if line.len() > LONGEST_LINE {
+    if line.len() > MAX_LINE {
         return None;
     }
     let from = match begin {

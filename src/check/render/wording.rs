@@ -28,7 +28,9 @@ pub(super) fn clean(text: &str) -> String {
 pub(super) fn remark(finding: &FindingReport) -> Option<&'static str> {
     match finding.suppression? {
         Suppression::Annotation => Some("suppressed by the annotation cassgate.db.orange.com/allow"),
-        Suppression::Flag => Some("allowed by --allow here; the Kubernetes cluster will still refuse it"),
+        Suppression::Flag => {
+            Some("ignored here because of --allow; the Kubernetes cluster will still deny the object")
+        }
     }
 }
 
@@ -58,7 +60,7 @@ pub(super) fn total(report: &Report) -> String {
     let errors = if summary.errors == 0 {
         String::new()
     } else {
-        format!(", {} of the files unreadable", summary.errors)
+        format!(", {} unreadable", summary.errors)
     };
     format!(
         "{}, {}: {} denied, {}{errors}",

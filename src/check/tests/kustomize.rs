@@ -1,6 +1,6 @@
-//! What kustomizations make of Secrets and names. `kubectl kustomize` was asked first for each of these.
+//! The effect of kustomizations on Secrets and names. Each expectation was first observed with `kubectl kustomize`.
 
-use super::{CLUSTER, SECRET, backup, judged, told};
+use super::{CLUSTER, SECRET, backup, judged, summaries};
 use crate::check::files::{Input, Unreadable};
 use crate::check::load::Loaded;
 use crate::check::report::Report;
@@ -8,8 +8,8 @@ use crate::check::{Settings, check};
 
 const ALL_KEYS: &str = "[awsaccesskeyid=a, awssecretaccesskey=b, awsregion=c]";
 
-/// A backup in `app` that names the Secret, the files of `app` and `app/base`, and what is said of the Secret.
-fn said(secret: &str, inner: &str, outer: &str) -> String {
+/// Judges a backup that refers to this Secret, with two kustomizations, and returns the findings as `rule message`.
+fn findings(secret: &str, inner: &str, outer: &str) -> String {
     let text = backup("").replace("secret: s3", &format!("secret: {secret}"));
     let files = [
         ("base/kustomization.yaml", inner),
@@ -17,15 +17,16 @@ fn said(secret: &str, inner: &str, outer: &str) -> String {
         ("b.yaml", &text),
         ("c.yaml", CLUSTER),
     ];
-    let findings = judged(&files, &Settings::default()).objects.remove(0).findings;
-    let lines = findings
+    let object = judged(&files, &Settings::default()).objects.remove(0);
+    let lines = object
+        .findings
         .iter()
         .map(|finding| format!("{} {}", finding.rule.id, finding.message));
     lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn a_generator_farther_out_merges_or_replaces_the_keys() {
+fn an_outer_generator_merges_or_replaces_the_keys() {
     let base = "secretGenerator: [{name: s3, literals: [awsaccesskeyid=a, awssecretaccesskey=b]}]\n";
     let outer = |behavior: &str| {
         format!(
@@ -34,24 +35,24 @@ fn a_generator_farther_out_merges_or_replaces_the_keys() {
         )
     };
     assert_eq!(
-        said("s3", base, &outer("merge")),
+        findings("s3", base, &outer("merge")),
         "",
-        "one without the hash is enough"
+        "one generator without the hash is enough"
     );
-    let replaced = said("s3", base, &outer("replace"));
+    let replaced = findings("s3", base, &outer("replace"));
     assert!(
         replaced.starts_with("secret-key-missing") && replaced.contains("awsaccesskeyid, awssecretaccesskey"),
         "{replaced}"
     );
-    let elsewhere = said("s3", "resources: []\n", &outer("merge"));
+    let elsewhere = findings("s3", "resources: []\n", &outer("merge"));
     assert!(
-        elsewhere.contains("they are merged with those of a Secret"),
+        elsewhere.contains("its keys are merged with those of a Secret"),
         "{elsewhere}"
     );
 }
 
 #[test]
-fn a_generator_that_changes_a_written_secret_makes_it_unknown() {
+fn a_secret_that_a_generator_changes_is_unknown() {
     let written = "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData: {awsregion: x}\n";
     let outer = "resources: [s.yaml, c.yaml, b.yaml]\nsecretGenerator: [{name: s3, behavior: merge, literals: [a=b]}]\n";
     let files = [
@@ -61,7 +62,7 @@ fn a_generator_that_changes_a_written_secret_makes_it_unknown() {
         ("b.yaml", &backup("")),
     ];
     let report = judged(&files, &Settings::default());
-    assert_eq!(told(&report), ["warn secret-not-found spec.secret 9:11"]);
+    assert_eq!(summaries(&report), ["warn secret-not-found spec.secret 9:11"]);
     let message = &report.objects[0].findings[0].message;
     assert!(
         message.contains("a secretGenerator in the kustomization of ."),
@@ -70,25 +71,25 @@ fn a_generator_that_changes_a_written_secret_makes_it_unknown() {
 }
 
 #[test]
-fn a_made_secret_has_the_name_that_all_prefixes_and_suffixes_give_it() {
+fn a_generated_secret_has_the_name_with_all_prefixes_and_suffixes() {
     let base = format!("namePrefix: in-\nsecretGenerator: [{{name: s3, literals: {ALL_KEYS}}}]\n");
     let outer = "resources: [../base]\nnamePrefix: out-\nnameSuffix: -x\n";
-    assert_eq!(said("out-in-s3-x-95456cdh5m", &base, outer), "");
+    assert_eq!(findings("out-in-s3-x-95456cdh5m", &base, outer), "");
     for other in ["s3", "in-s3", "in-s3-95456cdh5m"] {
-        let message = said(other, &base, outer);
+        let message = findings(other, &base, outer);
         assert!(message.contains("not in the given files"), "{other}: {message}");
     }
     for meant in ["s3", "in-s3"] {
         let merging = format!(
             "{outer}secretGenerator: [{{name: {meant}, behavior: replace, literals: [awsregion=x]}}]\n"
         );
-        let message = said("out-in-s3-x-95456cdh5m", &base, &merging);
+        let message = findings("out-in-s3-x-95456cdh5m", &base, &merging);
         assert!(message.starts_with("secret-key-missing"), "{meant}: {message}");
     }
 }
 
 #[test]
-fn a_hash_is_switched_off_for_all_and_for_one_and_never_on_again() {
+fn the_hash_can_be_disabled_for_all_or_one_and_not_enabled_again() {
     for base in [
         "generatorOptions: {disableNameSuffixHash: true}\nsecretGenerator: [{name: s3, literals: KEYS}]\n",
         "secretGenerator: [{name: s3, options: {disableNameSuffixHash: true}, literals: KEYS}]\n",
@@ -96,22 +97,22 @@ fn a_hash_is_switched_off_for_all_and_for_one_and_never_on_again() {
          {disableNameSuffixHash: false}, literals: KEYS}]\n",
     ] {
         assert_eq!(
-            said("s3", &base.replace("KEYS", ALL_KEYS), "resources: [../base]\n"),
+            findings("s3", &base.replace("KEYS", ALL_KEYS), "resources: [../base]\n"),
             "",
             "{base}"
         );
     }
-    // The options of an overlay are not those of its base.
+    // The options of an overlay do not apply to its base.
     let base = format!("secretGenerator: [{{name: s3, literals: {ALL_KEYS}}}]\n");
     let outer = "resources: [../base]\ngeneratorOptions: {disableNameSuffixHash: true}\n";
-    assert!(said("s3", &base, outer).contains("puts a hash behind this name"));
+    assert!(findings("s3", &base, outer).contains("puts a hash behind this name"));
 }
 
 #[test]
-fn a_patch_of_a_made_secret_makes_its_keys_unknown() {
+fn a_patch_of_a_generated_secret_makes_its_keys_unknown() {
     let base = "secretGenerator: [{name: s3, literals: [a=b], options: {disableNameSuffixHash: true}}]\n";
     let outer = "resources: [../base]\npatches:\n- target: {kind: Secret}\n  patch: '[]'\n";
-    let message = said("s3", base, outer);
+    let message = findings("s3", base, outer);
     assert!(
         message.contains("a patch in the kustomization of outer"),
         "{message}"
@@ -119,15 +120,15 @@ fn a_patch_of_a_made_secret_makes_its_keys_unknown() {
 }
 
 #[test]
-fn two_kustomizations_that_make_the_same_secret_differently_say_nothing() {
+fn a_secret_that_two_kustomizations_generate_differently_is_unknown() {
     let one = |keys: &str| {
         format!(
             "secretGenerator: [{{name: s3, literals: {keys}, options: {{disableNameSuffixHash: true}}}}]\n"
         )
     };
-    let message = said("s3", &one(ALL_KEYS), &one("[a=b]"));
+    let message = findings("s3", &one(ALL_KEYS), &one("[a=b]"));
     assert!(message.contains("more than once"), "{message}");
-    assert_eq!(said("s3", &one(ALL_KEYS), &one(ALL_KEYS)), "");
+    assert_eq!(findings("s3", &one(ALL_KEYS), &one(ALL_KEYS)), "");
 }
 
 fn with_env_file(env: Result<&str, Unreadable>) -> (Vec<String>, Report) {
@@ -149,21 +150,24 @@ fn with_env_file(env: Result<&str, Unreadable>) -> (Vec<String>, Report) {
             bytes: Ok(text.as_bytes().to_vec()),
         });
     }
-    let asked: Vec<String> = loaded.env_files().into_iter().collect();
+    let env_files: Vec<String> = loaded.env_files().into_iter().collect();
     loaded.add_env_file(Input {
         name: "app/s3.env".to_owned(),
         bytes: env.map(|text| text.as_bytes().to_vec()),
     });
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let settings = Settings::default();
-    (asked, runtime.block_on(check(loaded, &settings, None, |_, _| ())))
+    (
+        env_files,
+        runtime.block_on(check(loaded, &settings, None, |_, _| ())),
+    )
 }
 
 #[test]
-fn the_keys_of_a_file_are_those_of_the_secret_and_only_files_of_its_own_folder_are_read() {
-    let (asked, report) = with_env_file(Ok("# s3\nawsaccesskeyid=topsecret\n"));
-    assert_eq!(asked, ["app/s3.env"]);
-    assert_eq!(told(&report), ["deny secret-key-missing spec.secret 9:11"]);
+fn an_env_file_gives_the_keys_and_only_files_in_the_own_folder_are_read() {
+    let (env_files, report) = with_env_file(Ok("# s3\nawsaccesskeyid=topsecret\n"));
+    assert_eq!(env_files, ["app/s3.env"]);
+    assert_eq!(summaries(&report), ["deny secret-key-missing spec.secret 9:11"]);
     assert!(
         report.objects[0].findings[0]
             .message
@@ -171,16 +175,19 @@ fn the_keys_of_a_file_are_those_of_the_secret_and_only_files_of_its_own_folder_a
     );
     assert!(!format!("{report:?}").contains("topsecret"));
     let all = "awsaccesskeyid=a\nawssecretaccesskey=b\nawsregion=c\n";
-    assert_eq!(told(&with_env_file(Ok(all)).1), [""; 0]);
-    let (asked, report) = with_env_file(Err(Unreadable::NoFile));
-    assert_eq!(asked, ["app/s3.env"]);
-    assert_eq!(told(&report), ["warn secret-not-found spec.secret 9:11"]);
+    assert_eq!(summaries(&with_env_file(Ok(all)).1), [""; 0]);
+    let (env_files, report) = with_env_file(Err(Unreadable::NotAFile));
+    assert_eq!(env_files, ["app/s3.env"]);
+    assert_eq!(summaries(&report), ["warn secret-not-found spec.secret 9:11"]);
     let message = &report.objects[0].findings[0].message;
-    assert!(message.contains("app/s3.env, which is no file"), "{message}");
+    assert!(
+        message.contains("app/s3.env, which is not a regular file"),
+        "{message}"
+    );
 }
 
 #[test]
-fn a_prefix_gives_new_names_and_nothing_is_judged_by_the_old_ones() {
+fn a_prefix_renames_objects_and_their_old_names_are_unknown() {
     let kustomization = "namePrefix: p-\nresources: [c.yaml, s.yaml]\n";
     let text = backup("").replace("cassandraCluster: c1", "cassandraCluster: p-c1");
     let files = [
@@ -198,11 +205,11 @@ fn a_prefix_gives_new_names_and_nothing_is_judged_by_the_old_ones() {
         "warn cluster-not-found spec.cassandraCluster 6:21",
         "deny secret-not-found spec.secret 9:11",
     ];
-    assert_eq!(told(&report), expected, "p-c1 is there, and s3 is not");
+    assert_eq!(summaries(&report), expected, "p-c1 exists, and s3 does not");
 }
 
 #[test]
-fn a_component_sets_the_namespace_and_covers_the_secrets_of_who_takes_it() {
+fn a_component_sets_the_namespace_and_changes_the_secrets_of_its_kustomization() {
     let component = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nnamespace: prod\nsecretGenerator:\n- name: \
                      s3\n  behavior: merge\n  literals: [awsregion=x]\n";
     let own = "resources: [c.yaml, b.yaml]\ncomponents: [../part]\ngeneratorOptions: {disableNameSuffixHash: \
@@ -214,12 +221,12 @@ fn a_component_sets_the_namespace_and_covers_the_secrets_of_who_takes_it() {
         ("app/b.yaml", &backup("")),
     ];
     let report = judged(&files, &Settings::default());
-    assert_eq!(told(&report), [""; 0]);
+    assert_eq!(summaries(&report), [""; 0]);
     assert_eq!(report.objects[0].namespace, "prod");
 }
 
 #[test]
-fn an_annotation_of_ours_that_a_kustomization_sets_makes_objects_unknown() {
+fn an_own_annotation_that_a_kustomization_sets_makes_objects_unknown() {
     for field in [
         "commonAnnotations: {cassgate.db.orange.com/confirm: x}",
         "labels: [{pairs: {cassgate.db.orange.com/x: y}}]",
@@ -231,7 +238,11 @@ fn an_annotation_of_ours_that_a_kustomization_sets_makes_objects_unknown() {
             ("c.yaml", CLUSTER),
             ("b.yaml", &backup("  entities: a,b.c\n")),
         ];
-        assert_eq!(told(&judged(&files, &Settings::default())), [""; 0], "{field}");
+        assert_eq!(
+            summaries(&judged(&files, &Settings::default())),
+            [""; 0],
+            "{field}"
+        );
     }
     let plain = "resources: [c.yaml, b.yaml]\ncommonAnnotations: {team: x}\nimages: [{name: x, newTag: y}]\n";
     let files = [
@@ -241,13 +252,13 @@ fn an_annotation_of_ours_that_a_kustomization_sets_makes_objects_unknown() {
         ("b.yaml", &backup("  entities: a,b.c\n")),
     ];
     assert_eq!(
-        told(&judged(&files, &Settings::default())),
+        summaries(&judged(&files, &Settings::default())),
         ["deny entities-mixed spec.entities 10:13"]
     );
 }
 
 #[test]
-fn charts_of_a_kustomization_are_told_of() {
+fn the_charts_of_a_kustomization_are_noted() {
     let text = "# ours\nhelmCharts:\n- {name: backups, repo: https://charts.example}\ngenerators: []\n";
     let report = judged(&[("app/kustomization.yaml", text)], &Settings::default());
     let notes: Vec<_> = report
@@ -255,13 +266,13 @@ fn charts_of_a_kustomization_are_told_of() {
         .iter()
         .map(|note| (note.line, note.message.as_str()))
         .collect();
-    let expected = "helmCharts: what it brings is not judged; render it: kustomize build --enable-helm app | cassgate \
+    let expected = "helmCharts: the objects that it adds are not judged; render it: kustomize build --enable-helm app | cassgate \
                     check -";
     assert_eq!(notes, [(2, expected)]);
 }
 
 #[test]
-fn what_a_kustomization_takes_and_nobody_gave_is_told_of() {
+fn an_included_path_outside_the_given_files_is_noted() {
     let overlay = "resources:\n- ../../base\n- s3.yaml\n- github.com/acme/backups//prod?ref=v1\nbases: \
                    [https://example.org/b.yaml]\ncomponents:\n- ../../part\n- ../../base\n";
     let notes = |files: &[(&str, &str)]| -> Vec<(String, u32, String)> {
@@ -275,19 +286,19 @@ fn what_a_kustomization_takes_and_nobody_gave_is_told_of() {
     let secret = ("overlays/prod/s3.yaml", SECRET);
     let render = "is not in the given files, so it is not judged; render it: kustomize build overlays/prod | cassgate \
                   check -";
-    let told = |line: u32, path: &str| (overlay.0.to_owned(), line, format!("{path} {render}"));
+    let missing = |line: u32, path: &str| (overlay.0.to_owned(), line, format!("{path} {render}"));
     let remote = [
-        told(4, "github.com/acme/backups//prod?ref=v1"),
-        told(5, "https://example.org/b.yaml"),
+        missing(4, "github.com/acme/backups//prod?ref=v1"),
+        missing(5, "https://example.org/b.yaml"),
     ];
     assert_eq!(
         notes(&[overlay, secret]),
         [
-            told(2, "../../base"),
+            missing(2, "../../base"),
             remote[0].clone(),
             remote[1].clone(),
-            told(7, "../../part"),
-            told(8, "../../base")
+            missing(7, "../../part"),
+            missing(8, "../../base")
         ]
     );
     let whole = [
@@ -300,12 +311,12 @@ fn what_a_kustomization_takes_and_nobody_gave_is_told_of() {
     assert_eq!(
         notes(&whole),
         remote,
-        "a file that cannot be read is told of as such"
+        "an unreadable file has an error and no note"
     );
 }
 
 #[test]
-fn a_kustomization_of_standard_input_is_in_no_folder() {
+fn a_kustomization_on_standard_input_has_no_folder() {
     let text = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [b.yaml]\n";
     assert!(
         judged(&[("<stdin>", text)], &Settings::default())
@@ -315,7 +326,7 @@ fn a_kustomization_of_standard_input_is_in_no_folder() {
 }
 
 #[test]
-fn kustomizations_that_take_each_other_end() {
+fn kustomizations_that_include_each_other_terminate() {
     let files = [
         (
             "a/kustomization.yaml",
@@ -329,11 +340,11 @@ fn kustomizations_that_take_each_other_end() {
         ("c/b.yaml", &backup("  entities: a,b.c\n")),
     ];
     let report = judged(&files, &Settings::default());
-    assert_eq!(told(&report), [""; 0]);
+    assert_eq!(summaries(&report), [""; 0]);
     assert!(
         report.notes[0]
             .message
-            .contains("take more files than can be followed"),
+            .contains("include more files than the check follows"),
         "{:?}",
         report.notes
     );

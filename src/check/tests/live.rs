@@ -1,4 +1,4 @@
-//! What the files do not hold is asked of a Kubernetes cluster.
+//! Objects outside the files are looked up in a Kubernetes cluster.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,25 +6,25 @@ use super::super::files::Input;
 use super::super::load::Loaded;
 use super::super::report::Report;
 use super::super::{Settings, check};
-use super::{CLUSTER, backup, restore, told};
+use super::{CLUSTER, backup, restore, summaries};
 use crate::domain::credentials::Credentials;
 use crate::rules::facts::{
     Around, Caller, Cluster, FactSource, Freshness, Namespace, Neighbours, Pending, Reference, Run,
     StoredBackup, StoredRestore,
 };
 
-/// A Kubernetes cluster that has no `CassandraCluster`, every Secret with no key, and one state for every backup.
+/// A Kubernetes cluster without `CassandraCluster`, in which every Secret is empty and every backup has the same state.
 #[derive(Default)]
 struct Live {
-    asked: Mutex<Vec<String>>,
+    requests: Mutex<Vec<String>>,
     run: Run,
     running: Vec<Arc<StoredRestore>>,
 }
 
 impl Live {
     fn answer<T: Send + 'static>(&self, what: &str, name: &str, fact: Reference<T>) -> Pending<'static, T> {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.push(format!("{what} {name}"));
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.push(format!("{what} {name}"));
         Pending::asked(async move { fact })
     }
 }
@@ -80,31 +80,31 @@ fn judged(files: &[&str], live: &Live) -> Report {
 }
 
 #[test]
-fn what_is_not_in_the_files_is_refused_when_the_cluster_has_not_got_it_either() {
+fn an_object_that_is_neither_in_the_files_nor_in_the_cluster_is_missing() {
     let live = Live::default();
     let report = judged(&[&backup("")], &live);
     assert_eq!(
-        told(&report),
+        summaries(&report),
         [
             "deny cluster-not-found spec.cassandraCluster 6:21",
             "warn secret-key-missing spec.secret 9:11"
         ]
     );
     assert_eq!(
-        *live.asked.lock().unwrap(),
+        *live.requests.lock().unwrap(),
         ["cluster c1", "namespace default", "secret s3"]
     );
 }
 
 #[test]
-fn what_is_in_the_files_is_not_asked_for() {
+fn an_object_in_the_files_is_not_requested() {
     let live = Live::default();
     judged(&[CLUSTER, super::SECRET, &backup("")], &live);
-    assert_eq!(*live.asked.lock().unwrap(), ["namespace default"]);
+    assert_eq!(*live.requests.lock().unwrap(), ["namespace default"]);
 }
 
 #[test]
-fn the_cluster_tells_how_a_backup_of_the_files_has_run_and_what_is_under_way() {
+fn the_cluster_provides_the_state_of_a_backup_in_the_files_and_the_running_restores() {
     let other = StoredRestore {
         name: "other".to_owned(),
         cluster: "c1".to_owned(),
@@ -122,7 +122,7 @@ fn the_cluster_tells_how_a_backup_of_the_files_has_run_and_what_is_under_way() {
         &backup("  entities: k1.t1\n"),
         &restore("  entities: k1.t1\n"),
     ];
-    let found = told(&judged(&files, &live));
+    let found = summaries(&judged(&files, &live));
     for rule in [
         "deny backup-not-restorable spec.cassandraBackup",
         "deny restore-in-progress spec.cassandraCluster",

@@ -1,4 +1,4 @@
-//! What many other objects of the files leave unseen: nothing that a refusal rests on.
+//! Many neighbours do not hide the one that a denial depends on.
 
 use std::fmt::Write;
 
@@ -6,8 +6,8 @@ use super::{CLUSTER, SECRET, backup, judged, restore};
 use crate::check::Settings;
 use crate::rules::catalogue::Severity;
 
-/// What is said of the last file by this rule.
-fn said(files: &[(&str, &str)], rule: &str) -> (Severity, String, String) {
+/// Returns the finding of a rule on the last file: severity, path and message.
+fn finding(files: &[(&str, &str)], rule: &str) -> (Severity, String, String) {
     let all: Vec<_> = [("c.yaml", CLUSTER), ("s.yaml", SECRET)]
         .iter()
         .chain(files)
@@ -25,7 +25,7 @@ fn said(files: &[(&str, &str)], rule: &str) -> (Severity, String, String) {
 }
 
 #[test]
-fn nine_restores_that_were_given_up_do_not_hide_the_one_that_runs() {
+fn nine_pending_restores_do_not_hide_the_running_one() {
     let mut others = String::new();
     for (name, state) in (0..9)
         .map(|number| (format!("a{number}"), "REQUIRED"))
@@ -43,7 +43,7 @@ fn nine_restores_that_were_given_up_do_not_hide_the_one_that_runs() {
         ("r.yaml", restore("  entities: k1.t1\n")),
     ];
     let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    let (severity, path, message) = said(&files, "restore-in-progress");
+    let (severity, path, message) = finding(&files, "restore-in-progress");
     assert_eq!(
         (severity, path.as_str()),
         (Severity::Deny, "spec.cassandraCluster")
@@ -55,7 +55,7 @@ fn nine_restores_that_were_given_up_do_not_hide_the_one_that_runs() {
 }
 
 #[test]
-fn tags_of_many_namespaces_do_not_hide_the_ambiguous_one_of_the_own() {
+fn tags_of_many_namespaces_do_not_hide_the_ambiguous_one_of_the_own_namespace() {
     let done = "  entities: k1.t1\nstatus: {condition: {type: COMPLETED}}\n";
     let mut others = String::new();
     for number in 0..20 {
@@ -72,7 +72,7 @@ fn tags_of_many_namespaces_do_not_hide_the_ambiguous_one_of_the_own() {
         ("r.yaml", restore("  entities: k1.t1\n")),
     ];
     let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    let (severity, path, message) = said(&files, "snapshot-tag-ambiguous");
+    let (severity, path, message) = finding(&files, "snapshot-tag-ambiguous");
     assert_eq!(
         (severity, path.as_str()),
         (Severity::Deny, "spec.cassandraBackup")

@@ -89,7 +89,10 @@ impl Builder {
             Event::Alias(id) => {
                 // The anchor of a collection is known only after its end.
                 let Some(node) = self.anchors.get(&id) else {
-                    return Err(YamlError::at(span, "this alias stands in what it names"));
+                    return Err(YamlError::at(
+                        span,
+                        "this alias is inside the node that it refers to",
+                    ));
                 };
                 let key = match &node.kind {
                     NodeKind::Text(text) => Some(text.clone()),
@@ -167,7 +170,8 @@ impl Builder {
         };
         parent.weight = parent.weight.saturating_add(complete.child.node.weight);
         if parent.weight > MAX_NODES {
-            let message = format!("more than {MAX_NODES} values in one document, aliases expanded; split it");
+            let message =
+                format!("more than {MAX_NODES} values in one document, with aliases expanded; split it");
             return Err(YamlError::at(span, message));
         }
         parent.height = parent.height.max(complete.child.node.height.saturating_add(1));
@@ -181,7 +185,7 @@ impl Builder {
                     let text = complete.key.ok_or_else(|| {
                         YamlError::at(
                             span,
-                            "a key that is no text; a value that begins with { or [ has to be quoted",
+                            "a key that is not a text; quote a value that begins with { or [",
                         )
                     })?;
                     *key = Some((if complete.is_merge { MERGE_KEY.into() } else { text }, span));
@@ -199,7 +203,7 @@ impl Builder {
 }
 
 fn too_deep(span: Span) -> YamlError {
-    YamlError::at(span, format!("nested more than {MAX_DEPTH} deep"))
+    YamlError::at(span, format!("nested more than {MAX_DEPTH} levels deep"))
 }
 
 fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> NodeKind {

@@ -35,7 +35,10 @@ pub(super) fn merge(own: Vec<Entry>, merged: &[SpannedNode]) -> Result<Vec<Entry
                 .iter()
                 .all(|source| matches!(source.node.kind, NodeKind::Map(_)))
         {
-            return Err(YamlError::at(value.span, "<< takes a map, or a list of maps"));
+            return Err(YamlError::at(
+                value.span,
+                "the value of << must be a map or a list of maps",
+            ));
         }
         for entry in sources.iter().flat_map(|source| source.node.entries()) {
             if !at.contains_key(&entry.key) {

@@ -36,7 +36,7 @@ fn documents_lists_maps_and_scalars_are_read() {
 }
 
 #[test]
-fn json_line_ends_of_windows_and_a_byte_order_mark_are_read() {
+fn json_windows_line_ends_and_a_byte_order_mark_are_read() {
     assert_eq!(
         one("{\"a\":\t{\"b\": [\"\\u00e9\", 1.5]}}"),
         json!({"a": {"b": ["é", 1.5]}})
@@ -49,7 +49,7 @@ fn json_line_ends_of_windows_and_a_byte_order_mark_are_read() {
 }
 
 #[test]
-fn json_objects_one_behind_the_other_are_documents_as_kubectl_reads_them() {
+fn consecutive_json_objects_are_documents_as_in_kubectl() {
     let text = "{\"a\": \"é}{\"}{\"b\":\n  2}\n{\n\t\"c\": {\"d\": 3}\n} \n\n---\ne: 4\n";
     let read: Vec<Value> = all(text).iter().map(|document| document.node.to_json()).collect();
     assert_eq!(
@@ -80,7 +80,7 @@ fn json_objects_one_behind_the_other_are_documents_as_kubectl_reads_them() {
 }
 
 #[test]
-fn a_byte_order_mark_begins_any_document() {
+fn a_document_may_begin_with_a_byte_order_mark() {
     let text = "\u{feff}a: 1\n--- # next\n\u{feff}b: x\nc: []\n---\r\n\u{feff}{\"d\": 2}{\"e\": 3}\n";
     let read: Vec<Value> = all(text).iter().map(|document| document.node.to_json()).collect();
     assert_eq!(
@@ -98,7 +98,7 @@ fn a_byte_order_mark_begins_any_document() {
 }
 
 #[test]
-fn anchors_and_merge_keys_give_what_they_name() {
+fn anchors_and_merge_keys_are_resolved() {
     let text = "base: &b {x: 1, y: 2}\nown: {<<: *b, y: 3}\ntwo: {<<: [{x: 7}, *b]}\nagain: *b\n";
     let expected = json!({"base": {"x": 1, "y": 2}, "own": {"x": 1, "y": 3}, "two": {"x": 7, "y": 2},
                           "again": {"x": 1, "y": 2}});
@@ -108,17 +108,17 @@ fn anchors_and_merge_keys_give_what_they_name() {
     assert_eq!(
         position(text, "again.x"),
         (1, 14),
-        "what an alias names stands where it is written"
+        "a value inside an alias has the span in the anchored node"
     );
 }
 
 #[test]
-fn of_a_key_that_is_written_twice_the_last_one_counts() {
+fn the_last_value_of_a_repeated_key_is_kept() {
     assert_eq!(one("a: 1\nb: 2\na: 3\n"), json!({"a": 3, "b": 2}));
 }
 
 #[test]
-fn a_missing_field_is_told_at_what_should_hold_it() {
+fn a_missing_field_has_the_span_of_its_parent() {
     let text = "kind: X\nspec:\n  rename:\n    k1.t1: k1.t2\n  empty:\n  é: 'ü'\n";
     assert_eq!(position(text, "spec.rename[k1.t1]"), (4, 12));
     assert_eq!(position(text, "spec.rename[k1.t9]"), (3, 3));
@@ -129,23 +129,26 @@ fn a_missing_field_is_told_at_what_should_hold_it() {
 }
 
 #[test]
-fn what_is_no_yaml_has_a_position() {
+fn an_error_has_a_position() {
     let wrong = error("a: 1\nb: [1, 2\nc: 3\n");
     assert!(wrong.line >= 2 && !wrong.message.is_empty(), "{wrong:?}");
     let template = error("name: {{ .Values.name }}\n");
     assert_eq!((template.line, template.column), (1, 8), "{template:?}");
-    assert!(template.message.contains("has to be quoted"), "{template:?}");
-    assert_eq!(error("a: {<<: 5}").message, "<< takes a map, or a list of maps");
+    assert!(template.message.contains("quote a value"), "{template:?}");
+    assert_eq!(
+        error("a: {<<: 5}").message,
+        "the value of << must be a map or a list of maps"
+    );
 }
 
 #[test]
-fn an_alias_in_what_it_names_is_refused() {
+fn an_alias_inside_its_own_node_is_an_error() {
     let message = error("a: &a [*a]\n").message;
-    assert_eq!(message, "this alias stands in what it names");
+    assert_eq!(message, "this alias is inside the node that it refers to");
 }
 
 #[test]
-fn anchors_that_explode_are_refused() {
+fn aliases_that_expand_exponentially_are_an_error() {
     let mut bomb = "l0: &l0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..20 {
         let below = level - 1;
@@ -157,7 +160,7 @@ fn anchors_that_explode_are_refused() {
     let wrong = error(&bomb);
     assert_eq!(
         wrong.message,
-        "more than 1000000 values in one document, aliases expanded; split it"
+        "more than 1000000 values in one document, with aliases expanded; split it"
     );
     let mut merges = "m0: &m0 {a0: 1}\n".to_owned();
     for level in 1..30 {
@@ -170,12 +173,12 @@ fn anchors_that_explode_are_refused() {
 }
 
 #[test]
-fn depth_is_bounded_also_through_aliases() {
+fn the_depth_is_bounded_also_through_aliases() {
     let deep = "[".repeat(200) + &"]".repeat(200);
-    assert_eq!(error(&deep).message, "nested more than 100 deep");
+    assert_eq!(error(&deep).message, "nested more than 100 levels deep");
     let mut chain = format!("a0: &a0 {}{}\n", "[".repeat(60), "]".repeat(60));
     chain.extend([format!("a1: {}*a0{}\n", "[".repeat(60), "]".repeat(60))]);
-    assert_eq!(error(&chain).message, "nested more than 100 deep");
+    assert_eq!(error(&chain).message, "nested more than 100 levels deep");
 }
 
 proptest::proptest! {

@@ -1,4 +1,4 @@
-//! Many schedules: a line in, an answer out. Whatever a line is, it is answered, and the next one is read.
+//! Many schedules: each line of input is answered, also an unusable one.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -10,14 +10,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::query::{Input, MAX_RUNS, Query, TimestampError, timestamp};
 use super::report::{Lines, Report, printable};
-use super::{Input, InstantError, MOST_RUNS, Question, instant};
 use crate::domain::schedule::{Schedule, UnknownTimeZone, time_zone};
 
-/// The longest line that is read, in bytes: a schedule of the longest kind, each byte of it escaped.
-const LONGEST_LINE: u64 = 64 * 1024;
+/// The maximum length of a line in bytes: the longest valid schedule, with each byte of it escaped.
+const MAX_LINE: u64 = 64 * 1024;
 
-/// A line of input as JSON. What is not written is what the command line says.
+/// A line of input as JSON. The command line has the values of missing fields.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 struct Line<'a> {
@@ -32,33 +32,34 @@ struct Line<'a> {
 /// A line of output as JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct Answer<'a> {
-    /// `None` when the line had none that could be read.
+    /// `None` if it could not be read.
     expr: Option<&'a str>,
     valid: bool,
-    /// In seconds since 1970; shorter than asked for where the schedule ends.
+    /// The runs in seconds since 1970; fewer than requested if the schedule ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Vec<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 
-/// Why a line of JSON cannot be used.
+/// An error in a line of input.
 #[derive(Debug, thiserror::Error)]
 enum LineError {
-    #[error("the line has more than {LONGEST_LINE} bytes")]
+    #[error("the line has more than {MAX_LINE} bytes")]
     TooLong,
-    #[error("the line is no request: {}", .0.to_string().replace(" at line 1 column ", " at column "))]
+    #[error("the line is not a valid query: {}", .0.to_string().replace(" at line 1 column ", " at column "))]
     Json(serde_json::Error),
     #[error("from: {0}")]
-    From(#[from] InstantError),
+    From(#[from] TimestampError),
     #[error("zone: {0}")]
     Zone(#[from] UnknownTimeZone),
-    #[error("count: {0} is over {MOST_RUNS}")]
+    #[error("count: {0} is more than {MAX_RUNS}")]
     Count(u16),
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn refused(expr: Option<&'a str>, error: &impl Display) -> Self {
+    /// Creates the answer to an invalid schedule or line.
+    pub(super) fn invalid(expr: Option<&'a str>, error: &impl Display) -> Self {
         Self {
             expr,
             valid: false,
@@ -67,10 +68,10 @@ impl<'a> Answer<'a> {
         }
     }
 
-    fn new(expr: &'a str, question: Question<'_>) -> Self {
+    fn new(expr: &'a str, query: Query<'_>) -> Self {
         match Schedule::parse(expr) {
             Ok(schedule) => {
-                let runs = schedule.after(question.from, question.zone).take(question.count);
+                let runs = schedule.after(query.from, query.zone).take(query.count);
                 Self {
                     expr: Some(expr),
                     valid: true,
@@ -78,20 +79,20 @@ impl<'a> Answer<'a> {
                     error: None,
                 }
             }
-            Err(error) => Self::refused(Some(expr), &error),
+            Err(error) => Self::invalid(Some(expr), &error),
         }
     }
 }
 
-/// A line of JSON.
+/// Writes a value as a line of JSON.
 pub(super) fn line(output: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *output, value)?;
     output.write_all(b"\n")
 }
 
-/// JSON in, JSON out. A schedule that is none is an answer; a line that cannot be read is unusable.
+/// Answers lines of JSON with lines of JSON. An invalid schedule is an answer; a line that cannot be read is unusable.
 pub(super) fn json(
-    default: Question<'_>,
+    default: Query<'_>,
     input: &mut BufReader<impl Read>,
     output: &mut impl Write,
 ) -> io::Result<Input> {
@@ -103,26 +104,26 @@ pub(super) fn json(
         let request = match request {
             Ok(request) => request,
             Err(error) => {
-                line(output, &Answer::refused(None, &error))?;
+                line(output, &Answer::invalid(None, &error))?;
                 return Ok(Input::Unusable);
             }
         };
-        match question(&request, default, &mut zones) {
-            Ok(question) => {
-                line(output, &Answer::new(&request.expr, question))?;
+        match query(&request, default, &mut zones) {
+            Ok(query) => {
+                line(output, &Answer::new(&request.expr, query))?;
                 Ok(Input::Usable)
             }
             Err(error) => {
-                line(output, &Answer::refused(Some(&request.expr), &error))?;
+                line(output, &Answer::invalid(Some(&request.expr), &error))?;
                 Ok(Input::Unusable)
             }
         }
     })
 }
 
-/// Schedules in, reports out, with an empty line in between. Empty lines of input are nothing.
+/// Answers schedules with reports, separated by empty lines. Empty lines of input are skipped.
 pub(super) fn text(
-    question: Question<'_>,
+    query: Query<'_>,
     input: &mut BufReader<impl Read>,
     output: &mut impl Write,
 ) -> io::Result<Input> {
@@ -134,13 +135,13 @@ pub(super) fn text(
         if !std::mem::take(&mut first) {
             output.write_all(b"\n")?;
         }
-        // What is no UTF-8 is no schedule either, and may be shown with replacements.
+        // A line that is not UTF-8 is not a valid schedule either, so replacement characters change no answer.
         let expression = text.map(String::from_utf8_lossy);
         let error = match &expression {
             None => LineError::TooLong.to_string(),
             Some(expression) => match Schedule::parse(expression) {
                 Ok(schedule) => {
-                    output.write_all(Report::new(&schedule, question).text().as_bytes())?;
+                    output.write_all(Report::new(&schedule, query).text().as_bytes())?;
                     return Ok(Input::Usable);
                 }
                 Err(error) => error.to_string(),
@@ -157,40 +158,33 @@ pub(super) fn text(
     })
 }
 
-/// Calls `answer` with each line without its end, or with `None` for one that is too long.
+/// Calls `answer` with each line without its line end, or with `None` if the line is too long.
 fn each_line<W: Write>(
     input: &mut BufReader<impl Read>,
     output: &mut W,
     mut answer: impl FnMut(Option<&[u8]>, &mut W) -> io::Result<Input>,
 ) -> io::Result<Input> {
-    let mut all = Input::Usable;
+    let mut usable = Input::Usable;
     let mut text = Vec::new();
     loop {
-        // Before it waits for more, so that a program may ask one line at a time.
+        // Answers are flushed before the next line is awaited, so that a program can query line by line.
         if !input.buffer().contains(&b'\n') {
             output.flush()?;
         }
         text.clear();
-        if input
-            .by_ref()
-            .take(LONGEST_LINE + 1)
-            .read_until(b'\n', &mut text)?
-            == 0
-        {
-            return Ok(all);
+        if input.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut text)? == 0 {
+            return Ok(usable);
         }
         let whole = match text.strip_suffix(b"\n") {
             Some(line) => Some(line.strip_suffix(b"\r").unwrap_or(line)),
-            // The last line may have no end.
-            None if u64::try_from(text.len()).is_ok_and(|length| length <= LONGEST_LINE) => {
-                Some(text.as_slice())
-            }
+            // The last line may lack its line end.
+            None if u64::try_from(text.len()).is_ok_and(|length| length <= MAX_LINE) => Some(text.as_slice()),
             None => {
                 skip_line(input)?;
                 None
             }
         };
-        all = all.and(answer(whole, output)?);
+        usable = usable.and(answer(whole, output)?);
     }
 }
 
@@ -209,20 +203,16 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-fn question<'a>(
-    line: &Line<'_>,
-    default: Question<'a>,
-    zones: &'a mut Zones,
-) -> Result<Question<'a>, LineError> {
+fn query<'a>(line: &Line<'_>, default: Query<'a>, zones: &'a mut Zones) -> Result<Query<'a>, LineError> {
     let count = line.count.map_or(Ok(default.count), |count| {
-        if count > MOST_RUNS {
+        if count > MAX_RUNS {
             Err(LineError::Count(count))
         } else {
             Ok(count.into())
         }
     })?;
-    Ok(Question {
-        from: line.from.as_ref().map_or(Ok(default.from), json_instant)?,
+    Ok(Query {
+        from: line.from.as_ref().map_or(Ok(default.from), json_timestamp)?,
         zone: match &line.zone {
             Some(name) => zones.get(name)?,
             None => default.zone,
@@ -231,20 +221,20 @@ fn question<'a>(
     })
 }
 
-/// RFC 3339, or seconds since 1970 as a number (with a fraction too) or as a text.
-fn json_instant(value: &Value) -> Result<Timestamp, InstantError> {
+/// Parses RFC 3339, or seconds since 1970 as a number (also with a fraction) or as a text.
+fn json_timestamp(value: &Value) -> Result<Timestamp, TimestampError> {
     match value {
-        Value::String(text) => instant(text),
+        Value::String(text) => timestamp(text),
         Value::Number(number) if number.is_f64() => number
             .as_f64()
             .and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok())
             .and_then(|since| Timestamp::from_duration(since).ok())
-            .ok_or_else(|| InstantError(value.to_string())),
-        _ => instant(&value.to_string()),
+            .ok_or_else(|| TimestampError(value.to_string())),
+        _ => timestamp(&value.to_string()),
     }
 }
 
-/// The zone of the line before, which is that of most lines.
+/// The time zone of the previous line, because most lines have the same one.
 #[derive(Debug, Default)]
 struct Zones(Option<(String, TimeZone)>);
 

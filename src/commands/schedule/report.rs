@@ -1,4 +1,4 @@
-//! All that there is to tell of one schedule.
+//! The explanation of one schedule.
 
 use std::fmt::Write as _;
 
@@ -6,21 +6,21 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::Question;
+use super::query::Query;
 use crate::domain::schedule::{ClockEffect, ClockTrouble, Gaps, Schedule, in_words};
 
-/// What a schedule means, from one instant on.
+/// The meaning of a schedule and its runs.
 #[derive(Debug)]
 pub(super) struct Report<'a> {
     schedule: &'a Schedule,
     zone: &'a TimeZone,
-    asked: usize,
+    requested: usize,
     runs: Vec<Timestamp>,
     gaps: Option<Gaps>,
     troubles: Vec<ClockTrouble>,
 }
 
-/// A report as JSON. Instants are in seconds since 1970.
+/// A report as JSON. Times are in seconds since 1970.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Json<'a> {
@@ -39,35 +39,35 @@ pub(super) struct Json<'a> {
 #[derive(Debug, Serialize)]
 struct ClockChange {
     at: i64,
-    /// On the wall clock.
+    /// The time of the run on the wall clock.
     time: String,
     effect: &'static str,
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(schedule: &'a Schedule, question: Question<'a>) -> Self {
-        let Question { from, zone, count } = question;
+    pub(super) fn new(schedule: &'a Schedule, query: Query<'a>) -> Self {
+        let Query { from, zone, count } = query;
         Self {
             schedule,
             zone: schedule.zone_or(zone),
-            asked: count,
+            requested: count,
             runs: schedule.after(from, zone).take(count).collect(),
             gaps: schedule.gaps(),
             troubles: schedule.clock_troubles(from, zone).collect(),
         }
     }
 
-    /// For people: several lines, the last with its end.
+    /// Returns the report as lines for people.
     pub(super) fn text(&self) -> String {
         let mut lines = Lines::default();
         lines.add("Schedule", &printable(self.schedule.as_str()));
         lines.add("Meaning", &self.meaning());
         if self.schedule.never_fires() {
             lines.add("Next", "never: no date and time matches");
-        } else if self.runs.len() < self.asked.min(1) {
-            lines.add("Next", "none before the end of the fifth year from there");
+        } else if self.runs.len() < self.requested.min(1) {
+            lines.add("Next", "no run until the end of the fifth year after --from");
         }
-        for run in self.shown_runs() {
+        for run in self.formatted_runs() {
             lines.add("Next", &run);
         }
         if let Some(Gaps { shortest, longest }) = self.gaps {
@@ -80,7 +80,7 @@ impl<'a> Report<'a> {
         lines.0
     }
 
-    /// For programs.
+    /// Returns the report for programs.
     pub(super) fn json(&self) -> Json<'a> {
         Json {
             expr: self.schedule.as_str(),
@@ -104,21 +104,21 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// In the zone, and in UTC where that is another one.
-    fn shown_runs(&self) -> Vec<String> {
+    /// Returns the runs in the time zone, and in UTC if that is another one.
+    fn formatted_runs(&self) -> Vec<String> {
         let local = |run: &Timestamp| {
             run.to_zoned(self.zone.clone())
                 .strftime("%a %F %T %Z")
                 .to_string()
         };
-        let mut shown: Vec<String> = self.runs.iter().map(local).collect();
+        let mut formatted: Vec<String> = self.runs.iter().map(local).collect();
         if self.zone.iana_name() != Some("UTC") {
-            let widest = shown.iter().map(String::len).max().unwrap_or_default();
-            for (text, run) in shown.iter_mut().zip(&self.runs) {
+            let widest = formatted.iter().map(String::len).max().unwrap_or_default();
+            for (text, run) in formatted.iter_mut().zip(&self.runs) {
                 *text = format!("{text:widest$}  {run}");
             }
         }
-        shown
+        formatted
     }
 }
 
@@ -135,20 +135,20 @@ impl From<&ClockTrouble> for ClockChange {
     }
 }
 
-/// Lines of a label and what belongs to it; a label that repeats is written once.
+/// Lines with a label. Of consecutive lines with the same label, only the first shows it.
 #[derive(Debug, Default)]
 pub(super) struct Lines(pub(super) String, &'static str);
 
 impl Lines {
     pub(super) fn add(&mut self, label: &'static str, text: &str) {
         let shown = if label == self.1 { "" } else { label };
-        // A string takes whatever is written to it.
+        // Writing to a string does not fail.
         let _ = writeln!(self.0, "{shown:<14}{text}");
         self.1 = label;
     }
 }
 
-/// A text of somebody else, on one line and without power over the terminal.
+/// Escapes control characters, so that the text stays on one line and cannot control the terminal.
 pub(super) fn printable(text: &str) -> String {
     let show = |c: char| {
         if c.is_control() {

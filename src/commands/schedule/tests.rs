@@ -3,7 +3,8 @@ use std::io::{self, BufReader, Read, Write};
 use clap::Parser;
 use jiff::Timestamp;
 
-use super::{Input, ScheduleArgs, ScheduleCommandError};
+use super::query::Input;
+use super::{ScheduleArgs, ScheduleCommandError};
 
 #[derive(Debug, Parser)]
 struct Command {
@@ -17,7 +18,7 @@ fn parse(args: &[&str]) -> ScheduleArgs {
         .args
 }
 
-fn refusal(args: &[&str]) -> String {
+fn parse_error(args: &[&str]) -> String {
     Command::try_parse_from(["schedule"].iter().chain(args))
         .unwrap_err()
         .to_string()
@@ -28,19 +29,19 @@ const NOW: &str = "2026-10-24T12:00:00Z";
 fn answer(args: &[&str], input: impl AsRef<[u8]>) -> (Input, String) {
     let mut output = Vec::new();
     let mut input = BufReader::new(input.as_ref());
-    let done = super::answer(&parse(args), NOW.parse().unwrap(), &mut input, &mut output).unwrap();
-    (done, String::from_utf8(output).unwrap())
+    let usable = super::answer(&parse(args), NOW.parse().unwrap(), &mut input, &mut output).unwrap();
+    (usable, String::from_utf8(output).unwrap())
 }
 
-fn good(args: &[&str], input: &str) -> String {
-    let (done, output) = answer(args, input);
-    assert_eq!(done, Input::Usable, "{output}");
+fn usable_answer(args: &[&str], input: &str) -> String {
+    let (usable, output) = answer(args, input);
+    assert_eq!(usable, Input::Usable, "{output}");
     output
 }
 
 #[test]
-fn a_schedule_is_told_in_full() {
-    insta::assert_snapshot!(good(
+fn a_report_has_every_line() {
+    insta::assert_snapshot!(usable_answer(
         &["CRON_TZ=Europe/Berlin 30 2 * * *", "--zone=Asia/Tokyo"],
         ""
     ));
@@ -48,12 +49,12 @@ fn a_schedule_is_told_in_full() {
 
 #[test]
 fn a_schedule_in_utc_has_one_column() {
-    insta::assert_snapshot!(good(&["0 9 * * mon-fri", "--count=2"], ""));
+    insta::assert_snapshot!(usable_answer(&["0 9 * * mon-fri", "--count=2"], ""));
 }
 
 #[test]
-fn an_interval_is_told_from_the_instant_on() {
-    insta::assert_snapshot!(good(
+fn an_interval_is_counted_from_the_start() {
+    insta::assert_snapshot!(usable_answer(
         &[
             "@every 90m",
             "--from=2026-03-28T23:00:00Z",
@@ -65,27 +66,27 @@ fn an_interval_is_told_from_the_instant_on() {
 
 #[test]
 fn a_schedule_that_never_fires_says_so() {
-    insta::assert_snapshot!(good(&["0 0 30 2 *"], ""));
+    insta::assert_snapshot!(usable_answer(&["0 0 30 2 *"], ""));
 }
 
 #[test]
 fn a_schedule_that_has_ended_says_so() {
-    let ended = good(&["@daily", "--from=2101-01-01T00:00:00Z"], "");
+    let ended = usable_answer(&["@daily", "--from=2101-01-01T00:00:00Z"], "");
     assert!(
-        ended.contains("Next          none before the end of the fifth year from there\n"),
+        ended.contains("Next          no run until the end of the fifth year after --from\n"),
         "{ended}"
     );
 }
 
 #[test]
-fn no_runs_are_told_when_none_are_asked_for() {
-    assert!(!good(&["@daily", "--count=0"], "").contains("Next"));
+fn a_count_of_zero_lists_no_runs() {
+    assert!(!usable_answer(&["@daily", "--count=0"], "").contains("Next"));
 }
 
 #[test]
 fn one_schedule_as_json_is_a_line() {
     assert_eq!(
-        good(&["TZ=Europe/Berlin 30 2 * * *", "--format=json", "--count=1"], ""),
+        usable_answer(&["TZ=Europe/Berlin 30 2 * * *", "--format=json", "--count=1"], ""),
         concat!(
             r#"{"expr":"TZ=Europe/Berlin 30 2 * * *","valid":true,"words":"every day at 02:30","#,
             r#""zone":"Europe/Berlin","next":[1792888200],"shortestGapSeconds":86400,"longestGapSeconds":86400,"#,
@@ -94,9 +95,9 @@ fn one_schedule_as_json_is_a_line() {
             "\n"
         )
     );
-    let (done, refused) = answer(&["7 * * * 7", "--format=json"], "");
+    let (usable, invalid) = answer(&["7 * * * 7", "--format=json"], "");
     assert_eq!(
-        (done, refused.as_str()),
+        (usable, invalid.as_str()),
         (
             Input::Unusable,
             "{\"expr\":\"7 * * * 7\",\"valid\":false,\"error\":\"end of range (7) above maximum (6): 7\"}\n"
@@ -105,7 +106,7 @@ fn one_schedule_as_json_is_a_line() {
 }
 
 #[test]
-fn what_is_no_schedule_has_the_error_of_robfig() {
+fn an_invalid_schedule_has_the_error_of_robfig() {
     let error = super::answer(
         &parse(&["0 3 * *"]),
         Timestamp::UNIX_EPOCH,
@@ -138,7 +139,9 @@ fn lines_of_json_are_answered_by_lines_of_json() {
         r#"{"expr":"0 0 * * *","count":0,"zone":null,"from":null}"#,
     );
     assert_eq!(
-        good(&["-", "--format=json"], input).lines().collect::<Vec<_>>(),
+        usable_answer(&["-", "--format=json"], input)
+            .lines()
+            .collect::<Vec<_>>(),
         [
             r#"{"expr":"0 0 * * *","valid":true,"next":[1767312000,1767398400]}"#,
             r#"{"expr":"0 0 * * *","valid":true,"next":[1767308400]}"#,
@@ -153,7 +156,7 @@ fn lines_of_json_are_answered_by_lines_of_json() {
 }
 
 #[test]
-fn a_line_that_cannot_be_used_is_answered_and_the_next_one_is_read() {
+fn an_unusable_line_is_answered_and_the_next_one_is_read() {
     let long = format!("{{\"expr\":\"{}\"}}", "*".repeat(70_000));
     let deep = "[".repeat(60_000);
     let mut input = [
@@ -174,8 +177,8 @@ fn a_line_that_cannot_be_used_is_answered_and_the_next_one_is_read() {
     .join("\n")
     .into_bytes();
     input.extend(b"\n{\"expr\":\"\xff\"}\n{\"expr\":\"@daily\",\"count\":1,\"from\":0}");
-    let (done, output) = answer(&["-", "--format=json"], input);
-    assert_eq!(done, Input::Unusable);
+    let (usable, output) = answer(&["-", "--format=json"], input);
+    assert_eq!(usable, Input::Unusable);
     assert_eq!(
         output.lines().last(),
         Some(r#"{"expr":"@daily","valid":true,"next":[86400]}"#)
@@ -186,36 +189,36 @@ fn a_line_that_cannot_be_used_is_answered_and_the_next_one_is_read() {
 #[test]
 fn lines_of_text_are_answered_by_reports() {
     assert_eq!(
-        good(&["-", "--count=1"], "@daily\r\n\n@hourly"),
-        good(&["-", "--count=1"], "@daily\n@hourly\n\n")
+        usable_answer(&["-", "--count=1"], "@daily\r\n\n@hourly"),
+        usable_answer(&["-", "--count=1"], "@daily\n@hourly\n\n")
     );
-    let (done, output) = answer(&["-", "--count=1"], b"@daily\n0 3 * *\n\x1b\xff[2J\n");
-    assert_eq!(done, Input::Unusable);
+    let (usable, output) = answer(&["-", "--count=1"], b"@daily\n0 3 * *\n\x1b\xff[2J\n");
+    assert_eq!(usable, Input::Unusable);
     insta::assert_snapshot!(output);
 }
 
 #[test]
-fn no_input_is_no_answer() {
+fn empty_input_has_no_answer() {
     for format in ["--format=json", "--format=text"] {
-        assert_eq!(good(&["-", format], ""), "");
+        assert_eq!(usable_answer(&["-", format], ""), "");
     }
 }
 
 #[test]
-fn options_that_cannot_be_used_say_what_can() {
-    let error = refusal(&["@daily", "--zone=Europ/Berlin"]);
+fn an_unusable_option_says_what_to_write() {
+    let error = parse_error(&["@daily", "--zone=Europ/Berlin"]);
     assert!(
         error.contains(r#"unknown time zone "Europ/Berlin"; did you mean Europe/Berlin"#),
         "{error}"
     );
-    let error = refusal(&["@daily", "--from=tomorrow"]);
+    let error = parse_error(&["@daily", "--from=tomorrow"]);
     assert!(
         error.contains("write RFC 3339 as in 2026-10-25T00:00:00Z, or seconds since 1970"),
         "{error}"
     );
     for count in ["-1", "10001", "many"] {
         assert!(
-            refusal(&["@daily", &format!("--count={count}")]).contains("--count"),
+            parse_error(&["@daily", &format!("--count={count}")]).contains("--count"),
             "{count}"
         );
     }
@@ -225,21 +228,21 @@ fn options_that_cannot_be_used_say_what_can() {
     );
 }
 
-/// Has one line to read, and the next one only when the first was answered.
-struct Asking<'a> {
+/// Input of two lines. It panics if the second is read before the first is answered.
+struct LineByLine<'a> {
     answered: &'a std::cell::Cell<bool>,
-    asked: u8,
+    reads: u8,
 }
 
-impl Read for Asking<'_> {
+impl Read for LineByLine<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         assert!(
-            self.asked == 0 || self.answered.get(),
-            "it waits for a line and keeps an answer back"
+            self.reads == 0 || self.answered.get(),
+            "an answer is held back while the next line is awaited"
         );
-        self.asked += 1;
+        self.reads += 1;
         let line = b"{\"expr\":\"@daily\"}\n";
-        if self.asked > 2 {
+        if self.reads > 2 {
             return Ok(0);
         }
         buffer[..line.len()].copy_from_slice(line);
@@ -247,9 +250,9 @@ impl Read for Asking<'_> {
     }
 }
 
-struct Answering<'a>(&'a std::cell::Cell<bool>);
+struct FlushedOutput<'a>(&'a std::cell::Cell<bool>);
 
-impl Write for Answering<'_> {
+impl Write for FlushedOutput<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len())
     }
@@ -261,25 +264,25 @@ impl Write for Answering<'_> {
 }
 
 #[test]
-fn an_answer_is_there_before_the_next_line_is_asked_for() {
+fn an_answer_is_flushed_before_the_next_line_is_read() {
     let answered = std::cell::Cell::new(false);
-    let mut input = BufReader::new(Asking {
+    let mut input = BufReader::new(LineByLine {
         answered: &answered,
-        asked: 0,
+        reads: 0,
     });
-    let done = super::answer(
+    let result = super::answer(
         &parse(&["-", "--format=json"]),
         Timestamp::UNIX_EPOCH,
         &mut input,
-        &mut Answering(&answered),
+        &mut FlushedOutput(&answered),
     );
-    assert!(matches!(done, Ok(Input::Usable)), "{done:?}");
+    assert!(matches!(result, Ok(Input::Usable)), "{result:?}");
 }
 
-/// A reader that has gone away.
-struct Gone;
+/// An output whose reader has closed the pipe.
+struct ClosedPipe;
 
-impl Write for Gone {
+impl Write for ClosedPipe {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
         Err(io::ErrorKind::BrokenPipe.into())
     }
@@ -290,16 +293,16 @@ impl Write for Gone {
 }
 
 #[test]
-fn a_reader_that_has_gone_ends_it() {
+fn a_closed_pipe_ends_the_command() {
     let mut input = BufReader::new(&b"{}\n{}\n"[..]);
-    let done = super::answer(
+    let result = super::answer(
         &parse(&["-", "--format=json"]),
         Timestamp::UNIX_EPOCH,
         &mut input,
-        &mut Gone,
+        &mut ClosedPipe,
     );
     assert!(
-        matches!(&done, Err(ScheduleCommandError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe),
-        "{done:?}"
+        matches!(&result, Err(ScheduleCommandError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe),
+        "{result:?}"
     );
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Gets the published schemas of SARIF 2.1.0 and of JUnit, and validators for them, out of packages: the schema of OASIS
-# from the crate serde-sarif, the one of Jenkins from pytest's sources, jsonschema and xmlschema from PyPI. Prints the
-# folder. What is there is not fetched again.
+# Fetches the published schemas of SARIF 2.1.0 and of JUnit, and validators for them, from packages: the schema of OASIS
+# from the crate serde-sarif, that of Jenkins from pytest's sources, jsonschema and xmlschema from PyPI. Prints the
+# folder. Nothing is fetched twice.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${CASSGATE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cassgate}/schemas-1

@@ -1,1 +1,1 @@
-//! Empty: see Cargo.toml.
+//! Empty. Cargo.toml says why.
