@@ -1,6 +1,6 @@
 //! The pages are consistent with the repository: paths, examples, and quoted output.
 
-use std::{fmt::Write as _, fs, process::Command};
+use std::{fmt::Write as _, fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,10 @@ fn manuals() -> Vec<String> {
     for folder in ["", "docs/", "docs/reference/"] {
         for entry in fs::read_dir(repository(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".md") {
+            if Path::new(&name)
+                .extension()
+                .is_some_and(|extension| extension == "md")
+            {
                 manuals.push(format!("{folder}{name}"));
             }
         }

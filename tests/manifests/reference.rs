@@ -156,7 +156,7 @@ fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
         let name = path.file_name().unwrap().to_str().unwrap();
         if path.is_dir() && name != "tests" {
             sources(&path, files);
-        } else if name != "tests.rs" && name.ends_with(".rs") {
+        } else if name != "tests.rs" && path.extension().is_some_and(|extension| extension == "rs") {
             files.push(path);
         }
     }
