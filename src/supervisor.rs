@@ -33,7 +33,7 @@ use crate::server::shutdown::{ExitNow, Shutdown, SignalError, Signals};
 use crate::server::{admin, https};
 use crate::telemetry::log::LogControl;
 use crate::telemetry::metrics::{Listener, Metrics};
-use crate::tls::{self, ConfigError, StartError, TlsChoice};
+use crate::tls::{self, CertificateSource, CertificateState, ConfigError, StartError};
 
 use background::Background;
 use caches::watch_cluster;
@@ -56,7 +56,7 @@ pub struct Options {
     /// The time that requests in flight then have to finish.
     pub drain_timeout: Duration,
     /// The source of the certificate.
-    pub tls: TlsChoice,
+    pub tls: CertificateSource,
     /// The interval at which certificate files are read again.
     pub tls_reload_interval: Duration,
     /// The policy of the rules.
@@ -106,15 +106,19 @@ pub async fn run(options: Options, log: LogControl) -> Result<Ended, RunError> {
     let (readiness, metrics, shutdown) = (Readiness::new(), Metrics::new(), Shutdown::new());
 
     let gate = readiness.gate("tls", "no certificate yet");
-    let certificate = Certificate::open(options.tls, options.tls_reload_interval, gate, &metrics)?;
+    let certificate = Certificate::open(options.tls, options.tls_reload_interval, &metrics)?;
     let webhook_port = bind(Listener::Webhook, options.listen).await?;
     let admin_port = bind(Listener::Admin, options.admin_listen).await?;
     let client = kubernetes::connect().await?;
 
     let mut background = Background::new(shutdown.clone());
-    let (served, renewal) = certificate.task(&client, &metrics, shutdown.stopping().clone());
-    let server_config = tls::server_config(served)?;
-    background.spawn("certificate", renewal);
+    let certificate = certificate.task(&client, &metrics, shutdown.stopping().clone());
+    let server_config = tls::server_config(certificate.served)?;
+    background.spawn(
+        "gate of the certificate",
+        gate.follow(certificate.state, CertificateState::unready),
+    );
+    background.spawn("certificate", certificate.renewal);
     let cluster = watch_cluster(client.clone(), &metrics, &readiness, &mut background);
     let policy = options.policy;
     if policy.executor == Executor::Cassgate {

@@ -23,7 +23,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
         &["evaluate", "rules", "api", "domain", "icarus", "telemetry"],
     ),
     ("server", &["telemetry"]),
-    ("tls", &["telemetry", "server", "commands"]),
+    ("tls", &["telemetry"]),
     ("telemetry", &[]),
     (
         "supervisor",

@@ -14,10 +14,9 @@ use cassgate::server::harden::harden;
 use cassgate::server::https;
 use cassgate::server::limits::Limits;
 use cassgate::server::listen;
-use cassgate::server::readiness::Readiness;
 use cassgate::telemetry::log::{self, LogArgs, LogFormat};
 use cassgate::telemetry::metrics::{Listener, Metrics};
-use cassgate::tls::{self, Keeper, PairFiles, TlsSource};
+use cassgate::tls::{self, PairFiles, PairSource, Reloader};
 use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -50,11 +49,10 @@ pub(crate) fn run(constant: &Constant) -> Result<()> {
 }
 
 async fn serve(constant: &Constant) -> Result<()> {
-    let (readiness, metrics) = (Readiness::new(), Metrics::new());
-    let gate = readiness.gate("tls", "no certificate yet");
-    let files = TlsSource::Files(PairFiles::in_directory(&constant.tls_dir));
-    let keeper = Keeper::start(files, gate, metrics.clone(), Timestamp::now())?;
-    let tls = tls::server_config(keeper.served())?;
+    let metrics = Metrics::new();
+    let files = PairSource::Files(PairFiles::in_directory(&constant.tls_dir));
+    let reloader = Reloader::start(files, metrics.clone(), Timestamp::now())?;
+    let tls = tls::server_config(reloader.served())?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let port = listen::bind(Listener::Webhook, address).await?;
     println!("{}", port.address());

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 ///
 /// # Errors
 /// A text for clap to print if `text` has no unit, is negative, or is not a duration.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())

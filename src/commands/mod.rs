@@ -3,7 +3,7 @@
 mod check;
 mod completions;
 mod crds;
-pub(crate) mod duration;
+mod duration;
 mod explain;
 mod man;
 mod output;
@@ -12,7 +12,9 @@ mod policy_args;
 mod probe;
 mod run;
 mod schedule;
+mod self_signed_args;
 mod serve_args;
+mod tls_args;
 
 use std::process::ExitCode;
 
@@ -20,7 +22,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use policy_args::PolicyArgs;
 pub use run::{BLOCKED_GRACE, RunArgs};
+pub use self_signed_args::{LifetimeError, SelfArgs};
 pub use serve_args::ServeArgs;
+pub use tls_args::{TlsArgs, TlsMode, TlsOptionsError};
 
 /// The admission gate for CassKop's backups and restores.
 #[derive(Debug, Parser)]

@@ -11,9 +11,9 @@ use tokio::runtime;
 use super::output::{exit, print_error};
 use super::policy_args::PolicyArgs;
 use super::serve_args::ServeArgs;
+use super::tls_args::{TlsArgs, TlsOptionsError};
 use crate::supervisor::{self, Ended, Options};
 use crate::telemetry::log::{self, LogArgs};
-use crate::tls::{TlsArgs, TlsOptionsError};
 
 /// The time that a task that blocks its thread (a certificate on a mount that hangs) may delay the exit.
 pub const BLOCKED_GRACE: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ fn options(args: RunArgs) -> Result<Options, TlsOptionsError> {
         admin_listen: args.serve.admin_listen,
         shutdown_delay: args.serve.shutdown_delay,
         drain_timeout: args.serve.drain_timeout,
-        tls: args.tls.choice()?,
+        tls: args.tls.source()?,
         tls_reload_interval: args.tls.tls_reload_interval,
         policy: args.policy.into(),
     })

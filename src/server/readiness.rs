@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde::Serialize;
+use tokio::sync::watch;
 
 /// The gates of the process. A clone is another handle to the same ones.
 #[derive(Clone, Default)]
@@ -142,6 +143,23 @@ impl Gate {
     /// No requests, please: `reason` says why, for the person who reads `/readyz`.
     pub fn close(&self, reason: impl Into<String>) {
         self.set(Some(reason.into()));
+    }
+
+    /// Opens the gate if `reason` is `None`, and closes it for `reason` otherwise.
+    pub fn update(&self, reason: Option<&str>) {
+        self.set(reason.map(str::to_owned));
+    }
+
+    /// Updates the gate with every state that `states` receives. `unready` returns the reason why a state is not ready.
+    ///
+    /// Returns when the sender is dropped; the gate is then closed for good.
+    pub async fn follow<S>(self, mut states: watch::Receiver<S>, unready: impl Fn(&S) -> Option<&str>) {
+        loop {
+            self.update(unready(&states.borrow_and_update()));
+            if states.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     fn set(&self, reason: Option<String>) {

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::api::Kind;
 use crate::kubernetes::{self, CacheState, ClusterFacts, StatusSubresources};
-use crate::server::readiness::{Gate, Readiness};
+use crate::server::readiness::Readiness;
 use crate::telemetry::metrics::Metrics;
 
 use super::background::Background;
@@ -40,7 +40,7 @@ pub(super) fn watch_cluster(
     let (facts, caches) = kubernetes::cached_facts(&client, metrics);
     for cache in caches {
         let gate = readiness.gate(cache.name, "not listed yet");
-        background.spawn("gate of a cache", update_gate(cache.state, gate));
+        background.spawn("gate of a cache", gate.follow(cache.state, CacheState::unready));
         background.spawn(cache.name, cache.run);
     }
     let facts = Arc::new(facts);
@@ -50,17 +50,4 @@ pub(super) fn watch_cluster(
         kubernetes::follow_status_subresources(client, discovered),
     );
     ClusterState { facts, subresources }
-}
-
-/// Opens the gate while the cache is complete, and closes it otherwise.
-async fn update_gate(mut state: watch::Receiver<CacheState>, gate: Gate) {
-    loop {
-        match state.borrow_and_update().unready() {
-            Some(reason) => gate.close(reason),
-            None => gate.open(),
-        }
-        if state.changed().await.is_err() {
-            return;
-        }
-    }
 }

@@ -6,20 +6,32 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use kube::Client;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::readiness::Gate;
 use crate::telemetry::metrics::Metrics;
-use crate::tls::{Keeper, SelfKeeper, SelfOptions, Served, StartError, TlsChoice};
+use crate::tls::{
+    CertificateSource, CertificateState, Reloader, SelfOptions, SelfRotator, ServedPair, StartError,
+};
 
 use super::authority::KubernetesStore;
 
 /// The source of the certificate.
 pub(super) enum Certificate {
-    /// Files, loaded at the start and read again at this interval.
-    Files(Keeper, Duration),
+    /// A pair that exists at the start and is reloaded at this interval.
+    Pair(Reloader, Duration),
     /// A certificate authority in a Secret. There is a certificate once the API server has answered.
-    SelfSigned(SelfOptions, Gate),
+    SelfSigned(SelfOptions),
+}
+
+/// A certificate with the task that renews it.
+pub(super) struct CertificateTask {
+    /// The pair for handshakes.
+    pub(super) served: Arc<ServedPair>,
+    /// The state of the certificate, for readiness.
+    pub(super) state: watch::Receiver<CertificateState>,
+    /// The task.
+    pub(super) renewal: BoxFuture<'static, ()>,
 }
 
 impl Certificate {
@@ -28,41 +40,40 @@ impl Certificate {
     /// # Errors
     /// Returns an error if the files contain no usable certificate.
     pub(super) fn open(
-        choice: TlsChoice,
+        source: CertificateSource,
         reload_interval: Duration,
-        gate: Gate,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
-        Ok(match choice {
-            TlsChoice::Pair(source) => {
-                let keeper = Keeper::start(source, gate, metrics.clone(), Timestamp::now())?;
-                Self::Files(keeper, reload_interval)
+        Ok(match source {
+            CertificateSource::Pair(source) => {
+                let reloader = Reloader::start(source, metrics.clone(), Timestamp::now())?;
+                Self::Pair(reloader, reload_interval)
             }
-            TlsChoice::SelfSigned(options) => Self::SelfSigned(options, gate),
+            CertificateSource::SelfSigned(options) => Self::SelfSigned(options),
         })
     }
 
     /// Returns the certificate for handshakes, and the task that renews it until `stop`.
-    pub(super) fn task(
-        self,
-        client: &Client,
-        metrics: &Metrics,
-        stop: CancellationToken,
-    ) -> (Arc<Served>, BoxFuture<'static, ()>) {
+    pub(super) fn task(self, client: &Client, metrics: &Metrics, stop: CancellationToken) -> CertificateTask {
         match self {
-            Self::Files(keeper, interval) => (
-                keeper.served(),
-                Box::pin(keeper.run(interval, Timestamp::now, stop)),
-            ),
-            Self::SelfSigned(options, gate) => {
+            Self::Pair(reloader, interval) => CertificateTask {
+                served: reloader.served(),
+                state: reloader.state(),
+                renewal: Box::pin(reloader.run(interval, Timestamp::now, stop)),
+            },
+            Self::SelfSigned(options) => {
                 let namespace = options
                     .namespace
                     .as_deref()
                     .unwrap_or_else(|| client.default_namespace());
                 let store =
                     KubernetesStore::new(client.clone(), namespace, &options.secret, &options.webhooks);
-                let keeper = SelfKeeper::new(&options, namespace, store, gate, metrics.clone());
-                (keeper.served(), Box::pin(keeper.run(Timestamp::now, stop)))
+                let rotator = SelfRotator::new(&options, namespace, store, metrics.clone());
+                CertificateTask {
+                    served: rotator.served(),
+                    state: rotator.state(),
+                    renewal: Box::pin(rotator.run(Timestamp::now, stop)),
+                }
             }
         }
     }

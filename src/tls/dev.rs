@@ -14,7 +14,7 @@ use rcgen::{
 };
 use rustls_pki_types::PrivatePkcs8KeyDer;
 
-use super::{DevName, Pair, PairError};
+use super::{Pair, PairError, SubjectAltName};
 
 /// How long the pair is valid. A year: a process that was started to try things out does not run that long.
 const VALID: Duration = Duration::from_hours(365 * 24);
@@ -31,7 +31,7 @@ pub struct DevOptions {
     /// Where `ca.crt` is written, so that a webhook configuration can be given its `caBundle`.
     pub directory: Option<PathBuf>,
     /// Names beside `localhost`, `127.0.0.1` and `::1`.
-    pub names: Vec<DevName>,
+    pub names: Vec<SubjectAltName>,
 }
 
 /// A pair that could not be made.
@@ -62,7 +62,7 @@ pub(super) struct DevPair {
 impl DevOptions {
     /// Makes an authority and a certificate signed by it. The authority's key is forgotten at once: it signs
     /// nothing else, and no other process can.
-    pub(super) fn make(&self, now: Timestamp) -> Result<DevPair, DevError> {
+    pub(super) fn generate(&self, now: Timestamp) -> Result<DevPair, DevError> {
         let (certificate, key, ca_pem) = self.issue(now).map_err(DevError::Make)?;
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         let pair = Pair::new(vec![certificate.into()], key.into()).map_err(DevError::NoPair)?;
@@ -73,7 +73,7 @@ impl DevOptions {
         let authority = CertifiedIssuer::self_signed(authority(now), KeyPair::generate()?)?;
         let own = ["localhost", "127.0.0.1", "::1"].into_iter();
         let names: Vec<String> = own
-            .chain(self.names.iter().map(DevName::as_str))
+            .chain(self.names.iter().map(SubjectAltName::as_str))
             .map(str::to_owned)
             .collect();
         let key = KeyPair::generate()?;

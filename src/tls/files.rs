@@ -206,7 +206,7 @@ impl PairFiles {
     /// Makes a pair of what was read, one that clients take at `now`.
     pub(super) fn parse_valid(&self, contents: &Contents, now: Timestamp) -> Result<Pair, FilesError> {
         let pair = self.parse(contents)?;
-        match pair.out_of_time(now) {
+        match pair.invalid_at(now) {
             None => Ok(pair),
             Some(reason) => Err(FilesError::OutOfTime {
                 path: self.certificate.clone(),

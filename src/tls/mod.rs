@@ -1,25 +1,30 @@
-//! The served certificate: where it comes from, how it is kept, when it stops being good.
+//! The served certificate: its sources, its rotation and its expiry.
 //!
-//! | mode | where the pair comes from |
+//! | mode | source of the pair |
 //! |---|---|
-//! | `files` | two files, read again every so often; a mounted Secret is what they are made for |
-//! | `self` | signed by an authority in a Secret that all replicas share; the `caBundle` is kept too |
-//! | `dev` | made at start, its keys never leave the memory; for one machine |
+//! | `files` | two files, for example of a mounted Secret; read again at an interval |
+//! | `self` | signed by an authority in a Secret that all replicas share; cassgate also keeps the `caBundle` |
+//! | `dev` | generated at start for one machine; its keys stay in memory |
+//!
+//! [`Reloader`] serves the pairs of modes `files` and `dev`, [`SelfRotator`] those of mode `self`. Both publish a
+//! [`CertificateState`], which decides whether the replica is ready.
 
-mod args;
 mod config;
 mod dev;
 mod files;
-mod keeper;
+mod options;
 mod pair;
+mod reloader;
 pub mod self_signed;
-mod served;
+mod served_pair;
+mod state;
 
-pub use args::{DevName, TlsArgs, TlsChoice, TlsMode, TlsOptionsError, TlsSource};
 pub use config::{ConfigError, install_default_provider, server_config};
 pub use dev::{DevError, DevOptions};
 pub use files::{FilesError, PairFiles};
-pub use keeper::{Keeper, StartError, Step};
+pub use options::{CertificateSource, PairSource, SubjectAltName, SubjectAltNameError};
 pub use pair::{Pair, PairError};
-pub use self_signed::{SelfArgs, SelfKeeper, SelfOptions, SelfOptionsError};
-pub use served::Served;
+pub use reloader::{Reload, Reloader, StartError};
+pub use self_signed::{SelfOptions, SelfRotator};
+pub use served_pair::ServedPair;
+pub use state::CertificateState;

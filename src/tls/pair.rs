@@ -85,7 +85,7 @@ impl Pair {
 
     /// Why clients refuse the certificate at `now`; nothing when its time is right.
     #[must_use]
-    pub fn out_of_time(&self, now: Timestamp) -> Option<String> {
+    pub fn invalid_at(&self, now: Timestamp) -> Option<String> {
         if now > self.not_after {
             return Some(format!("the certificate expired at {}", self.not_after));
         }

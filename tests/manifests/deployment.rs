@@ -6,7 +6,7 @@ use cassgate::{
     commands::{BLOCKED_GRACE, RunArgs},
     server::{accept::CUT_GRACE, admin},
     supervisor::ADMIN_DRAIN,
-    tls::TlsChoice,
+    tls::CertificateSource,
 };
 use clap::{Args, Command, Parser};
 use serde_json::{Value, json};
@@ -71,8 +71,12 @@ fn every_overlay_sets_valid_and_consistent_flags() {
     for (overlay, own) in OVERLAYS.map(|overlay| (overlay, overlay == "self-managed")) {
         let deployment = deployment(&format!("overlays/{overlay}"));
         let run = run(&deployment);
-        let choice = run.tls.choice().unwrap();
-        assert_eq!(matches!(choice, TlsChoice::SelfSigned(_)), own, "{overlay}");
+        let choice = run.tls.source().unwrap();
+        assert_eq!(
+            matches!(choice, CertificateSource::SelfSigned(_)),
+            own,
+            "{overlay}"
+        );
         let pod = &deployment["spec"]["template"]["spec"];
         let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
         assert_eq!(mounts.is_empty(), own, "{overlay}");

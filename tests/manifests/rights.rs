@@ -55,7 +55,7 @@ fn secrets_are_read_by_get_only_and_written_by_name_only() {
         let read = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]});
         let own = json!({
             "apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "update"],
-            "resourceNames": [defaults().tls.own.options().unwrap().secret],
+            "resourceNames": [defaults().tls.self_signed.options().unwrap().secret],
         });
         let expected = if overlay == "self-managed" {
             vec![own, read]
@@ -69,7 +69,11 @@ fn secrets_are_read_by_get_only_and_written_by_name_only() {
 #[test]
 fn the_secret_of_the_authority_has_the_label_that_permits_writing() {
     let objects = kustomize("overlays/self-managed");
-    let secret = find(&objects, "Secret", &defaults().tls.own.options().unwrap().secret);
+    let secret = find(
+        &objects,
+        "Secret",
+        &defaults().tls.self_signed.options().unwrap().secret,
+    );
     let (label, value) = AUTHORITY_LABEL;
     assert_eq!(secret["metadata"]["labels"][label], value);
     assert_eq!(secret["data"], Value::Null, "the overlay must not contain a key");

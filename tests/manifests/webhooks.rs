@@ -25,7 +25,7 @@ fn webhooks() -> Vec<Value> {
     ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]
         .iter()
         .flat_map(|kind| {
-            let name = &defaults().tls.own.options().unwrap().webhooks;
+            let name = &defaults().tls.self_signed.options().unwrap().webhooks;
             find(&base, kind, name)["webhooks"].as_array().unwrap().clone()
         })
         .collect()
@@ -34,7 +34,7 @@ fn webhooks() -> Vec<Value> {
 #[test]
 fn every_webhook_has_the_path_of_its_handler() {
     let base = kustomize("base");
-    let service = &defaults().tls.own.options().unwrap().service;
+    let service = &defaults().tls.self_signed.options().unwrap().service;
     let port = &find(&base, "Service", service)["spec"]["ports"][0]["port"];
     let paths = [admission::MUTATE, admission::VALIDATE, admission::VALIDATE];
     let webhooks = webhooks();
@@ -104,7 +104,7 @@ fn creations_and_changes_need_a_verdict_and_deletions_time_out_early() {
 #[test]
 fn cert_manager_injects_the_authority_of_the_served_certificate() {
     let objects = kustomize("overlays/cert-manager");
-    let name = &defaults().tls.own.options().unwrap().webhooks;
+    let name = &defaults().tls.self_signed.options().unwrap().webhooks;
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
         let annotations = &find(&objects, kind, name)["metadata"]["annotations"];
         assert_eq!(
@@ -118,7 +118,7 @@ fn cert_manager_injects_the_authority_of_the_served_certificate() {
     assert_eq!(served["secretName"], *mounted);
     assert_eq!(served["privateKey"]["rotationPolicy"], "Always");
     // The API server calls by this name.
-    let service = &defaults().tls.own.options().unwrap().service;
+    let service = &defaults().tls.self_signed.options().unwrap().service;
     assert!(strings(&served["dnsNames"]).contains(&format!("{service}.cassgate-system.svc").as_str()));
     let issuer = find(&objects, "Issuer", served["issuerRef"]["name"].as_str().unwrap());
     let authority = find(&objects, "Certificate", "cassgate-authority");

@@ -9,9 +9,9 @@ use std::{
 
 use axum::{Router, routing::get};
 use cassgate::{
-    server::{limits::Limits, readiness::Readiness},
+    server::limits::Limits,
     telemetry::metrics::Metrics,
-    tls::{Keeper, PairFiles, TlsSource},
+    tls::{PairFiles, PairSource, Reloader},
 };
 use jiff::Timestamp;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
@@ -55,14 +55,13 @@ async fn a_pair_made_by_hand_is_served_and_trusted_by_its_authority() {
         assert_eq!(found, mode, "{file} has mode {found:o}");
     }
 
-    let (readiness, metrics) = (Readiness::new(), Metrics::new());
-    let source = TlsSource::Files(PairFiles::in_directory(&out));
-    let gate = readiness.gate("tls", "not loaded");
+    let metrics = Metrics::new();
+    let source = PairSource::Files(PairFiles::in_directory(&out));
     // The script takes its time from the system, so this test does too.
-    let keeper = Keeper::start(source, gate, metrics.clone(), Timestamp::now()).unwrap();
-    assert!(readiness.is_ready());
+    let reloader = Reloader::start(source, metrics.clone(), Timestamp::now()).unwrap();
+    assert_eq!(reloader.state().borrow().unready(), None);
     let router = Router::new().route("/", get(async || "hello"));
-    let served = Served::https(&keeper, router, Limits::default(), metrics, NEVER).await;
+    let served = Served::https(&reloader, router, Limits::default(), metrics, NEVER).await;
     let authority = CertificateDer::from_pem_file(out.join("ca.crt")).unwrap();
     let mut client = http2(served.address, &roots(authority)).await;
     assert_eq!(client.get("/").await.unwrap().body, "hello");

@@ -10,9 +10,12 @@ use std::{
 
 use axum::Router;
 use cassgate::{
-    server::{limits::Limits, readiness::Readiness},
+    server::{
+        limits::Limits,
+        readiness::{Gate, Readiness},
+    },
     telemetry::metrics::Metrics,
-    tls::{DevOptions, Keeper, PairFiles, Step, TlsSource},
+    tls::{CertificateState, DevOptions, PairFiles, PairSource, Reload, Reloader},
 };
 use jiff::{SignedDuration, Timestamp};
 use rustls::RootCertStore;
@@ -24,33 +27,45 @@ use crate::support::{
     Authority, NEVER, SOON, Served, Volume, now, roots, tls, tls_config, until, value, write_pair,
 };
 
-/// A keeper and what it tells.
-struct Kept {
-    keeper: Keeper,
+/// A reloader with the metrics that it writes and a readiness gate for its state.
+struct Replica {
+    reloader: Reloader,
     readiness: Readiness,
+    gate: Gate,
     metrics: Metrics,
 }
 
-impl Kept {
-    fn start(source: TlsSource) -> Result<Self, String> {
+impl Replica {
+    fn start(source: PairSource) -> Result<Self, String> {
         let (readiness, metrics) = (Readiness::new(), Metrics::new());
         let gate = readiness.gate("tls", "no certificate loaded yet");
-        let keeper =
-            Keeper::start(source, gate, metrics.clone(), now()).map_err(|error| error.to_string())?;
+        let reloader = Reloader::start(source, metrics.clone(), now()).map_err(|error| error.to_string())?;
         Ok(Self {
-            keeper,
+            reloader,
             readiness,
+            gate,
             metrics,
         })
     }
 
     fn directory(directory: &Path) -> Self {
-        Self::start(TlsSource::Files(PairFiles::in_directory(directory))).unwrap()
+        Self::start(PairSource::Files(PairFiles::in_directory(directory))).unwrap()
     }
 
     async fn served(&self) -> Served {
         let (limits, metrics) = (Limits::default(), self.metrics.clone());
-        Served::https(&self.keeper, Router::new(), limits, metrics, NEVER).await
+        Served::https(&self.reloader, Router::new(), limits, metrics, NEVER).await
+    }
+
+    /// Returns the closed gates and their reasons, after the gate has followed the state of the certificate.
+    fn closed_gates(&self) -> Vec<(&'static str, String)> {
+        let state = self.reloader.state();
+        self.gate.update(state.borrow().unready());
+        self.readiness.closed()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.closed_gates().is_empty() && self.readiness.is_ready()
     }
 
     fn reloads(&self, outcome: &str) -> i64 {
@@ -80,19 +95,19 @@ async fn a_renewed_secret_is_served_after_one_look() {
     let authority = Authority::new();
     let (old, new) = (authority.issue(), authority.issue());
     let mut volume = Volume::new(&old);
-    let mut kept = Kept::directory(volume.path());
-    let served = kept.served().await;
+    let mut replica = Replica::directory(volume.path());
+    let served = replica.served().await;
     assert_eq!(shown(served.address, authority.roots()).await, [old.der()]);
-    assert_eq!(kept.keeper.step(now()), Step::Unchanged);
+    assert_eq!(replica.reloader.reload(now()), Reload::Unchanged);
 
     volume.replace(&new);
-    assert_eq!(kept.keeper.step(now()), Step::Swapped);
+    assert_eq!(replica.reloader.reload(now()), Reload::Swapped);
     assert_eq!(shown(served.address, authority.roots()).await, [new.der()]);
-    assert_eq!(kept.keeper.step(now()), Step::Unchanged);
-    assert_eq!((kept.reloads("swapped"), kept.reloads("failed")), (1, 0));
+    assert_eq!(replica.reloader.reload(now()), Reload::Unchanged);
+    assert_eq!((replica.reloads("swapped"), replica.reloads("failed")), (1, 0));
 
     volume.replace(&old);
-    assert_eq!(kept.keeper.step(now()), Step::Swapped);
+    assert_eq!(replica.reloader.reload(now()), Reload::Swapped);
     assert_eq!(shown(served.address, authority.roots()).await, [old.der()]);
 }
 
@@ -101,19 +116,30 @@ async fn the_keeper_looks_by_itself_until_it_is_stopped() {
     let authority = Authority::new();
     let (old, new) = (authority.issue(), authority.issue());
     let mut volume = Volume::new(&old);
-    let kept = Kept::directory(volume.path());
-    let served = kept.served().await;
+    let replica = Replica::directory(volume.path());
+    let served = replica.served().await;
     let stop = CancellationToken::new();
-    let running = AbortOnDropHandle::new(tokio::spawn(kept.keeper.run(SOON, now, stop.clone())));
+    let follow = replica
+        .gate
+        .follow(replica.reloader.state(), CertificateState::unready);
+    let following = AbortOnDropHandle::new(tokio::spawn(follow));
+    let running = AbortOnDropHandle::new(tokio::spawn(replica.reloader.run(SOON, now, stop.clone())));
 
     volume.replace(&new);
-    until(|| value(&kept.metrics, r#"cassgate_tls_reloads_total{outcome="swapped"}"#) == 1).await;
+    until(|| {
+        value(
+            &replica.metrics,
+            r#"cassgate_tls_reloads_total{outcome="swapped"}"#,
+        ) == 1
+    })
+    .await;
     assert_eq!(shown(served.address, authority.roots()).await, [new.der()]);
-    assert!(kept.readiness.is_ready());
+    assert!(replica.readiness.is_ready());
     stop.cancel();
     running.await.unwrap();
+    following.await.unwrap();
     let ended = "the part that answers for this has ended";
-    assert_eq!(kept.readiness.closed(), [("tls", ended.to_owned())]);
+    assert_eq!(replica.readiness.closed(), [("tls", ended.to_owned())]);
 }
 
 #[test]
@@ -134,30 +160,30 @@ async fn a_mismatched_pair_is_kept_out_until_its_key_comes() {
     let (old, new) = (authority.issue(), authority.issue());
     let directory = tempfile::tempdir().unwrap();
     write_pair(directory.path(), &old);
-    let mut kept = Kept::directory(directory.path());
-    let served = kept.served().await;
+    let mut replica = Replica::directory(directory.path());
+    let served = replica.served().await;
 
     fs::write(directory.path().join("tls.crt"), &new.certificate).unwrap();
     let log = Log::default();
     log.collect(|| {
-        assert_eq!(kept.keeper.step(now()), Step::Failed);
-        assert_eq!(kept.keeper.step(now()), Step::Failed);
+        assert_eq!(replica.reloader.reload(now()), Reload::Failed);
+        assert_eq!(replica.reloader.reload(now()), Reload::Failed);
     });
     let path = directory.path().display();
     assert_eq!(
         log.lines(),
         [format!(
-            "ERROR the new certificate is unusable; the old one is served on \
+            "ERROR the new certificate is unusable; the old one is still served \
              error=\"{path}/tls.crt and {path}/tls.key: the key does not belong to the first certificate; \
              the webhook's own certificate must come first\""
         )]
     );
-    assert_eq!((kept.reloads("swapped"), kept.reloads("failed")), (0, 2));
+    assert_eq!((replica.reloads("swapped"), replica.reloads("failed")), (0, 2));
     assert_eq!(shown(served.address, authority.roots()).await, [old.der()]);
-    assert!(kept.readiness.is_ready());
+    assert!(replica.is_ready());
 
     fs::write(directory.path().join("tls.key"), &new.key).unwrap();
-    assert_eq!(kept.keeper.step(now()), Step::Swapped);
+    assert_eq!(replica.reloader.reload(now()), Reload::Swapped);
     assert_eq!(shown(served.address, authority.roots()).await, [new.der()]);
 }
 
@@ -166,40 +192,40 @@ async fn a_secret_that_is_deleted_leaves_the_old_pair_served() {
     let authority = Authority::new();
     let pair = authority.issue();
     let volume = Volume::new(&pair);
-    let mut kept = Kept::directory(volume.path());
-    let served = kept.served().await;
+    let mut replica = Replica::directory(volume.path());
+    let served = replica.served().await;
     drop(volume);
-    assert_eq!(kept.keeper.step(now()), Step::Failed);
+    assert_eq!(replica.reloader.reload(now()), Reload::Failed);
     assert_eq!(shown(served.address, authority.roots()).await, [pair.der()]);
-    assert!(kept.readiness.is_ready());
+    assert!(replica.is_ready());
 }
 
 #[test]
 fn an_expired_certificate_closes_readiness_until_a_good_one_comes() {
     let authority = Authority::new();
     let mut volume = Volume::new(&authority.issue_for(minutes(-60), minutes(10)));
-    let mut kept = Kept::directory(volume.path());
-    assert!(kept.readiness.is_ready());
+    let mut replica = Replica::directory(volume.path());
+    assert!(replica.is_ready());
     let gauge = "cassgate_tls_certificate_not_after_seconds";
-    assert_eq!(value(&kept.metrics, gauge), minutes(10).as_second());
+    assert_eq!(value(&replica.metrics, gauge), minutes(10).as_second());
 
-    assert_eq!(kept.keeper.step(minutes(10)), Step::Unchanged);
-    assert!(kept.readiness.is_ready());
-    assert_eq!(kept.keeper.step(minutes(11)), Step::Unchanged);
+    assert_eq!(replica.reloader.reload(minutes(10)), Reload::Unchanged);
+    assert!(replica.is_ready());
+    assert_eq!(replica.reloader.reload(minutes(11)), Reload::Unchanged);
     let expired = "the certificate expired at 2026-11-23T12:10:00Z";
-    assert_eq!(kept.readiness.closed(), [("tls", expired.to_owned())]);
+    assert_eq!(replica.closed_gates(), [("tls", expired.to_owned())]);
 
     volume.replace(&authority.issue_for(minutes(-60), minutes(60)));
-    assert_eq!(kept.keeper.step(minutes(12)), Step::Swapped);
-    assert!(kept.readiness.is_ready());
-    assert_eq!(value(&kept.metrics, gauge), minutes(60).as_second());
+    assert_eq!(replica.reloader.reload(minutes(12)), Reload::Swapped);
+    assert!(replica.is_ready());
+    assert_eq!(value(&replica.metrics, gauge), minutes(60).as_second());
 }
 
 #[test]
 fn a_good_pair_is_not_given_up_for_one_that_is_out_of_time() {
     let authority = Authority::new();
     let mut volume = Volume::new(&authority.issue());
-    let mut kept = Kept::directory(volume.path());
+    let mut replica = Replica::directory(volume.path());
     for (pair, says) in [
         (
             authority.issue_for(minutes(-60), minutes(-30)),
@@ -212,28 +238,28 @@ fn a_good_pair_is_not_given_up_for_one_that_is_out_of_time() {
     ] {
         volume.replace(&pair);
         let log = Log::default();
-        log.collect(|| assert_eq!(kept.keeper.step(now()), Step::Failed));
+        log.collect(|| assert_eq!(replica.reloader.reload(now()), Reload::Failed));
         let path = volume.path().display();
         assert_eq!(
             log.lines(),
             [format!(
-                "ERROR the new certificate is unusable; the old one is served on error=\"{path}/tls.crt: {says}\""
+                "ERROR the new certificate is unusable; the old one is still served error=\"{path}/tls.crt: {says}\""
             )]
         );
-        assert!(kept.readiness.is_ready());
+        assert!(replica.is_ready());
     }
-    assert_eq!(kept.keeper.step(minutes(5)), Step::Swapped);
+    assert_eq!(replica.reloader.reload(minutes(5)), Reload::Swapped);
 }
 
 #[test]
 fn a_certificate_that_is_out_of_time_at_start_is_served_but_not_ready() {
     let authority = Authority::new();
     let volume = Volume::new(&authority.issue_for(minutes(5), minutes(60)));
-    let mut kept = Kept::directory(volume.path());
+    let mut replica = Replica::directory(volume.path());
     let early = "the certificate is valid only from 2026-11-23T12:05:00Z on";
-    assert_eq!(kept.readiness.closed(), [("tls", early.to_owned())]);
-    assert_eq!(kept.keeper.step(minutes(5)), Step::Unchanged);
-    assert!(kept.readiness.is_ready());
+    assert_eq!(replica.closed_gates(), [("tls", early.to_owned())]);
+    assert_eq!(replica.reloader.reload(minutes(5)), Reload::Unchanged);
+    assert!(replica.is_ready());
 }
 
 #[tokio::test]
@@ -242,7 +268,7 @@ async fn a_chain_is_shown_whole() {
     let mut pair = authority.issue();
     pair.certificate.push_str(&authority.pem());
     let volume = Volume::new(&pair);
-    let served = Kept::directory(volume.path()).served().await;
+    let served = Replica::directory(volume.path()).served().await;
     let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap();
     assert_eq!(shown(served.address, authority.roots()).await, [pair.der(), root]);
 }
@@ -319,7 +345,7 @@ fn what_is_no_file_is_told_with_path_and_reason() {
 }
 
 fn refused(directory: &Path) -> String {
-    Kept::start(TlsSource::Files(PairFiles::in_directory(directory)))
+    Replica::start(PairSource::Files(PairFiles::in_directory(directory)))
         .map(|_| ())
         .unwrap_err()
 }
@@ -332,17 +358,17 @@ async fn dev_serves_a_pair_that_its_written_authority_vouches_for() {
         directory: Some(directory.clone()),
         names: vec!["gate.example".parse().unwrap()],
     };
-    let mut kept = Kept::start(TlsSource::Dev(options)).unwrap();
-    assert!(kept.readiness.is_ready());
+    let mut replica = Replica::start(PairSource::Dev(options)).unwrap();
+    assert!(replica.is_ready());
     assert_eq!(
-        kept.keeper.pair().names(),
+        replica.reloader.pair().names(),
         ["localhost", "127.0.0.1", "::1", "gate.example"]
     );
-    let served = kept.served().await;
+    let served = replica.served().await;
     let authority = CertificateDer::from_pem_file(directory.join("ca.crt")).unwrap();
     // The test's clock is not the system's; the client checks the time by its own.
     let chain = shown_at(served.address, roots(authority), now()).await;
-    assert_eq!(chain, kept.keeper.pair().key().cert);
+    assert_eq!(chain, replica.reloader.pair().key().cert);
 
     // No key is written anywhere, and nothing half-written stays.
     let left: Vec<_> = fs::read_dir(&directory)
@@ -352,11 +378,11 @@ async fn dev_serves_a_pair_that_its_written_authority_vouches_for() {
     assert_eq!(left, ["ca.crt"]);
 
     let year = 365 * 24 * 60;
-    assert_eq!(kept.keeper.step(minutes(year)), Step::Unchanged);
-    assert!(kept.readiness.is_ready());
-    assert_eq!(kept.keeper.step(minutes(year + 1)), Step::Unchanged);
+    assert_eq!(replica.reloader.reload(minutes(year)), Reload::Unchanged);
+    assert!(replica.is_ready());
+    assert_eq!(replica.reloader.reload(minutes(year + 1)), Reload::Unchanged);
     let expired = "the certificate expired at 2027-11-23T12:00:00Z";
-    assert_eq!(kept.readiness.closed(), [("tls", expired.to_owned())]);
+    assert_eq!(replica.closed_gates(), [("tls", expired.to_owned())]);
 }
 
 #[test]
@@ -368,7 +394,7 @@ fn dev_that_cannot_write_its_authority_says_where() {
         directory: Some(file.clone()),
         names: Vec::new(),
     };
-    let error = Kept::start(TlsSource::Dev(options)).map(|_| ()).unwrap_err();
+    let error = Replica::start(PairSource::Dev(options)).map(|_| ()).unwrap_err();
     let path = file.display();
     assert_eq!(
         error,

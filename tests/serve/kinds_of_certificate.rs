@@ -9,9 +9,9 @@ use std::{
 
 use axum::{Router, routing::get};
 use cassgate::{
-    server::{limits::Limits, readiness::Readiness},
+    server::limits::Limits,
     telemetry::metrics::Metrics,
-    tls::{Keeper, PairFiles, TlsSource},
+    tls::{PairFiles, PairSource, Reloader},
 };
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
@@ -226,15 +226,14 @@ fn shortened(pem: &str) -> String {
 
 /// What is served from the folder: nothing or a reason for not being ready; or why nothing is served.
 async fn answer(folder: &Path, authority: &Authority) -> Result<Option<String>, String> {
-    let (readiness, metrics) = (Readiness::new(), Metrics::new());
-    let source = TlsSource::Files(PairFiles::in_directory(folder));
-    let gate = readiness.gate("tls", "not loaded");
-    let keeper = Keeper::start(source, gate, metrics.clone(), now()).map_err(|error| error.to_string())?;
-    if let Some((_, reason)) = readiness.closed().pop() {
-        return Ok(Some(reason));
+    let metrics = Metrics::new();
+    let source = PairSource::Files(PairFiles::in_directory(folder));
+    let reloader = Reloader::start(source, metrics.clone(), now()).map_err(|error| error.to_string())?;
+    if let Some(reason) = reloader.state().borrow().unready() {
+        return Ok(Some(reason.to_owned()));
     }
     let router = Router::new().route("/", get(async || "hello"));
-    let served = Served::https(&keeper, router, Limits::default(), metrics, NEVER).await;
+    let served = Served::https(&reloader, router, Limits::default(), metrics, NEVER).await;
     let mut client = http2(served.address, &authority.roots()).await;
     assert_eq!(client.get("/").await.unwrap().body, "hello");
     Ok(None)

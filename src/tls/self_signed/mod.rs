@@ -15,16 +15,16 @@
 //! The Secret is replaced only at the `resourceVersion` that was read, and so is a configuration: of two replicas
 //! that write at once one has to look again. A certificate never outlives its authority.
 
-mod args;
 mod authority;
 mod bundle;
 mod content;
-mod keeper;
+mod options;
 pub mod plan;
+mod rotator;
 mod store;
 #[cfg(test)]
 mod tests;
 
-pub use args::{SelfArgs, SelfOptions, SelfOptionsError};
-pub use keeper::SelfKeeper;
+pub use options::SelfOptions;
+pub use rotator::SelfRotator;
 pub use store::{ConfigurationObject, Configured, Entry, SecretObject, Store, StoreError, Written};

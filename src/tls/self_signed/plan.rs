@@ -95,6 +95,10 @@ pub struct Timing {
     pub settle: SignedDuration,
 }
 
+/// The longest time that a `caBundle` is given to reach every API server. They watch the configurations, so it takes
+/// them moments.
+const MAX_SETTLE: SignedDuration = SignedDuration::from_secs(15);
+
 /// One thing to do. The steps of one plan do not rest on each other: each may fail alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -329,6 +333,17 @@ impl Seen {
 }
 
 impl Timing {
+    /// Returns the timing for these lifetimes of an authority and of its certificates. Short-lived certificates shorten
+    /// the time to settle.
+    #[must_use]
+    pub fn new(authority: SignedDuration, leaf: SignedDuration) -> Self {
+        Self {
+            authority,
+            leaf,
+            settle: MAX_SETTLE.min(leaf / 6),
+        }
+    }
+
     /// When a certificate ends that `issuer` signs now.
     #[must_use]
     pub fn end_of_leaf(&self, issuer: &Authority, now: Timestamp) -> Timestamp {

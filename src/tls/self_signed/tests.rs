@@ -10,7 +10,7 @@ use rustls::{RootCertStore, client::WebPkiServerVerifier, client::danger::Server
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 
 use super::*;
-use crate::{server::readiness::Readiness, telemetry::metrics::Metrics, tls::install_default_provider};
+use crate::{telemetry::metrics::Metrics, tls::install_default_provider};
 
 #[derive(Default)]
 struct Objects {
@@ -142,8 +142,7 @@ impl Store for Cluster {
 
 /// One replica.
 struct Replica {
-    keeper: SelfKeeper<Cluster>,
-    readiness: Readiness,
+    rotator: SelfRotator<Cluster>,
     metrics: Metrics,
 }
 
@@ -168,36 +167,23 @@ impl Replica {
                 settle: SignedDuration::from_secs(15),
             },
         };
-        let (readiness, metrics) = (Readiness::new(), Metrics::new());
-        let gate = readiness.gate("tls", "no certificate yet");
-        let keeper = SelfKeeper::new(
-            &options,
-            "cassgate-system",
-            cluster.clone(),
-            gate,
-            metrics.clone(),
-        );
-        Self {
-            keeper,
-            readiness,
-            metrics,
-        }
+        let metrics = Metrics::new();
+        let rotator = SelfRotator::new(&options, "cassgate-system", cluster.clone(), metrics.clone());
+        Self { rotator, metrics }
     }
 
     async fn pass(&mut self, seconds: i64) {
-        self.keeper.pass(|| after(seconds)).await;
+        self.rotator.pass(|| after(seconds)).await;
     }
 
     fn unready(&self) -> Vec<String> {
-        self.readiness
-            .closed()
-            .into_iter()
-            .map(|(_, reason)| reason)
-            .collect()
+        let state = self.rotator.state();
+        let state = state.borrow();
+        state.unready().map(str::to_owned).into_iter().collect()
     }
 
     fn serial(&self) -> String {
-        self.keeper.pair().unwrap().serial().to_owned()
+        self.rotator.pair().unwrap().serial().to_owned()
     }
 
     fn metric(&self, line: &str) -> bool {
@@ -213,7 +199,7 @@ impl Replica {
         let Ok(verifier) = WebPkiServerVerifier::builder(Arc::new(roots)).build() else {
             return false;
         };
-        let chain = self.keeper.pair().unwrap().key().cert.clone();
+        let chain = self.rotator.pair().unwrap().key().cert.clone();
         let moment = u64::try_from(after(seconds).as_second()).unwrap();
         let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(moment));
         let name = ServerName::try_from(name.to_owned()).unwrap();
@@ -480,7 +466,7 @@ async fn nothing_of_a_key_is_shown_by_debug() {
     for shown in [
         format!("{object:?}"),
         format!("{secret:?}"),
-        format!("{:?}", replica.keeper.pair()),
+        format!("{:?}", replica.rotator.pair()),
     ] {
         assert!(!shown.contains(line) && !shown.contains("BEGIN"), "{shown}");
     }

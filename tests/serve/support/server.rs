@@ -12,11 +12,10 @@ use cassgate::{
         admin, https,
         limits::Limits,
         listen,
-        readiness::Readiness,
     },
     telemetry::metrics::{Listener, Metrics},
     tls,
-    tls::{Keeper, PairFiles, TlsSource},
+    tls::{PairFiles, PairSource, Reloader},
 };
 use jiff::Timestamp;
 use rustls::RootCertStore;
@@ -37,7 +36,7 @@ pub(crate) struct Served {
 pub(crate) struct Secured {
     pub(crate) server: Served,
     pub(crate) roots: RootCertStore,
-    _keeper: Keeper,
+    _reloader: Reloader,
     _files: TempDir,
 }
 
@@ -57,9 +56,9 @@ impl Served {
         Self::start(server, address, metrics, NEVER)
     }
 
-    /// TLS with the certificate that the keeper serves.
+    /// TLS with the certificate that the reloader serves.
     pub(crate) async fn https(
-        keeper: &Keeper,
+        reloader: &Reloader,
         router: Router,
         limits: Limits,
         metrics: Metrics,
@@ -69,7 +68,7 @@ impl Served {
             .await
             .unwrap();
         let address = bound.address();
-        let config = tls::server_config(keeper.served()).unwrap();
+        let config = tls::server_config(reloader.served()).unwrap();
         let server = https::server(bound, config, router, limits, metrics.clone());
         Self::start(server, address, metrics, drain)
     }
@@ -107,14 +106,13 @@ impl Secured {
         let authority = Authority::new();
         let files = tempfile::tempdir().unwrap();
         write_pair(files.path(), &authority.issue());
-        let source = TlsSource::Files(PairFiles::in_directory(files.path()));
-        let gate = Readiness::new().gate("tls", "not loaded");
-        let keeper = Keeper::start(source, gate, metrics.clone(), now()).unwrap();
-        let server = Served::https(&keeper, router, limits, metrics, drain).await;
+        let source = PairSource::Files(PairFiles::in_directory(files.path()));
+        let reloader = Reloader::start(source, metrics.clone(), now()).unwrap();
+        let server = Served::https(&reloader, router, limits, metrics, drain).await;
         Self {
             server,
             roots: authority.roots(),
-            _keeper: keeper,
+            _reloader: reloader,
             _files: files,
         }
     }

@@ -1,32 +1,33 @@
-//! Where the certificate comes from, as the user says it.
+//! The flags of `cassgate run` for the webhook's certificate.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use rustls_pki_types::DnsName;
 
-use super::{DevOptions, PairFiles, SelfArgs, SelfOptions, SelfOptionsError};
-use crate::commands::duration::duration;
+use super::duration::duration;
+use super::self_signed_args::{LifetimeError, SelfArgs};
+use crate::tls::{CertificateSource, DevOptions, PairFiles, PairSource, SelfOptions, SubjectAltName};
 
-/// Below it the files would be read without a pause.
-const SHORTEST_RELOAD: Duration = Duration::from_secs(1);
+/// The shortest interval at which certificate files are read, so that they are not read in a busy loop.
+const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Where the certificate comes from.
+/// The source of the certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TlsMode {
-    /// Two files, for example a mounted Secret; read again when they change.
+    /// Two files, for example of a mounted Secret; read again when they change
     Files,
-    /// Signed by an authority that cassgate keeps in a Secret; it keeps the caBundle of its webhooks too
+    /// Signed by an authority that cassgate keeps in a Secret; cassgate also keeps the caBundle of its webhooks
     #[value(name = "self")]
     SelfSigned,
-    /// Made at start for this machine; the key stays in memory.
+    /// Generated at start for this machine; the key stays in memory
     Dev,
 }
 
-/// The certificate of the webhook.
+/// The flags for the certificate of the webhook.
 #[derive(Debug, Clone, Args)]
 pub struct TlsArgs {
-    /// Where the webhook's certificate comes from
+    /// The source of the webhook's certificate
     #[arg(long, value_name = "MODE", env = "CASSGATE_TLS", default_value = "files")]
     pub tls: TlsMode,
 
@@ -38,51 +39,29 @@ pub struct TlsArgs {
     #[arg(long, value_name = "FILE", env = "CASSGATE_TLS_KEY")]
     pub tls_key: Option<PathBuf>,
 
-    /// files: a directory with tls.crt and tls.key; dev: where to write ca.crt for the caBundle
+    /// files: the directory with tls.crt and tls.key; dev: the directory to write ca.crt to, for the caBundle
     #[arg(long, value_name = "DIR", env = "CASSGATE_TLS_DIR")]
     pub tls_dir: Option<PathBuf>,
 
-    /// files: how often the two files are read again; kubelet itself brings a changed Secret within about a minute
+    /// files: the interval at which the two files are read again; kubelet updates a mounted Secret within about a minute
     #[arg(long, value_name = "DURATION", env = "CASSGATE_TLS_RELOAD_INTERVAL", default_value = "10s", value_parser = duration)]
     pub tls_reload_interval: Duration,
 
-    /// dev: one more name or address in the certificate, beside localhost and the loopback addresses (repeatable)
+    /// dev: an additional name or address in the certificate, beside localhost and the loopback addresses (repeatable)
     #[arg(
         long,
         value_name = "NAME",
         env = "CASSGATE_TLS_DEV_NAME",
         value_delimiter = ','
     )]
-    pub tls_dev_name: Vec<DevName>,
+    pub tls_dev_name: Vec<SubjectAltName>,
 
-    /// Mode `self`.
+    /// The flags of mode `self`.
     #[command(flatten)]
-    pub own: SelfArgs,
+    pub self_signed: SelfArgs,
 }
 
-/// Who keeps the certificate: [`TlsArgs`], checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TlsChoice {
-    /// This process alone.
-    Pair(TlsSource),
-    /// All replicas together.
-    SelfSigned(SelfOptions),
-}
-
-/// Where a pair comes from that is there at start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TlsSource {
-    /// Two files.
-    Files(PairFiles),
-    /// Made at start.
-    Dev(DevOptions),
-}
-
-/// A name or an address that a certificate can carry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DevName(String);
-
-/// Options that do not fit together.
+/// Flags that contradict each other.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TlsOptionsError {
     /// Mode `files` without files.
@@ -99,9 +78,9 @@ pub enum TlsOptionsError {
     /// A key without its certificate.
     #[error("--tls-key {0:?} needs --tls-cert FILE, the certificate of that key")]
     NoCertificate(PathBuf),
-    /// Files that would be read without a pause.
-    #[error("--tls-reload-interval {0:?} is too short; write {SHORTEST_RELOAD:?} or more")]
-    ShortReload(Duration),
+    /// An interval below [`MIN_RELOAD_INTERVAL`].
+    #[error("--tls-reload-interval {0:?} is too short; write {MIN_RELOAD_INTERVAL:?} or more")]
+    ShortReloadInterval(Duration),
     /// Files in mode `dev`.
     #[error("--tls dev makes its own pair; leave out --tls-cert and --tls-key, or use --tls files")]
     FilesInDev,
@@ -110,67 +89,62 @@ pub enum TlsOptionsError {
         "--tls self makes its own pair; leave out --tls-cert, --tls-key and --tls-dir, or use --tls files"
     )]
     FilesInSelf,
-    /// Names of mode `dev` in mode `self`.
+    /// A name of mode `dev` in mode `self`.
     #[error("--tls-dev-name {0} is for --tls dev; in --tls self write --tls-self-name {0}")]
-    NameInSelf(DevName),
-    /// Options of mode `self` in another one.
+    DevNameInSelf(SubjectAltName),
+    /// A flag of mode `self` in another mode.
     #[error("{flag} is for --tls self and does nothing in --tls {mode}; leave it out, or write --tls self")]
-    SelfElsewhere {
-        /// The first of them.
+    SelfFlagInOtherMode {
+        /// The first such flag.
         flag: &'static str,
         /// The mode.
         mode: &'static str,
     },
-    /// Lifetimes in mode `self`.
+    /// The lifetimes of mode `self`.
     #[error(transparent)]
-    Own(#[from] SelfOptionsError),
-    /// Names in mode `files`.
-    #[error("--tls-dev-name {0} is for --tls dev; in --tls files the names stand in the certificate")]
-    NameInFiles(DevName),
+    Lifetime(#[from] LifetimeError),
+    /// A name of mode `dev` in mode `files`.
+    #[error("--tls-dev-name {0} is for --tls dev; in --tls files the names are those of the certificate")]
+    DevNameInFiles(SubjectAltName),
 }
 
-/// A text that is no host name and no address.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("no host name and no IP address; write for example cassgate.local or 192.0.2.7")]
-pub struct DevNameError;
-
 impl TlsArgs {
-    /// Where the certificate comes from.
+    /// Returns the source of the certificate. Reads no file.
     ///
     /// # Errors
-    /// When the options do not fit together; nothing is read yet.
-    pub fn choice(&self) -> Result<TlsChoice, TlsOptionsError> {
+    /// Returns an error if the flags contradict each other.
+    pub fn source(&self) -> Result<CertificateSource, TlsOptionsError> {
         let mode = match self.tls {
             TlsMode::Files => Some("files"),
             TlsMode::Dev => Some("dev"),
             TlsMode::SelfSigned => None,
         };
-        if let (Some(mode), Some(flag)) = (mode, self.own.given()) {
-            return Err(TlsOptionsError::SelfElsewhere { flag, mode });
+        if let (Some(mode), Some(flag)) = (mode, self.self_signed.first_given()) {
+            return Err(TlsOptionsError::SelfFlagInOtherMode { flag, mode });
         }
         match self.tls {
-            TlsMode::Files => self.files().map(TlsSource::Files).map(TlsChoice::Pair),
-            TlsMode::Dev => self.dev().map(TlsSource::Dev).map(TlsChoice::Pair),
-            TlsMode::SelfSigned => self.own().map(TlsChoice::SelfSigned),
+            TlsMode::Files => self.files().map(PairSource::Files).map(CertificateSource::Pair),
+            TlsMode::Dev => self.dev().map(PairSource::Dev).map(CertificateSource::Pair),
+            TlsMode::SelfSigned => self.self_signed().map(CertificateSource::SelfSigned),
         }
     }
 
-    fn own(&self) -> Result<SelfOptions, TlsOptionsError> {
+    fn self_signed(&self) -> Result<SelfOptions, TlsOptionsError> {
         if self.tls_cert.is_some() || self.tls_key.is_some() || self.tls_dir.is_some() {
             return Err(TlsOptionsError::FilesInSelf);
         }
         if let Some(name) = self.tls_dev_name.first() {
-            return Err(TlsOptionsError::NameInSelf(name.clone()));
+            return Err(TlsOptionsError::DevNameInSelf(name.clone()));
         }
-        Ok(self.own.options()?)
+        Ok(self.self_signed.options()?)
     }
 
     fn files(&self) -> Result<PairFiles, TlsOptionsError> {
         if let Some(name) = self.tls_dev_name.first() {
-            return Err(TlsOptionsError::NameInFiles(name.clone()));
+            return Err(TlsOptionsError::DevNameInFiles(name.clone()));
         }
-        if self.tls_reload_interval < SHORTEST_RELOAD {
-            return Err(TlsOptionsError::ShortReload(self.tls_reload_interval));
+        if self.tls_reload_interval < MIN_RELOAD_INTERVAL {
+            return Err(TlsOptionsError::ShortReloadInterval(self.tls_reload_interval));
         }
         match (&self.tls_dir, &self.tls_cert, &self.tls_key) {
             (Some(dir), None, None) => Ok(PairFiles::in_directory(dir)),
@@ -193,33 +167,6 @@ impl TlsArgs {
     }
 }
 
-impl DevName {
-    /// The name as it was written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for DevName {
-    type Err = DevNameError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let known = text.parse::<IpAddr>().is_ok() || DnsName::try_from(text).is_ok();
-        if known {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(DevNameError)
-        }
-    }
-}
-
-impl fmt::Display for DevName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -238,12 +185,12 @@ mod tests {
             .tls
     }
 
-    fn source(options: &[&str]) -> Result<TlsChoice, TlsOptionsError> {
-        arguments(options).choice()
+    fn source(options: &[&str]) -> Result<CertificateSource, TlsOptionsError> {
+        arguments(options).source()
     }
 
     #[test]
-    fn a_directory_is_short_for_its_two_files() {
+    fn a_directory_stands_for_its_two_files() {
         assert_eq!(
             source(&["--tls-dir", "/tls"]),
             source(&["--tls-cert=/tls/tls.crt", "--tls-key=/tls/tls.key"])
@@ -252,72 +199,75 @@ mod tests {
     }
 
     #[test]
-    fn dev_takes_names_and_a_place_for_its_authority() {
+    fn dev_accepts_names_and_a_directory_for_its_authority() {
         let expected = DevOptions {
             directory: Some("/tmp/tls".into()),
-            names: vec![DevName("gate.local".to_owned()), DevName("10.0.0.1".to_owned())],
+            names: vec!["gate.local".parse().unwrap(), "10.0.0.1".parse().unwrap()],
         };
         let arguments = [
             "--tls=dev",
             "--tls-dir=/tmp/tls",
             "--tls-dev-name=gate.local,10.0.0.1",
         ];
-        assert_eq!(source(&arguments), Ok(TlsChoice::Pair(TlsSource::Dev(expected))));
+        assert_eq!(
+            source(&arguments),
+            Ok(CertificateSource::Pair(PairSource::Dev(expected)))
+        );
     }
 
     #[test]
-    fn options_that_do_not_fit_are_refused_by_name() {
-        let says = |options: &[&str]| source(options).unwrap_err().to_string();
+    fn contradicting_flags_are_rejected_by_name() {
+        let error = |options: &[&str]| source(options).unwrap_err().to_string();
         assert_eq!(
-            says(&[]),
+            error(&[]),
             "--tls files needs a pair: --tls-dir DIR (with tls.crt and tls.key), or --tls-cert FILE and --tls-key FILE"
         );
         assert_eq!(
-            says(&["--tls-dir=/a", "--tls-key=/b"]),
+            error(&["--tls-dir=/a", "--tls-key=/b"]),
             "--tls-dir \"/a\" and --tls-cert or --tls-key name two pairs; keep one of them"
         );
         assert_eq!(
-            says(&["--tls-cert=/a"]),
+            error(&["--tls-cert=/a"]),
             "--tls-cert \"/a\" needs --tls-key FILE, the private key of that certificate"
         );
         assert_eq!(
-            says(&["--tls-key=/a"]),
+            error(&["--tls-key=/a"]),
             "--tls-key \"/a\" needs --tls-cert FILE, the certificate of that key"
         );
         assert_eq!(
-            says(&["--tls=dev", "--tls-key=/a"]),
+            error(&["--tls=dev", "--tls-key=/a"]),
             "--tls dev makes its own pair; leave out --tls-cert and --tls-key, or use --tls files"
         );
         assert_eq!(
-            says(&["--tls=self", "--tls-dir=/a"]),
+            error(&["--tls=self", "--tls-dir=/a"]),
             "--tls self makes its own pair; leave out --tls-cert, --tls-key and --tls-dir, or use --tls files"
         );
         assert_eq!(
-            says(&["--tls=self", "--tls-dev-name=x"]),
+            error(&["--tls=self", "--tls-dev-name=x"]),
             "--tls-dev-name x is for --tls dev; in --tls self write --tls-self-name x"
         );
         assert_eq!(
-            says(&["--tls-dir=/a", "--tls-dev-name=x"]),
-            "--tls-dev-name x is for --tls dev; in --tls files the names stand in the certificate"
+            error(&["--tls-dir=/a", "--tls-dev-name=x"]),
+            "--tls-dev-name x is for --tls dev; in --tls files the names are those of the certificate"
         );
     }
 
     #[test]
-    fn the_files_are_read_again_every_ten_seconds_or_as_often_as_is_said() {
+    fn the_reload_interval_is_ten_seconds_by_default_and_at_least_one_second() {
         let ten = Duration::from_secs(10);
         assert_eq!(arguments(&["--tls-dir=/a"]).tls_reload_interval, ten);
-        let often = ["--tls-dir=/a", "--tls-reload-interval=1s"];
-        assert_eq!(arguments(&often).tls_reload_interval, SHORTEST_RELOAD);
-        assert!(source(&often).is_ok());
-        let refused = source(&["--tls-dir=/a", "--tls-reload-interval=999ms"]).unwrap_err();
+        let shortest = ["--tls-dir=/a", "--tls-reload-interval=1s"];
+        assert_eq!(arguments(&shortest).tls_reload_interval, MIN_RELOAD_INTERVAL);
+        assert!(source(&shortest).is_ok());
+        let rejected = source(&["--tls-dir=/a", "--tls-reload-interval=999ms"]).unwrap_err();
         assert_eq!(
-            refused.to_string(),
+            rejected.to_string(),
             "--tls-reload-interval 999ms is too short; write 1s or more"
         );
     }
 
     #[test]
-    fn an_option_of_mode_self_is_refused_in_every_other_one() {
+    fn a_flag_of_mode_self_is_rejected_in_every_other_mode() {
         for (option, mode) in [
             ("--tls-self-secret=x", "files"),
             ("--tls-self-namespace=x", "dev"),
@@ -336,16 +286,6 @@ mod tests {
                 )
             );
             assert!(source(&["--tls=self", option]).is_ok(), "{option}");
-        }
-    }
-
-    #[test]
-    fn a_name_that_no_certificate_can_carry_is_refused() {
-        for name in ["", "a b", "https://x", "-"] {
-            assert_eq!(name.parse::<DevName>(), Err(DevNameError), "{name:?}");
-        }
-        for name in ["::1", "gate", "cassgate.cassgate-system.svc"] {
-            assert!(name.parse::<DevName>().is_ok(), "{name}");
         }
     }
 }

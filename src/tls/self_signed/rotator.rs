@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -13,26 +13,29 @@ use super::{
     store::{ConfigurationObject, Configured, SecretObject, Store, StoreError, Written},
 };
 use crate::{
-    server::readiness::Gate,
     telemetry::metrics::{Metrics, ReloadOutcome},
-    tls::{Pair, SelfOptions, Served},
+    tls::{CertificateState, Pair, SelfOptions, ServedPair},
 };
+
+/// The reason of unreadiness until a certificate is signed.
+const NO_CERTIFICATE: &str = "no certificate yet";
 
 /// The most looks in a row. Without others that write, six are enough from an empty Secret to a certificate.
 const LOOKS: usize = 12;
 
-/// Keeps the authority, the two configurations and the certificate of this replica. Dropped, it closes its gate.
+/// Keeps the authority, the two configurations and the certificate of this replica. Once it is dropped, the receivers
+/// of its [`state`](Self::state) see the end of the channel.
 #[derive(Debug)]
-pub struct SelfKeeper<S> {
+pub struct SelfRotator<S> {
     store: S,
     names: Vec<String>,
     timing: Timing,
     pause: Duration,
-    served: Arc<Served>,
+    served: Arc<ServedPair>,
     pair: Option<Pair>,
     leaf: Option<Leaf>,
     seen: Seen,
-    gate: Gate,
+    state: watch::Sender<CertificateState>,
     metrics: Metrics,
     told: BTreeSet<String>,
 }
@@ -56,19 +59,19 @@ enum StepError {
     Sign(#[from] SignError),
 }
 
-impl<S: Store> SelfKeeper<S> {
+impl<S: Store> SelfRotator<S> {
     /// Serves nothing yet. `namespace` is that of the Service.
-    pub fn new(options: &SelfOptions, namespace: &str, store: S, gate: Gate, metrics: Metrics) -> Self {
+    pub fn new(options: &SelfOptions, namespace: &str, store: S, metrics: Metrics) -> Self {
         Self {
             store,
             names: options.names_in(namespace),
             timing: options.timing,
-            pause: options.pause(),
-            served: Arc::new(Served::empty()),
+            pause: options.interval(),
+            served: Arc::new(ServedPair::empty()),
             pair: None,
             leaf: None,
             seen: Seen::default(),
-            gate,
+            state: watch::Sender::new(CertificateState::Unusable(NO_CERTIFICATE.to_owned())),
             metrics,
             told: BTreeSet::new(),
         }
@@ -76,7 +79,7 @@ impl<S: Store> SelfKeeper<S> {
 
     /// The certificate as handshakes see it, from the first one on.
     #[must_use]
-    pub fn served(&self) -> Arc<Served> {
+    pub fn served(&self) -> Arc<ServedPair> {
         Arc::clone(&self.served)
     }
 
@@ -84,6 +87,12 @@ impl<S: Store> SelfKeeper<S> {
     #[must_use]
     pub fn pair(&self) -> Option<&Pair> {
         self.pair.as_ref()
+    }
+
+    /// Returns the state of the certificate, now and after every change.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<CertificateState> {
+        self.state.subscribe()
     }
 
     /// Looks every so often, until `stop`. The clock is asked each time: a machine that slept has a new time.
@@ -118,7 +127,8 @@ impl<S: Store> SelfKeeper<S> {
                 }
             }
             self.show(&looked);
-            self.judge(&looked.look, &troubles, clock());
+            self.state_at(&looked.look, &troubles, clock())
+                .publish(&self.state);
             if !again {
                 break;
             }
@@ -267,32 +277,29 @@ impl<S: Store> SelfKeeper<S> {
 
     /// Ready: the certificate's time is right, and some `caBundle` vouches for it. One that lost it does not take the
     /// others' replica away; it is told instead.
-    fn judge(&self, look: &Look<Signer>, troubles: &[String], now: Timestamp) {
-        let because = |reason: &str| {
+    fn state_at(&self, look: &Look<Signer>, troubles: &[String], now: Timestamp) -> CertificateState {
+        let unusable = |reason: &str| {
             let troubles = troubles.join("; ");
-            if troubles.is_empty() {
+            CertificateState::Unusable(if troubles.is_empty() {
                 reason.to_owned()
             } else {
                 format!("{reason}: {troubles}")
-            }
+            })
         };
         let (Some(pair), Some(leaf)) = (&self.pair, &self.leaf) else {
-            self.gate.close(because("no certificate yet"));
-            return;
+            return unusable(NO_CERTIFICATE);
         };
-        if let Some(reason) = pair.out_of_time(now) {
-            self.gate.close(because(&reason));
-            return;
+        if let Some(reason) = pair.invalid_at(now) {
+            return unusable(&reason);
         }
         let vouched = look.configurations.as_ref().is_none_or(|configurations| {
             let mut entries = configurations.iter().flat_map(|configuration| &configuration.0);
             configurations.is_empty() || entries.any(|entry| entry.contains(&leaf.issuer))
         });
         if vouched {
-            self.gate.open();
+            CertificateState::Usable
         } else {
-            self.gate
-                .close(because("no caBundle vouches for the certificate"));
+            unusable("no caBundle vouches for the certificate")
         }
     }
 

@@ -1,4 +1,4 @@
-//! The pair that handshakes get.
+//! The pair that TLS handshakes receive.
 
 use std::sync::Arc;
 
@@ -8,16 +8,16 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-/// The pair that handshakes get. It is replaced under way: handshakes that have begun keep theirs.
+/// The pair that TLS handshakes receive. It can be replaced at any time: a handshake that has begun keeps its pair.
 #[derive(Debug)]
-pub struct Served(ArcSwapOption<CertifiedKey>);
+pub struct ServedPair(ArcSwapOption<CertifiedKey>);
 
-impl Served {
+impl ServedPair {
     pub(super) fn new(key: Arc<CertifiedKey>) -> Self {
         Self(ArcSwapOption::new(Some(key)))
     }
 
-    /// Without a pair every handshake fails.
+    /// Returns a resolver without a pair: every handshake fails until [`replace`](Self::replace) is called.
     pub(super) fn empty() -> Self {
         Self(ArcSwapOption::empty())
     }
@@ -27,8 +27,9 @@ impl Served {
     }
 }
 
-impl ResolvesServerCert for Served {
-    /// One pair for every name, and for none: kube-apiserver sends no SNI to an address.
+impl ResolvesServerCert for ServedPair {
+    /// Returns the one pair for every server name, also for a client that sends none: kube-apiserver sends no SNI to an
+    /// IP address.
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.0.load_full()
     }
