@@ -103,6 +103,12 @@ impl NodeStatus {
         self.phase.as_deref().and_then(Phase::parse)
     }
 
+    /// Returns true if its operation completed.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.state() == Some(ConditionType::Completed)
+    }
+
     /// Returns true if the recorded state is `PENDING` or `RUNNING`, so that the sidecar may be at work.
     #[must_use]
     pub fn is_active(&self) -> bool {

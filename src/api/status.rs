@@ -262,6 +262,14 @@ impl BackRestStatus {
     }
 }
 
+impl PastRun {
+    /// Returns true if the run completed, so that a restore may take its snapshot.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        ConditionType::parse(&self.outcome) == ConditionType::Completed
+    }
+}
+
 /// The schema of `metav1.Condition`, with its limits and with descriptions that say more than the upstream
 /// ones, which carry the marks of another documentation tool.
 fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -7,7 +7,8 @@ use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 use tokio::time::MissedTickBehavior;
 
-use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
+use crate::api::conditions::STALLED;
+use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, ConditionType, Reason};
 use crate::reconcile::plan::{self, needs, schedule};
 use crate::telemetry::metrics::{Census, MOST_SCHEDULED, Metrics, RunKind, RunState, ScheduledBackup};
 
@@ -83,12 +84,12 @@ fn state(common: &BackRestStatus) -> Option<RunState> {
     if common.is_terminal() {
         return None;
     }
-    if common.true_condition("Stalled").is_some() {
+    if common.true_condition(STALLED).is_some() {
         return Some(RunState::Stalled);
     }
-    match plan::awaited(common).map(|condition| condition.reason.as_str()) {
-        Some("Suspended") => None,
-        Some("Queued") => Some(RunState::Queued),
+    match plan::awaited(common).map(|condition| Reason::parse(&condition.reason)) {
+        Some(Some(Reason::Suspended)) => None,
+        Some(Some(Reason::Queued)) => Some(RunState::Queued),
         Some(_) => Some(RunState::Waiting),
         None => common.has_started().then_some(RunState::Running),
     }
@@ -129,7 +130,7 @@ fn told_of(backup: &CassandraBackup, now: Timestamp) -> ScheduledBackup {
 /// Whether nothing that is known keeps the next run from beginning.
 fn is_ready(backup: &CassandraBackup) -> bool {
     let common = backup.status.as_ref().map(|status| &status.common);
-    common.is_none_or(|common| needs::told(common).is_none() && common.true_condition("Stalled").is_none())
+    common.is_none_or(|common| needs::told(common).is_none() && common.true_condition(STALLED).is_none())
 }
 
 /// A good run.
@@ -142,14 +143,14 @@ struct Good {
 /// The newest good run: out of the history, or the one that the status is about.
 fn last_good(backup: &CassandraBackup) -> Option<Good> {
     let status = backup.status.as_ref()?;
-    let past = status.history.iter().filter(|run| run.outcome == "COMPLETED");
+    let past = status.history.iter().filter(|run| run.is_completed());
     let past = past.filter_map(|run| {
         let ended = run.completed.as_ref()?.0;
         let began = run.started.as_ref().map_or(ended, |time| time.0);
         Some(Good { began, ended })
     });
     let condition = status.common.condition.as_ref();
-    let is_good = condition.is_some_and(|condition| condition.type_ == "COMPLETED");
+    let is_good = condition.is_some_and(|condition| condition.state() == ConditionType::Completed);
     let read = |text: Option<&String>| text.and_then(|text| text.parse::<Timestamp>().ok());
     let last = read(status.common.time_completed.as_ref())
         .filter(|_| is_good)

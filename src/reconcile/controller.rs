@@ -20,7 +20,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use crate::api::Kind;
-use crate::api::{CassandraBackup, CassandraRestore};
+use crate::api::{CassandraBackup, CassandraRestore, Reason};
 use crate::evaluate::Judge;
 use crate::icarus::SidecarApi;
 use crate::reconcile::census;
@@ -398,7 +398,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
         ((self.reconciler.status_is_subresource)(kind) != Some(true)).then(|| {
             let message = "the CRD has no status subresource, so it is CassKop's and CassKop may act: nothing is sent \
                            until cassgate's own CRDs are installed (docs/executor.md)";
-            Wait::stalled("CrdNotOurs", message)
+            Wait::stalled(Reason::CrdNotOurs, message)
         })
     }
 }

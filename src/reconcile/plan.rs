@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
-use crate::api::NodeContainers;
+use crate::api::{NodeContainers, Reason};
 
 pub use conditions::{awaited, condense, newly_awaited};
 pub use node::{Outcome, record};
@@ -286,7 +286,7 @@ pub struct RingNode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait {
     /// In one word for programs. Example: `ClusterNotFound`.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// In a sentence for people: what it waits for, and what to do if that never comes.
     pub message: String,
     /// Whether it goes on only when a human does something.
@@ -296,7 +296,7 @@ pub struct Wait {
 impl Wait {
     /// For something that comes by itself.
     #[must_use]
-    pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,
             message: message.into(),
@@ -306,7 +306,7 @@ impl Wait {
 
     /// For something that a human has to do.
     #[must_use]
-    pub fn stalled(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn stalled(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             stalled: true,
             ..Self::new(reason, message)
@@ -428,7 +428,7 @@ pub struct Event {
     /// Whether somebody should look at it.
     pub warning: bool,
     /// In one word, CassKop's where it has one.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// In a sentence.
     pub message: String,
     /// Whether every look tells it anew, since it cannot be written down: one event with a count for people.

@@ -153,7 +153,7 @@ pub(in crate::reconcile) async fn publish<K: Work>(
             } else {
                 EventType::Normal
             },
-            reason: event.reason.to_owned(),
+            reason: event.reason.as_str().to_owned(),
             note: Some(cut(&event.message)),
             action: "Reconcile".to_owned(),
             secondary: None,
@@ -164,7 +164,7 @@ pub(in crate::reconcile) async fn publish<K: Work>(
             Recorder::new(client.clone(), Reporter::from("cassgate"))
         };
         if let Err(error) = recorder.publish(&written, &reference).await {
-            tracing::warn!(%error, reason = event.reason, "an event could not be written");
+            tracing::warn!(%error, reason = event.reason.as_str(), "an event could not be written");
         }
     }
 }

@@ -5,7 +5,9 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
-use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, NodeContainers};
+use crate::api::{
+    CassandraBackup, CassandraCluster, CassandraRestore, ConditionType, NodeContainers, Reason,
+};
 use crate::domain::sidecar::Sidecar;
 use crate::evaluate::Judge;
 use crate::reconcile::plan::needs::Needs;
@@ -126,7 +128,7 @@ impl ClusterObservation {
                 let message =
                     format!("there is no CassandraBackup {name:?} in the namespace; it is looked for again");
                 self.missing
-                    .get_or_insert_with(|| Wait::new("BackupNotFound", message));
+                    .get_or_insert_with(|| Wait::new(Reason::BackupNotFound, message));
             }
         }
         Ok(())
@@ -150,7 +152,7 @@ fn failed_after_truncation(restores: &[CassandraRestore], cluster: &str, own: &s
             .common
             .condition
             .as_ref()
-            .is_some_and(|condition| condition.type_ == "FAILED");
+            .is_some_and(|condition| condition.state() == ConditionType::Failed);
         failed && status.truncation.is_some()
     })
 }

@@ -15,7 +15,8 @@ use super::node::{self, View};
 use super::schedule::{self, Slot};
 use super::{Finalizer, LOOK_AGAIN, Observation, POLL, Phase, Plan, Task, Wait, moment};
 use crate::api::{
-    BackRestStatus, BackupStatus, CassandraBackup, CassandraBackupSpec, FailureCause, NodeStatus, PastRun,
+    BackRestStatus, BackupStatus, CassandraBackup, CassandraBackupSpec, ConditionType, FailureCause,
+    NodeStatus, PastRun, Reason,
 };
 use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::schema_version::SchemaVersion;
@@ -82,11 +83,11 @@ fn resolved(spec: &CassandraBackupSpec, schema: &str, now: Timestamp) -> Result<
     let text = spec.snapshot_tag.as_deref().unwrap_or_default();
     let tag = SnapshotTag::parse(text).map_err(|error| {
         let message = format!("spec.snapshotTag {text:?} {error}; correct it");
-        Wait::stalled("TagInvalid", message)
+        Wait::stalled(Reason::TagInvalid, message)
     })?;
     let schema = SchemaVersion::parse(schema).map_err(|error| {
         let message = format!("the ring has the schema {schema:?}, which {error}");
-        Wait::new("SchemaUnknown", message)
+        Wait::new(Reason::SchemaUnknown, message)
     })?;
     Ok(ResolvedTag::new(&tag, &schema, now).as_str().to_owned())
 }
@@ -138,7 +139,7 @@ impl RestorePlanner<'_> {
             let message = format!(
                 "{missed} runs were due and did not take place, {all} since the schedule is this one"
             );
-            self.making.say(true, "RunMissed", message);
+            self.making.say(true, Reason::RunMissed, message);
         }
     }
 
@@ -164,7 +165,7 @@ impl RestorePlanner<'_> {
             self.begin_once();
         } else if self.making.look.cluster_gone {
             self.over(Some((
-                "ClusterNotFound",
+                Reason::ClusterNotFound,
                 "the CassandraCluster is gone, and its nodes with it".to_owned(),
             )));
         } else {
@@ -175,7 +176,7 @@ impl RestorePlanner<'_> {
     fn begin_once(&mut self) {
         if self.backup.spec.suspend == Some(true) {
             let message = "spec.suspend is true: it describes what is in the bucket already and never runs";
-            self.making.wait = Some(Wait::new("Suspended", message));
+            self.making.wait = Some(Wait::new(Reason::Suspended, message));
         } else {
             self.begin();
         }
@@ -210,7 +211,7 @@ impl RestorePlanner<'_> {
         for node in &mut nodes {
             node::enter(node, Phase::Backup);
         }
-        self.making.say(false, "BackupInitiated", message);
+        self.making.say(false, Reason::BackupInitiated, message);
         self.making.take_over = conflict::is_shared(&self.backup.metadata);
         self.status.snapshot_tag = Some(tag);
         self.status.run = Some(Box::new(spec.run()));
@@ -244,19 +245,20 @@ impl RestorePlanner<'_> {
         if self.status.common.nodes.iter().any(is_given_up) {
             let message = "given up, since the next run was due and spec.concurrencyPolicy is Replace; what was \
                            uploaded of it stays in the bucket";
-            self.end("CANCELLED", Some(("Replaced", message.to_owned())));
+            self.end(
+                ConditionType::Cancelled,
+                Some((Reason::Replaced, message.to_owned())),
+            );
             return;
         }
-        let failed = self
-            .status
-            .common
-            .nodes
-            .iter()
-            .find(|node| node.state.as_deref() != Some("COMPLETED"));
+        let failed = self.status.common.nodes.iter().find(|node| !node.is_completed());
         let why = failed.map(|node| {
             let pod = node::name(node);
             let words = node.message.as_deref().unwrap_or("the sidecar gives no reason");
-            ("BackupFailed", format!("{pod}: {words}; {}", self.way_out()))
+            (
+                Reason::BackupFailed,
+                format!("{pod}: {words}; {}", self.way_out()),
+            )
         });
         match why {
             Some(why) => self.over(Some(why)),
@@ -300,7 +302,7 @@ impl RestorePlanner<'_> {
     /// Whether the node is through because the next run waits: then nothing is begun for this one.
     fn send_or_give_up(&mut self, node: &mut NodeStatus, task: Task) -> bool {
         if self.replaced {
-            node.state = Some("CANCELLED".to_owned());
+            node::set_state(node, ConditionType::Cancelled);
             node.message = Some(GIVEN_UP.to_owned());
         } else {
             self.making.send(node, task);
@@ -316,12 +318,16 @@ impl RestorePlanner<'_> {
         }
     }
 
-    fn over(&mut self, why_not: Option<(&'static str, String)>) {
-        let state = if why_not.is_some() { "FAILED" } else { "COMPLETED" };
+    fn over(&mut self, why_not: Option<(Reason, String)>) {
+        let state = if why_not.is_some() {
+            ConditionType::Failed
+        } else {
+            ConditionType::Completed
+        };
         self.end(state, why_not);
     }
 
-    fn end(&mut self, state: &'static str, why_not: Option<(&'static str, String)>) {
+    fn end(&mut self, state: ConditionType<'static>, why_not: Option<(Reason, String)>) {
         let now = self.making.look.now;
         let generation = self.backup.metadata.generation;
         let snapshot = self.status.snapshot_tag.clone().unwrap_or_default();
@@ -336,15 +342,15 @@ impl RestorePlanner<'_> {
         self.making.close();
         conditions::stand(common, state, causes, now);
         if let Some((reason, message)) = why_not {
-            if state == "CANCELLED" {
+            if state == ConditionType::Cancelled {
                 let message = format!("Backup under snapshot {snapshot} was {message}");
-                self.making.say(true, "BackupReplaced", message);
+                self.making.say(true, Reason::BackupReplaced, message);
             } else {
                 let message = format!("Backup under snapshot {snapshot} has failed: {message}");
-                self.making.say(true, "BackupFailed", message);
+                self.making.say(true, Reason::BackupFailed, message);
             }
             let story = Progress::Failed {
-                reason: reason.to_owned(),
+                reason: reason.as_str().to_owned(),
                 message,
             };
             conditions::tell(common, generation, &story, now);
@@ -358,7 +364,7 @@ impl RestorePlanner<'_> {
             );
             self.making.say(
                 false,
-                "BackupCompleted",
+                Reason::BackupCompleted,
                 format!("Backup was completed: {message}."),
             );
             conditions::tell(common, generation, &Progress::Complete(message), now);
@@ -366,7 +372,7 @@ impl RestorePlanner<'_> {
         self.remember(state);
     }
 
-    fn remember(&mut self, outcome: &str) {
+    fn remember(&mut self, outcome: ConditionType<'_>) {
         let Some(snapshot) = self.status.snapshot_tag.clone() else {
             return;
         };
@@ -375,7 +381,7 @@ impl RestorePlanner<'_> {
         let run = PastRun {
             snapshot,
             storage_location: self.status.run.as_ref().map(|run| run.storage_location.clone()),
-            outcome: outcome.to_owned(),
+            outcome: outcome.as_str().to_owned(),
             started: time(&common.time_created),
             completed: time(&common.time_completed),
             size: self.size,
@@ -421,13 +427,13 @@ impl RestorePlanner<'_> {
             (None, _) if self.backup.spec.suspend == Some(true) => Progress::Armed {
                 ready: false,
                 stalled: false,
-                reason: "Suspended",
+                reason: Reason::Suspended,
                 message: "spec.suspend is true: no run starts until it is false".to_owned(),
             },
             (None, Some(next)) => needs::armed(self.backup, &mut self.making, &mut self.status.common, next),
             (None, None) => {
                 let message = "spec.schedule has no time in the next five years; correct it";
-                Progress::Waits(Wait::stalled("NeverDue", message))
+                Progress::Waits(Wait::stalled(Reason::NeverDue, message))
             }
         };
         let generation = self.backup.metadata.generation;
@@ -447,14 +453,10 @@ impl RestorePlanner<'_> {
         }
         conditions::advance(common, now);
         common.progress = Some(node::percent(node::mean_done(common.nodes.iter())));
-        let done = common
-            .nodes
-            .iter()
-            .filter(|node| node.state.as_deref() == Some("COMPLETED"))
-            .count();
+        let done = common.nodes.iter().filter(|node| node.is_completed()).count();
         let story = wait.map_or_else(
             || Progress::Runs {
-                reason: "Uploading",
+                reason: Reason::Uploading,
                 message: format!("{done} of {} nodes are through", common.nodes.len()),
             },
             Progress::Waits,

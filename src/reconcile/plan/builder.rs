@@ -11,7 +11,7 @@ use super::{
     Actions, Answer, Event, Finalizer, LOOK_AGAIN, Observation, OperationReport, POLL, Plan, Question,
     Request, Ring, RingNode, State, Task, Wait, node,
 };
-use crate::api::{BackRestStatus, NodeStatus};
+use crate::api::{BackRestStatus, NodeStatus, Reason};
 
 /// What was found out and decided so far.
 pub(super) struct PlanBuilder<'a> {
@@ -74,7 +74,7 @@ impl<'a> PlanBuilder<'a> {
         self.look_again(LOOK_AGAIN);
     }
 
-    pub(super) fn say(&mut self, warning: bool, reason: &'static str, message: String) {
+    pub(super) fn say(&mut self, warning: bool, reason: Reason, message: String) {
         self.events.push(Event {
             warning,
             reason,
@@ -84,7 +84,7 @@ impl<'a> PlanBuilder<'a> {
     }
 
     /// Warns of what every look finds anew.
-    pub(super) fn warn_again(&mut self, reason: &'static str, message: String) {
+    pub(super) fn warn_again(&mut self, reason: Reason, message: String) {
         self.events.push(Event {
             warning: true,
             reason,
@@ -122,7 +122,7 @@ impl<'a> PlanBuilder<'a> {
             Some(Answer::Ring(ring)) => Some(ring),
             Some(Answer::Silence(why)) => {
                 let message = format!("no sidecar tells who is in the ring: {why}");
-                self.hold(Wait::new("SidecarUnreachable", message));
+                self.hold(Wait::new(Reason::SidecarUnreachable, message));
                 None
             }
             Some(_) => None,
@@ -145,7 +145,7 @@ impl<'a> PlanBuilder<'a> {
         if nodes.is_empty() {
             let asked = asked.unwrap_or_default();
             let message = format!("the ring has no node in datacenter {asked:?}; correct spec.datacenter");
-            self.hold(Wait::stalled("DatacenterNotFound", message));
+            self.hold(Wait::stalled(Reason::DatacenterNotFound, message));
             return None;
         }
         Some(nodes)
@@ -178,7 +178,7 @@ impl<'a> PlanBuilder<'a> {
         let ring = self.ring()?;
         let Some(node) = ring.node(host_id) else {
             let message = format!("node {host_id} is not in the ring; it goes on when the node is back");
-            self.hold(Wait::new("NodeNotFound", message));
+            self.hold(Wait::new(Reason::NodeNotFound, message));
             return None;
         };
         let mut members = self.look.members.iter();
@@ -189,7 +189,7 @@ impl<'a> PlanBuilder<'a> {
                  it goes on when the pod is back",
                 node.address
             );
-            self.hold(Wait::new("PodNotFound", message));
+            self.hold(Wait::new(Reason::PodNotFound, message));
         }
         member.map(|member| (member.pod.clone(), node.address.clone()))
     }
@@ -207,13 +207,13 @@ impl<'a> PlanBuilder<'a> {
                         said.id,
                         node::percent(said.progress)
                     );
-                    self.hold(Wait::new("SidecarBusy", message));
+                    self.hold(Wait::new(Reason::SidecarBusy, message));
                 }
                 busy.is_none()
             }
             Some(Answer::Silence(why)) => {
                 let message = format!("the sidecar of {pod} does not answer: {why}");
-                self.hold(Wait::new("SidecarUnreachable", message));
+                self.hold(Wait::new(Reason::SidecarUnreachable, message));
                 false
             }
             Some(_) => false,

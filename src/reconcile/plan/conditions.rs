@@ -5,39 +5,40 @@ use jiff::tz::TimeZone;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{Event, Wait, moment, needs};
-use crate::api::{BackRestCondition, BackRestStatus, FailureCause};
+use crate::api::conditions::{COMPLETE, FAILED, READY, RECONCILING, REFERENCES_RESOLVED, STALLED};
+use crate::api::{BackRestCondition, BackRestStatus, ConditionType, FailureCause, Reason};
 
 /// The longest message of a condition that people read in one piece.
 const LONGEST_MESSAGE: usize = 1024;
 
 /// The reasons of `Reconciling` while a run is under way. Every other one is that of a [`Wait`].
-pub(super) const UNDER_WAY: [&str; 7] = [
-    "Uploading",
-    "Initializing",
-    "Downloading",
-    "Truncating",
-    "Importing",
-    "CleaningUp",
-    "Following",
+pub(super) const UNDER_WAY: [Reason; 7] = [
+    Reason::Uploading,
+    Reason::Initializing,
+    Reason::Downloading,
+    Reason::Truncating,
+    Reason::Importing,
+    Reason::CleaningUp,
+    Reason::Following,
 ];
 
 /// What a run waits for, as its status says; `None`: it is under way, over, or has not been looked at.
 #[must_use]
 pub fn awaited(common: &BackRestStatus) -> Option<&Condition> {
     common
-        .true_condition("Reconciling")
-        .filter(|condition| !UNDER_WAY.contains(&condition.reason.as_str()))
+        .true_condition(RECONCILING)
+        .filter(|condition| !UNDER_WAY.iter().any(|reason| *reason == *condition.reason))
 }
 
 /// Leaves out what says of an object at rest that all is as it should be. What waits is compared word for word with what
 /// it would say now, and keeps all of it.
 pub fn condense(common: &mut BackRestStatus) {
-    if common.true_condition("Reconciling").is_some() {
+    if common.true_condition(RECONCILING).is_some() {
         return;
     }
     common.conditions.retain(|condition| {
         let usual = match condition.type_.as_str() {
-            "Ready" | "ReferencesResolved" => "True",
+            READY | REFERENCES_RESOLVED => "True",
             _ => "False",
         };
         condition.status != usual
@@ -55,10 +56,10 @@ pub fn newly_awaited(before: Option<&BackRestStatus>, after: &BackRestStatus) ->
         .is_some_and(|before| before.reason == wait.reason);
     let told = before
         .and_then(needs::told)
-        .is_some_and(|told| told.reason == wait.reason && told.message == wait.message);
+        .is_some_and(|told| told.reason == *wait.reason && told.message == wait.message);
     (!known && !told).then(|| Event {
-        warning: after.true_condition("Stalled").is_some(),
-        reason: "Waiting",
+        warning: after.true_condition(STALLED).is_some(),
+        reason: Reason::Waiting,
         message: format!("{}: {}", wait.reason, wait.message),
         repeated: false,
     })
@@ -72,7 +73,7 @@ pub(super) enum Progress {
     /// It is under way.
     Runs {
         /// In one word.
-        reason: &'static str,
+        reason: Reason,
         /// In a sentence.
         message: String,
     },
@@ -85,7 +86,7 @@ pub(super) enum Progress {
         /// Whether a human has to do something for that.
         stalled: bool,
         /// In one word.
-        reason: &'static str,
+        reason: Reason,
         /// In a sentence.
         message: String,
     },
@@ -101,13 +102,18 @@ pub(super) enum Progress {
 }
 
 /// Writes `condition`, as CassKop does. The time changes only with the state.
-pub(super) fn stand(common: &mut BackRestStatus, state: &str, causes: Vec<FailureCause>, now: Timestamp) {
+pub(super) fn stand(
+    common: &mut BackRestStatus,
+    state: ConditionType<'_>,
+    causes: Vec<FailureCause>,
+    now: Timestamp,
+) {
     let before = common.condition.take();
     let since = before
-        .filter(|before| before.type_ == state)
+        .filter(|before| before.type_ == state.as_str())
         .and_then(|before| before.last_transition_time);
     common.condition = Some(BackRestCondition {
-        type_: state.to_owned(),
+        type_: state.as_str().to_owned(),
         last_transition_time: since.or_else(|| Some(casskops_time(now))),
         failure_cause: causes,
     });
@@ -118,12 +124,17 @@ pub(super) fn advance(common: &mut BackRestStatus, now: Timestamp) {
     let began = common
         .condition
         .as_ref()
-        .is_some_and(|before| before.type_ == "RUNNING");
+        .is_some_and(|before| before.state() == ConditionType::Running);
     let runs = began || common.nodes.iter().any(|node| node.operation.is_some());
     if runs && common.time_started.is_none() {
         common.time_started = Some(now.to_string());
     }
-    stand(common, if runs { "RUNNING" } else { "PENDING" }, Vec::new(), now);
+    let state = if runs {
+        ConditionType::Running
+    } else {
+        ConditionType::Pending
+    };
+    stand(common, state, Vec::new(), now);
     let first = common
         .nodes
         .first()
@@ -152,14 +163,14 @@ pub(super) fn tell(common: &mut BackRestStatus, generation: Option<i64>, story: 
         message,
         now,
     };
-    writer.set("Ready", ready);
-    writer.set_or_drop("Reconciling", reconciling);
-    writer.set_or_drop("Stalled", stalled);
+    writer.set(READY, ready);
+    writer.set_or_drop(RECONCILING, reconciling);
+    writer.set_or_drop(STALLED, stalled);
     if matches!(story, Progress::Armed { .. }) {
         return;
     }
-    writer.set_or_drop("Complete", matches!(story, Progress::Complete(_)));
-    writer.set_or_drop("Failed", matches!(story, Progress::Failed { .. }));
+    writer.set_or_drop(COMPLETE, matches!(story, Progress::Complete(_)));
+    writer.set_or_drop(FAILED, matches!(story, Progress::Failed { .. }));
 }
 
 /// Writes `ReferencesResolved`: whether everything that the object names was there when it was last needed.
@@ -169,7 +180,7 @@ pub(super) fn resolved(
     missing: Option<&Wait>,
     now: Timestamp,
 ) {
-    let there = Wait::new("Resolved", "everything it names is there");
+    let there = Wait::new(Reason::Resolved, "everything it names is there");
     let status = if missing.is_some() { "False" } else { "True" };
     references(common, generation, status, missing.unwrap_or(&there), now);
 }
@@ -189,19 +200,21 @@ fn references(
     let mut writer = Writer {
         conditions: &mut common.conditions,
         generation,
-        reason: words.reason,
+        reason: words.reason.as_str(),
         message: &words.message,
         now,
     };
-    writer.set("ReferencesResolved", status);
+    writer.set(REFERENCES_RESOLVED, status);
 }
 
 impl Progress {
     fn words(&self) -> (&str, &str) {
         match self {
-            Self::Waits(wait) | Self::Stalls(wait) => (wait.reason, &wait.message),
-            Self::Runs { reason, message } | Self::Armed { reason, message, .. } => (reason, message),
-            Self::Complete(message) => ("Completed", message),
+            Self::Waits(wait) | Self::Stalls(wait) => (wait.reason.as_str(), &wait.message),
+            Self::Runs { reason, message } | Self::Armed { reason, message, .. } => {
+                (reason.as_str(), message)
+            }
+            Self::Complete(message) => (Reason::Completed.as_str(), message),
             Self::Failed { reason, message } => (reason, message),
         }
     }

@@ -12,13 +12,13 @@ use serde_json::{Map, Value};
 use super::builder::PlanBuilder;
 use super::conditions::{self, Progress};
 use super::{Finalizer, Wait, is_held_by, moment};
-use crate::api::{BackRestStatus, BackupStatus, GO_ON_ANNOTATION, RESTORE_FINALIZER, RestoreStatus};
+use crate::api::conditions::{COMPLETE, FAILED, STALLED};
+use crate::api::{
+    BackRestStatus, BackupStatus, ConditionType, GO_ON_ANNOTATION, RESTORE_FINALIZER, Reason, RestoreStatus,
+};
 
 /// Who writes what we write.
 pub const FIELD_MANAGER: &str = "cassgate";
-
-/// The reason of the condition `Stalled` and of the event.
-const REASON: &str = "AnotherExecutor";
 
 /// Under which name `CassKop` writes: that of its program, since it says no other.
 const CASSKOP: &str = "casskop";
@@ -97,7 +97,7 @@ impl RunStatus for RestoreStatus {
     }
 
     fn is_ended(&self) -> bool {
-        let mut ends = ["Complete", "Failed"].into_iter();
+        let mut ends = [COMPLETE, FAILED].into_iter();
         ends.any(|end| self.common.true_condition(end).is_some())
     }
 }
@@ -169,8 +169,8 @@ fn other_writer(meta: &ObjectMeta) -> Option<ConflictEvidence> {
 
 fn stopped(common: &BackRestStatus) -> Option<&Condition> {
     common
-        .true_condition("Stalled")
-        .filter(|known| known.reason == REASON)
+        .true_condition(STALLED)
+        .filter(|known| Reason::AnotherExecutor == *known.reason)
 }
 
 fn entries(meta: &ObjectMeta) -> impl Iterator<Item = &ManagedFieldsEntry> {
@@ -298,13 +298,13 @@ pub(super) fn stop(
     let common = status.common_mut();
     if sign == Some(&ConflictEvidence::Cut) {
         // A write would lose for good what may only be hidden, and so would letting go of it.
-        making.warn_again("CrdNotOurs", ConflictEvidence::Cut.words());
+        making.warn_again(Reason::CrdNotOurs, ConflictEvidence::Cut.words());
         making.look_again(UNTIL_BACK);
     } else if meta.deletion_timestamp.is_some() {
         if is_held_by(RESTORE_FINALIZER, meta) {
             let message = "deleted after it was stopped: cassgate leaves everything as it is; what was fetched may \
                            still lie on the nodes, and tables that were emptied are empty";
-            making.say(true, REASON, message.to_owned());
+            making.say(true, Reason::AnotherExecutor, message.to_owned());
             making.finalizer = Finalizer::Release;
         }
     } else if let Some(sign) = sign {
@@ -314,19 +314,19 @@ pub(super) fn stop(
             sign.words(),
             moment(now).0
         );
-        common.conditions.retain(|known| known.type_ != "Stalled");
-        let wait = Wait::stalled(REASON, message.clone());
+        common.conditions.retain(|known| known.type_ != STALLED);
+        let wait = Wait::stalled(Reason::AnotherExecutor, message.clone());
         conditions::tell(common, meta.generation, &Progress::Stalls(wait), now);
-        making.say(true, REASON, message);
+        making.say(true, Reason::AnotherExecutor, message);
     }
 }
 
 /// Lets a run go on that was stopped: what others wrote to its state does not count.
 pub(super) fn resume(making: &mut PlanBuilder<'_>, meta: &ObjectMeta, common: &mut BackRestStatus) {
     making.take_over = is_shared(meta);
-    common.conditions.retain(|known| known.type_ != "Stalled");
+    common.conditions.retain(|known| known.type_ != STALLED);
     if !common.nodes.is_empty() {
-        conditions::stand(common, "RUNNING", Vec::new(), making.look.now);
+        conditions::stand(common, ConditionType::Running, Vec::new(), making.look.now);
         common.time_completed = None;
     }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::builder::PlanBuilder;
 use super::conditions::{self, Progress};
 use super::{Answer, OperationReport, POLL, Question, Wait, node};
-use crate::api::{BackRestStatus, FailureCause};
+use crate::api::{BackRestStatus, ConditionType, FailureCause, Reason};
 
 /// Whether the run was begun by somebody else: it has a state, and no node of ours takes part.
 pub(super) fn is_foreign(common: &BackRestStatus) -> bool {
@@ -18,8 +18,8 @@ pub(super) fn follow(common: &mut BackRestStatus, generation: Option<i64>, makin
     let (Some(id), Some(pod)) = (common.id.clone(), common.coordinator_member.clone()) else {
         let why = "another executor began it and left no id of an operation, so nobody can tell whether it ran: \
                    look at the data, and create the object again under another name";
-        fail(common, generation, "LeftBehind", why, Vec::new(), now);
-        making.say(true, "OperationUnknown", why.to_owned());
+        fail(common, generation, Reason::LeftBehind, why, Vec::new(), now);
+        making.say(true, Reason::OperationUnknown, why.to_owned());
         making.close();
         return;
     };
@@ -39,15 +39,22 @@ pub(super) fn follow(common: &mut BackRestStatus, generation: Option<i64>, makin
                     "the sidecar of {pod} does not know operation {id} any more, so nobody can tell how it ended: \
                      look at the data, and create the object again under another name"
                 );
-                fail(common, generation, "OperationUnknown", &why, Vec::new(), now);
-                making.say(true, "OperationUnknown", why);
+                fail(
+                    common,
+                    generation,
+                    Reason::OperationUnknown,
+                    &why,
+                    Vec::new(),
+                    now,
+                );
+                making.say(true, Reason::OperationUnknown, why);
                 making.close();
             }
         }
         Some(Answer::Silence(why)) => {
             let message =
                 format!("operation {id} of another executor is in {pod}, which does not answer: {why}");
-            making.hold(Wait::new("SidecarUnreachable", message));
+            making.hold(Wait::new(Reason::SidecarUnreachable, message));
         }
         Some(_) => {}
     }
@@ -60,7 +67,7 @@ fn told(
     said: &OperationReport,
     making: &mut PlanBuilder<'_>,
 ) {
-    let state = node::word(said.state);
+    let state = node::condition_type(said.state);
     let cause = |(source, message): &(Option<String>, Option<String>)| FailureCause {
         source: source.clone(),
         message: message.clone(),
@@ -74,7 +81,7 @@ fn told(
     let now = making.look.now;
     conditions::stand(common, state, causes, now);
     let story = Progress::Runs {
-        reason: "Following",
+        reason: Reason::Following,
         message: format!("operation {} of another executor goes on", said.id),
     };
     conditions::tell(common, generation, &story, now);
@@ -84,13 +91,13 @@ fn told(
 fn end(
     common: &mut BackRestStatus,
     generation: Option<i64>,
-    state: &str,
+    state: ConditionType<'_>,
     causes: Vec<FailureCause>,
     making: &mut PlanBuilder<'_>,
 ) {
     let now = making.look.now;
     common.time_completed = Some(now.to_string());
-    if state == "COMPLETED" {
+    if state == ConditionType::Completed {
         conditions::stand(common, state, causes, now);
         let story =
             Progress::Complete("another executor began it; the sidecar says that it ended well".to_owned());
@@ -98,7 +105,7 @@ fn end(
     } else {
         let words = causes.iter().find_map(|cause| cause.message.clone());
         let words = words.unwrap_or_else(|| "the sidecar gives no reason".to_owned());
-        fail(common, generation, "OperationFailed", &words, causes, now);
+        fail(common, generation, Reason::OperationFailed, &words, causes, now);
     }
     making.close();
 }
@@ -106,14 +113,14 @@ fn end(
 fn fail(
     common: &mut BackRestStatus,
     generation: Option<i64>,
-    reason: &str,
+    reason: Reason,
     message: &str,
     causes: Vec<FailureCause>,
     now: Timestamp,
 ) {
-    conditions::stand(common, "FAILED", causes, now);
+    conditions::stand(common, ConditionType::Failed, causes, now);
     let story = Progress::Failed {
-        reason: reason.to_owned(),
+        reason: reason.as_str().to_owned(),
         message: message.to_owned(),
     };
     conditions::tell(common, generation, &story, now);

@@ -11,26 +11,20 @@ use super::builder::PlanBuilder;
 use super::conditions::{self, Progress};
 use super::schedule::{self, NextRun};
 use super::{Observation, Wait, prune};
-use crate::api::{BackRestStatus, CassandraBackup};
+use crate::api::conditions::{READY, STALLED};
+use crate::api::{BackRestStatus, CassandraBackup, Reason};
 use crate::rules::catalogue::{BACKUP_NOT_FOUND, CLUSTER_NOT_FOUND, Rule, SECRET_NOT_FOUND};
 use crate::rules::finding::{Finding, Findings};
 
 /// How many seconds pass between two looks at what a backup needs.
 const PACE: i64 = 600;
 
-const CLUSTER_MISSING: &str = "ClusterNotFound";
-
-const SECRET_MISSING: &str = "SecretNotFound";
-
 /// What the rules say of something that is named and is not there, and the reason of the condition.
-static MISSING: [(&Rule, &str); 3] = [
-    (&CLUSTER_NOT_FOUND, CLUSTER_MISSING),
-    (&BACKUP_NOT_FOUND, "BackupNotFound"),
-    (&SECRET_NOT_FOUND, SECRET_MISSING),
+static MISSING: [(&Rule, Reason); 3] = [
+    (&CLUSTER_NOT_FOUND, Reason::ClusterNotFound),
+    (&BACKUP_NOT_FOUND, Reason::BackupNotFound),
+    (&SECRET_NOT_FOUND, Reason::SecretNotFound),
 ];
-
-/// The reason of everything else that the rules refuse.
-const REFUSED: &str = "Refused";
 
 /// What the rules say of an object that is stored: whether its run would begin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,7 +54,7 @@ impl Needs {
         }
         let texts: Vec<_> = findings.denials().map(said).collect();
         if !texts.is_empty() {
-            needs.refused = Some(Wait::stalled(REFUSED, conditions::cut(&texts.join("; "))));
+            needs.refused = Some(Wait::stalled(Reason::Refused, conditions::cut(&texts.join("; "))));
         }
         needs
     }
@@ -70,7 +64,11 @@ impl Needs {
     #[must_use]
     pub fn absent(&self) -> Option<Wait> {
         let mut unchecked = self.unchecked.iter().map(|(_, wait)| wait);
-        let unchecked = || unchecked.find(|wait| wait.reason != SECRET_MISSING).cloned();
+        let unchecked = || {
+            unchecked
+                .find(|wait| wait.reason != Reason::SecretNotFound)
+                .cloned()
+        };
         self.missing.clone().or_else(unchecked)
     }
 
@@ -78,7 +76,7 @@ impl Needs {
     fn leave(&self, told: Option<&Wait>) -> bool {
         self.unchecked.iter().any(|(field, wait)| {
             let spoken_of = |told: &Wait| told.message.contains(&format!("{field}: "));
-            wait.reason == CLUSTER_MISSING || told.is_some_and(spoken_of)
+            wait.reason == Reason::ClusterNotFound || told.is_some_and(spoken_of)
         })
     }
 }
@@ -91,13 +89,13 @@ fn said(finding: &Finding) -> String {
 #[must_use]
 pub fn told(common: &BackRestStatus) -> Option<Wait> {
     let mut conditions = common.conditions.iter();
-    let ready = conditions.find(|condition| condition.type_ == "Ready" && condition.status == "False")?;
-    let mut reasons = MISSING.iter().map(|(_, reason)| *reason).chain([REFUSED]);
-    let reason = reasons.find(|reason| *reason == ready.reason)?;
+    let ready = conditions.find(|condition| condition.type_ == READY && condition.status == "False")?;
+    let mut reasons = MISSING.iter().map(|(_, reason)| *reason).chain([Reason::Refused]);
+    let reason = reasons.find(|reason| *reason == *ready.reason)?;
     Some(Wait {
         reason,
         message: ready.message.clone(),
-        stalled: common.true_condition("Stalled").is_some(),
+        stalled: common.true_condition(STALLED).is_some(),
     })
 }
 
@@ -159,8 +157,8 @@ pub(super) fn armed(
 ) -> Progress {
     let (told, needs) = (stored(backup), making.look.needs.as_ref());
     let lack = lack(told.as_ref(), needs);
-    let missing = lack.as_ref().filter(|lack| lack.reason != REFUSED);
-    let is_there = told.as_ref().is_some_and(|told| told.reason != REFUSED);
+    let missing = lack.as_ref().filter(|lack| lack.reason != Reason::Refused);
+    let is_there = told.as_ref().is_some_and(|told| told.reason != Reason::Refused);
     // Of what could not be looked up nobody says that it is there.
     if missing.is_some() || is_there || needs.is_some_and(|needs| needs.unchecked.is_empty()) {
         conditions::resolved(common, backup.metadata.generation, missing, making.look.now);
@@ -168,16 +166,16 @@ pub(super) fn armed(
     match (&lack, &told) {
         (Some(lack), told) if told.as_ref() != Some(lack) => {
             let message = format!("the run that is due at {next} would not begin: {}", lack.message);
-            making.say(true, "NotReady", message);
+            making.say(true, Reason::NotReady, message);
         }
         (None, Some(_)) => {
             let message = format!("nothing keeps the next run from beginning any more; it is due at {next}");
-            making.say(false, "Ready", message);
+            making.say(false, Reason::Ready, message);
         }
         _ => {}
     }
     let ready = lack.is_none();
-    let lack = lack.unwrap_or_else(|| Wait::new("Scheduled", format!("the next run is due at {next}")));
+    let lack = lack.unwrap_or_else(|| Wait::new(Reason::Scheduled, format!("the next run is due at {next}")));
     Progress::Armed {
         ready,
         stalled: lack.stalled,

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Answer, IN_FLIGHT, Observation, OperationReport, Phase, Question, State, moment};
-use crate::api::{FailureCause, NodeStatus};
+use crate::api::{ConditionType, FailureCause, NodeStatus};
 use crate::icarus::NodeFailure;
 
 /// How many earlier operations of a node are remembered.
@@ -79,9 +79,9 @@ pub(super) enum View {
 
 /// How this node's part stands, and what is now known of it written into its status.
 pub(super) fn view(node: &mut NodeStatus, look: &Observation<'_>) -> View {
-    match node.state.as_deref() {
-        Some("COMPLETED") => return View::Completed,
-        Some("FAILED" | "CANCELLED") => {
+    match node.state() {
+        Some(ConditionType::Completed) => return View::Completed,
+        Some(ConditionType::Failed | ConditionType::Cancelled) => {
             return View::Failed(NodeFailure::of_message(
                 node.message.as_deref().unwrap_or_default(),
             ));
@@ -136,13 +136,13 @@ pub(super) fn is_out_of_reach(node: &NodeStatus, now: Timestamp) -> bool {
 
 /// The node's part failed, for a reason that no sidecar gave.
 pub(super) fn failed(node: &mut NodeStatus, why: &str) {
-    node.state = Some("FAILED".to_owned());
+    set_state(node, ConditionType::Failed);
     node.message = Some(shortened(why));
 }
 
 /// The node is through, by what lies in the bucket: its sidecar need not remember that.
 pub(super) fn through(node: &mut NodeStatus) {
-    node.state = Some(word(State::Completed).to_owned());
+    set_state(node, ConditionType::Completed);
     node.progress = Some(percent(1.0));
     node.message = None;
     node.silent_since = None;
@@ -196,7 +196,7 @@ pub(super) fn heard(node: &mut NodeStatus, said: &OperationReport) -> View {
     node.operation = Some(said.id.clone());
     node.silent_since = None;
     node.progress = Some(percent(said.progress));
-    node.state = Some(word(said.state).to_owned());
+    set_state(node, condition_type(said.state));
     let words = said.errors.iter().find_map(|(_, message)| message.as_deref());
     match said.state {
         State::Pending | State::Running => {
@@ -247,7 +247,7 @@ pub(super) fn about_to_send(node: &mut NodeStatus, now: Timestamp) {
     put_away(node);
     node.sent = Some(moment(now));
     node.attempts = Some(attempts(node).saturating_add(1));
-    node.state = Some("PENDING".to_owned());
+    set_state(node, ConditionType::Pending);
     node.progress = None;
 }
 
@@ -290,14 +290,19 @@ pub(super) fn percent(progress: f64) -> String {
     format!("{:.0}%", (progress.clamp(0.0, 1.0) * 100.0).floor())
 }
 
-/// A state as it is written.
-pub(super) fn word(state: State) -> &'static str {
+/// Records the state of the node's operation.
+pub(super) fn set_state(node: &mut NodeStatus, state: ConditionType<'_>) {
+    node.state = Some(state.as_str().to_owned());
+}
+
+/// Returns the state as a status has it.
+pub(super) fn condition_type(state: State) -> ConditionType<'static> {
     match state {
-        State::Pending => "PENDING",
-        State::Running => "RUNNING",
-        State::Completed => "COMPLETED",
-        State::Failed => "FAILED",
-        State::Cancelled => "CANCELLED",
+        State::Pending => ConditionType::Pending,
+        State::Running => ConditionType::Running,
+        State::Completed => ConditionType::Completed,
+        State::Failed => ConditionType::Failed,
+        State::Cancelled => ConditionType::Cancelled,
     }
 }
 

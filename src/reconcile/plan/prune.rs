@@ -12,7 +12,10 @@ use super::node::{self, View};
 use super::{
     Answer, IN_FLIGHT, LOOK_AGAIN, Observation, POLL, Phase, Plan, Question, Task, conflict, foreign,
 };
-use crate::api::{BackupStatus, CassandraBackup, NodeStatus, PastRun, RETENTION_ANNOTATION, RetentionStatus};
+use crate::api::{
+    BackupStatus, CassandraBackup, ConditionType, NodeStatus, PastRun, RETENTION_ANNOTATION, Reason,
+    RetentionStatus,
+};
 use retention::expired;
 
 /// After how many tries on a node somebody is told.
@@ -142,9 +145,7 @@ impl RestorePlanner<'_> {
             }
         }
         let mut nodes = std::mem::take(&mut self.retention.nodes);
-        let next = nodes
-            .iter_mut()
-            .find(|node| node.state.as_deref() != Some("COMPLETED"));
+        let next = nodes.iter_mut().find(|node| !node.is_completed());
         if let (Some(node), Some(run)) = (next, self.retention.removing.clone()) {
             self.part(node, &run.snapshot);
         }
@@ -231,14 +232,14 @@ impl RestorePlanner<'_> {
             }
             Some(_) => {}
         }
-        if node.state.as_deref() != Some("FAILED") {
+        if node.state() != Some(ConditionType::Failed) {
             let pod = node::name(node);
             let message = format!(
                 "Snapshot {snapshot} stays for now: what the share of {pod} has could not be listed for 15 minutes: \
                  {why}; it is tried again every few minutes"
             );
-            self.making.say(true, "SnapshotNotRemoved", message);
-            node.state = Some("FAILED".to_owned());
+            self.making.say(true, Reason::SnapshotNotRemoved, message);
+            node::set_state(node, ConditionType::Failed);
         }
         self.making.look_again(LONGEST_PAUSE);
     }
@@ -303,7 +304,7 @@ impl RestorePlanner<'_> {
                 "Snapshot {snapshot} is still in the share of {pod} after {tries} tries: {words}; it is tried again \
                  every few minutes"
             );
-            self.making.say(true, "SnapshotNotRemoved", message);
+            self.making.say(true, Reason::SnapshotNotRemoved, message);
         }
     }
 
@@ -326,12 +327,12 @@ impl RestorePlanner<'_> {
         };
         self.status.history.retain(|past| past.snapshot != run.snapshot);
         let mut nodes = self.retention.nodes.iter();
-        if nodes.all(|node| node.state.as_deref() == Some("COMPLETED")) {
+        if nodes.all(NodeStatus::is_completed) {
             let message = format!(
                 "Snapshot {} does not stay by spec.retention: it was removed from the share of each node.",
                 run.snapshot,
             );
-            self.making.say(false, "SnapshotRemoved", message);
+            self.making.say(false, Reason::SnapshotRemoved, message);
             *self.retention = RetentionStatus::default();
         }
         self.status.retention = told(std::mem::take(&mut self.retention));
@@ -370,7 +371,7 @@ fn report(
             if names.len() > MOST_NAMES { ", …" } else { "" },
         )
     };
-    making.say(false, "SnapshotsExpired", message);
+    making.say(false, Reason::SnapshotsExpired, message);
     let mut retention = status.retention.take().unwrap_or_default();
     retention.reported = names;
     status.retention = told(retention);

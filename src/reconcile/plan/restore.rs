@@ -15,7 +15,7 @@ use super::conditions::{self, Progress};
 use super::conflict::{self, Ownership};
 use super::foreign;
 use super::{Finalizer, Observation, Phase, Plan, Task, Wait, is_held_by, node};
-use crate::api::{CassandraRestore, NodeStatus, RESTORE_FINALIZER, RestoreSource, RestoreStatus};
+use crate::api::{CassandraRestore, NodeStatus, RESTORE_FINALIZER, Reason, RestoreSource, RestoreStatus};
 
 /// What a restore does next, and what its status says meanwhile.
 ///
@@ -135,7 +135,7 @@ impl RestorePlanner<'_> {
                      nothing is sent until it is one again",
                     self.status.phase.as_deref().unwrap_or_default()
                 );
-                self.making.hold(Wait::stalled("StatusUnreadable", message));
+                self.making.hold(Wait::stalled(Reason::StatusUnreadable, message));
                 false
             }
         }
@@ -179,13 +179,13 @@ impl RestorePlanner<'_> {
         conditions::tell(&mut self.status.common, generation, &story, now);
     }
 
-    fn reason(&self) -> &'static str {
+    fn reason(&self) -> Reason {
         match self.status.phase.as_deref().and_then(Phase::read) {
-            Some(Phase::Init) => "Initializing",
-            Some(Phase::Download) => "Downloading",
-            Some(Phase::Truncate) => "Truncating",
-            Some(Phase::Import | Phase::Refresh) => "Importing",
-            _ => "CleaningUp",
+            Some(Phase::Init) => Reason::Initializing,
+            Some(Phase::Download) => Reason::Downloading,
+            Some(Phase::Truncate) => Reason::Truncating,
+            Some(Phase::Import | Phase::Refresh) => Reason::Importing,
+            _ => Reason::CleaningUp,
         }
     }
 
@@ -195,11 +195,11 @@ impl RestorePlanner<'_> {
         let phase = self.status.phase.as_deref().unwrap_or_default();
         let taking_part = nodes
             .iter()
-            .filter(|node| phase != "TRUNCATE" || node.phase.as_deref() == Some(phase));
+            .filter(|node| phase != Phase::Truncate.as_str() || node.phase.as_deref() == Some(phase));
         let (mut all, mut done, mut trouble) = (0_usize, 0_usize, Vec::new());
         for node in taking_part {
             all += 1;
-            if node.phase.as_deref() == Some(phase) && node.state.as_deref() == Some("COMPLETED") {
+            if node.phase.as_deref() == Some(phase) && node.is_completed() {
                 done += 1;
             } else if let Some(message) = &node.message {
                 trouble.push(format!("{}: {message}", node::name(node)));

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{Wait, is_held_by};
 use crate::api::{
     BackRestStatus, BackupStatus, CASSKOP_LAST_APPLIED_ANNOTATION, CassandraBackup, CassandraBackupSpec,
-    ConcurrencyPolicy, PastRun, UNSCHEDULE_FINALIZER,
+    ConcurrencyPolicy, PastRun, Reason, UNSCHEDULE_FINALIZER,
 };
 use crate::domain::schedule::{Schedule, has_zone_prefix, time_zone};
 
@@ -167,7 +167,7 @@ pub(super) fn remember(history: &mut Vec<PastRun>, run: PastRun, judged: bool) {
         LONGEST_HISTORY
     };
     let (kept, dropped) = history.split_at(history.len().min(longest));
-    let is_good = |run: &&PastRun| run.outcome == "COMPLETED";
+    let is_good = |run: &&PastRun| run.is_completed();
     let good = dropped
         .iter()
         .find(is_good)
@@ -217,7 +217,7 @@ impl Clock {
         let schedule = Schedule::parse(text).map_err(|error| {
             let message =
                 format!("spec.schedule {text:?} is none: {error}; no run starts until it is corrected");
-            Wait::stalled("ScheduleInvalid", message)
+            Wait::stalled(Reason::ScheduleInvalid, message)
         })?;
         // An interval has no zone, and a zone in front of the schedule is nearer to it than the field.
         let named = spec.time_zone.as_deref();
@@ -231,7 +231,7 @@ impl Clock {
         };
         let zone = time_zone(name).map_err(|error| {
             let message = format!("spec.timeZone: {error}; no run starts until it is corrected");
-            Wait::stalled("ScheduleInvalid", message)
+            Wait::stalled(Reason::ScheduleInvalid, message)
         })?;
         Ok(Self {
             text: format!("CRON_TZ={name} {text}"),

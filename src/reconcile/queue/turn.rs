@@ -6,7 +6,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
+use crate::api::conditions::{FAILED, REFERENCES_RESOLVED, STALLED};
+use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, Reason};
 use crate::reconcile::plan::{Wait, conflict, needs, prune, schedule};
 
 /// The two kinds, in the order of their turns.
@@ -83,8 +84,7 @@ impl QueueEntry {
         let lacks = backup.status.as_ref().is_some_and(|status| {
             let common = &status.common;
             // A run that failed is over, and says so too.
-            let stalled =
-                common.true_condition("Stalled").is_some() && common.true_condition("Failed").is_none();
+            let stalled = common.true_condition(STALLED).is_some() && common.true_condition(FAILED).is_none();
             needs::told(common).is_some() || stalled
         });
         let rests = backup.spec.suspend == Some(true) || (scheduled && (due.is_none() || lacks));
@@ -138,7 +138,7 @@ fn standing(common: Option<&BackRestStatus>, rests: bool) -> QueueState {
         QueueState::Aside
     } else if common.has_started() {
         QueueState::Active
-    } else if rests || is("ReferencesResolved", "False") || is("Stalled", "True") {
+    } else if rests || is(REFERENCES_RESOLVED, "False") || common.true_condition(STALLED).is_some() {
         QueueState::Aside
     } else {
         QueueState::Ready
@@ -173,7 +173,7 @@ fn behind(other: &QueueEntry, why: &str) -> Wait {
         other.name,
         other.cluster
     );
-    Wait::new("Queued", message)
+    Wait::new(Reason::Queued, message)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api::conditions::STALLED;
 
 fn now() -> Timestamp {
     "2028-02-29T12:00:00Z".parse().unwrap()
@@ -75,7 +76,7 @@ fn conclusions(backup: &CassandraBackup) -> String {
         backup.contender(now()),
         needs::told(common),
         plan::awaited(common).map(|condition| &condition.reason),
-        common.true_condition("Stalled").is_some(),
+        common.true_condition(STALLED).is_some(),
         backup.is_contested(),
         backup.has_begun(),
     )

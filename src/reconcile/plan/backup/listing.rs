@@ -2,7 +2,7 @@
 //! is anything at all.
 
 use super::{MOST_TRIES, RestorePlanner, node};
-use crate::api::NodeStatus;
+use crate::api::{NodeStatus, Reason};
 use crate::reconcile::plan::{Answer, Question, Task, Wait};
 
 impl<'a> RestorePlanner<'a> {
@@ -57,7 +57,7 @@ impl<'a> RestorePlanner<'a> {
             let message = format!(
                 "the sidecar of {pod} lost its operation, and what it uploaded cannot be listed: {why}"
             );
-            self.making.hold(Wait::new("SidecarUnreachable", message));
+            self.making.hold(Wait::new(Reason::SidecarUnreachable, message));
         }
         given_up
     }
@@ -86,7 +86,7 @@ impl<'a> RestorePlanner<'a> {
                         all = None;
                     } else {
                         let message = format!("what was uploaded cannot be listed: {why}");
-                        self.making.hold(Wait::new("SidecarUnreachable", message));
+                        self.making.hold(Wait::new(Reason::SidecarUnreachable, message));
                     }
                 }
                 Some(_) => all = None,
@@ -102,7 +102,7 @@ impl<'a> RestorePlanner<'a> {
                            their files have names that this sidecar does not know; set \
                            uuid_sstable_identifiers_enabled: false in cassandra.yaml and rewrite the files, or take a \
                            newer sidecar";
-            ("BackupEmpty", message.to_owned())
+            (Reason::BackupEmpty, message.to_owned())
         });
         self.over(empty);
     }

@@ -2,7 +2,7 @@
 
 use super::super::conflict;
 use super::{Finalizer, Phase, RestorePlanner, Wait};
-use crate::api::{NodeStatus, RestoreSource};
+use crate::api::{NodeStatus, Reason, RestoreSource};
 
 impl RestorePlanner<'_> {
     /// Begins when everything is there and nobody else is at work in the ring.
@@ -17,7 +17,7 @@ impl RestorePlanner<'_> {
         }
         let Some(source) = self.means.source.clone() else {
             self.making.hold(Wait::new(
-                "BackupNotFound",
+                Reason::BackupNotFound,
                 "the backup could not be read; it is looked for again",
             ));
             return;
@@ -40,7 +40,7 @@ impl RestorePlanner<'_> {
             spec.cassandra_cluster,
             nodes.len()
         );
-        self.making.say(false, "RestoreInitiated", message);
+        self.making.say(false, Reason::RestoreInitiated, message);
         self.making.take_over = conflict::is_shared(&self.restore.metadata);
         self.status.source = Some(source);
         self.status.common.cluster_name = self.making.ring().map(|ring| ring.cluster_name.clone());

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::super::conditions::{self, Progress};
 use super::super::{moment, node};
 use super::{Phase, RestorePlanner};
-use crate::api::{ABANDON_ANNOTATION, FailureCause, GivingUp};
+use crate::api::{ABANDON_ANNOTATION, ConditionType, FailureCause, GivingUp, Reason};
 
 /// How long the nodes of a restore that was given up are tried to be tidied. After that a folder may stay behind.
 const TIDY_UP: SignedDuration = SignedDuration::from_mins(15);
@@ -15,7 +15,7 @@ impl RestorePlanner<'_> {
     pub(super) fn heed(&mut self) {
         if self.look.cluster_gone {
             let message = "the CassandraCluster is gone, and its nodes with it";
-            self.over("FAILED", "ClusterNotFound", message);
+            self.over(ConditionType::Failed, Reason::ClusterNotFound.as_str(), message);
             return;
         }
         if self.status.giving_up.is_some() {
@@ -23,13 +23,13 @@ impl RestorePlanner<'_> {
         }
         if self.abandoned() && self.status.phase.as_deref() != Some(Phase::Cleanup.as_str()) {
             self.give_up(
-                "Abandoned",
+                Reason::Abandoned,
                 format!("the annotation {ABANDON_ANNOTATION} asks for it"),
                 None,
             );
         } else if self.is_deleted() && self.status.truncation.is_none() {
             self.give_up(
-                "Deleted",
+                Reason::Deleted,
                 "the restore was deleted before any table was emptied".to_owned(),
                 None,
             );
@@ -38,10 +38,10 @@ impl RestorePlanner<'_> {
 
     /// Ends it without its purpose. Before the tables were emptied that costs nothing: what was fetched is deleted.
     /// After that the way leads through another emptying, so that no half imported file comes back later.
-    pub(super) fn give_up(&mut self, reason: &str, message: String, source: Option<String>) {
+    pub(super) fn give_up(&mut self, reason: Reason, message: String, source: Option<String>) {
         let untouched = self.status.truncation.is_none();
         self.status.giving_up = Some(GivingUp {
-            reason: reason.to_owned(),
+            reason: reason.as_str().to_owned(),
             message,
             source,
             since: moment(self.look.now),
@@ -74,7 +74,7 @@ impl RestorePlanner<'_> {
                 let mut message = format!("{} nodes have their rows back", self.status.common.nodes.len());
                 let nodes = self.status.common.nodes.iter();
                 let untidy: Vec<_> = nodes
-                    .filter(|node| node.state.as_deref() != Some("COMPLETED"))
+                    .filter(|node| !node.is_completed())
                     .map(node::name)
                     .collect();
                 if !untidy.is_empty() {
@@ -82,13 +82,13 @@ impl RestorePlanner<'_> {
                         .push_str("; what was fetched, and the copies of the emptied tables, are left on ");
                     message.push_str(&untidy.join(", "));
                 }
-                self.over("COMPLETED", "RestoreCompleted", &message);
+                self.over(ConditionType::Completed, Reason::Completed.as_str(), &message);
             }
             Some(given_up) => {
-                let state = if given_up.reason == "Deleted" {
-                    "CANCELLED"
+                let state = if Reason::Deleted == *given_up.reason {
+                    ConditionType::Cancelled
                 } else {
-                    "FAILED"
+                    ConditionType::Failed
                 };
                 let message = self.farewell(&given_up);
                 self.over(state, &given_up.reason, &message);
@@ -121,12 +121,12 @@ impl RestorePlanner<'_> {
     pub(super) fn lost_its_notes(&mut self) {
         let message = "another executor wrote the status, and what each node had done is not in it any more: look at \
                        the data, and create the restore again under another name";
-        self.over("FAILED", "AnotherExecutor", message);
+        self.over(ConditionType::Failed, Reason::AnotherExecutor.as_str(), message);
     }
 
-    fn over(&mut self, state: &str, reason: &str, message: &str) {
+    fn over(&mut self, state: ConditionType<'_>, reason: &str, message: &str) {
         let now = self.look.now;
-        let completed = state == "COMPLETED";
+        let completed = state == ConditionType::Completed;
         let causes = if completed { Vec::new() } else { self.causes() };
         let common = &mut self.status.common;
         conditions::stand(common, state, causes, now);
@@ -149,9 +149,9 @@ impl RestorePlanner<'_> {
         self.making.say(
             !completed,
             if completed {
-                "RestoreCompleted"
+                Reason::RestoreCompleted
             } else {
-                "RestoreFailed"
+                Reason::RestoreFailed
             },
             sentence,
         );

@@ -3,7 +3,7 @@
 use super::super::node::{self, View};
 use super::super::{Answer, LOOK_AGAIN, POLL, Phase, Question, Task, Wait, moment};
 use super::RestorePlanner;
-use crate::api::Truncation;
+use crate::api::{Reason, Truncation};
 use crate::domain::entities::{Entities, Table};
 use crate::icarus::NodeFailure;
 
@@ -45,7 +45,7 @@ impl RestorePlanner<'_> {
         else {
             let message =
                 "status.phase is TRUNCATE and status.truncation is gone: nothing is sent until it is back";
-            self.making.hold(Wait::stalled("StatusUnreadable", message));
+            self.making.hold(Wait::stalled(Reason::StatusUnreadable, message));
             return false;
         };
         self.call_a_human_for_rounds();
@@ -256,9 +256,9 @@ impl RestorePlanner<'_> {
             .map(|node| (node.pod.clone(), node.message.clone()));
         let (pod, message) = node.unwrap_or_default();
         let reason = if *failure == NodeFailure::NoManifest {
-            "SnapshotNotFound"
+            Reason::SnapshotNotFound
         } else {
-            "OperationFailed"
+            Reason::OperationFailed
         };
         let source = pod.unwrap_or_else(|| host_id.to_owned());
         self.give_up(reason, message.unwrap_or_default(), Some(source));
@@ -279,7 +279,7 @@ impl RestorePlanner<'_> {
                 "an import on node {host_id} is stuck on links of an earlier one, and the restore names no tables to \
                  refresh: restart that Cassandra node; it then takes the links in, and the restore goes on"
             );
-            self.making.hold(Wait::stalled("ImportStuck", message));
+            self.making.hold(Wait::stalled(Reason::ImportStuck, message));
             self.send_task(host_id, Phase::Import);
             return;
         };
@@ -340,7 +340,7 @@ impl RestorePlanner<'_> {
                 then.join(", "),
                 now.join(", ")
             );
-            self.give_up("NodesChanged", message, None);
+            self.give_up(Reason::NodesChanged, message, None);
             return true;
         }
         self.truncate_again()
@@ -371,7 +371,7 @@ impl RestorePlanner<'_> {
                 "the containers of {pod} are not known, so a restart of one could not be noticed; \
                  it goes on when the pod is running"
             );
-            self.making.hold(Wait::new("PodNotRunning", message));
+            self.making.hold(Wait::new(Reason::PodNotRunning, message));
             return false;
         }
         let before = self.status.truncation.take();
@@ -396,7 +396,7 @@ impl RestorePlanner<'_> {
         }
         if rounds > 1 {
             let message = format!("the tables are emptied and filled once more (time {rounds})");
-            self.making.say(false, "RestoreRepeats", message);
+            self.making.say(false, Reason::RestoreRepeats, message);
         }
         self.status.truncation = Some(Truncation {
             begun: before.map_or_else(|| moment(look.now), |before| before.begun),
@@ -419,7 +419,7 @@ impl RestorePlanner<'_> {
                 _ => {
                     let message =
                         format!("pod {pod} is away; whether it was restarted shows when it is back");
-                    self.making.hold(Wait::new("PodNotRunning", message));
+                    self.making.hold(Wait::new(Reason::PodNotRunning, message));
                     return None;
                 }
             }
@@ -457,7 +457,7 @@ impl RestorePlanner<'_> {
             }
             Some(_) => {
                 let message = format!("the sidecar of {pod} does not say what it did; it is asked again");
-                self.making.hold(Wait::new("SidecarUnreachable", message));
+                self.making.hold(Wait::new(Reason::SidecarUnreachable, message));
                 None
             }
         }

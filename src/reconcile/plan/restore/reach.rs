@@ -3,7 +3,7 @@
 use super::super::{Phase, Wait, node};
 use super::RestorePlanner;
 use super::phases::CALL_A_HUMAN;
-use crate::api::ABANDON_ANNOTATION;
+use crate::api::{ABANDON_ANNOTATION, Reason};
 use crate::icarus::NodeFailure;
 
 impl RestorePlanner<'_> {
@@ -29,7 +29,7 @@ impl RestorePlanner<'_> {
         let left = (self.status.truncation.is_none() || given_up) && self.has_left(host_id);
         if left && !given_up {
             let message = format!("node {host_id} left the ring while the files were fetched");
-            self.give_up("NodesChanged", message, None);
+            self.give_up(Reason::NodesChanged, message, None);
         } else if !left {
             self.call_for(host_id);
         }
@@ -71,7 +71,7 @@ impl RestorePlanner<'_> {
             "it is tried again and again".to_owned()
         };
         let wait = Wait::stalled(
-            "NodeFails",
+            Reason::NodeFails,
             format!("{} on {pod}: {message}; {next}", phase.as_str()),
         );
         self.making.hold(wait);
@@ -92,7 +92,7 @@ impl RestorePlanner<'_> {
              logs of the sidecars; it is tried again and again, until it is given up by the annotation \
              {ABANDON_ANNOTATION}"
         );
-        self.making.hold(Wait::stalled("RestoreRepeats", message));
+        self.making.hold(Wait::stalled(Reason::RestoreRepeats, message));
     }
 
     /// The restore waits for a node that has not been reached for long.
@@ -116,6 +116,6 @@ impl RestorePlanner<'_> {
                 .to_owned()
         };
         let message = format!("{pod} has not been reached for 15 minutes: {words}; {next}");
-        self.making.hold(Wait::stalled("NodeAway", message));
+        self.making.hold(Wait::stalled(Reason::NodeAway, message));
     }
 }

@@ -1,6 +1,6 @@
 //! What a restore takes over from its backup, and which run of it comes back. Pure.
 
-use crate::api::{CassandraBackup, CassandraRestore, RestoreSource};
+use crate::api::{CassandraBackup, CassandraRestore, ConditionType, Reason, RestoreSource};
 use crate::reconcile::plan::Wait;
 
 /// What is restored, from where: the restore's own words, else the backup's.
@@ -37,7 +37,7 @@ fn snapshot(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<Stri
         return Ok(named);
     }
     let status = backup.status.clone().unwrap_or_default();
-    if let Some(good) = status.history.iter().find(|run| run.outcome == "COMPLETED") {
+    if let Some(good) = status.history.iter().find(|run| run.is_completed()) {
         return Ok(good.snapshot.clone());
     }
     let name = backup.metadata.name.as_deref().unwrap_or_default();
@@ -47,7 +47,7 @@ fn snapshot(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<Stri
         .common
         .condition
         .as_ref()
-        .is_some_and(|condition| condition.type_ == "COMPLETED");
+        .is_some_and(|condition| condition.state() == ConditionType::Completed);
     if ended_well && let Some(run) = status.snapshot_tag {
         return Ok(run);
     }
@@ -56,7 +56,7 @@ fn snapshot(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<Stri
         _ => {
             let message =
                 format!("backup {name} has not run yet; it goes on when a run of it has ended well");
-            Err(Wait::new("BackupNotReady", message))
+            Err(Wait::new(Reason::BackupNotReady, message))
         }
     }
 }

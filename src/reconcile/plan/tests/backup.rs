@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::world::{Mishap, World};
 use super::{Act, Counter, Crash, Fuse, MOST_LOOKS, decide, send};
-use crate::api::{BackupStatus, CassandraBackup, CassandraBackupSpec};
+use crate::api::{BackupStatus, CassandraBackup, CassandraBackupSpec, Reason};
 use crate::reconcile::plan::backup::plan;
 use crate::reconcile::plan::{Actions, Event, Phase, Wait, record};
 
@@ -260,7 +260,10 @@ fn a_backup_without_any_file_has_failed() {
 #[test]
 fn what_waits_says_for_what_and_has_no_state_yet() {
     let mut run = Run::new(2);
-    run.wait = Some(Wait::new("Queued", "restore monday of cluster c1 comes first"));
+    run.wait = Some(Wait::new(
+        Reason::Queued,
+        "restore monday of cluster c1 comes first",
+    ));
     run.step();
     assert_eq!(run.state(), "");
     assert_eq!(run.world.arrived, []);
@@ -355,11 +358,11 @@ fn a_wait_is_told_once_until_it_waits_for_something_else() {
     let waits = |reason, message: &str| Progress::Waits(Wait::new(reason, message));
     let mut common = BackRestStatus::default();
     assert_eq!(
-        told(&mut common, &waits("Queued", "behind a")),
+        told(&mut common, &waits(Reason::Queued, "behind a")),
         Some((false, "Queued: behind a".to_owned()))
     );
-    assert_eq!(told(&mut common, &waits("Queued", "behind b")), None);
-    let refused = Progress::Waits(Wait::stalled("Refused", "no"));
+    assert_eq!(told(&mut common, &waits(Reason::Queued, "behind b")), None);
+    let refused = Progress::Waits(Wait::stalled(Reason::Refused, "no"));
     assert_eq!(
         told(&mut common, &refused),
         Some((true, "Refused: no".to_owned()))
@@ -368,6 +371,6 @@ fn a_wait_is_told_once_until_it_waits_for_something_else() {
         let message = String::new();
         assert_eq!(told(&mut common, &Progress::Runs { reason, message }), None);
     }
-    assert!(told(&mut common, &waits("Queued", "behind b")).is_some());
+    assert!(told(&mut common, &waits(Reason::Queued, "behind b")).is_some());
     assert_eq!(told(&mut common, &Progress::Complete(String::new())), None);
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::restoring::Run;
 use super::world::Rows;
+use crate::api::conditions::STALLED;
 use crate::api::{BackupStatus, CassandraBackup, GO_ON_ANNOTATION};
 use crate::reconcile::plan::conflict::{is_contested, is_shared, is_stopped, taken_over};
 use crate::reconcile::plan::{Finalizer, OperationReport, State};
@@ -144,7 +145,7 @@ fn a_restore_that_another_executor_touches_stops_with_one_event_and_changes_only
     let warnings: Vec<_> = run.events.iter().filter(|event| event.warning).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert_eq!(
-        (warnings[0].reason, &warnings[0].message),
+        (warnings[0].reason.as_str(), &warnings[0].message),
         ("AnotherExecutor", &message)
     );
 }
@@ -311,7 +312,7 @@ fn an_operation_in_a_sidecar_that_nobody_of_us_sent_stops_a_restore_before_its_n
 fn what_was_over_when_a_human_let_a_restore_go_on_does_not_stop_it_again() {
     let stopped = |run: &Run| {
         let status = run.status();
-        let stalled = status.common.true_condition("Stalled").cloned();
+        let stalled = status.common.true_condition(STALLED).cloned();
         stalled.map(|stalled| stalled.last_transition_time.0)
     };
     for (state, later, stops) in [
@@ -367,7 +368,7 @@ fn notes_that_a_foreign_crd_hides_are_waited_for_and_nothing_is_written_over_the
         assert_eq!((deeds.requests.len(), deeds.finalizer), (0, Finalizer::Keep));
         assert_eq!(deeds.events.len(), 1);
         assert_eq!(
-            (deeds.events[0].warning, deeds.events[0].reason),
+            (deeds.events[0].warning, deeds.events[0].reason.as_str()),
             (true, "CrdNotOurs")
         );
     }

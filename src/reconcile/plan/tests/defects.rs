@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use super::backup;
 use super::restoring;
 use super::world::{Mishap, Rows};
-use crate::api::{BackRestCondition, BackupStatus, RestoreStatus};
+use crate::api::{BackRestCondition, BackupStatus, Reason, RestoreStatus};
 use crate::reconcile::plan::{Actions, Answers, Observation, Phase, Plan, Wait};
 
 /// What CassKop does, and the tests of the right behaviour.
@@ -229,7 +229,10 @@ fn without(run: &backup::Run, missing: &Wait) -> Actions<BackupStatus> {
 #[test]
 fn a_backup_that_waits_begins_with_what_its_spec_says_by_then() {
     let mut run = backup::Run::new(2);
-    run.wait = Some(Wait::new("Queued", "restore monday of cluster c1 is at work"));
+    run.wait = Some(Wait::new(
+        Reason::Queued,
+        "restore monday of cluster c1 is at work",
+    ));
     run.step();
     run.backup.spec.storage_location = "file:///backups/other/c/d/n".to_owned();
     run.backup.spec.snapshot_tag = Some("weekly".to_owned());
@@ -320,8 +323,11 @@ fn a_request_that_does_not_get_through_is_told_in_the_status_and_sent_again() {
 #[test]
 fn what_was_missing_is_told_in_the_status_and_it_begins_when_that_comes() {
     for (reason, message) in [
-        ("SecretNotFound", "spec.secret: Not found: \"s3\""),
-        ("ClusterNotFound", "spec.cassandraCluster: Not found: \"c1\""),
+        (Reason::SecretNotFound, "spec.secret: Not found: \"s3\""),
+        (
+            Reason::ClusterNotFound,
+            "spec.cassandraCluster: Not found: \"c1\"",
+        ),
     ] {
         let mut run = backup::Run::new(2);
         let deeds = without(&run, &Wait::new(reason, message));
@@ -330,8 +336,8 @@ fn what_was_missing_is_told_in_the_status_and_it_begins_when_that_comes() {
         run.backup.status = Some(deeds.status);
         assert_eq!(run.state(), "", "it has not begun");
         let (why, words) = run.reason("ReferencesResolved").unwrap();
-        assert_eq!((why.as_str(), words.as_str()), (reason, message));
-        assert_eq!(told(&run), (reason.to_owned(), message.to_owned()));
+        assert_eq!((why.as_str(), words.as_str()), (reason.as_str(), message));
+        assert_eq!(told(&run), (reason.as_str().to_owned(), message.to_owned()));
         run.finish();
         assert_eq!(run.state(), "COMPLETED");
         assert_eq!(run.reason("ReferencesResolved").unwrap().0, "Resolved");
@@ -342,7 +348,7 @@ fn what_was_missing_is_told_in_the_status_and_it_begins_when_that_comes() {
 fn what_the_rules_refuse_is_told_in_the_status_and_never_sent() {
     let mut run = backup::Run::new(2);
     let message = "spec.secret: Invalid value: \"s3\": it has no awsregion [secret-key-missing]";
-    run.wait = Some(Wait::stalled("Refused", message));
+    run.wait = Some(Wait::stalled(Reason::Refused, message));
     for _ in 0..20 {
         run.step();
         run.world.pass(SignedDuration::from_mins(10));

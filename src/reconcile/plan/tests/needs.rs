@@ -257,7 +257,11 @@ fn a_run_that_is_due_tells_what_was_not_told_before() {
         armed.world.pass(SignedDuration::from_hours(1));
         armed.needs = Some(needs("lost"));
         let events = armed.step().unwrap();
-        assert_eq!((events.len(), events[0].reason), (1, "Waiting"), "{before}");
+        assert_eq!(
+            (events.len(), events[0].reason.as_str()),
+            (1, "Waiting"),
+            "{before}"
+        );
     }
 }
 
@@ -290,7 +294,7 @@ fn an_edit_that_mends_it_is_told_with_the_edit() {
     armed.backup.metadata.generation = Some(2);
     armed.needs = Some(needs(""));
     let events = armed.step().unwrap();
-    assert_eq!((events.len(), events[0].reason), (1, "Ready"));
+    assert_eq!((events.len(), events[0].reason.as_str()), (1, "Ready"));
     assert_eq!(armed.status().common.observed_generation, Some(2));
     assert_eq!(armed.stands(), WELL);
 }
@@ -425,6 +429,6 @@ fn a_run_that_is_due_waits_for_what_could_not_be_looked_up_but_a_secret_that_the
         ("? nowhere", Some("ClusterNotFound")),
     ] {
         let wait = needs(found).absent();
-        assert_eq!(wait.map(|wait| wait.reason), waits_for, "{found}");
+        assert_eq!(wait.map(|wait| wait.reason.as_str()), waits_for, "{found}");
     }
 }

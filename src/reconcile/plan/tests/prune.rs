@@ -9,7 +9,7 @@ use super::world::{Mishap, Presence, World};
 use super::{Counter, Fuse, MOST_LOOKS, decide, send};
 use crate::api::{
     BackRestCondition, BackupStatus, CassandraBackup, CassandraBackupSpec, NodeStatus, RETENTION_ANNOTATION,
-    Retention,
+    Reason, Retention,
 };
 use crate::reconcile::plan::prune::{PruneInputs, in_flight, is_wanted, plan};
 use crate::reconcile::plan::{Event, Plan, Task, Wait, backup, record};
@@ -153,7 +153,7 @@ fn a_snapshot_goes_from_one_node_after_the_other_and_then_it_is_told() {
     let [event] = &trim.events[..] else {
         panic!("{:?}", trim.events)
     };
-    assert_eq!((event.reason, event.warning), ("SnapshotRemoved", false));
+    assert_eq!((event.reason.as_str(), event.warning), ("SnapshotRemoved", false));
     let expected = format!(
         "Snapshot {} does not stay by spec.retention: it was removed from the share of each node.",
         name(9)
@@ -172,7 +172,7 @@ fn what_is_gone_already_is_not_removed_again() {
 #[test]
 fn nothing_goes_while_it_is_not_its_turn_or_nobody_may() {
     let mut trim = Trim::new(2);
-    trim.wait = Some(Wait::new("Queued", "restore r of cluster c1 is at work"));
+    trim.wait = Some(Wait::new(Reason::Queued, "restore r of cluster c1 is at work"));
     trim.stays();
     trim.wait = None;
     trim.room.in_use = vec![name(9)];
@@ -205,7 +205,7 @@ fn between_two_nodes_others_have_their_turn() {
     let mut trim = Trim::new(2);
     trim.step();
     assert!(in_flight(&trim.status()));
-    trim.wait = Some(Wait::new("Queued", "restore r of cluster c1 comes first"));
+    trim.wait = Some(Wait::new(Reason::Queued, "restore r of cluster c1 comes first"));
     for _ in 0..5 {
         trim.world.pass(SignedDuration::from_secs(10));
         trim.step();

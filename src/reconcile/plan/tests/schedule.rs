@@ -188,7 +188,7 @@ fn a_schedule_that_is_none_says_what_is_wrong_and_starts_nothing() {
     let mut wrong = backup("0 25 * * *", "2026-11-24T10:00:00Z");
     let mut status = BackupStatus::default();
     let wait = advance(&wrong, &mut status, now).unwrap_err();
-    assert_eq!((wait.reason, wait.stalled), ("ScheduleInvalid", true));
+    assert_eq!((wait.reason.as_str(), wait.stalled), ("ScheduleInvalid", true));
     assert!(
         wait.message.starts_with("spec.schedule \"0 25 * * *\" is none: "),
         "{}",

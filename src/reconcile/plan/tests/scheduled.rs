@@ -52,7 +52,8 @@ impl Scheduled {
             record(&mut status.common.nodes, &request.host_id, &outcome);
         }
         self.backup.status = Some(status);
-        self.told.extend(deeds.events.iter().map(|event| event.reason));
+        self.told
+            .extend(deeds.events.iter().map(|event| event.reason.as_str()));
         deeds
     }
 
