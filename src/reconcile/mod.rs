@@ -1,24 +1,28 @@
-//! What was let through is run on the sidecars, once, to its end, and resumed after any crash.
+//! Runs admitted backups and restores on the sidecars: once, to the end, and resumed after any crash.
 //!
-//! One look at the world becomes a [`plan`]: what the status says from now on, and what is sent to which sidecar
-//! after that was written. Nothing is remembered anywhere but in the status of the object.
+//! Only the replica that holds the lease reconciles. A reconcile is one pass of a straight line: `observe` reads the
+//! state of the cluster, `plan` decides the next step, and `execute` carries it out. All progress is recorded in the
+//! status of the object, and nowhere else.
 //!
-//! | part | what it does |
+//! | module | subject |
 //! |---|---|
-//! | [`plan`] | pure: an object and a look at the world to what is done next |
-//! | [`queue`] | pure: one operation per Cassandra cluster at a time |
-//! | [`execute`] | pure: a step of a plan in the words of a sidecar |
+//! | [`lease`] | the election of the replica that reconciles |
+//! | [`plan`] | pure: from an object and an observation to the next step |
+//! | `object` | backups and restores as one generic type |
+//! | [`queue`] | one operation per Cassandra cluster at a time |
+//! | `observe` | reads references, pods, the ring and the operations of sidecars |
+//! | [`execute`] | writes the status, sends the requests and records their outcome |
+//! | [`controller`] | the watches, and the loop over all of the above |
+//!
+//! A module imports only modules that stand above it in this table.
 
-mod census;
-mod condensed;
 pub mod controller;
 pub mod execute;
 pub mod lease;
+mod object;
 mod observe;
 pub mod plan;
 pub mod queue;
-mod watch;
-mod work;
 
 pub use controller::Reconciler;
 pub use plan::conflict::FIELD_MANAGER;

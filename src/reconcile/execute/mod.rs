@@ -1,122 +1,158 @@
-//! What a plan says is done: written first, then sent, then what became of it written.
+//! Carries out a plan: writes the status, sends the requests, and records their outcome. It decides nothing about
+//! Cassandra.
 
+mod events;
+mod finalizer;
 pub mod request;
-pub(in crate::reconcile) mod store;
+mod sendable;
+mod status;
+
+use std::net::SocketAddr;
 
 use futures::future::join_all;
 use jiff::SignedDuration;
-use kube::{Api, ResourceExt};
+use kube::runtime::events::Recorder;
+use kube::{Api, Client, ResourceExt};
 
-use crate::api::Kind;
-use crate::api::{BackRestStatus, ConditionType, NodeStatus};
-use crate::icarus::{ANSWER_WITHIN, SidecarApi};
-use crate::reconcile::controller::{LeaderContext, ReconcileError};
-use crate::reconcile::execute::request::Unsendable;
-use crate::reconcile::observe::ClusterObservation;
+use self::request::Unsendable;
+pub(in crate::reconcile) use self::sendable::Sendable;
+use self::status::StatusError;
+use crate::api::{BackRestStatus, ConditionType, Kind, NodeStatus};
+use crate::domain::sidecar::Sidecar;
+use crate::icarus::{ANSWER_WITHIN, OperationRequest, SidecarApi};
+use crate::reconcile::lease::{Leadership, LeaseLost};
 use crate::reconcile::observe::{outcome, socket};
 use crate::reconcile::plan::conflict::RunStatus;
 use crate::reconcile::plan::{Actions, Finalizer, LOOK_AGAIN, Outcome, Request, newly_awaited, record};
-use crate::reconcile::work::Work;
-use crate::telemetry::metrics::{RunKind, RunOutcome};
+use crate::reconcile::queue::OperationQueue;
+use crate::reconcile::queue::order::Queued;
+use crate::telemetry::metrics::{Metrics, RunKind, RunOutcome};
 
-impl<S: SidecarApi + 'static> LeaderContext<S> {
-    /// The finalizer, the status, the requests, what became of them, the events: in this order.
-    pub(in crate::reconcile) async fn carry_out<K: Work>(
+/// The reasons why a plan was not carried out in full. It is made anew after a while.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::reconcile) enum ExecuteError {
+    #[error(transparent)]
+    Kubernetes(#[from] kube::Error),
+    #[error(transparent)]
+    Status(#[from] StatusError),
+    #[error(transparent)]
+    Lease(#[from] LeaseLost),
+}
+
+/// Carries out plans on behalf of the leader.
+pub(in crate::reconcile) struct Executor<'a, S> {
+    pub(in crate::reconcile) client: &'a Client,
+    pub(in crate::reconcile) sidecars: &'a S,
+    pub(in crate::reconcile) metrics: &'a Metrics,
+    pub(in crate::reconcile) leadership: &'a Leadership,
+    pub(in crate::reconcile) queue: &'a OperationQueue,
+    /// The recorder of events that are repeated as a series.
+    pub(in crate::reconcile) repeated_events: &'a Recorder,
+    /// Returns true while requests may be sent for objects of this kind.
+    pub(in crate::reconcile) may_send: &'a (dyn Fn(Kind) -> bool + Sync),
+}
+
+impl<S: SidecarApi> Executor<'_, S> {
+    /// Carries out `actions` in this order: the finalizer, the status, the requests, their outcome, the events. Returns
+    /// the requeue delay.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]. A request is sent only after the status that announces it was written.
+    pub(in crate::reconcile) async fn execute<K: Queued + Sendable>(
         &self,
         api: &Api<K>,
         object: K,
-        around: &ClusterObservation,
-        deeds: Actions<K::Status>,
-    ) -> Result<Option<SignedDuration>, ReconcileError> {
-        let mut object = match deeds.finalizer {
-            Finalizer::Add => store::write_finalizer(api, object, Finalizer::Add).await?,
+        sidecar: &Sidecar,
+        actions: Actions<K::Status>,
+    ) -> Result<Option<SignedDuration>, ExecuteError> {
+        let mut object = match actions.finalizer {
+            Finalizer::Add => finalizer::write(api, object, Finalizer::Add).await?,
             Finalizer::Keep | Finalizer::Release => object,
         };
-        if deeds.take_over {
-            object = store::take_over(api, &object).await?;
+        if actions.take_over {
+            object = status::take_over(api, &object).await?;
         }
-        let mut events = deeds.events;
-        if object.status() != Some(&deeds.status) {
+        let mut events = actions.events;
+        if object.status() != Some(&actions.status) {
             let before = object.status().map(RunStatus::common).cloned();
-            let next = object.with_status(deeds.status.clone());
-            if !object.has_begun() && next.has_begun() {
-                self.neighbours.begins(&next);
+            let next = object.with_status(actions.status.clone());
+            if !object.run_has_started() && next.run_has_started() {
+                self.queue.record_start(&next);
             }
-            object = store::write_status(api, &object, &deeds.status).await?;
-            let after = deeds.status.common();
+            object = status::write(api, &object, &actions.status).await?;
+            let after = actions.status.common();
             events.extend(newly_awaited(before.as_ref(), after));
-            if let Some(outcome) = finished(before.as_ref(), after) {
-                self.reconciler.metrics.run_finished(run_kind(K::KIND), outcome);
+            if let Some(outcome) = run_outcome(before.as_ref(), after) {
+                self.metrics.run_finished(run_kind(K::KIND), outcome);
             }
         }
-        let mut again = deeds.again;
-        if !deeds.requests.is_empty() {
-            let outcomes = self.send(&object, around, &deeds.requests).await?;
-            let mut status = deeds.status;
+        let mut requeue_after = actions.again;
+        if !actions.requests.is_empty() {
+            let outcomes = self.send(&object, sidecar, &actions.requests).await?;
+            let mut status = actions.status;
             for (host_id, outcome) in &outcomes {
                 record(K::nodes(&mut status), host_id, outcome);
             }
-            object = store::write_status(api, &object, &status).await?;
-            again = Some(again.map_or(LOOK_AGAIN, |again| again.min(LOOK_AGAIN)));
+            object = status::write(api, &object, &status).await?;
+            requeue_after = Some(requeue_after.map_or(LOOK_AGAIN, |delay| delay.min(LOOK_AGAIN)));
         }
-        store::publish(&self.reconciler.client, &self.series, &object, &events).await;
-        if deeds.finalizer == Finalizer::Release {
-            if let Some(backup) = object.restored() {
+        events::publish(self.client, self.repeated_events, &object, &events).await;
+        if actions.finalizer == Finalizer::Release {
+            if let Some(backup) = object.restored_backup() {
                 let namespace = object.namespace().unwrap_or_default();
-                let backups = Api::namespaced(self.reconciler.client.clone(), &namespace);
-                store::remember_restore(&backups, backup, &object.name_any()).await?;
+                let backups = Api::namespaced(self.client.clone(), &namespace);
+                finalizer::annotate_last_restore(&backups, backup, &object.name_any()).await?;
             }
-            store::write_finalizer(api, object, Finalizer::Release).await?;
+            finalizer::write(api, object, Finalizer::Release).await?;
         }
-        Ok(again)
+        Ok(requeue_after)
     }
 
-    /// Sends all requests at once. The lease was renewed and read back for it, and the last look before each one is
-    /// whether that still holds.
-    async fn send<K: Work>(
+    /// Sends all requests at once and returns their outcomes by host id.
+    ///
+    /// The lease is renewed and read back first. Before each request, the last check is that this still holds.
+    async fn send<K: Sendable>(
         &self,
         object: &K,
-        around: &ClusterObservation,
+        sidecar: &Sidecar,
         requests: &[Request],
-    ) -> Result<Vec<(String, Outcome)>, ReconcileError> {
+    ) -> Result<Vec<(String, Outcome)>, ExecuteError> {
         let confirmation = self.leadership.confirm().await?;
         let mut status = object.status().cloned().unwrap_or_default();
         let nodes = K::nodes(&mut status);
         let sent = requests.iter().map(|request| {
-            let prepared = prepare(object, nodes, request, around);
+            let built = build_request(object, nodes, request, sidecar);
             let confirmation = &confirmation;
             async move {
-                let became = match prepared {
+                let outcome = match built {
                     Err(unsendable) => Outcome::Refused(unsendable.to_string()),
                     Ok(_) if !confirmation.holds() => {
                         Outcome::NotSent("the lease was not renewed in time".to_owned())
                     }
-                    Ok(_) if self.stop(K::KIND).is_some() => {
+                    Ok(_) if !(self.may_send)(K::KIND) => {
                         Outcome::NotSent("the CRD is not cassgate's any more".to_owned())
                     }
-                    Ok((at, body)) => {
-                        outcome(self.reconciler.sidecars.submit(at, &body, ANSWER_WITHIN).await)
-                    }
+                    Ok((address, body)) => outcome(self.sidecars.submit(address, &body, ANSWER_WITHIN).await),
                 };
-                (request.host_id.clone(), became)
+                (request.host_id.clone(), outcome)
             }
         });
         Ok(join_all(sent).await)
     }
 }
 
-/// How a run ended that was not over before.
-fn finished(before: Option<&BackRestStatus>, after: &BackRestStatus) -> Option<RunOutcome> {
+/// Returns the outcome of a run if it ended with this change of the status.
+fn run_outcome(before: Option<&BackRestStatus>, after: &BackRestStatus) -> Option<RunOutcome> {
     let outcome = match after.state()? {
         ConditionType::Completed => RunOutcome::Completed,
         ConditionType::Failed => RunOutcome::Failed,
         ConditionType::Cancelled => RunOutcome::Cancelled,
         _ => return None,
     };
-    // A scheduled one may go from one end to the next.
-    let known =
+    // The status of a schedule may go from the end of one run to the end of the next.
+    let was_known =
         before.is_some_and(|before| before.is_terminal() && before.time_completed == after.time_completed);
-    (!known).then_some(outcome)
+    (!was_known).then_some(outcome)
 }
 
 fn run_kind(kind: Kind) -> RunKind {
@@ -126,19 +162,19 @@ fn run_kind(kind: Kind) -> RunKind {
     }
 }
 
-fn prepare<K: Work>(
+fn build_request<K: Sendable>(
     object: &K,
     nodes: &[NodeStatus],
     request: &Request,
-    around: &ClusterObservation,
-) -> Result<(std::net::SocketAddr, crate::icarus::OperationRequest), Unsendable> {
-    let unusable = |why: String| Unsendable {
+    sidecar: &Sidecar,
+) -> Result<(SocketAddr, OperationRequest), Unsendable> {
+    let unsendable = |why: String| Unsendable {
         field: "status.nodes",
         why,
     };
     let node = nodes.iter().find(|node| node.host_id == request.host_id);
-    let node = node.ok_or_else(|| unusable(format!("node {} is not in it", request.host_id)))?;
-    let at =
-        socket(&request.address).ok_or_else(|| unusable(format!("{:?} is no address", request.address)))?;
-    Ok((at, object.request(node, &request.task, &around.sidecar)?))
+    let node = node.ok_or_else(|| unsendable(format!("node {} is not in it", request.host_id)))?;
+    let address =
+        socket(&request.address).ok_or_else(|| unsendable(format!("{:?} is no address", request.address)))?;
+    Ok((address, object.request(node, &request.task, sidecar)?))
 }

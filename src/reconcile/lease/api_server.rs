@@ -12,7 +12,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::record::{Record, Stored};
+use super::protocol::{Record, Stored};
 use super::store::{LeaseStore, LeaseStoreError, Written};
 
 /// Who owns the spec in `managedFields`.

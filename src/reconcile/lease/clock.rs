@@ -1,25 +1,24 @@
-//! The clocks of a lease, as arguments.
+//! The clocks of a lease, so that tests can replace them.
 
-use std::{fmt, ops::Add, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
-/// A moment of this machine: the time since it was started, its sleep included. Nobody can set this clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BootTime(pub Duration);
+use super::protocol::BootTime;
 
-/// What is asked for the time. A clone asks the same clocks.
+/// The two clocks. A clone reads the same clocks.
 #[derive(Clone)]
 pub struct Clocks {
-    /// What everything is measured by.
+    /// The boot clock, by which all durations are measured.
     pub boot: Arc<dyn Fn() -> BootTime + Send + Sync>,
-    /// What is written into the Lease for people and other programs. Nothing depends on it being right.
+    /// The wall clock, for the times that are written into the Lease. People and other programs read them; no decision
+    /// depends on them.
     pub wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
 impl Clocks {
-    /// Those of the system.
+    /// Returns the clocks of the system.
     #[must_use]
     pub fn system() -> Self {
         Self {
@@ -29,29 +28,13 @@ impl Clocks {
     }
 }
 
-impl BootTime {
-    /// The time since an earlier moment; none when it is a later one.
-    #[must_use]
-    pub fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
-    }
-}
-
-impl Add<Duration> for BootTime {
-    type Output = Self;
-
-    fn add(self, more: Duration) -> Self {
-        Self(self.0.saturating_add(more))
-    }
-}
-
 impl fmt::Debug for Clocks {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Clocks").finish_non_exhaustive()
     }
 }
 
-/// Not `std::time::Instant`: on Linux that clock stands still while the machine sleeps, and a lease does not.
+/// Reads `CLOCK_BOOTTIME`. On Linux `std::time::Instant` stops while the machine sleeps, and a lease does not.
 fn since_boot() -> BootTime {
     let time = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
@@ -64,13 +47,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_boot_clock_is_that_of_the_kernel() {
+    fn the_boot_clock_agrees_with_the_uptime_of_the_kernel() {
         let seconds = || {
             let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
             let first = uptime.split(' ').next().unwrap();
             Duration::from_secs_f64(first.parse().unwrap())
         };
-        // /proc/uptime has hundredths, cut off.
+        // /proc/uptime is truncated to hundredths.
         let hundredth = Duration::from_millis(10);
         let (before, ours, after) = (seconds(), (Clocks::system().boot)(), seconds());
         assert!(

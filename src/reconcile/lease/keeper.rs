@@ -9,10 +9,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::clock::{BootTime, Clocks};
-use super::decide::{Observed, Step, decide};
+use super::clock::Clocks;
 use super::leadership::{Ask, Leadership, OpenTerm};
-use super::options::{LeaseOptions, LeaseOptionsError};
+use super::protocol::{BootTime, LeaseOptions, LeaseOptionsError, Observed, Step, decide};
 use super::renewal::{Desk, Held, NoAnswer, Renewal};
 use super::state::LeaseState;
 use super::store::LeaseStore;

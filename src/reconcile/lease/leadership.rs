@@ -7,7 +7,8 @@ use std::sync::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::clock::{BootTime, Clocks};
+use super::clock::Clocks;
+use super::protocol::BootTime;
 use crate::telemetry::metrics::Metrics;
 
 /// The lease is ours, as far as was known when this was made. A clone is the same.

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::clock::{BootTime, Clocks};
-use super::options::LeaseOptions;
-use super::record::{Record, Stored};
+use super::clock::Clocks;
+use super::protocol::{BootTime, LeaseOptions, Record, Stored};
 use super::store::{LeaseStore, LeaseStoreError, Written};
 use crate::telemetry::metrics::{LeaseRenewal, Metrics};
 

@@ -1,6 +1,6 @@
 //! Where the lease is kept, without a word of Kubernetes' client.
 
-use super::record::{Record, Stored};
+use super::protocol::{Record, Stored};
 
 /// One Lease. The keeper gives up on an answer that takes too long; the write may have taken place then.
 pub trait LeaseStore: Send + Sync + 'static {

@@ -1,9 +1,15 @@
-//! Reads what a plan needs: pods, references and the ring from the API server and from the sidecars.
+//! Reads what a plan needs: references, pods and the ring, from the API server and from the sidecars.
 
-mod kubernetes;
+mod cluster;
+mod judge;
 mod listings;
+mod operation_owner;
+mod report;
 mod sidecars;
 
-pub(in crate::reconcile) use kubernetes::{ClusterObservation, surroundings};
+pub(in crate::reconcile) use cluster::{ClusterObservation, observe_cluster};
+pub use judge::Judge;
 pub(in crate::reconcile) use listings::Listings;
-pub(in crate::reconcile) use sidecars::{OperationOwner, SidecarObserver, outcome, socket};
+pub(in crate::reconcile) use operation_owner::OperationOwner;
+pub(in crate::reconcile) use report::outcome;
+pub(in crate::reconcile) use sidecars::{SidecarObserver, socket};

@@ -1,7 +1,9 @@
-//! The order of operations on one Cassandra cluster: one at a time, restores before backups.
+//! The queue in front of each Cassandra cluster: one operation at a time, restores before backups.
+//!
+//! [`order`] decides who is next, out of plain values. `OperationQueue` feeds it from the watches.
 
-mod neighbours;
-pub mod turn;
-pub(in crate::reconcile) mod waking;
+mod operation_queue;
+pub mod order;
+pub(in crate::reconcile) mod wake;
 
-pub(in crate::reconcile) use neighbours::{Neighbours, Ring, Turns};
+pub(in crate::reconcile) use operation_queue::{ClusterKey, OperationQueue, WakeUps};

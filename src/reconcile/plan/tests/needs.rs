@@ -8,11 +8,11 @@ use super::world::World;
 use crate::api::{
     BackRestCondition, BackupStatus, CassandraBackup, CassandraBackupSpec, NodeStatus, PastRun, Retention,
 };
+use crate::reconcile::object::Plannable;
 use crate::reconcile::plan::needs::{Needs, are_due, are_watched, differ, told};
 use crate::reconcile::plan::prune::PruneInputs;
 use crate::reconcile::plan::restore::RestoreInputs;
 use crate::reconcile::plan::{Actions, Answers, Event, Observation, Plan, newly_awaited};
-use crate::reconcile::work::Work;
 use crate::rules::catalogue::{CLUSTER_NOT_FOUND, SECRET_KEY_MISSING, SECRET_NOT_FOUND, SIDECAR_DISABLED};
 use crate::rules::finding::{Cause, Finding, Findings};
 

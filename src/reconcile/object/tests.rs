@@ -1,7 +1,11 @@
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::*;
-use crate::api::conditions::STALLED;
+use super::cached::trim;
+use super::{Plannable, ReconciledObject};
+use crate::api::CassandraBackup;
+use crate::reconcile::plan::{self, needs};
+use crate::reconcile::queue::order::Queued;
 
 fn now() -> Timestamp {
     "2028-02-29T12:00:00Z".parse().unwrap()
@@ -22,20 +26,20 @@ fn backup(spec: &Value, status: &Value) -> CassandraBackup {
 }
 
 #[test]
-fn only_what_runs_or_would_begin_or_remove_asks_for_the_nodes_of_its_cluster() {
+fn a_backup_needs_the_nodes_of_its_cluster_only_to_run_or_to_prune() {
     let armed =
         |next: &str| json!({ "schedule": "0 3 * * *", "nextScheduleTime": next, "observedGeneration": 1 });
-    let runs = json!({
+    let running = json!({
         "schedule": "0 3 * * *", "nextScheduleTime": "2028-03-01T03:00:00Z", "observedGeneration": 1,
         "condition": { "type": "RUNNING" },
     });
     let nightly = json!({ "schedule": "0 3 * * *" });
     let table = [
         ("new, one-shot", json!({}), Value::Null, true),
-        ("new, owed a run", nightly.clone(), Value::Null, true),
-        ("at rest", nightly.clone(), armed("2028-03-01T03:00:00Z"), false),
+        ("new, scheduled", nightly.clone(), Value::Null, true),
+        ("armed", nightly.clone(), armed("2028-03-01T03:00:00Z"), false),
         ("due", nightly.clone(), armed("2028-02-29T03:00:00Z"), true),
-        ("at work", nightly.clone(), runs, true),
+        ("running", nightly.clone(), running, true),
         (
             "suspended",
             json!({ "schedule": "0 3 * * *", "suspend": true }),
@@ -49,11 +53,11 @@ fn only_what_runs_or_would_begin_or_remove_asks_for_the_nodes_of_its_cluster() {
             false,
         ),
     ];
-    for (what, spec, status, expected) in table {
+    for (case, spec, status, expected) in table {
         let backup = backup(&spec, &status);
-        assert_eq!(backup.is_after_nodes(now()), expected, "{what}");
+        assert_eq!(backup.needs_nodes(now()), expected, "{case}");
     }
-    let judged = json!({ "schedule": "0 3 * * *", "retention": { "keepLast": 1 } });
+    let with_retention = json!({ "schedule": "0 3 * * *", "retention": { "keepLast": 1 } });
     let past = |tag: &str| {
         json!({
             "snapshot": format!("{tag}-168d568b-d346-3f61-968f-a2716307a6e4-1835431200123"), "outcome": "COMPLETED",
@@ -62,28 +66,34 @@ fn only_what_runs_or_would_begin_or_remove_asks_for_the_nodes_of_its_cluster() {
     let mut two = armed("2028-03-01T03:00:00Z");
     two["condition"] = json!({ "type": "COMPLETED" });
     two["history"] = json!([past("b"), past("a")]);
-    assert!(backup(&judged, &two).is_after_nodes(now()), "one too many");
+    assert!(
+        backup(&with_retention, &two).needs_nodes(now()),
+        "one snapshot too many"
+    );
     two["history"] = json!([past("b")]);
-    assert!(!backup(&judged, &two).is_after_nodes(now()), "all of them stay");
+    assert!(
+        !backup(&with_retention, &two).needs_nodes(now()),
+        "every snapshot stays"
+    );
 }
 
-/// What a look at the cached object would conclude: that nothing is to be done, whose turn it is, what is told of it.
+/// Returns everything that is concluded from a cached object.
 fn conclusions(backup: &CassandraBackup) -> String {
     let common = &backup.status.as_ref().unwrap().common;
     format!(
         "{:?} {:?} {:?} {:?} {} {} {}",
-        backup.rest(now()),
-        backup.contender(now()),
+        backup.next_wake(now()),
+        backup.queue_entry(now()),
         needs::told(common),
         plan::awaited(common).map(|condition| &condition.reason),
-        common.true_condition(STALLED).is_some(),
+        common.true_condition("Stalled").is_some(),
         backup.is_contested(),
-        backup.has_begun(),
+        backup.run_has_started(),
     )
 }
 
 #[test]
-fn what_is_kept_of_a_status_says_the_same_and_is_less() {
+fn a_trimmed_object_leads_to_the_same_conclusions() {
     let condition = |type_: &str, status: &str, reason: &str| {
         json!({
             "type": type_, "status": status, "reason": reason, "message": "in many words, one after the other",
@@ -129,7 +139,7 @@ fn what_is_kept_of_a_status_says_the_same_and_is_less() {
         });
         let mut backup = backup(&json!({ "schedule": schedule }), &status);
         let before = conclusions(&backup);
-        backup.condense();
+        trim(&mut backup);
         assert_eq!(conclusions(&backup), before, "{conditions:?}");
         let common = &backup.status.unwrap().common;
         assert_eq!(common.conditions.len(), kept, "{conditions:?}");

@@ -1,126 +1,129 @@
-//! What a run needs to know of the Kubernetes cluster beside the object itself: read anew for each look.
+//! The surroundings of an object in the Kubernetes cluster, read live for each reconcile.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
-use crate::api::{
-    CassandraBackup, CassandraCluster, CassandraRestore, ConditionType, NodeContainers, Reason,
-};
+use super::judge::Judge;
+use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, NodeContainers};
 use crate::domain::sidecar::Sidecar;
-use crate::evaluate::Judge;
+use crate::reconcile::object::Plannable;
 use crate::reconcile::plan::needs::Needs;
 use crate::reconcile::plan::prune::PruneInputs;
 use crate::reconcile::plan::prune::retention::held;
 use crate::reconcile::plan::restore::RestoreInputs;
 use crate::reconcile::plan::restore::source::source;
 use crate::reconcile::plan::{PodMember, Wait};
-use crate::reconcile::queue::Neighbours;
-use crate::reconcile::work::Work;
+use crate::reconcile::queue::OperationQueue;
+use crate::reconcile::queue::order::Queued;
 
 /// The containers of CassKop's pods.
 const CASSANDRA: &str = "cassandra";
 const SIDECAR: &str = "backrest-sidecar";
 
-/// What surrounds an object.
+/// The state of the Kubernetes cluster around an object.
 #[derive(Default)]
 pub(in crate::reconcile) struct ClusterObservation {
+    /// The pods of the Cassandra cluster.
     pub(in crate::reconcile) members: Vec<PodMember>,
+    /// The sidecar that these pods run.
     pub(in crate::reconcile) sidecar: Sidecar,
+    /// True if the `CassandraCluster` does not exist.
     pub(in crate::reconcile) cluster_gone: bool,
+    /// A reference of the object that does not exist.
     pub(in crate::reconcile) missing: Option<Wait>,
+    /// Another reason why the object may not start: a finding of the rules, or the queue.
     pub(in crate::reconcile) wait: Option<Wait>,
-    /// `None`: the rules were not asked.
+    /// The findings of the rules; `None` if they were not asked.
     pub(in crate::reconcile) needs: Option<Needs>,
-    pub(in crate::reconcile) means: RestoreInputs,
-    pub(in crate::reconcile) room: PruneInputs,
-    /// For what only keeps time: when it was looked at. Its nodes were not, so it must not begin by this look.
-    pub(in crate::reconcile) only_at: Option<Timestamp>,
+    /// The inputs of a restore plan.
+    pub(in crate::reconcile) restore_inputs: RestoreInputs,
+    /// The inputs of a prune plan.
+    pub(in crate::reconcile) prune_inputs: PruneInputs,
+    /// The time of this observation if it leaves out the nodes. The plan is then made for exactly this time: at a later
+    /// one a run could be due, which must not start without nodes.
+    pub(in crate::reconcile) without_nodes_at: Option<Timestamp>,
 }
 
-/// Looks around for an object that runs or would begin.
+/// Observes the surroundings of an object that runs or may start.
 ///
 /// # Errors
-/// The API server does not answer, or refuses: nothing may be concluded.
-pub(in crate::reconcile) async fn surroundings<K: Work>(
+/// The API server does not respond or denies a request. Nothing may be concluded then.
+pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
     client: &Client,
     judge: &dyn Judge,
-    neighbours: &Neighbours,
+    queue: &OperationQueue,
     object: &K,
     now: Timestamp,
 ) -> Result<ClusterObservation, kube::Error> {
     let namespace = object.namespace().unwrap_or_default();
-    let mut around = if object.is_after_nodes(now) {
+    let mut observation = if object.needs_nodes(now) {
         ClusterObservation::of_nodes(client, &namespace, object.cluster()).await?
     } else {
         ClusterObservation {
-            only_at: Some(now),
+            without_nodes_at: Some(now),
             ..ClusterObservation::default()
         }
     };
-    if object.asks_for_restores(now) {
-        // What is deleted for good rests on this, so it is read, not remembered.
+    if object.needs_restores(now) {
+        // Data is deleted on the strength of this list, so it is a live read.
         let restores = restores(client, &namespace).await?;
-        around.means.keep_truncated =
-            failed_after_truncation(&restores, object.cluster(), &object.name_any());
-        around.room.in_use = restores.iter().flat_map(held).collect();
+        observation.restore_inputs.keep_truncated =
+            has_failed_after_truncation(&restores, object.cluster(), &object.name_any());
+        observation.prune_inputs.in_use = restores.iter().flat_map(held).collect();
     }
-    if !object.has_begun() {
+    if !object.run_has_started() {
         let value = serde_json::to_value(object).unwrap_or_default();
         let findings = judge.judge(K::KIND, &value).await;
         let needs = Needs::of(&findings);
-        around.missing = needs.absent();
-        around.wait = needs.refused.clone();
-        around.needs = Some(needs);
-        if around.wait.is_none() && around.only_at.is_none() {
-            around.wait = neighbours.turn(client, object).await?;
+        observation.missing = needs.absent();
+        observation.wait = needs.refused.clone();
+        observation.needs = Some(needs);
+        if observation.wait.is_none() && observation.without_nodes_at.is_none() {
+            observation.wait = queue.wait(client, object).await?;
         }
         if let Some(restore) = object.as_restore() {
-            around.look_for_source(client, restore).await?;
+            observation.read_source(client, restore).await?;
         }
     }
-    Ok(around)
+    Ok(observation)
 }
 
 impl ClusterObservation {
-    /// The nodes of a cluster, and which sidecar they have.
+    /// Observes the pods of a cluster and the version of their sidecars.
     async fn of_nodes(client: &Client, namespace: &str, cluster: &str) -> Result<Self, kube::Error> {
         let clusters: Api<CassandraCluster> = Api::namespaced(client.clone(), namespace);
         let found = clusters.get_opt(cluster).await?;
         let image = found.as_ref().and_then(CassandraCluster::running_sidecar_image);
-        // Without a cluster its pods are nobody's, and a name that no cluster can have may be no label either.
+        // The name of a cluster that does not exist may not even be valid as a label.
         let members = match &found {
             Some(_) => members(client, namespace, cluster).await?,
             None => Vec::new(),
         };
-        let mut around = Self {
+        let mut observation = Self {
             members,
             sidecar: image.map_or(Sidecar::Unknown, Sidecar::from_image),
             cluster_gone: found.is_none(),
             ..Self::default()
         };
-        around.room.too_old = around.sidecar.lists_and_removes() == Some(false);
-        Ok(around)
+        observation.prune_inputs.too_old = observation.sidecar.lists_and_removes() == Some(false);
+        Ok(observation)
     }
 
-    /// What a restore that has not begun takes over from its backup.
-    async fn look_for_source(
-        &mut self,
-        client: &Client,
-        restore: &CassandraRestore,
-    ) -> Result<(), kube::Error> {
+    /// Reads from the backup what a restore copies before it starts.
+    async fn read_source(&mut self, client: &Client, restore: &CassandraRestore) -> Result<(), kube::Error> {
         let namespace = restore.namespace().unwrap_or_default();
         let name = &restore.spec.cassandra_backup;
         let backups: Api<CassandraBackup> = Api::namespaced(client.clone(), &namespace);
-        // An empty name is none, and the API server would answer with the list.
+        // A GET with an empty name is a list.
         let backup = if name.is_empty() {
             None
         } else {
             backups.get_opt(name).await?
         };
         match backup.map(|backup| source(restore, &backup)) {
-            Some(Ok(source)) => self.means.source = Some(source),
+            Some(Ok(source)) => self.restore_inputs.source = Some(source),
             Some(Err(wait)) => {
                 self.missing.get_or_insert(wait);
             }
@@ -128,21 +131,22 @@ impl ClusterObservation {
                 let message =
                     format!("there is no CassandraBackup {name:?} in the namespace; it is looked for again");
                 self.missing
-                    .get_or_insert_with(|| Wait::new(Reason::BackupNotFound, message));
+                    .get_or_insert_with(|| Wait::new("BackupNotFound", message));
             }
         }
         Ok(())
     }
 }
 
-/// Every restore of the namespace.
+/// Returns every restore of the namespace.
 async fn restores(client: &Client, namespace: &str) -> Result<Vec<CassandraRestore>, kube::Error> {
     let api: Api<CassandraRestore> = Api::namespaced(client.clone(), namespace);
     Ok(api.list(&ListParams::default()).await?.items)
 }
 
-/// Whether another restore of the cluster failed after it had emptied tables: the copies are all that is left.
-fn failed_after_truncation(restores: &[CassandraRestore], cluster: &str, own: &str) -> bool {
+/// Returns true if another restore of the cluster failed after it had emptied tables: the safety copies are then all
+/// that is left of the data.
+fn has_failed_after_truncation(restores: &[CassandraRestore], cluster: &str, own: &str) -> bool {
     let others = restores.iter().filter(|restore| restore.name_any() != own);
     let mut statuses = others
         .filter(|restore| restore.spec.cassandra_cluster == cluster)
@@ -152,13 +156,13 @@ fn failed_after_truncation(restores: &[CassandraRestore], cluster: &str, own: &s
             .common
             .condition
             .as_ref()
-            .is_some_and(|condition| condition.state() == ConditionType::Failed);
+            .is_some_and(|condition| condition.type_ == "FAILED");
         failed && status.truncation.is_some()
     })
 }
 
-/// The pods of a cluster, by the labels that CassKop sets for good: it merges the labels of the cluster object into
-/// the others.
+/// Returns the pods of a cluster. Only these two labels are safe to select by: into all others `CassKop` merges the
+/// labels of the cluster object.
 async fn members(client: &Client, namespace: &str, cluster: &str) -> Result<Vec<PodMember>, kube::Error> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let labels = format!("app=cassandracluster,cassandracluster={cluster}");
@@ -169,7 +173,7 @@ async fn members(client: &Client, namespace: &str, cluster: &str) -> Result<Vec<
 fn member(pod: &Pod) -> PodMember {
     let status = pod.status.clone().unwrap_or_default();
     let containers = status.container_statuses.unwrap_or_default();
-    let which = |name: &str| {
+    let running = |name: &str| {
         containers
             .iter()
             .find(|container| container.name == name)
@@ -178,13 +182,13 @@ fn member(pod: &Pod) -> PodMember {
     PodMember {
         pod: pod.name_any(),
         address: status.pod_ip.filter(|address| !address.is_empty()),
-        containers: which(CASSANDRA)
-            .zip(which(SIDECAR))
+        containers: running(CASSANDRA)
+            .zip(running(SIDECAR))
             .map(|(cassandra, sidecar)| NodeContainers { cassandra, sidecar }),
     }
 }
 
-/// A container that runs: another id or another count is another process. One that does not run has none.
+/// Identifies the process in a running container by container id and restart count; `None` if it does not run.
 fn identity(container: &ContainerStatus) -> Option<String> {
     let runs = container
         .state

@@ -11,16 +11,14 @@
 //! No clock of another machine is ever compared with ours, and the wall clock only fills in what people read. The
 //! boot clock goes on while the machine sleeps.
 //!
-//! [`decide`](decide::decide) says from one look what to do; [`LeaseKeeper`] looks, writes, and runs the work;
+//! [`decide`](protocol::decide) says from one look what to do; [`LeaseKeeper`] looks, writes, and runs the work;
 //! [`Leadership::confirm`] is for the moment before something that cannot be taken back.
 
 mod api_server;
 mod clock;
-pub mod decide;
 mod keeper;
 mod leadership;
-mod options;
-mod record;
+pub mod protocol;
 mod renewal;
 mod state;
 mod store;
@@ -28,10 +26,9 @@ mod store;
 mod tests;
 
 pub use api_server::ApiServerLease;
-pub use clock::{BootTime, Clocks};
+pub use clock::Clocks;
 pub use keeper::LeaseKeeper;
 pub use leadership::{Confirmation, Leadership, LeaseLost};
-pub use options::{LeaseOptions, LeaseOptionsError, Timing, identity};
-pub use record::{Record, Stored};
+pub use protocol::{BootTime, LeaseOptions, LeaseOptionsError, Record, Stored, Timing, identity};
 pub use state::LeaseState;
 pub use store::{LeaseStore, LeaseStoreError, Written};

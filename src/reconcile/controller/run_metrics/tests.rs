@@ -18,7 +18,7 @@ fn backup(name: &str, spec: &Value, status: &Value) -> Box<CassandraBackup> {
     Box::new(serde_json::from_value(object).unwrap())
 }
 
-fn counted(backups: &[Box<CassandraBackup>]) -> Census {
+fn count(backups: &[Box<CassandraBackup>]) -> Census {
     census(
         backups,
         &Vec::<Box<CassandraRestore>>::new(),
@@ -39,31 +39,31 @@ fn waiting(reason: &str, stalled: bool) -> Value {
 }
 
 #[test]
-fn what_waits_runs_or_stalls_is_counted_and_what_rests_or_is_over_is_not() {
+fn open_runs_are_counted_by_state() {
     let running = json!({ "condition": { "type": "RUNNING" } });
-    let over = json!({ "condition": { "type": "FAILED" } });
+    let finished = json!({ "condition": { "type": "FAILED" } });
     let all = [
         backup("a", &json!({}), &waiting("Queued", false)),
         backup("b", &json!({}), &waiting("SecretNotFound", false)),
         backup("c", &json!({}), &waiting("Refused", true)),
         backup("d", &json!({}), &waiting("Suspended", false)),
         backup("e", &json!({}), &running),
-        backup("f", &json!({}), &over),
+        backup("f", &json!({}), &finished),
         backup("g", &json!({}), &Value::Null),
     ];
     let one_of_each = RunState::ALL.iter().map(|&state| ((RunKind::Backup, state), 1));
-    assert_eq!(counted(&all).open, one_of_each.collect());
+    assert_eq!(count(&all).open, one_of_each.collect());
 }
 
 #[test]
-fn the_age_counts_from_the_newest_good_run_and_else_from_the_creation() {
+fn the_age_counts_from_the_last_success_or_else_from_the_creation() {
     let history = json!({ "history": [
         { "snapshot": "c", "outcome": "FAILED", "started": "2026-11-23T03:00:00Z", "completed": "2026-11-23T03:10:00Z" },
         { "snapshot": "b", "outcome": "COMPLETED", "started": "2026-11-22T03:00:00Z", "completed": "2026-11-22T03:10:00Z" },
         { "snapshot": "a", "outcome": "COMPLETED", "started": "2026-11-21T03:00:00Z", "completed": "2026-11-21T03:10:00Z" },
     ], "missedRuns": 4, "nextScheduleTime": "2026-11-23T11:59:00Z" });
     let nightly = json!({ "schedule": "0 3 * * *" });
-    let census = counted(&[
+    let census = count(&[
         backup("one", &nightly, &history),
         backup("new", &nightly, &Value::Null),
         backup("once", &json!({}), &Value::Null),
@@ -86,28 +86,28 @@ fn the_age_counts_from_the_newest_good_run_and_else_from_the_creation() {
 }
 
 #[test]
-fn a_weekend_without_a_slot_is_not_owed() {
+fn a_weekend_without_slots_lengthens_the_interval() {
     // Friday the 20th, then Monday and Tuesday.
     let friday = json!({ "history": [
         { "snapshot": "a", "outcome": "COMPLETED", "started": "2026-11-20T03:00:00Z", "completed": "2026-11-20T03:10:00Z" },
     ] });
-    let census = counted(&[backup("b", &json!({ "schedule": "0 3 * * 1-5" }), &friday)]);
+    let census = count(&[backup("b", &json!({ "schedule": "0 3 * * 1-5" }), &friday)]);
     assert_eq!(census.backups[0].interval, Some(2 * 86_400));
-    let every = counted(&[backup("b", &json!({ "schedule": "@every 6h" }), &friday)]);
+    let every = count(&[backup("b", &json!({ "schedule": "@every 6h" }), &friday)]);
     assert_eq!(every.backups[0].interval, Some(6 * 3_600));
 }
 
 #[test]
-fn a_schedule_that_rests_owes_nothing() {
-    let rests = json!({ "schedule": "0 3 * * *", "suspend": true });
+fn a_suspended_schedule_has_no_lag_and_no_age() {
+    let suspended = json!({ "schedule": "0 3 * * *", "suspend": true });
     let status = json!({ "nextScheduleTime": "2026-11-20T03:00:00Z" });
-    let census = counted(&[backup("b", &rests, &status)]);
+    let census = count(&[backup("b", &suspended, &status)]);
     assert_eq!(census.lag, 0);
     assert_eq!((census.backups[0].age, census.backups[0].interval), (None, None));
 }
 
 #[test]
-fn a_schedule_is_ready_unless_something_keeps_its_next_run_from_beginning() {
+fn a_schedule_is_ready_if_its_next_run_can_start() {
     let nightly = json!({ "schedule": "0 3 * * *" });
     let lacks = |reason: &str, stalled: bool| {
         let condition = |type_: &str, status: &str| json!({ "type": type_, "status": status, "reason": reason, "message": "", "lastTransitionTime": NOW });
@@ -125,10 +125,10 @@ fn a_schedule_is_ready_unless_something_keeps_its_next_run_from_beginning() {
         (lacks("Uploading", false), true),
         (lacks("Queued", false), true),
     ] {
-        let census = counted(&[backup("b", &nightly, &status)]);
+        let census = count(&[backup("b", &nightly, &status)]);
         assert_eq!(census.backups[0].ready, Some(ready), "{status}");
     }
-    let rests = json!({ "schedule": "0 3 * * *", "suspend": true });
-    let census = counted(&[backup("b", &rests, &lacks("Suspended", false))]);
+    let suspended = json!({ "schedule": "0 3 * * *", "suspend": true });
+    let census = count(&[backup("b", &suspended, &lacks("Suspended", false))]);
     assert_eq!(census.backups[0].ready, None);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::clock::BootTime;
+use super::boot_time::BootTime;
 use super::options::Timing;
 use super::record::Stored;
 
@@ -79,7 +79,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::reconcile::lease::record::Record;
+    use crate::reconcile::lease::protocol::Record;
 
     const DURATION: Duration = Duration::from_secs(15);
     const LONGEST_REQUEST: Duration = Duration::from_secs(30);

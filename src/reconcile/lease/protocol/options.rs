@@ -85,18 +85,18 @@ impl Timing {
 
     /// How long after its sending a renewal is good for its holder.
     #[must_use]
-    pub(super) fn own(&self) -> Duration {
+    pub(in crate::reconcile::lease) fn own(&self) -> Duration {
         self.duration.saturating_sub(self.margin)
     }
 
     /// How long nothing is done after a lease of this duration was taken that was not released.
     #[must_use]
-    pub(super) fn settle(&self, duration: Duration) -> Duration {
+    pub(in crate::reconcile::lease) fn settle(&self, duration: Duration) -> Duration {
         duration.saturating_add(self.longest_request)
     }
 
     /// Whether the times go together.
-    pub(super) fn check(&self) -> Result<(), LeaseOptionsError> {
+    pub(in crate::reconcile::lease) fn check(&self) -> Result<(), LeaseOptionsError> {
         let Self {
             duration,
             renew,

@@ -12,7 +12,7 @@ fn now() -> Timestamp {
     "2028-02-29T12:00:00Z".parse().unwrap()
 }
 
-/// A backup or a restore of cluster `c1`; its state, or none.
+/// Returns a backup or restore of cluster `c1`, with a status if it has a state.
 fn object(kind: &str, name: &str, created: u8, state: Option<&str>) -> Value {
     let status =
         state.map(|state| json!({ "condition": { "type": state }, "timeCreated": "2028-02-29T11:00:00Z" }));
@@ -35,10 +35,10 @@ fn restore(name: &str, created: u8, state: Option<&str>) -> CassandraRestore {
     serde_json::from_value(object("CassandraRestore", name, created, state)).unwrap()
 }
 
-/// Stores with who fills them.
+/// A queue with its stores and their writers.
 struct World {
-    neighbours: Neighbours,
-    turns: Turns,
+    queue: OperationQueue,
+    wake_ups: WakeUps,
     backups: Writer<CassandraBackup>,
     restores: Writer<CassandraRestore>,
 }
@@ -46,16 +46,16 @@ struct World {
 impl World {
     fn new() -> Self {
         let ((backups, of_backups), (restores, of_restores)) = (reflector::store(), reflector::store());
-        let (neighbours, turns) = Neighbours::new(backups, restores, now);
+        let (queue, wake_ups) = OperationQueue::new(backups, restores, now);
         Self {
-            neighbours,
-            turns,
+            queue,
+            wake_ups,
             backups: of_backups,
             restores: of_restores,
         }
     }
 
-    fn listed() -> Self {
+    fn synced() -> Self {
         let mut world = Self::new();
         world.backups.apply_watcher_event(&Event::Init);
         world.backups.apply_watcher_event(&Event::InitDone);
@@ -67,29 +67,29 @@ impl World {
     fn backup(&mut self, backup: CassandraBackup) {
         let event = Event::Apply(backup);
         self.backups.apply_watcher_event(&event);
-        self.neighbours.heard(&event);
+        self.queue.handle_event(&event);
     }
 
     fn restore(&mut self, restore: CassandraRestore) {
         let event = Event::Apply(restore);
         self.restores.apply_watcher_event(&event);
-        self.neighbours.heard(&event);
+        self.queue.handle_event(&event);
     }
 
-    /// Who was woken since.
+    /// Returns the objects that were woken since the last call.
     fn woken(&mut self) -> Vec<String> {
         let mut woken = Vec::new();
-        while let Ok(backup) = self.turns.backups.try_recv() {
+        while let Ok(backup) = self.wake_ups.backups.try_recv() {
             woken.push(format!("backup {}/{}", backup.namespace.unwrap(), backup.name));
         }
-        while let Ok(restore) = self.turns.restores.try_recv() {
+        while let Ok(restore) = self.wake_ups.restores.try_recv() {
             woken.push(format!("restore {}/{}", restore.namespace.unwrap(), restore.name));
         }
         woken
     }
 }
 
-/// An API server on which every object is this one, or none is there.
+/// Returns a client of an API server that answers every request with this object, or with 404.
 fn server(object: Option<Value>) -> Client {
     let answer = move |_: Request<Body>| {
         let missing = json!({ "kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound" });
@@ -103,97 +103,87 @@ fn server(object: Option<Value>) -> Client {
     Client::new(service_fn(answer), "team")
 }
 
-async fn turn_of(world: &World, client: &Client, name: &str) -> Option<String> {
-    let wait = world
-        .neighbours
-        .turn(client, &backup(name, 9, None))
-        .await
-        .unwrap();
+async fn wait_of(world: &World, client: &Client, name: &str) -> Option<String> {
+    let wait = world.queue.wait(client, &backup(name, 9, None)).await.unwrap();
     wait.map(|wait| wait.message)
 }
 
 #[test]
-fn before_both_kinds_were_listed_to_their_end_nothing_is_known() {
+fn the_queue_is_synced_when_both_kinds_were_listed_in_full() {
     let mut world = World::new();
-    assert!(!world.neighbours.are_known());
+    assert!(!world.queue.is_synced());
     world.backups.apply_watcher_event(&Event::Init);
     world.backups.apply_watcher_event(&Event::InitDone);
-    assert!(!world.neighbours.are_known());
+    assert!(!world.queue.is_synced());
     world.restores.apply_watcher_event(&Event::Init);
-    assert!(!world.neighbours.are_known());
+    assert!(!world.queue.is_synced());
     world.restores.apply_watcher_event(&Event::InitDone);
-    assert!(world.neighbours.are_known());
+    assert!(world.queue.is_synced());
 }
 
-/// Two operations at once in a cluster would be the price of a watch that is behind.
+/// Trusting a watch that lags behind would run two operations on a cluster at once.
 #[tokio::test]
-async fn whoever_began_last_is_read_anew_since_a_watch_may_be_behind() {
-    let mut world = World::listed();
+async fn the_object_that_started_last_is_read_live() {
+    let mut world = World::synced();
     world.backup(backup("a", 1, None));
-    world.neighbours.begins(&backup("a", 1, Some("RUNNING")));
+    world.queue.record_start(&backup("a", 1, Some("RUNNING")));
     let at_work = "backup a of cluster c1 is at work".to_owned();
 
     let client = server(Some(object("CassandraBackup", "a", 1, Some("RUNNING"))));
-    assert_eq!(turn_of(&world, &client, "b").await, Some(at_work.clone()));
+    assert_eq!(wait_of(&world, &client, "b").await, Some(at_work.clone()));
 
     let over = server(Some(object("CassandraBackup", "a", 1, Some("COMPLETED"))));
-    assert_eq!(turn_of(&world, &over, "b").await, None);
-    // It is the same when the watch still says that it runs.
+    assert_eq!(wait_of(&world, &over, "b").await, None);
+    // The result is the same while the watch still reports it as running.
     world.backup(backup("a", 1, Some("RUNNING")));
-    assert_eq!(turn_of(&world, &over, "b").await, None);
-    assert_eq!(turn_of(&world, &server(None), "b").await, None);
+    assert_eq!(wait_of(&world, &over, "b").await, None);
+    assert_eq!(wait_of(&world, &server(None), "b").await, None);
 
-    // Somebody else's run is known by the watch alone.
+    // A run that another executor started is known from the watch alone.
     world.backup(backup("of-casskop", 0, Some("RUNNING")));
     let theirs = "backup of-casskop of cluster c1 is at work".to_owned();
-    assert_eq!(turn_of(&world, &over, "b").await, Some(theirs));
+    assert_eq!(wait_of(&world, &over, "b").await, Some(theirs));
 }
 
 #[tokio::test]
-async fn whoever_began_last_itself_asks_nobody() {
-    let mut world = World::listed();
+async fn the_object_that_started_last_needs_no_request() {
+    let mut world = World::synced();
     world.backup(backup("a", 1, None));
-    world.neighbours.begins(&backup("a", 1, Some("RUNNING")));
+    world.queue.record_start(&backup("a", 1, Some("RUNNING")));
     let refuses = Client::new(
-        service_fn(|_: Request<Body>| async { Err::<Response<Body>, _>(std::io::Error::other("nobody")) }),
+        service_fn(|_: Request<Body>| async { Err::<Response<Body>, _>(std::io::Error::other("refused")) }),
         "team",
     );
-    let asked = world.neighbours.turn(&refuses, &backup("a", 1, None)).await;
+    let asked = world.queue.wait(&refuses, &backup("a", 1, None)).await;
     assert_eq!(asked.unwrap(), None);
-    assert!(
-        world
-            .neighbours
-            .turn(&refuses, &backup("b", 2, None))
-            .await
-            .is_err()
-    );
+    assert!(world.queue.wait(&refuses, &backup("b", 2, None)).await.is_err());
 }
 
 #[test]
-fn when_the_last_one_is_over_the_next_one_is_woken_and_nobody_else() {
-    let mut world = World::listed();
+fn the_end_of_the_last_run_wakes_only_the_next_object() {
+    let mut world = World::synced();
     world.backup(backup("a", 1, None));
     world.backup(backup("b", 2, None));
     world.backup(backup("c", 3, None));
     assert_eq!(world.woken(), Vec::<String>::new());
-    world.neighbours.begins(&backup("a", 1, Some("RUNNING")));
+    world.queue.record_start(&backup("a", 1, Some("RUNNING")));
     world.backup(backup("a", 1, Some("RUNNING")));
     assert_eq!(world.woken(), Vec::<String>::new());
     world.backup(backup("a", 1, Some("COMPLETED")));
     assert_eq!(world.woken(), ["backup team/b"]);
 
     world.restore(restore("monday", 4, None));
-    world.neighbours.begins(&backup("b", 2, Some("RUNNING")));
+    world.queue.record_start(&backup("b", 2, Some("RUNNING")));
     world.backup(backup("b", 2, Some("FAILED")));
     assert_eq!(world.woken(), ["restore team/monday"]);
 
-    world.neighbours.begins(&restore("monday", 4, Some("RUNNING")));
+    world.queue.record_start(&restore("monday", 4, Some("RUNNING")));
     let event = Event::Delete(restore("monday", 4, Some("RUNNING")));
     world.restores.apply_watcher_event(&event);
-    world.neighbours.heard(&event);
+    world.queue.handle_event(&event);
     assert_eq!(world.woken(), ["backup team/c"]);
 
-    // Whoever did not begin last makes no room.
+    // The end of an earlier run wakes nothing.
     world.backup(backup("a", 1, Some("COMPLETED")));
     assert_eq!(world.woken(), Vec::<String>::new());
 }

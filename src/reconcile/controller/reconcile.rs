@@ -1,0 +1,238 @@
+//! The reconcile of one object: observe, plan, execute.
+
+use std::sync::{Arc, PoisonError};
+
+use futures::future::join_all;
+use jiff::SignedDuration;
+use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::time::Instant;
+
+use super::requeue::{STALE_CACHE_REQUEUE_DELAY, remaining, requeue_after};
+use super::{Controlled, LeaderContext};
+use crate::api::{CassandraBackup, Kind};
+use crate::icarus::SidecarApi;
+use crate::reconcile::execute::request::Unsendable;
+use crate::reconcile::execute::{ExecuteError, Executor};
+use crate::reconcile::object::{Plannable, ReconciledObject};
+use crate::reconcile::observe::{ClusterObservation, SidecarObserver, observe_cluster};
+use crate::reconcile::plan::needs;
+use crate::reconcile::plan::prune::PruneInputs;
+use crate::reconcile::plan::restore::RestoreInputs;
+use crate::reconcile::plan::schedule::NextRun;
+use crate::reconcile::plan::{Actions, Answers, Observation, Plan, Question};
+
+/// The limit of rounds in which a plan may ask for more answers.
+const MAX_QUESTION_ROUNDS: usize = 8;
+
+/// The reasons why a reconcile failed. It is retried.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReconcileError {
+    #[error(transparent)]
+    Kubernetes(#[from] kube::Error),
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    #[error(transparent)]
+    Unsendable(#[from] Unsendable),
+    #[error("the plan still has questions after {MAX_QUESTION_ROUNDS} rounds of answers")]
+    TooManyQuestions,
+}
+
+impl<S: SidecarApi + 'static> LeaderContext<S> {
+    /// Reconciles an object of the cache.
+    pub(super) async fn reconcile<K: Controlled>(&self, cached: Arc<K>) -> Result<Action, ReconcileError> {
+        let idle = self
+            .idle_action(cached.as_ref())
+            .or_else(|| self.queued_action(cached.as_ref()));
+        if let Some(action) = idle {
+            return Ok(action);
+        }
+        let guard = if cached.run_has_started() {
+            None
+        } else if self.queue.is_synced() {
+            let lock = self.start_lock(&cached.namespace().unwrap_or_default(), cached.cluster());
+            Some(lock.lock_owned().await)
+        } else {
+            return Ok(Action::requeue(STALE_CACHE_REQUEUE_DELAY));
+        };
+        // Many tasks are idle or wait for the lock. The box keeps them small.
+        Box::pin(self.reconcile_live(cached, guard)).await
+    }
+
+    /// Reads the object live and reconciles that. `guard` is the lock of its cluster.
+    async fn reconcile_live<K: Controlled>(
+        &self,
+        cached: Arc<K>,
+        guard: Option<OwnedMutexGuard<()>>,
+    ) -> Result<Action, ReconcileError> {
+        let namespace = cached.namespace().unwrap_or_default();
+        let api: Api<K> = Api::namespaced(self.reconciler.client.clone(), &namespace);
+        let Some(object) = api.get_opt(&cached.name_any()).await? else {
+            return Ok(Action::await_change());
+        };
+        if object.uid() != cached.uid() {
+            return Ok(Action::await_change());
+        }
+        if let Some(action) = self.idle_action(&object) {
+            return Ok(action);
+        }
+        if guard.is_none() && !object.run_has_started() {
+            // The cache lagged behind, and a run starts only under the lock.
+            return Ok(Action::requeue(STALE_CACHE_REQUEUE_DELAY));
+        }
+        let delay = self.step(&api, object).await?;
+        drop(guard);
+        Ok(delay.map_or_else(Action::await_change, requeue_after))
+    }
+
+    /// Reports what the next run of a backup lacks, or that it lacks nothing any more. Returns true on success.
+    pub(super) async fn report_needs(self: Arc<Self>, cached: Arc<CassandraBackup>) -> bool {
+        let result = self.reconcile_between_runs(&cached).await;
+        if let Err(error) = &result {
+            let (namespace, name) = (cached.namespace().unwrap_or_default(), cached.name_any());
+            tracing::warn!(namespace, name, %error, "failed to report what the next run lacks");
+        }
+        result.is_ok()
+    }
+
+    /// Reconciles a backup that waits for the next time of its schedule. Other backups are left to their controller.
+    async fn reconcile_between_runs(&self, cached: &CassandraBackup) -> Result<(), ReconcileError> {
+        if self.crd_conflict(Kind::Backup).is_some() {
+            return Ok(());
+        }
+        let namespace = cached.namespace().unwrap_or_default();
+        let api: Api<CassandraBackup> = Api::namespaced(self.reconciler.client.clone(), &namespace);
+        // The controller reconciles a backup between two runs only under this lock.
+        let lock = self.start_lock(&namespace, cached.cluster());
+        let _guard = lock.lock().await;
+        let object = api.get_opt(&cached.name_any()).await?;
+        let same = object.filter(|object| object.uid() == cached.uid());
+        if let Some(object) = same.filter(|object| needs::are_watched(object, (self.reconciler.now)())) {
+            self.step(&api, object).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns the action for an object that has nothing to do now; `None` if it has.
+    fn idle_action<K: Plannable>(&self, object: &K) -> Option<Action> {
+        let now = (self.reconciler.now)();
+        match object.next_wake(now) {
+            NextRun::None => None,
+            NextRun::ForEver => Some(Action::await_change()),
+            NextRun::Until(next) => Some(requeue_after(next.duration_since(now))),
+        }
+    }
+
+    /// Returns the action for an object whose status already says that it waits for its turn, if the watches show that
+    /// it still does. This costs no request.
+    fn queued_action<K: Controlled>(&self, object: &K) -> Option<Action> {
+        let now = (self.reconciler.now)();
+        let may_wait = !object.run_has_started() && object.needs_nodes(now);
+        let status = object.status().filter(|_| may_wait)?;
+        let observation = Observation {
+            now,
+            members: &[],
+            missing: None,
+            wait: Some(self.queue.cached_wait(object)?),
+            needs: None,
+            stop: self.crd_conflict(K::KIND),
+            cluster_gone: false,
+            answers: &Answers::new(),
+        };
+        let plan = object.plan(&observation, &RestoreInputs::default(), &PruneInputs::default());
+        let Plan::Do(actions) = plan else {
+            return None;
+        };
+        let delay = actions.again.filter(|_| actions.is_nothing(status))?;
+        Some(requeue_after(delay))
+    }
+
+    fn start_lock(&self, namespace: &str, cluster: &str) -> Arc<AsyncMutex<()>> {
+        let mut locks = self.start_locks.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        locks
+            .entry((namespace.to_owned(), cluster.to_owned()))
+            .or_default()
+            .clone()
+    }
+
+    /// Observes, plans and executes one step, and returns the requeue delay.
+    async fn step<K: Controlled>(
+        &self,
+        api: &Api<K>,
+        object: K,
+    ) -> Result<Option<SignedDuration>, ReconcileError> {
+        let observation = observe_cluster(
+            &self.reconciler.client,
+            self.reconciler.judge.as_ref(),
+            &self.queue,
+            &object,
+            (self.reconciler.now)(),
+        )
+        .await?;
+        let (actions, observed_at) = self.plan(&object, &observation).await?;
+        let executor = Executor {
+            client: &self.reconciler.client,
+            sidecars: &self.reconciler.sidecars,
+            metrics: &self.reconciler.metrics,
+            leadership: &self.leadership,
+            queue: &self.queue,
+            repeated_events: &self.repeated_events,
+            may_send: &|kind| self.crd_conflict(kind).is_none(),
+        };
+        let delay = executor
+            .execute(api, object, &observation.sidecar, actions)
+            .await?;
+        Ok(delay.map(|delay| remaining(delay, observed_at.elapsed())))
+    }
+
+    /// Plans with as many rounds of questions as it takes. Returns the actions and the time of the last observation.
+    async fn plan<K: Controlled>(
+        &self,
+        object: &K,
+        cluster: &ClusterObservation,
+    ) -> Result<(Actions<K::Status>, Instant), ReconcileError> {
+        let mut answers = Answers::new();
+        for _ in 0..MAX_QUESTION_ROUNDS {
+            let observed_at = Instant::now();
+            let observation = Observation {
+                now: cluster.without_nodes_at.unwrap_or_else(self.reconciler.now),
+                members: &cluster.members,
+                missing: cluster.missing.clone(),
+                wait: cluster.wait.clone(),
+                needs: cluster.needs.clone(),
+                stop: self.crd_conflict(K::KIND),
+                cluster_gone: cluster.cluster_gone,
+                answers: &answers,
+            };
+            match object.plan(&observation, &cluster.restore_inputs, &cluster.prune_inputs) {
+                Plan::Do(actions) => return Ok((actions, observed_at)),
+                Plan::Ask(questions) => answers.extend(self.ask(object, cluster, questions).await?),
+            }
+        }
+        Err(ReconcileError::TooManyQuestions)
+    }
+
+    /// Asks the sidecars all questions at once.
+    async fn ask<K: Controlled>(
+        &self,
+        object: &K,
+        cluster: &ClusterObservation,
+        questions: impl IntoIterator<Item = Question>,
+    ) -> Result<Answers, Unsendable> {
+        let observer = SidecarObserver {
+            sidecars: &self.reconciler.sidecars,
+            members: &cluster.members,
+            owner: object.operation_owner()?,
+            listings: &self.listings,
+            listing_request: &|host_id, datacenter| object.listing_request(host_id, datacenter),
+        };
+        let observer = &observer;
+        let answers = questions.into_iter().map(|question| async {
+            let answer = observer.ask(&question).await;
+            (question, answer)
+        });
+        Ok(join_all(answers).await.into_iter().collect())
+    }
+}

@@ -1,0 +1,68 @@
+//! The watch of a kind, and the kube controller that is fed by it.
+
+use std::sync::Arc;
+
+use futures::channel::mpsc::UnboundedReceiver;
+use futures::{StreamExt, TryStreamExt};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, ResourceExt};
+
+use super::requeue::ERROR_REQUEUE_DELAY;
+use super::{Controlled, LeaderContext};
+use crate::icarus::SidecarApi;
+use crate::reconcile::object::{CachedObject, into_object_event};
+
+/// Objects per page of a list. A page is in memory as a whole, and the heap hardly shrinks afterwards.
+const PAGE_SIZE: u32 = 50;
+
+/// The limit of concurrent reconciles per kind, including those that wait for the lock of a cluster. kube and the log
+/// never give back what they allocate for a reconcile, and every object is reconciled after a start.
+const MAX_CONCURRENT_RECONCILES: u16 = 1024;
+
+impl<S: SidecarApi + 'static> LeaderContext<S> {
+    /// Returns the controller of a kind, which also reconciles the objects that `woken` names. Its store holds trimmed
+    /// objects.
+    pub(super) fn controller<K: Controlled>(
+        &self,
+        (store, writer): (Store<K>, Writer<K>),
+        woken: UnboundedReceiver<ObjectRef<K>>,
+    ) -> Controller<K> {
+        let queue = self.queue.clone();
+        let api: Api<CachedObject<K>> = self.api();
+        let objects = watcher(api, watcher::Config::default().page_size(PAGE_SIZE))
+            .default_backoff()
+            .map_ok(into_object_event)
+            .reflect(writer)
+            .inspect_ok(move |event| queue.handle_event(event))
+            .applied_objects();
+        Controller::for_stream(objects, store)
+            .reconcile_on(woken)
+            .with_config(controller::Config::default().concurrency(MAX_CONCURRENT_RECONCILES))
+    }
+
+    /// Runs a controller for as long as the future is polled.
+    pub(super) async fn run_controller<K: Controlled>(self: Arc<Self>, controller: Controller<K>) {
+        controller
+            .run(
+                |object, context| async move { context.reconcile(object).await },
+                |object, error, _| {
+                    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+                    tracing::warn!(kind = %K::kind(&()), namespace, name, %error, "reconcile failed");
+                    Action::requeue(ERROR_REQUEUE_DELAY)
+                },
+                self,
+            )
+            .for_each(|result| {
+                // The error of a reconcile has been logged above.
+                if let Err(controller::Error::QueueError(error)) = result {
+                    tracing::warn!(kind = %K::kind(&()), %error, "the watch failed; it is opened again");
+                }
+                std::future::ready(())
+            })
+            .await;
+    }
+}

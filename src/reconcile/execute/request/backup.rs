@@ -1,0 +1,96 @@
+//! The requests of a backup: upload, list and remove.
+
+use super::Unsendable;
+use super::fields::{bucket, connections, directory, entities, namespace, optional, unsendable};
+use crate::api::{BackupRun, CassandraBackup, NodeStatus};
+use crate::domain::bandwidth::Bandwidth;
+use crate::domain::go_duration::GoDuration;
+use crate::domain::resolved_tag::ResolvedTag;
+use crate::domain::sidecar::Sidecar;
+use crate::icarus::{BackupRequest, ListRequest, OperationRequest, RemoveBackupRequest, Store};
+
+/// Builds the request that uploads the share of one node.
+///
+/// # Errors
+/// The first field that cannot be sent.
+pub fn backup(
+    backup: &CassandraBackup,
+    node: &NodeStatus,
+    with_topology: bool,
+    sidecar: &Sidecar,
+) -> Result<OperationRequest, Unsendable> {
+    let run = current_run(backup);
+    // Icarus 1 rejects every duration, and the whole request with it (observed).
+    let accepts_durations = sidecar.version().is_some_and(|version| version.major >= 2);
+    let duration = run.duration.as_deref().filter(|_| accepts_durations);
+    let tag = backup
+        .status
+        .as_ref()
+        .and_then(|status| status.snapshot_tag.as_deref());
+    Ok(OperationRequest::Backup(BackupRequest {
+        store: store(backup, node)?,
+        snapshot: resolved_tag(tag.unwrap_or_default())?,
+        entities: entities(run.entities.as_deref())?,
+        directory: directory(None)?,
+        concurrent_connections: connections(run.concurrent_connections),
+        bandwidth: optional("spec.bandwidth", run.bandwidth.as_deref(), Bandwidth::parse)?,
+        duration: optional("spec.duration", duration, GoDuration::parse)?,
+        upload_topology: with_topology,
+    }))
+}
+
+/// Builds the request that lists the share of one node in the bucket.
+///
+/// # Errors
+/// The first field that cannot be sent.
+pub fn list(backup: &CassandraBackup, node: &NodeStatus) -> Result<OperationRequest, Unsendable> {
+    let store = store(backup, node)?;
+    Ok(OperationRequest::List(ListRequest { store }))
+}
+
+/// Builds the request that removes the snapshot in `status.retention.removing` from the share of one node.
+///
+/// # Errors
+/// The first field that cannot be sent.
+pub fn remove(backup: &CassandraBackup, node: &NodeStatus) -> Result<OperationRequest, Unsendable> {
+    let retention = backup
+        .status
+        .as_ref()
+        .and_then(|status| status.retention.as_ref());
+    let run = retention.and_then(|retention| retention.removing.as_ref());
+    let name = run.map(|run| run.snapshot.as_str()).unwrap_or_default();
+    Ok(OperationRequest::RemoveBackup(RemoveBackupRequest {
+        store: store(backup, node)?,
+        snapshot: ResolvedTag::parse(name).map_err(unsendable("status.retention.removing.snapshot"))?,
+    }))
+}
+
+/// Parses `status.snapshotTag`.
+///
+/// # Errors
+/// The text is not a resolved tag.
+pub fn resolved_tag(text: &str) -> Result<ResolvedTag, Unsendable> {
+    ResolvedTag::parse(text).map_err(unsendable("status.snapshotTag"))
+}
+
+/// Returns what the run covers. For a run that started before cassgate recorded that, the spec has not changed since.
+fn current_run(backup: &CassandraBackup) -> BackupRun {
+    let run = backup.status.as_ref().and_then(|status| status.run.as_deref());
+    run.cloned().unwrap_or_else(|| backup.spec.run())
+}
+
+fn store(backup: &CassandraBackup, node: &NodeStatus) -> Result<Store, Unsendable> {
+    let common = backup
+        .status
+        .as_ref()
+        .map(|status| status.common.clone())
+        .unwrap_or_default();
+    let run = current_run(backup);
+    bucket(
+        &run.storage_location,
+        &common,
+        node,
+        namespace(&backup.metadata),
+        run.secret.as_deref(),
+    )
+}

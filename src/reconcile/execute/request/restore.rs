@@ -1,0 +1,101 @@
+//! The requests of a restore: its phases and the refresh of a table.
+
+use super::Unsendable;
+use super::fields::{bucket, connections, directory, entities, first_error, namespace, unsendable};
+use crate::api::{CassandraRestore, NodeStatus};
+use crate::domain::cassandra_directory::CassandraDirectory;
+use crate::domain::entities::Table;
+use crate::domain::rename::Rename;
+use crate::domain::resolved_tag::ResolvedTag;
+use crate::domain::schema_version::SchemaVersion;
+use crate::domain::snapshot_tag::SnapshotTag;
+use crate::domain::source_directory::SourceDirectory;
+use crate::icarus::{OperationRequest, RestorePhase, RestoreRequest, SchemaChoice, Snapshot, Strategy};
+use crate::reconcile::plan::{Phase, Task};
+
+/// Builds the request for a task of one node.
+///
+/// # Errors
+/// The first field that cannot be sent.
+pub fn restore(
+    restore: &CassandraRestore,
+    node: &NodeStatus,
+    task: &Task,
+) -> Result<OperationRequest, Unsendable> {
+    if let Task::Refresh { table } = task {
+        let table = Table::parse(table).map_err(unsendable("status.nodes[].table"))?;
+        return Ok(OperationRequest::Refresh(table));
+    }
+    let status = restore.status.clone().unwrap_or_default();
+    let source = status.source.unwrap_or_default();
+    let spec = &restore.spec;
+    let directory = directory(spec.cassandra_directory.as_deref())?;
+    let rename = source.rename.or_else(|| spec.rename.clone()).unwrap_or_default();
+    let location = source.storage_location.as_deref().unwrap_or_default();
+    Ok(OperationRequest::Restore(RestoreRequest {
+        store: bucket(
+            location,
+            &status.common,
+            node,
+            namespace(&restore.metadata),
+            source.secret.as_deref(),
+        )?,
+        snapshot: snapshot(restore, source.snapshot_tag.as_deref().unwrap_or_default())?,
+        entities: entities(source.entities.as_deref())?,
+        rename: Rename::parse(&rename).map_err(|errors| first_error("status.source.rename", &errors))?,
+        source: source_directory(restore, &directory)?,
+        directory,
+        phase: phase(task.phase())?,
+        strategy: Strategy::Hardlinks,
+        keep_truncates: !matches!(
+            task,
+            Task::Cleanup {
+                keep_truncated: false
+            }
+        ),
+        concurrent_connections: connections(spec.concurrent_connection),
+    }))
+}
+
+/// Returns the directory of a restore's downloads, which identifies its operations.
+///
+/// # Errors
+/// The Cassandra directory or the uid is not valid.
+pub fn download_directory(restore: &CassandraRestore) -> Result<SourceDirectory, Unsendable> {
+    let directory = directory(restore.spec.cassandra_directory.as_deref())?;
+    source_directory(restore, &directory)
+}
+
+/// Returns the snapshot with this resolved tag. A backup that another executor took may have recorded only its plain
+/// tag: then the newest snapshot of that tag.
+fn snapshot(restore: &CassandraRestore, text: &str) -> Result<Snapshot, Unsendable> {
+    if let Ok(tag) = ResolvedTag::parse(text) {
+        return Ok(Snapshot::Resolved(tag));
+    }
+    let spec = &restore.spec;
+    let schema = match (spec.exact_schema_version, spec.schema_version.as_deref()) {
+        (Some(true), Some(version)) if !version.is_empty() => {
+            let version = SchemaVersion::parse(version).map_err(unsendable("spec.schemaVersion"))?;
+            SchemaChoice::Exactly(version)
+        }
+        (Some(true), _) => SchemaChoice::Current,
+        _ => SchemaChoice::Any,
+    };
+    let tag = SnapshotTag::parse(text).map_err(unsendable("status.source.snapshotTag"))?;
+    Ok(Snapshot::Newest { tag, schema })
+}
+
+fn source_directory(
+    restore: &CassandraRestore,
+    directory: &CassandraDirectory,
+) -> Result<SourceDirectory, Unsendable> {
+    let uid = restore.metadata.uid.as_deref().unwrap_or_default();
+    SourceDirectory::of_restore(directory, uid).map_err(unsendable("metadata.uid"))
+}
+
+fn phase(phase: Phase) -> Result<RestorePhase, Unsendable> {
+    RestorePhase::parse(phase.as_str()).ok_or_else(|| Unsendable {
+        field: "status.phase",
+        why: format!("{} is no phase of a restore", phase.as_str()),
+    })
+}

@@ -1,0 +1,100 @@
+//! The planning side of an object: its plan, what has to be observed for it, and its next wake-up.
+
+use jiff::Timestamp;
+
+use super::reconciled::ReconciledObject;
+use crate::api::{BackupStatus, CassandraBackup, CassandraRestore, RestoreStatus};
+use crate::reconcile::plan::conflict::RunStatus;
+use crate::reconcile::plan::prune::{self, PruneInputs};
+use crate::reconcile::plan::restore::RestoreInputs;
+use crate::reconcile::plan::schedule::{self, NextRun};
+use crate::reconcile::plan::{self, Observation, Plan, needs};
+
+/// An object whose next step can be planned.
+pub(in crate::reconcile) trait Plannable: ReconciledObject {
+    /// Plans the next step. Each kind reads its own inputs and ignores those of the other kind.
+    fn plan(
+        &self,
+        observation: &Observation<'_>,
+        restore_inputs: &RestoreInputs,
+        prune_inputs: &PruneInputs,
+    ) -> Plan<Self::Status>;
+
+    /// Returns when the object has to be reconciled next if it does not change.
+    fn next_wake(&self, _now: Timestamp) -> NextRun {
+        let is_over = self.status().is_some_and(|status| status.common().is_terminal());
+        let has_finalizer = plan::is_held_by(Self::FINALIZER, self.meta());
+        if is_over && !has_finalizer && !self.is_contested() {
+            NextRun::ForEver
+        } else {
+            NextRun::None
+        }
+    }
+
+    /// Returns true if the plan needs the nodes of the cluster. A backup that waits for the next time of its schedule
+    /// does not, and there may be ten thousand of those.
+    fn needs_nodes(&self, _now: Timestamp) -> bool {
+        true
+    }
+
+    /// Returns true if the plan needs the restores of the namespace: they decide which safety copies a cleanup may
+    /// delete and which snapshots have to stay.
+    fn needs_restores(&self, now: Timestamp) -> bool;
+}
+
+impl Plannable for CassandraBackup {
+    fn plan(
+        &self,
+        observation: &Observation<'_>,
+        _: &RestoreInputs,
+        prune_inputs: &PruneInputs,
+    ) -> Plan<BackupStatus> {
+        let prune_plan = if needs::are_news(self, observation) {
+            None
+        } else {
+            prune::plan(self, observation, prune_inputs)
+        };
+        prune_plan.unwrap_or_else(|| plan::backup::plan(self, observation))
+    }
+
+    fn next_wake(&self, now: Timestamp) -> NextRun {
+        if self.is_contested() || prune::is_wanted(self, now) {
+            return NextRun::None;
+        }
+        if self.spec.is_scheduled() {
+            return schedule::rest(self, now);
+        }
+        let is_deleted = self.metadata.deletion_timestamp.is_some();
+        if self.is_terminal() && !(is_deleted && schedule::is_held(self)) {
+            NextRun::ForEver
+        } else {
+            NextRun::None
+        }
+    }
+
+    fn needs_nodes(&self, now: Timestamp) -> bool {
+        let waits_for_schedule = self.spec.is_scheduled() && schedule::due(self, now).is_none();
+        !waits_for_schedule || self.run_has_started() || self.is_contested() || prune::is_wanted(self, now)
+    }
+
+    fn needs_restores(&self, now: Timestamp) -> bool {
+        !self.run_has_started() && prune::is_wanted(self, now)
+    }
+}
+
+impl Plannable for CassandraRestore {
+    fn plan(
+        &self,
+        observation: &Observation<'_>,
+        restore_inputs: &RestoreInputs,
+        _: &PruneInputs,
+    ) -> Plan<RestoreStatus> {
+        plan::restore::plan(self, observation, restore_inputs)
+    }
+
+    /// `IMPORT` counts too: a plan can go on from `IMPORT` to `CLEANUP` with one observation.
+    fn needs_restores(&self, _: Timestamp) -> bool {
+        let phase = self.status.as_ref().and_then(|status| status.phase.as_deref());
+        !self.run_has_started() || matches!(phase, Some("IMPORT" | "CLEANUP"))
+    }
+}

@@ -1,0 +1,198 @@
+//! The queues of all clusters, kept from what the watches report, so that a turn costs no request.
+//!
+//! A watch may lag behind the writes of this leader. Two facts make up for that: an object starts only under the lock of
+//! its cluster, and the object that started there last is read live. Every earlier one was over by then, or that one
+//! would not have started.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use futures::FutureExt;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use jiff::Timestamp;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::Event;
+use kube::{Api, Client, ResourceExt};
+
+use super::order::{QueueEntry, QueueState, Queued, wait_for_turn};
+use super::wake;
+use crate::api::{CassandraBackup, CassandraRestore, Kind};
+use crate::reconcile::plan::Wait;
+
+/// Namespace and name of a `CassandraCluster`.
+pub(in crate::reconcile) type ClusterKey = (String, String);
+
+/// All backups and restores, and the object that started last on each cluster.
+pub(in crate::reconcile) struct OperationQueue {
+    backups: Store<CassandraBackup>,
+    restores: Store<CassandraRestore>,
+    /// Kind and name of the object that this leader started last.
+    last_started: Mutex<HashMap<ClusterKey, (Kind, String)>>,
+    wake_backup: UnboundedSender<ObjectRef<CassandraBackup>>,
+    wake_restore: UnboundedSender<ObjectRef<CassandraRestore>>,
+    now: fn() -> Timestamp,
+}
+
+/// The objects to reconcile now, because their turn or their time has come. Without them a cluster would be idle until
+/// the next requeue.
+pub(in crate::reconcile) struct WakeUps {
+    pub(in crate::reconcile) backups: UnboundedReceiver<ObjectRef<CassandraBackup>>,
+    pub(in crate::reconcile) restores: UnboundedReceiver<ObjectRef<CassandraRestore>>,
+}
+
+impl OperationQueue {
+    /// Returns a queue over these stores, which the caller has to fill.
+    pub(in crate::reconcile) fn new(
+        backups: Store<CassandraBackup>,
+        restores: Store<CassandraRestore>,
+        now: fn() -> Timestamp,
+    ) -> (Self, WakeUps) {
+        let (wake_backup, woken_backups) = unbounded();
+        let (wake_restore, woken_restores) = unbounded();
+        let queue = Self {
+            backups,
+            restores,
+            last_started: Mutex::default(),
+            wake_backup,
+            wake_restore,
+            now,
+        };
+        let wake_ups = WakeUps {
+            backups: woken_backups,
+            restores: woken_restores,
+        };
+        (queue, wake_ups)
+    }
+
+    /// Returns true once both kinds have been listed in full. Nothing may be concluded before that.
+    pub(in crate::reconcile) fn is_synced(&self) -> bool {
+        let is_listed = |ready: Option<Result<(), _>>| ready.is_some_and(|ready| ready.is_ok());
+        is_listed(self.backups.wait_until_ready().now_or_never())
+            && is_listed(self.restores.wait_until_ready().now_or_never())
+    }
+
+    /// Returns the reason why it is not the object's turn, according to the watches. `None`: it may be its turn.
+    pub(in crate::reconcile) fn cached_wait<K: Queued>(&self, object: &K) -> Option<Wait> {
+        let own = object.queue_entry((self.now)());
+        wait_for_turn(&own, &self.entries(object.namespace().as_deref()?, &own.cluster))
+    }
+
+    /// Returns the reason why it is not the object's turn; `None` if it is. The caller holds the lock of the cluster.
+    ///
+    /// # Errors
+    /// The API server does not return the object that started last.
+    pub(in crate::reconcile) async fn wait<K: Queued>(
+        &self,
+        client: &Client,
+        object: &K,
+    ) -> Result<Option<Wait>, kube::Error> {
+        let own = object.queue_entry((self.now)());
+        let namespace = object.namespace().unwrap_or_default();
+        let mut all = self.entries(&namespace, &own.cluster);
+        let last = self.last_started(&(namespace.clone(), own.cluster.clone()));
+        if let Some((kind, name)) = last.filter(|(kind, name)| (*kind, name) != (own.kind, &own.name)) {
+            all.retain(|other| (other.kind, &other.name) != (kind, &name));
+            all.extend(match kind {
+                Kind::Backup => {
+                    self.read_entry::<CassandraBackup>(client, &namespace, &name)
+                        .await?
+                }
+                Kind::Restore => {
+                    self.read_entry::<CassandraRestore>(client, &namespace, &name)
+                        .await?
+                }
+            });
+        }
+        Ok(wait_for_turn(&own, &all))
+    }
+
+    /// Wakes objects whose time comes near, for as long as the future is polled.
+    pub(in crate::reconcile) async fn wake_due_objects(&self) {
+        tokio::join!(
+            wake::wake_due_objects(&self.restores, &self.wake_restore, self.now),
+            wake::wake_due_objects(&self.backups, &self.wake_backup, self.now),
+        );
+    }
+
+    /// Records that the object starts. Called before its status is written, because a write whose response is lost
+    /// counts too.
+    pub(in crate::reconcile) fn record_start<K: Queued>(&self, object: &K) {
+        let own = object.queue_entry((self.now)());
+        let cluster = (object.namespace().unwrap_or_default(), own.cluster);
+        let mut last_started = self.last_started.lock().unwrap_or_else(PoisonError::into_inner);
+        last_started.insert(cluster, (own.kind, own.name));
+    }
+
+    /// Handles an event of a watch that the stores hold already: wakes the next object of a cluster when the one that
+    /// started last is over.
+    pub(in crate::reconcile) fn handle_event<K: Queued>(&self, event: &Event<K>) {
+        let (Event::Apply(object) | Event::Delete(object)) = event else {
+            return;
+        };
+        let cluster = (
+            object.namespace().unwrap_or_default(),
+            object.cluster().to_owned(),
+        );
+        // A queue entry computes the next times of a schedule, which is too slow for the events of ten thousand objects.
+        // The name filters out almost all of them.
+        let Some(last) = self
+            .last_started(&cluster)
+            .filter(|(_, name)| *name == object.name_any())
+        else {
+            return;
+        };
+        let own = object.queue_entry((self.now)());
+        let is_over = matches!(event, Event::Delete(_)) || own.state != QueueState::Active;
+        if !is_over || last.0 != own.kind {
+            return;
+        }
+        let all = self.entries(&cluster.0, &cluster.1);
+        let mut ready = all.iter().filter(|other| other.state == QueueState::Ready);
+        let Some(next) = ready.find(|other| wait_for_turn(other, &all).is_none()) else {
+            return;
+        };
+        match next.kind {
+            Kind::Backup => wake::wake(&self.wake_backup, ObjectRef::new(&next.name).within(&cluster.0)),
+            Kind::Restore => wake::wake(&self.wake_restore, ObjectRef::new(&next.name).within(&cluster.0)),
+        }
+    }
+
+    fn last_started(&self, cluster: &ClusterKey) -> Option<(Kind, String)> {
+        let last_started = self.last_started.lock().unwrap_or_else(PoisonError::into_inner);
+        last_started.get(cluster).cloned()
+    }
+
+    /// Returns the entries of a cluster.
+    fn entries(&self, namespace: &str, cluster: &str) -> Vec<QueueEntry> {
+        let now = (self.now)();
+        let mut all = entries_of_kind(&self.backups, namespace, cluster, now);
+        all.extend(entries_of_kind(&self.restores, namespace, cluster, now));
+        all
+    }
+
+    async fn read_entry<K: Queued>(
+        &self,
+        client: &Client,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<QueueEntry>, kube::Error> {
+        let api: Api<K> = Api::namespaced(client.clone(), namespace);
+        let object = api.get_opt(name).await?;
+        Ok(object.map(|object| object.queue_entry((self.now)())))
+    }
+}
+
+fn entries_of_kind<K: Queued>(
+    store: &Store<K>,
+    namespace: &str,
+    cluster: &str,
+    now: Timestamp,
+) -> Vec<QueueEntry> {
+    let is_of_cluster =
+        |object: &K| object.meta().namespace.as_deref() == Some(namespace) && object.cluster() == cluster;
+    let objects = store.state_filter(is_of_cluster);
+    objects.iter().map(|object| object.queue_entry(now)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! An object as an entry of the queue.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, Kind};
+use crate::reconcile::object::ReconciledObject;
+use crate::reconcile::plan::{conflict, needs, prune, schedule};
+
+/// The part that an object has in the queue of its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueState {
+    /// It runs on the cluster.
+    Active,
+    /// It is ready to run.
+    Ready,
+    /// It is over, or it waits for something other than its turn.
+    Aside,
+}
+
+/// A backup or restore that needs its cluster for itself.
+///
+/// All entries of one queue are of one namespace, so kind and name identify an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueEntry {
+    /// The kind of the object.
+    pub kind: Kind,
+    /// The name of the object.
+    pub name: String,
+    /// Start of the wait: the time of the schedule that is due, else the creation of the object.
+    pub since: Timestamp,
+    /// The creation of the object.
+    pub created: Timestamp,
+    /// The name of the `CassandraCluster`.
+    pub cluster: String,
+    /// The part that it has in the queue.
+    pub state: QueueState,
+}
+
+impl QueueEntry {
+    /// Returns true if both entries are of the same object.
+    #[must_use]
+    pub fn is_same_object(&self, other: &Self) -> bool {
+        (self.kind, &self.name) == (other.kind, &other.name)
+    }
+}
+
+/// An object that takes part in the queue of its cluster.
+pub(in crate::reconcile) trait Queued: ReconciledObject {
+    /// Returns the entry of the object at `now`.
+    fn queue_entry(&self, now: Timestamp) -> QueueEntry;
+}
+
+impl Queued for CassandraRestore {
+    fn queue_entry(&self, _: Timestamp) -> QueueEntry {
+        let common = self.status.as_ref().map(|status| &status.common);
+        QueueEntry {
+            kind: Kind::Restore,
+            name: self.metadata.name.clone().unwrap_or_default(),
+            since: created(&self.metadata),
+            created: created(&self.metadata),
+            cluster: self.cluster().to_owned(),
+            state: state(common, self.metadata.deletion_timestamp.is_some()),
+        }
+    }
+}
+
+impl Queued for CassandraBackup {
+    fn queue_entry(&self, now: Timestamp) -> QueueEntry {
+        let common = self.status.as_ref().map(|status| &status.common);
+        let is_scheduled = self.spec.is_scheduled();
+        // The outcome of the last run says nothing about the next one.
+        let common =
+            common.filter(|common| !(is_scheduled && common.is_terminal()) || conflict::is_stopped(common));
+        let due = schedule::due(self, now);
+        let is_pruning = self.status.as_ref().is_some_and(prune::in_flight);
+        let is_blocked = self.status.as_ref().is_some_and(|status| {
+            let common = &status.common;
+            // `Stalled` beside `Failed` is about the run that is over.
+            let is_stalled =
+                common.true_condition("Stalled").is_some() && common.true_condition("Failed").is_none();
+            needs::told(common).is_some() || is_stalled
+        });
+        let is_idle = self.spec.suspend == Some(true) || (is_scheduled && (due.is_none() || is_blocked));
+        QueueEntry {
+            kind: Kind::Backup,
+            name: self.metadata.name.clone().unwrap_or_default(),
+            since: due.unwrap_or_else(|| created(&self.metadata)),
+            created: created(&self.metadata),
+            cluster: self.cluster().to_owned(),
+            state: if is_pruning {
+                QueueState::Active
+            } else {
+                state(common, is_idle || self.metadata.deletion_timestamp.is_some())
+            },
+        }
+    }
+}
+
+fn created(meta: &ObjectMeta) -> Timestamp {
+    meta.creation_timestamp
+        .as_ref()
+        .map_or(Timestamp::MIN, |time| time.0)
+}
+
+/// Returns the state of an entry. `is_idle`: it would not start even if it were its turn.
+fn state(common: Option<&BackRestStatus>, is_idle: bool) -> QueueState {
+    let Some(common) = common else {
+        return if is_idle {
+            QueueState::Aside
+        } else {
+            QueueState::Ready
+        };
+    };
+    let has_condition = |type_: &str, status: &str| {
+        let mut conditions = common.conditions.iter();
+        conditions.any(|condition| condition.type_ == type_ && condition.status == status)
+    };
+    if conflict::is_stopped(common) {
+        // Another executor may have written the state, and it may have left tables empty.
+        QueueState::Active
+    } else if common.is_terminal() {
+        QueueState::Aside
+    } else if common.has_started() {
+        QueueState::Active
+    } else if is_idle || has_condition("ReferencesResolved", "False") || has_condition("Stalled", "True") {
+        QueueState::Aside
+    } else {
+        QueueState::Ready
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A blocked schedule that took its turn would keep the other backups of the cluster waiting for ever.
+    #[test]
+    fn a_due_schedule_that_lacks_something_steps_aside() {
+        let object = serde_json::json!({
+            "apiVersion": "db.orange.com/v2", "kind": "CassandraBackup",
+            "metadata": { "name": "nightly", "creationTimestamp": "2028-02-01T00:00:00Z" },
+            "spec": { "cassandraCluster": "c1", "storageLocation": "s3://b", "schedule": "0 3 * * *" },
+            "status": {
+                "schedule": "0 3 * * *", "nextScheduleTime": "2028-02-29T03:00:00Z",
+                "condition": { "type": "COMPLETED" },
+                "conditions": [{
+                    "type": "Ready", "status": "True", "reason": "SecretNotFound", "message": "",
+                    "lastTransitionTime": "2028-02-29T03:00:00Z",
+                }],
+            },
+        });
+        let mut backup: CassandraBackup = serde_json::from_value(object).unwrap();
+        let now = "2028-02-29T04:00:00Z".parse().unwrap();
+        assert_eq!(backup.queue_entry(now).state, QueueState::Ready);
+        let conditions = &mut backup.status.as_mut().unwrap().common.conditions;
+        conditions[0].status = "False".to_owned();
+        assert_eq!(backup.queue_entry(now).state, QueueState::Aside);
+        // `Stalled` is for what a human has to change, such as a datacenter without nodes. A failed run has it, too.
+        let conditions = &mut backup.status.as_mut().unwrap().common.conditions;
+        conditions[0].reason = "DatacenterNotFound".to_owned();
+        let mut state_with = |type_: &str| {
+            let mut condition = backup.status.as_ref().unwrap().common.conditions[0].clone();
+            (condition.type_, condition.status) = (type_.to_owned(), "True".to_owned());
+            backup.status.as_mut().unwrap().common.conditions.push(condition);
+            backup.queue_entry(now).state
+        };
+        assert_eq!(state_with("Stalled"), QueueState::Aside);
+        assert_eq!(state_with("Failed"), QueueState::Ready);
+    }
+}

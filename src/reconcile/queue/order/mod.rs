@@ -1,0 +1,8 @@
+//! The order of the queue. Pure.
+
+mod entry;
+mod turn;
+
+pub(in crate::reconcile) use entry::Queued;
+pub use entry::{QueueEntry, QueueState};
+pub use turn::wait_for_turn;

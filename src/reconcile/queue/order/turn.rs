@@ -1,0 +1,144 @@
+//! The turns of a cluster: one operation at a time, restores before backups, then whoever has waited longest.
+//!
+//! A backup during a restore can hold empty tables, and a second restore mixes with the first (both observed). An entry
+//! that waits for something other than its turn holds up no other entry.
+
+use super::entry::{QueueEntry, QueueState};
+use crate::api::Kind;
+use crate::reconcile::plan::Wait;
+
+/// Returns the rank of a kind: restores go first, because users wait for their rows.
+fn rank(kind: Kind) -> u8 {
+    match kind {
+        Kind::Restore => 0,
+        Kind::Backup => 1,
+    }
+}
+
+fn noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Restore => "restore",
+        Kind::Backup => "backup",
+    }
+}
+
+/// Returns the reason why it is not the turn of `own` yet; `None` if it is. `all` may contain `own`.
+#[must_use]
+pub fn wait_for_turn(own: &QueueEntry, all: &[QueueEntry]) -> Option<Wait> {
+    let is_other = |other: &&QueueEntry| other.cluster == own.cluster && !other.is_same_object(own);
+    let others: Vec<_> = all.iter().filter(is_other).collect();
+    if let Some(active) = others.iter().find(|other| other.state == QueueState::Active) {
+        return Some(queued_behind(active, "is at work"));
+    }
+    let place = |entry: &QueueEntry| (rank(entry.kind), entry.since, entry.created, entry.name.clone());
+    let ready = others.iter().filter(|other| other.state == QueueState::Ready);
+    let first = ready.min_by_key(|other| place(other))?;
+    (place(first) < place(own)).then(|| queued_behind(first, "comes first"))
+}
+
+fn queued_behind(other: &QueueEntry, why: &str) -> Wait {
+    let message = format!(
+        "{} {} of cluster {} {why}",
+        noun(other.kind),
+        other.name,
+        other.cluster
+    );
+    Wait::new("Queued", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn entry(text: &str) -> QueueEntry {
+        let mut words = text.split(' ');
+        let mut next = || words.next().unwrap();
+        let kind = if next() == "restore" {
+            Kind::Restore
+        } else {
+            Kind::Backup
+        };
+        let name = next().to_owned();
+        let created = Timestamp::from_second(next().parse().unwrap()).unwrap();
+        QueueEntry {
+            kind,
+            name,
+            since: created,
+            created,
+            cluster: next().to_owned(),
+            state: match next() {
+                "active" => QueueState::Active,
+                "ready" => QueueState::Ready,
+                _ => QueueState::Aside,
+            },
+        }
+    }
+
+    #[test]
+    fn one_at_a_time_restores_first_then_in_order_of_creation_and_name() {
+        let table: [(&str, &[&str], Option<&str>); 10] = [
+            ("backup b 5 c1 ready", &[], None),
+            ("backup b 5 c1 ready", &["backup b 5 c1 ready"], None),
+            (
+                "restore r 1 c1 ready",
+                &["backup b 9 c1 active"],
+                Some("backup b of cluster c1 is at work"),
+            ),
+            (
+                "backup b 1 c1 ready",
+                &["restore r 9 c1 ready"],
+                Some("restore r of cluster c1 comes first"),
+            ),
+            ("restore r 9 c1 ready", &["backup b 1 c1 ready"], None),
+            (
+                "backup b 5 c1 ready",
+                &["backup a 5 c1 ready", "backup z 6 c1 ready"],
+                Some("backup a of cluster c1 comes first"),
+            ),
+            ("backup b 5 c1 ready", &["backup c 5 c1 ready"], None),
+            ("backup b 5 c1 ready", &["restore r 1 c2 active"], None),
+            (
+                "backup b 5 c1 ready",
+                &["restore r 1 c1 aside", "backup a 1 c1 aside"],
+                None,
+            ),
+            // A backup and a restore of one name are two objects.
+            (
+                "backup b 5 c1 ready",
+                &["restore b 5 c1 active"],
+                Some("restore b of cluster c1 is at work"),
+            ),
+        ];
+        for (own, others, expected) in table {
+            let others: Vec<_> = others.iter().map(|other| entry(other)).collect();
+            let wait = wait_for_turn(&entry(own), &others);
+            assert_eq!(
+                wait.as_ref().map(|wait| wait.message.as_str()),
+                expected,
+                "{own} {others:?}"
+            );
+            assert!(wait.is_none_or(|wait| wait.reason == "Queued" && !wait.stalled));
+        }
+    }
+
+    #[test]
+    fn exactly_one_of_those_that_are_ready_goes_first() {
+        let all: Vec<_> = [
+            "backup b 5 c1 ready",
+            "restore z 7 c1 ready",
+            "restore a 8 c1 ready",
+            "backup a 5 c1 ready",
+        ]
+        .iter()
+        .map(|text| entry(text))
+        .collect();
+        let first: Vec<_> = all
+            .iter()
+            .filter(|own| wait_for_turn(own, &all).is_none())
+            .map(|own| own.name.as_str())
+            .collect();
+        assert_eq!(first, ["z"]);
+    }
+}
