@@ -130,7 +130,7 @@ impl<S: SidecarApi> Executor<'_, S> {
                         Outcome::NotSent("the lease was not renewed in time".to_owned())
                     }
                     Ok(_) if !(self.may_send)(K::KIND) => {
-                        Outcome::NotSent("the CRD is not cassgate's any more".to_owned())
+                        Outcome::NotSent("the CRD is no longer cassgate's".to_owned())
                     }
                     Ok((address, body)) => outcome(self.sidecars.submit(address, &body, ANSWER_WITHIN).await),
                 };
@@ -173,8 +173,8 @@ fn build_request<K: Sendable>(
         why,
     };
     let node = nodes.iter().find(|node| node.host_id == request.host_id);
-    let node = node.ok_or_else(|| unsendable(format!("node {} is not in it", request.host_id)))?;
-    let address =
-        socket(&request.address).ok_or_else(|| unsendable(format!("{:?} is no address", request.address)))?;
+    let node = node.ok_or_else(|| unsendable(format!("there is no node {}", request.host_id)))?;
+    let address = socket(&request.address)
+        .ok_or_else(|| unsendable(format!("{:?} is not an IP address", request.address)))?;
     Ok((address, object.request(node, &request.task, sidecar)?))
 }

@@ -17,7 +17,7 @@ pub(in crate::reconcile) enum StatusError {
     #[error(transparent)]
     Kubernetes(#[from] kube::Error),
     /// The API server returned a different status: the CRD lacks some of our fields.
-    #[error("the API server dropped a part of the status: the CRD is not ours (see docs/executor.md)")]
+    #[error("the API server dropped a part of the status: the CRD is not cassgate's (see docs/executor.md)")]
     Dropped,
 }
 

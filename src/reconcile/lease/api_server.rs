@@ -1,4 +1,4 @@
-//! The lease as a `Lease` on the API server.
+//! Stores the lease as a `Lease` object on the API server.
 
 use std::time::Duration;
 
@@ -15,32 +15,32 @@ use serde_json::json;
 use super::protocol::{Record, Stored};
 use super::store::{LeaseStore, LeaseStoreError, Written};
 
-/// Who owns the spec in `managedFields`.
-const MANAGER: &str = "cassgate-lease";
+/// The owner of the spec in `managedFields`.
+const FIELD_MANAGER: &str = "cassgate-lease";
 
-/// Between the uid and the `resourceVersion` of what was read.
-const BETWEEN: char = '/';
+/// Separates uid and `resourceVersion` in [`Stored::version`].
+const VERSION_SEPARATOR: char = '/';
 
-/// One Lease of a namespace. The rights it takes: `get`, `create` and `patch` on `leases`.
+/// One Lease of a namespace. It takes the permissions `get`, `create` and `patch` on `leases`.
 #[derive(Clone)]
 pub struct ApiServerLease {
     leases: Api<Lease>,
     name: String,
-    reason: fn(&Error) -> String,
+    describe_error: fn(&Error) -> String,
 }
 
 impl ApiServerLease {
-    /// The Lease `name` in `namespace`; `reason` has the words for what goes wrong.
+    /// Returns the Lease `name` in `namespace`. `describe_error` turns an error into one line for people.
     #[must_use]
-    pub fn new(client: Client, namespace: &str, name: &str, reason: fn(&Error) -> String) -> Self {
+    pub fn new(client: Client, namespace: &str, name: &str, describe_error: fn(&Error) -> String) -> Self {
         Self {
             leases: Api::namespaced(client, namespace),
             name: name.to_owned(),
-            reason,
+            describe_error,
         }
     }
 
-    /// Only where there is none: an apply would write over one that came meanwhile.
+    /// Creates the Lease. Used only if it does not exist: an apply would overwrite a Lease that was created meanwhile.
     async fn create(&self, record: &Record) -> Result<Lease, Error> {
         let lease = Lease {
             metadata: ObjectMeta {
@@ -50,48 +50,50 @@ impl ApiServerLease {
             spec: Some(spec(record)),
         };
         let parameters = PostParams {
-            field_manager: Some(MANAGER.to_owned()),
+            field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
         self.leases.create(&parameters, &lease).await
     }
 
-    /// Labels, annotations and what else the spec has stay. The holder is written even where there is none: somebody
-    /// else may own the field, and what is not mentioned would stay then. The uid: an apply with the
-    /// `resourceVersion` of a Lease that was deleted creates another one (seen).
+    /// Replaces the fields of the record and keeps labels, annotations and the rest of the spec.
+    ///
+    /// An absent holder is written as an empty text: another client may own the field, and an apply without it would keep
+    /// the value. The uid is needed because an apply with the `resourceVersion` of a deleted Lease creates a new one
+    /// (observed).
     async fn apply(&self, record: &Record, over: &str) -> Result<Lease, Error> {
-        let (uid, version) = over.split_once(BETWEEN).unwrap_or_default();
+        let (uid, version) = over.split_once(VERSION_SEPARATOR).unwrap_or_default();
         let applied = json!({
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": self.name, "uid": uid, "resourceVersion": version},
             "spec": spec(record),
         });
-        let parameters = PatchParams::apply(MANAGER).force();
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
         self.leases
             .patch(&self.name, &parameters, &Patch::Apply(applied))
             .await
     }
 
     fn failed(&self, error: &Error) -> LeaseStoreError {
-        LeaseStoreError((self.reason)(error))
+        LeaseStoreError((self.describe_error)(error))
     }
 }
 
 impl LeaseStore for ApiServerLease {
     async fn read(&self) -> Result<Option<Stored>, LeaseStoreError> {
         match self.leases.get_opt(&self.name).await {
-            Ok(found) => Ok(found.map(stored)),
+            Ok(lease) => Ok(lease.map(stored)),
             Err(error) => Err(self.failed(&error)),
         }
     }
 
     async fn write(&self, record: &Record, over: Option<&str>) -> Result<Written, LeaseStoreError> {
-        let answer = match over {
+        let response = match over {
             Some(over) => self.apply(record, over).await,
             None => self.create(record).await,
         };
-        match answer {
+        match response {
             Ok(lease) => Ok(Written::Stored(stored(lease))),
             Err(Error::Api(status)) if is_conflict(status.code, &status.reason, over) => {
                 Ok(Written::Conflict)
@@ -101,7 +103,8 @@ impl LeaseStore for ApiServerLease {
     }
 }
 
-/// Another version, or one that is there already, or not any more. A 404 of a creation is about the namespace.
+/// Returns true if another client changed, created or deleted the Lease first. A 404 of a creation is about the
+/// namespace, so it is no conflict.
 fn is_conflict(code: u16, reason: &str, over: Option<&str>) -> bool {
     match code {
         409 => matches!(reason, "Conflict" | "AlreadyExists"),
@@ -128,7 +131,7 @@ fn stored(lease: Lease) -> Stored {
     let text = Option::unwrap_or_default;
     let (uid, version) = (text(lease.metadata.uid), text(lease.metadata.resource_version));
     Stored {
-        version: format!("{uid}{BETWEEN}{version}"),
+        version: format!("{uid}{VERSION_SEPARATOR}{version}"),
         record: Record {
             holder: spec.holder_identity.filter(|holder| !holder.is_empty()),
             duration: u64::try_from(seconds)

@@ -1,4 +1,4 @@
-//! Looks, takes, renews, and runs the work for as long as the lease is ours.
+//! Takes and renews the lease, and runs the work for as long as this replica holds it.
 
 use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
@@ -9,73 +9,73 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::client::{HeldLease, LeaseClient, Renewal, RequestError};
 use super::clock::Clocks;
-use super::leadership::{Ask, Leadership, OpenTerm};
+use super::leadership::{ConfirmRequest, Leadership, OpenTerm};
 use super::protocol::{BootTime, LeaseOptions, LeaseOptionsError, Observed, Step, decide};
-use super::renewal::{Desk, Held, NoAnswer, Renewal};
 use super::state::LeaseState;
 use super::store::LeaseStore;
 use crate::telemetry::metrics::{LeaseTransition, Metrics};
 
-/// The longest sleep while the lease is ours. A timer stands still while the machine sleeps, and the lease does not.
-const TICK: Duration = Duration::from_secs(1);
+/// The longest sleep while the lease is held. A timer stops while the machine sleeps, and the lease does not.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
 
-/// The pause after somebody else was quicker.
-const AGAIN: Duration = Duration::from_millis(100);
+/// The delay after a conflict.
+const CONFLICT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// How many may wait to ask. The others wait to be let in.
-const ASKS: usize = 64;
+/// The capacity of the channel for confirmation requests. Further callers wait to send theirs.
+const CONFIRM_CAPACITY: usize = 64;
 
-/// Keeps the lease, and what is done only by its holder.
+/// Keeps the lease, and runs the work of its holder.
 #[derive(Debug)]
 pub struct LeaseKeeper<S> {
-    desk: Arc<Desk<S>>,
+    client: Arc<LeaseClient<S>>,
     observed: Option<Observed>,
     settling: Settling,
     state: watch::Sender<LeaseState>,
 }
 
-/// From when on the holder acts.
+/// The time that a new holder waits before it acts.
 #[derive(Debug, Clone, Copy)]
 enum Settling {
-    /// So long after the lease is known to be ours.
-    Owed(Duration),
-    /// From then on, through every gap in which nobody else had it.
+    /// This long after the lease was taken.
+    For(Duration),
+    /// Until this time, which stays the same across gaps in which no other replica held the lease.
     Until(BootTime),
 }
 
-/// How a time of holding ended.
+/// The reasons why this replica stopped holding the lease.
 #[derive(Debug)]
-enum End {
-    /// The process ends.
+enum HoldEnd {
+    /// The process shuts down.
     Stopped,
-    /// The work is done.
+    /// The work has returned.
     Finished,
-    /// The lease is not ours any more: why.
+    /// The lease was lost, for this reason.
     Lost(String),
 }
 
-/// What to do after a look.
-enum Looked {
-    Held(Held),
-    Pause(Duration),
+/// The outcome of one attempt to get the lease.
+enum Attempt {
+    Held(HeldLease),
+    Retry(Duration),
 }
 
 impl<S: LeaseStore> LeaseKeeper<S> {
-    /// Does nothing yet.
+    /// Returns a keeper that is not running yet.
     ///
     /// # Errors
-    /// The times do not go together.
+    /// The durations contradict each other.
     pub fn new(
         options: LeaseOptions,
         store: S,
         clocks: Clocks,
         metrics: Metrics,
     ) -> Result<Self, LeaseOptionsError> {
-        options.timing.check()?;
-        let settling = Settling::Owed(options.timing.settle(options.timing.duration));
+        options.timing.validate()?;
+        let settling = Settling::For(options.timing.settle(options.timing.duration));
         Ok(Self {
-            desk: Arc::new(Desk {
+            client: Arc::new(LeaseClient {
                 store,
                 options,
                 clocks,
@@ -87,184 +87,199 @@ impl<S: LeaseStore> LeaseKeeper<S> {
         })
     }
 
-    /// How this replica stands, for people.
+    /// Returns the state of this replica, for people.
     #[must_use]
     pub fn state(&self) -> watch::Receiver<LeaseState> {
         self.state.subscribe()
     }
 
-    /// Runs `work` whenever the lease is ours; returns after `stop`, or when the work returns.
+    /// Runs `work` whenever this replica holds the lease. Returns after `stop`, or when the work returns.
     ///
-    /// Guarantees: the work is dropped as soon as the lease is lost, and is not polled once more after its end, also
-    /// when the process was frozen meanwhile. What the work spawned is its own to end. At the end the lease is
-    /// released, which takes one [`Timing::answer`](super::Timing::answer) at most; a keeper that is dropped instead
-    /// releases nothing, and the next one waits.
+    /// # Guarantees
+    /// The work is dropped as soon as the lease is lost, and it is not polled after the end of the lease, even if the
+    /// process was suspended meanwhile. Tasks that the work spawns are not ended. Finally the lease is released, which
+    /// takes at most [`Timing::answer`](super::Timing::answer). A keeper that is dropped instead releases nothing, and the
+    /// next holder has to wait.
     pub async fn run<W, F>(mut self, stop: CancellationToken, mut work: W)
     where
         W: FnMut(Leadership) -> F + Send,
         F: Future<Output = ()> + Send,
     {
-        self.desk.metrics.leads(false);
-        while let Some(held) = self.obtain(&stop).await {
+        self.client.metrics.leads(false);
+        while let Some(held) = self.acquire(&stop).await {
             match self.hold(held, &stop, &mut work).await {
-                End::Lost(why) => {
-                    self.desk.metrics.lease_moved(LeaseTransition::Lost);
-                    tracing::warn!(reason = why, "the lease was lost; nothing is done any more");
-                    self.show(LeaseState::Unknown(why));
+                HoldEnd::Lost(why) => {
+                    self.client.metrics.lease_moved(LeaseTransition::Lost);
+                    tracing::warn!(reason = why, "lost the lease; the reconciler is stopped");
+                    self.set_state(LeaseState::Unknown(why));
                 }
-                End::Stopped | End::Finished => {
+                HoldEnd::Stopped | HoldEnd::Finished => {
                     self.release().await;
                     break;
                 }
             }
         }
-        self.show(LeaseState::Ended);
+        self.set_state(LeaseState::Ended);
     }
 
-    /// Looks until the lease is ours, or until `stop`.
-    async fn obtain(&mut self, stop: &CancellationToken) -> Option<Held> {
+    /// Tries until this replica holds the lease, or until `stop`.
+    async fn acquire(&mut self, stop: &CancellationToken) -> Option<HeldLease> {
         loop {
-            let found = tokio::select! {
+            let step = tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
-                found = self.look() => found,
+                step = self.observe() => step,
             };
-            // Not dropped by the end: what was written has to be released.
-            let looked = match found {
-                Ok(next) => self.follow(next).await,
+            // `stop` does not cancel this part: a lease that was written has to be released.
+            let attempt = match step {
+                Ok(step) => self.try_step(step).await,
                 Err(error) => Err(error),
             };
-            let pause = match looked {
-                Ok(Looked::Held(held)) => return Some(held),
-                Ok(Looked::Pause(pause)) => pause,
+            let delay = match attempt {
+                Ok(Attempt::Held(held)) => return Some(held),
+                Ok(Attempt::Retry(delay)) => delay,
                 Err(error) => {
-                    self.show(LeaseState::Unknown(error.to_string()));
-                    self.desk.options.timing.retry
+                    self.set_state(LeaseState::Unknown(error.to_string()));
+                    self.client.options.timing.retry
                 }
             };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
-                () = sleep(pause) => {}
+                () = sleep(delay) => {}
             }
         }
     }
 
-    async fn look(&mut self) -> Result<Step, NoAnswer> {
-        let found = self.desk.read().await?;
-        let now = self.desk.now();
+    /// Reads the Lease and decides the next step.
+    async fn observe(&mut self) -> Result<Step, RequestError> {
+        let stored = self.client.read().await?;
+        let now = self.client.now();
         let former = self.observed.take();
-        self.observed = found.map(|found| Observed::note(former, found, now));
-        let timing = &self.desk.options.timing;
-        Ok(decide(self.desk.me(), self.observed.as_ref(), timing, now))
+        self.observed = stored.map(|stored| Observed::update(former, stored, now));
+        let timing = &self.client.options.timing;
+        Ok(decide(
+            self.client.identity(),
+            self.observed.as_ref(),
+            timing,
+            now,
+        ))
     }
 
-    async fn follow(&mut self, step: Step) -> Result<Looked, NoAnswer> {
-        let timing = self.desk.options.timing;
+    /// Carries out a step.
+    async fn try_step(&mut self, step: Step) -> Result<Attempt, RequestError> {
+        let timing = self.client.options.timing;
         match step {
             Step::Wait(left) => {
-                self.settling = Settling::Owed(timing.settle(timing.duration));
+                self.settling = Settling::For(timing.settle(timing.duration));
                 let record = self.observed.as_ref().map(|observed| &observed.stored.record);
                 let holder = record
                     .and_then(|record| record.holder.clone())
                     .unwrap_or_default();
-                self.show(LeaseState::Follows { holder });
-                return Ok(Looked::Pause(left.min(timing.retry)));
+                self.set_state(LeaseState::Follows { holder });
+                return Ok(Attempt::Retry(left.min(timing.retry)));
             }
-            Step::Take { settle } => self.settling = Settling::Owed(settle),
+            Step::Take { settle } => self.settling = Settling::For(settle),
             Step::Renew => {}
         }
         let over = self.observed.as_ref().map(|observed| &observed.stored);
-        let held = self.desk.claim(over).await?;
-        Ok(held.map_or(Looked::Pause(AGAIN), Looked::Held))
+        let held = self.client.claim(over).await?;
+        Ok(held.map_or(Attempt::Retry(CONFLICT_RETRY_DELAY), Attempt::Held))
     }
 
-    /// Keeps the lease renewed, and the work running once what a former holder began has ended.
-    async fn hold<W, F>(&mut self, mut held: Held, stop: &CancellationToken, work: &mut W) -> End
+    /// Renews the lease, and runs the work once the requests of a former holder have ended.
+    async fn hold<W, F>(&mut self, mut held: HeldLease, stop: &CancellationToken, work: &mut W) -> HoldEnd
     where
         W: FnMut(Leadership) -> F + Send,
         F: Future<Output = ()> + Send,
     {
-        let desk = Arc::clone(&self.desk);
-        let timing = desk.options.timing;
-        let begin = self.settling.end(desk.now());
+        let client = Arc::clone(&self.client);
+        let timing = client.options.timing;
+        let work_start = self.settling.end(client.now());
         let number = held.stored.record.transitions;
-        let (asks, mut asked) = mpsc::channel(ASKS);
-        let term = OpenTerm::new(number, desk.clocks.clone(), asks, desk.metrics.clone());
-        let mut waiting: Vec<Ask> = Vec::new();
+        let (request_sender, mut requests) = mpsc::channel(CONFIRM_CAPACITY);
+        let term = OpenTerm::new(
+            number,
+            client.clocks.clone(),
+            request_sender,
+            client.metrics.clone(),
+        );
+        let mut waiting: Vec<ConfirmRequest> = Vec::new();
         let mut renewal: Option<BoxFuture<'static, Renewal>> = None;
-        let mut next = held.sent + timing.renew;
+        let mut next_renewal = held.sent_at + timing.renew;
         let mut working = None;
-        desk.metrics.lease_moved(LeaseTransition::Gained);
-        tracing::info!(term = number, "the lease is ours");
-        self.show(LeaseState::Settles { term: number });
+        client.metrics.lease_moved(LeaseTransition::Gained);
+        tracing::info!(term = number, "took the lease");
+        self.set_state(LeaseState::Settles { term: number });
         loop {
-            let (now, until) = (desk.now(), desk.until(&held));
+            let (now, until) = (client.now(), client.held_until(&held));
             if now >= until {
-                return End::Lost("it could not be renewed in time".to_owned());
+                return HoldEnd::Lost("the lease was not renewed in time".to_owned());
             }
-            if working.is_none() && now >= begin {
-                self.show(LeaseState::Leads { term: number });
+            if working.is_none() && now >= work_start {
+                self.set_state(LeaseState::Leads { term: number });
                 working = Some(Box::pin(work(term.begin())));
             }
-            if renewal.is_none() && now >= next {
-                renewal = Some(Arc::clone(&desk).renew(held.stored.clone()).boxed());
+            if renewal.is_none() && now >= next_renewal {
+                renewal = Some(Arc::clone(&client).renew(held.stored.clone()).boxed());
             }
             let due = [
-                renewal.is_none().then_some(next),
-                working.is_none().then_some(begin),
+                renewal.is_none().then_some(next_renewal),
+                working.is_none().then_some(work_start),
             ];
             let wake = due
                 .into_iter()
                 .flatten()
-                .fold(until.min(now + TICK), BootTime::min);
+                .fold(until.min(now + MAX_SLEEP), BootTime::min);
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return End::Stopped,
-                answer = running(&mut renewal) => {
+                () = stop.cancelled() => return HoldEnd::Stopped,
+                answer = poll_optional(&mut renewal) => {
                     renewal = None;
                     match answer {
                         Renewal::Renewed(fresh) => {
                             held = fresh;
-                            next = held.sent + timing.renew;
-                            let until = desk.until(&held);
-                            for ask in waiting.drain(..) {
-                                // Whoever does not wait any more has no use for it.
-                                let _ = ask.send(until);
+                            next_renewal = held.sent_at + timing.renew;
+                            let until = client.held_until(&held);
+                            for request in waiting.drain(..) {
+                                // An error means that the caller no longer waits.
+                                let _ = request.send(until);
                             }
                         }
-                        Renewal::Lost(why) => return End::Lost(why),
+                        Renewal::Lost(why) => return HoldEnd::Lost(why),
                         Renewal::Failed(why) => {
-                            tracing::warn!(reason = why, "the lease could not be renewed; trying again");
-                            next = desk.now() + timing.retry;
+                            tracing::warn!(reason = why, "failed to renew the lease; it is retried");
+                            next_renewal = client.now() + timing.retry;
                         }
                     }
                 }
-                Some(ask) = asked.recv() => {
-                    waiting.push(ask);
-                    next = desk.now();
+                Some(request) = requests.recv() => {
+                    waiting.push(request);
+                    next_renewal = client.now();
                 }
                 () = sleep(wake.since(now)) => {}
-                () = while_held(&mut working, || desk.now() < until) => return End::Finished,
+                () = poll_while_held(&mut working, || client.now() < until) => return HoldEnd::Finished,
             }
         }
     }
 
     async fn release(&self) {
-        match timeout(self.desk.options.timing.answer, self.desk.release()).await {
+        match timeout(self.client.options.timing.answer, self.client.release()).await {
             Ok(Ok(true)) => {
-                self.desk.metrics.lease_moved(LeaseTransition::Released);
-                tracing::info!("the lease was given away");
+                self.client.metrics.lease_moved(LeaseTransition::Released);
+                tracing::info!("released the lease");
             }
-            Ok(Ok(false)) => tracing::warn!("the lease was not given away: it was not ours any more"),
+            Ok(Ok(false)) => {
+                tracing::warn!("the lease was not released: this replica did not hold it any more")
+            }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the lease could not be given away; the next holder waits");
+                tracing::warn!(%error, "failed to release the lease; the next holder has to wait");
             }
-            Err(_) => tracing::warn!("the lease could not be given away in time; the next holder waits"),
+            Err(_) => tracing::warn!("failed to release the lease in time; the next holder has to wait"),
         }
     }
 
-    fn show(&self, state: LeaseState) {
+    fn set_state(&self, state: LeaseState) {
         self.state.send_if_modified(|shown| {
             let changed = *shown != state;
             *shown = state;
@@ -274,10 +289,10 @@ impl<S: LeaseStore> LeaseKeeper<S> {
 }
 
 impl Settling {
-    /// When the wait is over, if the lease is known to be ours `now`.
+    /// Returns the end of the wait for a lease that is held `now`.
     fn end(&mut self, now: BootTime) -> BootTime {
         let until = match *self {
-            Self::Owed(settle) => now + settle,
+            Self::For(settle) => now + settle,
             Self::Until(until) => until,
         };
         *self = Self::Until(until);
@@ -285,18 +300,18 @@ impl Settling {
     }
 }
 
-/// The answer of what runs; never, when nothing does.
-async fn running<T>(future: &mut Option<BoxFuture<'_, T>>) -> T {
+/// Returns the output of the future; stays pending if there is none.
+async fn poll_optional<T>(future: &mut Option<BoxFuture<'_, T>>) -> T {
     match future {
         Some(future) => future.await,
         None => std::future::pending().await,
     }
 }
 
-/// The end of the work, which is asked to go on only while `held` says so.
-async fn while_held<F: Future<Output = ()>>(work: &mut Option<Pin<Box<F>>>, held: impl Fn() -> bool) {
+/// Polls the work, but only while `is_held` returns true.
+async fn poll_while_held<F: Future<Output = ()>>(work: &mut Option<Pin<Box<F>>>, is_held: impl Fn() -> bool) {
     poll_fn(|context| match work {
-        Some(work) if held() => work.as_mut().poll(context),
+        Some(work) if is_held() => work.as_mut().poll(context),
         _ => Poll::Pending,
     })
     .await;

@@ -1,4 +1,4 @@
-//! What the work has in its hands while the lease is ours.
+//! The proof of leadership that the work gets.
 
 use std::sync::{
     Arc,
@@ -11,63 +11,63 @@ use super::clock::Clocks;
 use super::protocol::BootTime;
 use crate::telemetry::metrics::Metrics;
 
-/// The lease is ours, as far as was known when this was made. A clone is the same.
+/// The leadership of this replica, as known when this value was made. A clone stands for the same term.
 #[derive(Debug, Clone)]
 pub struct Leadership {
     term: Arc<Term>,
-    asks: mpsc::Sender<Ask>,
+    requests: mpsc::Sender<ConfirmRequest>,
 }
 
-/// The lease was ours when this was made, and for how long it surely is.
+/// A proof that this replica held the lease, with the time until which that is certain.
 #[derive(Debug, Clone)]
-#[must_use = "it has to be asked, as the last act before a request"]
+#[must_use = "call `holds` as the last step before a request"]
 pub struct Confirmation {
     term: Arc<Term>,
     until: BootTime,
 }
 
-/// The lease is no longer ours.
+/// This replica has lost the lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the lease is no longer held by this replica")]
 pub struct LeaseLost;
 
-/// Wants to know until when the lease is ours, by a renewal that is still to come.
-pub(super) type Ask = oneshot::Sender<BootTime>;
+/// Receives the time until which the lease is held, after the next renewal.
+pub(super) type ConfirmRequest = oneshot::Sender<BootTime>;
 
-/// One time of leading.
+/// One period of leadership.
 #[derive(Debug)]
 struct Term {
     number: u32,
-    over: AtomicBool,
+    is_over: AtomicBool,
     clocks: Clocks,
 }
 
-/// Holds a term open. Dropped, for whatever reason, it is over.
+/// Keeps a term open. The term is over when this is dropped.
 #[derive(Debug)]
 pub(super) struct OpenTerm {
     term: Arc<Term>,
-    asks: mpsc::Sender<Ask>,
+    requests: mpsc::Sender<ConfirmRequest>,
     metrics: Metrics,
 }
 
 impl Leadership {
-    /// How often the lease went to another holder before this time. It grows with every holder, unless somebody
-    /// deletes the Lease.
+    /// Returns the number of times that the lease had changed its holder before this term. It grows with every holder
+    /// unless the Lease is deleted.
     #[must_use]
     pub fn term(&self) -> u32 {
         self.term.number
     }
 
-    /// Renews the lease now and reads what the API server has stored.
+    /// Renews the lease now and checks that the API server has stored the renewal.
     ///
-    /// While the API server does not answer this waits: until it does, or until the lease is lost, which ends the
-    /// work. Whoever asks while a renewal is under way shares that one.
+    /// While the API server does not respond this waits: until it responds, or until the lease is lost, which ends the
+    /// work. Concurrent callers share one renewal.
     ///
     /// # Errors
-    /// The lease was lost. Only what outlives the work ever sees this.
+    /// The lease was lost. Only a caller that outlives the work gets this error.
     pub async fn confirm(&self) -> Result<Confirmation, LeaseLost> {
-        let (ask, until) = oneshot::channel();
-        self.asks.send(ask).await.map_err(|_| LeaseLost)?;
+        let (request, until) = oneshot::channel();
+        self.requests.send(request).await.map_err(|_| LeaseLost)?;
         Ok(Confirmation {
             term: Arc::clone(&self.term),
             until: until.await.map_err(|_| LeaseLost)?,
@@ -76,40 +76,49 @@ impl Leadership {
 }
 
 impl Confirmation {
-    /// Whether the lease is still ours: not known to be lost, and the renewal was sent less than its duration, less a
-    /// margin, ago.
+    /// Returns true if the lease is still held: it is not known to be lost, and the renewal was sent less than its
+    /// duration minus the margin ago.
     ///
-    /// Nothing may come between this and the request. What does (the process is stopped between two instructions)
-    /// has the margin and the time for which the next holder waits.
+    /// The request has to follow at once. If the process is suspended in between, the margin and the time for which the
+    /// next holder waits make up for it.
     #[must_use]
     pub fn holds(&self) -> bool {
-        !self.term.over.load(Ordering::Acquire) && (self.term.clocks.boot)() < self.until
+        !self.term.is_over.load(Ordering::Acquire) && (self.term.clocks.boot)() < self.until
     }
 }
 
 impl OpenTerm {
-    pub(super) fn new(number: u32, clocks: Clocks, asks: mpsc::Sender<Ask>, metrics: Metrics) -> Self {
-        let over = AtomicBool::new(false);
+    pub(super) fn new(
+        number: u32,
+        clocks: Clocks,
+        requests: mpsc::Sender<ConfirmRequest>,
+        metrics: Metrics,
+    ) -> Self {
+        let is_over = AtomicBool::new(false);
         Self {
-            term: Arc::new(Term { number, over, clocks }),
-            asks,
+            term: Arc::new(Term {
+                number,
+                is_over,
+                clocks,
+            }),
+            requests,
             metrics,
         }
     }
 
-    /// Leads from now on.
+    /// Starts to lead.
     pub(super) fn begin(&self) -> Leadership {
         self.metrics.leads(true);
         Leadership {
             term: Arc::clone(&self.term),
-            asks: self.asks.clone(),
+            requests: self.requests.clone(),
         }
     }
 }
 
 impl Drop for OpenTerm {
     fn drop(&mut self) {
-        self.term.over.store(true, Ordering::Release);
+        self.term.is_over.store(true, Ordering::Release);
         self.metrics.leads(false);
     }
 }

@@ -1,25 +1,25 @@
-//! Who acts: of all replicas the one that holds a Lease (`coordination.k8s.io/v1`).
+//! The election of the one replica that reconciles: the holder of a Lease (`coordination.k8s.io/v1`).
 //!
-//! | what happens | what holds |
+//! | event | guarantee |
 //! |---|---|
-//! | it is written | only over the `resourceVersion` that was read: of two that write at once, one looks again |
-//! | its holder is silent | it is over once we saw it unchanged for its whole duration, by our own boot clock |
-//! | it was taken, and not released before | nothing is done for a duration and the longest request more |
-//! | it could not be renewed | the work is dropped a margin before another could take it |
-//! | the process ends | it is released, and the next one begins at once |
+//! | a write | It replaces only the `resourceVersion` that was read. Of two concurrent writers, one gets a conflict. |
+//! | the holder is silent | The lease is over once it was seen unchanged for its whole duration, by our own boot clock. |
+//! | the lease was taken without a release | The new holder waits for its duration and the longest request before it acts. |
+//! | the lease cannot be renewed | The work is dropped a margin before another replica can take the lease. |
+//! | the process ends | The lease is released, and the next holder acts at once. |
 //!
-//! No clock of another machine is ever compared with ours, and the wall clock only fills in what people read. The
-//! boot clock goes on while the machine sleeps.
+//! Clocks of other machines are never compared with ours. The wall clock is only for the times that people read. The
+//! boot clock continues while the machine sleeps.
 //!
-//! [`decide`](protocol::decide) says from one look what to do; [`LeaseKeeper`] looks, writes, and runs the work;
-//! [`Leadership::confirm`] is for the moment before something that cannot be taken back.
+//! [`decide`](protocol::decide) is the pure part: from one observation to the next step. [`LeaseKeeper`] reads, writes,
+//! and runs the work. [`Leadership::confirm`] comes before an action that cannot be undone.
 
 mod api_server;
+mod client;
 mod clock;
 mod keeper;
 mod leadership;
 pub mod protocol;
-mod renewal;
 mod state;
 mod store;
 #[cfg(test)]

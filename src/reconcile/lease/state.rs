@@ -1,45 +1,45 @@
-//! How we stand, for `/readyz?verbose`.
+//! The state of this replica, for `/readyz?verbose`.
 
 use std::fmt;
 
-/// How this replica stands to the lease.
+/// The state of this replica with regard to the lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseState {
-    /// Nothing is known yet.
+    /// The Lease has not been read yet.
     Starting,
-    /// The API server does not tell, or takes nothing, for this reason. This replica does not act.
+    /// The Lease cannot be read or written, for this reason. This replica does not reconcile.
     Unknown(String),
-    /// Another replica holds it.
+    /// Another replica holds the lease.
     Follows {
-        /// Its identity.
+        /// The identity of the holder.
         holder: String,
     },
-    /// It is ours, and what a former holder began may still go on.
+    /// This replica holds the lease and waits for requests of the former holder to end.
     Settles {
-        /// How often the lease went to another holder.
+        /// The number of times that the lease has changed its holder.
         term: u32,
     },
-    /// It is ours, and this replica acts.
+    /// This replica holds the lease and reconciles.
     Leads {
-        /// How often the lease went to another holder.
+        /// The number of times that the lease has changed its holder.
         term: u32,
     },
-    /// It was given away, for good.
+    /// This replica has released the lease and shuts down.
     Ended,
 }
 
 impl fmt::Display for LeaseState {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Starting => formatter.write_str("not looked at yet"),
-            Self::Unknown(reason) => write!(formatter, "not ours, as far as is known: {reason}"),
+            Self::Starting => formatter.write_str("not read yet"),
+            Self::Unknown(reason) => write!(formatter, "not known to be held by this replica: {reason}"),
             Self::Follows { holder } => write!(formatter, "held by {holder}"),
             Self::Settles { term } => write!(
                 formatter,
                 "held by this replica (term {term}), which waits until requests of a former holder have ended"
             ),
             Self::Leads { term } => write!(formatter, "held by this replica (term {term})"),
-            Self::Ended => formatter.write_str("given away: this replica ends"),
+            Self::Ended => formatter.write_str("released: this replica shuts down"),
         }
     }
 }

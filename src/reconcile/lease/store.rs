@@ -1,13 +1,13 @@
-//! Where the lease is kept, without a word of Kubernetes' client.
+//! The storage of the lease, independent of the Kubernetes client.
 
 use super::protocol::{Record, Stored};
 
-/// One Lease. The keeper gives up on an answer that takes too long; the write may have taken place then.
+/// Stores one Lease. The keeper drops a request that takes too long; the write may still take effect.
 pub trait LeaseStore: Send + Sync + 'static {
-    /// The Lease; nothing when there is none.
+    /// Reads the Lease; `None` if it does not exist.
     fn read(&self) -> impl Future<Output = Result<Option<Stored>, LeaseStoreError>> + Send;
 
-    /// Writes it, if it is still at the version `over`; without one, if there is none yet.
+    /// Writes the Lease if it is still at version `over`; without `over`, if it does not exist yet.
     fn write(
         &self,
         record: &Record,
@@ -15,16 +15,16 @@ pub trait LeaseStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Written, LeaseStoreError>> + Send;
 }
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
-    /// This is stored.
+    /// The Lease as it is stored now.
     Stored(Stored),
-    /// Somebody else was quicker: look again.
+    /// Another client wrote first. Nothing was written.
     Conflict,
 }
 
-/// Why it could not be read or written: a line for people.
+/// The reason why the Lease could not be read or written, as one line for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct LeaseStoreError(pub String);

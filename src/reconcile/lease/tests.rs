@@ -1,4 +1,4 @@
-//! Keepers on paused time, on a server that is a value.
+//! Keepers on paused time, against a server in memory.
 
 mod confirming;
 mod frozen;

@@ -129,7 +129,7 @@ impl ClusterObservation {
             }
             None => {
                 let message =
-                    format!("there is no CassandraBackup {name:?} in the namespace; it is looked for again");
+                    format!("there is no CassandraBackup {name:?} in the namespace; the lookup is retried");
                 self.missing
                     .get_or_insert_with(|| Wait::new("BackupNotFound", message));
             }

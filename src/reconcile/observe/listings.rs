@@ -1,8 +1,8 @@
-//! The listings of the nodes' shares: one at a time in a sidecar.
+//! Lists the shares of nodes in the bucket, with at most one listing per sidecar.
 //!
-//! A listing fetches all manifests of the bucket into one folder of the sidecar, after it has emptied that folder (read
-//! in Esop): two at once spoil each other, and one beside a removal spoils that. So whoever gave up waiting for one
-//! waits for its end before the next one is begun.
+//! A listing empties one folder of the sidecar and downloads all manifests of the bucket into it (read in the source of
+//! Esop). Two listings at once break each other, and a listing breaks a removal that runs beside it. So a listing that
+//! took too long has to end before the next one starts.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,37 +13,39 @@ use tokio::time::{Instant, sleep};
 
 use crate::icarus::{ANSWER_WITHIN, Operation, OperationId, OperationRequest, SidecarApi, SidecarError};
 
-/// How long a listing is waited for in one look. A bucket with thousands of manifests takes minutes.
-const WITHIN: Duration = Duration::from_mins(3);
+/// The limit of the wait in one reconcile. The listing of a bucket with thousands of manifests takes minutes.
+const LISTING_TIMEOUT: Duration = Duration::from_mins(3);
 
-/// How often it is asked after: at first, from when on less often, and then.
-const PAUSES: (Duration, Duration, Duration) = (
-    Duration::from_secs(1),
-    Duration::from_secs(20),
-    Duration::from_secs(5),
-);
+/// The time between two polls of a listing at first.
+const FAST_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The listings that nobody waits for any more and that may still be at work, by the sidecar.
+/// The age of a listing from which on it is polled more slowly.
+const SLOW_POLL_AFTER: Duration = Duration::from_secs(20);
+
+/// The time between two polls of an older listing.
+const SLOW_POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The listings that were given up and may still be running, by sidecar.
 #[derive(Debug, Default)]
 pub(in crate::reconcile) struct Listings(Mutex<BTreeMap<SocketAddr, OperationId>>);
 
 impl Listings {
-    fn left(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, OperationId>> {
+    fn unfinished(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, OperationId>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The listing, over or not.
+    /// Lists a share and returns the operation, which may still be running.
     ///
     /// # Errors
-    /// What the sidecar refused or did not answer.
+    /// The sidecar rejects a request or does not respond.
     pub(in crate::reconcile) async fn list<S: SidecarApi>(
         &self,
         sidecars: &S,
         at: SocketAddr,
         request: &OperationRequest,
     ) -> Result<Operation, SidecarError> {
-        let deadline = Instant::now() + WITHIN;
-        let earlier = self.left().get(&at).cloned();
+        let deadline = Instant::now() + LISTING_TIMEOUT;
+        let earlier = self.unfinished().get(&at).cloned();
         if let Some(id) = earlier {
             match sidecars.operation(at, &id, ANSWER_WITHIN).await {
                 Ok(earlier) => {
@@ -52,33 +54,37 @@ impl Listings {
                         return Ok(earlier);
                     }
                 }
-                // Its sidecar was restarted, or it ended long ago.
+                // The sidecar was restarted, or the listing ended long ago.
                 Err(SidecarError::UnknownOperation) => {}
                 Err(error) => return Err(error),
             }
-            self.left().remove(&at);
+            self.unfinished().remove(&at);
         }
         let listing = sidecars.submit(at, request, ANSWER_WITHIN).await?;
-        self.left().insert(at, listing.id.clone());
+        self.unfinished().insert(at, listing.id.clone());
         let listing = wait_for(sidecars, at, listing, deadline).await?;
         if listing.state.is_terminal() {
-            self.left().remove(&at);
+            self.unfinished().remove(&at);
         }
         Ok(listing)
     }
 }
 
-/// The operation at its end, or at the deadline.
+/// Polls an operation until its end or the deadline.
 async fn wait_for<S: SidecarApi>(
     sidecars: &S,
     at: SocketAddr,
     mut operation: Operation,
     deadline: Instant,
 ) -> Result<Operation, SidecarError> {
-    let (often, until, seldom) = PAUSES;
-    let begun = Instant::now();
+    let start = Instant::now();
     while !operation.state.is_terminal() && Instant::now() < deadline {
-        sleep(if begun.elapsed() < until { often } else { seldom }).await;
+        let interval = if start.elapsed() < SLOW_POLL_AFTER {
+            FAST_POLL_INTERVAL
+        } else {
+            SLOW_POLL_INTERVAL
+        };
+        sleep(interval).await;
         operation = sidecars.operation(at, &operation.id, ANSWER_WITHIN).await?;
     }
     Ok(operation)
@@ -94,17 +100,17 @@ mod tests {
     use crate::domain::schema_version::SchemaVersion;
     use crate::icarus::{OperationFilter, OperationKind, OperationState, Topology};
 
-    /// A sidecar whose listings end when a test says so.
+    /// A sidecar whose listings end when the test ends them.
     #[derive(Default)]
-    struct Slow {
-        begun: AtomicUsize,
-        asked: AtomicUsize,
+    struct SlowSidecar {
+        started: AtomicUsize,
+        polled: AtomicUsize,
         ended: Mutex<BTreeSet<String>>,
         forgotten: Mutex<BTreeSet<String>>,
     }
 
-    impl Slow {
-        fn told(&self, id: &OperationId) -> Operation {
+    impl SlowSidecar {
+        fn listing(&self, id: &OperationId) -> Operation {
             let ended = self.ended.lock().unwrap().contains(id.as_str());
             let state = if ended {
                 OperationState::Completed
@@ -115,15 +121,15 @@ mod tests {
         }
     }
 
-    impl SidecarApi for Slow {
+    impl SidecarApi for SlowSidecar {
         async fn submit(
             &self,
             _: SocketAddr,
             _: &OperationRequest,
             _: Duration,
         ) -> Result<Operation, SidecarError> {
-            let number = self.begun.fetch_add(1, Ordering::Relaxed);
-            Ok(self.told(&OperationId::parse(&number.to_string()).unwrap()))
+            let number = self.started.fetch_add(1, Ordering::Relaxed);
+            Ok(self.listing(&OperationId::parse(&number.to_string()).unwrap()))
         }
 
         async fn operation(
@@ -132,11 +138,11 @@ mod tests {
             id: &OperationId,
             _: Duration,
         ) -> Result<Operation, SidecarError> {
-            self.asked.fetch_add(1, Ordering::Relaxed);
+            self.polled.fetch_add(1, Ordering::Relaxed);
             if self.forgotten.lock().unwrap().contains(id.as_str()) {
                 return Err(SidecarError::UnknownOperation);
             }
-            Ok(self.told(id))
+            Ok(self.listing(id))
         }
 
         async fn operations(
@@ -158,30 +164,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_listing_that_was_given_up_is_over_before_the_next_one_is_begun() {
-        let (listings, sidecar) = (Listings::default(), Slow::default());
+    async fn a_listing_that_took_too_long_ends_before_the_next_one_starts() {
+        let (listings, sidecar) = (Listings::default(), SlowSidecar::default());
         let request = OperationRequest::Refresh(Table::parse("k1.t1").unwrap());
         let list = |port: u16| {
             let at = SocketAddr::from(([10, 0, 0, 1], port));
             listings.list(&sidecar, at, &request)
         };
-        let begun = || sidecar.begun.load(Ordering::Relaxed);
+        let started = || sidecar.started.load(Ordering::Relaxed);
         for _ in 0..2 {
             let before = Instant::now();
             assert_eq!(list(1).await.unwrap().state, OperationState::Running);
-            assert!(before.elapsed() >= WITHIN);
-            assert_eq!(begun(), 1, "no second one beside it");
+            assert!(before.elapsed() >= LISTING_TIMEOUT);
+            assert_eq!(started(), 1, "no second listing beside it");
         }
-        let asked = sidecar.asked.load(Ordering::Relaxed);
-        assert!(asked < 120, "asked after {asked} times in six minutes");
+        let polled = sidecar.polled.load(Ordering::Relaxed);
+        assert!(polled < 120, "polled {polled} times in six minutes");
         list(2).await.unwrap();
-        assert_eq!(begun(), 2, "another sidecar has its own");
+        assert_eq!(started(), 2, "another sidecar has a listing of its own");
 
         sidecar.ended.lock().unwrap().insert("0".to_owned());
         list(1).await.unwrap();
-        assert_eq!(begun(), 3, "what an old one found is not what there is now");
+        assert_eq!(started(), 3, "the result of an old listing is not used");
         sidecar.forgotten.lock().unwrap().insert("2".to_owned());
         list(1).await.unwrap();
-        assert_eq!(begun(), 4, "its sidecar was restarted");
+        assert_eq!(started(), 4, "the sidecar was restarted");
     }
 }

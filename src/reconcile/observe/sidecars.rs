@@ -171,13 +171,13 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
                 }
             }
             (state, _) if state.is_terminal() => Answer::Unsupported,
-            _ => Answer::Silence(format!("the listing of the share of {pod} goes on")),
+            _ => Answer::Silence(format!("the listing of the share of {pod} is still running")),
         }
     }
 
     async fn stored(&self, pod: &str, request: Option<OperationRequest>, snapshot: &str) -> Answer {
         let Some(request) = request else {
-            return Answer::Silence("its share of the bucket has no name that can be sent".to_owned());
+            return Answer::Silence("the name of its share of the bucket is not valid".to_owned());
         };
         let operation = match self.list(pod, &request).await {
             Ok(operation) => operation,
@@ -188,7 +188,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
             (OperationState::Completed, Some(listing)) => {
                 Answer::Stored(listing.snapshot(snapshot).is_some())
             }
-            _ => Answer::Silence(format!("the listing of the share of {pod} did not end well")),
+            _ => Answer::Silence(format!("the listing of the share of {pod} did not complete")),
         }
     }
 
@@ -207,7 +207,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
         let member = self.members.iter().find(|member| member.pod == pod);
         let address = member.and_then(|member| member.address.as_deref());
         let address = address.and_then(socket);
-        address.ok_or_else(|| Answer::Silence(format!("pod {pod} is not there or has no address")))
+        address.ok_or_else(|| Answer::Silence(format!("pod {pod} does not exist or has no address")))
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn bucket(
     let secret = secret.map(|name| {
         SecretReference::new(namespace, name).ok_or_else(|| Unsendable {
             field: "secret",
-            why: format!("{name:?} is no name of an object"),
+            why: format!("{name:?} is not a valid name"),
         })
     });
     Ok(Store {

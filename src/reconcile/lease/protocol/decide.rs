@@ -1,4 +1,4 @@
-//! What to do about a lease, from one look at it. Pure.
+//! The next step of a replica, from one observation of the Lease.
 
 use std::time::Duration;
 
@@ -6,35 +6,35 @@ use super::boot_time::BootTime;
 use super::options::Timing;
 use super::record::Stored;
 
-/// A Lease, and since when we have seen it so.
+/// A Lease, and the time since which it has been seen with this record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
-    /// As it was read last.
+    /// The Lease as it was read last.
     pub stored: Stored,
-    /// When an answer of the API server first had this record, by our own boot clock.
+    /// The time of the first response with this record, by our own boot clock.
     pub since: BootTime,
 }
 
-/// What to do next.
+/// The next step of a replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Take it, over what was seen. Then nothing is done for so long.
+    /// Take the lease, in place of the observed record, and wait before acting.
     Take {
-        /// How long what a former holder began may still go on.
+        /// The time for which requests of a former holder may still be running.
         settle: Duration,
     },
-    /// It is ours: renew it.
+    /// Renew the lease, because this replica holds it.
     Renew,
-    /// Another holds it, at least for so long.
+    /// Wait, because another replica holds the lease for at least this long.
     Wait(Duration),
 }
 
 impl Observed {
-    /// What is known after an answer that came `now`.
+    /// Returns the observation after a response that arrived `now`.
     ///
-    /// Its `resourceVersion` alone is no sign of its holder: a label changes that too.
+    /// Only a change of the record is a sign of the holder: a label changes the `resourceVersion` as well.
     #[must_use]
-    pub fn note(former: Option<Self>, stored: Stored, now: BootTime) -> Self {
+    pub fn update(former: Option<Self>, stored: Stored, now: BootTime) -> Self {
         let since = former
             .filter(|former| former.stored.record == stored.record)
             .map_or(now, |former| former.since);
@@ -42,20 +42,21 @@ impl Observed {
     }
 }
 
-/// What `me` does next; `observed` is nothing when there is no Lease.
+/// Decides the next step of `identity`. `observed` is `None` if the Lease does not exist.
 ///
-/// Guarantees: another's lease is taken only when it was seen unchanged for its whole duration, or ours if that is
-/// longer. Only one that its holder released is taken without anything to wait for afterwards: where there is none,
-/// or an empty one, somebody may have removed it under a holder that acts.
+/// # Guarantees
+/// The lease of another holder is taken only after it was seen unchanged for its whole duration, or for ours if that is
+/// longer. Only after a release the new holder may act at once: if the Lease does not exist or has no holder, a user may
+/// have removed it from a holder that still acts.
 #[must_use]
-pub fn decide(me: &str, observed: Option<&Observed>, timing: &Timing, now: BootTime) -> Step {
+pub fn decide(identity: &str, observed: Option<&Observed>, timing: &Timing, now: BootTime) -> Step {
     let Some(observed) = observed else {
         return Step::Take {
             settle: timing.settle(timing.duration),
         };
     };
     let record = &observed.stored.record;
-    if record.is_held_by(me) {
+    if record.is_held_by(identity) {
         return Step::Renew;
     }
     if record.is_released() {
@@ -65,7 +66,7 @@ pub fn decide(me: &str, observed: Option<&Observed>, timing: &Timing, now: BootT
     }
     let duration = record
         .duration
-        .map_or(timing.duration, |theirs| theirs.max(timing.duration));
+        .map_or(timing.duration, |stored| stored.max(timing.duration));
     let settle = timing.settle(duration);
     let unchanged = now.since(observed.since);
     match duration.checked_sub(unchanged) {
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn every_look_has_one_step() {
+    fn every_observation_has_one_step() {
         let take = |settle: u64| Step::Take {
             settle: Duration::from_secs(settle),
         };
@@ -124,39 +125,49 @@ mod tests {
             holder: None,
             ..other.clone()
         };
-        for (about, record, now, expected) in [
-            ("there is none", None, 100, take(45)),
-            ("it was never held", Some(Record::default()), 100, take(45)),
-            ("another's, just seen", Some(other.clone()), 100, wait(15)),
+        for (case, record, now, expected) in [
+            ("no Lease", None, 100, take(45)),
+            ("no holder yet", Some(Record::default()), 100, take(45)),
+            ("held by another, just seen", Some(other.clone()), 100, wait(15)),
             (
-                "another's, a moment before its end",
+                "held by another, shortly before its end",
                 Some(other.clone()),
                 114,
                 wait(1),
             ),
-            ("another's, at its end", Some(other.clone()), 115, take(45)),
-            ("another's, long over", Some(other.clone()), 100_000, take(45)),
+            ("held by another, at its end", Some(other.clone()), 115, take(45)),
+            (
+                "held by another, long over",
+                Some(other.clone()),
+                100_000,
+                take(45),
+            ),
             ("seen in the future", Some(other.clone()), 5, wait(15)),
             (
-                "another's with a longer duration",
+                "held by another with a longer duration",
                 Some(held_by("other", 60)),
                 159,
                 wait(1),
             ),
             (
-                "another's with a longer duration, over",
+                "held by another with a longer duration, over",
                 Some(held_by("other", 60)),
                 160,
                 take(90),
             ),
             (
-                "another's with a shorter duration",
+                "held by another with a shorter duration",
                 Some(held_by("other", 2)),
                 110,
                 wait(5),
             ),
-            ("another's without a duration", Some(no_duration), 114, wait(1)),
-            ("another's that was emptied by hand", Some(emptied), 100, take(45)),
+            (
+                "held by another without a duration",
+                Some(no_duration),
+                114,
+                wait(1),
+            ),
+            ("holder removed by hand", Some(emptied), 100, take(45)),
             ("released by another", Some(other.released(wall(9))), 100, take(0)),
             (
                 "released by us",
@@ -164,28 +175,28 @@ mod tests {
                 100,
                 take(0),
             ),
-            ("ours", Some(held_by("me", 15)), 100, Step::Renew),
+            ("held by us", Some(held_by("me", 15)), 100, Step::Renew),
             (
-                "ours, long over, and nobody took it",
+                "held by us, long over",
                 Some(held_by("me", 15)),
                 9_000,
                 Step::Renew,
             ),
             (
-                "a name that begins as ours",
+                "held by an identity with our identity as its prefix",
                 Some(held_by("me2", 15)),
                 100,
                 wait(15),
             ),
         ] {
             let observed = record.map(|record| seen(record, 100));
-            assert_eq!(step(observed.as_ref(), now), expected, "{about}");
+            assert_eq!(step(observed.as_ref(), now), expected, "{case}");
         }
         assert_eq!(DURATION + LONGEST_REQUEST, SETTLE);
     }
 
     #[test]
-    fn the_wall_clocks_of_others_are_never_read() {
+    fn the_wall_clocks_of_other_replicas_have_no_effect() {
         for second in [-1_000_000, 0, 1_000_000] {
             let record = Record::taken("other", None, DURATION, wall(second));
             assert_eq!(
@@ -196,21 +207,21 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_begins_the_time_again_and_a_label_does_not() {
+    fn a_renewal_restarts_the_wait_and_a_label_does_not() {
         let record = held_by("other", 15);
-        let first = Observed::note(None, seen(record.clone(), 0).stored, at(100));
+        let first = Observed::update(None, seen(record.clone(), 0).stored, at(100));
         assert_eq!(first.since, at(100));
         let labelled = Stored {
             version: "8".to_owned(),
             record: record.clone(),
         };
-        let second = Observed::note(Some(first), labelled.clone(), at(105));
+        let second = Observed::update(Some(first), labelled.clone(), at(105));
         assert_eq!((second.since, &second.stored), (at(100), &labelled));
         let renewed = Stored {
             version: "9".to_owned(),
             record: record.renewed(DURATION, wall(3)),
         };
-        let third = Observed::note(Some(second), renewed, at(110));
+        let third = Observed::update(Some(second), renewed, at(110));
         assert_eq!(third.since, at(110));
     }
 }

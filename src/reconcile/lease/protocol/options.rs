@@ -1,76 +1,80 @@
-//! How long things last, and who we are.
+//! The durations of the lease and the identity of a replica.
 
 use std::time::Duration;
 
-/// Our part in a lease.
+/// The options of one replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseOptions {
-    /// Who we are: of no other process, nor of the one that this pod ran before. See [`identity`].
+    /// The identity of this process, which no other process has, not even an earlier one in the same pod. See
+    /// [`identity`].
     pub identity: String,
-    /// How long things last.
+    /// The durations.
     pub timing: Timing,
 }
 
-/// How long things last.
+/// The durations of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// The lease, from one renewal on, for all others. Whole seconds.
+    /// The duration of the lease after a renewal, as other replicas see it, in whole seconds.
     pub duration: Duration,
-    /// From one renewal to the next.
+    /// The time between two renewals.
     pub renew: Duration,
-    /// From a renewal that failed to the next; and between two looks at the lease of another.
+    /// The delay after a failed renewal, and the time between two reads of a lease that another replica holds.
     pub retry: Duration,
-    /// How much earlier than others think the holder itself takes its lease to be over: for what it has just begun,
-    /// and for clocks that do not run alike.
+    /// The time by which the holder considers its lease over before other replicas do. It covers a request that has just
+    /// started and clocks that run at different speeds.
     pub margin: Duration,
-    /// How long one answer of the API server may take.
+    /// The timeout of a request to the API server.
     pub answer: Duration,
-    /// How long a request of a former holder may still be under way after its lease was over.
+    /// The longest time for which a request of a former holder may still be running after its lease was over.
     pub longest_request: Duration,
 }
 
-/// Why the times do not go together.
+/// The reasons why durations contradict each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LeaseOptionsError {
-    /// The Lease has whole seconds only.
+    /// The duration is not a whole number of seconds.
     #[error(
-        "a lease of {0:?} is no number of whole seconds, and a Lease has no other; write one such as 15s"
+        "a lease duration of {0:?} cannot be stored, because a Lease has whole seconds; write one such as 15s"
     )]
     Fraction(Duration),
-    /// A pause of nothing would be a flood of requests.
-    #[error("a lease needs pauses longer than nothing: renewals every {renew:?}, again after {retry:?}")]
+    /// A delay of zero would flood the API server with requests.
+    #[error(
+        "the delays of a lease must be longer than zero: renewals every {renew:?}, retries after {retry:?}"
+    )]
     Pauses {
-        /// From one renewal to the next.
+        /// The time between two renewals.
         renew: Duration,
-        /// After one that failed.
+        /// The delay after a failed renewal.
         retry: Duration,
     },
-    /// One slow answer would end every term.
+    /// The lease is so short that one slow response would lose it.
     #[error(
-        "a lease of {duration:?} is too short: it is renewed every {renew:?}, an answer may take {answer:?}, and \
-         {margin:?} before its end it counts as lost; write more than {}s",
+        "a lease duration of {duration:?} is too short: the lease is renewed every {renew:?}, a response may take \
+         {answer:?}, and the lease counts as lost {margin:?} before its end; write more than {}s",
         (*renew + *answer + *margin).as_secs()
     )]
     Short {
-        /// The lease.
+        /// The duration of the lease.
         duration: Duration,
-        /// From one renewal to the next.
+        /// The time between two renewals.
         renew: Duration,
-        /// One answer of the API server.
+        /// The timeout of a request.
         answer: Duration,
-        /// How much earlier it ends for its holder.
+        /// The time by which it ends earlier for its holder.
         margin: Duration,
     },
 }
 
-/// Who we are: the pod for people, the random number so that a pod which comes back is another one.
+/// Returns the identity of a process: the pod name for people, and a random number so that a restarted pod has a new
+/// identity.
 #[must_use]
 pub fn identity(pod: &str, random: u64) -> String {
     format!("{pod}_{random:016x}")
 }
 
 impl Timing {
-    /// A lease of 15 s that is renewed every 5 s, as client-go's is, and given up after 12 s without a renewal.
+    /// Returns a lease of 15 s that is renewed every 5 s, as client-go's is, and given up after 12 s without a renewal.
     #[must_use]
     pub const fn standard(longest_request: Duration) -> Self {
         Self {
@@ -83,20 +87,20 @@ impl Timing {
         }
     }
 
-    /// How long after its sending a renewal is good for its holder.
+    /// Returns the time for which a renewal is valid for its holder, counted from its sending.
     #[must_use]
-    pub(in crate::reconcile::lease) fn own(&self) -> Duration {
+    pub(in crate::reconcile::lease) fn holder_duration(&self) -> Duration {
         self.duration.saturating_sub(self.margin)
     }
 
-    /// How long nothing is done after a lease of this duration was taken that was not released.
+    /// Returns the time for which a new holder waits after it has taken a lease of this duration that was not released.
     #[must_use]
     pub(in crate::reconcile::lease) fn settle(&self, duration: Duration) -> Duration {
         duration.saturating_add(self.longest_request)
     }
 
-    /// Whether the times go together.
-    pub(in crate::reconcile::lease) fn check(&self) -> Result<(), LeaseOptionsError> {
+    /// Checks that the durations do not contradict each other.
+    pub(in crate::reconcile::lease) fn validate(&self) -> Result<(), LeaseOptionsError> {
         let Self {
             duration,
             renew,
@@ -128,36 +132,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_that_do_not_go_together_are_refused_with_what_to_write() {
+    fn durations_that_contradict_each_other_are_rejected_with_a_remedy() {
         let good = Timing::standard(Duration::from_secs(30));
-        assert_eq!(good.check(), Ok(()));
-        let says = |timing: Timing| timing.check().unwrap_err().to_string();
+        assert_eq!(good.validate(), Ok(()));
+        let message = |timing: Timing| timing.validate().unwrap_err().to_string();
         assert_eq!(
-            says(Timing {
+            message(Timing {
                 duration: Duration::from_secs(12),
                 ..good
             }),
-            "a lease of 12s is too short: it is renewed every 5s, an answer may take 4s, and 3s before its end it \
-             counts as lost; write more than 12s"
+            "a lease duration of 12s is too short: the lease is renewed every 5s, a response may take 4s, and the lease \
+             counts as lost 3s before its end; write more than 12s"
         );
         assert_eq!(
-            says(Timing {
+            message(Timing {
                 duration: Duration::from_millis(15_500),
                 ..good
             }),
-            "a lease of 15.5s is no number of whole seconds, and a Lease has no other; write one such as 15s"
+            "a lease duration of 15.5s cannot be stored, because a Lease has whole seconds; write one such as 15s"
         );
         assert_eq!(
-            says(Timing {
+            message(Timing {
                 retry: Duration::ZERO,
                 ..good
             }),
-            "a lease needs pauses longer than nothing: renewals every 5s, again after 0ns"
+            "the delays of a lease must be longer than zero: renewals every 5s, retries after 0ns"
         );
     }
 
     #[test]
-    fn a_pod_that_comes_back_is_another_one() {
+    fn a_restarted_pod_has_a_new_identity() {
         assert_eq!(identity("cassgate-0", 0xab), "cassgate-0_00000000000000ab");
         assert_ne!(identity("cassgate-0", 1), identity("cassgate-0", 2));
     }

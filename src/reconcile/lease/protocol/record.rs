@@ -1,91 +1,91 @@
-//! What a Lease says, and what is written over it. Pure.
+//! The spec of a Lease, and the changes that a holder makes to it.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The duration in the record of a lease that was released, as client-go writes it too.
-const RELEASED: Duration = Duration::from_secs(1);
+/// The duration that marks a released lease; client-go writes the same.
+const RELEASED_DURATION: Duration = Duration::from_secs(1);
 
-/// The most that a Lease can count.
-const MOST_TRANSITIONS: u32 = i32::MAX.unsigned_abs();
+/// The largest count that a Lease can store.
+const MAX_TRANSITIONS: u32 = i32::MAX.unsigned_abs();
 
 /// The spec of a Lease.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record {
-    /// Who holds it; `None`: nobody.
+    /// The identity of the holder.
     pub holder: Option<String>,
-    /// How long it is held after the last renewal, in whole seconds; `None` where nothing sensible stands there.
+    /// The duration of the lease after a renewal, in whole seconds; `None` if the Lease has no valid one.
     pub duration: Option<Duration>,
-    /// When its holder took it, by the clock of the holder.
+    /// The time at which the holder took the lease, by the clock of the holder.
     pub acquired: Option<Timestamp>,
-    /// When its holder renewed it last, by the clock of the holder.
+    /// The time of the last renewal, by the clock of the holder.
     pub renewed: Option<Timestamp>,
-    /// How often it went to another holder.
+    /// The number of times that the lease has changed its holder.
     pub transitions: u32,
 }
 
-/// A Lease as the API server has it.
+/// A Lease as the API server stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// What tells this state of this very object from every other: its uid and `resourceVersion`.
+    /// Identifies this state of this object: uid and `resourceVersion`.
     pub version: String,
-    /// Its spec.
+    /// The spec.
     pub record: Record,
 }
 
 impl Record {
-    /// What `me` writes to take it; `over` is what stands there, if there is a Lease at all.
+    /// Returns the record that `identity` writes to take the lease. `over` is the stored record, if the Lease exists.
     #[must_use]
-    pub fn taken(me: &str, over: Option<&Self>, duration: Duration, wall: Timestamp) -> Self {
-        let now = unlike(over.and_then(|over| over.renewed), wall);
+    pub fn taken(identity: &str, over: Option<&Self>, duration: Duration, wall: Timestamp) -> Self {
+        let now = distinct_time(over.and_then(|over| over.renewed), wall);
         Self {
-            holder: Some(me.to_owned()),
+            holder: Some(identity.to_owned()),
             duration: Some(duration),
             acquired: Some(now),
             renewed: Some(now),
-            transitions: over.map_or(0, |over| over.transitions.saturating_add(1).min(MOST_TRANSITIONS)),
+            transitions: over.map_or(0, |over| over.transitions.saturating_add(1).min(MAX_TRANSITIONS)),
         }
     }
 
-    /// What its holder writes to keep it.
+    /// Returns the record that the holder writes to renew the lease.
     #[must_use]
     pub fn renewed(&self, duration: Duration, wall: Timestamp) -> Self {
         Self {
             duration: Some(duration),
-            renewed: Some(unlike(self.renewed, wall)),
+            renewed: Some(distinct_time(self.renewed, wall)),
             ..self.clone()
         }
     }
 
-    /// What its holder writes to give it away.
+    /// Returns the record that the holder writes to release the lease.
     #[must_use]
     pub fn released(&self, wall: Timestamp) -> Self {
         Self {
             holder: None,
-            ..self.renewed(RELEASED, wall)
+            ..self.renewed(RELEASED_DURATION, wall)
         }
     }
 
-    /// Whether its last holder gave it away itself, and does nothing any more.
+    /// Returns true if the last holder released the lease itself and no longer acts.
     ///
-    /// A holder that somebody removed by hand leaves its duration behind, and may still act.
+    /// If a user removed the holder by hand, the duration is still there, and that holder may still act.
     #[must_use]
     pub fn is_released(&self) -> bool {
-        self.holder.is_none() && self.duration == Some(RELEASED)
+        self.holder.is_none() && self.duration == Some(RELEASED_DURATION)
     }
 
-    /// Whether it is held by `me`.
+    /// Returns true if `identity` holds the lease.
     #[must_use]
-    pub fn is_held_by(&self, me: &str) -> bool {
-        self.holder.as_deref() == Some(me)
+    pub fn is_held_by(&self, identity: &str) -> bool {
+        self.holder.as_deref() == Some(identity)
     }
 }
 
-/// The time as a Lease has it, in whole microseconds, and never the former one.
+/// Returns the wall time in whole microseconds, as a Lease stores it, and always different from the former time.
 ///
-/// Others notice a renewal only by a change, and a wall clock that was set back may come to the same moment again.
-fn unlike(former: Option<Timestamp>, wall: Timestamp) -> Timestamp {
+/// Other replicas notice a renewal only by a change, and a wall clock that was set back can repeat a time.
+fn distinct_time(former: Option<Timestamp>, wall: Timestamp) -> Timestamp {
     let time = Timestamp::from_microsecond(wall.as_microsecond()).unwrap_or(wall);
     if former == Some(time) {
         time.checked_add(SignedDuration::from_micros(1))
@@ -106,13 +106,13 @@ mod tests {
     }
 
     #[test]
-    fn each_holder_is_counted_and_the_first_one_is_not() {
+    fn every_holder_after_the_first_is_counted() {
         let first = Record::taken("a", None, DURATION, wall(0));
         assert_eq!((first.transitions, first.acquired), (0, Some(wall(0))));
         let second = Record::taken("b", Some(&first), DURATION, wall(7));
         assert_eq!((second.transitions, second.acquired), (1, Some(wall(7))));
         let last = Record {
-            transitions: MOST_TRANSITIONS,
+            transitions: MAX_TRANSITIONS,
             ..second
         };
         assert_eq!(
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_keeps_all_but_its_time_and_differs_even_where_the_wall_clock_stands() {
+    fn a_renewal_changes_only_its_time_even_if_the_wall_clock_stops() {
         let taken = Record::taken("a", None, DURATION, wall(0));
         let renewed = taken.renewed(DURATION, wall(0));
         assert_eq!(
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn released_is_only_what_its_holder_released() {
+    fn only_the_holder_can_release_a_lease() {
         let taken = Record::taken("a", None, DURATION, wall(0));
         assert!(taken.released(wall(1)).is_released());
         assert!(!taken.is_released());

@@ -1,18 +1,18 @@
-//! Before what cannot be taken back.
+//! Confirmations before an action that cannot be undone.
 
 use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::world::{Machine, Mood, Replica, Running, Server, seconds};
+use super::world::{Fault, Machine, Replica, Running, Server, seconds};
 use crate::reconcile::lease::{Leadership, LeaseLost};
 
-/// A replica that acts, and its leadership, carried out of the work.
+/// Returns a replica that leads, and its leadership, which outlives the work.
 async fn leading(server: &Server, machine: &Machine) -> (Running, Leadership) {
     let given = Arc::new(Mutex::new(None));
     let taken = Arc::clone(&given);
-    let running = Replica::on("one", server, machine).doing(move |leadership| {
+    let running = Replica::on("one", server, machine).run(move |leadership| {
         *given.lock().unwrap() = Some(leadership);
         std::future::pending()
     });
@@ -26,27 +26,27 @@ fn machine() -> Machine {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_confirmation_is_a_renewal_of_its_own_and_holds_for_the_lease_less_the_margin() {
+async fn a_confirmation_renews_the_lease_and_holds_until_the_margin() {
     let server = Server::new();
     let (_running, leadership) = leading(&server, &machine()).await;
     let before = server.writes();
-    let asked = Instant::now();
+    let start = Instant::now();
     let confirmation = leadership.confirm().await.unwrap();
     assert_eq!(server.writes(), before + 1);
     while confirmation.holds() {
         sleep(seconds(1) / 1_000).await;
     }
-    let held = asked.elapsed();
+    let held = start.elapsed();
     assert!(held > seconds(11) && held <= seconds(12), "{held:?}");
     assert!(leadership.confirm().await.unwrap().holds());
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_at_once_shares_one_renewal() {
+async fn concurrent_confirmations_share_one_renewal() {
     let server = Server::new();
     let (_running, leadership) = leading(&server, &machine()).await;
     let before = server.writes();
-    // More than can wait in line.
+    // More requests than the channel has room for.
     let confirmations = join_all((0..500).map(|_| leadership.confirm())).await;
     assert!(
         confirmations
@@ -61,35 +61,35 @@ async fn who_asks_at_once_shares_one_renewal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_api_server_is_silent_nothing_is_confirmed_and_then_everything() {
+async fn a_confirmation_waits_for_an_api_server_that_does_not_respond() {
     let server = Server::new();
     let (_running, leadership) = leading(&server, &machine()).await;
-    server.mood(Mood::Refuses);
+    server.set_fault(Fault::RejectRequests);
     let confirm = leadership.confirm();
     tokio::pin!(confirm);
     assert!(timeout(seconds(5), &mut confirm).await.is_err());
-    server.mood(Mood::Good);
+    server.set_fault(Fault::None);
     assert!(confirm.await.unwrap().holds());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_outlives_its_work_learns_that_the_lease_is_lost() {
+async fn a_caller_that_outlives_the_work_gets_an_error() {
     let server = Server::new();
     let (running, leadership) = leading(&server, &machine()).await;
     let confirmation = leadership.confirm().await.unwrap();
-    server.mood(Mood::Refuses);
+    server.set_fault(Fault::RejectRequests);
     assert_eq!(leadership.confirm().await.unwrap_err(), LeaseLost);
     assert!(!confirmation.holds());
-    // It leads again, in another term of the keeper; the old leadership stays lost.
-    server.mood(Mood::Good);
+    // The replica leads again. The old leadership stays lost.
+    server.set_fault(Fault::None);
     sleep(seconds(10)).await;
-    assert_eq!(running.counts("cassgate_leader{}"), 1);
+    assert_eq!(running.metric("cassgate_leader{}"), 1);
     assert_eq!(leadership.confirm().await.unwrap_err(), LeaseLost);
     assert!(!confirmation.holds());
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_holds_after_a_release_however_fresh() {
+async fn no_confirmation_holds_after_a_release() {
     let server = Server::new();
     let (running, leadership) = leading(&server, &machine()).await;
     let confirmation = leadership.confirm().await.unwrap();
@@ -100,17 +100,17 @@ async fn nothing_holds_after_a_release_however_fresh() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_holds_once_another_holder_was_seen() {
+async fn no_confirmation_holds_after_another_holder_was_seen() {
     let server = Server::new();
     let (_running, leadership) = leading(&server, &machine()).await;
     let confirmation = leadership.confirm().await.unwrap();
-    server.meddle(|record| record.holder = Some("human".to_owned()));
+    server.change(|record| record.holder = Some("human".to_owned()));
     assert_eq!(leadership.confirm().await.unwrap_err(), LeaseLost);
     assert!(!confirmation.holds());
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_holds_on_a_machine_that_slept() {
+async fn no_confirmation_holds_on_a_machine_that_slept() {
     let server = Server::new();
     let machine = machine();
     let (_running, leadership) = leading(&server, &machine).await;

@@ -1,4 +1,4 @@
-//! An API server that goes on whatever its clients do, and candidates that say when they act.
+//! An API server that completes requests even if their clients are gone, and replicas that record their actions.
 
 use std::{
     collections::BTreeMap,
@@ -28,24 +28,24 @@ pub(super) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// How the server behaves.
+/// A fault of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mood {
-    Good,
-    /// It refuses everything.
-    Refuses,
-    /// It does what it is asked, and the answer gets lost.
-    LosesAnswers,
+pub(super) enum Fault {
+    None,
+    /// It rejects every request.
+    RejectRequests,
+    /// It carries out the request and drops the response.
+    DropResponses,
 }
 
 #[derive(Debug)]
 struct Lease {
     stored: Option<Stored>,
     version: u64,
-    mood: Mood,
+    fault: Fault,
     writes: usize,
-    /// From a request to its effect, and from there to the answer.
-    ways: (Duration, Duration),
+    /// The time from a request to its effect, and from there to the response.
+    delays: (Duration, Duration),
 }
 
 /// The API server.
@@ -54,46 +54,46 @@ pub(super) struct Server(Arc<Mutex<Lease>>);
 
 impl Server {
     pub(super) fn new() -> Self {
-        Self::with_ways(Duration::from_millis(3), Duration::from_millis(3))
+        Self::with_delays(Duration::from_millis(3), Duration::from_millis(3))
     }
 
-    pub(super) fn with_ways(there: Duration, back: Duration) -> Self {
+    pub(super) fn with_delays(request: Duration, response: Duration) -> Self {
         Self(Arc::new(Mutex::new(Lease {
             stored: None,
             version: 0,
-            mood: Mood::Good,
+            fault: Fault::None,
             writes: 0,
-            ways: (there, back),
+            delays: (request, response),
         })))
     }
 
-    fn now(&self) -> MutexGuard<'_, Lease> {
+    fn lease(&self) -> MutexGuard<'_, Lease> {
         self.0.lock().unwrap()
     }
 
-    pub(super) fn mood(&self, mood: Mood) {
-        self.now().mood = mood;
+    pub(super) fn set_fault(&self, fault: Fault) {
+        self.lease().fault = fault;
     }
 
     pub(super) fn writes(&self) -> usize {
-        self.now().writes
+        self.lease().writes
     }
 
     pub(super) fn record(&self) -> Record {
-        self.now().stored.clone().unwrap().record
+        self.lease().stored.clone().unwrap().record
     }
 
     pub(super) fn holder(&self) -> Option<String> {
-        self.now().stored.clone()?.record.holder
+        self.lease().stored.clone()?.record.holder
     }
 
     pub(super) fn delete(&self) {
-        self.now().stored = None;
+        self.lease().stored = None;
     }
 
-    /// What somebody else writes, without asking for a version.
-    pub(super) fn meddle(&self, change: impl FnOnce(&mut Record)) {
-        let mut lease = self.now();
+    /// Changes the Lease as another client does, whatever its version.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Record)) {
+        let mut lease = self.lease();
         lease.version += 1;
         let version = lease.version.to_string();
         let stored = lease.stored.as_mut().unwrap();
@@ -101,37 +101,37 @@ impl Server {
         change(&mut stored.record);
     }
 
-    /// The request goes its way even when whoever sent it does not wait any more, or cannot.
-    async fn ask<T: Send + 'static>(
+    /// Carries out a request, even if its client stops waiting for the response.
+    async fn request<T: Send + 'static>(
         &self,
         act: impl FnOnce(&mut Lease) -> T + Send + 'static,
     ) -> Result<T, LeaseStoreError> {
-        let (server, (there, back)) = (self.clone(), self.now().ways);
-        let answer = tokio::spawn(async move {
-            sleep(there).await;
-            let mood = server.now().mood;
-            if mood == Mood::Refuses {
+        let (server, (request, response)) = (self.clone(), self.lease().delays);
+        let task = tokio::spawn(async move {
+            sleep(request).await;
+            let fault = server.lease().fault;
+            if fault == Fault::RejectRequests {
                 return Err(LeaseStoreError("no etcd".to_owned()));
             }
-            let answer = act(&mut server.now());
-            if mood == Mood::LosesAnswers {
+            let answer = act(&mut server.lease());
+            if fault == Fault::DropResponses {
                 std::future::pending::<()>().await;
             }
-            sleep(back).await;
+            sleep(response).await;
             Ok(answer)
         });
-        answer.await.unwrap()
+        task.await.unwrap()
     }
 }
 
 impl LeaseStore for Server {
     async fn read(&self) -> Result<Option<Stored>, LeaseStoreError> {
-        self.ask(|lease| lease.stored.clone()).await
+        self.request(|lease| lease.stored.clone()).await
     }
 
     async fn write(&self, record: &Record, over: Option<&str>) -> Result<Written, LeaseStoreError> {
         let (record, over) = (record.clone(), over.map(str::to_owned));
-        self.ask(move |lease| {
+        self.request(move |lease| {
             if lease.stored.as_ref().map(|stored| &stored.version) != over.as_ref() {
                 return Written::Conflict;
             }
@@ -146,15 +146,15 @@ impl LeaseStore for Server {
     }
 }
 
-/// Something that was done.
+/// One action of a replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Act {
-    pub(super) who: &'static str,
+    pub(super) replica: &'static str,
     pub(super) term: u32,
     pub(super) at: Duration,
 }
 
-/// Everything that was done, in order, by a clock of nobody's machine.
+/// All actions in order, by a clock that no machine shares.
 #[derive(Debug, Clone)]
 pub(super) struct Acts(Arc<Mutex<Vec<Act>>>, Instant);
 
@@ -163,31 +163,31 @@ impl Acts {
         Self(Arc::default(), Instant::now())
     }
 
-    pub(super) fn done(&self, who: &'static str, term: u32) {
+    pub(super) fn done(&self, replica: &'static str, term: u32) {
         let at = self.1.elapsed();
-        self.0.lock().unwrap().push(Act { who, term, at });
+        self.0.lock().unwrap().push(Act { replica, term, at });
     }
 
     pub(super) fn all(&self) -> Vec<Act> {
         self.0.lock().unwrap().clone()
     }
 
-    /// When each began and ended to act.
+    /// Returns the times of the first and the last action of each replica.
     pub(super) fn spans(&self) -> BTreeMap<&'static str, (Duration, Duration)> {
         let mut spans = BTreeMap::new();
         for act in self.all() {
-            spans.entry(act.who).or_insert((act.at, act.at)).1 = act.at;
+            spans.entry(act.replica).or_insert((act.at, act.at)).1 = act.at;
         }
         spans
     }
 }
 
-/// The clocks of one machine. They start anywhere; the wall clock jumps an hour or two at every look.
+/// The clocks of one machine. The boot clock starts at any time; the wall clock jumps by an hour at every read.
 #[derive(Debug, Clone)]
 pub(super) struct Machine {
     begin: Instant,
     up: Duration,
-    /// How long it slept, in which no timer of it went on.
+    /// The seconds that the machine slept.
     slept: Arc<AtomicU64>,
 }
 
@@ -219,7 +219,7 @@ impl Machine {
     }
 }
 
-/// One replica that is not running yet.
+/// A replica that is not running yet.
 pub(super) struct Replica {
     pub(super) name: &'static str,
     pub(super) keeper: LeaseKeeper<Server>,
@@ -227,7 +227,7 @@ pub(super) struct Replica {
     pub(super) stop: CancellationToken,
 }
 
-/// One that runs.
+/// A replica that runs.
 pub(super) struct Running {
     pub(super) state: tokio::sync::watch::Receiver<LeaseState>,
     pub(super) metrics: Metrics,
@@ -255,13 +255,13 @@ impl Replica {
         }
     }
 
-    /// Runs it, and lets it act every second.
-    pub(super) fn acting(self, acts: &Acts) -> Running {
+    /// Runs the replica with work that acts every second.
+    pub(super) fn run_acting(self, acts: &Acts) -> Running {
         let (name, acts) = (self.name, acts.clone());
-        self.doing(move |leadership| act(name, leadership, acts.clone()))
+        self.run(move |leadership| act(name, leadership, acts.clone()))
     }
 
-    pub(super) fn doing<W, F>(self, work: W) -> Running
+    pub(super) fn run<W, F>(self, work: W) -> Running
     where
         W: FnMut(Leadership) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
@@ -277,11 +277,11 @@ impl Replica {
 }
 
 impl Running {
-    pub(super) fn shows(&self) -> String {
+    pub(super) fn state_text(&self) -> String {
         self.state.borrow().to_string()
     }
 
-    pub(super) fn counts(&self, series: &str) -> u64 {
+    pub(super) fn metric(&self, series: &str) -> u64 {
         let text = self.metrics.encode();
         let line = text.lines().find_map(|line| line.strip_prefix(series));
         line.unwrap_or_else(|| panic!("{series} is not in\n{text}"))
@@ -291,7 +291,7 @@ impl Running {
     }
 }
 
-/// What is done by its holder: confirmed each time, as before a request to a sidecar.
+/// Acts every second, after a confirmation as before a request to a sidecar.
 pub(super) async fn act(name: &'static str, leadership: Leadership, acts: Acts) {
     loop {
         if let Ok(confirmation) = leadership.confirm().await

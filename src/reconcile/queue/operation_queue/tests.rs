@@ -127,10 +127,10 @@ async fn the_object_that_started_last_is_read_live() {
     let mut world = World::synced();
     world.backup(backup("a", 1, None));
     world.queue.record_start(&backup("a", 1, Some("RUNNING")));
-    let at_work = "backup a of cluster c1 is at work".to_owned();
+    let running = "backup a of cluster c1 is running".to_owned();
 
     let client = server(Some(object("CassandraBackup", "a", 1, Some("RUNNING"))));
-    assert_eq!(wait_of(&world, &client, "b").await, Some(at_work.clone()));
+    assert_eq!(wait_of(&world, &client, "b").await, Some(running));
 
     let over = server(Some(object("CassandraBackup", "a", 1, Some("COMPLETED"))));
     assert_eq!(wait_of(&world, &over, "b").await, None);
@@ -141,7 +141,7 @@ async fn the_object_that_started_last_is_read_live() {
 
     // A run that another executor started is known from the watch alone.
     world.backup(backup("of-casskop", 0, Some("RUNNING")));
-    let theirs = "backup of-casskop of cluster c1 is at work".to_owned();
+    let theirs = "backup of-casskop of cluster c1 is running".to_owned();
     assert_eq!(wait_of(&world, &over, "b").await, Some(theirs));
 }
 

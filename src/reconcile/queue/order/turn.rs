@@ -28,7 +28,7 @@ pub fn wait_for_turn(own: &QueueEntry, all: &[QueueEntry]) -> Option<Wait> {
     let is_other = |other: &&QueueEntry| other.cluster == own.cluster && !other.is_same_object(own);
     let others: Vec<_> = all.iter().filter(is_other).collect();
     if let Some(active) = others.iter().find(|other| other.state == QueueState::Active) {
-        return Some(queued_behind(active, "is at work"));
+        return Some(queued_behind(active, "is running"));
     }
     let place = |entry: &QueueEntry| (rank(entry.kind), entry.since, entry.created, entry.name.clone());
     let ready = others.iter().filter(|other| other.state == QueueState::Ready);
@@ -77,14 +77,14 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time_restores_first_then_in_order_of_creation_and_name() {
+    fn one_operation_at_a_time_restores_first_then_by_creation_and_name() {
         let table: [(&str, &[&str], Option<&str>); 10] = [
             ("backup b 5 c1 ready", &[], None),
             ("backup b 5 c1 ready", &["backup b 5 c1 ready"], None),
             (
                 "restore r 1 c1 ready",
                 &["backup b 9 c1 active"],
-                Some("backup b of cluster c1 is at work"),
+                Some("backup b of cluster c1 is running"),
             ),
             (
                 "backup b 1 c1 ready",
@@ -104,11 +104,11 @@ mod tests {
                 &["restore r 1 c1 aside", "backup a 1 c1 aside"],
                 None,
             ),
-            // A backup and a restore of one name are two objects.
+            // A backup and a restore of the same name are two objects.
             (
                 "backup b 5 c1 ready",
                 &["restore b 5 c1 active"],
-                Some("restore b of cluster c1 is at work"),
+                Some("restore b of cluster c1 is running"),
             ),
         ];
         for (own, others, expected) in table {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_of_those_that_are_ready_goes_first() {
+    fn exactly_one_ready_entry_goes_first() {
         let all: Vec<_> = [
             "backup b 5 c1 ready",
             "restore z 7 c1 ready",
