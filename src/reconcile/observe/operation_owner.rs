@@ -131,15 +131,15 @@ mod tests {
         use OperationState::{Completed, Running};
         let directory = CassandraDirectory::parse("/var/lib/cassandra").unwrap();
         let owner = OperationOwner::Restore(SourceDirectory::of_restore(&directory, "6f2b").unwrap());
-        let theirs = "file:///var/lib/cassandra/downloadedsstables/";
-        let another = "/var/lib/cassandra/cassgate-restore-77aa";
+        let foreign = "file:///var/lib/cassandra/downloadedsstables/";
+        let of_other_restore = "/var/lib/cassandra/cassgate-restore-77aa";
         let [early, own, later, busy, sibling, bare] = NUMBERS.map(id);
         let operations = [
-            restore(&early, 10, Completed, theirs),
+            restore(&early, 10, Completed, foreign),
             restore(&own, 20, Completed, OWN),
-            restore(&later, 30, Completed, theirs),
-            restore(&busy, 5, Running, theirs),
-            restore(&sibling, 40, Running, another),
+            restore(&later, 30, Completed, foreign),
+            restore(&busy, 5, Running, foreign),
+            restore(&sibling, 40, Running, of_other_restore),
             operation(&bare, 50, Completed),
         ];
         assert_eq!(
@@ -153,7 +153,7 @@ mod tests {
         );
         let global = Operation {
             global: true,
-            ..restore(&later, 30, Running, theirs)
+            ..restore(&later, 30, Running, foreign)
         };
         assert_eq!(conflicting(&owner, &[global]), [later]);
     }

@@ -23,10 +23,19 @@ pub(in crate::reconcile) struct SidecarObserver<'a, S> {
         &'a (dyn Fn(&str, Option<&str>) -> Option<OperationRequest> + Sync),
 }
 
+/// The reason why a question has no answer.
+struct Silence(String);
+
+impl From<SidecarError> for Silence {
+    fn from(error: SidecarError) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl<S: SidecarApi> SidecarObserver<'_, S> {
-    /// Answers a question. A failure is an answer too: [`Answer::Silence`].
+    /// Answers a question. If that fails, the answer is [`Answer::Silence`].
     pub(in crate::reconcile) async fn ask(&self, question: &Question) -> Answer {
-        match question {
+        let answer = match question {
             Question::Ring => self.ring().await,
             Question::Busy { pod } => self.busy(pod).await,
             Question::Operation { pod, id } => self.operation(pod, id).await,
@@ -42,30 +51,31 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
                 let request = (self.listing_request)(host_id, Some(datacenter));
                 self.stored(pod, request, snapshot).await
             }
-        }
+        };
+        answer.unwrap_or_else(|Silence(reason)| Answer::Silence(reason))
     }
 
     /// Reads the ring from the first sidecar that responds. The sidecars are asked one after the other, because the
     /// request takes a Cassandra node five seconds.
-    async fn ring(&self) -> Answer {
+    async fn ring(&self) -> Result<Answer, Silence> {
         let mut reason = "the cluster has no pod with an address".to_owned();
         for member in self.members {
-            let Ok(at) = self.address(&member.pod) else {
+            let Ok(address) = self.address(&member.pod) else {
                 continue;
             };
-            match self.ring_from(at).await {
-                Ok(ring) => return Answer::Ring(ring),
+            match self.ring_from(address).await {
+                Ok(ring) => return Ok(Answer::Ring(ring)),
                 Err(error) => reason = format!("{}: {error}", member.pod),
             }
         }
-        Answer::Silence(reason)
+        Err(Silence(reason))
     }
 
-    async fn ring_from(&self, at: SocketAddr) -> Result<Ring, SidecarError> {
-        let topology = self.sidecars.topology(at, TOPOLOGY_WITHIN).await?;
+    async fn ring_from(&self, address: SocketAddr) -> Result<Ring, SidecarError> {
+        let topology = self.sidecars.topology(address, TOPOLOGY_WITHIN).await?;
         let schema = match topology.schema {
             Some(schema) => schema,
-            None => self.sidecars.schema_version(at, ANSWER_WITHIN).await?,
+            None => self.sidecars.schema_version(address, ANSWER_WITHIN).await?,
         };
         let node = |node: crate::icarus::RingNode| RingNode {
             host_id: node.host.as_str().to_owned(),
@@ -79,135 +89,127 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
         })
     }
 
-    async fn busy(&self, pod: &str) -> Answer {
-        let at = match self.address(pod) {
-            Ok(at) => at,
-            Err(silence) => return silence,
-        };
-        let mut busy = Vec::new();
+    /// Returns the restores and backups that are running in a sidecar.
+    async fn busy(&self, pod: &str) -> Result<Answer, Silence> {
+        let mut running = Vec::new();
         for filter in [OperationFilter::Restores, OperationFilter::Backups] {
-            match self.sidecars.operations(at, filter, ANSWER_WITHIN).await {
-                Ok(operations) => {
-                    let running = operations
-                        .iter()
-                        .filter(|operation| !operation.state.is_terminal());
-                    busy.extend(running.map(report));
-                }
-                Err(error) => return Answer::Silence(error.to_string()),
-            }
+            let operations = self.operations(pod, filter).await?;
+            let open = operations
+                .iter()
+                .filter(|operation| !operation.state.is_terminal());
+            running.extend(open.map(report));
         }
-        Answer::Operations(busy)
+        Ok(Answer::Operations(running))
     }
 
-    async fn operation(&self, pod: &str, id: &str) -> Answer {
-        let at = match self.address(pod) {
-            Ok(at) => at,
-            Err(silence) => return silence,
-        };
+    /// Returns the operation with this id; nothing if the sidecar does not know it.
+    async fn operation(&self, pod: &str, id: &str) -> Result<Answer, Silence> {
+        let address = self.address(pod)?;
         let Some(id) = OperationId::parse(id) else {
-            return Answer::Operations(Vec::new());
+            return Ok(Answer::Operations(Vec::new()));
         };
-        match self.sidecars.operation(at, &id, ANSWER_WITHIN).await {
-            Ok(operation) => Answer::Operations(vec![report(&operation)]),
-            Err(SidecarError::UnknownOperation) => Answer::Operations(Vec::new()),
-            Err(error) => Answer::Silence(error.to_string()),
+        match self.sidecars.operation(address, &id, ANSWER_WITHIN).await {
+            Ok(operation) => Ok(Answer::Operations(vec![report(&operation)])),
+            Err(SidecarError::UnknownOperation) => Ok(Answer::Operations(Vec::new())),
+            Err(error) => Err(error.into()),
         }
     }
 
-    async fn sent(&self, pod: &str, phase: Phase) -> Answer {
-        let at = match self.address(pod) {
-            Ok(at) => at,
-            Err(silence) => return silence,
-        };
+    /// Returns the operations of the object in one phase.
+    async fn sent(&self, pod: &str, phase: Phase) -> Result<Answer, Silence> {
         let filter = match phase {
             Phase::Backup => OperationFilter::Backups,
             Phase::Refresh => OperationFilter::Refreshes,
             Phase::Remove => OperationFilter::Removals,
             _ => OperationFilter::Restores,
         };
-        match self.sidecars.operations(at, filter, ANSWER_WITHIN).await {
-            Ok(operations) => {
-                let own = operations
-                    .iter()
-                    .filter(|operation| self.owner.owns_phase(operation, phase));
-                Answer::Operations(own.map(report).collect())
-            }
-            Err(error) => Answer::Silence(error.to_string()),
-        }
+        let operations = self.operations(pod, filter).await?;
+        let own = operations
+            .iter()
+            .filter(|operation| self.owner.owns_phase(operation, phase));
+        Ok(Answer::Operations(own.map(report).collect()))
     }
 
-    async fn conflicting(&self, pod: &str) -> Answer {
-        let at = match self.address(pod) {
-            Ok(at) => at,
-            Err(silence) => return silence,
-        };
+    /// Returns the operations that conflict with the object.
+    async fn conflicting(&self, pod: &str) -> Result<Answer, Silence> {
         let filter = match self.owner {
             OperationOwner::Backup(_) => OperationFilter::Backups,
             OperationOwner::Restore(_) => OperationFilter::Restores,
         };
-        match self.sidecars.operations(at, filter, ANSWER_WITHIN).await {
-            Ok(operations) => Answer::Operations(self.owner.conflicting(&operations)),
-            Err(error) => Answer::Silence(error.to_string()),
-        }
+        let operations = self.operations(pod, filter).await?;
+        Ok(Answer::Operations(self.owner.conflicting(&operations)))
     }
 
-    async fn files(&self, pod: &str, host_id: &str) -> Answer {
+    async fn operations(&self, pod: &str, filter: OperationFilter) -> Result<Vec<Operation>, Silence> {
+        let address = self.address(pod)?;
+        Ok(self.sidecars.operations(address, filter, ANSWER_WITHIN).await?)
+    }
+
+    /// Counts the files of the run in the share of a node.
+    async fn files(&self, pod: &str, host_id: &str) -> Result<Answer, Silence> {
         let (Some(request), OperationOwner::Backup(Some(tag))) =
             ((self.listing_request)(host_id, None), &self.owner)
         else {
-            return Answer::Unsupported;
+            return Ok(Answer::Unsupported);
         };
-        let operation = match self.list(pod, &request).await {
-            Ok(operation) => operation,
-            Err(answer) => return answer,
+        let Some(operation) = self.list(pod, &request).await? else {
+            return Ok(Answer::Unsupported);
         };
         // Only a completed listing proves that there are no files.
         match (operation.state, operation.listing) {
             (OperationState::Completed, Some(listing)) => {
                 let snapshot = listing.snapshot(tag.as_str());
-                Answer::Files {
+                Ok(Answer::Files {
                     count: snapshot.map_or(0, |snapshot| snapshot.files),
                     bytes: snapshot.map_or(0, |snapshot| snapshot.size),
-                }
+                })
             }
-            (state, _) if state.is_terminal() => Answer::Unsupported,
-            _ => Answer::Silence(format!("the listing of the share of {pod} is still running")),
+            (state, _) if state.is_terminal() => Ok(Answer::Unsupported),
+            _ => Err(Silence(format!(
+                "the listing of the share of {pod} is still running"
+            ))),
         }
     }
 
-    async fn stored(&self, pod: &str, request: Option<OperationRequest>, snapshot: &str) -> Answer {
-        let Some(request) = request else {
-            return Answer::Silence("the name of its share of the bucket is not valid".to_owned());
-        };
-        let operation = match self.list(pod, &request).await {
-            Ok(operation) => operation,
-            Err(answer) => return answer,
+    /// Looks for a snapshot in the share of a node.
+    async fn stored(
+        &self,
+        pod: &str,
+        request: Option<OperationRequest>,
+        snapshot: &str,
+    ) -> Result<Answer, Silence> {
+        let invalid = || Silence("the name of its share of the bucket is not valid".to_owned());
+        let request = request.ok_or_else(invalid)?;
+        let Some(operation) = self.list(pod, &request).await? else {
+            return Ok(Answer::Unsupported);
         };
         // Only a completed listing proves that a snapshot is missing.
         match (operation.state, operation.listing) {
             (OperationState::Completed, Some(listing)) => {
-                Answer::Stored(listing.snapshot(snapshot).is_some())
+                Ok(Answer::Stored(listing.snapshot(snapshot).is_some()))
             }
-            _ => Answer::Silence(format!("the listing of the share of {pod} did not complete")),
+            _ => Err(Silence(format!(
+                "the listing of the share of {pod} did not complete"
+            ))),
         }
     }
 
-    /// Returns a listing, over or not; else the answer to give instead.
-    async fn list(&self, pod: &str, request: &OperationRequest) -> Result<Operation, Answer> {
-        let at = self.address(pod)?;
-        let listing = self.listings.list(self.sidecars, at, request).await;
-        listing.map_err(|error| match error {
+    /// Lists the share of a node. The operation may still be running. Returns `None` if the sidecar cannot list.
+    async fn list(&self, pod: &str, request: &OperationRequest) -> Result<Option<Operation>, Silence> {
+        let address = self.address(pod)?;
+        match self.listings.list(self.sidecars, address, request).await {
+            Ok(operation) => Ok(Some(operation)),
             // Icarus 1 has no listing.
-            SidecarError::Refused(Refusal::UnknownType, _) => Answer::Unsupported,
-            error => Answer::Silence(error.to_string()),
-        })
+            Err(SidecarError::Refused(Refusal::UnknownType, _)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    fn address(&self, pod: &str) -> Result<SocketAddr, Answer> {
+    fn address(&self, pod: &str) -> Result<SocketAddr, Silence> {
         let member = self.members.iter().find(|member| member.pod == pod);
         let address = member.and_then(|member| member.address.as_deref());
         let address = address.and_then(socket);
-        address.ok_or_else(|| Answer::Silence(format!("pod {pod} does not exist or has no address")))
+        address.ok_or_else(|| Silence(format!("pod {pod} does not exist or has no address")))
     }
 }
 

@@ -141,8 +141,8 @@ async fn the_object_that_started_last_is_read_live() {
 
     // A run that another executor started is known from the watch alone.
     world.backup(backup("of-casskop", 0, Some("RUNNING")));
-    let theirs = "backup of-casskop of cluster c1 is running".to_owned();
-    assert_eq!(wait_of(&world, &over, "b").await, Some(theirs));
+    let foreign = "backup of-casskop of cluster c1 is running".to_owned();
+    assert_eq!(wait_of(&world, &over, "b").await, Some(foreign));
 }
 
 #[tokio::test]
@@ -150,13 +150,13 @@ async fn the_object_that_started_last_needs_no_request() {
     let mut world = World::synced();
     world.backup(backup("a", 1, None));
     world.queue.record_start(&backup("a", 1, Some("RUNNING")));
-    let refuses = Client::new(
+    let failing = Client::new(
         service_fn(|_: Request<Body>| async { Err::<Response<Body>, _>(std::io::Error::other("refused")) }),
         "team",
     );
-    let asked = world.queue.wait(&refuses, &backup("a", 1, None)).await;
-    assert_eq!(asked.unwrap(), None);
-    assert!(world.queue.wait(&refuses, &backup("b", 2, None)).await.is_err());
+    let wait = world.queue.wait(&failing, &backup("a", 1, None)).await;
+    assert_eq!(wait.unwrap(), None);
+    assert!(world.queue.wait(&failing, &backup("b", 2, None)).await.is_err());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The turns of a cluster: one operation at a time, restores before backups, then whoever has waited longest.
+//! The turns of a cluster: one operation at a time, restores before backups, then the entry that has waited longest.
 //!
 //! A backup during a restore can hold empty tables, and a second restore mixes with the first (both observed). An entry
 //! that waits for something other than its turn holds up no other entry.
