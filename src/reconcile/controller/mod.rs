@@ -17,12 +17,13 @@ use kube::{Api, Client, Resource};
 use tokio::sync::Mutex as AsyncMutex;
 
 use self::next_run_watch::NextRunWatch;
-use crate::api::{CassandraBackup, CassandraRestore, Kind};
+use crate::api::{CassandraBackup, CassandraRestore, Kind, Reason};
+use crate::evaluate::Judge;
 use crate::icarus::SidecarApi;
 use crate::reconcile::execute::Sendable;
 use crate::reconcile::lease::Leadership;
 use crate::reconcile::object::Plannable;
-use crate::reconcile::observe::{Judge, Listings};
+use crate::reconcile::observe::Listings;
 use crate::reconcile::plan::Wait;
 use crate::reconcile::queue::order::Queued;
 use crate::reconcile::queue::{ClusterKey, OperationQueue, WakeUps};
@@ -127,7 +128,7 @@ impl<S> LeaderContext<S> {
         ((self.reconciler.status_is_subresource)(kind) != Some(true)).then(|| {
             let message = "the CRD has no status subresource, so it is CassKop's and CassKop may act: nothing is sent \
                            until cassgate's own CRDs are installed (docs/executor.md)";
-            Wait::stalled("CrdNotOurs", message)
+            Wait::stalled(Reason::CrdNotOurs, message)
         })
     }
 }

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
 use crate::api::{CassandraBackup, CassandraCluster, Kind};
-use crate::reconcile::observe::Judge;
+use crate::evaluate::Judge;
 use crate::reconcile::plan::needs::{self, Needs};
 use crate::rules::facts::Cluster;
 

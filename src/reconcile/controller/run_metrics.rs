@@ -7,7 +7,8 @@ use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 use tokio::time::MissedTickBehavior;
 
-use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore};
+use crate::api::conditions::STALLED;
+use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, ConditionType, Reason};
 use crate::reconcile::plan::{self, needs, schedule};
 use crate::telemetry::metrics::{Census, MOST_SCHEDULED, Metrics, RunKind, RunState, ScheduledBackup};
 
@@ -85,12 +86,12 @@ fn state(common: &BackRestStatus) -> Option<RunState> {
     if common.is_terminal() {
         return None;
     }
-    if common.true_condition("Stalled").is_some() {
+    if common.true_condition(STALLED).is_some() {
         return Some(RunState::Stalled);
     }
-    match plan::awaited(common).map(|condition| condition.reason.as_str()) {
-        Some("Suspended") => None,
-        Some("Queued") => Some(RunState::Queued),
+    match plan::awaited(common).map(|condition| Reason::parse(&condition.reason)) {
+        Some(Some(Reason::Suspended)) => None,
+        Some(Some(Reason::Queued)) => Some(RunState::Queued),
         Some(_) => Some(RunState::Waiting),
         None => common.has_started().then_some(RunState::Running),
     }
@@ -132,7 +133,7 @@ fn scheduled_backup(backup: &CassandraBackup, now: Timestamp) -> ScheduledBackup
 /// Returns true if no known obstacle keeps the next run from starting.
 fn is_ready(backup: &CassandraBackup) -> bool {
     let common = backup.status.as_ref().map(|status| &status.common);
-    common.is_none_or(|common| needs::told(common).is_none() && common.true_condition("Stalled").is_none())
+    common.is_none_or(|common| needs::told(common).is_none() && common.true_condition(STALLED).is_none())
 }
 
 /// The times of a run that succeeded.
@@ -145,14 +146,14 @@ struct SuccessfulRun {
 /// Returns the newest successful run: one of the history, or the one that the status is about.
 fn last_success(backup: &CassandraBackup) -> Option<SuccessfulRun> {
     let status = backup.status.as_ref()?;
-    let past = status.history.iter().filter(|run| run.outcome == "COMPLETED");
+    let past = status.history.iter().filter(|run| run.is_completed());
     let past = past.filter_map(|run| {
         let ended = run.completed.as_ref()?.0;
         let started = run.started.as_ref().map_or(ended, |time| time.0);
         Some(SuccessfulRun { started, ended })
     });
     let condition = status.common.condition.as_ref();
-    let has_succeeded = condition.is_some_and(|condition| condition.type_ == "COMPLETED");
+    let has_succeeded = condition.is_some_and(|condition| condition.state() == ConditionType::Completed);
     let parse = |text: Option<&String>| text.and_then(|text| text.parse::<Timestamp>().ok());
     let last = parse(status.common.time_completed.as_ref())
         .filter(|_| has_succeeded)

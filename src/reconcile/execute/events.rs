@@ -29,7 +29,7 @@ pub(super) async fn publish<K: ReconciledObject>(
             } else {
                 EventType::Normal
             },
-            reason: event.reason.to_owned(),
+            reason: event.reason.as_str().to_owned(),
             note: Some(truncate(&event.message)),
             action: "Reconcile".to_owned(),
             secondary: None,
@@ -40,7 +40,7 @@ pub(super) async fn publish<K: ReconciledObject>(
             Recorder::new(client.clone(), Reporter::from("cassgate"))
         };
         if let Err(error) = recorder.publish(&kube_event, &reference).await {
-            tracing::warn!(%error, reason = event.reason, "failed to publish an event");
+            tracing::warn!(%error, reason = event.reason.as_str(), "failed to publish an event");
         }
     }
 }

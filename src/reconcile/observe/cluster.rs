@@ -5,9 +5,11 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
-use super::judge::Judge;
-use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, NodeContainers};
+use crate::api::{
+    CassandraBackup, CassandraCluster, CassandraRestore, ConditionType, NodeContainers, Reason,
+};
 use crate::domain::sidecar::Sidecar;
+use crate::evaluate::Judge;
 use crate::reconcile::object::Plannable;
 use crate::reconcile::plan::needs::Needs;
 use crate::reconcile::plan::prune::PruneInputs;
@@ -131,7 +133,7 @@ impl ClusterObservation {
                 let message =
                     format!("there is no CassandraBackup {name:?} in the namespace; the lookup is retried");
                 self.missing
-                    .get_or_insert_with(|| Wait::new("BackupNotFound", message));
+                    .get_or_insert_with(|| Wait::new(Reason::BackupNotFound, message));
             }
         }
         Ok(())
@@ -156,7 +158,7 @@ fn has_failed_after_truncation(restores: &[CassandraRestore], cluster: &str, own
             .common
             .condition
             .as_ref()
-            .is_some_and(|condition| condition.type_ == "FAILED");
+            .is_some_and(|condition| condition.state() == ConditionType::Failed);
         failed && status.truncation.is_some()
     })
 }

@@ -1,14 +1,12 @@
 //! Reads what a plan needs: references, pods and the ring, from the API server and from the sidecars.
 
 mod cluster;
-mod judge;
 mod listings;
 mod operation_owner;
 mod report;
 mod sidecars;
 
 pub(in crate::reconcile) use cluster::{ClusterObservation, observe_cluster};
-pub use judge::Judge;
 pub(in crate::reconcile) use listings::Listings;
 pub(in crate::reconcile) use operation_owner::OperationOwner;
 pub(in crate::reconcile) use report::outcome;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::api::conditions::{FAILED, REFERENCES_RESOLVED, STALLED};
 use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, Kind};
 use crate::reconcile::object::ReconciledObject;
 use crate::reconcile::plan::{conflict, needs, prune, schedule};
@@ -78,7 +79,7 @@ impl Queued for CassandraBackup {
             let common = &status.common;
             // `Stalled` beside `Failed` is about the run that is over.
             let is_stalled =
-                common.true_condition("Stalled").is_some() && common.true_condition("Failed").is_none();
+                common.true_condition(STALLED).is_some() && common.true_condition(FAILED).is_none();
             needs::told(common).is_some() || is_stalled
         });
         let is_idle = self.spec.suspend == Some(true) || (is_scheduled && (due.is_none() || is_blocked));
@@ -123,7 +124,7 @@ fn state(common: Option<&BackRestStatus>, is_idle: bool) -> QueueState {
         QueueState::Aside
     } else if common.has_started() {
         QueueState::Active
-    } else if is_idle || has_condition("ReferencesResolved", "False") || has_condition("Stalled", "True") {
+    } else if is_idle || has_condition(REFERENCES_RESOLVED, "False") || has_condition(STALLED, "True") {
         QueueState::Aside
     } else {
         QueueState::Ready
@@ -165,7 +166,7 @@ mod tests {
             backup.status.as_mut().unwrap().common.conditions.push(condition);
             backup.queue_entry(now).state
         };
-        assert_eq!(state_with("Stalled"), QueueState::Aside);
-        assert_eq!(state_with("Failed"), QueueState::Ready);
+        assert_eq!(state_with(STALLED), QueueState::Aside);
+        assert_eq!(state_with(FAILED), QueueState::Ready);
     }
 }

@@ -4,7 +4,7 @@
 //! that waits for something other than its turn holds up no other entry.
 
 use super::entry::{QueueEntry, QueueState};
-use crate::api::Kind;
+use crate::api::{Kind, Reason};
 use crate::reconcile::plan::Wait;
 
 /// Returns the rank of a kind: restores go first, because users wait for their rows.
@@ -43,7 +43,7 @@ fn queued_behind(other: &QueueEntry, why: &str) -> Wait {
         other.name,
         other.cluster
     );
-    Wait::new("Queued", message)
+    Wait::new(Reason::Queued, message)
 }
 
 #[cfg(test)]
@@ -119,7 +119,7 @@ mod tests {
                 expected,
                 "{own} {others:?}"
             );
-            assert!(wait.is_none_or(|wait| wait.reason == "Queued" && !wait.stalled));
+            assert!(wait.is_none_or(|wait| wait.reason == Reason::Queued && !wait.stalled));
         }
     }
 
