@@ -87,6 +87,7 @@ const RECONCILE_MAY_IMPORT: [(&str, &[&str]); 7] = [
         &[
             "api",
             "domain",
+            "evaluate",
             "icarus",
             "reconcile/object",
             "reconcile/plan",
@@ -112,6 +113,7 @@ const RECONCILE_MAY_IMPORT: [(&str, &[&str]); 7] = [
         "reconcile/controller",
         &[
             "api",
+            "evaluate",
             "icarus",
             "reconcile/execute",
             "reconcile/lease",

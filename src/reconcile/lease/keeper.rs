@@ -125,14 +125,14 @@ impl<S: LeaseStore> LeaseKeeper<S> {
     /// Tries until this replica holds the lease, or until `stop`.
     async fn acquire(&mut self, stop: &CancellationToken) -> Option<HeldLease> {
         loop {
-            let step = tokio::select! {
+            let observed = tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
-                step = self.observe() => step,
+                result = self.observe() => result,
             };
             // `stop` does not cancel this part: a lease that was written has to be released.
-            let attempt = match step {
-                Ok(step) => self.try_step(step).await,
+            let attempt = match observed {
+                Ok(next) => self.try_step(next).await,
                 Err(error) => Err(error),
             };
             let delay = match attempt {
@@ -270,7 +270,7 @@ impl<S: LeaseStore> LeaseKeeper<S> {
                 tracing::info!("released the lease");
             }
             Ok(Ok(false)) => {
-                tracing::warn!("the lease was not released: this replica did not hold it any more")
+                tracing::warn!("the lease was not released: this replica did not hold it any more");
             }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "failed to release the lease; the next holder has to wait");
