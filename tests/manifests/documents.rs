@@ -125,7 +125,7 @@ fn every_yaml_block_of_a_manual_is_valid() {
 }
 
 /// The folders of this repository whose files the manuals name by their path.
-const FOLDERS: [&str; 3] = ["manifests/", "certs/", "examples/"];
+const FOLDERS: [&str; 6] = ["manifests/", "certs/", "examples/", "src/", "tests/", "benches/"];
 
 /// The folders and files of this repository that a manual names, and every page that it links to.
 #[test]
