@@ -60,7 +60,7 @@ pub(super) fn total(report: &Report) -> String {
     let errors = if summary.errors == 0 {
         String::new()
     } else {
-        format!(", {} unreadable", summary.errors)
+        format!(", {}", count(summary.errors, "unreadable file"))
     };
     format!(
         "{}, {}: {} denied, {}{errors}",
