@@ -1,4 +1,4 @@
-//! One object through the rules, as the two webhooks would put it one after the other.
+//! Judges one resource as the mutating and then the validating webhook would.
 
 use serde_json::Value;
 
@@ -12,25 +12,28 @@ use crate::rules::policy::{Context, Executor};
 use crate::rules::subject::{Metadata, Subject};
 use crate::rules::{self, decode, defaults, status};
 
-use super::manifest::{ManifestKind, Resource};
+use super::manifest::Resource;
 use super::placeholder;
 use super::settings::Settings;
 use super::tree::NOT_IN_THE_FILES;
 use super::yaml::Node;
 
-/// What came of an object.
+/// The verdict on a resource.
 #[derive(Debug, Default)]
 pub(super) struct Judged {
     pub(super) findings: Findings,
-    /// Paths whose values are filled in later.
-    pub(super) unknown: Vec<String>,
+    /// The paths of values with placeholders.
+    pub(super) placeholders: Vec<String>,
 }
 
-/// Judges a new object that looks like this.
-pub(super) async fn judge(placed: &Resource, source: &dyn FactSource, settings: &Settings) -> Judged {
-    let node = placed.manifest.node();
-    let meta = metadata(placed);
-    let unknown = unknown(node);
+/// Judges the creation of a resource.
+pub(super) async fn judge(resource: &Resource, source: &dyn FactSource, settings: &Settings) -> Judged {
+    let Some(kind) = resource.manifest.kind.judged() else {
+        return Judged::default();
+    };
+    let node = resource.manifest.node();
+    let meta = metadata(resource);
+    let placeholders = placeholders(node);
     let mut found = Findings::default();
     let mut object = body(node);
     if status::is_present(&object) {
@@ -39,19 +42,20 @@ pub(super) async fn judge(placed: &Resource, source: &dyn FactSource, settings: 
         }
         defaults::strip_status(&mut object);
     }
-    // Objects of a namespace that is filled in later are known to nobody.
+    // If the namespace is a placeholder, no object in it is known.
     let gatherer = (!placeholder::is_in(&meta.namespace)).then(|| Gatherer {
         source,
         namespace: &meta.namespace,
         deadline: None,
     });
-    match filled(placed.kinds(), &mut object, &meta, &unknown, gatherer, settings).await {
+    match decode_with_defaults(kind, &mut object, &meta, &placeholders, gatherer, settings).await {
         Ok(subject) => {
             let mut facts = match gatherer {
                 Some(gatherer) => gatherer.facts(&subject, Freshness::Live).await,
                 None => Facts::default(),
             };
-            if !unknown.is_empty() {
+            // A neighbour may conflict with the value of a placeholder, or no longer conflict with it.
+            if !placeholders.is_empty() {
                 facts.neighbours = Neighbours::default();
             }
             let context = Context {
@@ -69,47 +73,50 @@ pub(super) async fn judge(placed: &Resource, source: &dyn FactSource, settings: 
                 }
             }));
         }
-        Err(misfits) => found.extend(misfits),
+        Err(errors) => found.extend(errors),
     }
     let mut found: Findings = found
         .into_iter()
-        .filter(|finding| !rests_on(finding, &unknown))
+        .filter(|finding| !depends_on(finding, &placeholders))
         .collect();
     found.suppress(|rule| meta.allows(rule));
     Judged {
         findings: found,
-        unknown,
+        placeholders,
     }
 }
 
-/// Whether a finding may rest on what is filled in later: its own field, or another one that it names.
-fn rests_on(finding: &Finding, unknown: &[String]) -> bool {
+/// Returns true if a finding may depend on a placeholder, in its own field or in another one that its rule reads.
+fn depends_on(finding: &Finding, placeholders: &[String]) -> bool {
     let others = finding.rests_on.iter().copied();
     let mut fields = others.chain([finding.path.as_str()]);
-    fields.any(|field| unknown.iter().any(|path| placeholder::touches(field, path)))
+    fields.any(|field| placeholders.iter().any(|path| placeholder::touches(field, path)))
 }
 
-/// The object with its defaults, decoded. A field that is filled in later and does not fit as it stands is left out.
-async fn filled(
+/// Sets the defaults and decodes the object. A field with a placeholder that does not decode is removed.
+///
+/// # Errors
+/// Returns the fields that cannot be decoded.
+async fn decode_with_defaults(
     kind: Kind,
     object: &mut Value,
     meta: &Metadata,
-    unknown: &[String],
+    placeholders: &[String],
     gatherer: Option<Gatherer<'_>>,
     settings: &Settings,
 ) -> Result<Subject, Findings> {
     let subject = loop {
         match decode::subject_of_tree(kind, object.get("spec"), meta.clone()) {
             Ok(subject) => break subject,
-            Err(misfits) => {
-                let later = |finding: &&Finding| {
-                    unknown
+            Err(errors) => {
+                let has_placeholder = |finding: &&Finding| {
+                    placeholders
                         .iter()
                         .any(|path| placeholder::touches(&finding.path, path))
                 };
-                let field = misfits
+                let field = errors
                     .iter()
-                    .find(later)
+                    .find(has_placeholder)
                     .and_then(|finding| top_field(&finding.path));
                 let spec = object.get_mut("spec").and_then(Value::as_object_mut);
                 if spec
@@ -117,7 +124,7 @@ async fn filled(
                     .and_then(|(spec, field)| spec.remove(field))
                     .is_none()
                 {
-                    return Err(misfits);
+                    return Err(errors);
                 }
             }
         }
@@ -135,47 +142,48 @@ async fn filled(
     decode::subject_of_tree(kind, object.get("spec"), meta.clone())
 }
 
-/// `spec.retention.keepLast` is in `retention`.
+/// Returns the field of the spec that contains `path`: `retention` for `spec.retention.keepLast`.
 fn top_field(path: &str) -> Option<&str> {
     path.strip_prefix("spec.")?.split(['.', '[']).next()
 }
 
-/// What nobody could say because the files do not hold it is refused where the files are all there is.
+/// Turns a warning about an object outside the files into a denial.
 fn strict(finding: Finding, facts: &Facts) -> Finding {
     fn missing<T>(reference: Option<&Reference<T>>) -> bool {
         matches!(reference, Some(Reference::Unknown(why)) if why == NOT_IN_THE_FILES)
     }
-    let refused = (finding.rule == &CLUSTER_NOT_FOUND && missing(facts.cluster.as_ref()))
+    let denied = (finding.rule == &CLUSTER_NOT_FOUND && missing(facts.cluster.as_ref()))
         || (finding.rule == &BACKUP_NOT_FOUND && missing(facts.backup.as_ref()))
         || (finding.rule == &SECRET_NOT_FOUND && missing(facts.secret.as_ref()));
-    if !refused {
+    if !denied {
         return finding;
     }
     Finding {
         severity: Severity::Deny,
-        message: format!("{NOT_IN_THE_FILES}, which --strict takes for all there is; add its manifest"),
+        message: format!("{NOT_IN_THE_FILES}, and --strict allows no other references; add its manifest"),
         ..finding
     }
 }
 
+/// Returns the spec and the status.
 fn body(node: &Node) -> Value {
     let field = |name: &str| node.get(name).map(|value| (name.to_owned(), value.to_json()));
     Value::Object([field("spec"), field("status")].into_iter().flatten().collect())
 }
 
-fn metadata(placed: &Resource) -> Metadata {
-    let node = placed.manifest.node();
+fn metadata(resource: &Resource) -> Metadata {
+    let node = resource.manifest.node();
     let text = |keys: &[&str]| node.text_at(keys).map(ToOwned::to_owned);
     Metadata::new(
-        placed.namespace.clone(),
+        resource.namespace.clone(),
         text(&["metadata", "name"]).unwrap_or_default(),
         |annotation| text(&["metadata", "annotations", annotation]),
         |label| text(&["metadata", "labels", label]),
     )
 }
 
-/// The fields whose values are filled in later.
-fn unknown(node: &Node) -> Vec<String> {
+/// Returns the paths of the values with placeholders.
+fn placeholders(node: &Node) -> Vec<String> {
     let spec = node.get("spec").map(|spec| placeholder::paths(spec, "spec"));
     let namespace = node
         .text_at(&["metadata", "namespace"])
@@ -183,14 +191,4 @@ fn unknown(node: &Node) -> Vec<String> {
     let mut all = spec.unwrap_or_default();
     all.extend(namespace.map(|_| "metadata.namespace".to_owned()));
     all
-}
-
-impl Resource {
-    /// The kind in the words of the rules.
-    pub(super) fn kinds(&self) -> Kind {
-        match self.manifest.kind {
-            ManifestKind::Restore => Kind::Restore,
-            _ => Kind::Backup,
-        }
-    }
 }

@@ -45,7 +45,7 @@ impl Loaded {
                 Err(error) => first_error = Some(error),
             }
         }
-        let is_judged = |manifest: &Manifest| manifest.kind.is_judged();
+        let is_judged = |manifest: &Manifest| manifest.kind.judged().is_some();
         // Only the text of files that the report may quote is kept.
         let mut quoted = self.manifests.iter().skip(before).any(is_judged);
         if let Some(error) = first_error {

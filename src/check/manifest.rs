@@ -1,5 +1,7 @@
 //! A document of a kind that the check reads, and the object that it becomes when it is applied.
 
+use crate::api::{GROUP, Kind};
+
 use super::yaml::{Node, SpannedNode};
 
 /// The kinds of documents that the check reads.
@@ -22,10 +24,10 @@ impl ManifestKind {
     pub(super) fn parse(api_version: &str, kind: &str) -> Option<Self> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         match (group, kind) {
-            (crate::api::GROUP, _) if !matches!(version, "v2" | "v1alpha1") => None,
-            (crate::api::GROUP, "CassandraBackup") => Some(Self::Backup),
-            (crate::api::GROUP, "CassandraRestore") => Some(Self::Restore),
-            (crate::api::GROUP, "CassandraCluster") => Some(Self::Cluster),
+            (GROUP, _) if !matches!(version, "v2" | "v1alpha1") => None,
+            (GROUP, "CassandraBackup") => Some(Self::Backup),
+            (GROUP, "CassandraRestore") => Some(Self::Restore),
+            (GROUP, "CassandraCluster") => Some(Self::Cluster),
             ("", "Secret") => Some(Self::Secret),
             ("", "Namespace") => Some(Self::Namespace),
             ("bitnami.com", "SealedSecret") => Some(Self::SealedSecret),
@@ -37,9 +39,13 @@ impl ManifestKind {
         }
     }
 
-    /// Returns true if the rules judge objects of this kind. The other kinds only provide facts.
-    pub(super) fn is_judged(self) -> bool {
-        matches!(self, Self::Backup | Self::Restore)
+    /// Returns the kind in the words of the rules, if they judge it. The other kinds only provide facts.
+    pub(super) fn judged(self) -> Option<Kind> {
+        match self {
+            Self::Backup => Some(Kind::Backup),
+            Self::Restore => Some(Kind::Restore),
+            _ => None,
+        }
     }
 }
 

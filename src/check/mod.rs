@@ -60,7 +60,7 @@ pub async fn check(
     let total = resources.judged.len();
     for (done, resource) in resources.judged.iter().enumerate() {
         let judged = judge::judge(resource, source, settings).await;
-        report.add(resource, judged.findings, &judged.unknown);
+        report.add(resource, judged.findings, &judged.placeholders);
         progress(done + 1, total);
     }
     report.allow(&settings.allow);

@@ -40,7 +40,7 @@ pub(super) fn place(loaded: Loaded, default_namespace: &str) -> (Resources, Repo
             continue;
         }
         if kustomizations.is_patch(name) {
-            if manifest.kind.is_judged() && patch_files.insert(manifest.file) {
+            if manifest.kind.judged().is_some() && patch_files.insert(manifest.file) {
                 notes.push(patch_note(&manifest));
             }
             continue;
@@ -55,7 +55,7 @@ pub(super) fn place(loaded: Loaded, default_namespace: &str) -> (Resources, Repo
                 opaque: placement.opaque,
                 manifest: manifest.clone(),
             };
-            if manifest.kind.is_judged() {
+            if manifest.kind.judged().is_some() {
                 match &resource.opaque {
                     Some(why) => {
                         unjudged

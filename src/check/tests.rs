@@ -108,7 +108,7 @@ fn a_missing_reference_is_a_warning_and_with_strict_a_denial() {
     assert!(
         report.objects[0].findings[0]
             .message
-            .contains("--strict takes for all there is")
+            .contains("--strict allows no other references")
     );
 }
 
@@ -391,7 +391,7 @@ fn a_cluster_external_secret_is_known_in_named_namespaces_and_unknown_in_selecte
     let (rules, message) = judged_with(&chosen);
     assert_eq!(rules, ["warn secret-not-found spec.secret 9:11"]);
     assert!(
-        message.contains("chooses namespaces by their labels"),
+        message.contains("selects namespaces by their labels"),
         "{message}"
     );
 }

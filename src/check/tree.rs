@@ -38,7 +38,7 @@ pub(super) struct Tree {
     secrets: ByName<Credentials>,
     namespaces: HashMap<String, Namespace>,
     generated: Vec<GeneratedSecret>,
-    /// Names of Secrets that exist in namespaces chosen by their labels.
+    /// Names of Secrets that exist in namespaces selected by their labels.
     anywhere: HashSet<String>,
     backup_index: BackupIndex,
     restore_index: RestoreIndex,
@@ -51,23 +51,23 @@ impl Tree {
             generated: all.generated.clone(),
             ..Self::default()
         };
-        for placed in &all.facts {
-            tree.add(placed, &all.names);
+        for resource in &all.facts {
+            tree.add(resource, &all.names);
         }
         tree
     }
 
-    fn add(&mut self, placed: &Resource, names: &[String]) {
-        let manifest = &placed.manifest;
-        let (namespace, name) = (placed.namespace.as_str(), placed.name());
+    fn add(&mut self, resource: &Resource, names: &[String]) {
+        let manifest = &resource.manifest;
+        let (namespace, name) = (resource.namespace.as_str(), resource.name());
         let file = names.get(manifest.file).map(String::as_str).unwrap_or_default();
         match manifest.kind {
             ManifestKind::Cluster => {
-                let cluster = decode(placed, |cluster: CassandraCluster| Cluster::from(&cluster));
+                let cluster = decode(resource, |cluster: CassandraCluster| Cluster::from(&cluster));
                 insert(&mut self.clusters, namespace, name, cluster, file);
             }
             ManifestKind::Backup => {
-                let backup = decode(placed, |backup: CassandraBackup| {
+                let backup = decode(resource, |backup: CassandraBackup| {
                     let mut backup = StoredBackup::from(&backup);
                     backup.run = known_run(backup.run);
                     Arc::new(backup)
@@ -78,7 +78,7 @@ impl Tree {
                 insert(&mut self.backups, namespace, name, backup, file);
             }
             ManifestKind::Restore => {
-                let restore = decode(placed, |restore: CassandraRestore| {
+                let restore = decode(resource, |restore: CassandraRestore| {
                     let mut restore = StoredRestore::from(&restore);
                     restore.run = known_run(restore.run);
                     Arc::new(restore)
@@ -101,22 +101,22 @@ impl Tree {
                 self.namespaces.insert(name.to_owned(), fact);
             }
             ManifestKind::ClusterExternalSecret => {
-                let (namespaces, chooses) = secrets::namespaces(manifest);
+                let (namespaces, selects) = secrets::namespaces(manifest);
                 for namespace in namespaces {
-                    self.add_secrets(placed, namespace, file);
+                    self.add_secrets(resource, namespace, file);
                 }
-                if chooses {
+                if selects {
                     let names = secrets::of(manifest, name).into_iter().map(|(name, _)| name);
                     self.anywhere.extend(names);
                 }
             }
-            _ => self.add_secrets(placed, namespace, file),
+            _ => self.add_secrets(resource, namespace, file),
         }
     }
 
-    fn add_secrets(&mut self, placed: &Resource, namespace: &str, file: &str) {
-        for (name, mut credentials) in secrets::of(&placed.manifest, placed.name()) {
-            if let Some(why) = &placed.opaque {
+    fn add_secrets(&mut self, resource: &Resource, namespace: &str, file: &str) {
+        for (name, mut credentials) in secrets::of(&resource.manifest, resource.name()) {
+            if let Some(why) = &resource.opaque {
                 credentials = Reference::Unknown(why.clone());
             }
             insert(&mut self.secrets, namespace, &name, credentials, file);
@@ -147,45 +147,45 @@ impl Tree {
     /// describes it.
     pub(super) fn find_secret(&self, namespace: &str, name: &str) -> Option<Reference<Credentials>> {
         let written = self.secrets.get(namespace).and_then(|secrets| secrets.get(name));
-        let chosen = || {
+        let selected = || {
             let why =
-                "a ClusterExternalSecret of this name chooses namespaces by their labels, maybe this one";
-            let maybe = self.anywhere.contains(name);
-            maybe.then(|| Reference::Unknown(why.to_owned()))
+                "a ClusterExternalSecret of this name selects namespaces by their labels, possibly this one";
+            let may_exist = self.anywhere.contains(name);
+            may_exist.then(|| Reference::Unknown(why.to_owned()))
         };
         written
             .cloned()
             .or_else(|| self.find_generated(namespace, name))
-            .or_else(chosen)
+            .or_else(selected)
     }
 
     fn find_generated(&self, namespace: &str, name: &str) -> Option<Reference<Credentials>> {
-        let here = |made: &&GeneratedSecret| made.namespace.as_deref() == Some(namespace);
-        let mut fitting = self
+        let here = |generated: &&GeneratedSecret| generated.namespace.as_deref() == Some(namespace);
+        let mut matching = self
             .generated
             .iter()
             .filter(here)
-            .filter(|made| is_named(made, name));
-        if let Some(made) = fitting.next() {
-            if fitting.any(|other| other.keys != made.keys) {
-                let why = "kustomizations in the given files make it more than once";
+            .filter(|generated| is_named(generated, name));
+        if let Some(generated) = matching.next() {
+            if matching.any(|other| other.keys != generated.keys) {
+                let why = "kustomizations in the given files generate it more than once, with different keys";
                 return Some(Reference::Unknown(why.to_owned()));
             }
-            return Some(match &made.keys {
+            return Some(match &generated.keys {
                 Ok(keys) => {
                     let keys = keys.iter().map(String::as_str);
                     Reference::Found(Credentials::default().and_named(keys))
                 }
-                Err(why) => Reference::Unknown(format!("{} makes it: {why}", made.file)),
+                Err(why) => Reference::Unknown(format!("{} generates it: {why}", generated.file)),
             });
         }
         let unhashed = self
             .generated
             .iter()
             .filter(here)
-            .find(|made| made.name == name)?;
+            .find(|generated| generated.name == name)?;
         Some(Reference::Unknown(format!(
-            "{} puts a hash behind this name, which does not get into a backup or restore by itself; set \
+            "{} appends a hash to this name, which kustomize does not write into a backup or restore; set \
              disableNameSuffixHash: true there",
             unhashed.file
         )))
@@ -246,13 +246,13 @@ fn find_shared<T: Clone>(objects: &ByName<Arc<T>>, namespace: &str, name: &str) 
 }
 
 /// Returns true if kustomize gives this name to the Secret.
-fn is_named(made: &GeneratedSecret, name: &str) -> bool {
-    let Some(rest) = name.strip_prefix(made.name.as_str()) else {
+fn is_named(generated: &GeneratedSecret, name: &str) -> bool {
+    let Some(rest) = name.strip_prefix(generated.name.as_str()) else {
         return false;
     };
     let is_hash =
         |hash: &str| hash.len() == HASH_LENGTH && hash.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if made.hashed {
+    if generated.hashed {
         rest.strip_prefix('-').is_some_and(is_hash)
     } else {
         rest.is_empty()
@@ -265,17 +265,17 @@ fn known_run(run: Run) -> Run {
 }
 
 /// Decodes an object; `Unknown` if its final content is not known.
-fn decode<K: DeserializeOwned, T>(placed: &Resource, read: impl FnOnce(K) -> T) -> Reference<T> {
-    let manifest = &placed.manifest;
-    if let Some(why) = &placed.opaque {
+fn decode<K: DeserializeOwned, T>(resource: &Resource, read: impl FnOnce(K) -> T) -> Reference<T> {
+    let manifest = &resource.manifest;
+    if let Some(why) = &resource.opaque {
         return Reference::Unknown(why.clone());
     }
     if manifest.node().get("spec").is_some_and(placeholder::is_below) {
-        return Reference::Unknown("it has placeholders in the given files; render them first".to_owned());
+        return Reference::Unknown("its manifest in the given files contains placeholders; render it first".to_owned());
     }
     match serde_json::from_value(manifest.node().to_json()) {
         Ok(object) => Reference::Found(read(object)),
-        Err(error) => Reference::Unknown(format!("it cannot be read in the given files: {error}")),
+        Err(error) => Reference::Unknown(format!("its manifest in the given files cannot be read: {error}")),
     }
 }
 
@@ -286,7 +286,7 @@ fn insert<T: PartialEq>(into: &mut ByName<T>, namespace: &str, name: &str, read:
         Some(other) if *other == read => {}
         Some(other) => {
             *other = Reference::Unknown(format!(
-                "it stands in the given files more than once ({file} is one of them)"
+                "the given files contain it more than once, with differences ({file} is one of them)"
             ));
         }
         None => drop(known.insert(name.to_owned(), read)),

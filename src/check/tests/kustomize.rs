@@ -105,7 +105,7 @@ fn the_hash_can_be_disabled_for_all_or_one_and_not_enabled_again() {
     // The options of an overlay do not apply to its base.
     let base = format!("secretGenerator: [{{name: s3, literals: {ALL_KEYS}}}]\n");
     let outer = "resources: [../base]\ngeneratorOptions: {disableNameSuffixHash: true}\n";
-    assert!(findings("s3", &base, outer).contains("puts a hash behind this name"));
+    assert!(findings("s3", &base, outer).contains("appends a hash to this name"));
 }
 
 #[test]
