@@ -271,7 +271,9 @@ fn decode<K: DeserializeOwned, T>(resource: &Resource, read: impl FnOnce(K) -> T
         return Reference::Unknown(why.clone());
     }
     if manifest.node().get("spec").is_some_and(placeholder::is_below) {
-        return Reference::Unknown("its manifest in the given files contains placeholders; render it first".to_owned());
+        return Reference::Unknown(
+            "its manifest in the given files contains placeholders; render it first".to_owned(),
+        );
     }
     match serde_json::from_value(manifest.node().to_json()) {
         Ok(object) => Reference::Found(read(object)),
