@@ -188,7 +188,7 @@ title "The backup cannot be deleted while the restore needs it"
 deletable() { kubectl delete cassandrabackup nightly --dry-run=server >/dev/null 2>&1; }
 retry "the restore is not seen" not deletable
 shown kubectl delete cassandrabackup nightly
-expect 1 "restore monday is not over" "[backup-in-use]"
+expect 1 "restore monday has not ended" "[backup-in-use]"
 
 title "The restore has run; it cannot run again by accident"
 shown kubectl patch cassandrarestore monday --subresource=status --type=merge -p '{"status":{"condition":{"type":"COMPLETED"},"progress":"100%"}}'

@@ -44,7 +44,7 @@ pub(super) async fn mutate(
             Subject::Restore(restore) if old.is_none() => Box::pin(inherited_from(restore, gatherer)).await,
             _ => None,
         };
-        let origin = defaults::Origin {
+        let origin = defaults::Inputs {
             old,
             backup: backup.as_ref(),
             now_ms,

@@ -88,7 +88,7 @@ pub(super) async fn judge(resource: &Resource, source: &dyn FactSource, settings
 
 /// Returns true if a finding may depend on a placeholder, in its own field or in another one that its rule reads.
 fn depends_on(finding: &Finding, placeholders: &[String]) -> bool {
-    let others = finding.rests_on.iter().copied();
+    let others = finding.related_fields.iter().copied();
     let mut fields = others.chain([finding.path.as_str()]);
     fields.any(|field| placeholders.iter().any(|path| placeholder::touches(field, path)))
 }
@@ -106,7 +106,7 @@ async fn decode_with_defaults(
     settings: &Settings,
 ) -> Result<Subject, Findings> {
     let subject = loop {
-        match decode::subject_of_tree(kind, object.get("spec"), meta.clone()) {
+        match decode::subject_from_value(kind, object.get("spec"), meta.clone()) {
             Ok(subject) => break subject,
             Err(errors) => {
                 let has_placeholder = |finding: &&Finding| {
@@ -133,13 +133,13 @@ async fn decode_with_defaults(
         Some((name, gatherer)) => gatherer.backup(name, Freshness::Live).await,
         None => None,
     };
-    let origin = defaults::Origin {
+    let origin = defaults::Inputs {
         old: None,
         backup: backup.as_ref().and_then(Reference::found),
         now_ms: settings.now.as_millisecond(),
     };
     defaults::fill(kind, object, origin);
-    decode::subject_of_tree(kind, object.get("spec"), meta.clone())
+    decode::subject_from_value(kind, object.get("spec"), meta.clone())
 }
 
 /// Returns the field of the spec that contains `path`: `retention` for `spec.retention.keepLast`.

@@ -96,7 +96,7 @@ impl Tree {
                     .text_at(&["metadata", "labels", MISSING_REFERENCES_LABEL]);
                 let fact = Namespace {
                     terminating: false,
-                    missing_references: word.and_then(MissingReferences::read),
+                    missing_references: word.and_then(MissingReferences::parse),
                 };
                 self.namespaces.insert(name.to_owned(), fact);
             }

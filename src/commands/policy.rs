@@ -102,16 +102,16 @@ fn metadata(plural: &str) -> ObjectMeta {
 }
 
 fn policy(kind: Kind, plural: &str) -> ValidatingAdmissionPolicy {
-    let stated = cel::stated(kind);
+    let generated = cel::generate(kind);
     let conditions = cel::CONDITIONS.map(|(name, expression)| MatchCondition {
         name: name.to_owned(),
         expression: expression.to_owned(),
     });
-    let variables = stated
+    let variables = generated
         .variables
         .into_iter()
         .map(|(name, expression)| Variable { name, expression });
-    let validations = stated.validations.into_iter().map(|validation| Validation {
+    let validations = generated.validations.into_iter().map(|validation| Validation {
         expression: validation.expression,
         message: Some(validation.message),
         message_expression: validation.message_expression,

@@ -11,7 +11,7 @@ impl Evaluation<'_> {
     /// Removes the details of the object's Secret from `found`, unless the caller may read the Secret or the policy
     /// shows details to everyone.
     pub(super) async fn redact(&self, found: Findings, subject: &Subject) -> Findings {
-        if !found.tell_of_a_secret() || self.context.policy.secret_details == SecretDetails::Always {
+        if !found.mentions_secret() || self.context.policy.secret_details == SecretDetails::Always {
             return found;
         }
         // Boxed, as in `judge`: most reviews have nothing to redact.
@@ -27,7 +27,7 @@ impl Evaluation<'_> {
         };
         let secret = subject.secret(backup.as_ref().and_then(Reference::found));
         if !self.may_read(&(self.caller)(), secret).await {
-            found.withhold();
+            found.redact();
         }
         found
     }

@@ -91,7 +91,7 @@ impl Evaluation<'_> {
         let started = status::has_started(&before);
         let mut found: Findings = transition::status_reset(&before, &after).into_iter().collect();
         if before.get("spec") != after.get("spec") {
-            found.extend(transition::spec_of_started(self.kind, &before, &after));
+            found.extend(transition::spec_changed_after_start(self.kind, &before, &after));
             match self.subject(new) {
                 Ok(subject) => {
                     let judged = self.judge_change(&subject, (&before, &after)).await;
@@ -102,7 +102,7 @@ impl Evaluation<'_> {
             }
             // A denied change needs no restart of CassKop.
             if !found.denied() {
-                found.extend(transition::unseen_update(self.kind, self.context));
+                found.extend(transition::update_missed_by_casskop(self.kind, self.context));
             }
         }
         found.suppress(|rule| new.meta.allows(rule));
@@ -116,8 +116,8 @@ impl Evaluation<'_> {
         let rules = |facts: &Facts| {
             let mut found = rules::judge(subject, facts, self.context);
             if self.kind == Kind::Backup {
-                let mut in_use = transition::identity_in_use(before, after, &facts.neighbours);
-                in_use.doubt(&facts.neighbours.unreadable);
+                let mut in_use = transition::identity_changed_while_in_use(before, after, &facts.neighbours);
+                in_use.mark_unconfirmed(&facts.neighbours.unreadable);
                 found.extend(in_use);
             }
             found
@@ -147,7 +147,11 @@ impl Evaluation<'_> {
             found.extend(self.backup_in_use(name).await);
         }
         found.extend(transition::deleted_while_running(self.kind, &body));
-        found.extend(transition::unseen_deletion(self.kind, &body, self.context));
+        found.extend(transition::deletion_missed_by_casskop(
+            self.kind,
+            &body,
+            self.context,
+        ));
         found
     }
 
@@ -165,7 +169,7 @@ impl Evaluation<'_> {
             let mut found: Findings = transition::deleted_while_in_use(&neighbours)
                 .into_iter()
                 .collect();
-            found.doubt(&neighbours.unreadable);
+            found.mark_unconfirmed(&neighbours.unreadable);
             if !refresh_neighbours(&mut neighbours, &found, self.gatherer, &mut already_read).await {
                 return found;
             }

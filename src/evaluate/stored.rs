@@ -47,7 +47,7 @@ impl StoredJudge {
     async fn judge_stored(&self, kind: Kind, object: &Value) -> Findings {
         let meta = metadata(object);
         let namespace = meta.namespace.clone();
-        let subject = match decode::subject_of_tree(kind, object.get("spec"), meta) {
+        let subject = match decode::subject_from_value(kind, object.get("spec"), meta) {
             Ok(subject) => subject,
             Err(misfits) => return misfits,
         };
@@ -65,7 +65,7 @@ impl StoredJudge {
         let rules = |facts: &_| rules::judge(&subject, facts, &context);
         let mut found = judge(&subject, gatherer, rules).await;
         // Findings go into events and conditions, whose readers need not have the right to read the Secret.
-        found.withhold();
+        found.redact();
         found
     }
 }

@@ -84,7 +84,7 @@ impl WatchedKind for core::Namespace {
         let word = labels.and_then(|labels| labels.get(MISSING_REFERENCES_LABEL));
         Namespace {
             terminating: self.metadata.deletion_timestamp.is_some(),
-            missing_references: word.and_then(|word| MissingReferences::read(word)),
+            missing_references: word.and_then(|word| MissingReferences::parse(word)),
         }
     }
 }

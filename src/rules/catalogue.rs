@@ -1,4 +1,4 @@
-//! The one table of all rules: what `cassgate explain` prints and what the documentation is made of.
+//! The table of all rules. `cassgate explain` prints it, and the pages in `docs/rules` are generated from it.
 
 mod backup;
 mod both;
@@ -11,17 +11,17 @@ pub use backup::*;
 pub use both::*;
 pub use restore::*;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// The request is refused.
+    /// The request is denied.
     Deny,
-    /// The request passes and the user is told.
+    /// The request is admitted with a warning.
     Warn,
 }
 
 impl Severity {
-    /// The word of the command line and of metrics.
+    /// Returns the severity as flags, output and metric labels spell it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,14 +31,14 @@ impl Severity {
     }
 }
 
-/// Which kinds a rule looks at.
+/// The kinds that a rule judges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kinds {
     /// `CassandraBackup` only.
     Backup,
     /// `CassandraRestore` only.
     Restore,
-    /// Both.
+    /// Both kinds.
     Both,
 }
 
@@ -53,7 +53,7 @@ impl Kinds {
         }
     }
 
-    /// The kinds as a user writes them.
+    /// Returns the kinds as manifests spell them.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,28 +64,28 @@ impl Kinds {
     }
 }
 
-/// One rule: its name for ever, and what a user should know of it.
+/// A rule: its stable id and its documentation.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Stable, kebab-case; at the end of every message.
+    /// The stable id in kebab-case, which ends every message of the rule.
     pub id: &'static str,
     /// The kinds that it judges.
     pub kinds: Kinds,
-    /// The severities that its findings can have, the worst first.
+    /// The severities that its findings can have, worst first.
     pub severities: &'static [Severity],
-    /// What it refuses or tells, in one line.
+    /// The condition that it reports, in one line.
     pub summary: &'static str,
-    /// Why: what CassKop, Icarus or Kubernetes does otherwise.
+    /// The reason: the behaviour of CassKop, Icarus or Kubernetes without the rule.
     pub reason: &'static str,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: &'static str,
-    /// What its page in `docs/rules` has below the head that is made of this table: more of the why, and manifests.
+    /// Its page in `docs/rules`: a generated head, then a hand-written body with details and example manifests.
     pub page: &'static str,
-    /// Whether what it refuses would destroy data. Such a finding is never lowered on a restore that has not started.
+    /// True if the rule protects data. Its denials are never lowered on a restore that has not started.
     pub destroys: bool,
-    /// Whether the annotation [`CONFIRM_ANNOTATION`](crate::api::CONFIRM_ANNOTATION) makes a warning of its refusal.
+    /// True if the annotation [`CONFIRM_ANNOTATION`](crate::api::CONFIRM_ANNOTATION) lowers its denials to warnings.
     pub confirmable: bool,
-    /// Whether it only informs, and is silent unless notices are asked for.
+    /// True if the rule is informational. It reports only if notices are enabled.
     pub notice: bool,
 }
 
@@ -94,11 +94,11 @@ const WARN: &[Severity] = &[Severity::Warn];
 const EITHER: &[Severity] = &[Severity::Deny, Severity::Warn];
 
 impl Rule {
-    /// What its page says below the generated head.
+    /// Returns the hand-written part of its page, below the generated head.
     #[must_use]
     pub fn body(&self) -> &'static str {
         self.page
-            .split_once(BODY_BEGINS)
+            .split_once(BODY_MARKER)
             .map(|(_, body)| body.trim())
             .unwrap_or_default()
     }
@@ -122,11 +122,11 @@ impl Rule {
     }
 }
 
-/// The line of a page below which it is written by hand.
-pub const BODY_BEGINS: &str =
-    "<!-- Above: made of the table of rules by `make rules`. Below: written by hand. -->";
+/// The line that separates the generated head of a page from its hand-written body.
+pub const BODY_MARKER: &str =
+    "<!-- Above: generated from the table of rules by `make rules`. Below: written by hand. -->";
 
-/// A list of rules becomes a static each and a table of them, so that none can be forgotten there.
+/// Defines a static for each rule and the table of them, so that the table is complete.
 macro_rules! rules {
     ($table:ident; $($name:ident = $id:literal, $kinds:ident, $severities:ident $(, $mark:ident)*; $summary:literal; $reason:literal; $remedy:literal;)*) => {
         $(
@@ -145,13 +145,13 @@ macro_rules! rules {
             }$(.$mark())*;
         )*
 
-        /// The rules of this part of the table, in the order in which the documentation lists them.
+        /// The rules of this part of the table, in the order of the documentation.
         pub(super) static $table: &[&Rule] = &[$(&$name),*];
     };
 }
 use rules;
 
-/// Every rule, in the order in which the documentation lists them.
+/// Returns all rules, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     [both::BOTH, backup::BACKUP, restore::RESTORE]
         .into_iter()
@@ -159,7 +159,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         .copied()
 }
 
-/// The rule of this id.
+/// Returns the rule with this id.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Rule> {
     all().find(|rule| rule.id == id)
@@ -171,7 +171,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn ids_are_kebab_case_and_each_stands_once() {
+    fn ids_are_kebab_case_and_unique() {
         let mut seen = BTreeSet::new();
         for rule in all() {
             let kebab = |c: char| c.is_ascii_lowercase() || c == '-';
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_says_what_why_and_what_to_do() {
+    fn every_rule_has_a_summary_a_reason_a_remedy_and_a_page() {
         for rule in all() {
             for text in [rule.summary, rule.reason, rule.remedy] {
                 assert!(text.ends_with('.'), "{}: {text}", rule.id);
@@ -193,9 +193,9 @@ mod tests {
                 "{}",
                 rule.id
             );
-            let refuses = rule.severities.contains(&Severity::Deny);
-            assert!(refuses || !(rule.destroys || rule.confirmable), "{}", rule.id);
-            assert!(!(rule.notice && refuses), "{}", rule.id);
+            let can_deny = rule.severities.contains(&Severity::Deny);
+            assert!(can_deny || !(rule.destroys || rule.confirmable), "{}", rule.id);
+            assert!(!(rule.notice && can_deny), "{}", rule.id);
             assert!(!rule.body().is_empty(), "{} has no page", rule.id);
         }
     }

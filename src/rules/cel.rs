@@ -1,102 +1,101 @@
-//! Rules once more, in CEL: what a `ValidatingAdmissionPolicy` of the API server can say exactly as they do.
+//! Rules in CEL, for the `ValidatingAdmissionPolicy` that `cassgate policy` prints.
 //!
-//! For clusters that run the webhook with `failurePolicy: Ignore` or not at all. Data only: `cassgate policy` makes
-//! manifests of it, and `tests/kube/static_policy.rs` holds it against the rules on a real API server. Where CEL
-//! cannot say the same, it says less: nothing is refused here that the rules let pass.
+//! They protect Kubernetes clusters that run the webhook with `failurePolicy: Ignore`, or without the webhook. An
+//! expression that cannot be equivalent to its rule is narrower: it never denies an object that the rule admits.
+//! `tests/kube/static_policy.rs` compares both on a real API server. This module holds data only.
 
 mod backup;
 mod both;
 mod restore;
-mod unsaid;
+mod unsupported;
 
-pub use unsaid::{UNSAID, Unsaid};
+pub use unsupported::{UNSUPPORTED, Unsupported};
 
 use std::collections::BTreeSet;
 
 use super::catalogue::Rule;
-use super::finding::Cause;
+use super::finding::{Cause, MAX_VALUE_CHARS};
 use crate::api::Kind;
 
-/// When a statement is asked.
+/// The requests that a policy rule applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
-    /// Of a new object.
-    Created,
-    /// Of a new object, and of a stored one whose spec is changed.
-    Written,
-    /// Of a stored object, whatever is changed.
-    Updated,
+pub enum AppliesTo {
+    /// Creations.
+    Create,
+    /// Creations, and updates that change the spec.
+    SpecChange,
+    /// All updates.
+    Update,
 }
 
-/// A part of a rule in CEL.
+/// A rule, or a part of one, as CEL expressions.
 ///
-/// Expressions speak of the object by `object` and by the variables of its kind. Behind `old_` each variable is there
-/// once more, of the stored object.
+/// Expressions refer to the object as `object` and to the variables of its kind. With the prefix `old_` a variable has its
+/// value for the stored object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Statement {
-    /// The rule that it states.
+pub struct PolicyRule {
+    /// The rule that it implements.
     pub rule: &'static Rule,
-    /// The name of the variable that holds whether the rule is broken.
+    /// The name of the variable that is true if the rule is violated.
     pub name: &'static str,
-    /// When it is asked.
-    pub when: When,
-    /// True where the rule refuses.
-    pub broken: &'static str,
-    /// On an update: true where the rules lower the refusal to a warning, or where nobody can say without facts. Empty:
-    /// never.
-    pub lowered: &'static str,
-    /// The field.
+    /// The requests that it applies to.
+    pub applies_to: AppliesTo,
+    /// An expression that is true if the rule denies the object.
+    pub violated: &'static str,
+    /// An expression that is true on an update if the rule lowers its denial to a warning, or if that depends on other
+    /// objects. Empty if this never happens.
+    pub tolerated: &'static str,
+    /// The path of the field.
     pub path: &'static str,
-    /// Kubernetes' kind of cause.
+    /// The Kubernetes cause.
     pub cause: Cause,
-    /// The text that the user wrote; empty where the message does not repeat it.
+    /// An expression for the value of the field; empty if the message does not repeat it.
     pub value: &'static str,
-    /// What is wrong, why it matters, what to write instead.
+    /// The fact, the consequence and the remedy.
     pub message: &'static str,
-    /// What of the rule it leaves to the webhook; empty: nothing.
-    pub leaves: &'static str,
+    /// The cases of the rule that only the webhook covers; empty if there are none.
+    pub gaps: &'static str,
 }
 
-/// A variable: its name, and its expression on `object`.
+/// A variable: its name, and an expression of `object`.
 pub type Variable = (&'static str, &'static str);
 
 /// A validation of the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validation {
-    /// False where the request is refused.
+    /// An expression that is false if the request is denied.
     pub expression: String,
-    /// What is said where the other message cannot be made.
+    /// The message if `message_expression` cannot be evaluated.
     pub message: String,
-    /// What is said, with the value.
+    /// An expression for the message with the value.
     pub message_expression: Option<String>,
-    /// Whether the refusal is 403: what has started must not be deleted and made anew, as `kubectl apply --force` and
-    /// Flux's `force` do it on 422.
+    /// True if the status code is 403. On 422 `kubectl apply --force` and Flux's `force` delete and re-create the object,
+    /// which would run a started object again.
     pub forbidden: bool,
 }
 
-/// What the policy of one kind says.
+/// The variables and validations of the policy for one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stated {
-    /// Variables with their expressions, each behind those that it rests on.
+pub struct GeneratedPolicy {
+    /// Variables with their expressions, each after the variables that it uses.
     pub variables: Vec<(String, String)>,
-    /// Validations, in the order in which they are told: the API server tells the first that fails.
+    /// Validations in order of evaluation. The API server reports only the first that fails.
     pub validations: Vec<Validation>,
 }
 
-/// The statements about a kind, those about its past first.
+/// Returns the policy rules for a kind, those about stored objects first.
 #[must_use]
-pub fn statements(kind: Kind) -> &'static [Statement] {
+pub fn policy_rules(kind: Kind) -> &'static [PolicyRule] {
     match kind {
-        Kind::Restore => restore::STATEMENTS,
-        Kind::Backup => backup::STATEMENTS,
+        Kind::Restore => restore::POLICY_RULES,
+        Kind::Backup => backup::POLICY_RULES,
     }
 }
 
-/// The policy of a kind: `CassandraBackup` or `CassandraRestore`.
+/// Generates the policy for a kind.
 #[must_use]
-pub fn stated(kind: Kind) -> Stated {
-    let statements = statements(kind);
-    let validations: Vec<Validation> = statements.iter().flat_map(validations).collect();
+pub fn generate(kind: Kind) -> GeneratedPolicy {
+    let validations: Vec<Validation> = policy_rules(kind).iter().flat_map(validations).collect();
     let texts = validations.iter().flat_map(|validation| {
         [
             Some(validation.expression.as_str()),
@@ -104,13 +103,14 @@ pub fn stated(kind: Kind) -> Stated {
         ]
     });
     let used: BTreeSet<String> = texts.flatten().flat_map(names).collect();
-    Stated {
+    GeneratedPolicy {
         variables: Definitions::of(kind).closure(&used),
         validations,
     }
 }
 
-/// When a policy is asked at all, with a name each: word for word as the webhook is (`manifests/base/webhooks.yaml`).
+/// The `matchConditions` of the policies, with their names: equal to those of the webhook
+/// (`manifests/base/webhooks.yaml`).
 pub const CONDITIONS: [Variable; 2] = [
     (
         "not-being-deleted",
@@ -127,88 +127,85 @@ pub const CONDITIONS: [Variable; 2] = [
     ),
 ];
 
-/// Whether the object is new or its spec differs.
+/// True if the object is new or its spec differs.
 const CHANGED: &str = "request.operation == 'CREATE' || has(object.spec) != has(oldObject.spec) || (has(object.spec) && \
                        object.spec != oldObject.spec)";
 
-/// The variables of every kind: what happens to the object.
+/// The variables of both kinds that describe the request.
 const REQUEST: &[Variable] = &[
     ("updated", "request.operation == 'UPDATE'"),
     ("written", CHANGED),
     ("started", "variables.updated && variables.old_state != ''"),
 ];
 
-/// Behind this each variable is that of the stored object.
+/// The prefix of variables of the stored object.
 const OLD: &str = "old_";
 
-/// The validations of a statement: two where the code depends on whether the object has started.
-fn validations(statement: &Statement) -> Vec<Validation> {
-    let Statement { name, lowered, .. } = statement;
-    let guard = match statement.when {
-        When::Created => "variables.updated",
-        When::Written => "!variables.written",
-        When::Updated => "!variables.updated",
+/// Returns the validations of a policy rule: two if the status code depends on whether the object has started.
+fn validations(policy_rule: &PolicyRule) -> Vec<Validation> {
+    let PolicyRule { name, tolerated, .. } = policy_rule;
+    let skipped = match policy_rule.applies_to {
+        AppliesTo::Create => "variables.updated",
+        AppliesTo::SpecChange => "!variables.written",
+        AppliesTo::Update => "!variables.updated",
     };
-    let mut passes = format!("{guard} || !variables.{name}");
-    if !lowered.is_empty() {
-        passes = format!("{passes} || (variables.updated && ({lowered}))");
+    let mut passes = format!("{skipped} || !variables.{name}");
+    if !tolerated.is_empty() {
+        passes = format!("{passes} || (variables.updated && ({tolerated}))");
     }
     let with = |expression: String, forbidden: bool| Validation {
         expression,
-        message: message(statement),
-        message_expression: message_expression(statement),
+        message: message(policy_rule),
+        message_expression: message_expression(policy_rule),
         forbidden,
     };
-    match statement.when {
-        When::Created => vec![with(passes, false)],
-        When::Updated => vec![with(passes, true)],
-        When::Written if statement.cause == Cause::Forbidden => vec![with(passes, true)],
-        When::Written => vec![
+    match policy_rule.applies_to {
+        AppliesTo::Create => vec![with(passes, false)],
+        AppliesTo::Update => vec![with(passes, true)],
+        AppliesTo::SpecChange if policy_rule.cause == Cause::Forbidden => vec![with(passes, true)],
+        AppliesTo::SpecChange => vec![
             with(format!("variables.started || {passes}"), false),
             with(format!("!variables.started || {passes}"), true),
         ],
     }
 }
 
-fn message(statement: &Statement) -> String {
-    let Statement {
+fn message(policy_rule: &PolicyRule) -> String {
+    let PolicyRule {
         path,
         cause,
         message,
         rule,
         ..
-    } = statement;
-    format!("{path}: {}: {message} [{}]", cause.words(), rule.id)
+    } = policy_rule;
+    format!("{path}: {}: {message} [{}]", cause.prefix(), rule.id)
 }
 
-/// The most of a value that a message repeats, in characters, as in [`Finding::text`](super::finding::Finding::text).
-const LONGEST_VALUE: usize = 100;
-
-fn message_expression(statement: &Statement) -> Option<String> {
-    let Statement {
+fn message_expression(policy_rule: &PolicyRule) -> Option<String> {
+    let PolicyRule {
         path,
         cause,
         value,
         message,
         rule,
         ..
-    } = statement;
+    } = policy_rule;
     (!value.is_empty()).then(|| {
-        let head = literal(&format!("{path}: {}: ", cause.words()));
+        let head = literal(&format!("{path}: {}: ", cause.prefix()));
         let tail = literal(&format!(": {message} [{}]", rule.id));
         format!(
-            "{head} + (size({value}) > {LONGEST_VALUE} ? strings.quote({value}.substring(0, {LONGEST_VALUE})) + '…' : \
+            "{head} + (size({value}) > {MAX_VALUE_CHARS} ? strings.quote({value}.substring(0, {MAX_VALUE_CHARS})) + '…' : \
              strings.quote({value})) + {tail}"
         )
     })
 }
 
-/// A text as CEL writes it.
+/// Returns `text` as a CEL string literal.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// Every variable that there can be, with its expression.
+/// All variables of a kind, with their expressions.
 struct Definitions(Vec<(String, String)>);
 
 impl Definitions {
@@ -217,10 +214,10 @@ impl Definitions {
             Kind::Restore => restore::VARIABLES,
             Kind::Backup => backup::VARIABLES,
         };
-        let broken = statements(kind)
+        let violated = policy_rules(kind)
             .iter()
-            .map(|statement| (statement.name, statement.broken));
-        let new: Vec<Variable> = own.iter().copied().chain(broken).collect();
+            .map(|policy_rule| (policy_rule.name, policy_rule.violated));
+        let new: Vec<Variable> = own.iter().copied().chain(violated).collect();
         let texts = |(name, expression): &Variable| ((*name).to_owned(), (*expression).to_owned());
         let request = REQUEST.iter().map(texts);
         let stored = new.iter().map(|(name, expression)| {
@@ -233,7 +230,7 @@ impl Definitions {
         Self(request.chain(stored).chain(new.iter().map(texts)).collect())
     }
 
-    /// Those that `used` rest on, each behind those that it rests on itself.
+    /// Returns the variables in `used` and all variables that they use, in order of dependency.
     fn closure(&self, used: &BTreeSet<String>) -> Vec<(String, String)> {
         let mut done = Vec::new();
         for (name, _) in &self.0 {
@@ -258,11 +255,11 @@ impl Definitions {
     }
 }
 
-/// The variables that an expression names.
+/// Returns the variables that an expression uses.
 fn names(expression: &str) -> Vec<String> {
     let identifier = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let behind = expression.split("variables.").skip(1);
-    behind
+    let rests = expression.split("variables.").skip(1);
+    rests
         .map(|rest| rest.chars().take_while(|c| identifier(*c)).collect())
         .collect()
 }

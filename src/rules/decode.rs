@@ -1,4 +1,4 @@
-//! A spec, strictly: every field that does not fit, by its path.
+//! Strict decoding of a spec, which reports every missing field and every field of a wrong type.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -7,56 +7,56 @@ use serde_path_to_error::Segment;
 
 use super::catalogue::SPEC_MALFORMED;
 use super::finding::{Cause, Finding, Findings};
-use super::misfit::{cut, misfit};
 use super::subject::{Backup, Metadata, Restore, Subject};
+use super::type_mismatch::{cut, describe};
 use crate::api::Kind;
 
-/// Reads the spec of a kind that we judge, out of a review's text.
+/// Decodes a spec from the text of a review.
 ///
 /// # Errors
-/// A finding for each field that has another type than it must have, or that is missing.
+/// Returns a finding for each field that is missing or has a wrong type.
 pub fn subject(kind: Kind, spec: Option<&RawValue>, meta: Metadata) -> Result<Subject, Findings> {
-    let spec = spec.ok_or_else(without_spec)?;
+    let spec = spec.ok_or_else(missing_spec)?;
     match kind {
         Kind::Restore => decode(spec).map(|spec| Subject::Restore(Box::new(Restore::new(meta, spec)))),
         Kind::Backup => decode(spec).map(|spec| Subject::Backup(Box::new(Backup::new(meta, spec)))),
     }
 }
 
-/// The same out of a tree; null counts as no spec, as in a review.
+/// Decodes a spec from a JSON value. As in a review, null counts as a missing spec.
 ///
 /// # Errors
-/// As [`subject`].
-pub fn subject_of_tree(kind: Kind, spec: Option<&Value>, meta: Metadata) -> Result<Subject, Findings> {
-    let spec = spec.filter(|spec| !spec.is_null()).ok_or_else(without_spec)?;
+/// Returns the same findings as [`subject`].
+pub fn subject_from_value(kind: Kind, spec: Option<&Value>, meta: Metadata) -> Result<Subject, Findings> {
+    let spec = spec.filter(|spec| !spec.is_null()).ok_or_else(missing_spec)?;
     match kind {
-        Kind::Restore => from_tree(spec).map(|spec| Subject::Restore(Box::new(Restore::new(meta, spec)))),
-        Kind::Backup => from_tree(spec).map(|spec| Subject::Backup(Box::new(Backup::new(meta, spec)))),
+        Kind::Restore => from_value(spec).map(|spec| Subject::Restore(Box::new(Restore::new(meta, spec)))),
+        Kind::Backup => from_value(spec).map(|spec| Subject::Backup(Box::new(Backup::new(meta, spec)))),
     }
 }
 
-fn without_spec() -> Findings {
+fn missing_spec() -> Findings {
     one(Finding::deny(
         &SPEC_MALFORMED,
         "spec",
         Cause::Required,
-        "an object without a spec says nothing",
+        "the spec is missing; write one",
     ))
 }
 
-fn from_tree<T: DeserializeOwned>(spec: &Value) -> Result<T, Findings> {
-    T::deserialize(spec).map_err(|_| every_misfit::<T>(spec))
+fn from_value<T: DeserializeOwned>(spec: &Value) -> Result<T, Findings> {
+    T::deserialize(spec).map_err(|_| type_errors::<T>(spec))
 }
 
 fn decode<T: DeserializeOwned>(spec: &RawValue) -> Result<T, Findings> {
-    if let Ok(fits) = serde_json::from_str(spec.get()) {
-        return Ok(fits);
+    if let Ok(decoded) = serde_json::from_str(spec.get()) {
+        return Ok(decoded);
     }
-    // The tree takes of a field that is written twice the last one, as the API server does.
+    // Typed decoding fails on a duplicate field. A JSON value keeps the last one, as the API server does.
     match serde_json::from_str::<Value>(spec.get()) {
-        Ok(tree) => from_tree(&tree),
+        Ok(value) => from_value(&value),
         Err(error) => {
-            let message = format!("does not fit: {}", cut(&error.to_string()));
+            let message = format!("cannot be decoded: {}", cut(&error.to_string()));
             Err(one(Finding::deny(
                 &SPEC_MALFORMED,
                 "spec",
@@ -67,12 +67,14 @@ fn decode<T: DeserializeOwned>(spec: &RawValue) -> Result<T, Findings> {
     }
 }
 
-/// serde stops at the first error: what it names is told and taken out, until the rest fits.
-fn every_misfit<T: DeserializeOwned>(spec: &Value) -> Findings {
+/// Returns a finding for every field that does not decode.
+///
+/// serde stops at the first error, so each failing field is reported and removed until the rest decodes.
+fn type_errors<T: DeserializeOwned>(spec: &Value) -> Findings {
     let mut rest = spec.clone();
-    let mut found = Findings::default();
+    let mut findings = Findings::default();
     let fields = spec.as_object().map_or(0, serde_json::Map::len);
-    // Each turn takes a field out or fills one in; a type has fewer fields than this.
+    // Each iteration removes a field or fills in a required one. No spec has more than 32 required fields.
     for _ in 0..fields + 32 {
         let Err(error) = serde_path_to_error::deserialize::<_, T>(&rest) else {
             break;
@@ -82,14 +84,14 @@ fn every_misfit<T: DeserializeOwned>(spec: &Value) -> Findings {
         match (field, missing_field(&reason), rest.as_object_mut()) {
             (Some(field), _, Some(fields)) => {
                 let path = path_of(error.path().iter());
-                let message = misfit(value_at(spec, error.path().iter()), &reason);
-                found.push(Finding::deny(&SPEC_MALFORMED, path, Cause::Invalid, message));
+                let message = describe(value_at(spec, error.path().iter()), &reason);
+                findings.push(Finding::deny(&SPEC_MALFORMED, path, Cause::Invalid, message));
                 fields.remove(&field);
             }
             (None, Some(field), Some(fields)) => {
                 if spec.get(field).is_none() {
-                    let message = "this field must be written";
-                    found.push(Finding::deny(
+                    let message = "this field is required";
+                    findings.push(Finding::deny(
                         &SPEC_MALFORMED,
                         format!("spec.{field}"),
                         Cause::Required,
@@ -99,25 +101,25 @@ fn every_misfit<T: DeserializeOwned>(spec: &Value) -> Findings {
                 fields.insert(field.to_owned(), Value::String(String::new()));
             }
             _ => {
-                let message = misfit(Some(spec), &reason);
-                found.push(Finding::deny(&SPEC_MALFORMED, "spec", Cause::Invalid, message));
+                let message = describe(Some(spec), &reason);
+                findings.push(Finding::deny(&SPEC_MALFORMED, "spec", Cause::Invalid, message));
                 break;
             }
         }
     }
-    found
+    findings
 }
 
 fn one(finding: Finding) -> Findings {
     [finding].into_iter().collect()
 }
 
-/// The field of serde's "missing field `x`".
+/// Returns the field of serde's error "missing field `x`".
 fn missing_field(reason: &str) -> Option<&str> {
     reason.strip_prefix("missing field `")?.split('`').next()
 }
 
-/// `spec.rename[k1.t1]`, `spec.retention.keepLast`.
+/// Returns a path such as `spec.rename[k1.t1]` or `spec.retention.keepLast`.
 fn path_of<'a>(segments: impl Iterator<Item = &'a Segment>) -> String {
     segments.fold("spec".to_owned(), |path, segment| match segment {
         Segment::Map { key } if key.contains(['.', '/', ' ']) => format!("{path}[{key}]"),
@@ -127,7 +129,7 @@ fn path_of<'a>(segments: impl Iterator<Item = &'a Segment>) -> String {
     })
 }
 
-/// What was written there; nothing where the way is none of names and numbers.
+/// Returns the value at a path, or `None` if the path does not consist of keys and indexes only.
 fn value_at<'a, 'b>(spec: &'a Value, segments: impl Iterator<Item = &'b Segment>) -> Option<&'a Value> {
     let mut value = spec;
     for segment in segments {
@@ -147,11 +149,11 @@ mod tests {
     use serde_json::value::RawValue;
     use serde_json::{Value, json};
 
-    fn misfits(kind: Kind, spec: &Value) -> Vec<String> {
-        written(kind, &spec.to_string())
+    fn errors_of(kind: Kind, spec: &Value) -> Vec<String> {
+        errors_of_text(kind, &spec.to_string())
     }
 
-    fn written(kind: Kind, spec: &str) -> Vec<String> {
+    fn errors_of_text(kind: Kind, spec: &str) -> Vec<String> {
         let spec: Option<&RawValue> = serde_json::from_str(spec).unwrap();
         subject(kind, spec, Metadata::default())
             .unwrap_err()
@@ -161,67 +163,67 @@ mod tests {
     }
 
     #[test]
-    fn every_field_that_does_not_fit_is_named_by_its_path() {
+    fn every_field_of_a_wrong_type_is_reported_with_its_path() {
         let spec = json!({"cassandraCluster": 5, "storageLocation": "s3://b", "concurrentConnections": "ten",
                           "retention": {"keepLast": "x"}});
         assert_eq!(
-            misfits(Kind::Backup, &spec),
+            errors_of(Kind::Backup, &spec),
             [
-                "spec.cassandraCluster: Invalid value: the number 5 stands where a text belongs; put what you wrote \
-                 in quotes [spec-malformed]",
-                "spec.concurrentConnections: Invalid value: the text \"ten\" stands where a whole number belongs; write \
-                 one, as in 10 [spec-malformed]",
-                "spec.retention.keepLast: Invalid value: the text \"x\" stands where a whole number belongs; write one, as \
-                 in 10 [spec-malformed]",
+                "spec.cassandraCluster: Invalid value: the number 5 is not a string; put the value in quotes \
+                 [spec-malformed]",
+                "spec.concurrentConnections: Invalid value: the string \"ten\" is not an integer; write an integer, for \
+                 example 10 [spec-malformed]",
+                "spec.retention.keepLast: Invalid value: the string \"x\" is not an integer; write an integer, for \
+                 example 10 [spec-malformed]",
             ]
         );
     }
 
     #[test]
-    fn every_missing_field_is_named() {
-        let told = misfits(Kind::Restore, &json!({}));
+    fn every_missing_field_is_reported() {
+        let errors = errors_of(Kind::Restore, &json!({}));
         assert_eq!(
-            told,
+            errors,
             [
-                "spec.cassandraBackup: Required value: this field must be written [spec-malformed]",
-                "spec.cassandraCluster: Required value: this field must be written [spec-malformed]",
+                "spec.cassandraBackup: Required value: this field is required [spec-malformed]",
+                "spec.cassandraCluster: Required value: this field is required [spec-malformed]",
             ]
         );
     }
 
     #[test]
-    fn a_table_in_a_rename_is_named_whole() {
+    fn the_path_of_a_rename_entry_contains_the_table() {
         let spec = json!({"cassandraCluster": "c", "cassandraBackup": "b", "rename": {"k1.t1": 7}});
-        assert!(misfits(Kind::Restore, &spec)[0].starts_with("spec.rename[k1.t1]: "));
+        assert!(errors_of(Kind::Restore, &spec)[0].starts_with("spec.rename[k1.t1]: "));
     }
 
     #[test]
-    fn a_spec_of_another_type_is_told_once() {
+    fn a_spec_of_a_wrong_type_is_reported_once() {
         for spec in [json!("text"), json!([1]), json!(7), json!(true)] {
-            let told = misfits(Kind::Backup, &spec);
+            let errors = errors_of(Kind::Backup, &spec);
             assert!(
-                told.len() == 1 && told[0].starts_with("spec: "),
-                "{spec}: {told:?}"
+                errors.len() == 1 && errors[0].starts_with("spec: "),
+                "{spec}: {errors:?}"
             );
         }
-        assert!(misfits(Kind::Backup, &Value::Null)[0].starts_with("spec: Required value: "));
+        assert!(errors_of(Kind::Backup, &Value::Null)[0].starts_with("spec: Required value: "));
     }
 
     #[test]
-    fn of_a_field_that_is_written_twice_the_last_one_counts() {
+    fn the_last_of_two_duplicate_fields_counts() {
         let spec = r#"{"cassandraCluster": 5, "storageLocation": "s3://b", "cassandraCluster": "c"}"#;
         let spec: &RawValue = serde_json::from_str(spec).unwrap();
-        let read = subject(Kind::Backup, Some(spec), Metadata::default()).unwrap();
-        assert_eq!(read.cluster(), "c");
+        let decoded = subject(Kind::Backup, Some(spec), Metadata::default()).unwrap();
+        assert_eq!(decoded.cluster(), "c");
     }
 
     #[test]
-    fn what_no_tree_can_hold_is_told() {
+    fn a_text_that_is_not_valid_json_is_reported() {
         for spec in [r#"{"suspend": 1e999}"#, r#"{"entities": "\ud800"}"#] {
-            let told = written(Kind::Backup, spec);
+            let errors = errors_of_text(Kind::Backup, spec);
             assert!(
-                told.len() == 1 && told[0].starts_with("spec: Invalid value: does not fit: "),
-                "{spec}: {told:?}"
+                errors.len() == 1 && errors[0].starts_with("spec: Invalid value: cannot be decoded: "),
+                "{spec}: {errors:?}"
             );
         }
     }

@@ -1,7 +1,7 @@
-//! Fields that the mutating side fills in.
+//! Defaults that the mutating webhook fills in.
 //!
-//! Only absent fields are filled; nothing that the user wrote is rewritten, so that no GitOps tool sees a drift. On
-//! an update a filled field keeps its stored value: `kubectl replace` of the same file changes nothing.
+//! Only absent fields are filled. Fields of the user are never rewritten, so that GitOps tools see no drift. On an
+//! update a filled field keeps its stored value, so that `kubectl replace` with the same file changes nothing.
 
 use serde_json::{Map, Value, json};
 
@@ -11,29 +11,28 @@ use super::facts::StoredBackup;
 use super::status::{has_started, is_scheduled};
 use crate::api::Kind;
 
-/// The directory of Cassandra in CassKop's pods.
+/// Cassandra's directory in CassKop's pods.
 pub const CASSANDRA_DIRECTORY: &str = "/var/lib/cassandra";
 
-/// What Icarus takes when nothing is said, and CassKop documents.
+/// The default of Icarus, which CassKop documents too.
 pub const CONCURRENT_CONNECTIONS: i32 = 10;
 
-/// What the defaults of one request rest on.
+/// The inputs for the defaults of one request.
 #[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
-    /// The stored object, on an update.
+pub struct Inputs<'a> {
+    /// The stored object; `None` on creation.
     pub old: Option<&'a Value>,
-    /// The backup that a restore names, where it is known.
+    /// The backup of a restore, if it is known.
     pub backup: Option<&'a StoredBackup>,
-    /// The time, in milliseconds since the epoch: the name of a snapshot that has none.
+    /// The current time in milliseconds since the epoch, for the generated snapshot tag.
     pub now_ms: i64,
 }
 
-/// Fills what is absent in the spec of `object`, raw as it came. An object without a spec is left alone, and so is
-/// an update that changes no field of it.
+/// Fills in the absent fields of the spec of `object`.
 ///
-/// Applied twice it changes nothing more.
-pub fn fill(kind: Kind, object: &mut Value, origin: Origin<'_>) {
-    let stored = origin.old.and_then(|old| old.get("spec"));
+/// Does nothing if the object has no spec, or if an update does not change the spec. The function is idempotent.
+pub fn fill(kind: Kind, object: &mut Value, inputs: Inputs<'_>) {
+    let stored = inputs.old.and_then(|old| old.get("spec"));
     let Some(spec) = object.get_mut("spec") else {
         return;
     };
@@ -41,7 +40,7 @@ pub fn fill(kind: Kind, object: &mut Value, origin: Origin<'_>) {
         return;
     }
     let Value::Object(spec) = spec else { return };
-    for (field, value) in candidates(kind, origin) {
+    for (field, value) in candidates(kind, inputs) {
         let kept = stored.and_then(|stored| stored.get(field)).cloned();
         if let Some(value) = kept.or(value) {
             spec.entry(field).or_insert(value);
@@ -49,22 +48,22 @@ pub fn fill(kind: Kind, object: &mut Value, origin: Origin<'_>) {
     }
 }
 
-/// The fields that we fill, each with its value for an object that has never had one.
-fn candidates(kind: Kind, origin: Origin<'_>) -> Vec<(&'static str, Option<Value>)> {
-    let created = origin.old.is_none();
-    // The spec of what has started stays as it is, so nothing new is added to it.
-    let frozen = origin
+/// Returns the fields with a default, each with its value for an object that does not have the field yet.
+fn candidates(kind: Kind, inputs: Inputs<'_>) -> Vec<(&'static str, Option<Value>)> {
+    let created = inputs.old.is_none();
+    // The spec of a started one-shot must not change, so no default is added to it.
+    let frozen = inputs
         .old
         .is_some_and(|old| has_started(old) && !is_scheduled(old));
     let constant = |value: Value| (!frozen).then_some(value);
     match kind {
         Kind::Restore => {
             let inherited = |field: fn(&StoredBackup) -> Option<&String>| {
-                origin
+                inputs
                     .backup
                     .filter(|_| created)
                     .and_then(field)
-                    // What no rule would let pass is not copied either.
+                    // A value that the rules would deny is not inherited.
                     .filter(|text| !text.is_empty() && text.len() <= LONGEST_LIST)
                     .map(|text| json!(text))
             };
@@ -81,20 +80,20 @@ fn candidates(kind: Kind, origin: Origin<'_>) -> Vec<(&'static str, Option<Value
             ("concurrentConnections", constant(json!(CONCURRENT_CONNECTIONS))),
             (
                 "snapshotTag",
-                constant(json!(format!("autosnap-{}", origin.now_ms))),
+                constant(json!(format!("autosnap-{}", inputs.now_ms))),
             ),
         ],
     }
 }
 
-/// Takes the status out of a new object.
+/// Removes the status of a new object.
 pub fn strip_status(object: &mut Value) {
     object
         .as_object_mut()
         .map(|fields: &mut Map<String, Value>| fields.remove("status"));
 }
 
-/// Puts the stored status back.
+/// Copies the stored status of `old` into `object`.
 pub fn keep_status(object: &mut Value, old: &Value) {
     if let (Some(fields), Some(status)) = (object.as_object_mut(), old.get("status")) {
         fields.insert("status".to_owned(), status.clone());
@@ -103,20 +102,20 @@ pub fn keep_status(object: &mut Value, old: &Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Origin, fill};
+    use super::{Inputs, fill};
     use crate::api::CassandraBackupSpec;
     use crate::api::Kind;
     use crate::rules::facts::StoredBackup;
     use serde_json::{Value, json};
 
-    const NEW: Origin<'static> = Origin {
+    const NEW: Inputs<'static> = Inputs {
         old: None,
         backup: None,
         now_ms: 1_700_000_000_123,
     };
 
-    fn filled(kind: Kind, mut object: Value, origin: Origin<'_>) -> Value {
-        fill(kind, &mut object, origin);
+    fn filled(kind: Kind, mut object: Value, inputs: Inputs<'_>) -> Value {
+        fill(kind, &mut object, inputs);
         object["spec"].take()
     }
 
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backup_gets_a_tag_and_connections() {
+    fn a_backup_gets_a_snapshot_tag_and_connections() {
         let spec = filled(Kind::Backup, json!({"spec": {"cassandraCluster": "c1"}}), NEW);
         let expected = json!({
             "cassandraCluster": "c1", "concurrentConnections": 10, "snapshotTag": "autosnap-1700000000123"
@@ -143,18 +142,18 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_wrote_stays_even_when_it_is_odd() {
-        let wrote = json!({"snapshotTag": "", "concurrentConnections": 0, "unknown": {"x": 1}});
-        assert_eq!(filled(Kind::Backup, json!({"spec": wrote}), NEW), wrote);
+    fn fields_of_the_user_stay_even_if_they_are_invalid() {
+        let spec = json!({"snapshotTag": "", "concurrentConnections": 0, "unknown": {"x": 1}});
+        assert_eq!(filled(Kind::Backup, json!({"spec": spec}), NEW), spec);
     }
 
     #[test]
-    fn a_restore_says_itself_what_it_will_do() {
+    fn a_restore_inherits_entities_and_secret_of_its_backup() {
         let backup = backup(Some("k1"), Some("s3"));
         let spec = filled(
             Kind::Restore,
             json!({"spec": {}}),
-            Origin {
+            Inputs {
                 backup: Some(&backup),
                 ..NEW
             },
@@ -167,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn a_restore_inherits_nothing_that_the_backup_has_not() {
+    fn a_restore_inherits_no_empty_or_absent_fields() {
         let backup = backup(Some(""), None);
         let spec = filled(
             Kind::Restore,
             json!({"spec": {}}),
-            Origin {
+            Inputs {
                 backup: Some(&backup),
                 ..NEW
             },
@@ -184,12 +183,12 @@ mod tests {
     }
 
     #[test]
-    fn an_update_keeps_what_was_filled_in() {
+    fn an_update_keeps_the_filled_fields() {
         let old = json!({"spec": {"a": 1, "snapshotTag": "autosnap-1", "concurrentConnections": 10}});
         let spec = filled(
             Kind::Backup,
             json!({"spec": {"a": 1}}),
-            Origin {
+            Inputs {
                 old: Some(&old),
                 ..NEW
             },
@@ -197,51 +196,51 @@ mod tests {
         assert_eq!(spec, old["spec"], "kubectl replace of the same file");
         let old = json!({"spec": {"entities": "k1", "secret": "s"}});
         let other = backup(Some("k9"), Some("other"));
-        let origin = Origin {
+        let inputs = Inputs {
             old: Some(&old),
             backup: Some(&other),
             ..NEW
         };
-        let spec = filled(Kind::Restore, json!({"spec": {"x": 1}}), origin);
+        let spec = filled(Kind::Restore, json!({"spec": {"x": 1}}), inputs);
         assert_eq!((&spec["entities"], &spec["secret"]), (&json!("k1"), &json!("s")));
     }
 
     #[test]
-    fn an_update_inherits_nothing_anew() {
+    fn an_update_inherits_nothing_from_the_backup() {
         let old = json!({"spec": {"x": 0}});
         let other = backup(Some("k9"), Some("other"));
-        let origin = Origin {
+        let inputs = Inputs {
             old: Some(&old),
             backup: Some(&other),
             ..NEW
         };
-        let spec = filled(Kind::Restore, json!({"spec": {"x": 1}}), origin);
+        let spec = filled(Kind::Restore, json!({"spec": {"x": 1}}), inputs);
         assert_eq!(spec.get("entities"), None);
     }
 
     #[test]
-    fn a_started_one_shot_and_an_unchanged_spec_get_nothing_new() {
+    fn a_started_one_shot_and_an_unchanged_spec_get_no_defaults() {
         let old = json!({"spec": {"a": 1}, "status": {"condition": {"type": "COMPLETED"}}});
         for new in [json!({"a": 1}), json!({"a": 2})] {
-            let origin = Origin {
+            let inputs = Inputs {
                 old: Some(&old),
                 ..NEW
             };
-            assert_eq!(filled(Kind::Backup, json!({"spec": new}), origin), new);
+            assert_eq!(filled(Kind::Backup, json!({"spec": new}), inputs), new);
         }
     }
 
     #[test]
-    fn filling_twice_changes_nothing_more() {
+    fn filling_twice_equals_filling_once() {
         for kind in [Kind::Backup, Kind::Restore] {
             let once = filled(kind, json!({"spec": {}}), NEW);
-            let later = Origin { now_ms: 9, ..NEW };
+            let later = Inputs { now_ms: 9, ..NEW };
             assert_eq!(filled(kind, json!({"spec": once}), later), once);
         }
     }
 
     #[test]
-    fn what_has_no_spec_is_left_alone() {
+    fn an_object_without_a_spec_is_not_changed() {
         for object in [
             json!({}),
             json!({"spec": null}),

@@ -1,26 +1,26 @@
-//! What a rule found, and what the user reads of it.
+//! Findings: what a rule reports about a field, and the text that the user reads.
 
 use super::catalogue::{Rule, Severity};
 
-/// Why a field is not taken, in Kubernetes' words for `details.causes[].reason`.
+/// Why a field is rejected, as in `details.causes[].reason` of a Kubernetes `Status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The value has not the form that it must have, or contradicts something.
+    /// The value is malformed or contradicts another value.
     Invalid,
-    /// A value is missing.
+    /// A required value is missing.
     Required,
-    /// What the value names does not exist.
+    /// The object that the value names does not exist.
     NotFound,
-    /// Another object has the value already.
+    /// Another object already has this value.
     Duplicate,
-    /// The value may not be written (now, or at all).
+    /// The value must not be set, or not in this state of the object.
     Forbidden,
-    /// The value is none of those that are supported.
+    /// The value is outside the set of supported values.
     NotSupported,
 }
 
 impl Cause {
-    /// The constant of `k8s.io/apimachinery/pkg/apis/meta/v1`.
+    /// Returns the constant of `k8s.io/apimachinery/pkg/apis/meta/v1`.
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
@@ -33,8 +33,8 @@ impl Cause {
         }
     }
 
-    /// How the API server itself begins the message of such a cause.
-    pub(super) fn words(self) -> &'static str {
+    /// Returns the prefix that the API server itself uses in messages of this cause.
+    pub(super) fn prefix(self) -> &'static str {
         match self {
             Self::Invalid => "Invalid value",
             Self::Required => "Required value",
@@ -46,35 +46,37 @@ impl Cause {
     }
 }
 
-/// One thing that one rule has to say about one field.
+/// One problem that one rule reports about one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The rule.
+    /// The rule that reports it.
     pub rule: &'static Rule,
-    /// How bad it is.
+    /// Deny or warn.
     pub severity: Severity,
-    /// The field, from the object's root: `spec.entities`.
+    /// The path of the field, from the object's root: `spec.entities`.
     pub path: String,
-    /// Kubernetes' kind of cause.
+    /// The Kubernetes cause.
     pub cause: Cause,
-    /// What the user wrote, where that helps.
+    /// The value of the field, if the text repeats it.
     pub value: Option<String>,
-    /// What is wrong, why it matters, what to write instead.
+    /// The fact, the consequence and the remedy.
     pub message: String,
-    /// The other objects that it rests on, as `Kind/name`; they make two findings differ.
-    pub about: Vec<String>,
-    /// Other fields that it rests on, from the object's root.
-    pub rests_on: &'static [&'static str],
-    /// What is said instead to who may not read the Secret that the message tells of.
-    pub discreet: Option<String>,
-    /// Whether the object's author silenced it: it is no warning any more, and leaves a trace.
+    /// The other objects that the finding depends on, as `Kind/name`. Findings about different objects are different
+    /// findings, and a denial is lowered if one of these objects cannot be read again.
+    pub related_objects: Vec<String>,
+    /// The other fields that the finding depends on, from the object's root. `check` drops the finding if one of them is
+    /// a placeholder that a template engine replaces later.
+    pub related_fields: &'static [&'static str],
+    /// The message for callers who may not read the Secret; `None` if `message` reveals nothing about a Secret.
+    pub redacted_message: Option<String>,
+    /// True if the object's author suppressed this warning. It is still recorded.
     pub suppressed: bool,
-    /// Whether it only says that something could not be looked up.
+    /// True if the finding only reports that a reference could not be looked up.
     pub unchecked: bool,
 }
 
 impl Finding {
-    /// A refusal of `path`.
+    /// Returns a denial of the field at `path`.
     #[must_use]
     pub fn deny(
         rule: &'static Rule,
@@ -89,15 +91,15 @@ impl Finding {
             cause,
             value: None,
             message: message.into(),
-            about: Vec::new(),
-            rests_on: &[],
-            discreet: None,
+            related_objects: Vec::new(),
+            related_fields: &[],
+            redacted_message: None,
             suppressed: false,
             unchecked: false,
         }
     }
 
-    /// A warning about `path`.
+    /// Returns a warning about the field at `path`.
     #[must_use]
     pub fn warn(
         rule: &'static Rule,
@@ -111,35 +113,35 @@ impl Finding {
         }
     }
 
-    /// Says what the user wrote.
+    /// Adds the value of the field.
     #[must_use]
     pub fn value(mut self, value: impl Into<String>) -> Self {
         self.value = Some(value.into());
         self
     }
 
-    /// Says which object it rests on.
+    /// Adds an object that the finding depends on.
     #[must_use]
-    pub fn about(mut self, kind: &str, name: &str) -> Self {
-        self.about.push(format!("{kind}/{name}"));
+    pub fn related_object(mut self, kind: &str, name: &str) -> Self {
+        self.related_objects.push(format!("{kind}/{name}"));
         self
     }
 
-    /// Says which other fields it rests on: a check says nothing while one of them is not filled in.
+    /// Sets the other fields that the finding depends on.
     #[must_use]
-    pub fn rests_on(mut self, fields: &'static [&'static str]) -> Self {
-        self.rests_on = fields;
+    pub fn related_fields(mut self, fields: &'static [&'static str]) -> Self {
+        self.related_fields = fields;
         self
     }
 
-    /// Says what is told to who may not know the message.
+    /// Sets the message for callers who may not read the Secret.
     #[must_use]
-    pub fn discreet(mut self, message: impl Into<String>) -> Self {
-        self.discreet = Some(message.into());
+    pub fn redacted_message(mut self, message: impl Into<String>) -> Self {
+        self.redacted_message = Some(message.into());
         self
     }
 
-    /// Says that nobody could look.
+    /// Marks the finding as a failed lookup.
     #[must_use]
     pub fn unchecked(mut self) -> Self {
         self.unchecked = true;
@@ -153,52 +155,53 @@ impl Finding {
         self
     }
 
-    /// The text of a cause, in the form of the API server's own field errors, with the rule at its end:
-    /// `Invalid value: "k1": holds only … [entities-wider-than-backup]`.
+    /// Returns the text of a cause, in the form of the API server's own field errors, with the rule id at the end:
+    /// `Invalid value: "k1": backup b1 contains only … [entities-wider-than-backup]`.
     #[must_use]
     pub fn text(&self) -> String {
         match &self.value {
             Some(value) => {
                 format!(
                     "{}: {}: {} [{}]",
-                    self.cause.words(),
+                    self.cause.prefix(),
                     quote(value),
                     self.message,
                     self.rule.id
                 )
             }
-            None => format!("{}: {} [{}]", self.cause.words(), self.message, self.rule.id),
+            None => format!("{}: {} [{}]", self.cause.prefix(), self.message, self.rule.id),
         }
     }
 
-    /// Whether `other` says the same of the same value, whatever their severities.
+    /// Returns true if `other` reports the same problem of the same value, at any severity.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         self.rule == other.rule
             && self.path == other.path
             && self.value == other.value
-            && self.about == other.about
+            && self.related_objects == other.related_objects
     }
 }
 
-/// The path of an entry of a map: `spec.rename[k1.t1]`. The key is a user's, so it is cut and has no control
-/// character.
+/// Returns the path of a map entry: `spec.rename[k1.t1]`.
+///
+/// The key comes from the user, so it is cut to [`MAX_VALUE_CHARS`] and its control characters are replaced.
 #[must_use]
 pub fn entry(map: &str, key: &str) -> String {
     let key: String = key
         .chars()
         .map(|c| if c.is_control() { '?' } else { c })
-        .take(LONGEST_VALUE)
+        .take(MAX_VALUE_CHARS)
         .collect();
     format!("{map}[{key}]")
 }
 
-/// The most of a value that a message repeats, in characters.
-const LONGEST_VALUE: usize = 100;
+/// Maximum length of a value that a message repeats, in characters.
+pub(super) const MAX_VALUE_CHARS: usize = 100;
 
 fn quote(value: &str) -> String {
     let mut characters = value.chars();
-    let head: String = characters.by_ref().take(LONGEST_VALUE).collect();
+    let head: String = characters.by_ref().take(MAX_VALUE_CHARS).collect();
     if characters.next().is_some() {
         format!("{head:?}…")
     } else {
@@ -206,74 +209,76 @@ fn quote(value: &str) -> String {
     }
 }
 
-/// Everything that the rules found in one object, in the order of the spec.
+/// All findings about one object, in the order of the spec's fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings(Vec<Finding>);
 
 impl Findings {
-    /// Adds one.
+    /// Adds a finding.
     pub fn push(&mut self, finding: Finding) {
         self.0.push(finding);
     }
 
-    /// All of them.
+    /// Returns all findings.
     pub fn iter(&self) -> impl Iterator<Item = &Finding> {
         self.0.iter()
     }
 
-    /// The refusals.
+    /// Returns the denials.
     pub fn denials(&self) -> impl Iterator<Item = &Finding> {
         self.0.iter().filter(|finding| finding.severity == Severity::Deny)
     }
 
-    /// The warnings that nobody silenced.
+    /// Returns the warnings that are not suppressed.
     pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
-        let heard = |finding: &&Finding| finding.severity == Severity::Warn && !finding.suppressed;
-        self.0.iter().filter(heard)
+        let active = |finding: &&Finding| finding.severity == Severity::Warn && !finding.suppressed;
+        self.0.iter().filter(active)
     }
 
-    /// The warnings that the object's author silenced.
+    /// Returns the warnings that the object's author suppressed.
     pub fn suppressed(&self) -> impl Iterator<Item = &Finding> {
         self.0.iter().filter(|finding| finding.suppressed)
     }
 
-    /// Whether anything is refused.
+    /// Returns true if there is a denial.
     #[must_use]
     pub fn denied(&self) -> bool {
         self.denials().next().is_some()
     }
 
-    /// Whether nothing was found.
+    /// Returns true if there is no finding.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a message tells what a Secret holds.
+    /// Returns true if a message reveals something about the content of a Secret.
     #[must_use]
-    pub fn tell_of_a_secret(&self) -> bool {
-        self.0.iter().any(|finding| finding.discreet.is_some())
+    pub fn mentions_secret(&self) -> bool {
+        self.0.iter().any(|finding| finding.redacted_message.is_some())
     }
 
-    /// Takes out of the messages what a Secret holds. What then says the same is said once.
-    pub fn withhold(&mut self) {
+    /// Replaces every message that reveals something about a Secret by its redacted form.
+    ///
+    /// Findings that are equal afterwards are merged; the merged finding keeps the worst severity.
+    pub fn redact(&mut self) {
         let mut kept: Vec<Finding> = Vec::with_capacity(self.0.len());
         for mut finding in std::mem::take(&mut self.0) {
-            let told = finding.discreet.take();
-            let veiled = told.is_some();
-            finding.message = told.unwrap_or(finding.message);
-            let twin = kept
+            let redacted_message = finding.redacted_message.take();
+            let is_redacted = redacted_message.is_some();
+            finding.message = redacted_message.unwrap_or(finding.message);
+            let duplicate = kept
                 .iter_mut()
-                .find(|other| veiled && other.same_as(&finding) && other.message == finding.message);
-            match twin {
-                Some(twin) => twin.severity = twin.severity.min(finding.severity),
+                .find(|other| is_redacted && other.same_as(&finding) && other.message == finding.message);
+            match duplicate {
+                Some(duplicate) => duplicate.severity = duplicate.severity.min(finding.severity),
                 None => kept.push(finding),
             }
         }
         self.0 = kept;
     }
 
-    /// Lowers to a warning each refusal that `confirms` and that its rule allows to confirm.
+    /// Lowers to a warning each denial whose rule can be confirmed and is confirmed according to `confirms`.
     pub fn confirm(&mut self, confirms: impl Fn(&Rule) -> bool) {
         for finding in &mut self.0 {
             if finding.rule.confirmable && confirms(finding.rule) {
@@ -282,25 +287,32 @@ impl Findings {
         }
     }
 
-    /// Silences each warning whose rule `allows`; never a refusal. The last thing that is done to findings, here and
-    /// offline alike, so that what was lowered to a warning is silenced too.
+    /// Suppresses each warning whose rule `allows`. Denials are never suppressed.
+    ///
+    /// Call this last, so that denials which were lowered to warnings can be suppressed too.
     pub fn suppress(&mut self, allows: impl Fn(&Rule) -> bool) {
         for finding in &mut self.0 {
             finding.suppressed = finding.severity == Severity::Warn && allows(finding.rule);
         }
     }
 
-    /// Lowers to a warning each refusal that rests on one of these objects, `Kind/name`: nobody could read them again.
-    pub fn doubt(&mut self, objects: &[String]) {
+    /// Lowers to a warning each denial that depends on one of `objects` (`Kind/name`), which could not be read again.
+    pub fn mark_unconfirmed(&mut self, objects: &[String]) {
         for finding in &mut self.0 {
-            if finding.about.iter().any(|about| objects.contains(about)) {
+            if finding
+                .related_objects
+                .iter()
+                .any(|object| objects.contains(object))
+            {
                 finding.severity = Severity::Warn;
             }
         }
     }
 
-    /// Lowers to a warning each refusal that the stored object has as well: a tightened rule must not keep users
-    /// from mending something else. What destroys data stays refused unless `has_started`.
+    /// Lowers to a warning each denial that the stored object `old` has too (ratcheting validation).
+    ///
+    /// A new or stricter rule then does not prevent users from changing other fields. A denial whose rule
+    /// [destroys](Rule::destroys) data stays, unless the object `has_started`.
     pub fn ratchet(&mut self, old: &Self, has_started: bool) {
         for finding in &mut self.0 {
             let kept = finding.rule.destroys && !has_started;
@@ -348,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_reads_like_the_api_servers_own_and_ends_with_the_rule() {
+    fn a_text_has_the_form_of_the_api_server_and_ends_with_the_rule_id() {
         assert_eq!(
             mixed("k1,k2.t").text(),
             r#"Invalid value: "k1,k2.t": write one form [entities-mixed]"#
@@ -363,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_value_is_cut_and_escaped() {
+    fn a_long_value_with_control_characters_is_cut_and_escaped() {
         let text = mixed(&format!("a\nb\u{1b}{}", "x".repeat(500))).text();
         assert!(
             !text.contains(char::is_control) && text.chars().count() < 200,
@@ -372,42 +384,46 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_a_map_is_cut_and_has_no_control_character() {
+    fn a_map_key_in_a_path_is_cut_and_has_no_control_character() {
         let path = entry("spec.rename", &format!("k1\n.{}", "x".repeat(300)));
         assert!(path.starts_with("spec.rename[k1?.xxx"), "{path}");
         assert_eq!(path.chars().count(), "spec.rename[]".len() + 100);
     }
 
     #[test]
-    fn who_may_not_read_a_secret_hears_once_that_it_is_not_usable() {
-        let missing = |severity| mixed("s3").discreet("Secret s3 is not usable").severity(severity);
+    fn a_caller_who_may_not_read_the_secret_gets_one_redacted_finding() {
+        let missing = |severity| {
+            mixed("s3")
+                .redacted_message("Secret s3 is not usable")
+                .severity(severity)
+        };
         let mut found: Findings = [
             missing(Severity::Warn),
             mixed("else"),
-            missing(Severity::Deny).about("a", "b"),
+            missing(Severity::Deny).related_object("a", "b"),
             missing(Severity::Deny),
         ]
         .into_iter()
         .collect();
-        assert!(found.tell_of_a_secret());
-        found.withhold();
-        let told: Vec<_> = found
+        assert!(found.mentions_secret());
+        found.redact();
+        let redacted: Vec<_> = found
             .iter()
-            .map(|f| (f.message.as_str(), f.severity, f.about.len()))
+            .map(|f| (f.message.as_str(), f.severity, f.related_objects.len()))
             .collect();
         assert_eq!(
-            told,
+            redacted,
             [
                 ("Secret s3 is not usable", Severity::Deny, 0),
                 ("write one form", Severity::Deny, 0),
                 ("Secret s3 is not usable", Severity::Deny, 1),
             ]
         );
-        assert!(!found.tell_of_a_secret());
+        assert!(!found.mentions_secret());
     }
 
     #[test]
-    fn a_confirmation_lowers_only_what_can_be_confirmed() {
+    fn a_confirmation_lowers_only_rules_that_can_be_confirmed() {
         let guard = Finding::deny(
             &catalogue::RESTORE_TRUNCATES_EVERYTHING,
             "spec.entities",
@@ -421,31 +437,31 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_is_silenced_and_leaves_a_trace_and_a_refusal_is_not() {
+    fn a_warning_is_suppressed_and_recorded_and_a_denial_is_neither() {
         let warning = mixed("a").severity(Severity::Warn);
         let mut found: Findings = [warning, mixed("b")].into_iter().collect();
         found.suppress(|rule| rule.id == "entities-mixed");
         assert_eq!(found.warnings().count(), 0);
-        let silenced: Vec<_> = found
+        let suppressed: Vec<_> = found
             .suppressed()
             .map(|f| (f.rule.id, f.value.as_deref()))
             .collect();
-        assert_eq!(silenced, [("entities-mixed", Some("a"))]);
+        assert_eq!(suppressed, [("entities-mixed", Some("a"))]);
         assert!(found.denied());
     }
 
     #[test]
-    fn what_could_not_be_read_again_refuses_nothing() {
-        let mut found: Findings = [mixed("a").about("CassandraBackup", "b1"), mixed("b")]
+    fn a_denial_is_lowered_if_its_object_could_not_be_read_again() {
+        let mut found: Findings = [mixed("a").related_object("CassandraBackup", "b1"), mixed("b")]
             .into_iter()
             .collect();
-        found.doubt(&["CassandraBackup/b1".to_owned()]);
+        found.mark_unconfirmed(&["CassandraBackup/b1".to_owned()]);
         let severities: Vec<_> = found.iter().map(|f| f.severity).collect();
         assert_eq!(severities, [Severity::Warn, Severity::Deny]);
     }
 
     #[test]
-    fn what_the_stored_object_has_too_is_lowered_and_what_is_new_is_not() {
+    fn a_denial_of_the_stored_object_is_lowered_and_a_new_denial_is_not() {
         let mut new: Findings = [mixed("a,b.c"), mixed("d,e.f")].into_iter().collect();
         new.ratchet(&[mixed("a,b.c")].into_iter().collect(), false);
         assert_eq!(
@@ -455,15 +471,15 @@ mod tests {
     }
 
     #[test]
-    fn another_object_behind_the_same_value_is_another_finding() {
-        let about = |name| mixed("k1").about("CassandraBackup", name);
-        let mut new: Findings = [about("b2")].into_iter().collect();
-        new.ratchet(&[about("b1")].into_iter().collect(), false);
+    fn the_same_value_with_another_related_object_is_another_finding() {
+        let with_backup = |name| mixed("k1").related_object("CassandraBackup", name);
+        let mut new: Findings = [with_backup("b2")].into_iter().collect();
+        new.ratchet(&[with_backup("b1")].into_iter().collect(), false);
         assert!(new.denied());
     }
 
     #[test]
-    fn what_destroys_data_stays_refused_until_the_restore_has_started() {
+    fn a_denial_that_protects_data_stays_until_the_restore_has_started() {
         let wider = Finding::deny(
             &catalogue::ENTITIES_WIDER_THAN_BACKUP,
             "spec.entities",

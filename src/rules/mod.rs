@@ -1,7 +1,7 @@
-//! Pure rules: an object and the facts to findings.
+//! Pure rules: functions from an object and facts to findings.
 //!
-//! No clock, no client, nothing asynchronous: what a rule needs is an argument. Every finding of an object is
-//! reported at once. One file per subject; [`catalogue`] lists all rules.
+//! Rules use no clock, no client and no async code; everything that a rule needs is an argument. All findings of an
+//! object are reported at once. [`checks`] has one file per subject; [`catalogue`] is the table of all rules.
 
 pub mod catalogue;
 pub mod cel;
@@ -14,7 +14,7 @@ pub mod policy;
 pub mod status;
 pub mod subject;
 
-mod misfit;
+mod type_mismatch;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! What the platform team decides. One value, handed to pure rules.
+//! The settings of the platform team, passed to the rules as one value.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -6,24 +6,24 @@ use super::catalogue::Severity;
 use super::facts::Facts;
 use crate::api::Kind;
 
-/// Who acts on the objects that pass.
+/// The controller that runs admitted objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Executor {
-    /// CassKop. What it gets wrong becomes a finding.
+    /// CassKop. Rules report what CassKop cannot do.
     #[default]
     Casskop,
-    /// Our own reconciler. A backup waits for what it needs.
+    /// cassgate's own reconciler. A backup waits for the objects that it references.
     Cassgate,
-    /// Nobody in particular: no rule that depends on the executor applies.
+    /// Unspecified: rules that depend on the executor do not apply.
     None,
 }
 
-/// What to do with an object that names something that does not exist.
+/// The verdict on an object that references a missing object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissingReferences {
-    /// Refuse it.
+    /// Deny the request.
     Deny,
-    /// Let it pass and tell.
+    /// Admit the request with a warning.
     Warn,
 }
 
@@ -37,9 +37,9 @@ impl From<MissingReferences> for Severity {
 }
 
 impl MissingReferences {
-    /// Reads the word of the flag and of the namespace's label: `deny` or `warn`.
+    /// Parses the value of the flag or of the namespace's label: `deny` or `warn`.
     #[must_use]
-    pub fn read(word: &str) -> Option<Self> {
+    pub fn parse(word: &str) -> Option<Self> {
         match word {
             "deny" => Some(Self::Deny),
             "warn" => Some(Self::Warn),
@@ -48,46 +48,47 @@ impl MissingReferences {
     }
 }
 
-/// What to do with a restore that empties more than it fills.
+/// The verdict on a restore that truncates more data than it restores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RestoreGuard {
-    /// Let it pass and tell.
+    /// Admit the restore with a warning.
     #[default]
     Warn,
-    /// Refuse it unless its author confirms it by annotation.
+    /// Deny the restore unless its author confirms it with an annotation.
     Confirm,
 }
 
-/// Who is told what a Secret lacks.
+/// The users who see details about the content of a Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SecretDetails {
-    /// Who may read the Secret; the others hear that it is not usable.
+    /// Users who may read the Secret. For other users the message only says that the Secret is not usable.
     #[default]
     Caller,
-    /// Everybody who may create the object.
+    /// All users who may create the object.
     Always,
 }
 
-/// The least time between two runs of a schedule, unless the platform team says otherwise.
+/// Default minimum time between two runs of a schedule.
 pub const MIN_SCHEDULE_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
 
 /// The policy of one installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Who acts on the objects.
+    /// The controller that runs admitted objects.
     pub executor: Executor,
-    /// For requests that are stored. `None`: deny, except for backups under our own executor, which wait.
+    /// The verdict for requests that are stored. `None` denies, except for backups with cassgate as executor, which
+    /// wait.
     pub missing_references: Option<MissingReferences>,
-    /// For dry runs. Flux and `kubectl apply --dry-run=server -f folder/` review batches of which nothing is
-    /// stored, so the default is to warn.
+    /// The verdict for dry runs. Defaults to `Warn`: Flux and `kubectl apply --dry-run=server -f folder/` review
+    /// batches of objects that reference each other and none of which is stored.
     pub missing_references_on_dry_run: MissingReferences,
-    /// What to do with a restore that empties more than it fills.
+    /// The verdict on a restore that truncates more data than it restores.
     pub restore_guard: RestoreGuard,
-    /// Schedules with less time between two runs are refused.
+    /// Minimum time between two runs of a schedule; shorter intervals are denied.
     pub min_schedule_interval: SignedDuration,
-    /// Who is told what a Secret lacks.
+    /// The users who see details about the content of a Secret.
     pub secret_details: SecretDetails,
-    /// Whether rules that only inform speak.
+    /// True if informational rules report.
     pub notices: bool,
 }
 
@@ -105,24 +106,25 @@ impl Default for Policy {
     }
 }
 
-/// What is true of one request beside the object.
+/// The properties of one request, apart from its object.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Context {
     /// The installation's policy.
     pub policy: Policy,
-    /// Whether nothing will be stored.
+    /// True if the request is a dry run.
     pub dry_run: bool,
-    /// Whether the object is new.
+    /// True if the request creates the object.
     pub creating: bool,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
 }
 
 impl Context {
-    /// How bad it is that an object of this kind names something that does not exist. The label of its namespace
-    /// overrides the policy for what is stored.
+    /// Returns the severity of a missing reference in an object of `kind`.
+    ///
+    /// For requests that are stored, the label of the namespace overrides the policy.
     #[must_use]
-    pub fn absent(&self, kind: Kind, facts: &Facts) -> Severity {
+    pub fn missing_reference_severity(&self, kind: Kind, facts: &Facts) -> Severity {
         let by_default = || match (kind, self.policy.executor) {
             (Kind::Backup, Executor::Cassgate) => MissingReferences::Warn,
             _ => MissingReferences::Deny,
@@ -139,22 +141,22 @@ impl Context {
         }
     }
 
-    /// How bad it is that a restore empties more than it fills.
+    /// Returns the severity for a restore that truncates more data than it restores.
     #[must_use]
-    pub fn guarded(&self) -> Severity {
+    pub fn restore_guard_severity(&self) -> Severity {
         match self.policy.restore_guard {
             RestoreGuard::Warn => Severity::Warn,
             RestoreGuard::Confirm => Severity::Deny,
         }
     }
 
-    /// Whether CassKop acts.
+    /// Returns true if CassKop runs the objects.
     #[must_use]
     pub fn casskop_acts(&self) -> bool {
         self.policy.executor == Executor::Casskop
     }
 
-    /// Whether our own reconciler acts.
+    /// Returns true if cassgate's own reconciler runs the objects.
     #[must_use]
     pub fn cassgate_acts(&self) -> bool {
         self.policy.executor == Executor::Cassgate
@@ -169,7 +171,7 @@ mod tests {
     use crate::rules::facts::{Facts, Namespace, Reference};
 
     #[test]
-    fn an_absent_reference_follows_executor_kind_policy_and_dry_run() {
+    fn the_severity_of_a_missing_reference_depends_on_executor_kind_policy_and_dry_run() {
         use MissingReferences::{Deny, Warn};
         for (executor, explicit, dry_run, on_dry_run, backup, restore) in [
             (
@@ -234,16 +236,24 @@ mod tests {
                 ..Context::default()
             };
             let facts = Facts::default();
-            assert_eq!(context.absent(Kind::Backup, &facts), backup, "{context:?}");
-            assert_eq!(context.absent(Kind::Restore, &facts), restore, "{context:?}");
+            assert_eq!(
+                context.missing_reference_severity(Kind::Backup, &facts),
+                backup,
+                "{context:?}"
+            );
+            assert_eq!(
+                context.missing_reference_severity(Kind::Restore, &facts),
+                restore,
+                "{context:?}"
+            );
         }
     }
 
     #[test]
-    fn a_namespace_has_its_own_word_for_what_is_stored() {
+    fn the_label_of_the_namespace_overrides_the_policy_except_for_dry_runs() {
         let labelled = |word| Facts {
             namespace: Some(Reference::Found(Namespace {
-                missing_references: MissingReferences::read(word),
+                missing_references: MissingReferences::parse(word),
                 ..Namespace::default()
             })),
             ..Facts::default()
@@ -254,9 +264,16 @@ mod tests {
             ("deny", Severity::Deny),
             ("nonsense", Severity::Deny),
         ] {
-            assert_eq!(context.absent(Kind::Restore, &labelled(word)), expected, "{word}");
+            assert_eq!(
+                context.missing_reference_severity(Kind::Restore, &labelled(word)),
+                expected,
+                "{word}"
+            );
         }
         context.dry_run = true;
-        assert_eq!(context.absent(Kind::Restore, &labelled("deny")), Severity::Warn);
+        assert_eq!(
+            context.missing_reference_severity(Kind::Restore, &labelled("deny")),
+            Severity::Warn
+        );
     }
 }

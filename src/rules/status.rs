@@ -1,12 +1,12 @@
-//! What an object's raw status says about whether it has run.
+//! The run state of an object, read from its raw status.
 //!
-//! Read from the JSON as it came: a status that has other fields or forms than ours still tells its condition.
+//! Works on raw JSON, so that a status with unknown fields still yields its condition.
 
 use serde_json::Value;
 
 use crate::api::ConditionType;
 
-/// The text of `status.condition.type`, where there is one.
+/// Returns `status.condition.type`, if it is set and not empty.
 #[must_use]
 pub fn condition(object: &Value) -> Option<&str> {
     object
@@ -15,22 +15,22 @@ pub fn condition(object: &Value) -> Option<&str> {
         .filter(|text| !text.is_empty())
 }
 
-/// The same for a message: a word that is none of the known states may be of any length.
+/// Returns the state for a message. An unknown state is not repeated, because it may be arbitrarily long.
 #[must_use]
-pub fn state_word(object: &Value) -> Option<&str> {
+pub fn state_name(object: &Value) -> Option<&str> {
     condition(object).map(|text| match ConditionType::parse(text) {
-        ConditionType::Unknown(_) => "in a state that nobody knows",
+        ConditionType::Unknown(_) => "in an unknown state",
         known => known.as_str(),
     })
 }
 
-/// Whether something has begun to run it.
+/// Returns true if an executor has started the object: it has a condition.
 #[must_use]
 pub fn has_started(object: &Value) -> bool {
     condition(object).is_some()
 }
 
-/// Whether it has run to its end.
+/// Returns true if the run has ended.
 #[must_use]
 pub fn is_terminal(object: &Value) -> bool {
     condition(object)
@@ -38,7 +38,7 @@ pub fn is_terminal(object: &Value) -> bool {
         .is_some_and(ConditionType::is_terminal)
 }
 
-/// Whether it is under way.
+/// Returns true if the run has started and not ended.
 #[must_use]
 pub fn is_running(object: &Value) -> bool {
     condition(object)
@@ -46,7 +46,7 @@ pub fn is_running(object: &Value) -> bool {
         .is_some_and(ConditionType::is_active)
 }
 
-/// Whether it runs again and again: a backup with a schedule.
+/// Returns true if the object is a scheduled backup.
 #[must_use]
 pub fn is_scheduled(object: &Value) -> bool {
     object
@@ -55,21 +55,24 @@ pub fn is_scheduled(object: &Value) -> bool {
         .is_some_and(|schedule| !schedule.is_empty())
 }
 
-/// Whether the object carries any status. Typed clients send an empty one with every new object.
+/// Returns true if the object has a status with at least one value. Typed clients send an empty status with every new
+/// object.
 #[must_use]
 pub fn is_present(object: &Value) -> bool {
-    fn says_something(value: &Value) -> bool {
+    fn has_value(value: &Value) -> bool {
         match value {
             Value::Null => false,
-            Value::Object(fields) => fields.values().any(says_something),
+            Value::Object(fields) => fields.values().any(has_value),
             _ => true,
         }
     }
-    object.get("status").is_some_and(says_something)
+    object.get("status").is_some_and(has_value)
 }
 
-/// Whether the record that a one-shot has run is lost between `old` and `new`: the condition is gone, or what had
-/// ended is said to go on.
+/// Returns true if `new` loses the record that the one-shot object `old` has run: its condition is removed, or its
+/// terminal condition is replaced by one that is not terminal.
+///
+/// Without this record CassKop runs the object again when the operator starts.
 #[must_use]
 pub fn is_reset(old: &Value, new: &Value) -> bool {
     !is_scheduled(old) && has_started(old) && (!has_started(new) || (is_terminal(old) && !is_terminal(new)))
@@ -85,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_record_of_a_one_shot_is_a_reset() {
+    fn removing_or_reopening_the_condition_of_a_one_shot_is_a_reset() {
         for old in [
             "COMPLETED",
             "FAILED",
@@ -106,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_executor_writes_is_no_reset() {
+    fn the_status_updates_of_an_executor_are_no_reset() {
         for (old, new) in [
             ("RUNNING", "COMPLETED"),
             ("REQUIRED", "PENDING"),
@@ -119,12 +122,12 @@ mod tests {
             json!({"spec": {"schedule": "@daily"}, "status": {"condition": {"type": "COMPLETED"}}});
         assert!(
             !is_reset(&scheduled, &json!({"spec": {"schedule": "@daily"}})),
-            "a tick clears the status"
+            "CassKop clears the status at each run"
         );
     }
 
     #[test]
-    fn the_empty_status_of_a_typed_client_is_none() {
+    fn the_empty_status_of_a_typed_client_counts_as_absent() {
         for empty in [
             json!({}),
             json!({"status": null}),

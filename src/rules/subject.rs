@@ -1,4 +1,4 @@
-//! The object that is judged, with its texts parsed once.
+//! The object under review, with its string fields parsed once.
 
 use jiff::tz::TimeZone;
 
@@ -17,18 +17,18 @@ use super::catalogue::Rule;
 use super::facts::{Around, StoredBackup};
 use crate::api::Kind;
 
-/// What rules look at of an object's metadata.
+/// The part of an object's metadata that rules use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
-    /// Where it is.
+    /// The namespace.
     pub namespace: String,
-    /// Its name; empty as long as the API server has made none of `generateName`.
+    /// The name; empty while the API server has not generated one from `generateName`.
     pub name: String,
-    /// The value of [`CONFIRM_ANNOTATION`](crate::api::CONFIRM_ANNOTATION): ids of rules, separated by commas.
+    /// The value of [`CONFIRM_ANNOTATION`](crate::api::CONFIRM_ANNOTATION): rule ids, separated by commas.
     pub confirms: Option<String>,
-    /// The value of [`ALLOW_ANNOTATION`](crate::api::ALLOW_ANNOTATION): ids of rules, separated by commas.
+    /// The value of [`ALLOW_ANNOTATION`](crate::api::ALLOW_ANNOTATION): rule ids, separated by commas.
     pub allows: Option<String>,
-    /// The value of Velero's label on what it brings back.
+    /// The value of the label that Velero puts on objects that it restores.
     pub velero_restore: Option<String>,
 }
 
@@ -55,85 +55,85 @@ impl Metadata {
         }
     }
 
-    /// Whether the author has read and accepts what this rule says.
+    /// Returns true if the author confirms the denials of `rule`.
     #[must_use]
     pub fn confirms(&self, rule: &Rule) -> bool {
-        names(self.confirms.as_deref(), rule)
+        lists_rule(self.confirms.as_deref(), rule)
     }
 
-    /// Whether the author has had enough of this rule's warnings.
+    /// Returns true if the author suppresses the warnings of `rule`.
     #[must_use]
     pub fn allows(&self, rule: &Rule) -> bool {
-        names(self.allows.as_deref(), rule)
+        lists_rule(self.allows.as_deref(), rule)
     }
 }
 
-/// Whether a list of rules, `RULE[,RULE]`, names this one.
-fn names(list: Option<&str>, rule: &Rule) -> bool {
+/// Returns true if `list`, in the form `RULE[,RULE]`, contains `rule`.
+fn lists_rule(list: Option<&str>, rule: &Rule) -> bool {
     let mut ids = list.iter().flat_map(|text| text.split(','));
     ids.any(|id| id.trim() == rule.id)
 }
 
-/// A backup under judgement.
+/// A backup under review.
 #[derive(Debug, Clone)]
 pub struct Backup {
-    /// Who it is.
+    /// Its metadata.
     pub meta: Metadata,
-    /// What the user wrote.
+    /// Its spec as written by the user.
     pub spec: CassandraBackupSpec,
     /// `spec.storageLocation`.
     pub location: Result<StorageLocation, StorageLocationError>,
-    /// `spec.snapshotTag`; `None` where it is left to us.
+    /// `spec.snapshotTag`; `None` if absent, so that the defaults fill it in.
     pub tag: Option<Result<SnapshotTag, SnapshotTagError>>,
     /// `spec.entities`.
     pub entities: Result<Entities, Vec<EntitiesError>>,
-    /// `spec.schedule`; `None` for a one-shot. CassKop takes an empty text for none.
+    /// `spec.schedule`; `None` for a one-shot backup. CassKop treats an empty string as absent.
     pub schedule: Option<Result<Schedule, ScheduleError>>,
     /// `spec.timeZone`.
     pub time_zone: Option<Result<TimeZone, UnknownTimeZone>>,
-    /// `spec.duration`; CassKop takes an empty text for none.
+    /// `spec.duration`; CassKop treats an empty string as absent.
     pub duration: Option<Result<GoDuration, GoDurationError>>,
-    /// `spec.bandwidth`; CassKop takes an empty text for none.
+    /// `spec.bandwidth`; CassKop treats an empty string as absent.
     pub bandwidth: Option<Result<Bandwidth, BandwidthError>>,
 }
 
 impl Backup {
-    /// A backup of this spec.
+    /// Parses the spec of a backup.
     #[must_use]
     pub fn new(meta: Metadata, spec: CassandraBackupSpec) -> Self {
         Self {
             location: StorageLocation::parse(&spec.storage_location),
             tag: spec.snapshot_tag.as_deref().map(SnapshotTag::parse),
             entities: Entities::parse(spec.entities.as_deref().unwrap_or_default()),
-            schedule: written(spec.schedule.as_deref()).map(Schedule::parse),
+            schedule: non_empty(spec.schedule.as_deref()).map(Schedule::parse),
             time_zone: spec.time_zone.as_deref().map(time_zone),
-            duration: written(spec.duration.as_deref()).map(GoDuration::parse),
-            bandwidth: written(spec.bandwidth.as_deref()).map(Bandwidth::parse),
+            duration: non_empty(spec.duration.as_deref()).map(GoDuration::parse),
+            bandwidth: non_empty(spec.bandwidth.as_deref()).map(Bandwidth::parse),
             meta,
             spec,
         }
     }
 }
 
-/// A restore under judgement.
+/// A restore under review.
 #[derive(Debug, Clone)]
 pub struct Restore {
-    /// Who it is.
+    /// Its metadata.
     pub meta: Metadata,
-    /// What the user wrote.
+    /// Its spec as written by the user.
     pub spec: CassandraRestoreSpec,
-    /// `spec.entities` as it stands: empty means what the backup names.
+    /// `spec.entities` of the restore itself: empty means the entities of its backup.
     pub entities: Result<Entities, Vec<EntitiesError>>,
-    /// `spec.rename`; none is an empty one.
+    /// `spec.rename`; an absent map is empty.
     pub rename: Result<Rename, Vec<RenameError>>,
-    /// `spec.schemaVersion`; Icarus takes an empty text for none.
+    /// `spec.schemaVersion`; Icarus treats an empty string as absent.
     pub schema_version: Option<Result<SchemaVersion, SchemaVersionError>>,
-    /// `spec.cassandraDirectory`; CassKop takes an empty text for none.
+    /// `spec.cassandraDirectory`; CassKop treats an empty string as absent.
     pub directory: Option<Result<CassandraDirectory, CassandraDirectoryError>>,
 }
 
 impl Restore {
-    /// A restore of this spec.
+    /// Parses the spec of a restore.
     #[must_use]
     pub fn new(meta: Metadata, spec: CassandraRestoreSpec) -> Self {
         Self {
@@ -142,15 +142,17 @@ impl Restore {
                 .rename
                 .as_ref()
                 .map_or_else(|| Ok(Rename::default()), Rename::parse),
-            schema_version: written(spec.schema_version.as_deref()).map(SchemaVersion::parse),
-            directory: written(spec.cassandra_directory.as_deref()).map(CassandraDirectory::parse),
+            schema_version: non_empty(spec.schema_version.as_deref()).map(SchemaVersion::parse),
+            directory: non_empty(spec.cassandra_directory.as_deref()).map(CassandraDirectory::parse),
             meta,
             spec,
         }
     }
 
-    /// What it covers in the end: its own entities, or where it names none those of its backup (CassKop's
-    /// `PerformRestore`). `None` where they cannot be read or the backup is not known.
+    /// Returns the entities that the restore covers: its own, or those of its backup if it names none.
+    ///
+    /// CassKop's `PerformRestore` resolves them in the same way. Returns `None` if they are malformed or the backup is
+    /// not known.
     #[must_use]
     pub fn effective_entities(&self, backup: Option<&StoredBackup>) -> Option<Entities> {
         match self.entities.as_ref().ok()? {
@@ -172,7 +174,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// Its kind.
+    /// Returns its kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
@@ -181,7 +183,7 @@ impl Subject {
         }
     }
 
-    /// Who it is.
+    /// Returns its metadata.
     #[must_use]
     pub fn meta(&self) -> &Metadata {
         match self {
@@ -190,7 +192,7 @@ impl Subject {
         }
     }
 
-    /// The word for it in a sentence.
+    /// Returns the noun for messages: `backup` or `restore`.
     #[must_use]
     pub fn noun(&self) -> &'static str {
         match self {
@@ -199,7 +201,7 @@ impl Subject {
         }
     }
 
-    /// The cluster that it names.
+    /// Returns the name of its cluster.
     #[must_use]
     pub fn cluster(&self) -> &str {
         match self {
@@ -208,16 +210,16 @@ impl Subject {
         }
     }
 
-    /// The datacenter that it names; an empty one is none, as CassKop sends it.
+    /// Returns its datacenter. An empty string counts as absent: CassKop does not send it.
     #[must_use]
     pub fn datacenter(&self) -> Option<&str> {
-        written(match self {
+        non_empty(match self {
             Self::Backup(backup) => backup.spec.datacenter.as_deref(),
             Self::Restore(restore) => restore.spec.datacenter.as_deref(),
         })
     }
 
-    /// The backup that a restore names.
+    /// Returns the name of the backup of a restore.
     #[must_use]
     pub fn backup(&self) -> Option<&str> {
         match self {
@@ -226,17 +228,17 @@ impl Subject {
         }
     }
 
-    /// The Secret that it uses: its own, or for a restore that names none the one of its backup.
+    /// Returns the name of its Secret. A restore without one uses the Secret of its backup.
     #[must_use]
     pub fn secret<'a>(&'a self, backup: Option<&'a StoredBackup>) -> Option<&'a str> {
         match self {
-            Self::Backup(own) => written(own.spec.secret.as_deref()),
-            Self::Restore(own) => written(own.spec.secret.as_deref())
-                .or_else(|| written(backup.and_then(|backup| backup.spec.secret.as_deref()))),
+            Self::Backup(own) => non_empty(own.spec.secret.as_deref()),
+            Self::Restore(own) => non_empty(own.spec.secret.as_deref())
+                .or_else(|| non_empty(backup.and_then(|backup| backup.spec.secret.as_deref()))),
         }
     }
 
-    /// The storage backend; for a restore the one of its backup. `None` when the location does not say.
+    /// Returns the storage provider; for a restore, that of its backup. Returns `None` if the location is malformed.
     #[must_use]
     pub fn provider(&self, backup: Option<&StoredBackup>) -> Option<Provider> {
         match self {
@@ -274,7 +276,7 @@ impl Subject {
     }
 }
 
-/// A text that has something in it.
-pub(super) fn written(text: Option<&str>) -> Option<&str> {
+/// Returns `text` unless it is empty. CassKop and Icarus treat an empty string as absent.
+pub(super) fn non_empty(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }

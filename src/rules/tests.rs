@@ -1,8 +1,8 @@
-//! Every rule by table: an object and the facts, and what the user is told.
+//! Tests of all rules together: an object and facts, and the resulting findings.
 
+mod concurrent_operations;
 mod secrets;
 mod snapshot;
-mod turn;
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,8 @@ use super::subject::{Backup, Metadata, Restore, Subject};
 use crate::domain::credentials::Credentials;
 use crate::domain::sidecar::Sidecar;
 
-/// Cluster c1 with dc1 and dc2 and CassKop's default sidecar, a Secret with all keys, backup b1 of `k1.t1,k2.t3`.
+/// Returns cluster c1 with dc1 and dc2 and CassKop's default sidecar, a Secret with all keys, and backup b1 of
+/// `k1.t1,k2.t3`.
 fn facts() -> Facts {
     Facts {
         cluster: Some(Reference::Found(cluster("icarus:1.1.3"))),
@@ -61,7 +62,7 @@ fn merged(mut base: Value, change: &Value) -> Value {
     base
 }
 
-/// A good backup with the fields of `change` in place of its own.
+/// Returns a valid backup, merged with the fields of `change`.
 fn backup(change: &Value) -> Subject {
     let base = json!({"cassandraCluster": "c1", "datacenter": "dc1", "storageLocation": "s3://bk",
                       "snapshotTag": "t1", "secret": "s3", "schedule": "@midnight", "entities": "k1.t1,k2.t3"});
@@ -69,7 +70,7 @@ fn backup(change: &Value) -> Subject {
     Subject::Backup(Box::new(Backup::new(meta("b2"), spec)))
 }
 
-/// A good restore with the fields of `change` in place of its own.
+/// Returns a valid restore, merged with the fields of `change`.
 fn restore(change: &Value) -> Subject {
     let base = json!({"cassandraCluster": "c1", "cassandraBackup": "b1", "entities": "k1.t1"});
     let spec: crate::api::CassandraRestoreSpec = serde_json::from_value(merged(base, change)).unwrap();
@@ -98,7 +99,7 @@ fn found(subject: &Subject, facts: &Facts) -> Findings {
     judge(subject, facts, &acting(Executor::Casskop))
 }
 
-/// `severity rule path`, one a finding.
+/// Returns `severity rule path` for each finding.
 fn brief(findings: &Findings) -> Vec<String> {
     let line = |f: &Finding| format!("{} {} {}", f.severity.as_str(), f.rule.id, f.path);
     findings.iter().map(line).collect()
@@ -110,13 +111,14 @@ fn only(findings: &Findings) -> Finding {
 }
 
 fn of_rule(findings: &Findings, rule: &str) -> Finding {
-    let told = findings.iter().find(|finding| finding.rule.id == rule);
-    told.unwrap_or_else(|| panic!("{rule}: {:?}", brief(findings)))
+    let finding = findings.iter().find(|finding| finding.rule.id == rule);
+    finding
+        .unwrap_or_else(|| panic!("{rule}: {:?}", brief(findings)))
         .clone()
 }
 
 #[test]
-fn good_objects_are_met_with_silence() {
+fn valid_objects_have_no_findings() {
     for change in [
         json!({}),
         json!({"datacenter": null, "entities": null, "schedule": null}),
@@ -137,7 +139,7 @@ fn good_objects_are_met_with_silence() {
 }
 
 #[test]
-fn everything_wrong_with_a_backup_is_told_at_once() {
+fn all_mistakes_of_a_backup_are_reported_at_once() {
     let subject = backup(
         &json!({"datacenter": "dc9", "storageLocation": "gs://bk", "schedule": "bad",
                                  "entities": "k1,k2.t2,a.b.c"}),
@@ -153,7 +155,7 @@ fn everything_wrong_with_a_backup_is_told_at_once() {
 }
 
 #[test]
-fn everything_wrong_with_a_restore_is_told_at_once() {
+fn all_mistakes_of_a_restore_are_reported_at_once() {
     let subject =
         restore(&json!({"cassandraCluster": "c2", "datacenter": "dc9", "entities": "k1,k3,system_auth"}));
     let expected = [
@@ -170,18 +172,18 @@ fn everything_wrong_with_a_restore_is_told_at_once() {
 }
 
 #[test]
-fn a_keyspace_is_more_than_its_backed_up_tables() {
+fn a_keyspace_is_wider_than_its_backed_up_tables() {
     let findings = found(&restore(&json!({"entities": "k1"})), &facts());
     let finding = of_rule(&findings, "entities-wider-than-backup");
     assert_eq!(
         finding.text(),
-        "Invalid value: \"k1\": backup b1 holds only k1.t1 of it; restoring the keyspace would empty its other \
+        "Invalid value: \"k1\": backup b1 contains only k1.t1 of it; restoring the keyspace would empty its other \
          tables; name the tables: k1.t1 [entities-wider-than-backup]"
     );
 }
 
 #[test]
-fn an_absent_cluster_or_secret_says_the_ways_out() {
+fn a_missing_cluster_or_secret_is_denied_with_its_remedies() {
     let absent = Facts {
         cluster: Some(Reference::Absent),
         secret: Some(Reference::Absent),
@@ -197,14 +199,14 @@ fn an_absent_cluster_or_secret_says_the_ways_out() {
     );
     assert_eq!(
         findings.iter().next().unwrap().text(),
-        "Not found: \"c1\": the backup needs this CassandraCluster and there is none in its namespace; CassKop would give \
-         the backup up for ever; apply the cluster first (Flux dependsOn, an Argo CD sync wave, a Helm hook or a \
-         release of its own), or label the namespace cassgate.db.orange.com/missing-references=warn [cluster-not-found]"
+        "Not found: \"c1\": the backup needs this CassandraCluster, which is not in this namespace; CassKop would give \
+         the backup up and never retry it; apply the cluster first (Flux dependsOn, an Argo CD sync wave, a Helm hook \
+         or a separate release), or label the namespace cassgate.db.orange.com/missing-references=warn [cluster-not-found]"
     );
 }
 
 #[test]
-fn the_policy_for_missing_references_lowers_them() {
+fn the_policy_for_missing_references_lowers_denials() {
     let absent = Facts {
         cluster: Some(Reference::Absent),
         secret: Some(Reference::Absent),
@@ -240,7 +242,7 @@ fn the_policy_for_missing_references_lowers_them() {
 }
 
 #[test]
-fn what_could_not_be_found_out_refuses_nothing() {
+fn a_failed_lookup_denies_nothing() {
     let reason = || "the API server did not answer in time".to_owned();
     let unknown = Facts {
         cluster: Some(Reference::Unknown(reason())),
@@ -263,7 +265,7 @@ fn what_could_not_be_found_out_refuses_nothing() {
 }
 
 #[test]
-fn names_that_cannot_exist_are_refused_without_a_lookup() {
+fn invalid_names_are_denied_without_a_lookup() {
     for (change, expected) in [
         (
             json!({"cassandraCluster": ""}),
@@ -286,7 +288,7 @@ fn names_that_cannot_exist_are_refused_without_a_lookup() {
 }
 
 #[test]
-fn a_cluster_without_sidecar_takes_no_backups() {
+fn a_cluster_without_a_sidecar_is_denied() {
     let off = Cluster {
         sidecar_enabled: false,
         ..cluster("icarus:1.1.3")
@@ -304,7 +306,7 @@ fn a_cluster_without_sidecar_takes_no_backups() {
 }
 
 #[test]
-fn a_restore_without_entities_takes_those_of_its_backup() {
+fn a_restore_without_entities_is_checked_with_those_of_its_backup() {
     for (held, expected) in [
         ("system_auth.roles", "deny entities-system spec.entities"),
         ("a.b.c", "deny entities-malformed spec.entities"),
@@ -321,7 +323,7 @@ fn a_restore_without_entities_takes_those_of_its_backup() {
 }
 
 #[test]
-fn a_warning_is_short_and_every_text_is_one_line() {
+fn every_text_is_one_line() {
     let odd = Facts {
         cluster: Some(Reference::Found(cluster("own:1"))),
         secret: Some(Reference::Found(secret(&[("awsaccesskeyid", " ")]))),

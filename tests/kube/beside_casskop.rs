@@ -41,11 +41,11 @@ pub(crate) fn mistakes_that_casskop_would_drop_silently_are_denied() {
         .apply(&backup("b1", "cassandraCluster: nowhere\nsecret: -\nstorageLocation: s3://given-up"))
         .refused(
             "The CassandraBackup \"b1\" is invalid: \n\
-             * spec.cassandraCluster: Not found: \"nowhere\": the backup needs this CassandraCluster and there is none \
-             in its namespace; CassKop would give the backup up for ever; apply the cluster first (Flux dependsOn, an \
-             Argo CD sync wave, a Helm hook or a release of its own), or label the namespace \
+             * spec.cassandraCluster: Not found: \"nowhere\": the backup needs this CassandraCluster, which is not in \
+             this namespace; CassKop would give the backup up and never retry it; apply the cluster first (Flux dependsOn, an \
+             Argo CD sync wave, a Helm hook or a separate release), or label the namespace \
              cassgate.db.orange.com/missing-references=warn [cluster-not-found]\n\
-             * spec.secret: Required value: s3:// needs credentials, and CassKop takes them from a Secret only: \
+             * spec.secret: Required value: s3:// needs credentials, and CassKop takes them only from a Secret: \
              without one it gives the backup up; name a Secret of this namespace [secret-absent]",
         );
 }

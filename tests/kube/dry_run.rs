@@ -23,14 +23,14 @@ pub(crate) fn a_dry_run_of_a_whole_batch_passes_with_warnings() {
          cassandrabackup.db.orange.com/b1 created (server dry run)\n\
          cassandrarestore.db.orange.com/r1 created (server dry run)",
         &[
-            "spec.cassandraCluster: Not found: \"c1\": no such CassandraCluster in this namespace yet; the backup needs \
-             it [cluster-not-found]",
-            "spec.secret: Not found: \"s3\": no such Secret in this namespace yet; the backup needs it \
+            "spec.cassandraCluster: Not found: \"c1\": the backup needs this CassandraCluster, which is not in this \
+             namespace yet [cluster-not-found]",
+            "spec.secret: Not found: \"s3\": the backup needs this Secret, which is not in this namespace yet \
              [secret-not-found]",
-            "spec.cassandraCluster: Not found: \"c1\": no such CassandraCluster in this namespace yet; the restore needs \
-             it [cluster-not-found]",
-            "spec.cassandraBackup: Not found: \"b1\": no such CassandraBackup in this namespace yet; the restore needs \
-             it [backup-not-found]",
+            "spec.cassandraCluster: Not found: \"c1\": the restore needs this CassandraCluster, which is not in this \
+             namespace yet [cluster-not-found]",
+            "spec.cassandraBackup: Not found: \"b1\": the restore needs this CassandraBackup, which is not in this \
+             namespace yet [backup-not-found]",
         ],
     );
     for (kind, name) in [

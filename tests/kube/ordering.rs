@@ -89,8 +89,8 @@ pub(crate) fn a_folder_as_flux_and_helm_order_it_passes_where_missing_references
     let answer = here.kubectl().apply(&documents(&in_the_order_of_flux_and_helm()));
     answer.says_with_warnings(
         "secret/s3 created\ncassandrabackup.db.orange.com/b1 created\ncassandracluster.db.orange.com/c1 created",
-        &["spec.cassandraCluster: Not found: \"c1\": no such CassandraCluster in this namespace yet; the backup needs it \
-           [cluster-not-found]"],
+        &["spec.cassandraCluster: Not found: \"c1\": the backup needs this CassandraCluster, which is not in this namespace \
+           yet [cluster-not-found]"],
     );
 }
 
@@ -101,8 +101,8 @@ pub(crate) fn a_folder_as_flux_and_helm_order_it_is_denied_with_the_remedy_where
     here.kubectl().apply(&objects.next().unwrap()).succeeds();
     here.kubectl().apply(&objects.next().unwrap()).refused(
         "The CassandraBackup \"b1\" is invalid: spec.cassandraCluster: Not found: \"c1\": the backup needs this \
-         CassandraCluster and there is none in its namespace; apply the cluster first (Flux dependsOn, an Argo CD \
-         sync wave, a Helm hook or a release of its own), or label the namespace \
+         CassandraCluster, which is not in this namespace; apply the cluster first (Flux dependsOn, an Argo CD \
+         sync wave, a Helm hook or a separate release), or label the namespace \
          cassgate.db.orange.com/missing-references=warn [cluster-not-found]",
     );
     // The remedy that the message names.

@@ -32,8 +32,8 @@ const MENDED: [(&str, &str); 6] = [
     ("restore/with-a-status", "status-on-create"),
     ("update/defaults-stay", "backup-started"),
     ("update/status-of-a-finished-one-shot-set-back", "status-reset"),
-    ("update/status-of-a-finished-one-shot-wiped", "status-reset"),
-    ("update/status-of-a-finished-restore-wiped", "status-reset"),
+    ("update/status-of-a-finished-one-shot-removed", "status-reset"),
+    ("update/status-of-a-finished-restore-removed", "status-reset"),
 ];
 
 /// The policies of one test, in its namespaces only.
@@ -140,8 +140,8 @@ fn denial(answer: &Answer) -> Option<(String, u16)> {
 fn stated() -> BTreeSet<&'static str> {
     [Kind::Backup, Kind::Restore]
         .into_iter()
-        .flat_map(cel::statements)
-        .map(|statement| statement.rule.id)
+        .flat_map(cel::policy_rules)
+        .map(|policy_rule| policy_rule.rule.id)
         .collect()
 }
 

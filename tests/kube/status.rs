@@ -99,7 +99,7 @@ pub(crate) fn a_status_of_a_new_object_is_dropped_with_a_warning_with_casskops_c
     let here = with_finished(Crds::Casskop);
     here.kubectl().apply(&manifest_with_status()).says_with_warnings(
         "cassandrabackup.db.orange.com/copied created",
-        &["status: Forbidden: dropped: a new object has not run yet; leave status out of the manifest [status-on-create]"],
+        &["status: Forbidden: removed: a new object has not run yet; leave status out of the manifest [status-on-create]"],
     );
     assert_eq!(
         here.kubectl().get("cassandrabackup", "copied")["status"],
@@ -122,8 +122,8 @@ pub(crate) fn a_wiped_status_is_denied_with_our_crds() {
                 .refused(&format!(
                     "Error from server (Forbidden): admission webhook \"validate.cassgate.db.orange.com\" denied the \
                      request: {title}.db.orange.com \"{name}\" is forbidden: status.condition: Forbidden: this object is \
-                     COMPLETED, and without that record it would run again; create an object of another name to run \
-                     again [status-reset]"
+                     COMPLETED, and without that record it would run again; to run it again, create an object with \
+                     another name [status-reset]"
                 ));
         }
         assert_eq!(

@@ -42,7 +42,7 @@ pub(crate) fn a_new_mistake_is_denied_beside_an_old_one() {
     let here = with_an_old_mistake();
     patch(&here, "cassandrabackup", "old", r#"{"spec":{"datacenter":"dc9"}}"#).refused(&format!(
         "Warning: {OLD_MISTAKE}\nThe CassandraBackup \"old\" is invalid: spec.datacenter: Not found: \"dc9\": cluster c1 \
-         has dc1, dc2, and no pod to take the backup would be found; name one of them, or leave the field out for all \
+         has only dc1, dc2, so no pod would take the backup; name one of them, or leave the field out for all \
          [datacenter-unknown]"
     ));
 }
@@ -104,7 +104,7 @@ pub(crate) fn a_one_shot_that_has_started_keeps_its_spec() {
         "Error from server (Forbidden): error when applying patch:",
         "admission webhook \"validate.cassgate.db.orange.com\" denied the request: CassandraBackup.db.orange.com \"b1\" \
          is forbidden: spec.entities: Forbidden: this backup is COMPLETED and runs only once, so a changed spec has no \
-         effect; create a backup of another name (deleting and re-creating this one would run it again) \
+         effect; create a backup with another name (deleting and re-creating this one would run it again) \
          [backup-started]",
     ]);
     patch(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cassgate::api::Kind;
-use cassgate::rules::defaults::{Origin, fill};
+use cassgate::rules::defaults::{Inputs, fill};
 use cassgate::rules::facts::StoredBackup;
 use cassgate::rules::policy::Executor;
 use proptest::option;
@@ -54,11 +54,11 @@ proptest! {
     ) {
         let kind = if restore { Kind::Restore } else { Kind::Backup };
         let backup = backup.as_ref().map(stored);
-        let origin = Origin { old: old.as_ref(), backup: backup.as_ref(), now_ms: 1 };
+        let inputs = Inputs { old: old.as_ref(), backup: backup.as_ref(), now_ms: 1 };
         let mut once = object;
-        fill(kind, &mut once, origin);
+        fill(kind, &mut once, inputs);
         let mut twice = once.clone();
-        fill(kind, &mut twice, Origin { now_ms: 2, ..origin });
+        fill(kind, &mut twice, Inputs { now_ms: 2, ..inputs });
         prop_assert_eq!(twice, once);
     }
 

@@ -89,7 +89,7 @@ impl FactSource for World {
         let word = self.labels.get(MISSING_REFERENCES_LABEL).and_then(Value::as_str);
         Self::answer(Some(Namespace {
             terminating: false,
-            missing_references: word.and_then(MissingReferences::read),
+            missing_references: word.and_then(MissingReferences::parse),
         }))
     }
 

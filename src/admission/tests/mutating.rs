@@ -53,7 +53,7 @@ async fn a_status_in_the_object_is_stripped_on_create_and_put_back_when_wiped() 
     );
     let response = ask(&world, "/mutate", &created).await;
     assert_eq!(patch_of(&response), json!([{"op": "remove", "path": "/status"}]));
-    let dropped = "status: Forbidden: dropped: a new object has not run yet; leave status out of the manifest \
+    let dropped = "status: Forbidden: removed: a new object has not run yet; leave status out of the manifest \
                    [status-on-create]";
     assert_eq!(response["warnings"], json!([dropped]));
     let one_shot = with(backup_spec(), &json!({"schedule": null}));

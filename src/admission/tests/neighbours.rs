@@ -126,7 +126,7 @@ async fn what_a_secret_lacks_is_told_to_who_may_read_it() {
         (vec!["jane"], "Secret bare has no awsaccesskeyid"),
         (
             vec![],
-            "Secret bare is not usable for s3://; who may read it is told why",
+            "Secret bare is not usable for s3://; users who may read it see the reason",
         ),
     ] {
         let world = Arc::new(World {

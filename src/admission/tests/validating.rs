@@ -309,8 +309,8 @@ async fn deleting_a_running_restore_warns() {
         &json!({"oldObject": ran(&restore_spec(), "RUNNING")}),
     )
     .await;
-    let expected = "status.condition: Forbidden: this restore is RUNNING; deleting it cancels nothing, the sidecars \
-                    go on [restore-in-progress]";
+    let expected = "status.condition: Forbidden: this restore is RUNNING; deleting it does not stop the sidecars, \
+                    which continue [restore-in-progress]";
     assert_eq!(
         (&response["allowed"], &response["warnings"]),
         (&json!(true), &json!([expected]))

@@ -78,7 +78,7 @@ fn tags_of_many_namespaces_do_not_hide_the_ambiguous_one_of_the_own_namespace() 
         (Severity::Deny, "spec.cassandraBackup")
     );
     assert!(
-        message.contains("backup b2 has tag t12 at the same place"),
+        message.contains("backup b2 has tag t12 at the same location"),
         "{message}"
     );
 }

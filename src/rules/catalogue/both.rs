@@ -1,4 +1,4 @@
-//! Rules of both kinds.
+//! Rules for both kinds.
 
 use super::{DENY, EITHER, Kinds, Rule, WARN, rules};
 
@@ -6,107 +6,107 @@ rules! {
     BOTH;
 
     SPEC_MALFORMED = "spec-malformed", Both, DENY;
-    "A field of the spec is missing or has another type than its schema says.";
-    "The object cannot be read, so nothing else about it can be judged.";
+    "A field of the spec is missing or has a wrong type.";
+    "The object cannot be decoded, so no other rule can be checked.";
     "Write the field as `kubectl explain` describes it.";
 
     REQUEST_UNKNOWN = "request-unknown", Both, WARN;
-    "A request of a kind, version or operation that cassgate does not know passed unjudged.";
-    "The webhook configuration sends more than cassgate was made for; refusing it would block what works.";
-    "Narrow the rules of the webhook configuration, or use a newer cassgate.";
+    "A request of a kind, version or operation that cassgate does not know was admitted without checks.";
+    "The webhook configuration sends requests that cassgate does not support. Denying them would block requests that work without cassgate.";
+    "Limit the rules of the webhook configuration, or use a newer version of cassgate.";
 
     CLUSTER_NOT_FOUND = "cluster-not-found", Both, EITHER;
     "The CassandraCluster that the object names is not in its namespace, or could not be looked up.";
-    "CassKop gives up on a backup whose cluster it does not find and never looks again; a restore asks for it for ever.";
-    "Apply the cluster first, in the same namespace: Flux `dependsOn`, an Argo CD sync wave, a Helm hook or a release of its own. Where objects come in any order, `--missing-references=warn`, or the label `cassgate.db.orange.com/missing-references: warn` on the namespace.";
+    "CassKop gives up a backup whose cluster is missing and never retries it. It retries a restore without end.";
+    "Apply the cluster first, in the same namespace: with Flux `dependsOn`, an Argo CD sync wave, a Helm hook or a separate release. If objects are applied in any order, set `--missing-references=warn`, or label the namespace `cassgate.db.orange.com/missing-references: warn`.";
 
     CLUSTER_TERMINATING = "cluster-terminating", Both, WARN;
     "The CassandraCluster is being deleted.";
-    "Its pods go away while the operation runs, or before it begins.";
-    "Wait for the new cluster, or leave the object out.";
+    "Its pods are deleted before or during the operation.";
+    "Wait until the cluster exists again, or remove the object.";
 
     CLUSTER_NOT_READY = "cluster-not-ready", Both, WARN;
     "The CassandraCluster is starting, or CassKop is changing it.";
-    "A restore checks that every node is up and normal and that all agree on one schema, and fails otherwise; a backup of a ring that changes covers the nodes of that moment.";
+    "A restore fails unless every node is up and normal and all nodes have the same schema version. A backup of a ring that is changing covers only the nodes of that moment.";
     "Wait until `status.phase` is Running and the last action is Done.";
 
     DATACENTER_UNKNOWN = "datacenter-unknown", Both, EITHER;
-    "The datacenter is none of the cluster's topology.";
-    "CassKop picks the pods of a backup by the datacenter's name and finds none. A restore may name a datacenter of the same ring that another Kubernetes cluster runs, so there it is a warning.";
-    "Name one datacenter of `spec.topology.dc[].name` (an empty topology is dc1), or leave the field out for all of them.";
+    "The datacenter is not in the cluster's topology.";
+    "CassKop selects the pods for a backup by the datacenter's name and finds none. A restore may name a datacenter of the same ring that another Kubernetes cluster runs, so for restores the rule warns.";
+    "Name one datacenter of `spec.topology.dc[].name` (an empty topology has dc1), or leave the field out for all datacenters.";
 
     SIDECAR_DISABLED = "sidecar-disabled", Both, DENY;
-    "The cluster runs without the sidecar that takes backups and restores.";
+    "The cluster runs without the sidecar that runs backups and restores.";
     "With `backRestSidecar.enabled: false` nothing listens on port 4567 of the pods.";
     "Set `spec.backRestSidecar.enabled: true` in the CassandraCluster.";
 
     SIDECAR_VERSION_UNUSABLE = "sidecar-version-unusable", Both, WARN;
-    "The version of the cluster's sidecar does not go with its Cassandra, or not with CassKop.";
-    "Icarus 1.x cannot read the data directory of Cassandra 4.1 and later (seen on 4.1.10 and 5.0.9: every operation fails). CassKop sends no `dataDirs`, which Icarus demands since 2.0: every operation fails at once.";
-    "With Cassandra up to 4.0 and CassKop as executor use Icarus 1.1.3; with a later Cassandra use Icarus 2.0.4 and cassgate as executor.";
+    "The version of the cluster's sidecar does not work with its Cassandra version or with CassKop.";
+    "Icarus 1.x cannot read the data directory of Cassandra 4.1 and later, and every operation fails (observed on 4.1.10 and 5.0.9). Icarus requires `dataDirs` since 2.0, which CassKop does not send, and every operation fails at once.";
+    "For Cassandra up to 4.0 with CassKop as executor use Icarus 1.1.3. For later Cassandra versions use Icarus 2.0.4 and cassgate as executor.";
 
     SECRET_NOT_FOUND = "secret-not-found", Both, EITHER;
     "The Secret that the object names is not in its namespace, or could not be read.";
-    "The sidecar reads it in the namespace of the pods. CassKop refuses a backup whose Secret it does not find and never looks again.";
-    "Create the Secret first, in the same namespace. Where objects come in any order, `--missing-references=warn`, or the label `cassgate.db.orange.com/missing-references: warn` on the namespace.";
+    "The sidecar reads the Secret in the namespace of the pods. CassKop gives up a backup whose Secret is missing and never retries it.";
+    "Create the Secret first, in the same namespace. If objects are applied in any order, set `--missing-references=warn`, or label the namespace `cassgate.db.orange.com/missing-references: warn`.";
 
     SECRET_KEY_MISSING = "secret-key-missing", Both, EITHER;
-    "The Secret does not have the keys that its storage backend needs.";
-    "Icarus 1.x and 2.x read the credentials from these keys and fail without them, after the object was accepted. Icarus from 3.0 on ignores Secrets, so there it is a warning.";
+    "The Secret does not have the keys that the storage provider requires.";
+    "Icarus 1.x and 2.x read the credentials from these keys and fail without them, after the object was admitted. Icarus 3.0 and later ignore Secrets, so for them the rule warns.";
     "s3, oracle, minio: awsaccesskeyid, awssecretaccesskey, awsregion. ceph: awsaccesskeyid, awssecretaccesskey, awsendpoint. azure: azurestorageaccount, azurestoragekey. gcp: gcp.";
 
     SECRET_KEY_MALFORMED = "secret-key-malformed", Both, EITHER;
-    "A value in the Secret cannot be what its key promises.";
-    "The sidecar takes values as they are: a line end becomes part of the key, an empty value is sent. A `gcp` that is no service account and an `awsendpoint` that is no host or URL cannot work at all, and beside no endpoint an `awsregion` has to be one of Amazon's.";
-    "Write values without line ends (`printf %s`, or `stringData`); `gcp` is the service account's JSON document; `awsendpoint` is host, host:port or an http(s) URL; `awsregion` is the name of a region (eu-west-1), not of a zone in it (eu-west-1a).";
+    "A value in the Secret is not valid for its key.";
+    "The sidecar uses values unchanged: a line end becomes part of the key, and an empty value is sent. A `gcp` that is not a service account and an `awsendpoint` that is not a host or URL cannot work. Without an endpoint an `awsregion` must be an AWS region.";
+    "Write values without line ends (`printf %s`, or `stringData`). `gcp` is the JSON document of the service account. `awsendpoint` is host, host:port or an http(s) URL. `awsregion` is the name of a region (eu-west-1), not of a zone (eu-west-1a).";
 
     SECRET_IGNORED = "secret-ignored", Both, WARN;
-    "The object names a Secret, and the cluster's sidecar reads none.";
-    "Icarus from 3.0 on takes its credentials from its environment only. Whoever changes the Secret changes nothing, and the sidecar may work with other credentials than those, or with none.";
-    "Give the credentials to the sidecar's container, as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION for s3. Leave `spec.secret` out where cassgate acts; CassKop wants one for every backup that is not to file://.";
+    "The object names a Secret, but the cluster's sidecar ignores Secrets.";
+    "Icarus 3.0 and later take their credentials only from their environment. Changes to the Secret have no effect, and the sidecar may use other credentials or none.";
+    "Set the credentials in the environment of the sidecar's container: for s3 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION. With cassgate as executor leave `spec.secret` out. CassKop requires one for every backup except to file://.";
 
     SECRET_ABSENT = "secret-absent", Both, EITHER;
     "The object names no Secret although its storage needs credentials.";
-    "CassKop refuses a backup to anything but file:// without a Secret, and for a restore Icarus 1.x and 2.x then look for a Secret that nobody has. Other executors leave the credentials to the sidecar's environment or the node's role.";
+    "CassKop rejects a backup without a Secret, except to file://. For a restore without one, Icarus 1.x and 2.x look for a Secret that does not exist. With other executors the credentials may come from the sidecar's environment or the role of its node.";
     "Name a Secret in `spec.secret`.";
 
     ENTITIES_MALFORMED = "entities-malformed", Both, DENY, destroys;
     "An item of `entities` is neither a keyspace nor keyspace.table.";
-    "Esop drops such an item in silence. When nothing is left, the operation covers every keyspace; a restore would empty them all.";
-    "Write keyspaces (k1,k2) or tables (k1.t1,k2.t3): letters, digits and _, at most 48, in the letter case of CQL's system_schema; at most 32 KiB in all.";
+    "Esop silently drops such an item. If no item is left, the operation covers every keyspace, and a restore would empty all of them.";
+    "Write keyspaces (k1,k2) or tables (k1.t1,k2.t3). A name has at most 48 letters, digits and _, in the letter case of CQL's system_schema; the list has at most 32 KiB.";
 
     ENTITIES_MIXED = "entities-mixed", Both, DENY;
-    "`entities` names keyspaces and tables at once.";
-    "Esop refuses the mixture, after the object was accepted.";
+    "`entities` mixes keyspaces and tables.";
+    "Esop rejects the mixture, after the object was admitted.";
     "Write only keyspaces or only keyspace.table.";
 
     ENTITIES_NAME_CASE = "entities-name-case", Both, WARN;
-    "A name in `entities` has upper-case letters.";
-    "CQL makes every unquoted name lower case, and the sidecar compares letter case exactly: `MyKs` in CQL is `myks` on disk, unless it was created in double quotes.";
+    "A name in `entities` or a target in `rename` has upper-case letters.";
+    "CQL converts unquoted names to lower case, and the sidecar compares letter case exactly: `MyKs` in CQL is `myks` on disk, unless it was created in double quotes.";
     "Write the name as `system_schema.tables` has it, usually in lower case.";
 
     CONCURRENCY_OUT_OF_RANGE = "concurrency-out-of-range", Both, EITHER;
     "`concurrentConnections` (in a restore `concurrentConnection`) is below 1.";
-    "A negative number makes the sidecar fail without a message (seen). CassKop does not send a zero, so it means the default of 10.";
-    "Write a number from 1 on, or leave the field out for 10.";
+    "The sidecar fails without a message if the number is negative (observed). CassKop does not send a zero, so it means the default of 10.";
+    "Write 1 or more, or leave the field out for 10.";
 
     FIELD_NEEDS_EXECUTOR = "field-needs-executor", Both, EITHER;
-    "A field of cassgate's own reconciler is set while CassKop acts.";
-    "CassKop does not know it: a suspended backup would run, a time zone would be the operator's, a restore would take another snapshot than the one named. What only tidies up or spaces runs is a warning.";
-    "Leave the field out, or let cassgate act (`--executor=cassgate`).";
+    "A field of cassgate's own reconciler is set with CassKop as executor.";
+    "CassKop ignores it: a suspended backup would run, the schedule would use the operator's time zone, and a restore would use another snapshot. For fields that only space runs or remove old backups the rule warns.";
+    "Leave the field out, or use cassgate as executor (`--executor=cassgate`).";
 
     STATUS_ON_CREATE = "status-on-create", Both, EITHER;
-    "A new object carries a status.";
-    "CassKop takes an object with a condition for one that has run and never runs it; a coordinator without a condition makes it panic.";
+    "A new object has a status.";
+    "CassKop treats an object with a condition as one that has run, and never runs it. A coordinator without a condition makes CassKop panic.";
     "Leave `status` out of manifests (`kubectl get -o yaml` prints it).";
 
     STATUS_RESET = "status-reset", Both, EITHER, destroys;
-    "The status of an object that has run once is wiped.";
-    "It is the only record that it ran: CassKop runs it again at its next start, and a restore empties tables again.";
-    "Create an object of another name to run again.";
+    "The status of an object that has run is removed.";
+    "The status is the only record of the run. CassKop runs the object again when its operator restarts, and a restore empties tables again.";
+    "To run it again, create an object with another name.";
 
     CASSKOP_NEEDS_RESTART = "casskop-needs-restart", Backup, WARN;
-    "A backup is changed or a scheduled one deleted while CassKop acts, which notices neither.";
-    "Since release 2.1 CassKop ignores every update of a CassandraBackup (its filter compares a pointer with a value). A changed schedule takes effect, and a deleted scheduled backup goes away, when the operator starts again.";
-    "Restart the operator (`kubectl rollout restart`) after the change, or delete the object and create it anew.";
+    "A backup was changed, or a scheduled backup was deleted, and CassKop ignores it until its operator restarts.";
+    "Since release 2.1 CassKop ignores every update of a CassandraBackup, because its filter compares a pointer with a value. A changed schedule takes effect, and a deleted scheduled backup is removed, only when the operator restarts.";
+    "Restart the operator (`kubectl rollout restart`) after the change, or delete and re-create the object.";
 }

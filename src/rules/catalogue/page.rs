@@ -1,10 +1,10 @@
-//! A rule's page: the part of `docs/rules/RULE.md` that is made of the table.
+//! The generated head of a rule's page, `docs/rules/RULE.md`.
 
 use std::fmt::Write as _;
 
-use super::{BODY_BEGINS, Rule, Severity};
+use super::{BODY_MARKER, Rule, Severity};
 
-/// The head of the page of `rule` in Markdown, down to the line that ends it.
+/// Returns the head of the page of `rule` in Markdown, including [`BODY_MARKER`] as its last line.
 #[must_use]
 pub fn head(rule: &Rule) -> String {
     let severities: Vec<&str> = rule.severities.iter().copied().map(Severity::as_str).collect();
@@ -15,25 +15,25 @@ pub fn head(rule: &Rule) -> String {
         rule.kinds.as_str(),
         severities.join(", ")
     );
-    for (holds, line) in [
+    for (applies, line) in [
         (
             rule.destroys,
-            "| Destroys data | yes: never lowered on a restore that has not started |\n",
+            "| Protects data | yes: a denial is never lowered on a restore that has not started |\n",
         ),
         (
             rule.confirmable,
-            "| Can be confirmed | by the annotation `cassgate.db.orange.com/confirm` |\n",
+            "| Can be confirmed | yes, with the annotation `cassgate.db.orange.com/confirm` |\n",
         ),
-        (rule.notice, "| Notice | silent unless `--notices` is given |\n"),
+        (rule.notice, "| Notice | yes: reported only with `--notices` |\n"),
     ] {
-        if holds {
+        if applies {
             text.push_str(line);
         }
     }
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "\n**Why.** {}\n\n**What to do.** {}\n\n{BODY_BEGINS}\n",
+        "\n**Why.** {}\n\n**What to do.** {}\n\n{BODY_MARKER}\n",
         rule.reason, rule.remedy
     );
     text

@@ -1,10 +1,10 @@
-//! What a policy can say of backups and of restores alike.
+//! Policy rules for both kinds.
 
 use super::super::catalogue;
 use super::super::finding::Cause;
-use super::{Statement, Variable, When};
+use super::{AppliesTo, PolicyRule, Variable};
 
-/// `[A-Za-z0-9_]`, 1 to 48: the names of `domain::entities`.
+/// A name as in `domain::entities`: 1 to 48 characters of `[A-Za-z0-9_]`.
 macro_rules! name {
     () => {
         "[A-Za-z0-9_]{1,48}"
@@ -12,8 +12,9 @@ macro_rules! name {
 }
 pub(super) use name;
 
-/// Neither a subdomain of DNS nor short enough: no object has this name (`domain::object_name`).
-macro_rules! no_object_name {
+/// True if the variable is not a valid object name, as in `domain::object_name`: a DNS subdomain of at most 253
+/// characters.
+macro_rules! invalid_object_name {
     ($variable:literal) => {
         concat!(
             "size(",
@@ -24,9 +25,10 @@ macro_rules! no_object_name {
         )
     };
 }
-pub(super) use no_object_name;
+pub(super) use invalid_object_name;
 
-/// `domain::entities`: a text is read up to 32 KiB. Characters are bytes where the expression matches.
+/// True if an item is malformed or the text is longer than 32 KiB, as in `domain::entities`. A text that matches is ASCII,
+/// so its size in characters is its size in bytes.
 macro_rules! entities_malformed {
     () => {
         concat!(
@@ -43,6 +45,7 @@ macro_rules! entities_malformed {
     };
 }
 
+/// True if the text names keyspaces and tables.
 macro_rules! entities_mixed {
     () => {
         concat!(
@@ -58,126 +61,126 @@ macro_rules! entities_mixed {
     };
 }
 
-/// States in which something is over (`ConditionType::is_terminal`).
-macro_rules! over {
+/// The terminal states, as in `ConditionType::is_terminal`.
+macro_rules! terminal_states {
     () => {
         "['COMPLETED', 'FAILED', 'CANCELLED', 'CANCELED']"
     };
 }
 
-/// What has run has no state any more, or one that is over has one that is not.
-macro_rules! forgotten {
+/// True if an update removes the state of a started object, or replaces a terminal state by one that is not terminal.
+macro_rules! state_reset {
     () => {
         concat!(
             "variables.old_state != '' && (variables.state == '' || (variables.old_state in ",
-            over!(),
+            terminal_states!(),
             " && !(variables.state in ",
-            over!(),
+            terminal_states!(),
             ")))"
         )
     };
 }
-pub(super) use {forgotten, over};
+pub(super) use {state_reset, terminal_states};
 
-/// The state that CassKop writes; nothing as long as nothing has run.
+/// The state of the last run; empty if the object has not run.
 pub(super) const STATE: Variable = ("state", "object.?status.?condition.?type.orValue('')");
 
-/// The cluster that is named.
+/// The name of the cluster.
 pub(super) const CLUSTER: Variable = ("cluster", "object.?spec.?cassandraCluster.orValue('')");
 
-/// What is covered.
+/// The entities.
 pub(super) const ENTITIES: Variable = ("entities", "object.?spec.?entities.orValue('')");
 
-/// What only the cluster can tell.
-pub(super) const IS_IT_THERE: &str = "whether it is there";
+/// The case of a reference that the webhook covers.
+pub(super) const EXISTENCE: &str = "whether the object exists";
 
-/// The record that something ran is wiped. A backup with a schedule runs again anyway.
-pub(super) const STATUS_RESET: Statement = Statement {
+/// Denies an update that removes the record of a run. Scheduled backups are exempt: they run again anyway.
+pub(super) const STATUS_RESET: PolicyRule = PolicyRule {
     rule: &catalogue::STATUS_RESET,
     name: "statusReset",
-    when: When::Updated,
-    broken: forgotten!(),
-    lowered: "",
+    applies_to: AppliesTo::Update,
+    violated: state_reset!(),
+    tolerated: "",
     path: "status.condition",
     cause: Cause::Forbidden,
     value: "",
-    message: "this object has run, and without that record it would run again; create an object of another name to run again",
-    leaves: "a status that is a subresource",
+    message: "this object has run, and without that record it would run again; to run it again, create an object with another name",
+    gaps: "a status that is a subresource",
 };
 
-/// A new object carries a status.
-pub(super) const STATUS_ON_CREATE: Statement = Statement {
+/// Denies a new object with a status.
+pub(super) const STATUS_ON_CREATE: PolicyRule = PolicyRule {
     rule: &catalogue::STATUS_ON_CREATE,
     name: "statusOnCreate",
-    when: When::Created,
-    broken: "has(object.status) && (has(object.status.condition) || has(object.status.timeCreated) || \
+    applies_to: AppliesTo::Create,
+    violated: "has(object.status) && (has(object.status.condition) || has(object.status.timeCreated) || \
                  has(object.status.timeStarted) || has(object.status.timeCompleted) || has(object.status.progress) || \
                  has(object.status.id) || has(object.status.coordinatorMember))",
-    lowered: "",
+    tolerated: "",
     path: "status",
     cause: Cause::Forbidden,
     value: "",
-    message: "a new object has not run yet; with a status CassKop takes it for one that has, and never runs it; leave status out \
-     of the manifest",
-    leaves: "",
+    message: "a new object has not run yet; CassKop takes an object with a status for one that has run, and never runs it; leave \
+     status out of the manifest",
+    gaps: "",
 };
 
-/// No cluster can have the name.
-pub(super) const CLUSTER_IMPOSSIBLE: Statement = Statement {
+/// Denies an invalid name of a cluster.
+pub(super) const CLUSTER_NAME_INVALID: PolicyRule = PolicyRule {
     rule: &catalogue::CLUSTER_NOT_FOUND,
     name: "clusterImpossible",
-    when: When::Written,
-    broken: no_object_name!("variables.cluster"),
-    lowered: "variables.cluster == variables.old_cluster",
+    applies_to: AppliesTo::SpecChange,
+    violated: invalid_object_name!("variables.cluster"),
+    tolerated: "variables.cluster == variables.old_cluster",
     path: "spec.cassandraCluster",
     cause: Cause::Invalid,
     value: "variables.cluster",
-    message: "no CassandraCluster can have this name; write the name of one in the same namespace",
-    leaves: IS_IT_THERE,
+    message: "is not a valid name of a CassandraCluster; name a CassandraCluster of this namespace",
+    gaps: EXISTENCE,
 };
 
-/// Below zero; the field of a restore has a name of its own.
-pub(super) const CONNECTIONS_NEGATIVE: Statement = Statement {
+/// Denies a negative number of connections. The field of a restore has another name.
+pub(super) const CONNECTIONS_NEGATIVE: PolicyRule = PolicyRule {
     rule: &catalogue::CONCURRENCY_OUT_OF_RANGE,
     name: "connectionsNegative",
-    when: When::Written,
-    broken: "variables.connections < 0",
-    lowered: "variables.connections == variables.old_connections",
+    applies_to: AppliesTo::SpecChange,
+    violated: "variables.connections < 0",
+    tolerated: "variables.connections == variables.old_connections",
     path: "spec.concurrentConnections",
     cause: Cause::Invalid,
     value: "string(variables.connections)",
-    message: "the sidecar fails with a negative number of connections, without a message; write a number from 1 on, or leave the \
-     field out for 10",
-    leaves: "",
+    message: "the sidecar fails without a message if the number of connections is negative; write 1 or more, or leave the field \
+     out for 10",
+    gaps: "",
 };
 
-/// An item is neither a keyspace nor a table.
-pub(super) const ENTITIES_MALFORMED: Statement = Statement {
+/// Denies malformed items.
+pub(super) const ENTITIES_MALFORMED: PolicyRule = PolicyRule {
     rule: &catalogue::ENTITIES_MALFORMED,
     name: "entitiesMalformed",
-    when: When::Written,
-    broken: entities_malformed!(),
-    lowered: "",
+    applies_to: AppliesTo::SpecChange,
+    violated: entities_malformed!(),
+    tolerated: "",
     path: "spec.entities",
     cause: Cause::Invalid,
     value: "variables.entities",
     message: "an item is neither a keyspace nor keyspace.table (letters, digits and _, at most 48, without quotes and without blanks \
      around the dot); the sidecar would drop it and widen the operation; write only such items, at most 32 KiB in all, \
      or leave the field out",
-    leaves: "what a restore takes over from its backup",
+    gaps: "entities that a restore inherits from its backup",
 };
 
-/// Keyspaces and tables at once.
-pub(super) const ENTITIES_MIXED: Statement = Statement {
+/// Denies a mixture of keyspaces and tables.
+pub(super) const ENTITIES_MIXED: PolicyRule = PolicyRule {
     rule: &catalogue::ENTITIES_MIXED,
     name: "entitiesMixed",
-    when: When::Written,
-    broken: entities_mixed!(),
-    lowered: "variables.entities == variables.old_entities",
+    applies_to: AppliesTo::SpecChange,
+    violated: entities_mixed!(),
+    tolerated: "variables.entities == variables.old_entities",
     path: "spec.entities",
     cause: Cause::Invalid,
     value: "variables.entities",
     message: "names whole keyspaces and single tables; the sidecar takes one form or the other: write only keyspaces or only \
      keyspace.table",
-    leaves: "",
+    gaps: "",
 };

@@ -1,6 +1,7 @@
-//! What a policy can say of restores.
+//! Policy rules for restores.
 //!
-//! What goes pair by pair is said of at most 100 pairs: the API server bounds what an expression may cost.
+//! Rules that compare pairs of `rename` apply to at most 100 pairs, because the API server limits the cost of an
+//! expression.
 
 use super::super::catalogue::{
     BACKUP_NOT_FOUND, CASSANDRA_DIRECTORY_MALFORMED, ENTITIES_SYSTEM, RENAME_CHAIN, RENAME_DUPLICATE_TARGET,
@@ -8,26 +9,27 @@ use super::super::catalogue::{
     RENAME_TARGET_IN_ENTITIES, RESTORE_RECREATED, RESTORE_STARTED, SCHEMA_VERSION_MALFORMED,
 };
 use super::super::finding::Cause;
-use super::both::{self, IS_IT_THERE, name, no_object_name};
-use super::{Statement, Variable, When};
+use super::both::{self, EXISTENCE, invalid_object_name, name};
+use super::{AppliesTo, PolicyRule, Variable};
 
-/// `domain::entities::SYSTEM_KEYSPACES`.
+/// Cassandra's own keyspaces, as in `domain::entities::SYSTEM_KEYSPACES`.
 macro_rules! system {
     () => {
         "(system|system_auth|system_distributed|system_schema|system_traces|system_views|system_virtual_schema)"
     };
 }
 
-/// A side of a pair: a table, with blanks around it.
+/// One side of a pair: a table, with optional blanks around it.
 macro_rules! side {
     () => {
         concat!("'^ *", name!(), "[.]", name!(), " *$'")
     };
 }
 
-const MORE_PAIRS: &str = "maps of over 100 pairs; further pairs, where the stored map has bad ones too";
-const WITHOUT_ENTITIES: &str = "restores that leave `entities` to their backup; maps of over 100 pairs; further pairs, where the stored map has \
-     bad ones too";
+const MORE_PAIRS: &str =
+    "maps of over 100 pairs; new invalid pairs, where the stored map has invalid pairs too";
+const WITHOUT_ENTITIES: &str = "restores that leave `entities` to their backup; maps of over 100 pairs; new invalid pairs, where the stored map has \
+     invalid pairs too";
 
 pub(super) static VARIABLES: &[Variable] = &[
     both::STATE,
@@ -38,7 +40,7 @@ pub(super) static VARIABLES: &[Variable] = &[
     ("schemaVersion", "object.?spec.?schemaVersion.orValue('')"),
     both::ENTITIES,
     ("rename", "object.?spec.?rename.orValue({})"),
-    // The pairs of which both sides are tables.
+    // The pairs with a table on both sides.
     (
         "pairs",
         concat!(
@@ -66,206 +68,206 @@ pub(super) static VARIABLES: &[Variable] = &[
     ),
 ];
 
-pub(super) static STATEMENTS: &[Statement] = &[
+pub(super) static POLICY_RULES: &[PolicyRule] = &[
     both::STATUS_RESET,
     both::STATUS_ON_CREATE,
-    Statement {
+    PolicyRule {
         rule: &RESTORE_STARTED,
         name: "changedAfterStart",
-        when: When::Written,
-        broken: "variables.started",
-        lowered: "",
+        applies_to: AppliesTo::SpecChange,
+        violated: "variables.started",
+        tolerated: "",
         path: "spec",
         cause: Cause::Forbidden,
         value: "",
-        message: "this restore has started and runs only once, so a changed spec has no effect; create a restore of \
+        message: "this restore has started and runs only once, so a changed spec has no effect; create a restore with \
                   another name (deleting and re-creating this one would run it again)",
-        leaves: "",
+        gaps: "",
     },
-    both::CLUSTER_IMPOSSIBLE,
-    Statement {
+    both::CLUSTER_NAME_INVALID,
+    PolicyRule {
         rule: &BACKUP_NOT_FOUND,
         name: "backupImpossible",
-        when: When::Written,
-        broken: no_object_name!("variables.backup"),
-        lowered: "variables.backup == variables.old_backup",
+        applies_to: AppliesTo::SpecChange,
+        violated: invalid_object_name!("variables.backup"),
+        tolerated: "variables.backup == variables.old_backup",
         path: "spec.cassandraBackup",
         cause: Cause::Invalid,
         value: "variables.backup",
-        message: "no CassandraBackup can have this name; write the name of one in the same namespace",
-        leaves: IS_IT_THERE,
+        message: "is not a valid name of a CassandraBackup; name a CassandraBackup of this namespace",
+        gaps: EXISTENCE,
     },
-    Statement {
+    PolicyRule {
         rule: &RESTORE_RECREATED,
         name: "broughtBack",
-        when: When::Created,
-        broken: r"'velero.io/restore-name' in object.metadata.?labels.orValue({}) && !object.metadata.?annotations['cassgate.db.orange.com/confirm'].orValue('').matches(r'(^|,)[\pZ\t-\r\x{85}]*restore-recreated[\pZ\t-\r\x{85}]*(,|$)')",
-        lowered: "",
+        applies_to: AppliesTo::Create,
+        violated: r"'velero.io/restore-name' in object.metadata.?labels.orValue({}) && !object.metadata.?annotations['cassgate.db.orange.com/confirm'].orValue('').matches(r'(^|,)[\pZ\t-\r\x{85}]*restore-recreated[\pZ\t-\r\x{85}]*(,|$)')",
+        tolerated: "",
         path: "metadata.labels",
         cause: Cause::Forbidden,
         value: "",
-        message: "Velero brings this restore back, and it would run again over what was written since; leave it out, or \
-                  take the label off; where it is meant, annotate cassgate.db.orange.com/confirm: restore-recreated",
-        leaves: "what the backup notes of its last restore",
+        message: "Velero re-creates this restore, and it would run again and overwrite everything written since; exclude it in \
+                  Velero, or remove the label; if this is intended, annotate cassgate.db.orange.com/confirm: restore-recreated",
+        gaps: "the last restore that the backup records",
     },
     both::ENTITIES_MALFORMED,
     both::ENTITIES_MIXED,
-    Statement {
+    PolicyRule {
         rule: &ENTITIES_SYSTEM,
         name: "entitiesSystem",
-        when: When::Written,
-        broken: concat!(
+        applies_to: AppliesTo::SpecChange,
+        violated: concat!(
             "variables.entitiesGood && variables.entities.matches(r'(^|[\\s,])",
             system!(),
             "([.\\s,]|$)')"
         ),
-        lowered: "",
+        tolerated: "",
         path: "spec.entities",
         cause: Cause::Invalid,
         value: "variables.entities",
-        message: "a keyspace of Cassandra itself is among them: its tables would be emptied and not filled again; name \
-                  keyspaces or tables of your own",
-        leaves: "what a restore takes over from its backup",
+        message: "a keyspace of Cassandra itself is among them: the restore would empty its tables and not refill them; name \
+                  your own keyspaces or tables",
+        gaps: "entities that a restore inherits from its backup",
     },
-    Statement {
+    PolicyRule {
         rule: &RENAME_MALFORMED,
         name: "renameMalformed",
-        when: When::Written,
-        broken: "size(variables.rename) > 1000 || size(variables.pairs) < size(variables.rename) || (variables.few && \
+        applies_to: AppliesTo::SpecChange,
+        violated: "size(variables.rename) > 1000 || size(variables.pairs) < size(variables.rename) || (variables.few && \
                  variables.sources.exists(s, variables.sources.filter(o, o == s).size() > 1))",
-        lowered: "variables.old_renameMalformed",
+        tolerated: "variables.old_renameMalformed",
         path: "spec.rename",
         cause: Cause::Invalid,
         value: "",
-        message: "a side of a pair is no keyspace.table, a table stands twice on the left, or there are over 1000 pairs; \
-                  write keyspace.table on both sides, without quotes and blanks",
-        leaves: "a table that stands twice in a map of over 100 pairs; further pairs, where the stored map has bad ones \
-                 too; maps of hundreds of KiB",
+        message: "a side of a pair is not keyspace.table, a table is on the left twice, or there are over 1000 pairs; write \
+                  keyspace.table on both sides, without quotes and blanks",
+        gaps: "a table that is on the left twice in a map of over 100 pairs; new invalid pairs, where the stored map has \
+                 invalid pairs too; maps of hundreds of KiB",
     },
-    Statement {
+    PolicyRule {
         rule: &RENAME_SELF,
         name: "renameSelf",
-        when: When::Written,
-        broken: "size(variables.rename) <= 1000 && variables.pairs.exists(k, k.trim() == variables.rename[k].trim())",
-        lowered: "variables.old_renameSelf",
+        applies_to: AppliesTo::SpecChange,
+        violated: "size(variables.rename) <= 1000 && variables.pairs.exists(k, k.trim() == variables.rename[k].trim())",
+        tolerated: "variables.old_renameSelf",
         path: "spec.rename",
         cause: Cause::Invalid,
         value: "",
-        message: "a table goes into itself; leave the pair out, a table that is not renamed gets its own data",
-        leaves: "further pairs, where the stored map has bad ones too",
+        message: "a table is renamed into itself; leave the pair out: a table that is not renamed gets its own data",
+        gaps: "new invalid pairs, where the stored map has invalid pairs too",
     },
-    Statement {
+    PolicyRule {
         rule: &RENAME_CHAIN,
         name: "renameChain",
-        when: When::Written,
-        broken: "variables.few && variables.pairs.exists(k, k.trim() != variables.rename[k].trim() && \
+        applies_to: AppliesTo::SpecChange,
+        violated: "variables.few && variables.pairs.exists(k, k.trim() != variables.rename[k].trim() && \
                  variables.rename[k].trim() in variables.sources)",
-        lowered: "variables.old_renameChain",
+        tolerated: "variables.old_renameChain",
         path: "spec.rename",
         cause: Cause::Invalid,
         value: "",
-        message: "the target of a pair is renamed itself, and the sidecar takes no swaps or chains; use a target that is \
+        message: "the target of a pair is renamed itself, and the sidecar supports no swaps or chains; use a target that is \
                   not renamed",
-        leaves: MORE_PAIRS,
+        gaps: MORE_PAIRS,
     },
-    Statement {
+    PolicyRule {
         rule: &RENAME_DUPLICATE_TARGET,
         name: "renameDuplicate",
-        when: When::Written,
-        broken: "variables.few && variables.pairs.exists(k, k.trim() != variables.rename[k].trim() && \
+        applies_to: AppliesTo::SpecChange,
+        violated: "variables.few && variables.pairs.exists(k, k.trim() != variables.rename[k].trim() && \
                  variables.pairs.exists(o, o.trim() != k.trim() && variables.rename[o].trim() == \
                  variables.rename[k].trim()))",
-        lowered: "variables.old_renameDuplicate",
+        tolerated: "variables.old_renameDuplicate",
         path: "spec.rename",
         cause: Cause::Duplicate,
         value: "",
-        message: "two tables go into the same one; give each a table of its own",
-        leaves: MORE_PAIRS,
+        message: "two tables are renamed into the same one; give each table a target of its own",
+        gaps: MORE_PAIRS,
     },
-    Statement {
+    PolicyRule {
         rule: &RENAME_SYSTEM,
         name: "renameSystem",
-        when: When::Written,
-        broken: concat!(
+        applies_to: AppliesTo::SpecChange,
+        violated: concat!(
             "variables.renameGood && variables.pairs.exists(k, variables.rename[k].matches('^ *",
             system!(),
             "[.]'))"
         ),
-        lowered: "",
+        tolerated: "",
         path: "spec.rename",
         cause: Cause::Invalid,
         value: "",
-        message: "a target belongs to Cassandra itself, and the restore would empty it; rename into a table of your own",
-        leaves: "maps of over 100 pairs",
+        message: "a target belongs to Cassandra itself; the restore would empty it; rename into one of your own tables",
+        gaps: "maps of over 100 pairs",
     },
-    Statement {
+    PolicyRule {
         rule: &RENAME_NEEDS_TABLES,
         name: "renameNeedsTables",
-        when: When::Written,
-        broken: "variables.entitiesGood && !variables.entities.contains('.') && variables.renameGood",
-        lowered: "variables.old_entities == '' || variables.old_renameNeedsTables",
+        applies_to: AppliesTo::SpecChange,
+        violated: "variables.entitiesGood && !variables.entities.contains('.') && variables.renameGood",
+        tolerated: "variables.old_entities == '' || variables.old_renameNeedsTables",
         path: "spec.rename",
         cause: Cause::Invalid,
         value: "",
-        message: "tables can be renamed only where the restore names tables, and spec.entities names keyspaces; write \
-                  the tables in spec.entities",
-        leaves: WITHOUT_ENTITIES,
+        message: "tables can be renamed only if the restore names tables, and spec.entities names keyspaces; name the tables \
+                  in spec.entities",
+        gaps: WITHOUT_ENTITIES,
     },
-    Statement {
+    PolicyRule {
         rule: &RENAME_SOURCE_OUTSIDE_ENTITIES,
         name: "renameSourceOutside",
-        when: When::Written,
-        broken: "variables.entitiesGood && variables.entities.contains('.') && variables.renameGood && \
+        applies_to: AppliesTo::SpecChange,
+        violated: "variables.entitiesGood && variables.entities.contains('.') && variables.renameGood && \
                  variables.sources.exists(s, !(s in variables.tables))",
-        lowered: "variables.old_entities == '' || variables.old_renameSourceOutside",
+        tolerated: "variables.old_entities == '' || variables.old_renameSourceOutside",
         path: "spec.rename",
         cause: Cause::Invalid,
         value: "",
-        message: "a table that is renamed is not restored; add it to spec.entities, or leave the pair out",
-        leaves: WITHOUT_ENTITIES,
+        message: "a renamed table is not restored; add it to spec.entities, or leave the pair out",
+        gaps: WITHOUT_ENTITIES,
     },
-    Statement {
+    PolicyRule {
         rule: &RENAME_TARGET_IN_ENTITIES,
         name: "renameTargetInside",
-        when: When::Written,
-        broken: "variables.entitiesGood && variables.renameGood && variables.pairs.exists(k, variables.rename[k].trim() \
+        applies_to: AppliesTo::SpecChange,
+        violated: "variables.entitiesGood && variables.renameGood && variables.pairs.exists(k, variables.rename[k].trim() \
                  in variables.tables)",
-        lowered: "variables.old_entities == '' || variables.old_renameTargetInside",
+        tolerated: "variables.old_entities == '' || variables.old_renameTargetInside",
         path: "spec.rename",
         cause: Cause::Invalid,
         value: "",
-        message: "the target of a pair is restored itself and would get two contents; leave it out of spec.entities, or \
+        message: "the target of a pair is restored itself and would get the data of two tables; leave it out of spec.entities, or \
                   rename into another table",
-        leaves: WITHOUT_ENTITIES,
+        gaps: WITHOUT_ENTITIES,
     },
-    Statement {
+    PolicyRule {
         rule: &SCHEMA_VERSION_MALFORMED,
         name: "schemaVersionMalformed",
-        when: When::Written,
-        broken: "variables.schemaVersion != '' && (size(variables.schemaVersion) != 36 || \
+        applies_to: AppliesTo::SpecChange,
+        violated: "variables.schemaVersion != '' && (size(variables.schemaVersion) != 36 || \
                  !variables.schemaVersion.matches('^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$'))",
-        lowered: "variables.schemaVersion == variables.old_schemaVersion",
+        tolerated: "variables.schemaVersion == variables.old_schemaVersion",
         path: "spec.schemaVersion",
         cause: Cause::Invalid,
         value: "variables.schemaVersion",
-        message: "is no UUID of 36 characters, as in 168d568b-d346-3f61-968f-a2716307a6e4; the sidecar answers 500 to it; \
-                  write the one in the snapshot's name",
-        leaves: "",
+        message: "is not a UUID of 36 characters, for example 168d568b-d346-3f61-968f-a2716307a6e4; the sidecar would answer \
+                  500; write the schema version in the snapshot's name",
+        gaps: "",
     },
-    Statement {
+    PolicyRule {
         rule: &CASSANDRA_DIRECTORY_MALFORMED,
         name: "directoryMalformed",
-        when: When::Written,
-        broken: r"variables.directory != '' && (size(variables.directory) > 4096 || size(bytes(variables.directory)) > 4096 || !variables.directory.startsWith('/') || variables.directory.matches(r'\p{Cc}|(^|/)\.\.(/|$)|^/(\.?/)*var/(\.?/)*lib/(\.?/)*cassandra/(\.?/)*data(/|$)'))",
-        lowered: "variables.directory == variables.old_directory",
+        applies_to: AppliesTo::SpecChange,
+        violated: r"variables.directory != '' && (size(variables.directory) > 4096 || size(bytes(variables.directory)) > 4096 || !variables.directory.startsWith('/') || variables.directory.matches(r'\p{Cc}|(^|/)\.\.(/|$)|^/(\.?/)*var/(\.?/)*lib/(\.?/)*cassandra/(\.?/)*data(/|$)'))",
+        tolerated: "variables.directory == variables.old_directory",
         path: "spec.cassandraDirectory",
         cause: Cause::Invalid,
         value: "variables.directory",
-        message: "is not the directory that holds data: an absolute path of at most 4096 bytes, without .. and control \
+        message: "is not the directory that contains data: an absolute path of at most 4096 bytes, without .. and control \
                   characters, not the data directory itself; write /var/lib/cassandra, or leave the field out",
-        leaves: "",
+        gaps: "",
     },
-    Statement {
+    PolicyRule {
         path: "spec.concurrentConnection",
         ..both::CONNECTIONS_NEGATIVE
     },

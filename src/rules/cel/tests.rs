@@ -1,87 +1,92 @@
 use std::collections::BTreeSet;
 
-use super::{Statement, UNSAID, Unsaid, stated, statements};
+use super::{PolicyRule, UNSUPPORTED, Unsupported, generate, policy_rules};
 use crate::api::Kind;
 use crate::domain::entities::SYSTEM_KEYSPACES;
 use crate::rules::catalogue::{self, Severity};
 
 const KINDS: [Kind; 2] = [Kind::Backup, Kind::Restore];
 
-fn all() -> impl Iterator<Item = (Kind, &'static Statement)> {
-    KINDS
-        .into_iter()
-        .flat_map(|kind| statements(kind).iter().map(move |statement| (kind, statement)))
+fn all() -> impl Iterator<Item = (Kind, &'static PolicyRule)> {
+    KINDS.into_iter().flat_map(|kind| {
+        policy_rules(kind)
+            .iter()
+            .map(move |policy_rule| (kind, policy_rule))
+    })
 }
 
 #[test]
-fn every_rule_is_stated_or_listed_with_its_reason_and_never_both() {
-    let said: BTreeSet<&str> = all().map(|(_, statement)| statement.rule.id).collect();
-    let unsaid: BTreeSet<&str> = UNSAID.iter().map(|(rule, _)| rule.id).collect();
-    assert_eq!(unsaid.len(), UNSAID.len());
+fn every_rule_has_either_a_policy_rule_or_a_reason_why_not() {
+    let supported: BTreeSet<&str> = all().map(|(_, policy_rule)| policy_rule.rule.id).collect();
+    let unsupported: BTreeSet<&str> = UNSUPPORTED.iter().map(|(rule, _)| rule.id).collect();
+    assert_eq!(unsupported.len(), UNSUPPORTED.len());
     for rule in catalogue::all() {
         assert_ne!(
-            said.contains(rule.id),
-            unsaid.contains(rule.id),
-            "{} is said and unsaid, or neither",
+            supported.contains(rule.id),
+            unsupported.contains(rule.id),
+            "{} is supported and unsupported, or neither",
             rule.id
         );
     }
 }
 
 #[test]
-fn what_is_left_out_since_it_only_warns_can_only_warn() {
-    for (rule, why) in UNSAID {
+fn a_rule_is_listed_as_only_warns_if_and_only_if_it_cannot_deny() {
+    for (rule, reason) in UNSUPPORTED {
         let warns = !rule.severities.contains(&Severity::Deny);
-        assert_eq!(*why == Unsaid::OnlyWarns, warns, "{}", rule.id);
+        assert_eq!(*reason == Unsupported::OnlyWarns, warns, "{}", rule.id);
     }
 }
 
 #[test]
-fn a_statement_is_of_a_rule_that_refuses_objects_of_its_kind() {
-    for (kind, statement) in all() {
-        let rule = statement.rule;
+fn a_policy_rule_implements_a_rule_that_can_deny_its_kind() {
+    for (kind, policy_rule) in all() {
+        let rule = policy_rule.rule;
         assert!(rule.severities.contains(&Severity::Deny), "{}", rule.id);
-        // What a rule refuses of a restore only by its backup is no statement about restores.
+        // A rule that depends on the backup of a restore cannot be a policy rule for restores.
         assert!(rule.kinds.includes(kind), "{}", rule.id);
     }
 }
 
 #[test]
-fn what_destroys_data_is_lowered_only_once_it_has_started() {
-    for (_, statement) in all().filter(|(_, statement)| statement.rule.destroys) {
-        let lowered = statement.lowered;
+fn a_rule_that_protects_data_is_tolerated_only_on_a_started_object() {
+    for (_, policy_rule) in all().filter(|(_, policy_rule)| policy_rule.rule.destroys) {
+        let tolerated = policy_rule.tolerated;
         assert!(
-            lowered.is_empty() || lowered.starts_with("variables.started && "),
+            tolerated.is_empty() || tolerated.starts_with("variables.started && "),
             "{}",
-            statement.rule.id
+            policy_rule.rule.id
         );
     }
 }
 
 #[test]
-fn a_message_begins_with_the_field_and_ends_with_the_rule() {
+fn a_message_starts_with_the_field_and_ends_with_the_rule_id() {
     for kind in KINDS {
-        for validation in stated(kind).validations {
-            let named = statements(kind).iter().any(|statement| {
-                let begin = format!("{}: ", statement.path);
-                let end = format!(" [{}]", statement.rule.id);
-                validation.message.starts_with(&begin) && validation.message.ends_with(&end)
+        for validation in generate(kind).validations {
+            let named = policy_rules(kind).iter().any(|policy_rule| {
+                let start = format!("{}: ", policy_rule.path);
+                let end = format!(" [{}]", policy_rule.rule.id);
+                validation.message.starts_with(&start) && validation.message.ends_with(&end)
             });
             assert!(named, "{}", validation.message);
-            // The API server falls back on nothing when a message has one.
+            // The API server discards a message that contains a line break.
             assert!(!validation.message.contains('\n'), "{}", validation.message);
         }
     }
 }
 
 #[test]
-fn a_variable_stands_behind_those_that_it_rests_on() {
+fn a_variable_comes_after_the_variables_that_it_uses() {
     for kind in KINDS {
-        let policy = stated(kind);
+        let policy = generate(kind);
         let mut known = BTreeSet::new();
         for (name, expression) in &policy.variables {
             for other in super::names(expression) {
-                assert!(known.contains(&other), "{name} rests on {other}");
+                assert!(
+                    known.contains(&other),
+                    "{name} uses {other} before its definition"
+                );
             }
             assert!(known.insert(name.clone()), "{name} twice");
         }
@@ -95,7 +100,7 @@ fn a_variable_stands_behind_those_that_it_rests_on() {
                 .flatten()
                 .flat_map(|text| super::names(text))
             {
-                assert!(known.contains(&other), "{other} is no variable");
+                assert!(known.contains(&other), "{other} is not a variable");
             }
         }
     }
@@ -103,12 +108,13 @@ fn a_variable_stands_behind_those_that_it_rests_on() {
 
 #[test]
 fn every_system_keyspace_is_in_the_expressions() {
-    let expressions = statements(Kind::Restore)
+    let expressions = policy_rules(Kind::Restore)
         .iter()
-        .filter(|statement| statement.rule.id.ends_with("-system"));
-    for statement in expressions {
+        .filter(|policy_rule| policy_rule.rule.id.ends_with("-system"));
+    for policy_rule in expressions {
         for keyspace in SYSTEM_KEYSPACES {
-            let named = |mark: &str, end: &str| statement.broken.contains(&format!("{mark}{keyspace}{end}"));
+            let named =
+                |mark: &str, end: &str| policy_rule.violated.contains(&format!("{mark}{keyspace}{end}"));
             assert!(
                 named("(", "|") || named("|", "|") || named("|", ")"),
                 "{keyspace}"

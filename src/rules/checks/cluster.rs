@@ -1,9 +1,9 @@
-//! The cluster and the datacenter that an object names.
+//! The cluster and the datacenter of a backup or restore.
 
 use crate::api::MISSING_REFERENCES_LABEL;
 use crate::domain::image::Version;
 
-use super::reference::Named;
+use super::reference::NamedReference;
 use crate::api::Kind;
 use crate::rules::catalogue::{
     CLUSTER_NOT_FOUND, CLUSTER_NOT_READY, CLUSTER_TERMINATING, DATACENTER_UNKNOWN, Rule, SIDECAR_DISABLED,
@@ -16,74 +16,93 @@ use crate::rules::subject::Subject;
 
 const PATH: &str = "spec.cassandraCluster";
 
-pub(super) fn judge(subject: &Subject, facts: &Facts, context: &Context, found: &mut Findings) {
+/// Denies an object whose cluster is missing, and checks the object against its cluster otherwise.
+///
+/// CassKop looks up the cluster in the object's namespace. It gives a backup up after the first miss and retries a
+/// restore without end.
+pub(super) fn check(subject: &Subject, facts: &Facts, context: &Context, findings: &mut Findings) {
     let name = subject.cluster();
-    let named = Named {
+    let reference = NamedReference {
         rule: &CLUSTER_NOT_FOUND,
         path: PATH,
         kind: "CassandraCluster",
         name,
     };
-    if let Some(cluster) = named.resolve(facts.cluster.as_ref(), || absent(subject, facts, context), found) {
-        let remark = |rule, message| remark(name, rule, message);
-        if cluster.terminating {
-            let message = "this cluster is being deleted, and its pods with it; wait until it is there again";
-            found.push(remark(&CLUSTER_TERMINATING, message.to_owned()));
-        }
-        if let Some(why) = &cluster.unready {
-            let effect = match subject.kind() {
-                Kind::Restore => "a restore needs every node up and normal",
-                Kind::Backup => "a backup covers the nodes of that moment",
-            };
-            let message = format!("this cluster is not ready: {why}; {effect}; wait until CassKop is done");
-            found.push(remark(&CLUSTER_NOT_READY, message));
-        }
-        sidecar_runs(name, cluster, found);
-        found
-            .extend(sidecar_fits(cluster, context).map(|message| remark(&SIDECAR_VERSION_UNUSABLE, message)));
-        datacenter_exists(subject, cluster, found);
+    let absent = || absent(subject, facts, context);
+    let Some(cluster) = reference.resolve(facts.cluster.as_ref(), absent, findings) else {
+        return;
+    };
+    if cluster.terminating {
+        let message = "this cluster and its pods are being deleted; wait until it exists again";
+        findings.push(warning(name, &CLUSTER_TERMINATING, message.to_owned()));
     }
+    findings.extend(not_ready(subject, cluster));
+    findings.extend(sidecar_disabled(name, cluster));
+    findings.extend(
+        unusable_sidecar_version(cluster, context)
+            .map(|message| warning(name, &SIDECAR_VERSION_UNUSABLE, message)),
+    );
+    findings.extend(unknown_datacenter(subject, cluster));
 }
 
-fn remark(name: &str, rule: &'static Rule, message: String) -> Finding {
+fn warning(cluster: &str, rule: &'static Rule, message: String) -> Finding {
     Finding::warn(rule, PATH, Cause::Invalid, message)
-        .value(name)
-        .about("CassandraCluster", name)
+        .value(cluster)
+        .related_object("CassandraCluster", cluster)
 }
 
-/// The first Cassandra whose data directory Icarus 1.x cannot read: `system/_paxos_repair_state` came with it.
-const UNREADABLE_FOR_1: Version = Version {
+/// Warns if the cluster is starting or CassKop is changing it.
+///
+/// Before a restore Icarus requires every node to be up and NORMAL, and one schema version on all nodes.
+fn not_ready(subject: &Subject, cluster: &Cluster) -> Option<Finding> {
+    let reason = cluster.unready.as_ref()?;
+    let consequence = match subject.kind() {
+        Kind::Restore => "a restore needs every node up and normal",
+        Kind::Backup => "a backup covers only the nodes of that moment",
+    };
+    let message =
+        format!("this cluster is not ready: {reason}; {consequence}; wait until CassKop has finished");
+    Some(warning(subject.cluster(), &CLUSTER_NOT_READY, message))
+}
+
+/// The first Cassandra version whose data directory Icarus 1.x cannot read, because of `system/_paxos_repair_state`.
+const UNREADABLE_BY_ICARUS_1: Version = Version {
     major: 4,
     minor: 1,
     patch: 0,
 };
 
-/// What does not go together, as far as the two images tell.
-fn sidecar_fits(cluster: &Cluster, context: &Context) -> Option<String> {
+/// Returns a message if the sidecar does not work with the cluster's Cassandra or with CassKop.
+///
+/// Icarus 1.x fails on the data directory of Cassandra 4.1 and later (observed on 4.1.10 and 5.0.9). Icarus requires
+/// `dataDirs` from 2.0.1 on, which CassKop does not send. Nothing is reported if an image tag shows no version.
+fn unusable_sidecar_version(cluster: &Cluster, context: &Context) -> Option<String> {
     let sidecar = cluster.sidecar.version()?;
-    let late = cluster.cassandra.filter(|version| *version >= UNREADABLE_FOR_1);
-    let refuses_casskop = context.casskop_acts() && cluster.sidecar.takes_casskops_requests() == Some(false);
-    let message = match late {
+    let unreadable = cluster
+        .cassandra
+        .filter(|version| *version >= UNREADABLE_BY_ICARUS_1);
+    let rejects_casskop = context.casskop_acts() && cluster.sidecar.takes_casskops_requests() == Some(false);
+    let message = match unreadable {
         Some(cassandra) if sidecar.major < 2 => {
-            let way_out = if context.casskop_acts() {
-                "no sidecar goes with both CassKop and this Cassandra: use Icarus 2.0.4 and let cassgate act"
+            let remedy = if context.casskop_acts() {
+                "no sidecar works with both CassKop and this Cassandra: use Icarus 2.0.4 and cassgate as executor"
             } else {
                 "use Icarus 2.0.4"
             };
             format!(
                 "its sidecar is Icarus {sidecar}, which cannot read the data directory of Cassandra {cassandra}: every \
-                 operation fails; {way_out}"
+                 operation fails; {remedy}"
             )
         }
-        _ if refuses_casskop => {
-            let way_out = if late.is_some() {
-                "let cassgate act"
+        _ if rejects_casskop => {
+            let remedy = if unreadable.is_some() {
+                "use cassgate as executor"
             } else {
-                "use Icarus 1.1.3, or let cassgate act"
+                "use Icarus 1.1.3, or cassgate as executor"
             };
             format!(
-                "its sidecar is Icarus {sidecar}, which demands dataDirs, and CassKop does not send it: every operation \
-                 fails; {way_out}"
+                "its sidecar is Icarus {sidecar}, which requires dataDirs, and CassKop does not send it: every operation \
+                 fails; {remedy}"
             )
         }
         _ => return None,
@@ -93,62 +112,70 @@ fn sidecar_fits(cluster: &Cluster, context: &Context) -> Option<String> {
 
 fn absent(subject: &Subject, facts: &Facts, context: &Context) -> Finding {
     let noun = subject.noun();
-    let severity = context.absent(subject.kind(), facts);
+    let severity = context.missing_reference_severity(subject.kind(), facts);
     let consequence = match (subject.kind(), context.policy.executor) {
-        (Kind::Backup, Executor::Casskop) => "; CassKop would give the backup up for ever",
-        (_, Executor::Casskop) => "; CassKop would ask for it for ever",
+        (Kind::Backup, Executor::Casskop) => "; CassKop would give the backup up and never retry it",
+        (_, Executor::Casskop) => "; CassKop would retry the restore without end",
         _ => "",
     };
     let message = match severity {
-        Severity::Warn => format!("no such CassandraCluster in this namespace yet; the {noun} needs it"),
+        Severity::Warn => {
+            format!("the {noun} needs this CassandraCluster, which is not in this namespace yet")
+        }
         Severity::Deny => format!(
-            "the {noun} needs this CassandraCluster and there is none in its namespace{consequence}; apply the \
-             cluster first (Flux dependsOn, an Argo CD sync wave, a Helm hook or a release of its own), or label the \
-             namespace {MISSING_REFERENCES_LABEL}=warn"
+            "the {noun} needs this CassandraCluster, which is not in this namespace{consequence}; apply the cluster first \
+             (Flux dependsOn, an Argo CD sync wave, a Helm hook or a separate release), or label the namespace \
+             {MISSING_REFERENCES_LABEL}=warn"
         ),
     };
     Finding::deny(&CLUSTER_NOT_FOUND, PATH, Cause::NotFound, message).severity(severity)
 }
 
-fn sidecar_runs(name: &str, cluster: &Cluster, found: &mut Findings) {
+/// Denies an object whose cluster runs without the sidecar: nothing then listens on port 4567 of its pods.
+fn sidecar_disabled(name: &str, cluster: &Cluster) -> Option<Finding> {
     if cluster.sidecar_enabled {
-        return;
+        return None;
     }
-    let message = "this cluster runs without the sidecar that takes backups and restores \
+    let message = "this cluster runs without the sidecar that runs backups and restores \
                    (spec.backRestSidecar.enabled is false); enable it in the CassandraCluster first";
-    found.push(
+    Some(
         Finding::deny(&SIDECAR_DISABLED, PATH, Cause::Invalid, message)
             .value(name)
-            .about("CassandraCluster", name),
-    );
+            .related_object("CassandraCluster", name),
+    )
 }
 
-fn datacenter_exists(subject: &Subject, cluster: &Cluster, found: &mut Findings) {
-    let Some(datacenter) = subject.datacenter() else {
-        return;
-    };
+/// Denies a backup of a datacenter that is not in the cluster's topology, and warns about such a restore.
+///
+/// CassKop selects the pods for a backup by the datacenter's name and finds none. A restore may name a datacenter of
+/// the same ring that another Kubernetes cluster runs.
+fn unknown_datacenter(subject: &Subject, cluster: &Cluster) -> Option<Finding> {
+    let datacenter = subject.datacenter()?;
     if cluster.datacenters.iter().any(|known| known == datacenter) {
-        return;
+        return None;
     }
     let name = subject.cluster();
     let known = cluster.datacenters.join(", ");
     let (severity, message) = match subject.kind() {
         Kind::Restore => (
             Severity::Warn,
-            format!("cluster {name} has {known} here; right only if another cluster of its ring has it"),
+            format!(
+                "cluster {name} has only {known} here; valid only if another Kubernetes cluster runs this datacenter of the \
+                 ring"
+            ),
         ),
         Kind::Backup => (
             Severity::Deny,
             format!(
-                "cluster {name} has {known}, and no pod to take the backup would be found; name one of them, or \
-                 leave the field out for all"
+                "cluster {name} has only {known}, so no pod would take the backup; name one of them, or leave the field \
+                 out for all"
             ),
         ),
     };
-    found.push(
+    Some(
         Finding::deny(&DATACENTER_UNKNOWN, "spec.datacenter", Cause::NotFound, message)
             .severity(severity)
             .value(datacenter)
-            .about("CassandraCluster", name),
-    );
+            .related_object("CassandraCluster", name),
+    )
 }

@@ -1,4 +1,4 @@
-//! What a backup or a restore covers.
+//! The entities of a backup or restore: the keyspaces or tables that it covers.
 
 use crate::domain::entities::{Entities, EntitiesError, Outside};
 
@@ -12,15 +12,18 @@ use crate::rules::subject::Restore;
 
 const PATH: &str = "spec.entities";
 
-/// Every item is a keyspace or a table, and all are of one form.
-pub(super) fn well_formed(
+/// Denies malformed items and a mixture of keyspaces and tables.
+///
+/// Esop silently drops an item that it cannot parse, and covers every keyspace if no item is left. It rejects a mixture
+/// only after the object was accepted.
+pub(super) fn malformed(
     entities: &Result<Entities, Vec<EntitiesError>>,
     text: Option<&str>,
-    found: &mut Findings,
+    findings: &mut Findings,
 ) {
     let Err(errors) = entities else { return };
     let text = text.unwrap_or_default();
-    found.extend(errors.iter().map(|error| match error {
+    findings.extend(errors.iter().map(|error| match error {
         EntitiesError::Item { item, flaw } => {
             Finding::deny(&ENTITIES_MALFORMED, PATH, Cause::Invalid, flaw.to_string()).value(item)
         }
@@ -33,64 +36,76 @@ pub(super) fn well_formed(
     }));
 }
 
-/// A name with upper-case letters is right only where the table was created in double quotes. What the backup of a
-/// restore names alike was asked about then.
+/// Warns about upper-case letters in names.
+///
+/// CQL folds unquoted names to lower case, and the sidecar compares names exactly, so upper-case letters match only
+/// names that were created in double quotes. `known` are the entities of a restore's backup: names that it has too were
+/// already reported when the backup was created.
 pub(super) fn name_case(
     entities: &Result<Entities, Vec<EntitiesError>>,
     known: Option<&str>,
 ) -> Option<Finding> {
-    let odd = entities.as_ref().ok()?.with_upper_case();
-    if odd.is_empty() {
+    let upper_case = entities.as_ref().ok()?.with_upper_case();
+    if upper_case.is_empty() {
         return None;
     }
     let known = Entities::parse(known.unwrap_or_default()).map(|known| known.with_upper_case());
     let known = known.unwrap_or_default();
-    let asked: Vec<String> = odd.into_iter().filter(|item| !known.contains(item)).collect();
-    let first = asked.first()?;
+    let new: Vec<String> = upper_case
+        .into_iter()
+        .filter(|item| !known.contains(item))
+        .collect();
+    let first = new.first()?;
     let message = format!(
-        "upper-case letters are right only for names that were created in double quotes; else write {}",
+        "upper-case letters are valid only in names that were created in double quotes; otherwise write {}",
         first.to_lowercase()
     );
-    Some(Finding::warn(&ENTITIES_NAME_CASE, PATH, Cause::Invalid, message).value(asked.join(",")))
+    Some(Finding::warn(&ENTITIES_NAME_CASE, PATH, Cause::Invalid, message).value(new.join(",")))
 }
 
-/// A restore names a part of its backup, and nothing of Cassandra's own.
+/// Denies a restore of entities that its backup does not contain, and of Cassandra's own keyspaces.
 ///
-/// A keyspace out of a backup of tables is more than a part: Icarus empties every table of that keyspace and refills
-/// only those that were backed up (seen on 2.0.4). A restore that names nothing takes what its backup names
-/// (CassKop's `PerformRestore`), so what the backup names is judged then.
-pub(super) fn within_backup(restore: &Restore, facts: &Facts, found: &mut Findings) {
-    let Ok(asked) = &restore.entities else { return };
+/// A keyspace is wider than some of its tables: Icarus empties every table of the keyspace and refills only those that
+/// were backed up (observed on 2.0.4). A restore without entities covers those of its backup (CassKop's
+/// `PerformRestore`), so these are checked instead.
+pub(super) fn within_backup(restore: &Restore, facts: &Facts, findings: &mut Findings) {
+    let Ok(requested) = &restore.entities else { return };
     let backup = facts.found_backup();
-    let held = backup.map(|backup| Entities::parse(backup.spec.entities.as_deref().unwrap_or_default()));
-    match (asked, backup, held) {
-        (Entities::Everything, Some(backup), Some(Ok(held))) => no_system(&held, Some(backup), found),
-        (Entities::Everything, Some(backup), Some(Err(_))) => found.push(inherits_malformed(backup)),
-        (_, Some(backup), Some(Ok(held))) => {
-            no_system(asked, None, found);
-            found.extend(
-                asked
-                    .outside(&held)
+    let contained = backup.map(|backup| Entities::parse(backup.spec.entities.as_deref().unwrap_or_default()));
+    match (requested, backup, contained) {
+        (Entities::Everything, Some(backup), Some(Ok(contained))) => {
+            system_keyspaces(&contained, Some(backup), findings);
+        }
+        (Entities::Everything, Some(backup), Some(Err(_))) => findings.push(inherits_malformed(backup)),
+        (_, Some(backup), Some(Ok(contained))) => {
+            system_keyspaces(requested, None, findings);
+            findings.extend(
+                requested
+                    .outside(&contained)
                     .iter()
-                    .map(|part| outside(part, &held, backup)),
+                    .map(|item| outside(item, &contained, backup)),
             );
         }
-        _ => no_system(asked, None, found),
+        _ => system_keyspaces(requested, None, findings),
     }
 }
 
-fn no_system(entities: &Entities, inherited_from: Option<&StoredBackup>, found: &mut Findings) {
+/// Denies Cassandra's own keyspaces and tables.
+///
+/// Esop empties a table of a system keyspace and then excludes its files from the download, so its data is lost. A system
+/// keyspace as a whole is skipped.
+fn system_keyspaces(entities: &Entities, inherited_from: Option<&StoredBackup>, findings: &mut Findings) {
     let origin = inherited_from
         .map(|backup| format!("inherited from backup {}: ", backup.name))
         .unwrap_or_default();
-    found.extend(entities.system().into_iter().map(|name| {
-        let effect = if name.contains('.') {
-            "the table would be emptied and not filled again"
+    findings.extend(entities.system().into_iter().map(|name| {
+        let consequence = if name.contains('.') {
+            "the restore would empty the table and not refill it"
         } else {
-            "the sidecar restores nothing of it"
+            "the sidecar would restore nothing of it"
         };
         let message =
-            format!("{origin}belongs to Cassandra itself, {effect}; name keyspaces or tables of your own");
+            format!("{origin}belongs to Cassandra itself; {consequence}; name your own keyspaces or tables");
         Finding::deny(&ENTITIES_SYSTEM, PATH, Cause::Invalid, message).value(name)
     }));
 }
@@ -98,33 +113,33 @@ fn no_system(entities: &Entities, inherited_from: Option<&StoredBackup>, found: 
 fn inherits_malformed(backup: &StoredBackup) -> Finding {
     let name = &backup.name;
     let message = format!(
-        "the restore names no entities and those of backup {name} cannot be read, so the sidecar would restore \
+        "the restore names no entities and those of backup {name} are malformed, so the sidecar would restore \
          everything; name the keyspaces or tables to restore"
     );
-    Finding::deny(&ENTITIES_MALFORMED, PATH, Cause::Required, message).about("CassandraBackup", name)
+    Finding::deny(&ENTITIES_MALFORMED, PATH, Cause::Required, message).related_object("CassandraBackup", name)
 }
 
-fn outside(part: &Outside<'_>, held: &Entities, backup: &StoredBackup) -> Finding {
+fn outside(item: &Outside<'_>, contained: &Entities, backup: &StoredBackup) -> Finding {
     let name = &backup.name;
-    let finding = match part {
-        Outside::Keyspace(keyspace) => not_held(keyspace.as_str(), held, name),
-        Outside::Table(table) => not_held(&table.to_string(), held, name),
+    let finding = match item {
+        Outside::Keyspace(keyspace) => not_contained(keyspace.as_str(), contained, name),
+        Outside::Table(table) => not_contained(&table.to_string(), contained, name),
         Outside::Wider { keyspace, held } => {
             let tables = Entities::Tables(held.iter().map(|table| (*table).clone()).collect()).abbreviated();
             let message = format!(
-                "backup {name} holds only {tables} of it; restoring the keyspace would empty its other tables; name \
+                "backup {name} contains only {tables} of it; restoring the keyspace would empty its other tables; name \
                  the tables: {tables}"
             );
             Finding::deny(&ENTITIES_WIDER_THAN_BACKUP, PATH, Cause::Invalid, message).value(keyspace.as_str())
         }
     };
-    finding.about("CassandraBackup", name)
+    finding.related_object("CassandraBackup", name)
 }
 
-fn not_held(part: &str, held: &Entities, backup: &str) -> Finding {
+fn not_contained(item: &str, contained: &Entities, backup: &str) -> Finding {
     let message = format!(
-        "backup {backup} does not hold it; it holds {}; name a part of that, in the same letter case",
-        held.abbreviated()
+        "is not in backup {backup}, which contains {}; name a part of that, in the same letter case",
+        contained.abbreviated()
     );
-    Finding::deny(&ENTITIES_OUTSIDE_BACKUP, PATH, Cause::Invalid, message).value(part)
+    Finding::deny(&ENTITIES_OUTSIDE_BACKUP, PATH, Cause::Invalid, message).value(item)
 }

@@ -1,77 +1,91 @@
-//! The rules, one file per subject.
+//! The checks, one file per subject.
 //!
-//! A rule is a pure function from an object and the facts to findings. The order in which the rules run is the order
-//! of the fields in the spec, so that a user reads the findings from top to bottom.
+//! A check is a pure function from an object and facts to findings. Checks run in the order of the spec's fields, so
+//! that a user reads the findings from top to bottom.
 
+mod backup_reference;
+mod bandwidth;
+mod cassandra_directory;
 mod cluster;
+mod concurrent_operations;
+mod connections;
+mod duration;
 mod entities;
-mod executor;
-mod place;
+mod executor_fields;
 mod reference;
 mod rename;
-mod restore;
+mod retention;
 mod schedule;
+mod schema_version;
 mod secret;
 mod snapshot;
+mod snapshot_tag;
 mod storage;
-mod tag;
-mod transfer;
 pub mod transition;
 mod truncation;
-mod turn;
 
 use crate::rules::facts::Facts;
 use crate::rules::finding::Findings;
 use crate::rules::policy::Context;
 use crate::rules::subject::{Backup, Restore, Subject};
 
-/// Judges an object as it stands, whatever it was before.
+/// Judges an object in its new state, without regard to its old one.
 ///
-/// Findings come in the order of the spec, so that a user reads them from top to bottom.
+/// Returns the findings in the order of the spec's fields. Denials about neighbours that could not be read again and
+/// denials that the object's author confirmed are warnings.
 #[must_use]
 pub fn judge(subject: &Subject, facts: &Facts, context: &Context) -> Findings {
-    let mut found = Findings::default();
-    cluster::judge(subject, facts, context, &mut found);
+    let mut findings = Findings::default();
+    cluster::check(subject, facts, context, &mut findings);
     match subject {
-        Subject::Backup(own) => backup(own, facts, context, &mut found),
-        Subject::Restore(own) => restore(own, facts, context, &mut found),
+        Subject::Backup(backup) => check_backup(backup, facts, context, &mut findings),
+        Subject::Restore(restore) => check_restore(restore, facts, context, &mut findings),
     }
-    secret::judge(subject, facts, context, &mut found);
-    executor::judge(subject, context, &mut found);
-    found.doubt(&facts.neighbours.unreadable);
-    found.confirm(|rule| subject.meta().confirms(rule));
-    found
+    secret::check(subject, facts, context, &mut findings);
+    executor_fields::check(subject, context, &mut findings);
+    findings.mark_unconfirmed(&facts.neighbours.unreadable);
+    findings.confirm(|rule| subject.meta().confirms(rule));
+    findings
 }
 
-fn backup(own: &Backup, facts: &Facts, context: &Context, found: &mut Findings) {
-    turn::backup(own, facts, context, found);
-    storage::judge(own, facts, found);
-    tag::judge(own, facts, context, found);
-    schedule::judge(own, context, found);
-    transfer::judge(own, facts, context, found);
-    executor::numbers(own, context, found);
-    entities::well_formed(&own.entities, own.spec.entities.as_deref(), found);
-    found.extend(entities::name_case(&own.entities, None));
+fn check_backup(backup: &Backup, facts: &Facts, context: &Context, findings: &mut Findings) {
+    findings.extend(concurrent_operations::backup_during_restore(
+        backup, facts, context,
+    ));
+    storage::check(backup, facts, findings);
+    snapshot_tag::check(backup, facts, context, findings);
+    schedule::check(backup, context, findings);
+    findings.extend(duration::check(backup, facts, context));
+    findings.extend(bandwidth::check(backup));
+    findings.extend(connections::check(
+        "spec.concurrentConnections",
+        backup.spec.concurrent_connections,
+    ));
+    findings.extend(retention::check(backup, facts, context));
+    executor_fields::minimums(backup, context, findings);
+    entities::malformed(&backup.entities, backup.spec.entities.as_deref(), findings);
+    findings.extend(entities::name_case(&backup.entities, None));
 }
 
-fn restore(own: &Restore, facts: &Facts, context: &Context, found: &mut Findings) {
-    restore::judge(own, facts, context, found);
-    snapshot::judge(own, facts, context, found);
+fn check_restore(restore: &Restore, facts: &Facts, context: &Context, findings: &mut Findings) {
+    backup_reference::check(restore, facts, context, findings);
+    snapshot::check(restore, facts, context, findings);
     if let Some(backup) = facts.found_backup() {
-        found.extend(tag::ambiguous(own, backup, facts, context));
+        findings.extend(snapshot_tag::ambiguous(restore, backup, facts, context));
     }
-    turn::restore(own, facts, context, found);
-    truncation::judge(own, facts, context, found);
-    entities::well_formed(&own.entities, own.spec.entities.as_deref(), found);
-    entities::within_backup(own, facts, found);
-    let known = facts
+    concurrent_operations::check_restore(restore, facts, context, findings);
+    truncation::check(restore, facts, context, findings);
+    entities::malformed(&restore.entities, restore.spec.entities.as_deref(), findings);
+    entities::within_backup(restore, facts, findings);
+    let of_backup = facts
         .found_backup()
         .and_then(|backup| backup.spec.entities.as_deref());
-    found.extend(entities::name_case(&own.entities, known));
-    rename::judge(own, facts, found);
-    place::judge(own, found);
-    found.extend(transfer::connections(
+    findings.extend(entities::name_case(&restore.entities, of_backup));
+    rename::check(restore, facts, findings);
+    findings.extend(schema_version::check(restore));
+    findings.extend(cassandra_directory::check(restore));
+    findings.extend(connections::check(
         "spec.concurrentConnection",
-        own.spec.concurrent_connection,
+        restore.spec.concurrent_connection,
     ));
 }

@@ -1,7 +1,7 @@
-//! Tables whose data goes into other tables.
+//! Tables that are restored under another name.
 //!
-//! Source: the order of Esop's own checks (`RenamedEntities`, `CassandraData`), most of which come 15 seconds into a
-//! restore (seen); what needs the disk (both tables exist) is left to it.
+//! The checks repeat those of Esop (`RenamedEntities`, `CassandraData`) in the same order. Esop runs most of them only 15
+//! seconds into a restore (observed). Checks that need the disk (both tables exist) are left to Esop.
 
 use crate::domain::entities::{Entities, Table};
 use crate::domain::rename::{Rename, RenameError};
@@ -16,19 +16,20 @@ use crate::rules::subject::Restore;
 
 const PATH: &str = "spec.rename";
 
-pub(super) fn judge(restore: &Restore, facts: &Facts, found: &mut Findings) {
+/// Denies a rename map that Esop rejects, and one that writes into Cassandra's own tables.
+pub(super) fn check(restore: &Restore, facts: &Facts, findings: &mut Findings) {
     match &restore.rename {
-        Err(errors) => found.extend(errors.iter().map(unparsed)),
+        Err(errors) => findings.extend(errors.iter().map(malformed)),
         Ok(rename) if rename.is_empty() => {}
         Ok(rename) => {
-            no_system_target(rename, found);
-            found.extend(rename.pairs().filter_map(target_case));
-            goes_with_entities(restore, rename, facts.found_backup(), found);
+            system_targets(rename, findings);
+            findings.extend(rename.pairs().filter_map(target_case));
+            against_entities(restore, rename, facts.found_backup(), findings);
         }
     }
 }
 
-fn unparsed(error: &RenameError) -> Finding {
+fn malformed(error: &RenameError) -> Finding {
     let (rule, value) = match error {
         RenameError::TooMany(_) => (&RENAME_MALFORMED, None),
         RenameError::Side { side, .. } => (&RENAME_MALFORMED, Some(side.clone())),
@@ -51,11 +52,12 @@ fn unparsed(error: &RenameError) -> Finding {
     }
 }
 
-fn no_system_target(rename: &Rename, found: &mut Findings) {
+/// Denies a target in a system keyspace: Esop would empty that table, and the cluster may not start again.
+fn system_targets(rename: &Rename, findings: &mut Findings) {
     let system = rename.pairs().filter(|(_, into)| into.keyspace.is_system());
-    found.extend(system.map(|(from, into)| {
+    findings.extend(system.map(|(from, into)| {
         let message =
-            "belongs to Cassandra itself, and the restore would empty it; rename into a table of your own";
+            "belongs to Cassandra itself; the restore would empty it; rename into one of your own tables";
         Finding::deny(
             &RENAME_SYSTEM,
             entry(PATH, &from.to_string()),
@@ -66,12 +68,13 @@ fn no_system_target(rename: &Rename, found: &mut Findings) {
     }));
 }
 
-/// A target with upper-case letters is right only where it was created in double quotes. The sources are in `entities`.
+/// Warns about upper-case letters in a target, which match only names that were created in double quotes. The sources
+/// are checked as part of `entities`.
 fn target_case((from, into): (&Table, &Table)) -> Option<Finding> {
     let text = into.to_string();
     text.bytes().any(|byte| byte.is_ascii_uppercase()).then(|| {
         let message = format!(
-            "upper-case letters are right only for names that were created in double quotes; else write {}",
+            "upper-case letters are valid only in names that were created in double quotes; otherwise write {}",
             text.to_lowercase()
         );
         let path = entry(PATH, &from.to_string());
@@ -79,43 +82,45 @@ fn target_case((from, into): (&Table, &Table)) -> Option<Finding> {
     })
 }
 
-/// A restore that names no entities has those of its backup.
-fn goes_with_entities(
+/// Checks the rename map against the entities of the restore, or against those of its backup if it names none.
+///
+/// Esop rejects a rename map unless the restore names tables, each source is one of them, and no target is.
+fn against_entities(
     restore: &Restore,
     rename: &Rename,
     backup: Option<&StoredBackup>,
-    found: &mut Findings,
+    findings: &mut Findings,
 ) {
     let Some(entities) = restore.effective_entities(backup) else {
         return;
     };
     let inherited = matches!(restore.entities, Ok(Entities::Everything));
-    let whose = match backup {
-        Some(backup) if inherited => format!("backup {} gives it", backup.name),
+    let origin = match backup {
+        Some(backup) if inherited => format!("backup {} names", backup.name),
         _ => "spec.entities names".to_owned(),
     };
     if !matches!(entities, Entities::Tables(_)) {
         let message = match &entities {
             Entities::Everything => "the restore covers everything".to_owned(),
-            keyspaces => format!("{whose} keyspaces ({})", keyspaces.abbreviated()),
+            keyspaces => format!("{origin} keyspaces ({})", keyspaces.abbreviated()),
         };
         let message = format!(
-            "tables can be renamed only where the restore names tables, and {message}; write the tables in spec.entities"
+            "tables can be renamed only if the restore names tables, and {message}; name the tables in spec.entities"
         );
-        found.push(Finding::deny(&RENAME_NEEDS_TABLES, PATH, Cause::Invalid, message));
+        findings.push(Finding::deny(&RENAME_NEEDS_TABLES, PATH, Cause::Invalid, message));
         return;
     }
-    found.extend(rename.sources_outside(&entities).into_iter().map(|table| {
+    findings.extend(rename.sources_outside(&entities).into_iter().map(|table| {
         let message = format!(
-            "is not restored, {whose} {}; add it to spec.entities, or leave the pair out",
+            "is not restored: {origin} {}; add it to spec.entities, or leave the pair out",
             entities.abbreviated()
         );
         let path = entry(PATH, &table.to_string());
         Finding::deny(&RENAME_SOURCE_OUTSIDE_ENTITIES, path, Cause::Invalid, message).value(table.to_string())
     }));
-    found.extend(rename.targets_inside(&entities).into_iter().map(|(from, into)| {
+    findings.extend(rename.targets_inside(&entities).into_iter().map(|(from, into)| {
         let message =
-            "is restored itself and would get two contents; leave it out of spec.entities, or rename into another table";
+            "is restored itself and would get the data of two tables; leave it out of spec.entities, or rename into another table";
         let path = entry(PATH, &from.to_string());
         Finding::deny(&RENAME_TARGET_IN_ENTITIES, path, Cause::Invalid, message).value(into.to_string())
     }));

@@ -1,4 +1,4 @@
-//! When a backup runs: the schedule is one, and it means what its author thinks.
+//! The schedule of a backup and its time zone.
 
 #[cfg(test)]
 mod tests;
@@ -17,43 +17,47 @@ use crate::rules::subject::Backup;
 const PATH: &str = "spec.schedule";
 const ZONE_PATH: &str = "spec.timeZone";
 
-/// Less time than this between two runs is worth a word: a backup of a real cluster takes minutes.
-const SHORT: SignedDuration = SignedDuration::from_mins(10);
+/// Runs that are closer together cause a warning: a backup of a real cluster takes minutes.
+const RECOMMENDED_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
 
-/// How many runs are shown.
-const SHOWN_RUNS: usize = 3;
+/// Number of runs in the preview.
+const PREVIEW_RUNS: usize = 3;
 
-pub(super) fn judge(backup: &Backup, context: &Context, found: &mut Findings) {
+/// Denies a schedule that does not parse or runs too often, and warns about one that surprises its author.
+///
+/// CassKop parses schedules with robfig/cron's `ParseStandard`. It reports an error only in an event and never runs the
+/// backup.
+pub(super) fn check(backup: &Backup, context: &Context, findings: &mut Findings) {
     let zone = match &backup.time_zone {
         Some(Err(error)) => {
-            found.push(unknown_zone(error));
+            findings.push(unknown_zone(error));
             None
         }
         Some(Ok(zone)) => Some(zone),
-        // Of the executor's container, which is UTC unless somebody changed it.
+        // The zone of the executor's container, which is UTC by default.
         None => Some(&TimeZone::UTC),
     };
-    found.extend(two_zones(backup));
+    findings.extend(two_zones(backup));
     let schedule = match &backup.schedule {
         None => return,
-        Some(Err(error)) => return found.extend(malformed(backup, error, context)),
+        Some(Err(error)) => return findings.extend(malformed(backup, error, context)),
         Some(Ok(schedule)) => schedule,
     };
     if schedule.never_fires() {
-        found.push(never_fires(schedule));
+        findings.push(never_fires(schedule));
         return;
     }
-    found.extend(too_frequent(schedule, context));
-    // Where the zone is not known, nobody can say when it runs.
+    findings.extend(too_frequent(schedule, context));
+    // Without a known zone the run times are unknown.
     if let Some(local) = zone {
-        found.extend(clock_change(schedule, local, context.now));
-        found.extend(preview(schedule, local, context));
+        findings.extend(clock_change(schedule, local, context.now));
+        findings.extend(preview(schedule, local, context));
     }
 }
 
 fn malformed(backup: &Backup, error: &ScheduleError, context: &Context) -> Option<Finding> {
     let consequence = match context.policy.executor {
-        Executor::Casskop => "CassKop would tell an event and never run the backup",
+        Executor::Casskop => "CassKop would only record an event and never run the backup",
         Executor::Cassgate | Executor::None => "the backup would never run",
     };
     let remedy = match error {
@@ -67,7 +71,7 @@ fn malformed(backup: &Backup, error: &ScheduleError, context: &Context) -> Optio
 
 fn unknown_zone(error: &UnknownTimeZone) -> Finding {
     let message = format!(
-        "this is no time zone of the IANA data base, so nobody knows when the backup is to run; {}",
+        "is not a time zone of the IANA database, so the run times are unknown; {}",
         suggestion(error)
     );
     Finding::deny(&SCHEDULE_MALFORMED, ZONE_PATH, Cause::Invalid, message).value(&error.name)
@@ -75,16 +79,13 @@ fn unknown_zone(error: &UnknownTimeZone) -> Finding {
 
 fn suggestion(error: &UnknownTimeZone) -> String {
     if error.nearest.is_empty() {
-        "write a name as Europe/Paris, upper and lower case matter".to_owned()
+        "write a name such as Europe/Paris; letter case matters".to_owned()
     } else {
-        format!(
-            "write {}, upper and lower case matter",
-            error.nearest.join(" or ")
-        )
+        format!("write {}; letter case matters", error.nearest.join(" or "))
     }
 }
 
-/// As Kubernetes' `CronJob`: one of two zones would be wrong, and nobody could see which.
+/// Denies a time zone both at the start of the schedule and in `timeZone`, as Kubernetes does for a `CronJob`.
 fn two_zones(backup: &Backup) -> Option<Finding> {
     let zone = backup.spec.time_zone.as_deref()?;
     let schedule = backup
@@ -93,27 +94,31 @@ fn two_zones(backup: &Backup) -> Option<Finding> {
         .as_deref()
         .filter(|text| has_zone_prefix(text))?;
     let message = format!(
-        "a zone stands in front of the schedule and another one in timeZone ({zone:?}), and only one of them can \
-         count; leave one of them out"
+        "the schedule starts with a time zone and timeZone ({zone:?}) is set too; only one of them can apply; leave \
+         one of them out"
     );
     Some(Finding::deny(&SCHEDULE_MALFORMED, PATH, Cause::Invalid, message).value(schedule))
 }
 
+/// Warns about a schedule without runs: robfig/cron searches five years and then never runs the backup.
 fn never_fires(schedule: &Schedule) -> Finding {
-    let message = "there is no such date and time, so the backup would never run; name a day that every month of the \
-                   schedule has";
+    let message = "no date matches this schedule, so the backup would never run; name a day that every month of the schedule \
+                   has";
     Finding::warn(&SCHEDULE_NEVER_FIRES, PATH, Cause::Invalid, message).value(schedule.as_str())
 }
 
+/// Denies runs that are closer together than the policy allows, and warns about runs that may overlap.
+///
+/// A backup of an empty cluster takes 20 seconds and more, and CassKop does not prevent overlapping runs.
 fn too_frequent(schedule: &Schedule, context: &Context) -> Option<Finding> {
     let shortest = schedule.gaps()?.shortest;
-    let least = context.policy.min_schedule_interval;
-    let (severity, limit) = if shortest < least {
+    let minimum = context.policy.min_schedule_interval;
+    let (severity, limit) = if shortest < minimum {
         (
             Severity::Deny,
-            format!("at least {} is demanded here", in_words(least)),
+            format!("the minimum here is {}", in_words(minimum)),
         )
-    } else if shortest < SHORT {
+    } else if shortest < RECOMMENDED_INTERVAL {
         (
             Severity::Warn,
             "a run that takes longer overlaps with the next".to_owned(),
@@ -122,14 +127,16 @@ fn too_frequent(schedule: &Schedule, context: &Context) -> Option<Finding> {
         return None;
     };
     let message = format!(
-        "two runs are only {} apart, {limit}; leave more time between them",
+        "two runs are only {} apart, and {limit}; leave more time between them",
         in_words(shortest)
     );
     let finding = Finding::warn(&SCHEDULE_TOO_FREQUENT, PATH, Cause::Invalid, message);
     Some(finding.severity(severity).value(schedule.as_str()))
 }
 
-/// The next time within a year that the clock of the zone does something to a run.
+/// Warns about the next clock change within a year that skips or repeats a run.
+///
+/// robfig/cron 3.0.1 runs whenever the local time matches, so a skipped hour has no run and a repeated hour has two.
 fn clock_change(schedule: &Schedule, local: &TimeZone, now: Timestamp) -> Option<Finding> {
     let trouble = schedule.next_clock_trouble(now, local)?;
     let message = format!(
@@ -139,6 +146,7 @@ fn clock_change(schedule: &Schedule, local: &TimeZone, now: Timestamp) -> Option
     Some(Finding::warn(&SCHEDULE_DST, PATH, Cause::Invalid, message).value(schedule.as_str()))
 }
 
+/// Reports the next runs, if notices are enabled.
 fn preview(schedule: &Schedule, local: &TimeZone, context: &Context) -> Option<Finding> {
     if !context.policy.notices {
         return None;
@@ -146,27 +154,27 @@ fn preview(schedule: &Schedule, local: &TimeZone, context: &Context) -> Option<F
     let zone = schedule.zone_or(local);
     let runs: Vec<String> = schedule
         .after(context.now, local)
-        .take(SHOWN_RUNS)
-        .map(|run| shown(run, zone))
+        .take(PREVIEW_RUNS)
+        .map(|run| display(run, zone))
         .collect();
     let message = match runs.as_slice() {
         [] => "no run in the next five years".to_owned(),
-        runs => format!("runs next at {}", runs.join(", ")),
+        runs => format!("next runs: {}", runs.join(", ")),
     };
     Some(Finding::warn(&SCHEDULE_PREVIEW, PATH, Cause::Invalid, message))
 }
 
-/// `2026-10-25 02:30 CEST (00:30 UTC)`, or in UTC alone.
-fn shown(run: Timestamp, zone: &TimeZone) -> String {
+/// Formats a run in local time and in UTC: `2026-10-25 02:30 CEST (00:30 UTC)`.
+fn display(run: Timestamp, zone: &TimeZone) -> String {
     let local = run.to_zoned(zone.clone());
     let utc = run.to_zoned(TimeZone::UTC);
     let time = if local.second() == 0 { "%H:%M" } else { "%T" };
-    let here = local.strftime(&format!("%F {time} %Z")).to_string();
+    let local_text = local.strftime(&format!("%F {time} %Z")).to_string();
     if zone.iana_name() == Some("UTC") {
-        here
+        local_text
     } else if local.date() == utc.date() {
-        format!("{here} ({} UTC)", utc.strftime(time))
+        format!("{local_text} ({} UTC)", utc.strftime(time))
     } else {
-        format!("{here} ({} UTC)", utc.strftime(&format!("%F {time}")))
+        format!("{local_text} ({} UTC)", utc.strftime(&format!("%F {time}")))
     }
 }

@@ -1,17 +1,17 @@
-//! The credentials that an object uses.
+//! The Secret with the credentials of a backup or restore.
 //!
-//! Source of the keys: Esop 1.1.4 and 2.0.4 (`TransferManagerFactory`, `CephModule`, `AzureModule`, `GCPModule`) and
-//! the checks of CassKop's backup controller. Icarus 3.0.0 has lost Secrets. Missing keys are named, present ones
-//! and values never.
+//! The required keys follow Esop 1.1.4 and 2.0.4 (`TransferManagerFactory`, `CephModule`, `AzureModule`, `GCPModule`) and
+//! the checks of CassKop's backup controller. Icarus 3.0.0 and later ignore Secrets. Messages name missing keys, but
+//! never present keys or values.
 
 use crate::api::MISSING_REFERENCES_LABEL;
 use crate::domain::credentials::{Credentials, Defect, Key};
 use crate::domain::storage::Provider;
 
-use super::reference::Named;
+use super::reference::NamedReference;
 use crate::api::Kind;
 use crate::rules::catalogue::{
-    SECRET_ABSENT, SECRET_IGNORED, SECRET_KEY_MALFORMED, SECRET_KEY_MISSING, SECRET_NOT_FOUND,
+    Rule, SECRET_ABSENT, SECRET_IGNORED, SECRET_KEY_MALFORMED, SECRET_KEY_MISSING, SECRET_NOT_FOUND,
     STORAGE_PROVIDER_UNSUPPORTED, Severity,
 };
 use crate::rules::facts::Facts;
@@ -21,101 +21,108 @@ use crate::rules::subject::Subject;
 
 const PATH: &str = "spec.secret";
 
-pub(super) fn judge(subject: &Subject, facts: &Facts, context: &Context, found: &mut Findings) {
+/// Denies an object whose Secret is missing or lacks a key, and warns about values that are probably wrong.
+///
+/// The sidecar reads the Secret in the namespace of its pods. A `file://` location needs no credentials.
+pub(super) fn check(subject: &Subject, facts: &Facts, context: &Context, findings: &mut Findings) {
     let backup = facts.found_backup();
     let provider = subject.provider(backup);
     if provider == Some(Provider::File) {
         return;
     }
     let Some(name) = subject.secret(backup) else {
-        found.extend(provider.and_then(|provider| absent(subject, provider, facts, context)));
+        findings.extend(provider.and_then(|provider| not_set(subject, provider, facts, context)));
         return;
     };
-    let named = Named {
+    let reference = NamedReference {
         rule: &SECRET_NOT_FOUND,
         path: PATH,
         kind: "Secret",
         name,
     };
-    let credentials = named.resolve(
-        facts.secret.as_ref(),
-        || not_found(subject, facts, context),
-        found,
-    );
+    let not_found = || not_found(subject, facts, context);
+    let credentials = reference.resolve(facts.secret.as_ref(), not_found, findings);
     if let (Some(credentials), Some(provider)) = (credentials, provider) {
-        let check = Check {
+        let check = SecretCheck {
             name,
             provider,
             credentials,
             reader: reader(facts),
         };
-        check.keys_present(subject.kind(), context, found);
-        check.values_usable(found);
-        check.endpoint_usable(found);
-        check.read_by_somebody(subject.kind(), context, found);
+        check.missing_keys(subject.kind(), context, findings);
+        check.malformed_values(findings);
+        check.unsupported_endpoint(findings);
+        check.ignored_secret(subject.kind(), context, findings);
     }
 }
 
-/// CassKop gives up a backup without a Secret. Of a restore it sends no name then, and Icarus 1.x and 2.x look for a
-/// Secret of a name of their own (seen: `cassandra-backup-restore-secret-cluster-null`).
-fn absent(subject: &Subject, provider: Provider, facts: &Facts, context: &Context) -> Option<Finding> {
+/// Reports an object without a Secret although its storage needs credentials.
+///
+/// CassKop gives a backup without a Secret up. For a restore it then sends no name, and Icarus 1.x and 2.x use a default
+/// name that does not exist (observed: `cassandra-backup-restore-secret-cluster-null`).
+fn not_set(subject: &Subject, provider: Provider, facts: &Facts, context: &Context) -> Option<Finding> {
     let reader = reader(facts);
     let message = match (subject.kind(), context.casskop_acts()) {
         (Kind::Backup, true) => format!(
-            "{provider}:// needs credentials, and CassKop takes them from a Secret only: without one it gives the \
-             backup up; name a Secret of this namespace"
+            "{provider}:// needs credentials, and CassKop takes them only from a Secret: without one it gives the backup \
+             up; name a Secret of this namespace"
         ),
         (_, true) if reader == Reader::Icarus => format!(
-            "{provider}:// needs credentials, and without a name the cluster's sidecar looks for a Secret that nobody \
-             has; name a Secret of this namespace"
+            "{provider}:// needs credentials, and without a name the cluster's sidecar looks for a Secret that does not \
+             exist; name a Secret of this namespace"
         ),
-        // Its credentials are those of its environment, whatever is written here.
-        _ if reader == Reader::Nobody => return None,
+        // This sidecar takes its credentials from its environment in any case.
+        _ if reader == Reader::None => return None,
         _ => {
-            let message = format!(
-                "{provider}:// without a Secret works only where the sidecar has credentials of its own"
-            );
+            let message =
+                format!("{provider}:// without a Secret works only if the sidecar has its own credentials");
             return Some(Finding::warn(&SECRET_ABSENT, PATH, Cause::Required, message));
         }
     };
     Some(Finding::deny(&SECRET_ABSENT, PATH, Cause::Required, message))
 }
 
+/// Reports a Secret that does not exist. CassKop looks up the Secret of a backup, but not of a restore.
 fn not_found(subject: &Subject, facts: &Facts, context: &Context) -> Finding {
     let noun = subject.noun();
-    let casskop_looks = subject.kind() == Kind::Backup && context.casskop_acts();
-    let severity = if reader(facts) == Reader::Nobody && !casskop_looks {
+    let casskop_reads = casskop_reads(subject.kind(), context);
+    let severity = if reader(facts) == Reader::None && !casskop_reads {
         Severity::Warn
     } else {
-        context.absent(subject.kind(), facts)
+        context.missing_reference_severity(subject.kind(), facts)
     };
     let consequence = match (subject.kind(), context.policy.executor) {
-        (Kind::Backup, Executor::Casskop) => "; CassKop would give the backup up for ever",
+        (Kind::Backup, Executor::Casskop) => "; CassKop would give the backup up and never retry it",
         _ => "",
     };
     let message = match severity {
-        Severity::Warn if reader(facts) == Reader::Nobody && !casskop_looks => {
-            "no such Secret in this namespace, and the cluster's sidecar (Icarus 3 or later) reads none; give the sidecar \
-             its credentials in its environment"
+        Severity::Warn if reader(facts) == Reader::None && !casskop_reads => {
+            "is not in this namespace, and the cluster's sidecar (Icarus 3 or later) ignores Secrets; give the sidecar its \
+             credentials in its environment"
                 .to_owned()
         }
-        Severity::Warn => format!("no such Secret in this namespace yet; the {noun} needs it"),
+        Severity::Warn => format!("the {noun} needs this Secret, which is not in this namespace yet"),
         Severity::Deny => format!(
-            "the sidecar reads it in this namespace and there is none{consequence}; create the Secret before the {noun}, or \
-             label the namespace {MISSING_REFERENCES_LABEL}=warn"
+            "the {noun} needs this Secret, which is not in this namespace{consequence}; create the Secret before the {noun}, \
+             or label the namespace {MISSING_REFERENCES_LABEL}=warn"
         ),
     };
     Finding::deny(&SECRET_NOT_FOUND, PATH, Cause::NotFound, message).severity(severity)
 }
 
-/// Who reads the Secret, as far as the cluster's sidecar image tells.
+/// Returns true if CassKop itself reads the Secret: for backups only.
+fn casskop_reads(kind: Kind, context: &Context) -> bool {
+    kind == Kind::Backup && context.casskop_acts()
+}
+
+/// The reader of the Secret, according to the version of the cluster's sidecar image.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reader {
     /// Icarus 1.x or 2.x.
     Icarus,
-    /// Nobody: Icarus 3.0 and later.
-    Nobody,
-    /// The version does not show.
+    /// None: Icarus 3.0 and later ignore Secrets.
+    None,
+    /// The image shows no version.
     Unknown,
 }
 
@@ -124,14 +131,14 @@ fn reader(facts: &Facts) -> Reader {
         .found_cluster()
         .and_then(|cluster| cluster.sidecar.ignores_secrets())
     {
-        Some(true) => Reader::Nobody,
+        Some(true) => Reader::None,
         Some(false) => Reader::Icarus,
         None => Reader::Unknown,
     }
 }
 
 impl Reader {
-    /// A refusal rests on a sidecar that is known to read the Secret.
+    /// Returns the severity of a defect: a denial only if the sidecar is known to read the Secret.
     fn severity(self) -> Severity {
         if self == Self::Icarus {
             Severity::Deny
@@ -140,113 +147,118 @@ impl Reader {
         }
     }
 
-    fn remark(self) -> &'static str {
+    fn note(self) -> &'static str {
         match self {
             Self::Icarus => "",
-            Self::Nobody => {
-                "; the cluster's sidecar (Icarus 3 or later) ignores Secrets and takes its environment"
+            Self::None => {
+                "; the cluster's sidecar (Icarus 3 or later) ignores Secrets and uses its environment"
             }
             Self::Unknown => "; the version of the cluster's sidecar is unknown",
         }
     }
 }
 
-struct Check<'a> {
+/// The checks of a Secret's content.
+struct SecretCheck<'a> {
     name: &'a str,
     provider: Provider,
     credentials: &'a Credentials,
     reader: Reader,
 }
 
-impl Check<'_> {
-    fn keys_present(&self, kind: Kind, context: &Context, found: &mut Findings) {
-        let casskop_looks = kind == Kind::Backup && context.casskop_acts();
-        let required = self.lacking(self.required(casskop_looks));
-        if !required.is_empty() {
-            let by_casskop = casskop_looks && required.iter().any(|key| self.casskop_demands(*key));
-            let severity = if by_casskop {
+impl SecretCheck<'_> {
+    /// Reports missing keys: a denial if the sidecar or CassKop fails without them.
+    fn missing_keys(&self, kind: Kind, context: &Context, findings: &mut Findings) {
+        let casskop_reads = casskop_reads(kind, context);
+        let missing = self.missing(self.required(casskop_reads));
+        if !missing.is_empty() {
+            let casskop_fails = casskop_reads && missing.iter().any(|key| self.required_by_casskop(*key));
+            let severity = if casskop_fails {
                 Severity::Deny
             } else {
                 self.reader.severity()
             };
-            // A region that only CassKop wants: Icarus alone may find one.
-            let casskop_alone =
-                by_casskop && required == [Key::AwsRegion] && !self.credentials.has(Key::AwsEndpoint);
-            let consequence = if casskop_alone {
-                "CassKop refuses the backup without".to_owned()
+            // Only CassKop requires the region here: Icarus may find one in its environment.
+            let only_casskop_fails =
+                casskop_fails && missing == [Key::AwsRegion] && !self.credentials.has(Key::AwsEndpoint);
+            let required_by = if only_casskop_fails {
+                "CassKop".to_owned()
             } else {
-                format!("{}:// does not work without", self.provider)
+                format!("{}://", self.provider)
             };
-            found.push(self.missing(&required, severity, &consequence));
+            findings.push(self.missing_keys_finding(&missing, severity, &required_by));
         } else if self.takes_region() && !self.credentials.has(Key::AwsRegion) {
             let message = format!(
-                "Secret {} has no awsregion; it works only where the sidecar finds a region by itself",
+                "Secret {} has no awsregion; it works only if the sidecar finds a region by itself",
                 self.name
             );
-            found.push(self.finding(&SECRET_KEY_MISSING, Cause::Invalid, Severity::Warn, message));
+            findings.push(self.finding(&SECRET_KEY_MISSING, Cause::Invalid, Severity::Warn, message));
         }
     }
 
-    fn missing(&self, keys: &[Key], severity: Severity, consequence: &str) -> Finding {
+    fn missing_keys_finding(&self, keys: &[Key], severity: Severity, required_by: &str) -> Finding {
         let keys = keys.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
         let (name, provider) = (self.name, self.provider);
         let message = match severity {
             Severity::Deny => {
-                format!("Secret {name} has no {keys}, and {consequence}; add what is missing to the Secret")
+                format!(
+                    "Secret {name} has no {keys}, which {required_by} requires; add the missing keys to the Secret"
+                )
             }
             Severity::Warn => format!(
-                "Secret {name} has no {keys} for {provider}://{}",
-                self.reader.remark()
+                "Secret {name} has no {keys}, which {provider}:// requires{}",
+                self.reader.note()
             ),
         };
         self.finding(&SECRET_KEY_MISSING, Cause::Invalid, severity, message)
     }
 
-    fn values_usable(&self, found: &mut Findings) {
+    /// Reports values that the sidecar cannot use. It takes values as they are: a line end becomes part of the key.
+    fn malformed_values(&self, findings: &mut Findings) {
         for &key in self.relevant() {
             let Some(defect) = self.credentials.defect(key) else {
                 continue;
             };
-            let (severity, what) = match defect {
+            let (severity, problem) = match defect {
                 Defect::Empty => (Severity::Warn, "is empty"),
-                // Seen: an endpoint with a line end fails each operation.
+                // Observed: with a line end in the endpoint every operation fails.
                 Defect::Padded if key == Key::AwsEndpoint => (
                     self.reader.severity(),
-                    "begins or ends with a blank or a line end, and no address has one; write it without",
+                    "begins or ends with a blank or a line end, which is not valid in an address; remove it",
                 ),
                 Defect::Padded => (
                     Severity::Warn,
-                    "begins or ends with a blank or a line end, which the sidecar takes as part of it",
+                    "begins or ends with a blank or a line end, which the sidecar takes as part of the value",
                 ),
                 Defect::NotServiceAccount => (
                     self.reader.severity(),
-                    "is no JSON object with a text `type`; put the service account's JSON document there",
+                    "is not a JSON object with a string `type`; write the JSON document of the service account",
                 ),
                 Defect::NotEndpoint => (
                     self.reader.severity(),
-                    "is neither host, host:port nor an http(s) URL; write one of these",
+                    "is not a host, host:port or http(s) URL; write one of these",
                 ),
-                // Beside an endpoint it is the store's, which takes any.
+                // With an endpoint the region is that of another store, which may have any name.
                 Defect::NotRegion if self.credentials.has(Key::AwsEndpoint) => continue,
                 Defect::NotRegion => (
                     Severity::Warn,
-                    "is no region of Amazon's, and without awsendpoint the storage is Amazon's; write one, as in \
+                    "is not an AWS region, and without awsendpoint the storage is AWS; write an AWS region, for example \
                      eu-west-1",
                 ),
             };
-            let message = format!("Secret {}: {key} {what}", self.name);
-            found.push(self.finding(&SECRET_KEY_MALFORMED, Cause::Invalid, severity, message));
+            let message = format!("Secret {}: {key} {problem}", self.name);
+            findings.push(self.finding(&SECRET_KEY_MALFORMED, Cause::Invalid, severity, message));
         }
     }
 
-    /// Esop 3.0.1 reads the endpoint and does not apply it: the data would go to Amazon.
-    fn endpoint_usable(&self, found: &mut Findings) {
-        if self.reader == Reader::Nobody && self.takes_region() && self.credentials.has(Key::AwsEndpoint) {
+    /// Warns about an endpoint with Icarus 3: Esop 3.0.1 reads it and does not apply it, so the data would go to AWS.
+    fn unsupported_endpoint(&self, findings: &mut Findings) {
+        if self.reader == Reader::None && self.takes_region() && self.credentials.has(Key::AwsEndpoint) {
             let message = format!(
-                "Secret {} has awsendpoint, and the cluster's sidecar (Icarus 3 or later) has no endpoints",
+                "Secret {} has awsendpoint, which the cluster's sidecar (Icarus 3 or later) does not support",
                 self.name
             );
-            found.push(self.finding(
+            findings.push(self.finding(
                 &STORAGE_PROVIDER_UNSUPPORTED,
                 Cause::NotSupported,
                 Severity::Warn,
@@ -255,24 +267,25 @@ impl Check<'_> {
         }
     }
 
-    /// A Secret that lacks something has been told of, with the remark that nobody reads it.
-    fn read_by_somebody(&self, kind: Kind, context: &Context, found: &mut Findings) {
-        let casskop_looks = kind == Kind::Backup && context.casskop_acts();
-        if self.reader != Reader::Nobody || !self.lacking(self.required(casskop_looks)).is_empty() {
+    /// Warns about a complete Secret that the sidecar ignores. The warning about missing keys already says so.
+    fn ignored_secret(&self, kind: Kind, context: &Context, findings: &mut Findings) {
+        let required = self.required(casskop_reads(kind, context));
+        if self.reader != Reader::None || !self.missing(required).is_empty() {
             return;
         }
         let message = format!(
-            "the cluster's sidecar (Icarus 3 or later) does not read Secret {}; give the sidecar its credentials in \
-             its environment",
+            "the cluster's sidecar (Icarus 3 or later) ignores Secret {}; give the sidecar its credentials in its \
+             environment",
             self.name
         );
         let finding = Finding::warn(&SECRET_IGNORED, PATH, Cause::Invalid, message);
-        found.push(finding.value(self.name));
+        findings.push(finding.value(self.name));
     }
 
-    fn required(&self, casskop_looks: bool) -> &'static [Key] {
+    /// Returns the required keys. CassKop requires a region for s3; Icarus requires one beside an endpoint.
+    fn required(&self, casskop_reads: bool) -> &'static [Key] {
         use Key::{AwsAccessKeyId, AwsEndpoint, AwsRegion, AwsSecretAccessKey};
-        let region = self.credentials.has(AwsEndpoint) || (casskop_looks && self.provider == Provider::S3);
+        let region = self.credentials.has(AwsEndpoint) || (casskop_reads && self.provider == Provider::S3);
         match self.provider {
             Provider::S3 | Provider::Oracle | Provider::Minio if region => {
                 &[AwsAccessKeyId, AwsSecretAccessKey, AwsRegion]
@@ -285,9 +298,9 @@ impl Check<'_> {
         }
     }
 
-    /// What CassKop itself refuses, whatever the sidecar: the keys of gcp and azure; of s3 only a region that is
-    /// missing beside both keys or beside an endpoint.
-    fn casskop_demands(&self, key: Key) -> bool {
+    /// Returns true if CassKop itself rejects a Secret without `key`, for any sidecar: the keys of gcp and azure, and for
+    /// s3 a region beside both access keys or beside an endpoint.
+    fn required_by_casskop(&self, key: Key) -> bool {
         let has = |key| self.credentials.has(key);
         match self.provider {
             Provider::Azure | Provider::Gcp => true,
@@ -299,7 +312,7 @@ impl Check<'_> {
         }
     }
 
-    fn lacking(&self, keys: &[Key]) -> Vec<Key> {
+    fn missing(&self, keys: &[Key]) -> Vec<Key> {
         keys.iter()
             .copied()
             .filter(|key| !self.credentials.has(*key))
@@ -310,7 +323,7 @@ impl Check<'_> {
         matches!(self.provider, Provider::S3 | Provider::Oracle | Provider::Minio)
     }
 
-    /// The keys whose values matter.
+    /// Returns the keys whose values are checked.
     fn relevant(&self) -> &'static [Key] {
         use Key::{AwsAccessKeyId, AwsEndpoint, AwsRegion, AwsSecretAccessKey};
         if self.takes_region() {
@@ -320,21 +333,15 @@ impl Check<'_> {
         }
     }
 
-    fn finding(
-        &self,
-        rule: &'static crate::rules::catalogue::Rule,
-        cause: Cause,
-        severity: Severity,
-        message: String,
-    ) -> Finding {
-        let discreet = format!(
-            "Secret {} is not usable for {}://; who may read it is told why",
+    fn finding(&self, rule: &'static Rule, cause: Cause, severity: Severity, message: String) -> Finding {
+        let redacted_message = format!(
+            "Secret {} is not usable for {}://; users who may read it see the reason",
             self.name, self.provider
         );
         Finding::deny(rule, PATH, cause, message)
             .severity(severity)
             .value(self.name)
-            .about("Secret", self.name)
-            .discreet(discreet)
+            .related_object("Secret", self.name)
+            .redacted_message(redacted_message)
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the backup of a restore has something to bring back.
+//! The run of the backup that a restore uses.
 
 use crate::api::{CONFIRM_ANNOTATION, ConditionType};
 
@@ -6,140 +6,145 @@ use crate::rules::catalogue::{BACKUP_LATEST_RUN, BACKUP_NOT_RESTORABLE, SNAPSHOT
 use crate::rules::facts::{Facts, Run, StoredBackup};
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
-use crate::rules::subject::{Restore, written};
+use crate::rules::subject::{Restore, non_empty};
 
 const PATH: &str = "spec.cassandraBackup";
 const SNAPSHOT: &str = "spec.snapshot";
 
-pub(super) fn judge(restore: &Restore, facts: &Facts, context: &Context, found: &mut Findings) {
+/// Denies a restore of a backup without a complete run, and of a run that is not in the backup's history.
+pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, findings: &mut Findings) {
     let Some(backup) = facts.found_backup() else {
         return;
     };
-    // It never runs: it describes what is in the bucket already, and nobody knows what that is.
+    // A suspended one-shot never runs. It describes data that is already in the bucket, which no fact covers.
     if context.cassgate_acts() && !backup.spec.is_scheduled() && backup.spec.suspend == Some(true) {
         return;
     }
-    let asked = written(restore.spec.snapshot.as_deref()).filter(|_| !context.casskop_acts());
-    if let Some(asked) = asked.filter(|_| !backup.history.is_empty()) {
-        found.extend(in_history(asked, backup));
+    // CassKop ignores the field, which `field-needs-executor` reports.
+    let requested = non_empty(restore.spec.snapshot.as_deref()).filter(|_| !context.casskop_acts());
+    if let Some(requested) = requested.filter(|_| !backup.history.is_empty()) {
+        findings.extend(not_in_history(requested, backup));
     } else {
-        found.extend(not_restorable(
+        findings.extend(not_restorable(
             backup,
             restore.meta.confirms(&BACKUP_NOT_RESTORABLE),
             context,
         ));
-        found.extend(asked.map(|asked| unrecorded(asked, backup)));
+        findings.extend(requested.map(|requested| no_history(requested, backup)));
     }
-    if context.policy.notices && asked.is_none() && backup.spec.is_scheduled() {
+    if context.policy.notices && requested.is_none() && backup.spec.is_scheduled() {
         let message = format!(
-            "backup {} is scheduled, and the restore takes its newest good run{}",
+            "backup {} is scheduled, and the restore uses its newest completed run{}",
             backup.name,
-            newest(backup)
-                .map(|name| format!(" (now {name})"))
+            newest_completed(backup)
+                .map(|name| format!(" (currently {name})"))
                 .unwrap_or_default()
         );
-        found.push(Finding::warn(&BACKUP_LATEST_RUN, PATH, Cause::Invalid, message));
+        findings.push(Finding::warn(&BACKUP_LATEST_RUN, PATH, Cause::Invalid, message));
     }
 }
 
-fn newest(backup: &StoredBackup) -> Option<&str> {
+fn newest_completed(backup: &StoredBackup) -> Option<&str> {
     backup.history.iter().find(|run| run.good).map(|run| &*run.name)
 }
 
-/// A one-shot has to have ended well. A schedule has to have run: CassKop clears its status at each run, so a state
-/// that is not COMPLETED, or none, says little of the runs before. Our own executor keeps what it knows.
+/// Reports a backup that has no complete run.
+///
+/// A one-shot backup must be COMPLETED. CassKop clears the status of a scheduled backup at each run, so its state says
+/// nothing about earlier runs; cassgate records them in the history.
 fn not_restorable(backup: &StoredBackup, confirmed: bool, context: &Context) -> Option<Finding> {
     use ConditionType::{Cancelled, Completed, Failed, Pending, Required, Running, Unknown};
-    if newest(backup).is_some() {
+    if newest_completed(backup).is_some() {
         return None;
     }
     let scheduled = backup.spec.is_scheduled();
-    let what = match (&backup.run, backup.run.state()) {
+    let state = match (&backup.run, backup.run.state()) {
         (Run::Never, _) if scheduled && !context.cassgate_acts() => {
             let message = format!(
-                "no run of backup {} is recorded; CassKop clears the record at each run, and leaves it so where that one \
-                 fails to begin: look in the bucket for what is under tag {}; the restore fails if nothing is",
+                "no run of backup {} is recorded; CassKop clears the record at each run, also if that run then fails to start: \
+                 check that the bucket has a snapshot with tag {}; without one the restore fails",
                 backup.name,
                 backup.spec.snapshot_tag.as_deref().unwrap_or_default()
             );
-            return Some(told(backup, message).severity(Severity::Warn));
+            return Some(finding(backup, message).severity(Severity::Warn));
         }
         (Run::Never, _) => "has never run".to_owned(),
         (_, None | Some(Completed | Unknown(_))) => return None,
         (_, Some(state @ (Failed | Cancelled))) if scheduled => {
             let message = format!(
-                "the last run of backup {} is {}; the restore takes an older one if there is a good one, and nodes that \
-                 were done may have the failed one",
+                "the last run of backup {} is {}; the restore uses an older completed run if there is one, but nodes that \
+                 finished before the failure may use the failed run",
                 backup.name,
                 state.as_str()
             );
-            return Some(told(backup, message).severity(Severity::Warn));
+            return Some(finding(backup, message).severity(Severity::Warn));
         }
         (_, Some(Required | Pending | Running)) if scheduled => return None,
         (_, Some(state @ (Failed | Cancelled))) => format!("is {}", state.as_str()),
         (_, Some(state)) => format!("is {} and has not ended", state.as_str()),
     };
     let name = &backup.name;
-    let way_out = if confirmed {
-        "its author has confirmed it".to_owned()
+    let remedy = if confirmed {
+        "confirmed by its author".to_owned()
     } else if backup.run.is_active() {
         format!(
-            "wait until it is COMPLETED; CassKop leaves a backup at {} when its operator restarts: where you know that \
-             it is complete, annotate the restore {CONFIRM_ANNOTATION}: {}",
+            "wait until it is COMPLETED; CassKop leaves a backup at {} if its operator restarts: if you know that it is \
+             complete, annotate the restore {CONFIRM_ANNOTATION}: {}",
             backup.run.state().map(ConditionType::as_str).unwrap_or_default(),
             BACKUP_NOT_RESTORABLE.id
         )
     } else {
         "restore a backup that is COMPLETED".to_owned()
     };
-    let message = format!("backup {name} {what}, so there is nothing complete to bring back; {way_out}");
-    Some(told(backup, message))
+    let message = format!("backup {name} {state}, so it has no complete data to restore; {remedy}");
+    Some(finding(backup, message))
 }
 
-fn told(backup: &StoredBackup, message: String) -> Finding {
+fn finding(backup: &StoredBackup, message: String) -> Finding {
     Finding::deny(&BACKUP_NOT_RESTORABLE, PATH, Cause::Invalid, message)
         .value(&backup.name)
-        .about("CassandraBackup", &backup.name)
+        .related_object("CassandraBackup", &backup.name)
 }
 
-/// How many good runs a message names.
+/// Number of completed runs that a message names.
 const NAMED_RUNS: usize = 3;
 
-fn in_history(asked: &str, backup: &StoredBackup) -> Option<Finding> {
-    let known = backup.history.iter().find(|run| *run.name == *asked);
-    let what = match known {
+/// Denies a run that is not in the backup's history or did not complete.
+fn not_in_history(requested: &str, backup: &StoredBackup) -> Option<Finding> {
+    let known = backup.history.iter().find(|run| *run.name == *requested);
+    let problem = match known {
         Some(run) if run.good => return None,
-        Some(_) => "is a run that did not end well",
-        None => "is no run",
+        Some(_) => "is a run that did not complete",
+        None => "is not a run",
     };
-    let good: Vec<&str> = backup
+    let completed: Vec<&str> = backup
         .history
         .iter()
         .filter(|run| run.good)
         .map(|run| &*run.name)
         .take(NAMED_RUNS)
         .collect();
-    let choice = if good.is_empty() {
-        "it has no good run yet".to_owned()
+    let choice = if completed.is_empty() {
+        "it has no completed run yet".to_owned()
     } else {
-        format!("its newest good ones are {}", good.join(", "))
+        format!("its newest completed runs are {}", completed.join(", "))
     };
     let message = format!(
-        "{what} of backup {} (status.history); {choice}; name a good one, or leave the field out for the newest",
+        "{problem} of backup {} (status.history); {choice}; name a completed run, or leave the field out for the newest",
         backup.name
     );
     Some(
         Finding::deny(&SNAPSHOT_UNKNOWN, SNAPSHOT, Cause::NotFound, message)
-            .value(asked)
-            .about("CassandraBackup", &backup.name),
+            .value(requested)
+            .related_object("CassandraBackup", &backup.name),
     )
 }
 
-/// Without a history nobody can say: CassKop keeps none.
-fn unrecorded(asked: &str, backup: &StoredBackup) -> Finding {
+/// Warns that the run cannot be checked, because the backup has no history. CassKop does not record one.
+fn no_history(requested: &str, backup: &StoredBackup) -> Finding {
     let message = format!(
-        "backup {} keeps no history that could have it; the restore fails if no such snapshot is in the bucket",
+        "not checked: backup {} has no history; the restore fails if this snapshot is not in the bucket",
         backup.name
     );
-    Finding::warn(&SNAPSHOT_UNKNOWN, SNAPSHOT, Cause::NotFound, message).value(asked)
+    Finding::warn(&SNAPSHOT_UNKNOWN, SNAPSHOT, Cause::NotFound, message).value(requested)
 }

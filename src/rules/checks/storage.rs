@@ -1,4 +1,4 @@
-//! Where a backup goes.
+//! The storage location of a backup.
 
 use crate::domain::sidecar::Sidecar;
 use crate::domain::storage::{Provider, StorageLocation, StorageLocationError};
@@ -12,16 +12,19 @@ use crate::rules::subject::Backup;
 
 const PATH: &str = "spec.storageLocation";
 
-pub(super) fn judge(backup: &Backup, facts: &Facts, found: &mut Findings) {
+/// Denies a location that no sidecar accepts or that the cluster's sidecar does not support.
+pub(super) fn check(backup: &Backup, facts: &Facts, findings: &mut Findings) {
     match &backup.location {
         Ok(location) => {
-            provider_in_sidecar(location, facts, found);
-            found.extend(unmounted(location, facts));
+            findings.extend(lost_provider(location, facts));
+            findings.extend(unmounted(location, facts));
         }
-        Err(error) => found.push(malformed(error, &backup.spec.storage_location)),
+        Err(error) => findings.push(malformed(error, &backup.spec.storage_location)),
     }
 }
 
+/// Denies a malformed location. Esop writes cluster, datacenter and node below the bucket, so a prefix fails or ends up in
+/// a bucket of another name.
 fn malformed(error: &StorageLocationError, text: &str) -> Finding {
     match error {
         StorageLocationError::UnknownProvider { .. } => {
@@ -45,18 +48,19 @@ fn malformed(error: &StorageLocationError, text: &str) -> Finding {
     }
 }
 
-fn provider_in_sidecar(location: &StorageLocation, facts: &Facts, found: &mut Findings) {
-    found.extend(lost_provider(location, facts).map(|message| {
-        Finding::deny(&STORAGE_PROVIDER_UNSUPPORTED, PATH, Cause::NotSupported, message)
-            .value(location.as_str())
-    }));
+/// Denies a provider that the cluster's sidecar no longer has.
+fn lost_provider(location: &StorageLocation, facts: &Facts) -> Option<Finding> {
+    let message = lost_provider_message(location, facts)?;
+    let finding = Finding::deny(&STORAGE_PROVIDER_UNSUPPORTED, PATH, Cause::NotSupported, message);
+    Some(finding.value(location.as_str()))
 }
 
-/// The backup of a restore may be of a time when the cluster had another sidecar.
-pub(super) fn of_restored(backup: &StoredBackup, facts: &Facts) -> Option<Finding> {
+/// Denies a restore whose backup is stored at a provider that the cluster's sidecar no longer has. The cluster may have
+/// had another sidecar when the backup was taken.
+pub(super) fn lost_provider_of_backup(backup: &StoredBackup, facts: &Facts) -> Option<Finding> {
     let location = StorageLocation::parse(&backup.spec.storage_location).ok()?;
-    let message = lost_provider(&location, facts)?;
-    let message = format!("it is stored at {}, and {message}", location.as_str());
+    let message = lost_provider_message(&location, facts)?;
+    let message = format!("this backup is stored at {}, and {message}", location.as_str());
     Some(
         Finding::deny(
             &STORAGE_PROVIDER_UNSUPPORTED,
@@ -65,11 +69,12 @@ pub(super) fn of_restored(backup: &StoredBackup, facts: &Facts) -> Option<Findin
             message,
         )
         .value(&backup.name)
-        .about("CassandraBackup", &backup.name),
+        .related_object("CassandraBackup", &backup.name),
     )
 }
 
-fn lost_provider(location: &StorageLocation, facts: &Facts) -> Option<String> {
+/// Icarus from 3.0 on supports only s3, azure, gcp and file.
+fn lost_provider_message(location: &StorageLocation, facts: &Facts) -> Option<String> {
     let Some(Sidecar::Icarus(version)) = facts.found_cluster().map(|cluster| &cluster.sidecar) else {
         return None;
     };
@@ -77,15 +82,16 @@ fn lost_provider(location: &StorageLocation, facts: &Facts) -> Option<String> {
         return None;
     }
     let message = format!(
-        "the cluster's sidecar is Icarus {version}, which has lost {}; use s3, azure, gcp or file, or a sidecar of \
-         version 2",
+        "the cluster's sidecar is Icarus {version}, which no longer supports {}; use s3, azure, gcp or file, or a sidecar \
+         of version 2",
         location.provider()
     );
     Some(message)
 }
 
-/// Without a volume of its own a file location is a directory of each pod. CassKop gives the sidecar Cassandra's own
-/// volumes and those of `backRestSidecar.volumeMount`.
+/// Warns about a file location outside the sidecar's volumes, which is a directory of each pod.
+///
+/// CassKop mounts Cassandra's own volumes and those of `backRestSidecar.volumeMount` into the sidecar.
 fn unmounted(location: &StorageLocation, facts: &Facts) -> Option<Finding> {
     let directory = location.directory()?;
     let cluster = facts.found_cluster()?;
@@ -100,8 +106,8 @@ fn unmounted(location: &StorageLocation, facts: &Facts) -> Option<Finding> {
         return None;
     }
     let message = format!(
-        "no backRestSidecar.volumeMount covers {bucket}: each node writes into its own pod or beside its data, and the \
-         backup goes with that; mount a shared volume there"
+        "no backRestSidecar.volumeMount covers {bucket}: each node writes into its own pod or data volume, and the backup \
+         is lost with it; mount a shared volume there"
     );
     Some(Finding::warn(&FILE_LOCATION_UNMOUNTED, PATH, Cause::Invalid, message).value(location.as_str()))
 }

@@ -1,4 +1,4 @@
-//! What may become of a stored object.
+//! Changes to a stored object: updates, deletions and changes of its status.
 
 use serde_json::{Map, Value};
 
@@ -10,22 +10,25 @@ use crate::rules::catalogue::{
 use crate::rules::facts::Neighbours;
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
-use crate::rules::status::{has_started, is_present, is_reset, is_running, is_scheduled, state_word};
+use crate::rules::status::{is_present, is_reset, is_running, is_scheduled, state_name};
 
-/// The spec of what runs once stays as it was from the moment it has started.
+/// Denies changes to the spec of a restore or one-shot backup that has started.
 ///
-/// One finding for each field that differs. A scheduled backup may change: its next run takes the new spec; but it
-/// stays a scheduled one.
+/// Returns one finding for each changed field. The spec of a scheduled backup may change, because its next run uses the new
+/// one, but it must keep a schedule.
 #[must_use]
-pub fn spec_of_started(kind: Kind, old: &Value, new: &Value) -> Findings {
-    let Some(state) = state_word(old) else {
+pub fn spec_changed_after_start(kind: Kind, old: &Value, new: &Value) -> Findings {
+    let Some(state) = state_name(old) else {
         return Findings::default();
     };
-    let turned = kind == Kind::Backup && is_scheduled(old) != is_scheduled(new);
-    let mut found: Findings = turned.then(|| kind_change(old, state)).into_iter().collect();
+    let toggles_schedule = kind == Kind::Backup && is_scheduled(old) != is_scheduled(new);
+    let mut findings: Findings = toggles_schedule
+        .then(|| kind_change(old, state))
+        .into_iter()
+        .collect();
     let rule: &'static Rule = match kind {
         Kind::Restore => &RESTORE_STARTED,
-        _ if is_scheduled(old) => return found,
+        _ if is_scheduled(old) => return findings,
         Kind::Backup => &BACKUP_STARTED,
     };
     let noun = if kind == Kind::Restore {
@@ -33,39 +36,43 @@ pub fn spec_of_started(kind: Kind, old: &Value, new: &Value) -> Findings {
     } else {
         "backup"
     };
-    let changed = changed_fields(old, new).filter(|field| !(turned && *field == "schedule"));
-    found.extend(changed.map(|field| {
+    let changed = changed_fields(old, new).filter(|field| !(toggles_schedule && *field == "schedule"));
+    findings.extend(changed.map(|field| {
         let message = format!(
-            "this {noun} is {state} and runs only once, so a changed spec has no effect; create a {noun} of another \
+            "this {noun} is {state} and runs only once, so a changed spec has no effect; create a {noun} with another \
              name (deleting and re-creating this one would run it again)"
         );
         Finding::deny(rule, format!("spec.{field}"), Cause::Forbidden, message)
     }));
-    found
+    findings
 }
 
-/// CassKop's finalizer goes with the schedule: without one nothing takes it away.
+/// Denies adding or removing the schedule of a started backup.
+///
+/// CassKop removes its finalizer only from a backup with a schedule, and never schedules a backup that has a condition.
 fn kind_change(old: &Value, state: &str) -> Finding {
     let message = if is_scheduled(old) {
         format!(
-            "this backup is {state} and has a schedule; without one it counts as run, and keeps a finalizer that nobody \
-             takes away; keep the schedule, or create another backup"
+            "this backup is {state} and has a schedule; without one it counts as run and keeps a finalizer that CassKop \
+             never removes; keep the schedule, or create another backup"
         )
     } else {
         format!(
-            "this backup is {state} and has run once; a schedule would not make it run again; create a backup of \
+            "this backup is {state} and has run once; a schedule would not make it run again; create a backup with \
              another name"
         )
     };
     Finding::deny(&BACKUP_KIND_CHANGE, "spec.schedule", Cause::Forbidden, message)
 }
 
-/// The fields by which a restore finds what a backup has stored.
+/// The fields by which a restore finds the snapshots of a backup.
 const IDENTITY: [&str; 4] = ["cassandraCluster", "datacenter", "storageLocation", "snapshotTag"];
 
-/// A backup keeps pointing to the same snapshots as long as an unfinished restore reads that from it.
+/// Denies changes to the identity of a backup while an unfinished restore reads it.
+///
+/// With cassgate as executor a restore copies these fields when it starts; afterwards the backup may change.
 #[must_use]
-pub fn identity_in_use(old: &Value, new: &Value, neighbours: &Neighbours) -> Findings {
+pub fn identity_changed_while_in_use(old: &Value, new: &Value, neighbours: &Neighbours) -> Findings {
     let Some(user) = neighbours.users.iter().find(|user| !user.copied) else {
         return Findings::default();
     };
@@ -73,107 +80,119 @@ pub fn identity_in_use(old: &Value, new: &Value, neighbours: &Neighbours) -> Fin
         .filter(|field| IDENTITY.contains(&field.as_str()))
         .map(|field| {
             let message = format!(
-                "restore {} is not over and finds its snapshot by this field; wait until it is, or create a backup of \
-                 another name",
+                "restore {} has not ended and finds its snapshot by this field; wait until it has ended, or create a backup \
+                 with another name",
                 user.name
             );
             Finding::deny(&BACKUP_IN_USE, format!("spec.{field}"), Cause::Forbidden, message)
-                .about("CassandraRestore", &user.name)
+                .related_object("CassandraRestore", &user.name)
         })
         .collect()
 }
 
-/// A backup stays as long as an unfinished restore needs it.
+/// Denies the deletion of a backup that an unfinished restore reads.
+///
+/// CassKop looks the backup up at every poll and loses track of the restore without it.
 #[must_use]
 pub fn deleted_while_in_use(neighbours: &Neighbours) -> Option<Finding> {
     let user = neighbours.users.iter().find(|user| !user.copied)?;
     let message = format!(
-        "restore {} is not over and reads location, tag and credentials from this backup; wait until it is over, or \
+        "restore {} has not ended and reads location, tag and credentials from this backup; wait until it has ended, or \
          delete the restore first",
         user.name
     );
     let finding = Finding::deny(&BACKUP_IN_USE, "metadata.name", Cause::Forbidden, message);
-    Some(finding.about("CassandraRestore", &user.name))
+    Some(finding.related_object("CassandraRestore", &user.name))
 }
 
-/// CassKop's filter drops every update of a backup (`cassandrabackup_controller.go:37`).
+/// Warns about an update of a backup with CassKop as executor: its filter drops every update
+/// (`cassandrabackup_controller.go:37`).
 #[must_use]
-pub fn unseen_update(kind: Kind, context: &Context) -> Option<Finding> {
+pub fn update_missed_by_casskop(kind: Kind, context: &Context) -> Option<Finding> {
     (kind == Kind::Backup && context.casskop_acts()).then(|| {
-        let message = "CassKop does not notice the change before its operator starts again; restart it, or delete the \
-                       backup and create it anew";
+        let message = "CassKop ignores the change until its operator restarts; restart the operator, or delete and re-create the \
+                       backup";
         Finding::warn(&CASSKOP_NEEDS_RESTART, "spec", Cause::Invalid, message)
     })
 }
 
-/// The deletion of an object with a finalizer is an update too, so CassKop keeps a deleted schedule running.
+/// Warns about the deletion of a scheduled backup with CassKop as executor.
+///
+/// The deletion of an object with a finalizer is an update, which CassKop ignores, so the schedule keeps running.
 #[must_use]
-pub fn unseen_deletion(kind: Kind, old: &Value, context: &Context) -> Option<Finding> {
+pub fn deletion_missed_by_casskop(kind: Kind, old: &Value, context: &Context) -> Option<Finding> {
     (kind == Kind::Backup && context.casskop_acts() && is_scheduled(old)).then(|| {
-        let message = "CassKop goes on with this schedule, and the backup stays in deletion, until its operator starts \
-                       again; restart it";
+        let message = "CassKop keeps running this schedule, and the backup stays in deletion, until its operator restarts; restart \
+                       the operator";
         Finding::warn(&CASSKOP_NEEDS_RESTART, "metadata.finalizers", Cause::Invalid, message)
     })
 }
 
+/// Returns the top-level fields of the spec that differ, removed fields last.
 fn changed_fields<'a>(old: &'a Value, new: &'a Value) -> impl Iterator<Item = &'a String> {
     let fields = |object: &'a Value| object.get("spec").and_then(Value::as_object);
     let (before, after) = (fields(old), fields(new));
     let get = |map: Option<&'a Map<String, Value>>, field: &str| map.and_then(|map| map.get(field));
-    let gone = before
+    let removed = before
         .into_iter()
         .flat_map(Map::keys)
         .filter(move |field| get(after, field).is_none());
     let differs = move |field: &&String| get(before, field) != get(after, field);
-    after.into_iter().flat_map(Map::keys).chain(gone).filter(differs)
+    after
+        .into_iter()
+        .flat_map(Map::keys)
+        .chain(removed)
+        .filter(differs)
 }
 
-/// A new object brings no status with it.
+/// Denies a new object that has a status.
 ///
-/// With a status subresource the API server drops it before this is asked.
+/// CassKop never runs an object with a condition. With a status subresource the API server drops the status before
+/// admission.
 #[must_use]
 pub fn status_on_create(new: &Value) -> Option<Finding> {
     is_present(new).then(|| {
-        let message = "a new object has not run yet; with a status CassKop takes it for one that has, and never runs \
-                       it; leave status out of the manifest";
+        let message = "a new object has not run yet; CassKop takes an object with a status for one that has run, and never runs it; \
+                       leave status out of the manifest";
         Finding::deny(&STATUS_ON_CREATE, "status", Cause::Forbidden, message)
     })
 }
 
-/// What the mutating side says when it has stripped the status of a new object.
+/// Returns the warning of the mutating webhook after it has removed the status of a new object.
 #[must_use]
 pub fn status_stripped() -> Finding {
-    let message = "dropped: a new object has not run yet; leave status out of the manifest";
+    let message = "removed: a new object has not run yet; leave status out of the manifest";
     Finding::warn(&STATUS_ON_CREATE, "status", Cause::Forbidden, message)
 }
 
-/// The record that a one-shot has run stays.
+/// Denies an update that removes the record that a one-shot object has run.
 #[must_use]
 pub fn status_reset(old: &Value, new: &Value) -> Option<Finding> {
     is_reset(old, new).then(|| {
-        let state = state_word(old).unwrap_or_default();
+        let state = state_name(old).unwrap_or_default();
         let message = format!(
-            "this object is {state}, and without that record it would run again; create an object of another name \
-             to run again"
+            "this object is {state}, and without that record it would run again; to run it again, create an object with \
+             another name"
         );
         Finding::deny(&STATUS_RESET, "status.condition", Cause::Forbidden, message)
     })
 }
 
-/// What the mutating side says when it has put a wiped status back.
+/// Returns the warning of the mutating webhook after it has put a removed status back.
 #[must_use]
 pub fn status_kept(old: &Value) -> Finding {
-    let state = state_word(old).unwrap_or_default();
+    let state = state_name(old).unwrap_or_default();
     let message = format!("kept: this object is {state}, and without its status it would run again");
     Finding::warn(&STATUS_RESET, "status", Cause::Forbidden, message)
 }
 
-/// A restore that is deleted while it runs goes on.
+/// Warns about the deletion of a running restore, which the sidecars continue.
 #[must_use]
 pub fn deleted_while_running(kind: Kind, old: &Value) -> Option<Finding> {
     (kind == Kind::Restore && is_running(old)).then(|| {
-        let state = state_word(old).unwrap_or_default();
-        let message = format!("this restore is {state}; deleting it cancels nothing, the sidecars go on");
+        let state = state_name(old).unwrap_or_default();
+        let message =
+            format!("this restore is {state}; deleting it does not stop the sidecars, which continue");
         Finding::warn(
             &RESTORE_IN_PROGRESS,
             "status.condition",
@@ -183,16 +202,9 @@ pub fn deleted_while_running(kind: Kind, old: &Value) -> Option<Finding> {
     })
 }
 
-/// Whether a refusal is 403 rather than 422: what has started must not be deleted and made anew, as
-/// `kubectl apply --force` and Flux's `force` do it on 422 and 409.
-#[must_use]
-pub fn refusal_is_forbidden(old: Option<&Value>) -> bool {
-    old.is_some_and(has_started)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{deleted_while_running, spec_of_started, status_on_create, status_reset};
+    use super::{deleted_while_running, spec_changed_after_start, status_on_create, status_reset};
     use crate::api::Kind;
     use crate::rules::catalogue::Severity;
     use serde_json::{Value, json};
@@ -202,14 +214,14 @@ mod tests {
     }
 
     fn paths(kind: Kind, old: &Value, new: &Value) -> Vec<String> {
-        spec_of_started(kind, old, new)
+        spec_changed_after_start(kind, old, new)
             .iter()
             .map(|f| format!("{} {}", f.rule.id, f.path))
             .collect()
     }
 
     #[test]
-    fn every_changed_field_of_a_started_one_shot_is_told() {
+    fn every_changed_field_of_a_started_one_shot_is_reported() {
         let old = stored(&json!({"a": 1, "b": 2, "c": 3}), "COMPLETED");
         let new = json!({"spec": {"a": 1, "b": 9, "d": 4}});
         let expected = [
@@ -225,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_started_and_what_has_a_schedule_may_change() {
+    fn an_object_that_has_not_started_and_a_scheduled_backup_may_change() {
         let changed = json!({"spec": {"a": 2}});
         assert!(paths(Kind::Restore, &json!({"spec": {"a": 1}}), &changed).is_empty());
         let scheduled = stored(&json!({"a": 1, "schedule": "@daily"}), "COMPLETED");
@@ -234,11 +246,11 @@ mod tests {
     }
 
     #[test]
-    fn what_has_started_neither_gets_a_schedule_nor_loses_it() {
+    fn a_started_backup_neither_gets_nor_loses_a_schedule() {
         let scheduled = stored(&json!({"a": 1, "schedule": "@daily"}), "RUNNING");
-        for lost in [json!({"a": 1}), json!({"a": 1, "schedule": ""})] {
+        for new in [json!({"a": 1}), json!({"a": 1, "schedule": ""})] {
             assert_eq!(
-                paths(Kind::Backup, &scheduled, &json!({"spec": lost})),
+                paths(Kind::Backup, &scheduled, &json!({"spec": new})),
                 ["backup-kind-change spec.schedule"]
             );
         }
@@ -254,9 +266,9 @@ mod tests {
     }
 
     #[test]
-    fn the_words_that_flux_looks_for_are_in_no_refusal() {
+    fn no_denial_contains_the_words_that_flux_searches_for() {
         let old = stored(&json!({"a": 1}), "FAILED");
-        let finding = spec_of_started(Kind::Restore, &old, &json!({"spec": {}}))
+        let finding = spec_changed_after_start(Kind::Restore, &old, &json!({"spec": {}}))
             .iter()
             .next()
             .unwrap()
@@ -269,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_neither_brought_along_nor_wiped() {
+    fn a_status_on_create_and_a_removed_status_are_denied() {
         let ran = stored(&json!({}), "COMPLETED");
         let finding = status_on_create(&ran).unwrap();
         assert_eq!(
@@ -285,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_running_restore_warns_when_it_goes() {
+    fn only_the_deletion_of_a_running_restore_warns() {
         assert!(deleted_while_running(Kind::Restore, &stored(&json!({}), "RUNNING")).is_some());
         assert!(deleted_while_running(Kind::Restore, &stored(&json!({}), "COMPLETED")).is_none());
         assert!(deleted_while_running(Kind::Restore, &json!({})).is_none());

@@ -1,7 +1,8 @@
-//! What a restore empties beyond what it fills.
+//! Restores that empty more tables than they refill, and restores that would run a second time.
 //!
-//! Seen on the real sidecar, each with the state COMPLETED: an empty list empties every table of the users; a keyspace
-//! empties the tables that were made since the backup; a datacenter empties the replicas of all the others.
+//! Observed on the real sidecar, each with the state COMPLETED: a restore without entities empties every user table; a
+//! restore of a keyspace empties the tables that were created since the backup; a restore of one datacenter empties the
+//! replicas of all others.
 
 use crate::api::{CONFIRM_ANNOTATION, LAST_RESTORE_ANNOTATION};
 use crate::domain::entities::Entities;
@@ -13,49 +14,54 @@ use crate::rules::catalogue::{
 use crate::rules::facts::Facts;
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
-use crate::rules::subject::{Restore, written};
+use crate::rules::subject::{Restore, non_empty};
 
 const ENTITIES: &str = "spec.entities";
 
-pub(super) fn judge(restore: &Restore, facts: &Facts, context: &Context, found: &mut Findings) {
-    found.extend(recreated(restore, facts, context));
+/// Reports restores that lose data, at the severity of the restore guard.
+pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, findings: &mut Findings) {
+    findings.extend(recreated(restore, facts, context));
     let entities = restore.effective_entities(facts.found_backup());
-    let whole = entities.and_then(|entities| whole(restore, &entities));
-    found.extend(
-        [whole, partial(restore, facts)]
+    let whole_keyspaces = entities.and_then(|entities| whole_keyspaces(restore, &entities));
+    findings.extend(
+        [whole_keyspaces, one_datacenter(restore, facts)]
             .into_iter()
             .flatten()
             .map(|finding| {
-                let severity = context.guarded();
-                let way_out = match severity {
-                    Severity::Deny if !restore.meta.confirms(finding.rule) => confirm(finding.rule),
+                let severity = context.restore_guard_severity();
+                let remedy = match severity {
+                    Severity::Deny if !restore.meta.confirms(finding.rule) => how_to_confirm(finding.rule),
                     _ => String::new(),
                 };
                 Finding {
-                    message: finding.message.clone() + &way_out,
+                    message: finding.message.clone() + &remedy,
                     ..finding.severity(severity)
                 }
             }),
     );
 }
 
-fn confirm(rule: &Rule) -> String {
-    format!("; where it is meant, annotate {CONFIRM_ANNOTATION}: {}", rule.id)
+fn how_to_confirm(rule: &Rule) -> String {
+    format!(
+        "; if this is intended, annotate {CONFIRM_ANNOTATION}: {}",
+        rule.id
+    )
 }
 
-fn whole(restore: &Restore, entities: &Entities) -> Option<Finding> {
-    let own = !matches!(restore.entities, Ok(Entities::Everything));
+/// Reports a restore of everything or of whole keyspaces.
+fn whole_keyspaces(restore: &Restore, entities: &Entities) -> Option<Finding> {
+    let inherited = matches!(restore.entities, Ok(Entities::Everything));
     match entities {
         Entities::Tables(_) => None,
         Entities::Everything => {
             let rule = &RESTORE_TRUNCATES_EVERYTHING;
-            let message = "empties every table but Cassandra's own, also those that the backup does not hold; name what to restore";
+            let message = "empties every table but Cassandra's own, also those that the backup does not contain; name what to restore";
             Some(Finding::deny(rule, ENTITIES, Cause::Required, message))
         }
         Entities::Keyspaces(_) => {
             let rule = &RESTORE_TRUNCATES_KEYSPACE;
-            let message = "empties all tables of it, also those made since the backup; name the tables";
-            let origin = if own { "" } else { "(from the backup) " };
+            let message = "empties all its tables, also those created since the backup; name the tables";
+            let origin = if inherited { "(from the backup) " } else { "" };
             Some(
                 Finding::deny(rule, ENTITIES, Cause::Invalid, format!("{origin}{message}"))
                     .value(entities.abbreviated()),
@@ -64,65 +70,70 @@ fn whole(restore: &Restore, entities: &Entities) -> Option<Finding> {
     }
 }
 
-fn partial(restore: &Restore, facts: &Facts) -> Option<Finding> {
-    let asked = written(restore.spec.datacenter.as_deref())?;
+/// Reports a restore of one of several datacenters: TRUNCATE empties a table on the whole ring, and only the nodes of this
+/// datacenter import their data.
+fn one_datacenter(restore: &Restore, facts: &Facts) -> Option<Finding> {
+    let requested = non_empty(restore.spec.datacenter.as_deref())?;
     let cluster = facts.found_cluster()?;
     let others: Vec<&str> = cluster
         .datacenters
         .iter()
         .map(String::as_str)
-        .filter(|dc| *dc != asked)
+        .filter(|dc| *dc != requested)
         .collect();
     if others.is_empty() {
         return None;
     }
     let rule = &RESTORE_PARTIAL_DATACENTER;
-    // A backup of one datacenter cannot give back the others.
-    let whole = facts
+    // Only a backup of all datacenters can restore the others.
+    let covers_all = facts
         .found_backup()
-        .is_some_and(|backup| written(backup.spec.datacenter.as_deref()).is_none());
-    let way_out = if whole {
+        .is_some_and(|backup| non_empty(backup.spec.datacenter.as_deref()).is_none());
+    let remedy = if covers_all {
         "restore the whole ring, or repair it afterwards"
     } else {
         "repair the ring afterwards"
     };
     let message = format!(
-        "the tables are emptied in {} too and get nothing back there; {way_out}",
+        "the tables are emptied in {} too and not refilled there; {remedy}",
         others.join(", ")
     );
-    Some(Finding::deny(rule, "spec.datacenter", Cause::Invalid, message).value(asked))
+    Some(Finding::deny(rule, "spec.datacenter", Cause::Invalid, message).value(requested))
 }
 
-/// Source: Velero labels what it brings back, and brings it back without status; our own executor notes on the backup
-/// which restore used it last.
+/// Denies the creation of a restore that has already run.
+///
+/// Velero labels the objects that it restores, and restores them without their status. cassgate as executor records on the
+/// backup which restore used it last.
 fn recreated(restore: &Restore, facts: &Facts, context: &Context) -> Option<Finding> {
     if !context.creating {
         return None;
     }
     let name = &restore.meta.name;
-    let noted = facts
+    let last_restore = facts
         .found_backup()
         .and_then(|backup| backup.last_restore.as_deref());
-    let (path, cause, why) = if restore.meta.velero_restore.is_some() {
-        let why = "Velero brings this restore back, and it would run again over what was written since; leave it out, or \
-                   take the label off"
-            .to_owned();
-        ("metadata.labels", Cause::Forbidden, why)
-    } else if context.cassgate_acts() && !name.is_empty() && noted == Some(name) {
-        let why = format!(
-            "a restore of this name has run already ({LAST_RESTORE_ANNOTATION} of its backup); leave it out, or use \
-             another name"
+    let (path, message) = if restore.meta.velero_restore.is_some() {
+        let message =
+            "Velero re-creates this restore, and it would run again and overwrite everything written since; \
+                       exclude it in Velero, or remove the label"
+                .to_owned();
+        ("metadata.labels", message)
+    } else if context.cassgate_acts() && !name.is_empty() && last_restore == Some(name) {
+        let message = format!(
+            "a restore of this name has already run ({LAST_RESTORE_ANNOTATION} of its backup); delete it from the \
+             manifests, or use another name"
         );
-        ("metadata.name", Cause::Forbidden, why)
+        ("metadata.name", message)
     } else {
         return None;
     };
     let rule = &RESTORE_RECREATED;
-    let way_out = if restore.meta.confirms(rule) {
+    let remedy = if restore.meta.confirms(rule) {
         String::new()
     } else {
-        confirm(rule)
+        how_to_confirm(rule)
     };
-    let message = format!("{why}{way_out}");
-    Some(Finding::deny(rule, path, cause, message).severity(Severity::Deny))
+    let message = format!("{message}{remedy}");
+    Some(Finding::deny(rule, path, Cause::Forbidden, message))
 }

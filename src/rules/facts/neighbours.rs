@@ -103,7 +103,9 @@ impl Neighbours {
         all.dedup();
         all.retain(|neighbour| {
             let about = neighbour.about(namespace);
-            findings.denials().any(|finding| finding.about.contains(&about))
+            findings
+                .denials()
+                .any(|finding| finding.related_objects.contains(&about))
         });
         all
     }

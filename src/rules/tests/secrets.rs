@@ -1,9 +1,9 @@
-//! The credentials that an object uses.
+//! The Secret of a backup or restore.
 
 use super::*;
 
 #[test]
-fn each_backend_needs_its_keys() {
+fn each_provider_requires_its_keys() {
     for (location, entries, missing) in [
         (
             "s3://b",
@@ -38,7 +38,7 @@ fn each_backend_needs_its_keys() {
             (finding.rule.id, finding.severity, finding.path.as_str()),
             ("secret-key-missing", Severity::Deny, "spec.secret")
         );
-        let expected = format!("Secret s3 has no {missing}, and ");
+        let expected = format!("Secret s3 has no {missing}, which ");
         assert!(
             finding.message.starts_with(&expected),
             "{location}: {}",
@@ -48,7 +48,7 @@ fn each_backend_needs_its_keys() {
 }
 
 #[test]
-fn a_region_is_demanded_by_casskop_or_by_an_endpoint() {
+fn a_region_is_required_by_casskop_or_by_an_endpoint() {
     let keys = [("awsaccesskeyid", "k"), ("awssecretaccesskey", "s")];
     let without = Facts {
         secret: Some(Reference::Found(secret(&keys))),
@@ -66,7 +66,7 @@ fn a_region_is_demanded_by_casskop_or_by_an_endpoint() {
 }
 
 #[test]
-fn a_sidecar_that_ignores_secrets_or_is_unknown_lowers_missing_keys() {
+fn missing_keys_are_a_warning_if_the_sidecar_ignores_secrets_or_is_unknown() {
     for image in ["icarus:3.0.0", "own/backup:7"] {
         let facts = Facts {
             cluster: Some(Reference::Found(cluster(image))),
@@ -78,7 +78,7 @@ fn a_sidecar_that_ignores_secrets_or_is_unknown_lowers_missing_keys() {
         assert_eq!(finding.severity, Severity::Warn, "{image}");
         let by_casskop = found(&backup(&json!({"storageLocation": "azure://b"})), &facts);
         let finding = of_rule(&by_casskop, "secret-key-missing");
-        assert_eq!(finding.severity, Severity::Deny, "CassKop looks itself");
+        assert_eq!(finding.severity, Severity::Deny, "CassKop checks the keys itself");
         let restored = found(&restore(&json!({})), &facts);
         let finding = of_rule(&restored, "secret-key-missing");
         assert_eq!(finding.severity, Severity::Warn, "{image}");
@@ -86,7 +86,7 @@ fn a_sidecar_that_ignores_secrets_or_is_unknown_lowers_missing_keys() {
 }
 
 #[test]
-fn icarus_3_has_lost_backends_and_endpoints() {
+fn icarus_3_does_not_support_some_providers_and_endpoints() {
     let three = |entries| Facts {
         cluster: Some(Reference::Found(cluster("icarus:3.0.0"))),
         secret: Some(Reference::Found(secret(entries))),
@@ -123,7 +123,7 @@ fn icarus_3_has_lost_backends_and_endpoints() {
 }
 
 #[test]
-fn a_secret_that_nobody_reads_is_told_of_whoever_acts() {
+fn an_ignored_secret_causes_a_warning_with_every_executor() {
     let three = Facts {
         cluster: Some(Reference::Found(cluster("icarus:3.0.0"))),
         ..facts()
@@ -138,7 +138,7 @@ fn a_secret_that_nobody_reads_is_told_of_whoever_acts() {
         assert!(
             finding
                 .message
-                .starts_with("the cluster's sidecar (Icarus 3 or later) does not read Secret s3;"),
+                .starts_with("the cluster's sidecar (Icarus 3 or later) ignores Secret s3;"),
             "{}",
             finding.message
         );
@@ -160,17 +160,17 @@ fn a_secret_that_nobody_reads_is_told_of_whoever_acts() {
     };
     let findings = judge(&restore(&json!({})), &absent, &acting(Executor::None));
     let finding = of_rule(&findings, "secret-not-found");
-    assert!(finding.message.contains("reads none"), "{}", finding.message);
+    assert!(finding.message.contains("ignores Secrets"), "{}", finding.message);
 }
 
 #[test]
-fn a_region_is_amazons_unless_an_endpoint_says_otherwise() {
+fn a_region_must_be_of_aws_unless_there_is_an_endpoint() {
     let keys = [
         ("awsaccesskeyid", "k"),
         ("awssecretaccesskey", "s"),
         ("awsregion", "topsecret"),
     ];
-    for (location, endpoint, told) in [
+    for (location, endpoint, reported) in [
         ("s3://b", None, true),
         ("minio://b", None, true),
         ("s3://b", Some("minio:9000"), false),
@@ -185,7 +185,7 @@ fn a_region_is_amazons_unless_an_endpoint_says_otherwise() {
             ..facts()
         };
         let findings = found(&backup(&json!({"storageLocation": location})), &facts);
-        if !told {
+        if !reported {
             assert_eq!(brief(&findings), [""; 0], "{location}");
             continue;
         }
@@ -197,7 +197,7 @@ fn a_region_is_amazons_unless_an_endpoint_says_otherwise() {
         assert!(
             finding
                 .message
-                .starts_with("Secret s3: awsregion is no region of Amazon's"),
+                .starts_with("Secret s3: awsregion is not an AWS region"),
             "{}",
             finding.message
         );
@@ -206,7 +206,7 @@ fn a_region_is_amazons_unless_an_endpoint_says_otherwise() {
 }
 
 #[test]
-fn values_that_cannot_work_are_told_without_showing_them() {
+fn malformed_values_are_reported_without_the_value() {
     for (location, key, value, severity) in [
         ("s3://b", "awsaccesskeyid", "topsecret\n", Severity::Warn),
         ("s3://b", "awsregion", "", Severity::Warn),
@@ -244,7 +244,7 @@ fn values_that_cannot_work_are_told_without_showing_them() {
 }
 
 #[test]
-fn credentials_may_come_from_elsewhere_unless_casskop_acts() {
+fn a_secret_may_be_absent_unless_casskop_is_the_executor() {
     let subject = backup(&json!({"secret": null}));
     assert_eq!(
         brief(&found(&subject, &facts())),

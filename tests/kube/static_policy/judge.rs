@@ -34,7 +34,7 @@ impl Judged {
         let started = status::has_started(old);
         let mut found: Findings = transition::status_reset(old, new).into_iter().collect();
         if old["spec"] != new["spec"] {
-            found.extend(transition::spec_of_started(kind, old, new));
+            found.extend(transition::spec_changed_after_start(kind, old, new));
             let mut judged = findings(new, false);
             judged.ratchet(&findings(old, false), started);
             found.extend(judged);
@@ -71,9 +71,9 @@ impl Judged {
 
     /// Returns true if the policy promises to apply this rule to this object.
     fn says(&self, rule: &str, object: &Value) -> bool {
-        let Some(statement) = cel::statements(self.kind)
+        let Some(policy_rule) = cel::policy_rules(self.kind)
             .iter()
-            .find(|statement| statement.rule.id == rule)
+            .find(|policy_rule| policy_rule.rule.id == rule)
         else {
             return false;
         };
@@ -85,10 +85,10 @@ impl Judged {
                     && (schedule.starts_with("TZ=") || schedule.starts_with("CRON_TZ="))
             }
             "duration-malformed" => spec["duration"].as_str().is_some_and(|text| text.len() <= 12),
-            // The part of `leaves` that concerns updates.
+            // The part of `gaps` that concerns updates.
             _ if self.change => {
-                !statement.leaves.contains("where the stored")
-                    && !statement.leaves.contains("leave `entities`")
+                !policy_rule.gaps.contains("where the stored")
+                    && !policy_rule.gaps.contains("leave `entities`")
             }
             _ => true,
         }

@@ -1,9 +1,9 @@
-//! Schedules and what is said of them, in November 2026.
+//! Schedules and their findings in November 2026.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::judge;
+use super::check;
 use crate::rules::finding::{Finding, Findings};
 use crate::rules::policy::{Context, Executor, Policy};
 use crate::rules::subject::{Backup, Metadata};
@@ -24,22 +24,22 @@ fn found_in(fields: &Value, context: &Context) -> Findings {
     json_patch::merge(&mut spec, fields);
     let backup = Backup::new(Metadata::default(), serde_json::from_value(spec).unwrap());
     let mut found = Findings::default();
-    judge(&backup, context, &mut found);
+    check(&backup, context, &mut found);
     found
 }
 
-/// `severity path: text`, one a finding.
-fn told(fields: &Value, context: &Context) -> Vec<String> {
+/// Returns `severity path: text` for each finding.
+fn findings_of(fields: &Value, context: &Context) -> Vec<String> {
     let line = |f: &Finding| format!("{} {}: {}", f.severity.as_str(), f.path, f.text());
     found_in(fields, context).iter().map(line).collect()
 }
 
-fn told_of(schedule: &str) -> Vec<String> {
-    told(&json!({"schedule": schedule}), &context())
+fn findings_of_schedule(schedule: &str) -> Vec<String> {
+    findings_of(&json!({"schedule": schedule}), &context())
 }
 
 #[test]
-fn a_good_schedule_is_met_with_silence() {
+fn a_valid_schedule_has_no_findings() {
     for schedule in [
         "@midnight",
         "0 3 * * *",
@@ -52,7 +52,7 @@ fn a_good_schedule_is_met_with_silence() {
         "TZ=Asia/Tokyo 30 2 * * *",
         "",
     ] {
-        assert_eq!(told_of(schedule), [""; 0], "{schedule}");
+        assert_eq!(findings_of_schedule(schedule), [""; 0], "{schedule}");
     }
     for fields in [
         json!({}),
@@ -60,17 +60,17 @@ fn a_good_schedule_is_met_with_silence() {
         json!({"schedule": "0 4 * * *", "timeZone": "Europe/Berlin"}),
         json!({"schedule": "@every 6h", "timeZone": "Europe/Berlin"}),
     ] {
-        assert_eq!(told(&fields, &context()), [""; 0], "{fields}");
+        assert_eq!(findings_of(&fields, &context()), [""; 0], "{fields}");
     }
 }
 
 #[test]
-fn what_is_no_schedule_is_refused_with_the_error_of_robfig() {
+fn a_malformed_schedule_is_denied_with_the_error_of_robfig() {
     assert_eq!(
-        told_of("0 3 * * 7"),
+        findings_of_schedule("0 3 * * 7"),
         [
-            "deny spec.schedule: Invalid value: \"0 3 * * 7\": end of range (7) above maximum (6): 7; CassKop would tell \
-             an event and never run the backup; write minute hour day-of-month month day-of-week (0 3 * * *), @daily, \
+            "deny spec.schedule: Invalid value: \"0 3 * * 7\": end of range (7) above maximum (6): 7; CassKop would only \
+             record an event and never run the backup; write minute hour day-of-month month day-of-week (0 3 * * *), @daily, \
              or @every 6h [schedule-malformed]"
         ]
     );
@@ -78,7 +78,7 @@ fn what_is_no_schedule_is_refused_with_the_error_of_robfig() {
         executor: Executor::Cassgate,
         ..Policy::default()
     });
-    let text = &told(&json!({"schedule": "@dayly"}), &ours)[0];
+    let text = &findings_of(&json!({"schedule": "@dayly"}), &ours)[0];
     assert!(
         text.contains("unrecognized descriptor: @dayly; the backup would never run; write "),
         "{text}"
@@ -86,53 +86,52 @@ fn what_is_no_schedule_is_refused_with_the_error_of_robfig() {
 }
 
 #[test]
-fn an_unknown_zone_in_front_names_the_nearest() {
+fn an_unknown_zone_at_the_start_suggests_the_nearest() {
     assert_eq!(
-        told_of("TZ=Europ/Berlin @daily"),
+        findings_of_schedule("TZ=Europ/Berlin @daily"),
         [
             "deny spec.schedule: Invalid value: \"TZ=Europ/Berlin @daily\": provided bad location Europ/Berlin: unknown \
-             time zone Europ/Berlin; CassKop would tell an event and never run the backup; write Europe/Berlin, upper \
-             and lower case matter [schedule-malformed]"
+             time zone Europ/Berlin; CassKop would only record an event and never run the backup; write Europe/Berlin; \
+             letter case matters [schedule-malformed]"
         ]
     );
 }
 
 #[test]
-fn an_unknown_time_zone_is_refused_where_it_stands() {
+fn an_unknown_time_zone_is_denied() {
     assert_eq!(
-        told(
+        findings_of(
             &json!({"schedule": "30 2 * * *", "timeZone": "europe/berlin"}),
             &context()
         ),
         [
-            "deny spec.timeZone: Invalid value: \"europe/berlin\": this is no time zone of the IANA data base, so nobody \
-             knows when the backup is to run; write Europe/Berlin, upper and lower case matter [schedule-malformed]"
+            "deny spec.timeZone: Invalid value: \"europe/berlin\": is not a time zone of the IANA database, so the run \
+             times are unknown; write Europe/Berlin; letter case matters [schedule-malformed]"
         ]
     );
     for zone in ["", "Local", "Middle/Earth"] {
-        let found = told(&json!({"timeZone": zone}), &context());
+        let found = findings_of(&json!({"timeZone": zone}), &context());
         assert_eq!(found.len(), 1, "{zone}: {found:?}");
         assert!(
-            found[0]
-                .ends_with("write a name as Europe/Paris, upper and lower case matter [schedule-malformed]")
+            found[0].ends_with("write a name such as Europe/Paris; letter case matters [schedule-malformed]")
         );
     }
 }
 
 #[test]
-fn two_zones_are_refused() {
+fn two_zones_are_denied() {
     assert_eq!(
-        told(
+        findings_of(
             &json!({"schedule": "CRON_TZ=Asia/Tokyo @daily", "timeZone": "Europe/Berlin"}),
             &context()
         ),
         [
-            "deny spec.schedule: Invalid value: \"CRON_TZ=Asia/Tokyo @daily\": a zone stands in front of the schedule and \
-             another one in timeZone (\"Europe/Berlin\"), and only one of them can count; leave one of them out \
+            "deny spec.schedule: Invalid value: \"CRON_TZ=Asia/Tokyo @daily\": the schedule starts with a time zone and \
+             timeZone (\"Europe/Berlin\") is set too; only one of them can apply; leave one of them out \
              [schedule-malformed]"
         ]
     );
-    let all = told(
+    let all = findings_of(
         &json!({"schedule": "TZ=UTC 0 3 * *", "timeZone": "nowhere"}),
         &context(),
     );
@@ -145,16 +144,16 @@ fn two_zones_are_refused() {
 }
 
 #[test]
-fn a_schedule_that_never_fires_is_told_and_nothing_else_is() {
+fn a_schedule_that_never_fires_has_only_this_finding() {
     let notices = with(Policy {
         notices: true,
         ..Policy::default()
     });
     for schedule in ["0 0 30 2 *", "TZ=Europe/Berlin 30 2 31 4,6,9,11 *", "* * , * *"] {
         assert_eq!(
-            told(&json!({"schedule": schedule}), &notices),
+            findings_of(&json!({"schedule": schedule}), &notices),
             [format!(
-                "warn spec.schedule: Invalid value: {schedule:?}: there is no such date and time, so the backup would \
+                "warn spec.schedule: Invalid value: {schedule:?}: no date matches this schedule, so the backup would \
                  never run; name a day that every month of the schedule has [schedule-never-fires]"
             )]
         );
@@ -162,19 +161,19 @@ fn a_schedule_that_never_fires_is_told_and_nothing_else_is() {
 }
 
 #[test]
-fn runs_that_are_close_together_are_told_and_closer_ones_are_refused() {
+fn close_runs_are_a_warning_and_closer_runs_are_denied() {
     assert_eq!(
-        told_of("*/5 * * * *"),
+        findings_of_schedule("*/5 * * * *"),
         [
-            "warn spec.schedule: Invalid value: \"*/5 * * * *\": two runs are only 5m apart, a run that takes longer \
+            "warn spec.schedule: Invalid value: \"*/5 * * * *\": two runs are only 5m apart, and a run that takes longer \
              overlaps with the next; leave more time between them [schedule-too-frequent]"
         ]
     );
     assert_eq!(
-        told_of("@every 30s"),
+        findings_of_schedule("@every 30s"),
         [
-            "deny spec.schedule: Invalid value: \"@every 30s\": two runs are only 30s apart, at least 1m is demanded \
-             here; leave more time between them [schedule-too-frequent]"
+            "deny spec.schedule: Invalid value: \"@every 30s\": two runs are only 30s apart, and the minimum here \
+             is 1m; leave more time between them [schedule-too-frequent]"
         ]
     );
     let hourly = with(Policy {
@@ -190,13 +189,13 @@ fn runs_that_are_close_together_are_told_and_closer_ones_are_refused() {
         ("0,30 * * * *", ""),
         ("@every 10m", ""),
     ] {
-        let found = told_of(schedule);
+        let found = findings_of_schedule(schedule);
         assert_eq!(
             found.first().map_or("", |line| &line[..4]),
             severity,
             "{schedule}: {found:?}"
         );
-        let found = told(&json!({"schedule": schedule}), &hourly);
+        let found = findings_of(&json!({"schedule": schedule}), &hourly);
         assert_eq!(
             found.len(),
             usize::from(schedule != "59 23,0 * * *"),
@@ -205,23 +204,23 @@ fn runs_that_are_close_together_are_told_and_closer_ones_are_refused() {
         assert!(
             found
                 .iter()
-                .all(|line| line.starts_with("deny") && line.contains("at least 1h is demanded here"))
+                .all(|line| line.starts_with("deny") && line.contains("the minimum here is 1h"))
         );
     }
 }
 
 #[test]
-fn a_run_that_the_clock_skips_or_repeats_is_told_with_the_instant() {
+fn a_skipped_or_repeated_run_is_reported_with_its_time() {
     let skipped = "the run of 02:30 on 2027-03-28 is skipped: the clock of Europe/Berlin goes forward at \
                    2027-03-28T01:00:00Z; choose another hour, or UTC [schedule-dst]";
     assert_eq!(
-        told_of("TZ=Europe/Berlin 30 2 * * *"),
+        findings_of_schedule("TZ=Europe/Berlin 30 2 * * *"),
         [format!(
             "warn spec.schedule: Invalid value: \"TZ=Europe/Berlin 30 2 * * *\": {skipped}"
         )]
     );
     assert_eq!(
-        told(
+        findings_of(
             &json!({"schedule": "30 2 * * *", "timeZone": "Europe/Berlin"}),
             &context()
         ),
@@ -234,7 +233,7 @@ fn a_run_that_the_clock_skips_or_repeats_is_told_with_the_instant() {
         ..context()
     };
     assert_eq!(
-        told(&json!({"schedule": "TZ=America/New_York 15 1 * * *"}), &summer),
+        findings_of(&json!({"schedule": "TZ=America/New_York 15 1 * * *"}), &summer),
         [
             "warn spec.schedule: Invalid value: \"TZ=America/New_York 15 1 * * *\": the run of 01:15 on 2026-11-01 comes \
              twice: the clock of America/New_York goes back at 2026-11-01T06:00:00Z; choose another hour, or UTC \
@@ -244,48 +243,48 @@ fn a_run_that_the_clock_skips_or_repeats_is_told_with_the_instant() {
 }
 
 #[test]
-fn a_run_that_the_clock_skips_later_than_in_a_year_is_not_told() {
+fn a_run_that_is_skipped_after_more_than_a_year_is_not_reported() {
     // The last Sunday of March is the 29th in 2026, and again in 2037.
-    assert_eq!(told_of("TZ=Europe/Berlin 30 2 29 3 *"), [""; 0]);
+    assert_eq!(findings_of_schedule("TZ=Europe/Berlin 30 2 29 3 *"), [""; 0]);
 }
 
 #[test]
-fn the_next_runs_are_told_to_who_asks_for_notices() {
+fn notices_contain_the_next_runs() {
     let notices = with(Policy {
         notices: true,
         ..Policy::default()
     });
     assert_eq!(
-        told(&json!({"schedule": "@midnight"}), &notices),
+        findings_of(&json!({"schedule": "@midnight"}), &notices),
         [
-            "warn spec.schedule: Invalid value: runs next at 2026-11-02 00:00 UTC, 2026-11-03 00:00 UTC, 2026-11-04 \
+            "warn spec.schedule: Invalid value: next runs: 2026-11-02 00:00 UTC, 2026-11-03 00:00 UTC, 2026-11-04 \
              00:00 UTC [schedule-preview]"
         ]
     );
     assert_eq!(
-        told(
+        findings_of(
             &json!({"schedule": "0 4 * * *", "timeZone": "Asia/Tokyo"}),
             &notices
         ),
         [
-            "warn spec.schedule: Invalid value: runs next at 2026-11-02 04:00 JST (2026-11-01 19:00 UTC), 2026-11-03 \
+            "warn spec.schedule: Invalid value: next runs: 2026-11-02 04:00 JST (2026-11-01 19:00 UTC), 2026-11-03 \
              04:00 JST (2026-11-02 19:00 UTC), 2026-11-04 04:00 JST (2026-11-03 19:00 UTC) [schedule-preview]"
         ]
     );
     assert_eq!(
-        told(&json!({"schedule": "TZ=Europe/Berlin @every 9h0m30s"}), &notices)[0],
-        "warn spec.schedule: Invalid value: runs next at 2026-11-01 21:00:30 UTC, 2026-11-02 06:01 UTC, 2026-11-02 \
+        findings_of(&json!({"schedule": "TZ=Europe/Berlin @every 9h0m30s"}), &notices)[0],
+        "warn spec.schedule: Invalid value: next runs: 2026-11-01 21:00:30 UTC, 2026-11-02 06:01 UTC, 2026-11-02 \
          15:01:30 UTC [schedule-preview]"
     );
     let late = Context {
         now: "2101-01-01T00:00:00Z".parse().unwrap(),
         ..notices
     };
-    assert!(told(&json!({"schedule": "@daily"}), &late)[0].contains("no run in the next five years"));
+    assert!(findings_of(&json!({"schedule": "@daily"}), &late)[0].contains("no run in the next five years"));
 }
 
 #[test]
-fn no_message_is_longer_than_the_api_server_takes() {
+fn no_message_exceeds_the_limit_of_the_api_server() {
     let notices = with(Policy {
         notices: true,
         ..Policy::default()
@@ -296,7 +295,7 @@ fn no_message_is_longer_than_the_api_server_takes() {
         "TZ=America/Scoresbysund 30 23 * * *",
         "TZ=Australia/Lord_Howe 10 2 * * *",
     ] {
-        for line in told(&json!({"schedule": schedule}), &notices) {
+        for line in findings_of(&json!({"schedule": schedule}), &notices) {
             assert!(line.chars().count() <= 256, "{line}");
         }
     }

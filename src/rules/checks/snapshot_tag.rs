@@ -1,0 +1,236 @@
+//! The snapshot tag of a backup, and conflicts with the tags of other backups.
+
+use crate::api::ConditionType;
+use crate::domain::snapshot_tag::SnapshotTagError;
+
+use crate::rules::catalogue::{
+    BACKUP_DUPLICATE, SCHEDULE_NAME_SHARED, SNAPSHOT_TAG_AMBIGUOUS, SNAPSHOT_TAG_MALFORMED,
+    SNAPSHOT_TAG_OVERLAPS, Severity,
+};
+use crate::rules::facts::{Alike, Facts, StoredBackup};
+use crate::rules::finding::{Cause, Finding, Findings};
+use crate::rules::policy::Context;
+use crate::rules::subject::{Backup, Restore, non_empty};
+
+const PATH: &str = "spec.snapshotTag";
+
+/// Denies a malformed tag and a tag that a finished backup already uses, and warns about tags that overlap.
+pub(super) fn check(backup: &Backup, facts: &Facts, context: &Context, findings: &mut Findings) {
+    if let Some(Err(error)) = &backup.tag {
+        findings.push(malformed(
+            error,
+            backup.spec.snapshot_tag.as_deref().unwrap_or_default(),
+        ));
+    }
+    let duplicate = duplicate(backup, facts, context);
+    if context.casskop_acts() {
+        findings.extend(duplicate.is_none().then(|| overlaps(backup, facts)).flatten());
+        findings.extend(shared_name(backup, facts));
+    }
+    findings.extend(duplicate);
+}
+
+/// Denies a tag that cannot be a directory name and part of an object key.
+fn malformed(error: &SnapshotTagError, text: &str) -> Finding {
+    let message = format!("{error}; write letters and digits, for example nightly, or leave the field out");
+    let cause = match error {
+        SnapshotTagError::Empty => Cause::Required,
+        _ => Cause::Invalid,
+    };
+    let finding = Finding::deny(&SNAPSHOT_TAG_MALFORMED, PATH, cause, message);
+    if text.is_empty() {
+        finding
+    } else {
+        finding.value(text)
+    }
+}
+
+/// Returns the name of a backup for messages, with its namespace if that differs.
+fn display(other: &Alike, own: &Backup) -> String {
+    if *other.namespace == *own.meta.namespace {
+        format!("backup {}", other.backup.name)
+    } else {
+        format!("backup {} of namespace {}", other.backup.name, other.namespace)
+    }
+}
+
+/// Returns the name for [`Finding::related_object`]: `name` in the same namespace, `namespace/name` in another.
+fn qualified_name(other: &Alike, namespace: &str) -> String {
+    if *other.namespace == *namespace {
+        other.backup.name.clone()
+    } else {
+        format!("{}/{}", other.namespace, other.backup.name)
+    }
+}
+
+/// Reports a one-shot backup that has run and has the same tag, location, cluster and datacenter.
+///
+/// CassKop compares these four with every one-shot that has a condition, in all namespaces, and then skips the new backup
+/// permanently, also a scheduled one (`reconcile.go:145`).
+fn duplicate(backup: &Backup, facts: &Facts, context: &Context) -> Option<Finding> {
+    let spec = &backup.spec;
+    let same = |other: &&Alike| {
+        let theirs = &other.backup.spec;
+        let in_scope = context.casskop_acts() || *other.namespace == *backup.meta.namespace;
+        // CassKop compares locations as text.
+        let same_location = !context.casskop_acts() || theirs.storage_location == spec.storage_location;
+        in_scope
+            && same_location
+            && theirs.snapshot_tag == spec.snapshot_tag
+            && non_empty(theirs.datacenter.as_deref()) == non_empty(spec.datacenter.as_deref())
+            && !theirs.is_scheduled()
+            && other.backup.run.state().is_some()
+    };
+    let other = facts.neighbours.alike.iter().find(same)?;
+    let name = display(other, backup);
+    let state = other
+        .backup
+        .run
+        .state()
+        .map(ConditionType::as_str)
+        .unwrap_or_default();
+    let failed = matches!(
+        other.backup.run.state(),
+        Some(ConditionType::Failed | ConditionType::Cancelled)
+    );
+    let (severity, message) = match (context.casskop_acts(), failed) {
+        (true, true) => (
+            Severity::Deny,
+            format!(
+                "{name} has the same tag, location, cluster and datacenter and is {state}; CassKop would never run this \
+                 backup; delete that backup first, or use another tag"
+            ),
+        ),
+        (true, false) => (
+            Severity::Deny,
+            format!(
+                "{name} has the same tag, location, cluster and datacenter and is {state}; CassKop would never run this \
+                 backup; use another tag"
+            ),
+        ),
+        (false, _) => (
+            Severity::Warn,
+            format!(
+                "{name} has the same tag and location and is {state}; a restore by tag uses the newer one"
+            ),
+        ),
+    };
+    let finding = Finding::deny(&BACKUP_DUPLICATE, PATH, Cause::Duplicate, message).severity(severity);
+    Some(
+        finding
+            .value(spec.snapshot_tag.as_deref().unwrap_or_default())
+            .related_object("CassandraBackup", &qualified_name(other, &backup.meta.namespace)),
+    )
+}
+
+/// Warns about another backup whose tag starts with this tag, or the reverse.
+///
+/// Icarus searches for keys with the prefix `<cluster>/<dc>/<host id>/manifests/<tag>` and uses the newest. Host ids
+/// belong to one Cassandra cluster, so a cluster of the same name in another namespace does not conflict.
+fn overlaps(backup: &Backup, facts: &Facts) -> Option<Finding> {
+    let tag = backup.tag.as_ref()?.as_ref().ok()?.as_str();
+    let own = backup.spec.datacenter.as_deref();
+    let other =
+        facts.neighbours.alike.iter().find(|other| {
+            *other.namespace == *backup.meta.namespace && share_a_datacenter(own, &other.backup)
+        })?;
+    let name = display(other, backup);
+    let theirs = other.backup.spec.snapshot_tag.as_deref().unwrap_or_default();
+    let (prefix, affected) = if theirs.len() < tag.len() {
+        (theirs, "that backup")
+    } else {
+        (tag, "this backup")
+    };
+    let message = format!(
+        "{name} has tag {theirs} at the same location, and a restore of {affected} uses the newest snapshot that starts \
+         with {prefix}; use a tag with another beginning"
+    );
+    Some(
+        Finding::warn(&SNAPSHOT_TAG_OVERLAPS, PATH, Cause::Invalid, message)
+            .value(tag)
+            .related_object("CassandraBackup", &qualified_name(other, &backup.meta.namespace)),
+    )
+}
+
+/// Returns true if both cover a common datacenter; a backup without a datacenter covers all.
+fn share_a_datacenter(own: Option<&str>, other: &StoredBackup) -> bool {
+    match (non_empty(own), non_empty(other.spec.datacenter.as_deref())) {
+        (Some(own), Some(theirs)) => own == theirs,
+        _ => true,
+    }
+}
+
+/// Warns about a scheduled backup of the same name in another namespace: CassKop keys its schedules by name alone.
+fn shared_name(backup: &Backup, facts: &Facts) -> Option<Finding> {
+    backup.schedule.as_ref()?;
+    let namespace = facts.neighbours.namesakes.first()?;
+    let message = format!(
+        "namespace {namespace} has a scheduled backup of this name too, and CassKop identifies schedules by name alone: \
+         one of the two would not run; use another name"
+    );
+    Some(
+        Finding::warn(&SCHEDULE_NAME_SHARED, "metadata.name", Cause::Duplicate, message)
+            .value(&backup.meta.name),
+    )
+}
+
+/// Denies a restore by CassKop whose tag is a prefix of another backup's tag.
+///
+/// Observed: with tags `a` and later `ab`, a restore by tag `a` is COMPLETED with the data of `ab`. An exact schema
+/// version selects the snapshot unless both tags are equal.
+pub(super) fn ambiguous(
+    restore: &Restore,
+    backup: &StoredBackup,
+    facts: &Facts,
+    context: &Context,
+) -> Option<Finding> {
+    let tag = non_empty(backup.spec.snapshot_tag.as_deref()).filter(|_| context.casskop_acts())?;
+    let exact =
+        restore.spec.exact_schema_version == Some(true) && matches!(restore.schema_version, Some(Ok(_)));
+    let datacenter = non_empty(restore.spec.datacenter.as_deref()).or(backup.spec.datacenter.as_deref());
+    let others = facts.neighbours.alike.iter().filter(|other| {
+        let theirs = other.backup.spec.snapshot_tag.as_deref().unwrap_or_default();
+        *other.namespace == *restore.meta.namespace
+            && theirs.starts_with(tag)
+            && !(exact && theirs != tag)
+            && share_a_datacenter(datacenter, &other.backup)
+    });
+    let ranked = others.filter_map(|other| Some((conflict_severity(&other.backup)?, other)));
+    let (severity, other) = ranked.min_by_key(|(severity, _)| *severity)?;
+    let theirs = other.backup.spec.snapshot_tag.as_deref().unwrap_or_default();
+    let remedy = if theirs == tag {
+        "restore with cassgate as executor, which uses the full snapshot name"
+    } else {
+        "set exactSchemaVersion: true and the schemaVersion of this backup"
+    };
+    let (name, own) = (&other.backup.name, &backup.name);
+    let message = format!(
+        "CassKop restores backup {own} by its tag {tag:?}, and the sidecar uses the newest snapshot that starts with it; \
+         backup {name} has tag {theirs} at the same location and may be restored instead; {remedy}"
+    );
+    let finding = Finding::deny(
+        &SNAPSHOT_TAG_AMBIGUOUS,
+        "spec.cassandraBackup",
+        Cause::Invalid,
+        message,
+    );
+    let finding = finding.severity(severity).value(own);
+    Some(
+        finding
+            .related_object("CassandraBackup", own)
+            .related_object("CassandraBackup", name),
+    )
+}
+
+/// Returns the severity of a conflict with `backup`: a denial if it surely has snapshots, and a warning if it may have
+/// some.
+///
+/// A one-shot that has never run has none. CassKop clears the status of a scheduled backup at each run, and a failed run
+/// may have left manifests on the nodes that finished.
+fn conflict_severity(backup: &StoredBackup) -> Option<Severity> {
+    match backup.run.state() {
+        Some(ConditionType::Failed | ConditionType::Cancelled) => Some(Severity::Warn),
+        None => backup.spec.is_scheduled().then_some(Severity::Warn),
+        Some(_) => Some(Severity::Deny),
+    }
+}
