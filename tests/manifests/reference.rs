@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cassgate::commands::Cli;
+use cassgate::{
+    api::{Reason, ReasonScope},
+    commands::Cli,
+};
 use clap::{Arg, Command, CommandFactory};
 
 use crate::{monitoring, repository};
@@ -197,4 +200,18 @@ fn the_page_of_annotations_and_labels_lists_every_key_that_the_code_and_the_mani
         .collect();
     assert_eq!(rows, used);
     assert!(used.len() >= 9, "{used:?}");
+}
+
+#[test]
+fn the_page_of_conditions_and_event_reasons_lists_every_reason() {
+    let mut text = "| reason | in | meaning |\n|---|---|---|\n".to_owned();
+    for reason in Reason::ALL {
+        let place = match reason.scope() {
+            ReasonScope::Conditions => "conditions",
+            ReasonScope::Events => "events",
+            ReasonScope::Both => "conditions, events",
+        };
+        writeln!(text, "| `{reason}` | {place} | {} |", cell(reason.description())).unwrap();
+    }
+    assert_generated("docs/reference/conditions-and-event-reasons.md", &text);
 }
