@@ -1,10 +1,10 @@
 #!/bin/sh
-# Makes an authority and a certificate for the webhook, by openssl alone:
+# Generates an authority and a certificate for the webhook with openssl:
 #
 #   certs/make-pair.sh FOLDER NAME...
 #
-# FOLDER gets ca.crt, ca.key, tls.crt and tls.key; nothing in it is overwritten. Each NAME is a host name or an
-# IP address that kube-apiserver may call the webhook by. Valid for DAYS days (default 365).
+# Writes ca.crt, ca.key, tls.crt and tls.key to FOLDER and overwrites no file. Each NAME is a host name or an IP address
+# that kube-apiserver calls. The certificates are valid for DAYS days (default 365).
 set -eu
 
 usage() {
@@ -22,7 +22,7 @@ names=
 for name in "$@"; do
 	case $name in
 	'' | *[!A-Za-z0-9.:*_-]*)
-		echo "\"$name\" is no host name and no IP address" >&2
+		echo "\"$name\" is not a host name or IP address" >&2
 		exit 2
 		;;
 	*:*) kind=IP ;;
@@ -43,7 +43,7 @@ for file in ca.crt ca.key tls.crt tls.key; do
 	fi
 done
 
-# Keys are the owner's alone from their first byte on, and a failure leaves no half of a pair behind.
+# The files are readable only by the owner from the start, and a failure leaves no part of a pair behind.
 umask 077
 mkdir -p "$folder"
 work=$(mktemp -d "$folder/.make-pair.XXXXXX")
@@ -59,8 +59,8 @@ run() {
 
 cat >"$work/config" <<CONFIG
 [req]
-distinguished_name = nobody
-[nobody]
+distinguished_name = empty
+[empty]
 [authority]
 basicConstraints = critical, CA:TRUE, pathlen:0
 keyUsage = critical, keyCertSign, digitalSignature
@@ -87,4 +87,4 @@ chmod 644 "$work/ca.crt" "$work/tls.crt"
 for file in ca.crt ca.key tls.crt tls.key; do
 	mv "$work/$file" "$folder/$file"
 done
-echo "made ca.crt, ca.key, tls.crt and tls.key in $folder for $*"
+echo "generated ca.crt, ca.key, tls.crt and tls.key in $folder for $*"

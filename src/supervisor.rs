@@ -7,8 +7,8 @@
 //! Shutdown: the webhook drains first, then the background tasks end, because requests in flight still need the caches.
 //! The admin port answers probes until the end.
 
-mod authority;
 mod background;
+mod ca_store;
 mod caches;
 mod certificate;
 mod reconciler;
@@ -39,7 +39,7 @@ use background::Background;
 use caches::watch_cluster;
 use certificate::Certificate;
 
-pub use authority::AUTHORITY_LABEL;
+pub use ca_store::AUTHORITY_LABEL;
 
 /// The drain timeout of the admin port, for the last probe.
 pub const ADMIN_DRAIN: Duration = Duration::from_secs(1);
@@ -150,7 +150,7 @@ pub async fn run(options: Options, log: LogControl) -> Result<Ended, RunError> {
         drain_timeout: options.drain_timeout,
     };
     tokio::select! {
-        ExitNow = shutdown.clone().conduct(signals, &readiness, options.shutdown_delay) => Ok(Ended::Uncleanly),
+        ExitNow = shutdown.clone().run(signals, &readiness, options.shutdown_delay) => Ok(Ended::Uncleanly),
         ended = process.run(&shutdown) => Ok(ended),
     }
 }

@@ -1,12 +1,12 @@
-//! The image, as far as it can be tested without a container: what the Dockerfile says, and what the binary needs.
+//! Tests of the image that need no container: the instructions of the Dockerfile and the libraries of the binary.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::{fs, path::Path, process::Command};
 
-/// What gcr.io/distroless/cc-debian12 has of libraries: Debian 12's libc6, libgcc-s1, libgomp1, libstdc++6, libssl3.
-const BASE: [&str; 13] = [
+/// The libraries of gcr.io/distroless/cc-debian12: libc6, libgcc-s1, libgomp1, libstdc++6 and libssl3 of Debian 12.
+const BASE_LIBRARIES: [&str; 13] = [
     "ld-linux-x86-64.so.2",
     "ld-linux-aarch64.so.1",
     "libc.so.6",
@@ -22,10 +22,10 @@ const BASE: [&str; 13] = [
     "libcrypto.so.3",
 ];
 
-/// The version of its glibc.
-const GLIBC: (u32, u32) = (2, 36);
+/// The version of glibc in the base image.
+const BASE_GLIBC: (u32, u32) = (2, 36);
 
-/// An instruction of the Dockerfile: its word, and the rest with continued lines joined.
+/// An instruction of the Dockerfile: its keyword, and its arguments with continued lines joined.
 type Instruction = (String, String);
 
 fn root() -> &'static Path {
@@ -36,26 +36,27 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
-/// The stages of the Dockerfile.
+/// Returns the instructions of the Dockerfile by stage.
 fn stages() -> Vec<Vec<Instruction>> {
     let text = read("Dockerfile");
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let joined = lines.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
     let mut stages: Vec<Vec<Instruction>> = Vec::new();
     for line in joined.lines().filter(|line| !line.trim().is_empty()) {
-        let (word, rest) = line.split_once(' ').unwrap();
-        let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
-        if word == "FROM" {
+        let (keyword, arguments) = line.split_once(' ').unwrap();
+        let arguments = arguments.split_whitespace().collect::<Vec<_>>().join(" ");
+        if keyword == "FROM" {
             stages.push(Vec::new());
         }
-        stages.last_mut().unwrap().push((word.to_owned(), rest));
+        stages.last_mut().unwrap().push((keyword.to_owned(), arguments));
     }
     stages
 }
 
-fn all<'a>(stage: &'a [Instruction], word: &str) -> Vec<&'a str> {
-    let found = stage.iter().filter(|(found, _)| found == word);
-    found.map(|(_, rest)| rest.as_str()).collect()
+/// Returns the arguments of every instruction with this keyword.
+fn all<'a>(stage: &'a [Instruction], keyword: &str) -> Vec<&'a str> {
+    let instructions = stage.iter().filter(|(name, _)| name == keyword);
+    instructions.map(|(_, arguments)| arguments.as_str()).collect()
 }
 
 fn readelf(argument: &str) -> String {
@@ -68,7 +69,7 @@ fn readelf(argument: &str) -> String {
 }
 
 #[test]
-fn the_binary_links_what_the_base_has_and_nothing_else() {
+fn the_binary_links_only_libraries_of_the_base_image() {
     let dynamic = readelf("--dynamic");
     let needed: Vec<&str> = dynamic
         .lines()
@@ -77,14 +78,17 @@ fn the_binary_links_what_the_base_has_and_nothing_else() {
         .collect();
     assert!(needed.contains(&"libc.so.6"), "{dynamic}");
     for library in needed {
-        assert!(BASE.contains(&library), "{library} is not in the base");
+        assert!(
+            BASE_LIBRARIES.contains(&library),
+            "{library} is not in the base image"
+        );
     }
 }
 
 #[test]
-fn the_binary_asks_for_no_younger_glibc_than_the_base_has() {
+fn the_binary_needs_no_newer_glibc_than_that_of_the_base_image() {
     let versions = readelf("--version-info");
-    let asked: Vec<(u32, u32)> = versions
+    let needed: Vec<(u32, u32)> = versions
         .split("Name: GLIBC_")
         .skip(1)
         .map(|rest| {
@@ -93,14 +97,14 @@ fn the_binary_asks_for_no_younger_glibc_than_the_base_has() {
             (parts.next().unwrap(), parts.next().unwrap())
         })
         .collect();
-    assert!(!asked.is_empty(), "{versions}");
-    for version in asked {
-        assert!(version <= GLIBC, "glibc {version:?} is asked for");
+    assert!(!needed.is_empty(), "{versions}");
+    for version in needed {
+        assert!(version <= BASE_GLIBC, "the binary needs glibc {version:?}");
     }
 }
 
 #[test]
-fn the_build_stage_is_the_script_that_builds_twice_the_same() {
+fn the_build_stage_runs_the_script_of_the_reproducible_build() {
     let stages = stages();
     let [build, _] = stages.as_slice() else {
         panic!("two stages: {stages:#?}")
@@ -124,7 +128,7 @@ fn the_build_stage_is_the_script_that_builds_twice_the_same() {
 }
 
 #[test]
-fn the_image_is_the_binary_and_its_licence_on_a_base_without_a_shell() {
+fn the_image_adds_the_binary_and_its_licence_to_a_base_without_a_shell() {
     let stages = stages();
     let image = stages.last().unwrap();
     assert_eq!(all(image, "FROM"), ["gcr.io/distroless/cc-debian12:nonroot"]);
@@ -135,7 +139,7 @@ fn the_image_is_the_binary_and_its_licence_on_a_base_without_a_shell() {
             "--chmod=0444 LICENSE /usr/share/doc/cassgate/LICENSE",
         ]
     );
-    // Without a shell there is nothing that a command or a text as ENTRYPOINT could be run by.
+    // The base image has no shell, so RUN and the shell form of ENTRYPOINT would fail.
     let allowed = [
         "FROM",
         "ARG",
@@ -146,15 +150,15 @@ fn the_image_is_the_binary_and_its_licence_on_a_base_without_a_shell() {
         "ENTRYPOINT",
         "CMD",
     ];
-    for (word, rest) in image {
-        assert!(allowed.contains(&word.as_str()), "{word} {rest}");
+    for (keyword, arguments) in image {
+        assert!(allowed.contains(&keyword.as_str()), "{keyword} {arguments}");
     }
     assert_eq!(all(image, "ENTRYPOINT"), [r#"["/usr/local/bin/cassgate"]"#]);
     assert_eq!(all(image, "CMD"), [r#"["run"]"#]);
 }
 
 #[test]
-fn the_image_runs_as_a_user_by_number_that_is_not_root() {
+fn the_image_runs_as_a_numeric_user_that_is_not_root() {
     let stages = stages();
     let [user] = all(stages.last().unwrap(), "USER")[..] else {
         panic!("one user")
@@ -166,7 +170,7 @@ fn the_image_runs_as_a_user_by_number_that_is_not_root() {
 }
 
 #[test]
-fn the_ports_are_those_that_are_listened_on_without_flags() {
+fn the_exposed_ports_are_the_default_ports() {
     let stages = stages();
     let help = Command::new(env!("CARGO_BIN_EXE_cassgate"))
         .args(["run", "--help"])
@@ -183,7 +187,7 @@ fn the_ports_are_those_that_are_listened_on_without_flags() {
 }
 
 #[test]
-fn the_labels_say_what_the_package_says() {
+fn the_labels_match_the_package() {
     let stages = stages();
     let image = stages.last().unwrap();
     let version = format!("VERSION={}", env!("CARGO_PKG_VERSION"));
@@ -201,9 +205,9 @@ fn the_labels_say_what_the_package_says() {
     }
 }
 
-/// tests/image/twice.sh builds from exactly these files; this one says sooner when something is missing.
+/// A fast check for files that are missing; tests/image/twice.sh builds from exactly these files.
 #[test]
-fn everything_that_the_sources_include_goes_to_the_builder() {
+fn every_file_that_the_sources_include_is_in_the_build_context() {
     let ignore = read(".dockerignore");
     let kept: Vec<&str> = ignore.lines().filter_map(|line| line.strip_prefix('!')).collect();
     assert!(ignore.lines().any(|line| line == "*"), "{ignore}");

@@ -1,4 +1,4 @@
-//! The accept loop: connections come in one by one, each bounded, and all of them end.
+//! The accept loop: accepts connections up to the limit, and drains them at the end.
 
 use std::{
     io,
@@ -16,61 +16,61 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    connection::{self, Streams},
+    connection::{self, StreamExecutor},
     limits::Limits,
     listen::Bound,
-    peers::{Peers, Place},
+    peers::{Peers, Slot},
 };
 use crate::telemetry::metrics::{Listener, Metrics};
 
-/// After an accept that failed. Out of file descriptors, the loop would otherwise spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The delay after a failed accept. Without it, the loop would spin when the process is out of file descriptors.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// What a connection that was cut may take to let go of its tasks: they only have to be polled once more.
-pub const CUT_GRACE: Duration = Duration::from_secs(1);
+/// The time that the tasks of cut connections have to end. They only have to be polled once more.
+pub const CUT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A port with everything that answers on it.
+/// A bound port with the router that answers on it.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     limits: Limits,
-    shared: Shared,
-    /// HTTP/2 runs each request in a task of its own; these are they.
+    context: ConnectionContext,
+    /// The tasks of HTTP/2 streams: hyper runs each request in its own task.
     streams: TaskTracker,
 }
 
-/// How the drain ended.
+/// The outcome of the drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "requests that were cut are worth an exit code"]
 pub enum Drained {
-    /// Every request was answered and every peer is gone.
+    /// Every request was answered and every connection is closed.
     Finished,
-    /// The deadline passed; this many connections were cut.
+    /// The timeout passed, and the remaining connections were cut.
     Cut {
-        /// Connections, not requests.
+        /// The number of connections (not requests).
         connections: usize,
     },
 }
 
-/// What the connections of one listener have in common.
+/// The shared state of the connections of one listener.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) role: Listener,
+pub(super) struct ConnectionContext {
+    pub(super) listener: Listener,
     pub(super) tls: Option<Arc<ServerConfig>>,
-    pub(super) http: auto::Builder<Streams>,
+    pub(super) http: auto::Builder<StreamExecutor>,
     pub(super) router: Router,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
-    /// No new requests: finish and go.
+    /// Cancelled when connections must finish their requests and close.
     pub(super) stop: CancellationToken,
-    /// Go.
-    pub(super) cut: CancellationToken,
-    /// Whether the last client refused our certificate: said once in a row.
-    pub(super) refused: AtomicBool,
+    /// Cancelled when connections must close at once.
+    pub(super) abort: CancellationToken,
+    /// True if the last handshake ended with a rejected certificate. Consecutive rejections are logged once.
+    pub(super) certificate_rejected: AtomicBool,
 }
 
 impl Server {
-    /// Answers with `router` on the port; over TLS when `tls` is given.
+    /// Returns a server that answers with `router` on the port, over TLS if `tls` is given.
     pub(super) fn new(
         bound: Bound,
         tls: Option<Arc<ServerConfig>>,
@@ -79,107 +79,116 @@ impl Server {
         metrics: Metrics,
     ) -> Self {
         let streams = TaskTracker::new();
-        let shared = Shared {
-            role: bound.role,
+        let context = ConnectionContext {
+            listener: bound.role,
             tls,
             http: http(&limits, &streams),
-            // With its state given, axum builds every route once instead of at each request.
+            // Without this call, axum would build the routes anew for each request.
             router: router.with_state(()),
             limits,
             metrics,
             stop: CancellationToken::new(),
-            cut: CancellationToken::new(),
-            refused: AtomicBool::new(false),
+            abort: CancellationToken::new(),
+            certificate_rejected: AtomicBool::new(false),
         };
         Self {
             listener: bound.listener,
             limits,
-            shared,
+            context,
             streams,
         }
     }
 
-    /// Serves until `stop`, then closes the port, lets requests under way end for at most `drain`, and cuts
-    /// what is left.
+    /// Serves until `stop`, then closes the port, waits up to `drain` for requests in flight, and cuts the remaining
+    /// connections.
     ///
-    /// Guarantees: when it returns, or is dropped, no connection goes on. A handshake under way is given up at once.
+    /// # Guarantees
+    /// No connection is left when it returns or is dropped. A handshake that is in progress at the stop is dropped.
     pub async fn run(self, stop: CancellationToken, drain: Duration) -> Drained {
         let Self {
             listener,
             limits,
-            mut shared,
+            mut context,
             streams,
         } = self;
-        shared.stop = stop;
-        let shared = Arc::new(shared);
-        let _cut_when_dropped = shared.cut.clone().drop_guard();
+        context.stop = stop;
+        let context = Arc::new(context);
+        let _abort_on_drop = context.abort.clone().drop_guard();
         let connections = TaskTracker::new();
 
-        accept(&listener, &shared, &connections, limits.connections).await;
+        accept(&listener, &context, &connections, limits.max_connections).await;
         drop(listener);
         connections.close();
         streams.close();
 
-        let all_gone = async {
+        let all_closed = async {
             connections.wait().await;
             streams.wait().await;
         };
-        if timeout(drain, all_gone).await.is_ok() {
+        if timeout(drain, all_closed).await.is_ok() {
             return Drained::Finished;
         }
-        let left = connections.len();
-        shared.cut.cancel();
-        let released = async {
+        let remaining = connections.len();
+        context.abort.cancel();
+        let all_cut = async {
             connections.wait().await;
             streams.wait().await;
         };
-        if timeout(CUT_GRACE, released).await.is_err() {
+        if timeout(CUT_TIMEOUT, all_cut).await.is_err() {
             tracing::warn!(
-                listener = shared.role.as_str(),
-                "a request holds its thread and cannot be cut"
+                listener = context.listener.as_str(),
+                "a request blocks its thread and cannot be cut"
             );
         }
-        Drained::Cut { connections: left }
+        Drained::Cut {
+            connections: remaining,
+        }
     }
 }
 
-/// Takes connections until the stop; each one holds a place for as long as it lives.
-async fn accept(listener: &TcpListener, shared: &Arc<Shared>, connections: &TaskTracker, places: usize) {
-    let peers = Peers::new(places);
+/// Accepts connections until the stop. Each connection holds a slot until it ends.
+async fn accept(
+    listener: &TcpListener,
+    context: &Arc<ConnectionContext>,
+    connections: &TaskTracker,
+    max_connections: usize,
+) {
+    let peers = Peers::new(max_connections);
     let mut failing = false;
     loop {
         let next = tokio::select! {
             biased;
-            () = shared.stop.cancelled() => return,
-            next = next(listener, &peers) => next,
+            () = context.stop.cancelled() => return,
+            next = next_connection(listener, &peers) => next,
         };
         match next {
-            Ok((stream, place)) => {
+            Ok((stream, slot)) => {
                 failing = false;
-                connections.spawn(connection::serve(Arc::clone(shared), stream, place));
+                connections.spawn(connection::serve(Arc::clone(context), stream, slot));
             }
-            // The peer gave up while it waited in the queue: no fault of ours.
-            Err(error) if is_of_the_peer(&error) => {}
+            // The client closed the connection while it was in the queue of the kernel.
+            Err(error) if is_caused_by_client(&error) => {}
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(%error, listener = shared.role.as_str(), "no connection can be accepted");
+                    tracing::warn!(%error, listener = context.listener.as_str(), "connections cannot be accepted");
                 }
                 tokio::select! {
-                    () = shared.stop.cancelled() => return,
-                    () = sleep(ACCEPT_PAUSE) => {}
+                    () = context.stop.cancelled() => return,
+                    () = sleep(ACCEPT_RETRY_DELAY) => {}
                 }
             }
         }
     }
 }
 
-/// One connection may wait here for its place; those behind it stay in the kernel's queue and cost us nothing.
-async fn next(listener: &TcpListener, peers: &Peers) -> io::Result<(TcpStream, Place)> {
+/// Accepts one connection and waits for its slot. Further connections wait in the queue of the kernel, where they take no
+/// memory of this process.
+async fn next_connection(listener: &TcpListener, peers: &Peers) -> io::Result<(TcpStream, Slot)> {
     let (stream, _) = listener.accept().await?;
-    Ok((stream, peers.place().await))
+    Ok((stream, peers.slot().await))
 }
 
-fn is_of_the_peer(error: &io::Error) -> bool {
+fn is_caused_by_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(
         error.kind(),
@@ -187,19 +196,19 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     )
 }
 
-fn http(limits: &Limits, streams: &TaskTracker) -> auto::Builder<Streams> {
-    let mut http = auto::Builder::new(Streams(streams.clone()));
+fn http(limits: &Limits, streams: &TaskTracker) -> auto::Builder<StreamExecutor> {
+    let mut http = auto::Builder::new(StreamExecutor(streams.clone()));
     http.http1()
         .timer(TokioTimer::new())
-        // It also bounds the pause between two requests; the first one has a shorter bound of its own.
-        .header_read_timeout(limits.idle)
-        .max_buf_size(limits.buffer);
+        // This also bounds the pause between two requests. The first request has a shorter timeout.
+        .header_read_timeout(limits.idle_timeout)
+        .max_buf_size(limits.read_buffer);
     http.http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams)
+        .max_concurrent_streams(limits.max_streams)
         .initial_stream_window_size(limits.stream_window)
         .initial_connection_window_size(limits.connection_window)
-        .keep_alive_interval(limits.ping_every)
-        .keep_alive_timeout(limits.ping_answer);
+        .keep_alive_interval(limits.ping_interval)
+        .keep_alive_timeout(limits.ping_timeout);
     http
 }

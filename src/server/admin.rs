@@ -1,4 +1,4 @@
-//! The port of probes and metrics: plain HTTP, so that kubelet and Prometheus need no certificate.
+//! The admin port: probes, metrics and the log level, over plain HTTP so that kubelet and Prometheus need no certificate.
 
 use axum::{
     Router,
@@ -23,25 +23,26 @@ use crate::telemetry::{
     metrics::{self, Metrics},
 };
 
-/// Whether the process answers.
+/// The path of the liveness probe.
 pub const LIVEZ: &str = "/livez";
 
-/// Whether reviews should be sent here.
+/// The path of the readiness probe.
 pub const READYZ: &str = "/readyz";
 
-/// What is counted.
+/// The path of the metrics.
 pub const METRICS: &str = "/metrics";
 
-/// What is logged.
+/// The path of the log level.
 pub const LOG_LEVEL: &str = "/loglevel";
 
-/// Answers `GET` on four paths, and `PUT` on one.
+/// Returns the router of the admin port, which answers `GET` on four paths and `PUT` on one.
 ///
-/// - [`LIVEZ`]: `ok`. The process answers, nothing more: a restart mends no missing cache.
-/// - [`READYZ`]: 200 `ok`, or 503 with the closed gates as a JSON list of `{gate, open, reason}`;
-///   with `?verbose` the list of all gates, under the same status, and after them the notes: `{note, text}`.
+/// - [`LIVEZ`]: `ok` while the process answers. It does not depend on readiness, because a restart does not repair a
+///   missing cache.
+/// - [`READYZ`]: 200 `ok`, or 503 with the closed gates as a JSON list of `{gate, open, reason}`. With `?verbose`, the
+///   list of all gates with the same status code, followed by the notes: `{note, text}`.
 /// - [`METRICS`]: `OpenMetrics` text.
-/// - [`LOG_LEVEL`]: what is logged; `PUT` changes it, for clients of this machine.
+/// - [`LOG_LEVEL`]: the log level. `PUT` changes it, for clients on this machine.
 pub fn router(readiness: Readiness, metrics: Metrics, log: LogControl) -> Router {
     let routes = Router::new()
         .route(LIVEZ, get(async || "ok"))
@@ -51,16 +52,16 @@ pub fn router(readiness: Readiness, metrics: Metrics, log: LogControl) -> Router
     harden(routes, metrics)
 }
 
-/// Answers over plain HTTP with `router`. The accept loop and its bounds are those of the webhook.
+/// Returns a server that answers over plain HTTP with `router`. The accept loop is that of the webhook.
 #[must_use]
 pub fn server(bound: Bound, router: Router, limits: Limits, metrics: Metrics) -> Server {
     Server::new(bound, None, router, limits, metrics)
 }
 
-/// An entry of the list.
+/// An entry of the list at `/readyz`.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Shown {
+enum Entry {
     Gate(GateState),
     Note(NoteState),
 }
@@ -83,11 +84,11 @@ async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -
     }
     let notes = if verbose { readiness.notes() } else { Vec::new() };
     let gates = gates.into_iter().filter(|gate| verbose || !gate.open);
-    let shown: Vec<Shown> = gates
-        .map(Shown::Gate)
-        .chain(notes.into_iter().map(Shown::Note))
+    let entries: Vec<Entry> = gates
+        .map(Entry::Gate)
+        .chain(notes.into_iter().map(Entry::Note))
         .collect();
-    let body = serde_json::to_vec(&shown).unwrap_or_default();
+    let body = serde_json::to_vec(&entries).unwrap_or_default();
     (
         status,
         [(header::CONTENT_TYPE, "application/json")],

@@ -1,7 +1,8 @@
-//! The memory that the bodies of all requests take together.
+//! The memory limit for the bodies of all requests together.
 //!
-//! One body is bounded, and so is the number of connections; but many bodies at once would still be more than a
-//! container has. So the largest of them is given up when they grow over a limit: a review is a few kilobytes.
+//! The size of one body and the number of connections are limited, but many large bodies at once would still exceed the
+//! memory of a container. So the largest body is cancelled when the total exceeds a limit. A usual review has a few
+//! kilobytes.
 
 use std::{
     cmp::Reverse,
@@ -11,104 +12,101 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-/// What has come of all bodies whose requests are under way. A clone is another handle to the same.
+/// The bytes that have been received of the bodies of all requests. A clone is another handle to the same limit.
 #[derive(Debug, Clone)]
-pub(super) struct Bodies {
-    limit: usize,
-    held: Arc<Mutex<Held>>,
+pub(super) struct BodyLimit {
+    max_bytes: usize,
+    received: Arc<Mutex<Received>>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
-    next: u64,
+struct Received {
+    next_id: u64,
     total: usize,
-    /// By arrival; those that were given up are not in it.
-    shares: BTreeMap<u64, (usize, CancellationToken)>,
+    /// Ordered by arrival, without cancelled bodies.
+    bodies: BTreeMap<u64, (usize, CancellationToken)>,
 }
 
-/// What has come of one body. It is held until this is dropped.
+/// One body. Its bytes count until this is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
-    bodies: Bodies,
-    number: u64,
-    given_up: CancellationToken,
+pub(super) struct TrackedBody {
+    limit: BodyLimit,
+    id: u64,
+    cancelled: CancellationToken,
 }
 
-impl Bodies {
-    /// At most `limit` bytes.
-    pub(super) fn new(limit: usize) -> Self {
+impl BodyLimit {
+    /// Returns a limit of `max_bytes` for all bodies together.
+    pub(super) fn new(max_bytes: usize) -> Self {
         Self {
-            limit,
-            held: Arc::default(),
+            max_bytes,
+            received: Arc::default(),
         }
     }
 
-    /// Nothing has come of it yet.
-    pub(super) fn share(&self) -> Share {
-        let given_up = CancellationToken::new();
-        let mut held = self.now();
-        let number = held.next;
-        held.next += 1;
-        held.shares.insert(number, (0, given_up.clone()));
-        drop(held);
-        Share {
-            bodies: self.clone(),
-            number,
-            given_up,
+    /// Registers a body of which nothing has been received yet.
+    pub(super) fn track(&self) -> TrackedBody {
+        let cancelled = CancellationToken::new();
+        let mut received = self.lock();
+        let id = received.next_id;
+        received.next_id += 1;
+        received.bodies.insert(id, (0, cancelled.clone()));
+        drop(received);
+        TrackedBody {
+            limit: self.clone(),
+            id,
+            cancelled,
         }
     }
 
-    /// What a panicked holder left is at worst a wrong sum for as long as its share lives.
-    fn now(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the state, also after a panic of a holder: at worst the total is wrong until its body is dropped.
+    fn lock(&self) -> MutexGuard<'_, Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Held {
-    fn give_up_largest(&mut self) -> bool {
-        let sizes = self
-            .shares
-            .iter()
-            .map(|(number, (size, _))| (*size, Reverse(*number)));
-        // Of those that are alike the one that has been coming for longest.
+impl Received {
+    /// Cancels the largest body, and the oldest among equals. Returns false if there is none.
+    fn cancel_largest(&mut self) -> bool {
+        let sizes = self.bodies.iter().map(|(id, (size, _))| (*size, Reverse(*id)));
         let Some((_, Reverse(largest))) = sizes.max() else {
             return false;
         };
-        if let Some((size, given_up)) = self.shares.remove(&largest) {
+        if let Some((size, cancelled)) = self.bodies.remove(&largest) {
             self.total -= size;
-            given_up.cancel();
+            cancelled.cancel();
         }
         true
     }
 }
 
-impl Share {
-    /// So much more has come. Whoever has most is given up when it is too much for all.
-    pub(super) fn grow(&self, bytes: usize) {
-        let mut held = self.bodies.now();
-        let Some((size, _)) = held.shares.get_mut(&self.number) else {
+impl TrackedBody {
+    /// Adds `bytes` to the total; over the limit, cancels the largest body.
+    pub(super) fn add(&self, bytes: usize) {
+        let mut received = self.limit.lock();
+        let Some((size, _)) = received.bodies.get_mut(&self.id) else {
             return;
         };
         *size += bytes;
-        held.total += bytes;
-        while held.total > self.bodies.limit {
-            if !held.give_up_largest() {
+        received.total += bytes;
+        while received.total > self.limit.max_bytes {
+            if !received.cancel_largest() {
                 return;
             }
         }
     }
 
-    /// Cancelled when the body has to be let go of.
-    pub(super) fn given_up(&self) -> &CancellationToken {
-        &self.given_up
+    /// Returns a token that is cancelled when the body must be dropped.
+    pub(super) fn cancelled(&self) -> &CancellationToken {
+        &self.cancelled
     }
 }
 
-impl Drop for Share {
+impl Drop for TrackedBody {
     fn drop(&mut self) {
-        let mut held = self.bodies.now();
-        if let Some((size, _)) = held.shares.remove(&self.number) {
-            held.total -= size;
+        let mut received = self.limit.lock();
+        if let Some((size, _)) = received.bodies.remove(&self.id) {
+            received.total -= size;
         }
     }
 }
@@ -117,55 +115,55 @@ impl Drop for Share {
 mod tests {
     use super::*;
 
-    fn given_up(shares: &[Share]) -> Vec<bool> {
-        shares
+    fn cancelled(bodies: &[TrackedBody]) -> Vec<bool> {
+        bodies
             .iter()
-            .map(|share| share.given_up().is_cancelled())
+            .map(|body| body.cancelled().is_cancelled())
             .collect()
     }
 
     #[test]
-    fn the_largest_is_given_up_whoever_made_it_too_much() {
-        let bodies = Bodies::new(100);
-        let shares = [bodies.share(), bodies.share(), bodies.share()];
-        shares[0].grow(30);
-        shares[1].grow(60);
-        shares[2].grow(10);
-        assert_eq!(given_up(&shares), [false, false, false]);
-        shares[2].grow(1);
-        assert_eq!(given_up(&shares), [false, true, false]);
+    fn the_largest_body_is_cancelled_whichever_exceeds_the_limit() {
+        let limit = BodyLimit::new(100);
+        let bodies = [limit.track(), limit.track(), limit.track()];
+        bodies[0].add(30);
+        bodies[1].add(60);
+        bodies[2].add(10);
+        assert_eq!(cancelled(&bodies), [false, false, false]);
+        bodies[2].add(1);
+        assert_eq!(cancelled(&bodies), [false, true, false]);
     }
 
     #[test]
-    fn of_equals_the_one_that_came_first_is_given_up() {
-        let bodies = Bodies::new(100);
-        let shares = [bodies.share(), bodies.share()];
-        shares[1].grow(50);
-        shares[0].grow(50);
-        assert_eq!(given_up(&shares), [false, false]);
-        let last = bodies.share();
-        last.grow(1);
-        assert_eq!(given_up(&shares), [true, false]);
-        assert!(!last.given_up().is_cancelled());
+    fn of_equal_bodies_the_oldest_is_cancelled() {
+        let limit = BodyLimit::new(100);
+        let bodies = [limit.track(), limit.track()];
+        bodies[1].add(50);
+        bodies[0].add(50);
+        assert_eq!(cancelled(&bodies), [false, false]);
+        let last = limit.track();
+        last.add(1);
+        assert_eq!(cancelled(&bodies), [true, false]);
+        assert!(!last.cancelled().is_cancelled());
     }
 
     #[test]
-    fn what_is_dropped_or_given_up_counts_no_longer() {
-        let bodies = Bodies::new(100);
+    fn dropped_and_cancelled_bodies_count_no_longer() {
+        let limit = BodyLimit::new(100);
         for _ in 0..10 {
-            bodies.share().grow(90);
+            limit.track().add(90);
         }
-        let alone = bodies.share();
-        alone.grow(101);
-        assert!(alone.given_up().is_cancelled());
-        alone.grow(1000);
-        let next = bodies.share();
-        next.grow(100);
-        assert!(!next.given_up().is_cancelled());
+        let alone = limit.track();
+        alone.add(101);
+        assert!(alone.cancelled().is_cancelled());
+        alone.add(1000);
+        let next = limit.track();
+        next.add(100);
+        assert!(!next.cancelled().is_cancelled());
         drop(alone);
-        next.grow(1);
-        assert!(next.given_up().is_cancelled());
+        next.add(1);
+        assert!(next.cancelled().is_cancelled());
         drop(next);
-        assert_eq!(bodies.now().total, 0);
+        assert_eq!(limit.lock().total, 0);
     }
 }

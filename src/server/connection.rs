@@ -22,29 +22,29 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::{
-    accept::Shared,
+    accept::ConnectionContext,
     limits::Limits,
-    peers::{Peer, Place},
+    peers::{Peer, Slot},
 };
 use crate::telemetry::metrics::HandshakeFailure;
 
-/// Runs the requests of HTTP/2 connections in tasks that the server owns.
+/// Runs the streams of HTTP/2 connections in tasks that the server owns.
 #[derive(Debug, Clone)]
-pub(super) struct Streams(pub(super) TaskTracker);
+pub(super) struct StreamExecutor(pub(super) TaskTracker);
 
-/// Where a request comes from. Those of the admin port carry it.
+/// The address of the client. Requests of the admin port carry it as an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Origin(pub(super) SocketAddr);
+pub(super) struct ClientAddress(pub(super) SocketAddr);
 
-/// Why a quiet connection should end.
-enum Quiet {
-    /// No request ever came.
-    Never,
-    /// None came for a while, or the place is needed.
-    Since,
+/// The way in which an idle connection ends.
+enum IdleEnd {
+    /// At once: it never sent a request, or it is evicted before its first response.
+    Abrupt,
+    /// With a graceful shutdown: it was idle for too long, or it is evicted after a response.
+    Graceful,
 }
 
-impl<F> Executor<F> for Streams
+impl<F> Executor<F> for StreamExecutor
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -53,66 +53,67 @@ where
     }
 }
 
-/// Serves one connection to its end, or until it is cut.
-pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, place: Place) {
-    let _open = shared.metrics.connection_opened(shared.role);
+/// Serves one connection until it ends or is aborted.
+pub(super) async fn serve(context: Arc<ConnectionContext>, stream: TcpStream, slot: Slot) {
+    let _open = context.metrics.connection_opened(context.listener);
     tokio::select! {
         biased;
-        () = shared.cut.cancelled() => {}
-        () = talk(&shared, stream, place.peer()) => {}
+        () = context.abort.cancelled() => {}
+        () = serve_stream(&context, stream, slot.peer()) => {}
     }
 }
 
-async fn talk(shared: &Shared, stream: TcpStream, peer: &Arc<Peer>) {
-    // Answers are small: waiting for more of them to fill a packet only costs time.
+async fn serve_stream(context: &ConnectionContext, stream: TcpStream, peer: &Arc<Peer>) {
+    // Responses are small, so delaying them to fill a packet would only cost time.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    match &shared.tls {
+    match &context.tls {
         None => {
-            let origin = stream.peer_addr().ok().map(Origin);
-            requests(shared, stream, peer, origin).await;
+            let client = stream.peer_addr().ok().map(ClientAddress);
+            serve_requests(context, stream, peer, client).await;
         }
         Some(tls) => {
-            // Nothing has been asked yet, so a handshake need not survive the stop.
+            // No request has been sent yet, so a handshake may be dropped at the stop.
             let stream = tokio::select! {
-                () = shared.stop.cancelled() => None,
-                () = peer.leave().cancelled() => None,
-                stream = handshake(shared, tls, stream, peer) => stream,
+                () = context.stop.cancelled() => None,
+                () = peer.evicted().cancelled() => None,
+                stream = handshake(context, tls, stream, peer) => stream,
             };
             if let Some(stream) = stream {
-                requests(shared, stream, peer, None).await;
+                serve_requests(context, stream, peer, None).await;
             }
         }
     }
 }
 
 async fn handshake(
-    shared: &Shared,
+    context: &ConnectionContext,
     tls: &Arc<ServerConfig>,
     stream: TcpStream,
     peer: &Peer,
 ) -> Option<TlsStream<TcpStream>> {
     let accepted = async {
-        peer.heard();
-        let greeting = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-        peer.greeted();
-        greeting.into_stream(Arc::clone(tls)).await
+        peer.record_reading();
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        peer.record_hello();
+        hello.into_stream(Arc::clone(tls)).await
     };
-    let failure = match timeout(shared.limits.handshake, accepted).await {
+    let failure = match timeout(context.limits.handshake_timeout, accepted).await {
         Ok(Ok(stream)) => {
-            shared.refused.store(false, Ordering::Relaxed);
+            context.certificate_rejected.store(false, Ordering::Relaxed);
             return Some(stream);
         }
-        Ok(Err(error)) => failure(shared, &error),
+        Ok(Err(error)) => failure(context, &error),
         Err(_) => HandshakeFailure::Timeout,
     };
-    shared.metrics.handshake_failed(failure);
+    context.metrics.handshake_failed(failure);
     None
 }
 
-/// Sorts the error. A refused certificate is told: nothing else says that the caBundle is wrong on our side.
-fn failure(shared: &Shared, error: &io::Error) -> HandshakeFailure {
+/// Classifies the error. A rejected certificate is logged as a warning, because no other line of the log shows that the
+/// `caBundle` is wrong. It is logged once until a handshake succeeds.
+fn failure(context: &ConnectionContext, error: &io::Error) -> HandshakeFailure {
     let Some(tls) = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>())
@@ -120,89 +121,92 @@ fn failure(shared: &Shared, error: &io::Error) -> HandshakeFailure {
         tracing::debug!(%error, "TLS handshake broken off");
         return HandshakeFailure::Io;
     };
-    if !matches!(tls, rustls::Error::AlertReceived(_)) || shared.refused.swap(true, Ordering::Relaxed) {
+    if !matches!(tls, rustls::Error::AlertReceived(_))
+        || context.certificate_rejected.swap(true, Ordering::Relaxed)
+    {
         tracing::debug!(%error, "TLS handshake failed");
     } else {
         tracing::warn!(
             %error,
-            "a client refused the certificate; if it is kube-apiserver, compare the caBundle of the webhook configurations"
+            "a client rejected the certificate; if it is kube-apiserver, compare the caBundle of the webhook configurations"
         );
     }
     HandshakeFailure::Protocol
 }
 
-/// Answers requests until the peer goes, is quiet for too long, or the server stops.
-async fn requests(
-    shared: &Shared,
+/// Answers requests until the client disconnects, is idle for too long or is evicted, or the server stops.
+async fn serve_requests(
+    context: &ConnectionContext,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: &Arc<Peer>,
-    origin: Option<Origin>,
+    client: Option<ClientAddress>,
 ) {
-    // Without TLS there is no other greeting.
-    peer.heard();
-    peer.greeted();
-    let service = service_fn(|request| answer(shared, peer, origin, request));
-    let mut connection = pin!(shared.http.serve_connection(TokioIo::new(stream), service));
+    // Without TLS there is no ClientHello, so the connection itself counts as one.
+    peer.record_reading();
+    peer.record_hello();
+    let service = service_fn(|request| answer(context, peer, client, request));
+    let mut connection = pin!(context.http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = shared.stop.cancelled() => {}
-        quiet = quiet(peer, &shared.limits) => match quiet {
-            Quiet::Never => return,
-            Quiet::Since => {}
+        () = context.stop.cancelled() => {}
+        end = idle_end(peer, &context.limits) => match end {
+            IdleEnd::Abrupt => return,
+            IdleEnd::Graceful => {}
         },
     }
     connection.as_mut().graceful_shutdown();
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = sleep(shared.limits.goodbye) => {}
+            () = sleep(context.limits.goaway_grace) => {}
         }
-        // A request that crossed the goodbye on its way has begun by now and is answered.
-        if peer.is_resting() {
+        // A request that the client sent before it received GOAWAY has started by now and is answered.
+        if peer.is_idle() {
             return;
         }
     }
 }
 
 fn answer(
-    shared: &Shared,
+    context: &ConnectionContext,
     peer: &Arc<Peer>,
-    origin: Option<Origin>,
+    client: Option<ClientAddress>,
     mut request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
-    let running = peer.begin();
-    if let Some(origin) = origin {
-        request.extensions_mut().insert(origin);
+    let in_flight = peer.start_request();
+    if let Some(client) = client {
+        request.extensions_mut().insert(client);
     }
-    let answer = shared.router.clone().call(request.map(Body::new));
+    let answer = context.router.clone().call(request.map(Body::new));
     async move {
         let answer = answer.await;
-        drop(running);
+        drop(in_flight);
         answer
     }
 }
 
-/// Ends when no request came in time, or when somebody else needs the place. It looks once per period, so a connection
-/// rests up to twice as long.
-async fn quiet(peer: &Peer, limits: &Limits) -> Quiet {
+/// Returns when the connection has been idle for too long or is evicted.
+///
+/// It checks once per idle timeout, so a connection may be idle for up to twice as long.
+async fn idle_end(peer: &Peer, limits: &Limits) -> IdleEnd {
     let idle = async {
-        sleep(limits.first_request).await;
-        let mut seen = peer.begun();
-        if seen == 0 {
-            return Quiet::Never;
+        sleep(limits.first_request_timeout).await;
+        let mut last_started = peer.requests_started();
+        if last_started == 0 {
+            return IdleEnd::Abrupt;
         }
         loop {
-            sleep(limits.idle).await;
-            let begun = peer.begun();
-            if begun == seen && peer.is_resting() {
-                return Quiet::Since;
+            sleep(limits.idle_timeout).await;
+            let started = peer.requests_started();
+            if started == last_started && peer.is_idle() {
+                return IdleEnd::Graceful;
             }
-            seen = begun;
+            last_started = started;
         }
     };
     tokio::select! {
-        quiet = idle => quiet,
-        // Whoever was answered may have a request on its way; the others have kept the place for nothing.
-        () = peer.leave().cancelled() => if peer.is_answered() { Quiet::Since } else { Quiet::Never },
+        end = idle => end,
+        // A client that was answered may have sent another request already, so it gets a graceful end.
+        () = peer.evicted().cancelled() => if peer.has_been_answered() { IdleEnd::Graceful } else { IdleEnd::Abrupt },
     }
 }

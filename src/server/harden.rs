@@ -1,6 +1,7 @@
-//! What stands around every handler: a bug answers 500, a body is bounded, nothing takes for ever.
+//! The layers around every handler: a panic becomes a 500, and bodies and time are limited.
 //!
-//! kube-apiserver reads a `Status` out of an answer that is no review; `failurePolicy` then decides.
+//! Failures have a `Status` as their body, which kube-apiserver reads if the response is not a review; its
+//! `failurePolicy` then decides.
 
 use std::{
     any::Any,
@@ -24,63 +25,67 @@ use tokio::time::timeout;
 use tower::{Service, ServiceBuilder, layer::layer_fn};
 use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer};
 
-use super::bodies::{Bodies, Share};
+use super::bodies::{BodyLimit, TrackedBody};
 use crate::telemetry::metrics::Metrics;
 
-/// The largest body that is read, in bytes: 8 MiB. A review carries the object and the old one; kube-apiserver takes
-/// requests of up to 3 MiB, and JSON may be longer than what was sent.
-pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
+/// The largest body that is read, in bytes: 8 MiB. A review contains the object and the old one; kube-apiserver accepts
+/// requests of up to 3 MiB, and the JSON of a review may be longer than the user's request.
+pub const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
 
-/// What the bodies of all requests under way may take together, in bytes: 24 MiB. Three of the largest, or some
-/// thousands of usual size.
-pub const BODIES_LIMIT: usize = 3 * BODY_LIMIT;
+/// The largest total of the bodies of all requests, in bytes: 24 MiB, which is three of the largest or thousands of
+/// usual size.
+pub const MAX_TOTAL_BODY_SIZE: usize = 3 * MAX_BODY_SIZE;
 
-/// The longest that a request may take, its body included. 30 s: `timeoutSeconds` of a webhook can be no more.
-pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+/// The timeout of a request, the time for its body included. 30 s: the maximum of `timeoutSeconds` of a webhook.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Puts the bounds around every route that `router` has: a panic answers 500 and counts, a body over
-/// [`BODY_LIMIT`] answers 413, a request over [`REQUEST_DEADLINE`] answers 504, and when all bodies together are over
-/// [`BODIES_LIMIT`] the largest answers 503; each with a `Status`.
+/// Adds the limits to every route of `router`. Each failure has a `Status` as its body:
 ///
-/// Handlers may read a body whole: axum's own limit of 2 MB is lifted.
+/// - a panic of the handler: 500, and a counter;
+/// - a body over [`MAX_BODY_SIZE`]: 413;
+/// - a request over [`REQUEST_TIMEOUT`]: 504;
+/// - the largest body while all bodies together exceed [`MAX_TOTAL_BODY_SIZE`]: 503.
+///
+/// axum's own limit of 2 MB for a body is lifted.
 pub fn harden(router: Router, metrics: Metrics) -> Router {
-    harden_within(router, metrics, REQUEST_DEADLINE)
+    harden_with_timeout(router, metrics, REQUEST_TIMEOUT)
 }
 
-/// [`harden`] with another deadline.
-pub fn harden_within(router: Router, metrics: Metrics, deadline: Duration) -> Router {
-    let bodies = Bodies::new(BODIES_LIMIT);
+/// Does the same as [`harden`], with another timeout.
+pub fn harden_with_timeout(router: Router, metrics: Metrics, timeout: Duration) -> Router {
+    let body_limit = BodyLimit::new(MAX_TOTAL_BODY_SIZE);
     let layers = ServiceBuilder::new()
         .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| {
-            panicked(&metrics, &panic)
+            panic_response(&metrics, &panic)
         }))
         .layer(layer_fn(move |inner| Bounded {
             inner,
-            deadline,
-            bodies: bodies.clone(),
+            timeout,
+            body_limit: body_limit.clone(),
         }))
-        .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
+        .layer(RequestBodyLimitLayer::new(MAX_BODY_SIZE))
         .layer(DefaultBodyLimit::disable());
     router.layer(layers)
 }
 
-/// What the panic said is in the log already: the hook of [`telemetry::log`](crate::telemetry::log) wrote it.
-fn panicked(metrics: &Metrics, _panic: &Box<dyn Any + Send>) -> Response {
+/// Returns the response after a panic. The panic hook of [`telemetry::log`](crate::telemetry::log) has logged the
+/// message.
+fn panic_response(metrics: &Metrics, _panic: &Box<dyn Any + Send>) -> Response {
     metrics.panicked();
     failure(
         StatusCode::INTERNAL_SERVER_ERROR,
         "InternalError",
-        "cassgate failed on this request; this is a bug in cassgate, its log says where",
+        "cassgate failed on this request; this is a bug in cassgate, and its log names the place",
     )
 }
 
-/// A service of its own: `axum::middleware::from_fn` carries the request three times and boxes what is behind it once
-/// more.
+/// Enforces the timeout and the limit of all bodies. It is a service of its own, because `axum::middleware::from_fn`
+/// moves the request three times and boxes the inner service once more.
 #[derive(Debug, Clone)]
 struct Bounded<S> {
     inner: S,
-    deadline: Duration,
-    bodies: Bodies,
+    timeout: Duration,
+    body_limit: BodyLimit,
 }
 
 impl<S> Service<Request> for Bounded<S>
@@ -98,50 +103,50 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let share = Arc::new(self.bodies.share());
-        let answer = self.inner.call(request.map(|body| counted(body, &share)));
-        let deadline = self.deadline;
-        Box::pin(async move { Ok(bounded(deadline, &share, answer).await) })
+        let tracked = Arc::new(self.body_limit.track());
+        let response = self.inner.call(request.map(|body| track_frames(body, &tracked)));
+        let timeout = self.timeout;
+        Box::pin(async move { Ok(bounded(timeout, &tracked, response).await) })
     }
 }
 
 async fn bounded<R: IntoResponse>(
-    deadline: Duration,
-    share: &Share,
-    answer: impl Future<Output = Result<R, Infallible>>,
+    limit: Duration,
+    tracked: &TrackedBody,
+    response: impl Future<Output = Result<R, Infallible>>,
 ) -> Response {
-    let answered = tokio::select! {
-        () = share.given_up().cancelled() => return failure(
+    let outcome = tokio::select! {
+        () = tracked.cancelled().cancelled() => return failure(
             StatusCode::SERVICE_UNAVAILABLE,
             "ServiceUnavailable",
-            &format!("all bodies that come now are over {BODIES_LIMIT} bytes together, and this one is the largest"),
+            &format!("the bodies of all requests exceed {MAX_TOTAL_BODY_SIZE} bytes, and this one is the largest"),
         ),
-        answered = timeout(deadline, answer) => answered,
+        outcome = timeout(limit, response) => outcome,
     };
-    let Ok(Ok(response)) = answered else {
+    let Ok(Ok(response)) = outcome else {
         return failure(
             StatusCode::GATEWAY_TIMEOUT,
             "Timeout",
-            &format!("cassgate gave this request up after {deadline:?}, its body included"),
+            &format!("cassgate cancelled this request after {limit:?}, the time for its body included"),
         );
     };
     let response = response.into_response();
-    // Both the layer, by the announced length, and axum, by what came, answer in plain text.
+    // The layer (by the announced length) and axum (by the received length) both respond in plain text.
     if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return failure(
             StatusCode::PAYLOAD_TOO_LARGE,
             "RequestEntityTooLarge",
-            &format!("the body is longer than {BODY_LIMIT} bytes, the most that cassgate reads"),
+            &format!("the body is longer than {MAX_BODY_SIZE} bytes, the most that cassgate reads"),
         );
     }
     response
 }
 
-/// The body, each part of it counted as it comes.
-fn counted(body: Body, share: &Arc<Share>) -> Body {
-    let share = Arc::clone(share);
+/// Returns the body, which adds each received frame to `tracked`.
+fn track_frames(body: Body, tracked: &Arc<TrackedBody>) -> Body {
+    let tracked = Arc::clone(tracked);
     Body::new(body.map_frame(move |frame| {
-        share.grow(frame.data_ref().map_or(0, Bytes::len));
+        tracked.add(frame.data_ref().map_or(0, Bytes::len));
         frame
     }))
 }

@@ -8,9 +8,9 @@ use rustls::ServerConfig;
 use super::{accept::Server, limits::Limits, listen::Bound};
 use crate::telemetry::metrics::Metrics;
 
-/// Answers over TLS with `router`, which should come from [`harden`](super::harden::harden).
+/// Returns a server that answers over TLS with `router`, which should come from [`harden`](super::harden::harden).
 ///
-/// HTTP/1.1 or HTTP/2 is told from the first bytes, so that a client without ALPN is served too.
+/// The first bytes decide between HTTP/1.1 and HTTP/2, so that a client without ALPN is served too.
 #[must_use]
 pub fn server(
     bound: Bound,

@@ -1,4 +1,4 @@
-//! Taking a port.
+//! Binding a port.
 
 use std::{io, net::SocketAddr};
 
@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 
 use crate::telemetry::metrics::Listener;
 
-/// A port that is ours; connections wait in the kernel's queue until a [`Server`](super::accept::Server) takes them.
+/// A bound port. Connections wait in the queue of the kernel until a [`Server`](super::accept::Server) accepts them.
 #[derive(Debug)]
 pub struct Bound {
     pub(super) role: Listener,
@@ -14,7 +14,7 @@ pub struct Bound {
     address: SocketAddr,
 }
 
-/// A port that could not be taken.
+/// A port that cannot be bound.
 #[derive(Debug, thiserror::Error)]
 #[error("{} {address}: {reason}", flag(*.role))]
 pub struct BindError {
@@ -23,10 +23,10 @@ pub struct BindError {
     reason: io::Error,
 }
 
-/// Takes the port and logs where it is (`webhook listening`, `admin listening`, with the field `address`).
+/// Binds the port and logs its address (`webhook listening` or `admin listening`, with the field `address`).
 ///
 /// # Errors
-/// When the address is taken, not ours, or not allowed; the text names the flag.
+/// Returns an error if the address is in use, not local, or not permitted; the text names the flag.
 pub async fn bind(role: Listener, address: SocketAddr) -> Result<Bound, BindError> {
     let bound = async {
         let listener = TcpListener::bind(address).await?;
@@ -50,7 +50,7 @@ pub async fn bind(role: Listener, address: SocketAddr) -> Result<Bound, BindErro
 }
 
 impl Bound {
-    /// The real address: of port 0 the port that the kernel chose.
+    /// Returns the bound address. For port 0 it has the port that the kernel chose.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_port_that_is_taken_is_told_with_the_flag() {
+    async fn the_error_for_a_port_in_use_names_the_flag() {
         let first = bind(Listener::Webhook, (Ipv4Addr::LOCALHOST, 0).into())
             .await
             .unwrap();

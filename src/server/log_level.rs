@@ -1,10 +1,10 @@
-//! `/loglevel` of the admin port: what is logged, and a way to change it without a restart.
+//! `/loglevel` of the admin port: reads the log level and changes it without a restart.
 //!
-//! The admin port has no accounts, and whoever reaches it could hide refusals or fill a disk. So a change is taken
-//! only from this machine: `kubectl port-forward` comes from the loopback interface of the pod, and asks the API server
-//! for a right on that pod first. A proxy beside us (a mesh) comes from there too, for anybody; it says so in headers,
-//! and is refused. So is a name of the host that is none of this machine: a page in an administrator's browser
-//! would have one.
+//! The admin port has no authentication, and a client that changes the level could hide denials or fill a disk. So a
+//! change is accepted only from this machine. `kubectl port-forward` connects from the loopback interface of the pod,
+//! and the API server checks the user's permission on that pod first. A proxy in the pod (a service mesh) also connects
+//! from there, on behalf of any client; it is recognised by its headers and rejected. A `Host` header that does not name
+//! this machine is rejected too, because a web page in an administrator's browser would send one (DNS rebinding).
 
 use std::net::IpAddr;
 
@@ -17,14 +17,14 @@ use axum::{
     routing::{MethodRouter, get},
 };
 
-use super::connection::Origin;
+use super::connection::ClientAddress;
 use crate::telemetry::log::{LogControl, LogFilter};
 
-/// The longest text that is read as a level.
-const LONGEST: usize = 4096;
+/// The longest text that is parsed as a level, in bytes.
+const MAX_LENGTH: usize = 4096;
 
-/// What proxies add to what they pass on.
-const FORWARDED: [&str; 5] = [
+/// The headers that proxies add to forwarded requests.
+const PROXY_HEADERS: [&str; 5] = [
     "forwarded",
     "via",
     "x-forwarded-for",
@@ -32,12 +32,12 @@ const FORWARDED: [&str; 5] = [
     "l5d-client-id",
 ];
 
-/// Why a change was refused.
-const FOREIGN: &str = "the log level is changed only from this machine; in a pod: kubectl --namespace NAMESPACE \
+/// The response to a change from another machine.
+const NOT_LOCAL: &str = "the log level can be changed only from this machine; in a pod: kubectl --namespace NAMESPACE \
                        port-forward POD 8080, then PUT it to http://127.0.0.1:8080/loglevel\n";
 
-/// `GET`: the level as text. `PUT`: the body is the new one, in the words of `--log-level`; 400 for one that is none,
-/// 403 for a client elsewhere.
+/// Returns the route. `GET` returns the level as text. `PUT` sets the level to the body, in the syntax of `--log-level`;
+/// it returns 400 for a malformed level and 403 for a client on another machine.
 pub(super) fn route(log: LogControl) -> MethodRouter {
     get(show).put(change).with_state(log)
 }
@@ -48,20 +48,21 @@ async fn show(State(log): State<LogControl>) -> String {
 
 async fn change(
     State(log): State<LogControl>,
-    origin: Option<Extension<Origin>>,
+    client: Option<Extension<ClientAddress>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if !origin.is_some_and(|Extension(Origin(address))| is_local(address.ip())) || !is_direct(&headers) {
-        return (StatusCode::FORBIDDEN, FOREIGN).into_response();
+    if !client.is_some_and(|Extension(ClientAddress(address))| is_local(address.ip())) || !is_direct(&headers)
+    {
+        return (StatusCode::FORBIDDEN, NOT_LOCAL).into_response();
     }
     let Some(text) = std::str::from_utf8(&body)
         .ok()
-        .filter(|text| text.len() <= LONGEST)
+        .filter(|text| text.len() <= MAX_LENGTH)
     else {
         return (
             StatusCode::BAD_REQUEST,
-            "that is no level; write for example debug\n",
+            "not a log level; write for example debug\n",
         )
             .into_response();
     };
@@ -74,7 +75,7 @@ async fn change(
         return (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response();
     }
     let after = log.current();
-    // At a level that is seldom left out: it explains what the log says and does not say from here on.
+    // A warning, so that most levels show it: it explains why the log has more or fewer lines from here on.
     tracing::warn!(before, after, "the log level was changed");
     format!("{after}\n").into_response()
 }
@@ -83,10 +84,10 @@ fn is_local(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Whether the client itself asks, by a name of this machine.
+/// Returns true if no proxy has forwarded the request and `Host` names this machine.
 fn is_direct(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    host.is_none_or(names_this_machine) && !FORWARDED.iter().any(|name| headers.contains_key(*name))
+    host.is_none_or(names_this_machine) && !PROXY_HEADERS.iter().any(|name| headers.contains_key(*name))
 }
 
 fn names_this_machine(host: &str) -> bool {
@@ -108,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_of_this_machine_is_told_from_any_other() {
+    fn only_a_host_name_of_this_machine_is_accepted() {
         for host in [
             "localhost",
             "LocalHost:8080",
@@ -132,8 +133,8 @@ mod tests {
     }
 
     #[test]
-    fn what_a_proxy_passes_on_is_not_direct() {
-        for name in FORWARDED {
+    fn a_forwarded_request_is_not_direct() {
+        for name in PROXY_HEADERS {
             let mut headers = HeaderMap::new();
             assert!(is_direct(&headers));
             headers.insert(name, "x".parse().unwrap());
@@ -141,7 +142,7 @@ mod tests {
         }
     }
 
-    /// What a client at this address is answered, and the level after it.
+    /// Sends a change from this address. Returns the status code, and the level afterwards.
     async fn put(address: &str, header: Option<(&str, &str)>, body: &str) -> (u16, String) {
         let (_layer, log) = LogControl::new("info".parse().unwrap());
         let router = Router::new().route("/loglevel", route(log.clone()));
@@ -150,31 +151,33 @@ mod tests {
             request = request.header(name, value);
         }
         let mut request = request.body(Body::from(body.to_owned())).unwrap();
-        request.extensions_mut().insert(Origin(address.parse().unwrap()));
+        request
+            .extensions_mut()
+            .insert(ClientAddress(address.parse().unwrap()));
         let answer = router.oneshot(request).await.unwrap();
         (answer.status().as_u16(), log.current())
     }
 
     #[tokio::test]
-    async fn the_level_is_changed_from_this_machine_only() {
-        let (here, elsewhere) = ("127.0.0.1:4000", "10.0.0.1:4000");
-        assert_eq!(put(here, None, "debug\n").await, (200, "debug".to_owned()));
+    async fn the_level_can_be_changed_from_this_machine_only() {
+        let (local, remote) = ("127.0.0.1:4000", "10.0.0.1:4000");
+        assert_eq!(put(local, None, "debug\n").await, (200, "debug".to_owned()));
         assert_eq!(
             put("[::ffff:127.0.0.1]:1", None, "off").await,
             (200, "off".to_owned())
         );
-        assert_eq!(put(elsewhere, None, "debug").await, (403, "info".to_owned()));
+        assert_eq!(put(remote, None, "debug").await, (403, "info".to_owned()));
         let forwarded = Some(("x-forwarded-for", "10.0.0.1"));
-        assert_eq!(put(here, forwarded, "debug").await, (403, "info".to_owned()));
-        assert_eq!(put(here, None, "loud").await, (400, "info".to_owned()));
+        assert_eq!(put(local, forwarded, "debug").await, (403, "info".to_owned()));
+        assert_eq!(put(local, None, "loud").await, (400, "info".to_owned()));
         assert_eq!(
-            put(here, None, &"x".repeat(LONGEST + 1)).await,
+            put(local, None, &"x".repeat(MAX_LENGTH + 1)).await,
             (400, "info".to_owned())
         );
     }
 
     #[test]
-    fn only_the_loopback_interface_is_local() {
+    fn only_loopback_addresses_are_local() {
         assert!(is_local(Ipv4Addr::LOCALHOST.into()));
         assert!(is_local(Ipv4Addr::LOCALHOST.to_ipv6_mapped().into()));
         assert!(!is_local(Ipv4Addr::new(10, 0, 0, 1).into()));

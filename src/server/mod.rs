@@ -1,10 +1,11 @@
-//! Certificates, HTTPS, the admin server, readiness and shutdown.
+//! HTTPS, the admin server, readiness and shutdown.
 //!
-//! Knows an [`axum::Router`], not what it answers. Everything that a peer can do here is bounded, and everything
-//! that is spawned ends with the [`accept::Server`] that spawned it.
+//! The module serves any [`axum::Router`]. Every resource that a client can use is limited, and every task ends with the
+//! [`accept::Server`] that spawned it.
 //!
-//! The order of the end is the caller's: [`shutdown::Shutdown::conduct`] turns readiness off and then cancels
-//! `stopping`; the webhook's server stops at that; the admin server stops last, so that the end can be watched.
+//! The caller decides the order of the shutdown: [`shutdown::Shutdown::run`] turns readiness off and then cancels
+//! `stopping`; the server of the webhook stops then, and the admin server stops last, so that the shutdown can be
+//! observed.
 
 pub mod accept;
 pub mod admin;

@@ -1,7 +1,7 @@
-//! Who is connected, and who has to go when there is no place left.
+//! The connections of one listener, and the choice of one to evict when the limit is reached.
 //!
-//! Connections are bounded. Whoever holds them all and sends nothing would keep everybody else out: so the one that
-//! has come to the least goes for one that has just come.
+//! Without eviction, a client that opens every connection and sends nothing would lock out all other clients. So for a
+//! new connection, the one with the least progress is closed.
 
 use std::{
     collections::BTreeMap,
@@ -18,216 +18,219 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Nobody has to go sooner after we began to listen to it. 500 ms: a greeting is mostly there by then, and it comes
-/// within a round trip.
-const GRACE: Duration = Duration::from_millis(500);
+/// The time that a connection has before it can be evicted. 500 ms: a `ClientHello` mostly arrives with the connection,
+/// and otherwise within a round trip.
+const EVICTION_GRACE: Duration = Duration::from_millis(500);
 
-/// The places of one listener.
+/// The connections of one listener, bounded in number.
 #[derive(Debug)]
 pub(super) struct Peers {
-    places: Arc<Semaphore>,
-    present: Arc<Mutex<Present>>,
+    slots: Arc<Semaphore>,
+    connected: Arc<Mutex<Connected>>,
 }
 
 #[derive(Debug, Default)]
-struct Present {
-    next: u64,
-    /// By arrival.
+struct Connected {
+    next_id: u64,
+    /// Ordered by arrival.
     peers: BTreeMap<u64, Arc<Peer>>,
 }
 
-/// A place that is taken; dropping it makes it free.
+/// The slot of one connection. It is free again once this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Slot {
     peer: Arc<Peer>,
-    number: u64,
-    present: Arc<Mutex<Present>>,
+    id: u64,
+    connected: Arc<Mutex<Connected>>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// What one peer has come to.
+/// The progress of one connection.
 #[derive(Debug)]
 pub(super) struct Peer {
-    /// Since when we have listened to it; nothing while its task waits for a thread.
-    heard: Mutex<Option<Instant>>,
-    greeted: AtomicBool,
-    begun: AtomicU64,
-    running: AtomicUsize,
-    /// When the last answer was given; nothing before the first.
-    answered: Mutex<Option<Instant>>,
-    leave: CancellationToken,
+    /// The time since which its task reads from it; `None` while the task waits for a thread.
+    reading_since: Mutex<Option<Instant>>,
+    hello_received: AtomicBool,
+    requests_started: AtomicU64,
+    requests_in_flight: AtomicUsize,
+    /// The time of the last response; `None` before the first one.
+    last_response: Mutex<Option<Instant>>,
+    evicted: CancellationToken,
 }
 
-/// One request under way.
+/// One request in flight. It ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Running(Arc<Peer>);
+pub(super) struct RequestInFlight(Arc<Peer>);
 
-/// How little a peer has come to. The least goes first, and of those that are alike the one that has waited longest.
+/// Eviction order: least progress first, and among equals the one that has waited longest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
-    /// No greeting (`ClientHello`) yet, since then.
-    Silent(Instant),
-    /// No answer yet, since then. A body may be coming, slowly.
-    Unanswered(Instant),
-    /// Nothing asked any more, since then.
-    Resting(Instant),
+enum Progress {
+    /// No `ClientHello` since this time.
+    NoHello(Instant),
+    /// No response since this time. A body may be arriving slowly.
+    NoResponse(Instant),
+    /// No request since the last response at this time.
+    Idle(Instant),
 }
 
-impl Standing {
+impl Progress {
     fn since(self) -> Instant {
         match self {
-            Self::Silent(since) | Self::Unanswered(since) | Self::Resting(since) => since,
+            Self::NoHello(since) | Self::NoResponse(since) | Self::Idle(since) => since,
         }
     }
 }
 
 impl Peers {
-    pub(super) fn new(places: usize) -> Self {
+    pub(super) fn new(max_connections: usize) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(places)),
-            present: Arc::default(),
+            slots: Arc::new(Semaphore::new(max_connections)),
+            connected: Arc::default(),
         }
     }
 
-    /// A place for one that has just come. It waits until there is one: for ever, while each peer is being answered.
-    pub(super) async fn place(&self) -> Place {
+    /// Returns a slot for a new connection, and evicts another connection if none is free. Waits without a limit while
+    /// every connection is busy with a request and has been answered before.
+    pub(super) async fn slot(&self) -> Slot {
         loop {
-            let free = Arc::clone(&self.places).acquire_owned();
+            let free = Arc::clone(&self.slots).acquire_owned();
             let permit = tokio::select! {
                 biased;
                 permit = free => permit,
-                () = self.make_room() => continue,
+                () = self.evict_one() => continue,
             };
-            // The semaphore is never closed.
+            // The semaphore is never closed, so this is always a permit.
             if let Ok(permit) = permit {
-                return self.taken(permit);
+                return self.connect(permit);
             }
         }
     }
 
-    fn taken(&self, permit: OwnedSemaphorePermit) -> Place {
+    fn connect(&self, permit: OwnedSemaphorePermit) -> Slot {
         let peer = Arc::new(Peer {
-            heard: Mutex::default(),
-            greeted: AtomicBool::new(false),
-            begun: AtomicU64::new(0),
-            running: AtomicUsize::new(0),
-            answered: Mutex::default(),
-            leave: CancellationToken::new(),
+            reading_since: Mutex::default(),
+            hello_received: AtomicBool::new(false),
+            requests_started: AtomicU64::new(0),
+            requests_in_flight: AtomicUsize::new(0),
+            last_response: Mutex::default(),
+            evicted: CancellationToken::new(),
         });
-        let mut present = now(&self.present);
-        let number = present.next;
-        present.next += 1;
-        present.peers.insert(number, Arc::clone(&peer));
-        drop(present);
-        Place {
+        let mut connected = lock(&self.connected);
+        let id = connected.next_id;
+        connected.next_id += 1;
+        connected.peers.insert(id, Arc::clone(&peer));
+        drop(connected);
+        Slot {
             peer,
-            number,
-            present: Arc::clone(&self.present),
+            id,
+            connected: Arc::clone(&self.connected),
             _permit: permit,
         }
     }
 
-    /// Asks one to leave as soon as one may be asked, and gives it a while to do so.
-    async fn make_room(&self) {
-        let Some((standing, peer)) = self.least() else {
-            // Each one is being answered. It may have come to its end a moment later.
-            return sleep(GRACE).await;
+    /// Evicts the connection with the least progress once its grace has passed, and gives it time to close.
+    async fn evict_one(&self) {
+        let Some((progress, peer)) = self.least_progress() else {
+            // Every connection is busy. One of them may become idle during the pause.
+            return sleep(EVICTION_GRACE).await;
         };
-        let patience = (standing.since() + GRACE).saturating_duration_since(Instant::now());
-        if patience.is_zero() {
-            peer.leave.cancel();
-            return sleep(GRACE).await;
+        let remaining = (progress.since() + EVICTION_GRACE).saturating_duration_since(Instant::now());
+        if remaining.is_zero() {
+            peer.evicted.cancel();
+            return sleep(EVICTION_GRACE).await;
         }
-        sleep(patience).await;
+        sleep(remaining).await;
     }
 
-    fn least(&self) -> Option<(Standing, Arc<Peer>)> {
-        let present = now(&self.present);
-        let candidates = present
+    fn least_progress(&self) -> Option<(Progress, Arc<Peer>)> {
+        let connected = lock(&self.connected);
+        let candidates = connected
             .peers
             .values()
-            .filter_map(|peer| Some((peer.standing()?, peer)));
-        let least = candidates.min_by_key(|(standing, _)| *standing);
-        least.map(|(standing, peer)| (standing, Arc::clone(peer)))
+            .filter_map(|peer| Some((peer.progress()?, peer)));
+        let least = candidates.min_by_key(|(progress, _)| *progress);
+        least.map(|(progress, peer)| (progress, Arc::clone(peer)))
     }
 }
 
-impl Place {
+impl Slot {
     pub(super) fn peer(&self) -> &Arc<Peer> {
         &self.peer
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        now(&self.present).peers.remove(&self.number);
+        lock(&self.connected).peers.remove(&self.id);
     }
 }
 
 impl Peer {
-    /// Cancelled when somebody else needs the place.
-    pub(super) fn leave(&self) -> &CancellationToken {
-        &self.leave
+    /// Returns a token that is cancelled when the connection is evicted.
+    pub(super) fn evicted(&self) -> &CancellationToken {
+        &self.evicted
     }
 
-    /// We listen to it from now on.
-    pub(super) fn heard(&self) {
-        *now(&self.heard) = Some(Instant::now());
+    /// Records that the task of the connection reads from it from now on.
+    pub(super) fn record_reading(&self) {
+        *lock(&self.reading_since) = Some(Instant::now());
     }
 
-    /// It has sent a greeting that can be read.
-    pub(super) fn greeted(&self) {
-        self.greeted.store(true, Ordering::Release);
+    /// Records a readable `ClientHello`.
+    pub(super) fn record_hello(&self) {
+        self.hello_received.store(true, Ordering::Release);
     }
 
-    /// A request has begun, until what is returned is dropped.
-    pub(super) fn begin(self: &Arc<Self>) -> Running {
-        self.begun.fetch_add(1, Ordering::AcqRel);
-        self.running.fetch_add(1, Ordering::AcqRel);
-        Running(Arc::clone(self))
+    /// Records the start of a request. It is in flight until the result is dropped.
+    pub(super) fn start_request(self: &Arc<Self>) -> RequestInFlight {
+        self.requests_started.fetch_add(1, Ordering::AcqRel);
+        self.requests_in_flight.fetch_add(1, Ordering::AcqRel);
+        RequestInFlight(Arc::clone(self))
     }
 
-    /// How many requests have begun so far.
-    pub(super) fn begun(&self) -> u64 {
-        self.begun.load(Ordering::Acquire)
+    /// Returns the number of requests that have started so far.
+    pub(super) fn requests_started(&self) -> u64 {
+        self.requests_started.load(Ordering::Acquire)
     }
 
-    /// Whether no request is under way.
-    pub(super) fn is_resting(&self) -> bool {
-        self.running.load(Ordering::Acquire) == 0
+    /// Returns true if no request is in flight.
+    pub(super) fn is_idle(&self) -> bool {
+        self.requests_in_flight.load(Ordering::Acquire) == 0
     }
 
-    /// Whether a request was ever answered.
-    pub(super) fn is_answered(&self) -> bool {
-        now(&self.answered).is_some()
+    /// Returns true if a request has been answered.
+    pub(super) fn has_been_answered(&self) -> bool {
+        lock(&self.last_response).is_some()
     }
 
-    /// Nothing for one that is to stay: it was answered before and is being answered now; or that was not heard yet;
-    /// or that is leaving already.
-    fn standing(&self) -> Option<Standing> {
-        if self.leave.is_cancelled() {
+    /// Returns the progress for the eviction order.
+    ///
+    /// Returns `None` for a connection that cannot be evicted: it is busy and has been answered before, or its task has
+    /// not started, or it is evicted already.
+    fn progress(&self) -> Option<Progress> {
+        if self.evicted.is_cancelled() {
             return None;
         }
-        let heard = (*now(&self.heard))?;
-        let answered = *now(&self.answered);
-        match answered {
-            None if self.greeted.load(Ordering::Acquire) => Some(Standing::Unanswered(heard)),
-            None => Some(Standing::Silent(heard)),
-            Some(when) => self.is_resting().then_some(Standing::Resting(when)),
+        let reading_since = (*lock(&self.reading_since))?;
+        let last_response = *lock(&self.last_response);
+        match last_response {
+            None if self.hello_received.load(Ordering::Acquire) => Some(Progress::NoResponse(reading_since)),
+            None => Some(Progress::NoHello(reading_since)),
+            Some(time) => self.is_idle().then_some(Progress::Idle(time)),
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for RequestInFlight {
     fn drop(&mut self) {
-        *now(&self.0.answered) = Some(Instant::now());
-        self.0.running.fetch_sub(1, Ordering::AcqRel);
+        *lock(&self.0.last_response) = Some(Instant::now());
+        self.0.requests_in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-/// What a panicked holder left is whole: each change is one assignment.
-fn now<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locks a mutex, also after a panic of a holder: each change is one assignment, so the state is consistent.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -238,100 +241,100 @@ mod tests {
 
     const LONG: Duration = Duration::from_hours(1);
 
-    async fn full(places: usize) -> (Peers, Vec<Place>) {
-        let peers = Peers::new(places);
-        let mut taken = Vec::new();
-        for _ in 0..places {
-            let place = peers.place().await;
-            place.peer().heard();
-            taken.push(place);
+    async fn full(max_connections: usize) -> (Peers, Vec<Slot>) {
+        let peers = Peers::new(max_connections);
+        let mut slots = Vec::new();
+        for _ in 0..max_connections {
+            let slot = peers.slot().await;
+            slot.peer().record_reading();
+            slots.push(slot);
         }
-        tokio::time::sleep(GRACE).await;
-        (peers, taken)
+        tokio::time::sleep(EVICTION_GRACE).await;
+        (peers, slots)
     }
 
-    /// Which of these is asked to leave for one that comes now.
-    async fn asked(peers: &Peers, taken: &[Place]) -> Option<usize> {
-        drop(timeout(GRACE / 2, peers.place()).await);
-        taken.iter().position(|place| place.peer().leave().is_cancelled())
+    /// Returns the index of the connection that a new one evicts.
+    async fn evicted(peers: &Peers, slots: &[Slot]) -> Option<usize> {
+        drop(timeout(EVICTION_GRACE / 2, peers.slot()).await);
+        slots.iter().position(|slot| slot.peer().evicted().is_cancelled())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_free_place_is_taken_at_once_and_nobody_goes() {
+    async fn a_free_slot_is_used_at_once_without_an_eviction() {
         let peers = Peers::new(2);
-        let first = peers.place().await;
-        drop(peers.place().await);
-        let _second = peers.place().await;
-        assert!(!first.peer().leave().is_cancelled());
+        let first = peers.slot().await;
+        drop(peers.slot().await);
+        let _second = peers.slot().await;
+        assert!(!first.peer().evicted().is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_has_waited_longest_without_a_greeting_goes_first() {
-        let (peers, taken) = full(3).await;
-        taken[0].peer().greeted();
-        assert_eq!(asked(&peers, &taken).await, Some(1));
+    async fn the_connection_that_has_waited_longest_without_a_hello_is_evicted_first() {
+        let (peers, slots) = full(3).await;
+        slots[0].peer().record_hello();
+        assert_eq!(evicted(&peers, &slots).await, Some(1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn then_whoever_was_never_answered_though_a_body_is_coming() {
-        let (peers, taken) = full(3).await;
-        for place in &taken {
-            place.peer().greeted();
+    async fn then_a_connection_without_a_response_is_evicted_although_a_body_arrives() {
+        let (peers, slots) = full(3).await;
+        for slot in &slots {
+            slot.peer().record_hello();
         }
-        drop(taken[0].peer().begin());
-        let _coming = taken[1].peer().begin();
-        assert_eq!(asked(&peers, &taken).await, Some(1));
+        drop(slots[0].peer().start_request());
+        let _arriving = slots[1].peer().start_request();
+        assert_eq!(evicted(&peers, &slots).await, Some(1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn then_whoever_has_rested_longest() {
-        let (peers, taken) = full(3).await;
-        for place in [&taken[2], &taken[0], &taken[1]] {
-            place.peer().greeted();
-            drop(place.peer().begin());
-            tokio::time::sleep(GRACE).await;
+    async fn then_the_connection_that_has_been_idle_longest_is_evicted() {
+        let (peers, slots) = full(3).await;
+        for slot in [&slots[2], &slots[0], &slots[1]] {
+            slot.peer().record_hello();
+            drop(slot.peer().start_request());
+            tokio::time::sleep(EVICTION_GRACE).await;
         }
-        assert_eq!(asked(&peers, &taken).await, Some(2));
+        assert_eq!(evicted(&peers, &slots).await, Some(2));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_is_being_answered_again_stays() {
-        let (peers, taken) = full(2).await;
-        for place in &taken {
-            place.peer().greeted();
-            drop(place.peer().begin());
+    async fn a_busy_connection_that_was_answered_before_is_not_evicted() {
+        let (peers, slots) = full(2).await;
+        for slot in &slots {
+            slot.peer().record_hello();
+            drop(slot.peer().start_request());
         }
-        let under_way = [taken[0].peer().begin(), taken[1].peer().begin()];
-        assert!(timeout(LONG, peers.place()).await.is_err());
-        assert_eq!(asked(&peers, &taken).await, None);
-        drop(under_way);
-        tokio::time::sleep(GRACE).await;
-        assert_eq!(asked(&peers, &taken).await, Some(0));
+        let in_flight = [slots[0].peer().start_request(), slots[1].peer().start_request()];
+        assert!(timeout(LONG, peers.slot()).await.is_err());
+        assert_eq!(evicted(&peers, &slots).await, None);
+        drop(in_flight);
+        tokio::time::sleep(EVICTION_GRACE).await;
+        assert_eq!(evicted(&peers, &slots).await, Some(0));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_goes_before_its_time() {
+    async fn no_connection_is_evicted_before_its_grace_has_passed() {
         let peers = Peers::new(1);
-        let place = peers.place().await;
-        assert!(timeout(LONG, peers.place()).await.is_err());
-        assert!(!place.peer().leave().is_cancelled(), "it was not heard yet");
-        place.peer().heard();
-        assert!(timeout(GRACE / 2, peers.place()).await.is_err());
-        assert!(!place.peer().leave().is_cancelled());
-        assert!(timeout(GRACE, peers.place()).await.is_err());
-        assert!(place.peer().leave().is_cancelled());
+        let slot = peers.slot().await;
+        assert!(timeout(LONG, peers.slot()).await.is_err());
+        assert!(!slot.peer().evicted().is_cancelled(), "its task has not started");
+        slot.peer().record_reading();
+        assert!(timeout(EVICTION_GRACE / 2, peers.slot()).await.is_err());
+        assert!(!slot.peer().evicted().is_cancelled());
+        assert!(timeout(EVICTION_GRACE, peers.slot()).await.is_err());
+        assert!(slot.peer().evicted().is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_goes_for_one_that_comes() {
-        let (peers, mut taken) = full(3).await;
-        let leaves = taken[0].peer().leave().clone();
-        let first = taken.remove(0);
+    async fn one_connection_is_evicted_for_one_new_connection() {
+        let (peers, mut slots) = full(3).await;
+        let evicted = slots[0].peer().evicted().clone();
+        let first = slots.remove(0);
         tokio::spawn(async move {
-            leaves.cancelled().await;
+            evicted.cancelled().await;
             drop(first);
         });
-        let _fourth = peers.place().await;
-        assert!(taken.iter().all(|place| !place.peer().leave().is_cancelled()));
+        let _fourth = peers.slot().await;
+        assert!(slots.iter().all(|slot| !slot.peer().evicted().is_cancelled()));
     }
 }

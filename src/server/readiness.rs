@@ -1,8 +1,8 @@
-//! Readiness: named gates, and ready when all are open.
+//! Readiness as a set of named gates: the process is ready while all of them are open.
 //!
-//! A part of the process that must work before requests may come holds a [`Gate`]. Whoever forgets one, ends or
-//! panics drops it, and dropping closes it: the safe outcome. What people want to know beside that, and what no
-//! request depends on, is a [`Note`].
+//! A part of the process that must work before reviews may arrive holds a [`Gate`]. If the part ends or panics, its gate
+//! is dropped, and a dropped gate is closed, which is the safe outcome. A [`Note`] is shown beside the gates and does not
+//! affect readiness.
 
 use std::{
     fmt,
@@ -12,7 +12,7 @@ use std::{
 use serde::Serialize;
 use tokio::sync::watch;
 
-/// The gates of the process. A clone is another handle to the same ones.
+/// The gates and notes of the process. A clone is another handle to the same ones.
 #[derive(Clone, Default)]
 pub struct Readiness(Arc<Mutex<States>>);
 
@@ -22,54 +22,54 @@ struct States {
     notes: Vec<NoteState>,
 }
 
-/// One condition of readiness, held by the part that answers for it.
+/// One condition of readiness, held by the part of the process that is responsible for it.
 #[derive(Debug)]
 #[must_use = "a gate that is dropped is closed for good"]
 pub struct Gate {
     readiness: Readiness,
-    place: usize,
+    index: usize,
 }
 
-/// Something to show beside the gates, which makes nothing ready or unready.
+/// A text that is shown beside the gates and does not affect readiness.
 #[derive(Debug)]
 pub struct Note {
     readiness: Readiness,
-    place: usize,
+    index: usize,
 }
 
-/// What a note says.
+/// The state of a note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NoteState {
-    /// Its name, as `/readyz?verbose` shows it.
+    /// The name, as `/readyz?verbose` shows it.
     #[serde(rename = "note")]
     pub name: &'static str,
-    /// What is so, for people.
+    /// The text.
     pub text: String,
 }
 
-/// What is known of a gate.
+/// The state of a gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GateState {
-    /// Its name, as `/readyz` shows it.
+    /// The name, as `/readyz` shows it.
     #[serde(rename = "gate")]
     pub name: &'static str,
-    /// Whether requests may come, as far as this gate is concerned.
+    /// True if the gate is open.
     pub open: bool,
-    /// Why it is closed; absent when it is open.
+    /// The reason why it is closed; absent if it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 impl Readiness {
-    /// Readiness without a gate: ready.
+    /// Returns a readiness without gates, which is ready.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A new gate, closed for `reason`.
+    /// Adds a gate, which is closed for `reason`.
     pub fn gate(&self, name: &'static str, reason: impl Into<String>) -> Gate {
-        let gates = &mut self.now().gates;
+        let gates = &mut self.lock().gates;
         gates.push(GateState {
             name,
             open: false,
@@ -77,70 +77,70 @@ impl Readiness {
         });
         Gate {
             readiness: self.clone(),
-            place: gates.len() - 1,
+            index: gates.len() - 1,
         }
     }
 
-    /// A new note.
+    /// Adds a note.
     pub fn note(&self, name: &'static str, text: impl Into<String>) -> Note {
-        let notes = &mut self.now().notes;
+        let notes = &mut self.lock().notes;
         notes.push(NoteState {
             name,
             text: text.into(),
         });
         Note {
             readiness: self.clone(),
-            place: notes.len() - 1,
+            index: notes.len() - 1,
         }
     }
 
-    /// Whether every gate is open.
+    /// Returns true if every gate is open.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.now().gates.iter().all(|gate| gate.open)
+        self.lock().gates.iter().all(|gate| gate.open)
     }
 
-    /// The closed gates and why they are, in the order in which they were made; empty when ready.
+    /// Returns the closed gates and their reasons, in the order of their creation; empty if ready.
     #[must_use]
     pub fn closed(&self) -> Vec<(&'static str, String)> {
-        let states = self.now();
+        let states = self.lock();
         let gates = states.gates.iter();
         gates
             .filter_map(|gate| Some((gate.name, gate.reason.clone()?)))
             .collect()
     }
 
-    /// Every gate, in the order in which they were made.
+    /// Returns every gate, in the order of their creation.
     #[must_use]
     pub fn gates(&self) -> Vec<GateState> {
-        self.now().gates.clone()
+        self.lock().gates.clone()
     }
 
-    /// Every note, in the order in which they were made.
+    /// Returns every note, in the order of their creation.
     #[must_use]
     pub fn notes(&self) -> Vec<NoteState> {
-        self.now().notes.clone()
+        self.lock().notes.clone()
     }
 
-    /// What a panicked holder left is whole: each change is one assignment.
-    fn now(&self) -> MutexGuard<'_, States> {
+    /// Locks the state, also after a panic of a holder: each change is one assignment, so the state is consistent.
+    fn lock(&self) -> MutexGuard<'_, States> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Readiness {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.now().fmt(formatter)
+        self.lock().fmt(formatter)
     }
 }
 
 impl Gate {
-    /// Requests may come, as far as this gate is concerned.
+    /// Opens the gate.
     pub fn open(&self) {
         self.set(None);
     }
 
-    /// No requests, please: `reason` says why, for the person who reads `/readyz`.
+    /// Closes the gate. `/readyz` shows the reason.
     pub fn close(&self, reason: impl Into<String>) {
         self.set(Some(reason.into()));
     }
@@ -163,8 +163,8 @@ impl Gate {
     }
 
     fn set(&self, reason: Option<String>) {
-        let mut states = self.readiness.now();
-        if let Some(gate) = states.gates.get_mut(self.place) {
+        let mut states = self.readiness.lock();
+        if let Some(gate) = states.gates.get_mut(self.index) {
             gate.open = reason.is_none();
             gate.reason = reason;
         }
@@ -172,9 +172,9 @@ impl Gate {
 }
 
 impl Note {
-    /// This is so now.
-    pub fn say(&self, text: impl Into<String>) {
-        if let Some(note) = self.readiness.now().notes.get_mut(self.place) {
+    /// Replaces the text.
+    pub fn set(&self, text: impl Into<String>) {
+        if let Some(note) = self.readiness.lock().notes.get_mut(self.index) {
             note.text = text.into();
         }
     }
@@ -182,12 +182,12 @@ impl Note {
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        let mut states = self.readiness.now();
-        if let Some(gate) = states.gates.get_mut(self.place)
+        let mut states = self.readiness.lock();
+        if let Some(gate) = states.gates.get_mut(self.index)
             && gate.open
         {
             gate.open = false;
-            gate.reason = Some("the part that answers for this has ended".to_owned());
+            gate.reason = Some("the part of cassgate that is responsible for this has ended".to_owned());
         }
     }
 }
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_means_that_every_gate_is_open() {
+    fn the_process_is_ready_while_every_gate_is_open() {
         let readiness = Readiness::new();
         assert!(readiness.is_ready());
         let tls = readiness.gate("tls", "no certificate yet");
@@ -218,11 +218,11 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_shown_and_makes_nothing_unready() {
+    fn a_note_is_shown_and_does_not_affect_readiness() {
         let readiness = Readiness::new();
         let note = readiness.note("lease", "not looked at yet");
         assert!(readiness.is_ready());
-        note.say("held by another");
+        note.set("held by another");
         assert!(readiness.is_ready());
         assert_eq!(readiness.closed(), []);
         let shown = NoteState {
@@ -233,36 +233,42 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_that_is_dropped_is_closed() {
+    fn a_dropped_gate_is_closed() {
         let readiness = Readiness::new();
         let gate = readiness.gate("tls", "no certificate yet");
         gate.open();
         drop(gate);
         assert_eq!(
             readiness.closed(),
-            [("tls", "the part that answers for this has ended".to_owned())]
+            [(
+                "tls",
+                "the part of cassgate that is responsible for this has ended".to_owned()
+            )]
         );
     }
 
     #[test]
-    fn a_gate_that_is_dropped_while_closed_keeps_its_reason() {
+    fn a_closed_gate_that_is_dropped_keeps_its_reason() {
         let readiness = Readiness::new();
         drop(readiness.gate("tls", "no certificate yet"));
         assert_eq!(readiness.closed(), [("tls", "no certificate yet".to_owned())]);
     }
 
     #[test]
-    fn a_panic_of_the_holder_closes_its_gate() {
+    fn a_panic_of_the_holder_closes_the_gate() {
         let readiness = Readiness::new();
         let gate = readiness.gate("tls", "no certificate yet");
         let holder = std::thread::spawn(move || {
             gate.open();
-            panic!("the holder's own fault");
+            panic!("a bug of the holder");
         });
         holder.join().unwrap_err();
         assert_eq!(
             readiness.closed(),
-            [("tls", "the part that answers for this has ended".to_owned())]
+            [(
+                "tls",
+                "the part of cassgate that is responsible for this has ended".to_owned()
+            )]
         );
     }
 }

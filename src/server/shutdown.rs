@@ -1,7 +1,7 @@
-//! How the process ends: readiness goes off, requests are served on for a while, then everything drains.
+//! The shutdown of the process: readiness goes off, requests are served for a delay, then the servers drain.
 //!
-//! kube-apiserver learns from the endpoints that a replica ends, and that takes a moment: whoever closes the port
-//! at once fails the requests of that moment.
+//! kube-apiserver learns from the endpoints that a replica ends, which takes a moment. If the port closed at once, the
+//! requests of that moment would fail.
 
 use std::{
     io,
@@ -19,14 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::readiness::{Gate, Readiness};
 
-/// The two phases of the end. A clone is another handle to the same end.
+/// The two phases of the shutdown. A clone is another handle to the same shutdown.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     draining: CancellationToken,
     stopping: CancellationToken,
 }
 
-/// The signals that end the process, caught from the moment of [`Signals::install`].
+/// The signals that end the process, caught from [`Signals::install`] on.
 #[derive(Debug)]
 pub struct Signals {
     terminate: unix::Signal,
@@ -36,17 +36,17 @@ pub struct Signals {
 /// A signal that ends the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM, as kubelet sends it.
+    /// SIGTERM, which kubelet sends.
     Terminate,
-    /// SIGINT, as Ctrl-C sends it.
+    /// SIGINT, which Ctrl-C sends.
     Interrupt,
 }
 
-/// A second signal came: whoever sent it wants the process to be gone now, with exit code 1.
+/// A second signal was received: the process must exit at once, with code 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExitNow;
 
-/// Why no signal can be caught.
+/// The reason why a signal cannot be caught.
 #[derive(Debug, thiserror::Error)]
 #[error("{signal} cannot be caught: {reason}")]
 pub struct SignalError {
@@ -55,34 +55,34 @@ pub struct SignalError {
 }
 
 impl Shutdown {
-    /// No end in sight.
+    /// Returns a shutdown that has not begun.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Begins the end, as a signal does; for a part that ended without being asked. Again and again is harmless.
+    /// Begins the shutdown as a signal does, for a part of the process that ended by itself. May be called repeatedly.
     pub fn begin(&self) {
         self.draining.cancel();
     }
 
-    /// Cancelled when the end begins: no new work, but requests are still answered.
+    /// Returns a token that is cancelled when the shutdown begins. Requests are still answered then.
     #[must_use]
     pub fn draining(&self) -> &CancellationToken {
         &self.draining
     }
 
-    /// Cancelled when the delay is over: close the ports, finish what is under way.
+    /// Returns a token that is cancelled after the delay, when the ports close and requests in flight are finished.
     #[must_use]
     pub fn stopping(&self) -> &CancellationToken {
         &self.stopping
     }
 
-    /// Walks through the end: waits for a signal (or [`Shutdown::begin`]), closes the gate `shutdown`, waits
-    /// `delay`, stops.
+    /// Runs the shutdown: waits for a signal or [`Shutdown::begin`], closes the gate `shutdown`, waits for `delay`, and
+    /// cancels [`stopping`](Self::stopping).
     ///
-    /// Returns only at the second signal. Whoever runs it drops it when everything has ended.
-    pub async fn conduct(
+    /// Returns only at the second signal. The caller drops it when all servers have ended.
+    pub async fn run(
         self,
         mut signals: impl Stream<Item = Signal> + Unpin,
         readiness: &Readiness,
@@ -94,10 +94,10 @@ impl Shutdown {
             () = self.draining.cancelled() => {}
             signal = next(&mut signals) => tracing::info!(%signal, "shutting down"),
         }
-        self.end(signals, &gate, delay).await
+        self.drain(signals, &gate, delay).await
     }
 
-    async fn end(
+    async fn drain(
         self,
         mut signals: impl Stream<Item = Signal> + Unpin,
         gate: &Gate,
@@ -113,7 +113,7 @@ impl Shutdown {
         };
         tokio::select! {
             signal = next(&mut signals) => {
-                tracing::warn!(%signal, "second signal: exiting now");
+                tracing::warn!(%signal, "second signal, exiting now");
                 ExitNow
             }
             never = delayed => never,
@@ -121,7 +121,7 @@ impl Shutdown {
     }
 }
 
-/// The next signal. A stream that has ended has none, ever.
+/// Returns the next signal. Never returns if the stream has ended.
 async fn next(signals: &mut (impl Stream<Item = Signal> + Unpin)) -> Signal {
     match signals.next().await {
         Some(signal) => signal,
@@ -133,7 +133,7 @@ impl Signals {
     /// Catches SIGTERM and SIGINT from now on.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Returns an error of the operating system.
     pub fn install() -> Result<Self, SignalError> {
         let catch =
             |signal: Signal, kind| unix::signal(kind).map_err(|reason| SignalError { signal, reason });
@@ -173,13 +173,13 @@ mod tests {
     #[tokio::test]
     async fn a_signal_turns_readiness_off_and_stops_after_the_delay() {
         let (readiness, shutdown) = (Readiness::new(), Shutdown::new());
-        let conducted = shutdown.clone().conduct(
+        let running = shutdown.clone().run(
             stream::iter([Signal::Terminate]).chain(stream::pending()),
             &readiness,
             Duration::ZERO,
         );
         tokio::select! {
-            ExitNow = conducted => panic!("no second signal was sent"),
+            ExitNow = running => panic!("no second signal was sent"),
             () = async {
                 shutdown.draining().cancelled().await;
                 assert_eq!(readiness.closed(), [("shutdown", "shutting down".to_owned())]);
@@ -189,31 +189,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_are_served_on_for_the_delay_and_a_second_signal_ends_it() {
+    async fn requests_are_served_during_the_delay_and_a_second_signal_ends_it() {
         let (readiness, shutdown) = (Readiness::new(), Shutdown::new());
         let (send, signals) = mpsc::unbounded();
         let an_hour = Duration::from_hours(1);
-        let conducted = tokio::spawn({
+        let running = tokio::spawn({
             let (readiness, shutdown) = (readiness.clone(), shutdown.clone());
-            async move { shutdown.conduct(signals, &readiness, an_hour).await }
+            async move { shutdown.run(signals, &readiness, an_hour).await }
         });
         send.unbounded_send(Signal::Terminate).unwrap();
         shutdown.draining().cancelled().await;
         assert!(!shutdown.stopping().is_cancelled());
         send.unbounded_send(Signal::Interrupt).unwrap();
-        assert_eq!(conducted.await.unwrap(), ExitNow);
+        assert_eq!(running.await.unwrap(), ExitNow);
         assert!(!shutdown.stopping().is_cancelled());
     }
 
     #[tokio::test]
-    async fn a_part_that_ended_begins_the_same_end() {
+    async fn a_part_that_ended_by_itself_begins_the_same_shutdown() {
         let (readiness, shutdown) = (Readiness::new(), Shutdown::new());
         shutdown.begin();
-        let conducted = shutdown
+        let running = shutdown
             .clone()
-            .conduct(stream::pending(), &readiness, Duration::ZERO);
+            .run(stream::pending(), &readiness, Duration::ZERO);
         tokio::select! {
-            ExitNow = conducted => panic!("no signal was sent"),
+            ExitNow = running => panic!("no signal was sent"),
             () = shutdown.stopping().cancelled() => {
                 assert_eq!(readiness.closed(), [("shutdown", "shutting down".to_owned())]);
             }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_signal_can_be_caught() {
+    async fn signals_can_be_caught() {
         Signals::install().unwrap();
     }
 }

@@ -14,23 +14,23 @@ use crate::tls::{
     CertificateSource, CertificateState, Reloader, SelfOptions, SelfRotator, ServedPair, StartError,
 };
 
-use super::authority::KubernetesStore;
+use super::ca_store::KubernetesStore;
 
 /// The source of the certificate.
 pub(super) enum Certificate {
-    /// A pair that exists at the start and is reloaded at this interval.
+    /// A pair that exists at the start; files are read again at this interval.
     Pair(Reloader, Duration),
     /// A certificate authority in a Secret. There is a certificate once the API server has answered.
     SelfSigned(SelfOptions),
 }
 
-/// A certificate with the task that renews it.
+/// The certificate, and the task that renews it.
 pub(super) struct CertificateTask {
-    /// The pair for handshakes.
+    /// The pair for TLS handshakes.
     pub(super) served: Arc<ServedPair>,
     /// The state of the certificate, for readiness.
     pub(super) state: watch::Receiver<CertificateState>,
-    /// The task.
+    /// The task that renews the certificate.
     pub(super) renewal: BoxFuture<'static, ()>,
 }
 
@@ -53,7 +53,7 @@ impl Certificate {
         })
     }
 
-    /// Returns the certificate for handshakes, and the task that renews it until `stop`.
+    /// Returns the certificate, and the task that renews it until `stop`.
     pub(super) fn task(self, client: &Client, metrics: &Metrics, stop: CancellationToken) -> CertificateTask {
         match self {
             Self::Pair(reloader, interval) => CertificateTask {

@@ -90,7 +90,7 @@ impl Parts<'_> {
 /// Shows the state of the lease in `/readyz?verbose`.
 async fn update_note(mut state: watch::Receiver<LeaseState>, note: Note) {
     loop {
-        note.say(state.borrow_and_update().to_string());
+        note.set(state.borrow_and_update().to_string());
         if state.changed().await.is_err() {
             // The keeper has ended. This task stays, because one that ends by itself begins the shutdown.
             return std::future::pending().await;

@@ -1,4 +1,4 @@
-//! Logs: one line per event on standard error, as text or as JSON.
+//! Logs: one line per event on standard error, as text or JSON.
 
 use std::{
     ffi::OsStr,
@@ -18,52 +18,52 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// What kube's own modules say of an API server that does not answer, again at every attempt. Our caches say it once
-/// for each reason.
-const QUIET: &str = "kube_client::client::builder=off,kube_runtime::watcher=off";
+/// Silences the modules of kube that log every failed attempt to reach the API server. The caches of cassgate log each
+/// reason once.
+const KUBE_DIRECTIVES: &str = "kube_client::client::builder=off,kube_runtime::watcher=off";
 
-/// How a log line is written.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people
     Text,
-    /// One JSON object a line, the event's fields at its top level.
+    /// One JSON object a line, with the fields of the event at its top level
     Json,
 }
 
-/// Which events are logged: a level, and levels for single modules.
+/// The filter of log events: a level, and levels for single modules.
 ///
-/// The grammar is that of `tracing_subscriber::EnvFilter`, without its bare module names: there `warning` would
-/// be the module of that name at full detail, and everything else silent. Where it names nothing of kube, the parts
-/// of kube that repeat what we say are silent.
+/// The grammar is that of `tracing_subscriber::EnvFilter`, without bare module names: there `warning` would mean the
+/// module of that name at full detail, and silence for everything else. Unless the filter names kube, the modules of kube
+/// that repeat the messages of cassgate are silent.
 #[derive(Debug, Clone)]
 pub struct LogFilter {
     text: String,
     filter: EnvFilter,
 }
 
-/// Why a text is no [`LogFilter`].
+/// The reason why a text is not a [`LogFilter`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LogFilterError {
     /// A word that is neither a level nor `module=level`.
     #[error(
-        "{0:?} is no level; write off, error, warn, info, debug or trace, or MODULE=LEVEL for one module"
+        "{0:?} is not a level; write off, error, warn, info, debug or trace, or MODULE=LEVEL for one module"
     )]
-    NoLevel(String),
-    /// `EnvFilter` refuses the directives.
+    NotALevel(String),
+    /// Directives that `EnvFilter` rejects.
     #[error("{text:?} cannot be read: {reason}; write for example info,kube=warn")]
     Malformed {
-        /// What was written.
+        /// The text.
         text: String,
-        /// What `EnvFilter` says.
+        /// The error of `EnvFilter`.
         reason: String,
     },
 }
 
-/// What is logged and how.
+/// The flags for logs.
 #[derive(Debug, Clone, Args)]
 pub struct LogArgs {
-    /// What is logged: off, error, warn, info, debug or trace; for one module MODULE=LEVEL (info,kube=warn)
+    /// The log level: off, error, warn, info, debug or trace; for one module MODULE=LEVEL (info,kube=warn)
     #[arg(
         long,
         value_name = "LEVEL",
@@ -72,7 +72,7 @@ pub struct LogArgs {
     )]
     pub log_level: LogFilter,
 
-    /// How a log line is written to standard error
+    /// The format of log lines on standard error
     #[arg(
         long,
         value_name = "FORMAT",
@@ -82,13 +82,13 @@ pub struct LogArgs {
     pub log_format: LogFormat,
 }
 
-/// Why logging could not be set up.
+/// The reason why logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The process has a global subscriber already.
     #[error("logging is set up already: {reason}")]
     AlreadySet {
-        /// What `tracing` says.
+        /// The error of `tracing`.
         reason: String,
     },
 }
@@ -100,15 +100,15 @@ impl FromStr for LogFilter {
         for directive in text.split(',').map(str::trim) {
             let is_level = !directive.is_empty() && directive.parse::<LevelFilter>().is_ok();
             if !is_level && !directive.contains(['=', '[']) {
-                return Err(LogFilterError::NoLevel(directive.to_owned()));
+                return Err(LogFilterError::NotALevel(directive.to_owned()));
             }
         }
-        let whole = if text.contains("kube") {
+        let directives = if text.contains("kube") {
             text.to_owned()
         } else {
-            format!("{QUIET},{text}")
+            format!("{KUBE_DIRECTIVES},{text}")
         };
-        EnvFilter::try_new(whole)
+        EnvFilter::try_new(directives)
             .map(|filter| Self {
                 text: text.to_owned(),
                 filter,
@@ -120,11 +120,11 @@ impl FromStr for LogFilter {
     }
 }
 
-/// Changes what is logged while the process runs. A clone is another handle to the same.
+/// Changes the log filter while the process runs. A clone is another handle to the same filter.
 #[derive(Debug, Clone)]
 pub struct LogControl {
     handle: reload::Handle<EnvFilter, Registry>,
-    shown: Arc<Mutex<String>>,
+    text: Arc<Mutex<String>>,
 }
 
 /// The log that a [`LogControl`] belongs to has ended.
@@ -133,36 +133,36 @@ pub struct LogControl {
 pub struct LogGone(reload::Error);
 
 impl LogControl {
-    /// A filter for a layer, and the handle that changes it.
+    /// Returns a filter for a layer, and the handle that changes it.
     #[must_use]
     pub fn new(filter: LogFilter) -> (reload::Layer<EnvFilter, Registry>, Self) {
         let (layer, handle) = reload::Layer::new(filter.filter);
-        let shown = Arc::new(Mutex::new(filter.text));
-        (layer, Self { handle, shown })
+        let text = Arc::new(Mutex::new(filter.text));
+        (layer, Self { handle, text })
     }
 
-    /// What is logged now, as it was written.
+    /// Returns the current filter as the user wrote it.
     #[must_use]
     pub fn current(&self) -> String {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Logs by this filter from now on.
+    /// Uses this filter from now on.
     ///
     /// # Errors
-    /// When the layer is gone.
+    /// Returns an error if the layer has been dropped.
     pub fn set(&self, filter: LogFilter) -> Result<(), LogGone> {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
         self.handle.reload(filter.filter).map_err(LogGone)?;
-        *shown = filter.text;
+        *text = filter.text;
         Ok(())
     }
 }
 
-/// Sends every event of the process to standard error, panics included. The answer changes which.
+/// Writes the events of the process to standard error, panics included. The result changes the filter later.
 ///
 /// # Errors
-/// When it was called before.
+/// Returns an error if logging is set up already.
 pub fn init(args: &LogArgs) -> Result<LogControl, LogError> {
     let ansi = colours(
         io::stderr().is_terminal(),
@@ -179,12 +179,12 @@ pub fn init(args: &LogArgs) -> Result<LogControl, LogError> {
     Ok(control)
 }
 
-/// One line per event, to `writer`.
+/// Returns a layer that writes one line per event to `writer`.
 fn lines<W>(format: LogFormat, ansi: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    // A closed standard error must not bring the process down: the layer would report its own failure there.
+    // A closed standard error must not end the process: the layer would report its own failure to standard error.
     let lines = fmt::layer()
         .with_writer(writer)
         .with_ansi(ansi)
@@ -195,14 +195,14 @@ where
     }
 }
 
-/// Colours are for a terminal whose user did not refuse them (no-color.org: set and not empty).
+/// Returns true for a terminal, unless the user disables colours (no-color.org: `NO_COLOR` set and not empty).
 fn colours(terminal: bool, no_color: Option<&OsStr>) -> bool {
     terminal && no_color.is_none_or(OsStr::is_empty)
 }
 
-/// Without this a panic would be the one thing on standard error that is no log line.
+/// Logs a panic, so that it is a log line like every other output on standard error.
 fn log_panic(info: &PanicHookInfo<'_>) {
-    let message = info.payload_as_str().unwrap_or("a value that is no text");
+    let message = info.payload_as_str().unwrap_or("a value that is not a text");
     let location = info.location().map(ToString::to_string);
     tracing::error!(
         panic = message,
@@ -215,7 +215,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 mod tests {
     use super::*;
 
-    /// What one event looks like, its time cut off.
+    /// Returns the line of one event, without its time.
     fn written(format: LogFormat, filter: &str) -> String {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let writer = {
@@ -265,13 +265,13 @@ mod tests {
     }
 
     #[test]
-    fn what_the_filter_leaves_out_is_not_written() {
+    fn events_that_the_filter_excludes_are_not_written() {
         assert_eq!(written(LogFormat::Text, "warn"), "");
         assert_eq!(written(LogFormat::Text, "info,cassgate=warn"), "");
     }
 
     #[test]
-    fn a_level_that_was_changed_counts_from_then_on_and_is_shown_as_it_was_written() {
+    fn a_changed_level_applies_at_once_and_is_returned_as_it_was_written() {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let writer = {
             let bytes = Arc::clone(&bytes);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_and_levels_of_modules_are_taken() {
+    fn levels_and_levels_of_modules_are_accepted() {
         for text in [
             "info",
             "WARN",
@@ -310,20 +310,20 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_level_is_refused_with_the_levels() {
+    fn a_word_that_is_not_a_level_is_rejected_with_the_valid_levels() {
         let error = "warning".parse::<LogFilter>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "\"warning\" is no level; write off, error, warn, info, debug or trace, or MODULE=LEVEL for one module"
+            "\"warning\" is not a level; write off, error, warn, info, debug or trace, or MODULE=LEVEL for one module"
         );
         assert_eq!(
             "".parse::<LogFilter>().unwrap_err(),
-            LogFilterError::NoLevel(String::new())
+            LogFilterError::NotALevel(String::new())
         );
     }
 
     #[test]
-    fn a_module_with_a_level_that_is_none_is_refused() {
+    fn a_module_with_a_malformed_level_is_rejected() {
         let error = "kube=loud".parse::<LogFilter>().unwrap_err();
         assert!(
             error.to_string().starts_with("\"kube=loud\" cannot be read: "),
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_for_a_terminal_whose_user_did_not_refuse_them() {
+    fn colours_are_for_a_terminal_whose_user_has_not_disabled_them() {
         assert!(colours(true, None));
         assert!(colours(true, Some(OsStr::new(""))));
         assert!(!colours(true, Some(OsStr::new("1"))));

@@ -1,4 +1,4 @@
-//! What rustls is told.
+//! The configuration of rustls.
 
 use std::sync::Arc;
 
@@ -9,15 +9,16 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-/// The provider cannot speak TLS 1.2 and 1.3.
+/// The cryptography provider does not support TLS 1.2 and 1.3.
 #[derive(Debug, thiserror::Error)]
 #[error("TLS cannot be set up: {0}")]
 pub struct ConfigError(rustls::Error);
 
-/// TLS 1.2 and 1.3 by aws-lc-rs; HTTP/2 preferred, HTTP/1.1 taken. No client certificates.
+/// Returns a configuration for TLS 1.2 and 1.3 by aws-lc-rs, with ALPN for HTTP/2 (preferred) and HTTP/1.1 and without
+/// client certificates.
 ///
 /// # Errors
-/// When the provider lacks what the two versions need, which would be a mistake of the build.
+/// Returns an error if the provider lacks the cipher suites of a version, which would be a mistake of the build.
 pub fn server_config(certificates: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConfig>, ConfigError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -29,10 +30,10 @@ pub fn server_config(certificates: Arc<dyn ResolvesServerCert>) -> Result<Arc<Se
     Ok(Arc::new(config))
 }
 
-/// Makes aws-lc-rs the provider of whoever asks for none by name; kube's client is one. Again is harmless.
+/// Makes aws-lc-rs the default provider of the process. kube's client uses the default. May be called repeatedly.
 pub fn install_default_provider() {
     if CryptoProvider::get_default().is_none() {
-        // Another thread may have been quicker, with the same one: no other is compiled in.
+        // The call fails if another thread has installed a provider meanwhile. It is the same one: no other is compiled in.
         let _ = aws_lc_rs::default_provider().install_default();
     }
 }
@@ -42,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_provider_can_be_installed_again_and_again() {
+    fn the_default_provider_can_be_installed_repeatedly() {
         install_default_provider();
         install_default_provider();
         assert!(CryptoProvider::get_default().is_some());

@@ -1,4 +1,4 @@
-//! A pair for one machine, made at start.
+//! A pair for one machine, generated at start.
 
 use std::{
     fs::{self, File},
@@ -16,31 +16,31 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 
 use super::{Pair, PairError, SubjectAltName};
 
-/// How long the pair is valid. A year: a process that was started to try things out does not run that long.
-const VALID: Duration = Duration::from_hours(365 * 24);
+/// The lifetime of the pair. A year: a process that was started to try cassgate out does not run that long.
+const LIFETIME: Duration = Duration::from_hours(365 * 24);
 
-/// How far back the validity begins: clocks differ, and containers are restarted with their hosts.
-const BACKDATED: Duration = Duration::from_hours(1);
+/// The time by which the start of the validity is set back, because the clocks of clients differ.
+const BACKDATE: Duration = Duration::from_hours(1);
 
-/// The file that the authority's certificate is written to.
+/// The name of the file with the authority's certificate.
 const CA_FILE: &str = "ca.crt";
 
-/// For whom the pair is and where its authority is written.
+/// The options of mode `dev`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DevOptions {
-    /// Where `ca.crt` is written, so that a webhook configuration can be given its `caBundle`.
+    /// The directory that `ca.crt` is written to, to be used as the `caBundle` of a webhook configuration.
     pub directory: Option<PathBuf>,
-    /// Names beside `localhost`, `127.0.0.1` and `::1`.
+    /// Names in the certificate beside `localhost`, `127.0.0.1` and `::1`.
     pub names: Vec<SubjectAltName>,
 }
 
-/// A pair that could not be made.
+/// The reason why a pair could not be generated.
 #[derive(Debug, thiserror::Error)]
 pub enum DevError {
-    /// The library refuses.
-    #[error("--tls dev: no certificate could be made: {0}")]
-    Make(rcgen::Error),
-    /// What was made is no pair.
+    /// An error of the library.
+    #[error("--tls dev: no certificate could be generated: {0}")]
+    Generate(rcgen::Error),
+    /// The generated certificate and key are not a pair.
     #[error("--tls dev: {0}")]
     NoPair(PairError),
     /// The authority could not be written.
@@ -48,7 +48,7 @@ pub enum DevError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         reason: io::Error,
     },
 }
@@ -60,10 +60,10 @@ pub(super) struct DevPair {
 }
 
 impl DevOptions {
-    /// Makes an authority and a certificate signed by it. The authority's key is forgotten at once: it signs
-    /// nothing else, and no other process can.
+    /// Generates an authority and a certificate signed by it. The authority's key is dropped at once, so no further
+    /// certificate can be signed with it.
     pub(super) fn generate(&self, now: Timestamp) -> Result<DevPair, DevError> {
-        let (certificate, key, ca_pem) = self.issue(now).map_err(DevError::Make)?;
+        let (certificate, key, ca_pem) = self.issue(now).map_err(DevError::Generate)?;
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         let pair = Pair::new(vec![certificate.into()], key.into()).map_err(DevError::NoPair)?;
         Ok(DevPair { pair, ca_pem })
@@ -71,8 +71,8 @@ impl DevOptions {
 
     fn issue(&self, now: Timestamp) -> Result<(rcgen::Certificate, KeyPair, String), rcgen::Error> {
         let authority = CertifiedIssuer::self_signed(authority(now), KeyPair::generate()?)?;
-        let own = ["localhost", "127.0.0.1", "::1"].into_iter();
-        let names: Vec<String> = own
+        let always = ["localhost", "127.0.0.1", "::1"].into_iter();
+        let names: Vec<String> = always
             .chain(self.names.iter().map(SubjectAltName::as_str))
             .map(str::to_owned)
             .collect();
@@ -81,13 +81,13 @@ impl DevOptions {
         Ok((certificate, key, authority.pem()))
     }
 
-    /// Writes the authority's certificate and answers where; nothing without a directory.
+    /// Writes the authority's certificate and returns its path; `None` if there is no directory.
     pub(super) fn write(&self, ca_pem: &str) -> Result<Option<PathBuf>, DevError> {
         let Some(directory) = &self.directory else {
             return Ok(None);
         };
         let path = directory.join(CA_FILE);
-        match write_whole(directory, &path, ca_pem.as_bytes()) {
+        match write_atomically(directory, &path, ca_pem.as_bytes()) {
             Ok(()) => Ok(Some(path)),
             Err(reason) => Err(DevError::Write { path, reason }),
         }
@@ -116,24 +116,24 @@ fn leaf(names: Vec<String>, now: Timestamp) -> Result<CertificateParams, rcgen::
 fn valid_from(mut parameters: CertificateParams, now: Timestamp) -> CertificateParams {
     let since_epoch = Duration::from_secs(u64::try_from(now.as_second()).unwrap_or(0));
     let now = date_time_ymd(1970, 1, 1) + since_epoch;
-    parameters.not_before = now - BACKDATED;
-    parameters.not_after = now + VALID;
+    parameters.not_before = now - BACKDATE;
+    parameters.not_after = now + LIFETIME;
     parameters
 }
 
-/// Under another name first: who reads the file meanwhile finds the old one or the new one, never a half.
-fn write_whole(directory: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a temporary file and renames it, so that a reader sees the old or the new content and never a part.
+fn write_atomically(directory: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::create_dir_all(directory)?;
-    let unfinished = directory.join(format!(".{CA_FILE}.{}", std::process::id()));
+    let temporary = directory.join(format!(".{CA_FILE}.{}", std::process::id()));
     let written = (|| {
-        let mut file = File::create(&unfinished)?;
+        let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&unfinished, path)
+        fs::rename(&temporary, path)
     })();
     if written.is_err() {
-        // The error that is told is the first one.
-        let _ = fs::remove_file(&unfinished);
+        // The first error is the one that is returned.
+        let _ = fs::remove_file(&temporary);
     }
     written
 }

@@ -1,8 +1,8 @@
-//! A pair in two files, as a mounted Secret has it.
+//! A pair in two files, for example of a mounted Secret.
 //!
-//! kubelet writes a new generation of a Secret into a directory of its own and then renames the link `..data` to
-//! it; `tls.crt` and `tls.key` are links through `..data`. Two reads through those links can meet two
-//! generations, so the link is resolved once and both files are read from where it led.
+//! kubelet writes each version of a Secret into a new directory and then switches the symbolic link `..data` to it by a
+//! rename; `tls.crt` and `tls.key` are links through `..data`. Two reads through those links can see two versions. So
+//! the link is resolved once, and both files are read from the directory that it points to.
 
 use std::{
     fmt,
@@ -19,14 +19,14 @@ use rustls_pki_types::{
 
 use super::{Pair, PairError};
 
-/// The largest file that is read, in bytes: 1 MiB, as large as a Secret can be.
-const FILE_LIMIT: u64 = 1024 * 1024;
+/// The largest file that is read, in bytes: 1 MiB, the size limit of a Secret.
+const MAX_FILE_SIZE: u64 = 1024 * 1024;
 
-/// How often a generation that went away while it was read is looked up again.
-const ATTEMPTS: usize = 3;
+/// The number of attempts to read a directory that kubelet removes meanwhile.
+const MAX_ATTEMPTS: usize = 3;
 
-/// Where kubelet links the newest generation.
-const GENERATION: &str = "..data";
+/// The name of the link to the newest version of a mounted Secret.
+const DATA_LINK: &str = "..data";
 
 /// A certificate file and a key file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,92 +35,92 @@ pub struct PairFiles {
     key: PathBuf,
 }
 
-/// What stood in the two files. It knows whether they changed, and shows nothing.
+/// The contents of the two files. `Debug` shows nothing of them.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Contents {
     certificate: Vec<u8>,
     key: Vec<u8>,
 }
 
-/// Why two files give no pair. The texts name the file; none of them holds anything of the key.
+/// The reason why two files are not a pair. The texts name the file, and none contains a part of the key.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
-    /// The system does not let us.
+    /// The operating system returns an error.
     #[error("{}: cannot be read: {reason}", path.display())]
     Unreadable {
-        /// The file, as it was named.
+        /// The path, as the user gave it.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         reason: io::Error,
     },
-    /// A directory, a device, a pipe.
+    /// A directory, a device or a pipe.
     #[error("{}: not a file", path.display())]
     NoFile {
-        /// The path, as it was named.
+        /// The path, as the user gave it.
         path: PathBuf,
     },
-    /// Larger than any Secret.
-    #[error("{}: larger than {FILE_LIMIT} bytes, the most that a Secret can hold", path.display())]
+    /// A file that is larger than a Secret can be.
+    #[error("{}: larger than {MAX_FILE_SIZE} bytes, the most that a Secret can hold", path.display())]
     TooLarge {
-        /// The file, as it was named.
+        /// The path, as the user gave it.
         path: PathBuf,
     },
-    /// No certificate in the certificate file.
+    /// A certificate file without a certificate.
     #[error("{}: no certificate in it; a PEM block that begins with -----BEGIN CERTIFICATE----- is needed", path.display())]
     NoCertificate {
-        /// The file, as it was named.
+        /// The path, as the user gave it.
         path: PathBuf,
     },
-    /// No key in the key file.
+    /// A key file without a key.
     #[error(
         "{}: no private key in it; an unencrypted PEM block that begins with -----BEGIN PRIVATE KEY-----, \
          -----BEGIN EC PRIVATE KEY----- or -----BEGIN RSA PRIVATE KEY----- is needed",
         path.display()
     )]
     NoKey {
-        /// The file, as it was named.
+        /// The path, as the user gave it.
         path: PathBuf,
     },
-    /// A key behind a passphrase.
+    /// A key that is encrypted with a passphrase.
     #[error(
         "{}: the private key is encrypted, and cassgate has no passphrase; write it without one, for example with \
          openssl pkey -in tls.key -out plain.key",
         path.display()
     )]
     Encrypted {
-        /// The file, as it was named.
+        /// The path, as the user gave it.
         path: PathBuf,
     },
-    /// A PEM block that is cut off or no base64.
+    /// A PEM block that is truncated or not base64.
     #[error("{}: the PEM in it is damaged: {damage}", path.display())]
     Damaged {
-        /// The file, as it was named.
+        /// The path, as the user gave it.
         path: PathBuf,
-        /// What is wrong, in words that quote nothing.
+        /// The kind of damage, as a fixed text.
         damage: &'static str,
     },
-    /// Both files can be read, but they are no pair.
+    /// Both files can be read, but they are not a pair.
     #[error("{} and {}: {reason}", certificate.display(), key.display())]
     NoPair {
-        /// The certificate file, as it was named.
+        /// The path of the certificate file, as the user gave it.
         certificate: PathBuf,
-        /// The key file, as it was named.
+        /// The path of the key file, as the user gave it.
         key: PathBuf,
-        /// What is wrong.
+        /// The reason.
         reason: PairError,
     },
-    /// A pair that no client would take now.
+    /// A pair that is not valid at this time.
     #[error("{}: {reason}", path.display())]
-    OutOfTime {
-        /// The certificate file, as it was named.
+    NotValidNow {
+        /// The path of the certificate file, as the user gave it.
         path: PathBuf,
-        /// Since when or until when.
+        /// The reason, with the start or the end of the validity.
         reason: String,
     },
 }
 
 impl PairFiles {
-    /// Two files by name.
+    /// Returns the pair of these two files.
     #[must_use]
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         Self {
@@ -129,7 +129,7 @@ impl PairFiles {
         }
     }
 
-    /// `tls.crt` and `tls.key` in a directory: the keys of a Secret of type `kubernetes.io/tls`.
+    /// Returns the pair of `tls.crt` and `tls.key` in a directory, as a Secret of type `kubernetes.io/tls` has them.
     #[must_use]
     pub fn in_directory(directory: &Path) -> Self {
         Self::new(directory.join("tls.crt"), directory.join("tls.key"))
@@ -138,19 +138,19 @@ impl PairFiles {
     /// Reads the pair.
     ///
     /// # Errors
-    /// Which file is not usable and why.
+    /// Returns an error that names the unusable file and the reason.
     pub fn load(&self) -> Result<Pair, FilesError> {
         self.parse(&self.read()?)
     }
 
-    /// Reads both files out of one generation.
+    /// Reads both files from the same version of the Secret.
     pub(super) fn read(&self) -> Result<Contents, FilesError> {
         let mut attempt = 1;
         loop {
             match self.read_once() {
-                // The generation was replaced between the two looks; the next one is complete.
+                // kubelet replaced the directory between two reads; the new one is complete.
                 Err(FilesError::Unreadable { reason, .. })
-                    if reason.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS =>
+                    if reason.kind() == io::ErrorKind::NotFound && attempt < MAX_ATTEMPTS =>
                 {
                     attempt += 1;
                 }
@@ -160,19 +160,19 @@ impl PairFiles {
     }
 
     fn read_once(&self) -> Result<Contents, FilesError> {
-        let of_certificate = generation(&self.certificate);
-        let of_key = if directory(&self.key) == directory(&self.certificate) {
-            of_certificate.clone()
+        let certificate_directory = data_directory(&self.certificate);
+        let key_directory = if directory(&self.key) == directory(&self.certificate) {
+            certificate_directory.clone()
         } else {
-            generation(&self.key)
+            data_directory(&self.key)
         };
         Ok(Contents {
-            certificate: read(&self.certificate, of_certificate.as_deref())?,
-            key: read(&self.key, of_key.as_deref())?,
+            certificate: read(&self.certificate, certificate_directory.as_deref())?,
+            key: read(&self.key, key_directory.as_deref())?,
         })
     }
 
-    /// Makes a pair of what was read.
+    /// Parses the contents as a pair.
     pub(super) fn parse(&self, contents: &Contents) -> Result<Pair, FilesError> {
         let chain = CertificateDer::pem_slice_iter(&contents.certificate)
             .collect::<Result<Vec<_>, _>>()
@@ -203,12 +203,12 @@ impl PairFiles {
         })
     }
 
-    /// Makes a pair of what was read, one that clients take at `now`.
+    /// Parses the contents as a pair that is valid at `now`.
     pub(super) fn parse_valid(&self, contents: &Contents, now: Timestamp) -> Result<Pair, FilesError> {
         let pair = self.parse(contents)?;
         match pair.invalid_at(now) {
             None => Ok(pair),
-            Some(reason) => Err(FilesError::OutOfTime {
+            Some(reason) => Err(FilesError::NotValidNow {
                 path: self.certificate.clone(),
                 reason,
             }),
@@ -222,9 +222,10 @@ impl fmt::Debug for Contents {
     }
 }
 
-/// Where `..data` beside the file leads now; nothing in a directory that is no volume.
-fn generation(file: &Path) -> Option<PathBuf> {
-    fs::canonicalize(directory(file).join(GENERATION)).ok()
+/// Returns the directory that `..data` beside the file points to, and `None` in a directory that is not a mounted
+/// Secret.
+fn data_directory(file: &Path) -> Option<PathBuf> {
+    fs::canonicalize(directory(file).join(DATA_LINK)).ok()
 }
 
 fn directory(file: &Path) -> &Path {
@@ -234,16 +235,16 @@ fn directory(file: &Path) -> &Path {
     }
 }
 
-fn read(path: &Path, generation: Option<&Path>) -> Result<Vec<u8>, FilesError> {
+fn read(path: &Path, data_directory: Option<&Path>) -> Result<Vec<u8>, FilesError> {
     let unreadable = |reason| FilesError::Unreadable {
         path: path.to_owned(),
         reason,
     };
-    let real = match (generation, path.file_name()) {
-        (Some(generation), Some(name)) => generation.join(name),
+    let real = match (data_directory, path.file_name()) {
+        (Some(data_directory), Some(name)) => data_directory.join(name),
         _ => path.to_owned(),
     };
-    // Asked before it is opened: opening a pipe waits for its writer.
+    // The type is checked before the file is opened, because opening a pipe blocks until it has a writer.
     if !fs::metadata(&real).map_err(unreadable)?.is_file() {
         return Err(FilesError::NoFile {
             path: path.to_owned(),
@@ -251,10 +252,10 @@ fn read(path: &Path, generation: Option<&Path>) -> Result<Vec<u8>, FilesError> {
     }
     let mut bytes = Vec::new();
     let file = File::open(&real).map_err(unreadable)?;
-    file.take(FILE_LIMIT + 1)
+    file.take(MAX_FILE_SIZE + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    if bytes.len() as u64 > FILE_LIMIT {
+    if bytes.len() as u64 > MAX_FILE_SIZE {
         return Err(FilesError::TooLarge {
             path: path.to_owned(),
         });
@@ -262,21 +263,22 @@ fn read(path: &Path, generation: Option<&Path>) -> Result<Vec<u8>, FilesError> {
     Ok(bytes)
 }
 
-/// A key of PKCS #8, or one as OpenSSL wrote it before 3.0, that needs a passphrase.
+/// Returns true if the key needs a passphrase, in PKCS #8 or in the traditional format of OpenSSL before 3.0.
 fn is_encrypted(key: &[u8]) -> bool {
-    let says = |line: &[u8]| {
+    let marks_encryption = |line: &[u8]| {
         line.starts_with(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
             || line.starts_with(b"Proc-Type: 4,ENCRYPTED")
     };
-    key.split(|byte| *byte == b'\n').any(says)
+    key.split(|byte| *byte == b'\n').any(marks_encryption)
 }
 
-/// The library's own texts quote what they read, and that may be a key.
+/// Converts an error of the PEM parser to a fixed text, because the parser's own texts quote the input, which may be a
+/// key.
 fn damaged(path: &Path, error: &pem::Error) -> FilesError {
     let damage = match error {
         pem::Error::MissingSectionEnd { .. } => "a block has no -----END line",
         pem::Error::IllegalSectionStart { .. } => "a -----BEGIN line is malformed",
-        pem::Error::Base64Decode(_) => "a block is no base64",
+        pem::Error::Base64Decode(_) => "a block is not base64",
         _ => "a block cannot be read",
     };
     FilesError::Damaged {

@@ -1,4 +1,4 @@
-//! A certificate chain and its key, proven to belong together.
+//! A certificate chain and its key, checked to match.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -19,19 +19,19 @@ pub struct Pair {
     not_after: Timestamp,
 }
 
-/// Why two things are no pair. None of the texts holds anything of the key.
+/// The reason why a chain and a key are not a pair. No text contains a part of the key.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PairError {
-    /// A certificate that cannot be read, by its place in the chain, from 1.
-    #[error("certificate {0} of the chain is no X.509 certificate")]
+    /// A certificate that cannot be read, by its position in the chain, from 1.
+    #[error("certificate {0} of the chain is not an X.509 certificate")]
     NoCertificate(usize),
     /// The chain is empty.
     #[error("there is no certificate")]
     Empty,
     /// A key that rustls cannot use.
-    #[error("the key cannot be used; RSA of 2048 to 8192 bits, ECDSA and Ed25519 can ({0})")]
+    #[error("the key cannot be used; use RSA of 2048 to 8192 bits, ECDSA or Ed25519 ({0})")]
     Key(String),
-    /// A key of another certificate.
+    /// The key of another certificate.
     #[error(
         "the key does not belong to the first certificate; the webhook's own certificate must come first"
     )]
@@ -39,13 +39,13 @@ pub enum PairError {
 }
 
 impl Pair {
-    /// Checks that every certificate can be read and that the key is that of the first one.
+    /// Checks that every certificate can be read and that the key belongs to the first one.
     ///
     /// # Errors
-    /// What is wrong with which part.
+    /// Returns the first part that is unusable.
     pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, PairError> {
-        for (place, certificate) in chain.iter().enumerate().skip(1) {
-            parse_x509_certificate(certificate).map_err(|_| PairError::NoCertificate(place + 1))?;
+        for (index, certificate) in chain.iter().enumerate().skip(1) {
+            parse_x509_certificate(certificate).map_err(|_| PairError::NoCertificate(index + 1))?;
         }
         let first = chain.first().ok_or(PairError::Empty)?.clone();
         let (_, own) = parse_x509_certificate(&first).map_err(|_| PairError::NoCertificate(1))?;
@@ -59,46 +59,46 @@ impl Pair {
         })
     }
 
-    /// What rustls serves.
+    /// Returns the chain and key for rustls.
     #[must_use]
     pub fn key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.key)
     }
 
-    /// The names and addresses for which the certificate stands (subjectAltName).
+    /// Returns the host names and IP addresses of the certificate (`subjectAltName`).
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The serial number, as hexadecimal octets.
+    /// Returns the serial number as hexadecimal octets.
     #[must_use]
     pub fn serial(&self) -> &str {
         &self.serial
     }
 
-    /// The last second at which the certificate is valid.
+    /// Returns the last second at which the certificate is valid.
     #[must_use]
     pub fn not_after(&self) -> Timestamp {
         self.not_after
     }
 
-    /// Why clients refuse the certificate at `now`; nothing when its time is right.
+    /// Returns the reason why the certificate is not valid at `now`, and `None` if it is valid.
     #[must_use]
     pub fn invalid_at(&self, now: Timestamp) -> Option<String> {
         if now > self.not_after {
             return Some(format!("the certificate expired at {}", self.not_after));
         }
-        (now < self.not_before).then(|| format!("the certificate is valid only from {} on", self.not_before))
+        (now < self.not_before).then(|| format!("the certificate is not valid before {}", self.not_before))
     }
 }
 
 fn unusable(error: rustls::Error) -> PairError {
     match error {
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => PairError::Mismatch,
-        // webpki reads more strictly than x509-parser; the only certificate it is shown is the first.
+        // webpki, which rustls uses for the first certificate only, is stricter than x509-parser.
         rustls::Error::InvalidCertificate(_) => PairError::NoCertificate(1),
-        // rustls says which forms it tried, never what it read.
+        // The text of rustls names the key formats that it tried, never the key.
         other => PairError::Key(other.to_string()),
     }
 }
@@ -124,15 +124,16 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
         .ok()
 }
 
-/// "No end" is 9999-12-31T23:59:59Z (RFC 5280), some hours after the last moment that jiff knows.
+/// Converts a time of a certificate. "No expiry" is 9999-12-31T23:59:59Z (RFC 5280), some hours after
+/// [`Timestamp::MAX`], so the result saturates.
 fn timestamp(time: ASN1Time) -> Timestamp {
     let seconds = time.timestamp();
-    let beyond = if seconds > 0 {
+    let limit = if seconds > 0 {
         Timestamp::MAX
     } else {
         Timestamp::MIN
     };
-    Timestamp::from_second(seconds).unwrap_or(beyond)
+    Timestamp::from_second(seconds).unwrap_or(limit)
 }
 
 #[cfg(test)]
@@ -140,14 +141,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_without_an_end_has_the_last_moment_there_is() {
+    fn a_certificate_without_expiry_has_the_last_representable_time() {
         let time = ASN1Time::from_timestamp(253_402_300_799).unwrap();
         assert_eq!(time.to_string(), "Dec 31 23:59:59 9999 +00:00");
         assert_eq!(timestamp(time), Timestamp::MAX);
     }
 
     #[test]
-    fn an_empty_chain_and_noise_are_told_apart() {
+    fn an_empty_chain_and_noise_have_different_errors() {
         let key = || PrivateKeyDer::Pkcs8(vec![0].into());
         assert_eq!(Pair::new(Vec::new(), key()).unwrap_err(), PairError::Empty);
         let noise = CertificateDer::from(b"noise".to_vec());

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, sync::LazyLock};
 
 use cassgate::{
     commands::{BLOCKED_GRACE, RunArgs},
-    server::{accept::CUT_GRACE, admin},
+    server::{accept::CUT_TIMEOUT, admin},
     supervisor::ADMIN_DRAIN,
     tls::CertificateSource,
 };
@@ -118,7 +118,7 @@ fn the_grace_period_is_longer_than_the_shutdown() {
     let deployment = deployment("base");
     let serve = run(&deployment).serve;
     let longest =
-        serve.shutdown_delay + serve.drain_timeout + CUT_GRACE + ADMIN_DRAIN + CUT_GRACE + BLOCKED_GRACE;
+        serve.shutdown_delay + serve.drain_timeout + CUT_TIMEOUT + ADMIN_DRAIN + CUT_TIMEOUT + BLOCKED_GRACE;
     let pod = &deployment["spec"]["template"]["spec"];
     let given = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
     assert!(longest.as_secs() < given, "{longest:?} of {given} s");

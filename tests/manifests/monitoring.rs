@@ -62,7 +62,7 @@ fn record_everything(metrics: &Metrics) {
     for &webhooks in WebhookSide::ALL {
         metrics.bundle_vouches(webhooks, Some(true));
     }
-    metrics.counted(&Census {
+    metrics.set_census(&Census {
         scheduled: 1,
         backups: vec![ScheduledBackup {
             last_success: Some(1),
@@ -331,7 +331,7 @@ fn every_alert_has_a_remedy_in_the_manual() {
 fn alerts_and_dashboard_use_the_limits_of_the_code() {
     let alerts = alerts();
     let named = |name: &str| alerts.iter().find(|alert| alert["alert"] == name).unwrap();
-    let most = Limits::default().connections;
+    let most = Limits::default().max_connections;
     let connections = named("CassgateConnectionsRunOut");
     let expression = connections["expr"].as_str().unwrap();
     assert!(
@@ -343,7 +343,7 @@ fn alerts_and_dashboard_use_the_limits_of_the_code() {
     let panels = dashboard()["panels"].to_string();
     let bounds = format!(
         "At most {most} of the webhook, {} of the admin port.",
-        Limits::admin().connections
+        Limits::admin().max_connections
     );
     assert!(panels.contains(&bounds), "{bounds}");
 }

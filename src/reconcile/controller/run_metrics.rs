@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 use crate::api::conditions::STALLED;
 use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, ConditionType, Reason};
 use crate::reconcile::plan::{self, needs, schedule};
-use crate::telemetry::metrics::{Census, MOST_SCHEDULED, Metrics, RunKind, RunState, ScheduledBackup};
+use crate::telemetry::metrics::{Census, MAX_SCHEDULED_BACKUPS, Metrics, RunKind, RunState, ScheduledBackup};
 
 /// The time between two counts: about the scrape interval of Prometheus.
 const COUNT_INTERVAL: Duration = Duration::from_secs(15);
@@ -27,7 +27,7 @@ pub(super) async fn update(
     struct RemoveOnDrop<'a>(&'a Metrics);
     impl Drop for RemoveOnDrop<'_> {
         fn drop(&mut self) {
-            self.0.counts_no_more();
+            self.0.clear_census();
         }
     }
     let metrics = RemoveOnDrop(metrics);
@@ -42,7 +42,7 @@ pub(super) async fn update(
         ticks.tick().await;
         metrics
             .0
-            .counted(&census(&backups.state(), &restores.state(), now()));
+            .set_census(&census(&backups.state(), &restores.state(), now()));
     }
 }
 
@@ -76,7 +76,7 @@ where
     });
     census.scheduled = scheduled.len();
     census.lag = scheduled.iter().map(|backup| lag(backup, now)).max().unwrap_or(0);
-    let reported = scheduled.into_iter().take(MOST_SCHEDULED);
+    let reported = scheduled.into_iter().take(MAX_SCHEDULED_BACKUPS);
     census.backups = reported.map(|backup| scheduled_backup(backup, now)).collect();
     census
 }

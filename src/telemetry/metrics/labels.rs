@@ -1,4 +1,4 @@
-//! The closed sets of label values: no series ever comes from what a user wrote.
+//! The label values, as closed enums: no input of a user becomes a label value.
 
 use std::fmt::Write;
 
@@ -13,10 +13,10 @@ macro_rules! labels {
         }
 
         impl $name {
-            /// Every value there is.
+            /// Every value.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The value as it stands in the series.
+            /// Returns the value as the series contain it.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -34,17 +34,17 @@ macro_rules! labels {
 }
 
 labels! {
-    /// What an admission review is about.
+    /// The kind of the reviewed object.
     ReviewKind {
         /// A `CassandraBackup`.
         Backup = "backup",
         /// A `CassandraRestore`.
         Restore = "restore",
-        /// Anything else that the API server was told to send.
+        /// Any other kind that the API server is configured to send.
         Other = "other",
     }
 
-    /// What the reviewed request does.
+    /// The operation of the reviewed request.
     Operation {
         /// CREATE.
         Create = "create",
@@ -52,13 +52,13 @@ labels! {
         Update = "update",
         /// DELETE.
         Delete = "delete",
-        /// CONNECT, and whatever Kubernetes invents.
+        /// CONNECT, and operations that are unknown to cassgate.
         Other = "other",
     }
 
-    /// How a review ended.
+    /// The outcome of a review.
     ReviewVerdict {
-        /// Allowed as it is, without a word.
+        /// Allowed without changes and warnings.
         Allowed = "allowed",
         /// Allowed with warnings.
         Warned = "warned",
@@ -66,13 +66,13 @@ labels! {
         Denied = "denied",
         /// Allowed with a patch.
         Patched = "patched",
-        /// The bytes were no review: 400.
+        /// The body is not a review: 400.
         Undecodable = "undecodable",
-        /// Our own fault: 500.
+        /// A failure of cassgate: 500.
         Failed = "failed",
     }
 
-    /// How grave a finding is.
+    /// The severity of a finding.
     FindingSeverity {
         /// The request is denied.
         Deny = "deny",
@@ -80,7 +80,7 @@ labels! {
         Warn = "warn",
     }
 
-    /// What a cache holds.
+    /// The kind of the objects of a cache.
     CacheKind {
         /// `CassandraCluster`.
         Cluster = "cluster",
@@ -92,7 +92,7 @@ labels! {
         Namespace = "namespace",
     }
 
-    /// What was read from the API server for one request.
+    /// The kind of a live read from the API server.
     ReadKind {
         /// `CassandraCluster`.
         Cluster = "cluster",
@@ -104,21 +104,21 @@ labels! {
         Secret = "secret",
         /// A Namespace.
         Namespace = "namespace",
-        /// What a user may do (`SubjectAccessReview`).
+        /// The permissions of a user (`SubjectAccessReview`).
         Access = "access",
     }
 
-    /// What a live read learnt.
+    /// The outcome of a live read.
     ReadOutcome {
-        /// The object is there.
+        /// The object exists.
         Found = "found",
-        /// The object is not there.
+        /// The object does not exist.
         Absent = "absent",
-        /// Neither can be said: an API error, a missing permission, no time left.
+        /// Unknown: an API error, a missing permission, or a timeout.
         Unknown = "unknown",
     }
 
-    /// What a sidecar was asked.
+    /// The kind of a request to a sidecar.
     SidecarRequest {
         /// A backup.
         Backup = "backup",
@@ -138,9 +138,9 @@ labels! {
         List = "list",
         /// The removal of a snapshot.
         RemoveBackup = "remove-backup",
-        /// How one operation stands.
+        /// The state of one operation.
         Operation = "operation",
-        /// Which operations there are.
+        /// The list of operations.
         Operations = "operations",
         /// The version of the schema.
         Schema = "schema",
@@ -148,53 +148,53 @@ labels! {
         Topology = "topology",
     }
 
-    /// What became of a request to a sidecar.
+    /// The outcome of a request to a sidecar.
     SidecarOutcome {
-        /// An answer that was understood. The operation itself may have failed.
+        /// A valid answer. The operation itself may have failed.
         Answered = "answered",
         /// The sidecar does not know the operation.
         UnknownOperation = "unknown-operation",
-        /// The sidecar does not take the request.
+        /// The sidecar rejects the request.
         Refused = "refused",
         /// The sidecar cannot reach its Cassandra.
         CassandraUnavailable = "cassandra-unavailable",
-        /// An answer that no sidecar gives.
+        /// An answer that cannot be parsed.
         Garbage = "garbage",
-        /// An answer of too many bytes.
+        /// An answer over the size limit.
         TooLarge = "too-large",
-        /// There was no connection.
+        /// No connection could be opened.
         Unreachable = "unreachable",
-        /// The time was over.
+        /// The timeout passed.
         TimedOut = "timed-out",
         /// The connection broke.
         Broken = "broken",
     }
 
-    /// What became of the lease of this replica.
+    /// A change of the leader from the perspective of this replica.
     LeaseTransition {
-        /// It is ours from now on.
+        /// This replica became the leader.
         Gained = "gained",
-        /// It is not ours any more, without our doing.
+        /// This replica lost the lease.
         Lost = "lost",
-        /// We gave it away.
+        /// This replica released the lease.
         Released = "released",
     }
 
-    /// What became of one attempt to renew the lease.
+    /// The outcome of one attempt to renew the lease.
     LeaseRenewal {
-        /// It was renewed.
+        /// The lease was renewed.
         Renewed = "renewed",
-        /// Something else was written meanwhile; it was looked at again.
+        /// The lease had changed and was read again.
         Conflict = "conflict",
-        /// It is not ours any more.
+        /// This replica no longer holds the lease.
         Lost = "lost",
-        /// The API server refused it, or could not be reached.
+        /// The API server rejected the request or could not be reached.
         Failed = "failed",
         /// The API server did not answer in time.
         TimedOut = "timed-out",
     }
 
-    /// What is run.
+    /// The kind of the object of a run.
     RunKind {
         /// A `CassandraBackup`.
         Backup = "backup",
@@ -202,33 +202,33 @@ labels! {
         Restore = "restore",
     }
 
-    /// How a run ended.
+    /// The outcome of a run.
     RunOutcome {
-        /// Well.
+        /// Completed.
         Completed = "completed",
-        /// With errors.
+        /// Failed.
         Failed = "failed",
-        /// Somebody stopped it.
+        /// Cancelled by a user.
         Cancelled = "cancelled",
     }
 
-    /// How a run stands that is not over.
+    /// The state of an unfinished run.
     RunState {
-        /// Another operation of the Cassandra cluster comes first.
+        /// It waits for another operation on the Cassandra cluster.
         Queued = "queued",
-        /// Something that it needs is not there, and comes by itself.
+        /// It waits for an object or a state that is expected to appear.
         Waiting = "waiting",
-        /// The sidecars are at it.
+        /// The sidecars execute it.
         Running = "running",
-        /// It goes on only when a human does something.
+        /// It needs an action of a person.
         Stalled = "stalled",
     }
 
-    /// How a new certificate was taken. A poll that finds nothing new is not counted.
+    /// The outcome of a reload of the certificate. A reload without a change is not counted.
     ReloadOutcome {
         /// The new pair is served.
         Swapped = "swapped",
-        /// The new pair is unusable; the old one is served on.
+        /// The new pair is unusable; the old one is still served.
         Failed = "failed",
     }
 
@@ -240,17 +240,17 @@ labels! {
         Validating = "validating",
     }
 
-    /// Why a TLS handshake came to nothing.
+    /// The reason why a TLS handshake failed.
     HandshakeFailure {
-        /// The deadline passed.
+        /// The timeout passed.
         Timeout = "timeout",
-        /// The peers did not agree: versions, ciphers, a refused certificate.
+        /// A protocol error: versions, cipher suites, or a rejected certificate.
         Protocol = "protocol",
         /// The connection broke, or was a bare TCP probe.
         Io = "io",
     }
 
-    /// Which of our ports.
+    /// A port of cassgate.
     Listener {
         /// The port that kube-apiserver calls.
         Webhook = "webhook",
@@ -259,7 +259,7 @@ labels! {
     }
 }
 
-/// The id of a rule, out of the static table of rules.
+/// The id of a rule, from the static table of rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleLabel(pub &'static str);
 

@@ -1,6 +1,6 @@
-//! Metrics: what `/metrics` shows, in the `OpenMetrics` text format.
+//! Metrics in the `OpenMetrics` text format, as `/metrics` returns them.
 //!
-//! One method per thing that happens; callers never see a label set.
+//! [`Metrics`] has one method per event or gauge; label sets are private.
 
 mod labels;
 mod runs;
@@ -20,13 +20,13 @@ pub use labels::{
     ReadKind, ReadOutcome, ReloadOutcome, ReviewKind, ReviewVerdict, RuleLabel, RunKind, RunOutcome,
     RunState, SidecarOutcome, SidecarRequest, WebhookSide,
 };
-pub use runs::{Census, MOST_SCHEDULED, ScheduledBackup};
+pub use runs::{Census, MAX_SCHEDULED_BACKUPS, ScheduledBackup};
 
-/// What `/metrics` is sent as.
+/// The content type of `/metrics`.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper bounds in seconds. A review from the caches takes well under a millisecond, one with live reads some;
-/// kube-apiserver waits 10 s by default.
+/// The upper bounds of the duration buckets, in seconds. A review from the caches takes well under a millisecond, one with
+/// live reads a few; kube-apiserver waits 10 s by default.
 const REVIEW_BUCKETS: [f64; 15] = [
     0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
@@ -35,7 +35,7 @@ const REVIEW_BUCKETS: [f64; 15] = [
 #[derive(Debug, Clone)]
 pub struct Metrics(Arc<Inner>);
 
-/// Counts an open connection for as long as it lives.
+/// An open connection. It counts until this is dropped.
 #[derive(Debug)]
 #[must_use = "the connection counts as closed once this is dropped"]
 pub struct OpenConnection(Gauge);
@@ -48,9 +48,9 @@ struct Inner {
     findings: Family<FindingLabels, Counter>,
     panics: Counter,
     certificate_not_after: Gauge,
-    /// Without a series where there is no authority: 0 would be an alert.
+    /// Has no series without an authority, because 0 would fire an alert.
     authority_not_after: Family<[(&'static str, &'static str); 0], Gauge>,
-    /// Without a series but in mode `self`.
+    /// Has series only in TLS mode `self`.
     bundle_vouches: Family<WebhookLabels, Gauge>,
     reloads: Family<ReloadLabels, Counter>,
     handshake_failures: Family<HandshakeLabels, Counter>,
@@ -59,7 +59,7 @@ struct Inner {
     cache_synced: Family<CacheLabels, Gauge>,
     live_reads: Family<ReadLabels, Counter>,
     sidecar_requests: Family<SidecarLabels, Counter>,
-    /// Without a series where no lease is kept: 0 everywhere would be an alert.
+    /// Has no series without a lease, because 0 on every replica would fire an alert.
     leader: Family<[(&'static str, &'static str); 0], Gauge>,
     lease_transitions: Family<TransitionLabels, Counter>,
     lease_renewals: Family<RenewalLabels, Counter>,
@@ -134,8 +134,8 @@ struct RenewalLabels {
 impl Metrics {
     /// Registers every family under the prefix `cassgate`.
     ///
-    /// What an alert watches (panics, reloads, handshakes, caches) stands at zero from the start: a series that
-    /// first appears with its first failure has no rate.
+    /// The series that alerts use (panics, reloads, handshakes, caches) start at zero, because a series that first
+    /// appears with its first failure has no rate.
     #[must_use]
     pub fn new() -> Self {
         let mut inner = Inner {
@@ -164,17 +164,17 @@ impl Metrics {
         Self(Arc::new(inner))
     }
 
-    /// The `OpenMetrics` text of everything, ended by `# EOF`.
+    /// Returns the `OpenMetrics` text of all metrics, with `# EOF` at the end.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();
-        // Only a label's own encoder could fail, and ours write static text into a String.
+        // Only the encoder of a label could fail, and those of this module write static text into a String.
         text::encode(&mut text, &self.0.registry)
             .map(|()| text)
             .unwrap_or_default()
     }
 
-    /// An admission review was answered `elapsed` after it came.
+    /// Counts an admission review and records the time to its answer.
     pub fn reviewed(
         &self,
         kind: ReviewKind,
@@ -196,7 +196,7 @@ impl Metrics {
             .observe(elapsed.as_secs_f64());
     }
 
-    /// A rule found something in a reviewed object.
+    /// Counts a finding of a rule in a reviewed object.
     pub fn found(&self, rule: RuleLabel, severity: FindingSeverity) {
         self.0
             .findings
@@ -204,23 +204,23 @@ impl Metrics {
             .inc();
     }
 
-    /// A handler panicked.
+    /// Counts a panic of a request handler.
     pub fn panicked(&self) {
         self.0.panics.inc();
     }
 
-    /// The served certificate is valid until then, in seconds since the epoch.
+    /// Sets the expiry of the served certificate, in seconds since the epoch.
     pub fn certificate_not_after(&self, seconds: i64) {
         self.0.certificate_not_after.set(seconds);
     }
 
-    /// The authority of mode `self` is valid until then, in seconds since the epoch.
+    /// Sets the expiry of the authority of TLS mode `self`, in seconds since the epoch.
     pub fn authority_not_after(&self, seconds: i64) {
         self.0.authority_not_after.get_or_create(&[]).set(seconds);
     }
 
-    /// Whether every `caBundle` of a configuration vouches for the certificate that is served; nothing where there is
-    /// no such configuration.
+    /// Sets if every `caBundle` of a configuration contains the authority of the served certificate. `None` removes the
+    /// series: there is no such configuration.
     pub fn bundle_vouches(&self, webhooks: WebhookSide, vouches: Option<bool>) {
         let labels = WebhookLabels { webhooks };
         match vouches {
@@ -236,12 +236,12 @@ impl Metrics {
         }
     }
 
-    /// A changed certificate was taken, or could not be.
+    /// Counts a reload of a changed certificate.
     pub fn reloaded(&self, outcome: ReloadOutcome) {
         self.0.reloads.get_or_create(&ReloadLabels { outcome }).inc();
     }
 
-    /// A TLS handshake came to nothing.
+    /// Counts a failed TLS handshake.
     pub fn handshake_failed(&self, reason: HandshakeFailure) {
         self.0
             .handshake_failures
@@ -249,7 +249,7 @@ impl Metrics {
             .inc();
     }
 
-    /// A connection was accepted; it is open until the answer is dropped.
+    /// Counts an open connection until the result is dropped.
     pub fn connection_opened(&self, listener: Listener) -> OpenConnection {
         let open = self
             .0
@@ -259,7 +259,7 @@ impl Metrics {
         OpenConnection(open)
     }
 
-    /// So many objects are in a cache.
+    /// Sets the number of objects in a cache.
     pub fn cache_objects(&self, kind: CacheKind, objects: usize) {
         let objects = i64::try_from(objects).unwrap_or(i64::MAX);
         self.0
@@ -268,7 +268,7 @@ impl Metrics {
             .set(objects);
     }
 
-    /// A cache holds everything (1), or is not complete yet or any more (0).
+    /// Sets if a cache is complete and up to date.
     pub fn cache_synced(&self, kind: CacheKind, synced: bool) {
         self.0
             .cache_synced
@@ -276,7 +276,7 @@ impl Metrics {
             .set(i64::from(synced));
     }
 
-    /// An object was read from the API server for one request.
+    /// Counts a live read from the API server.
     pub fn live_read(&self, kind: ReadKind, outcome: ReadOutcome) {
         self.0
             .live_reads
@@ -284,7 +284,7 @@ impl Metrics {
             .inc();
     }
 
-    /// A sidecar was asked something.
+    /// Counts a request to a sidecar.
     pub fn asked_sidecar(&self, request: SidecarRequest, outcome: SidecarOutcome) {
         self.0
             .sidecar_requests
@@ -292,7 +292,7 @@ impl Metrics {
             .inc();
     }
 
-    /// This replica acts (1), or another one does (0). From the first time on, every series of the lease is there.
+    /// Sets if this replica is the leader. The first call creates every series of the lease.
     pub fn leads(&self, leads: bool) {
         self.0.leader.get_or_create(&[]).set(i64::from(leads));
         for &transition in LeaseTransition::ALL {
@@ -307,7 +307,7 @@ impl Metrics {
         }
     }
 
-    /// The lease came to this replica or went from it.
+    /// Counts a change of the leader.
     pub fn lease_moved(&self, transition: LeaseTransition) {
         self.0
             .lease_transitions
@@ -315,7 +315,7 @@ impl Metrics {
             .inc();
     }
 
-    /// The lease was to be renewed.
+    /// Counts an attempt to renew the lease.
     pub fn lease_renewed(&self, outcome: LeaseRenewal) {
         self.0
             .lease_renewals
@@ -334,10 +334,10 @@ impl Inner {
     fn register(&mut self) {
         let Self { registry, .. } = self;
         let version = [("version", env!("CARGO_PKG_VERSION"))];
-        registry.register("build", "The version that runs", Info::new(version));
+        registry.register("build", "The version of cassgate", Info::new(version));
         registry.register(
             "admission_reviews",
-            "Admission reviews answered",
+            "Answered admission reviews",
             self.reviews.clone(),
         );
         registry.register_with_unit(
@@ -346,40 +346,40 @@ impl Inner {
             Unit::Seconds,
             self.durations.clone(),
         );
-        registry.register("rule_findings", "What the rules found", self.findings.clone());
+        registry.register("rule_findings", "Findings of the rules", self.findings.clone());
         registry.register(
             "panics",
-            "Handlers that panicked, each a bug",
+            "Panics of request handlers; each is a bug in cassgate",
             self.panics.clone(),
         );
         registry.register_with_unit(
             "tls_certificate_not_after",
-            "End of the served certificate's validity, since the epoch",
+            "Expiry of the served certificate, since the epoch",
             Unit::Seconds,
             self.certificate_not_after.clone(),
         );
         registry.register_with_unit(
             "tls_authority_not_after",
-            "End of the validity of the authority that cassgate keeps, since the epoch",
+            "Expiry of the authority of --tls self, since the epoch",
             Unit::Seconds,
             self.authority_not_after.clone(),
         );
         registry.register(
             "tls_ca_bundle_vouches",
-            "1 when every caBundle of the configuration that cassgate keeps vouches for its certificate",
+            "1 if every caBundle of the webhook configuration contains the authority of the served certificate",
             self.bundle_vouches.clone(),
         );
         registry.register(
             "tls_reloads",
-            "Changed certificates, taken or not",
+            "Reloads of a changed certificate, by outcome",
             self.reloads.clone(),
         );
         registry.register(
             "tls_handshake_failures",
-            "TLS handshakes that came to nothing",
+            "Failed TLS handshakes",
             self.handshake_failures.clone(),
         );
-        registry.register("connections", "Connections open now", self.connections.clone());
+        registry.register("connections", "Open connections", self.connections.clone());
         registry.register(
             "cache_objects",
             "Objects in the caches",
@@ -387,12 +387,12 @@ impl Inner {
         );
         registry.register(
             "cache_synced",
-            "1 when a cache holds everything",
+            "1 if a cache is complete and up to date",
             self.cache_synced.clone(),
         );
         registry.register(
             "live_reads",
-            "Objects read from the API server for one request",
+            "Live reads of objects from the API server",
             self.live_reads.clone(),
         );
         registry.register(
@@ -402,12 +402,12 @@ impl Inner {
         );
         registry.register(
             "leader",
-            "1 when this replica runs backups and restores",
+            "1 if this replica runs backups and restores",
             self.leader.clone(),
         );
         registry.register(
             "lease_transitions",
-            "How often the lease came to this replica and went from it",
+            "Changes of the leader, as this replica observed them",
             self.lease_transitions.clone(),
         );
         registry.register(

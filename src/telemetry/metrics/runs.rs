@@ -1,7 +1,7 @@
-//! What the reconciler tells of its runs and of the scheduled backups.
+//! Metrics of the reconciler: runs and scheduled backups.
 //!
-//! Only here do names that users wrote become labels: of at most [`MOST_SCHEDULED`] scheduled backups, and only for as
-//! long as the backup is there.
+//! These are the only series whose labels contain names of users' objects: of at most [`MAX_SCHEDULED_BACKUPS`] scheduled
+//! backups, and only while the backup exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -14,42 +14,42 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::{Metrics, RunKind, RunOutcome, RunState};
 
-/// Of how many scheduled backups there are series: five of each.
-pub const MOST_SCHEDULED: usize = 1_000;
+/// The number of scheduled backups that have series of their own, five each.
+pub const MAX_SCHEDULED_BACKUPS: usize = 1_000;
 
-/// What there is to run, at one moment.
+/// The unfinished runs and the scheduled backups at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
-    /// How many runs stand so. What is not here is none.
+    /// The number of unfinished runs by kind and state. A missing entry means 0.
     pub open: BTreeMap<(RunKind, RunState), usize>,
-    /// How many scheduled backups there are.
+    /// The number of scheduled backups.
     pub scheduled: usize,
-    /// The first of them, at most [`MOST_SCHEDULED`].
+    /// The first scheduled backups, at most [`MAX_SCHEDULED_BACKUPS`].
     pub backups: Vec<ScheduledBackup>,
-    /// How long the slot has been due that waits longest for its run, in seconds. 0: none is due.
+    /// The time since which the oldest due slot has waited for its run, in seconds; 0 if no slot is due.
     pub lag: i64,
 }
 
 /// A scheduled backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScheduledBackup {
-    /// Its namespace.
+    /// The namespace.
     pub namespace: String,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// When its last good run was over, in seconds since the epoch. `None`: there was none.
+    /// The end of the last successful run, in seconds since the epoch; `None` if there was none.
     pub last_success: Option<i64>,
-    /// Seconds since then, or since it was created. `None`: it rests, and nothing is owed.
+    /// The seconds since the last successful run, or since the creation; `None` if the backup is suspended.
     pub age: Option<i64>,
-    /// Seconds from one slot to the next. `None`: it rests, or has no further slot.
+    /// The seconds from one slot to the next; `None` if the backup is suspended or has no further slot.
     pub interval: Option<i64>,
-    /// How many slots had no run since the schedule was last changed.
+    /// The number of slots without a run since the schedule was last changed.
     pub missed: i64,
-    /// Whether the next run will begin, as things stand. `None`: it rests, and none will.
+    /// True if the next run can begin in the current state; `None` if the backup is suspended.
     pub ready: Option<bool>,
 }
 
-/// The series of the reconciler. Without one where nothing is run.
+/// The metric families of the reconciler. They have no series if this replica runs nothing.
 #[derive(Debug, Default)]
 pub(super) struct Families {
     finished: Family<FinishedLabels, Counter>,
@@ -62,7 +62,7 @@ pub(super) struct Families {
     missed: Family<BackupLabels, Gauge>,
     ready: Family<BackupLabels, Gauge>,
     /// The scheduled backups that have series.
-    told: Mutex<BTreeSet<BackupLabels>>,
+    exported: Mutex<BTreeSet<BackupLabels>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,7 +84,7 @@ struct BackupLabels {
 }
 
 impl Metrics {
-    /// A run ended.
+    /// Counts a finished run.
     pub fn run_finished(&self, kind: RunKind, outcome: RunOutcome) {
         self.0
             .runs
@@ -93,13 +93,13 @@ impl Metrics {
             .inc();
     }
 
-    /// What there is to run. Series of backups that are not in it any more go.
-    pub fn counted(&self, census: &Census) {
+    /// Exports the unfinished runs and scheduled backups. Removes the series of backups that no longer exist.
+    pub fn set_census(&self, census: &Census) {
         self.0.runs.set(census);
     }
 
-    /// This replica does not count any more: whoever acts now tells.
-    pub fn counts_no_more(&self) {
+    /// Removes the series, because another replica exports them now.
+    pub fn clear_census(&self) {
         self.0.runs.clear();
     }
 }
@@ -108,14 +108,10 @@ impl Families {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "runs_finished",
-            "Backups and restores that ended",
+            "Finished backups and restores",
             self.finished.clone(),
         );
-        registry.register(
-            "runs_open",
-            "Backups and restores that are not over",
-            self.open.clone(),
-        );
+        registry.register("runs_open", "Unfinished backups and restores", self.open.clone());
         registry.register(
             "scheduled_backups",
             "Backups with a schedule",
@@ -123,19 +119,19 @@ impl Families {
         );
         registry.register_with_unit(
             "schedule_lag",
-            "How long the slot has been due that waits longest for its run",
+            "Time since which the oldest due slot has waited for its run",
             Unit::Seconds,
             self.lag.clone(),
         );
         registry.register_with_unit(
             "scheduled_backup_last_success",
-            "End of the last good run of a scheduled backup, since the epoch",
+            "End of the last successful run of a scheduled backup, since the epoch",
             Unit::Seconds,
             self.last_success.clone(),
         );
         registry.register_with_unit(
             "scheduled_backup_age",
-            "Time since the last good run of a scheduled backup, or since it was created",
+            "Time since the last successful run of a scheduled backup, or since its creation",
             Unit::Seconds,
             self.age.clone(),
         );
@@ -147,12 +143,12 @@ impl Families {
         );
         registry.register(
             "scheduled_backup_missed_runs",
-            "Slots of a scheduled backup that had no run, since its schedule was last changed",
+            "Slots of a scheduled backup without a run, since its schedule was last changed",
             self.missed.clone(),
         );
         registry.register(
             "scheduled_backup_ready",
-            "Whether the next run of a scheduled backup will begin, as things stand",
+            "1 if the next run of a scheduled backup can begin in the current state",
             self.ready.clone(),
         );
     }
@@ -160,7 +156,7 @@ impl Families {
     fn set(&self, census: &Census) {
         for &kind in RunKind::ALL {
             for &outcome in RunOutcome::ALL {
-                // An alert watches it: a series that first appears with its first failure has no rate.
+                // Alerts use the rate of this counter, and a series that first appears with its first failure has no rate.
                 self.finished
                     .get_or_create_owned(&FinishedLabels { kind, outcome });
             }
@@ -173,8 +169,8 @@ impl Families {
         }
         self.scheduled.get_or_create(&[]).set(whole(census.scheduled));
         self.lag.get_or_create(&[]).set(census.lag);
-        let mut told = BTreeSet::new();
-        for backup in census.backups.iter().take(MOST_SCHEDULED) {
+        let mut exported = BTreeSet::new();
+        for backup in census.backups.iter().take(MAX_SCHEDULED_BACKUPS) {
             let labels = BackupLabels {
                 namespace: backup.namespace.clone(),
                 name: backup.name.clone(),
@@ -184,18 +180,18 @@ impl Families {
             set_or_drop(&self.interval, &labels, backup.interval);
             set_or_drop(&self.missed, &labels, Some(backup.missed));
             set_or_drop(&self.ready, &labels, backup.ready.map(i64::from));
-            told.insert(labels);
+            exported.insert(labels);
         }
-        let mut before = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        for gone in before.difference(&told) {
+        let mut before = self.exported.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in before.difference(&exported) {
             for family in self.by_backup() {
                 family.remove(gone);
             }
         }
-        *before = told;
+        *before = exported;
     }
 
-    /// The families with a series for each backup.
+    /// Returns the families with a series for each backup.
     fn by_backup(&self) -> [&Family<BackupLabels, Gauge>; 5] {
         [
             &self.last_success,
@@ -207,7 +203,10 @@ impl Families {
     }
 
     fn clear(&self) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.exported
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         for family in self.by_backup() {
             family.clear();
         }

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The lines of the text that start so, without comments.
+/// Returns the lines of the series whose names start with `name`.
 fn series(metrics: &Metrics, name: &str) -> Vec<String> {
     metrics
         .encode()
@@ -61,7 +61,7 @@ fn a_connection_counts_until_it_is_dropped() {
 }
 
 #[test]
-fn caches_and_live_reads_are_told_by_kind() {
+fn caches_and_live_reads_are_exported_by_kind() {
     let metrics = Metrics::new();
     metrics.cache_objects(CacheKind::Restore, 7);
     metrics.cache_synced(CacheKind::Restore, true);
@@ -80,7 +80,7 @@ fn caches_and_live_reads_are_told_by_kind() {
 }
 
 #[test]
-fn what_an_alert_watches_stands_at_zero_from_the_start() {
+fn series_that_alerts_use_start_at_zero() {
     let text = Metrics::new().encode();
     for line in [
         "cassgate_panics_total 0",
@@ -110,7 +110,7 @@ fn a_clone_counts_into_the_same_metrics() {
 }
 
 #[test]
-fn the_lease_has_no_series_where_nobody_keeps_one_and_all_of_them_where_somebody_does() {
+fn the_lease_has_no_series_before_the_first_report_and_all_of_them_afterwards() {
     let metrics = Metrics::new();
     assert_eq!(series(&metrics, "cassgate_lea"), Vec::<String>::new());
     metrics.leads(false);
@@ -148,7 +148,7 @@ fn scheduled(name: &str) -> ScheduledBackup {
 }
 
 #[test]
-fn a_scheduled_backup_has_series_for_as_long_as_it_is_there() {
+fn a_scheduled_backup_has_series_while_it_exists() {
     let metrics = Metrics::new();
     assert_eq!(series(&metrics, "cassgate_run"), Vec::<String>::new());
     let mut census = Census {
@@ -157,10 +157,10 @@ fn a_scheduled_backup_has_series_for_as_long_as_it_is_there() {
         backups: vec![scheduled("a"), scheduled("b")],
         lag: 7,
     };
-    metrics.counted(&census);
+    metrics.set_census(&census);
     census.backups.remove(0);
     census.backups[0].age = None;
-    metrics.counted(&census);
+    metrics.set_census(&census);
     let mut found = series(&metrics, "cassgate_schedule");
     found.sort();
     assert_eq!(
@@ -181,23 +181,23 @@ fn a_scheduled_backup_has_series_for_as_long_as_it_is_there() {
     assert!(
         finished.contains(&r#"cassgate_runs_finished_total{kind="backup",outcome="failed"} 0"#.to_owned())
     );
-    metrics.counts_no_more();
+    metrics.clear_census();
     assert_eq!(series(&metrics, "cassgate_schedule"), Vec::<String>::new());
     assert_eq!(series(&metrics, "cassgate_runs_open"), Vec::<String>::new());
 }
 
 #[test]
-fn names_of_users_become_a_bounded_number_of_series() {
+fn the_number_of_series_with_names_of_users_is_limited() {
     let metrics = Metrics::new();
-    let backups = (0..MOST_SCHEDULED + 5).map(|number| scheduled(&format!("b{number}")));
+    let backups = (0..MAX_SCHEDULED_BACKUPS + 5).map(|number| scheduled(&format!("b{number}")));
     let census = Census {
-        scheduled: MOST_SCHEDULED + 5,
+        scheduled: MAX_SCHEDULED_BACKUPS + 5,
         backups: backups.collect(),
         ..Census::default()
     };
-    metrics.counted(&census);
+    metrics.set_census(&census);
     let ages = series(&metrics, "cassgate_scheduled_backup_age_seconds");
-    assert_eq!(ages.len(), MOST_SCHEDULED);
+    assert_eq!(ages.len(), MAX_SCHEDULED_BACKUPS);
     assert_eq!(
         series(&metrics, "cassgate_scheduled_backups"),
         ["cassgate_scheduled_backups{} 1005"]

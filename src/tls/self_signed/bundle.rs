@@ -1,4 +1,4 @@
-//! The text of a `caBundle`.
+//! The PEM text of a `caBundle`.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 use super::plan::Authority;
 
-/// The longest line of base64 in PEM.
-const LINE: usize = 64;
+/// The length of a line of base64 in PEM.
+const LINE_LENGTH: usize = 64;
 
-/// The certificates in it. What is none is left out: the API server ignores it too.
+/// Returns the certificates in `text`. Skips everything else, as the API server does.
 pub(super) fn read(text: &[u8]) -> BTreeSet<Authority> {
     CertificateDer::pem_slice_iter(text)
         .map_while(Result::ok)
@@ -18,7 +18,7 @@ pub(super) fn read(text: &[u8]) -> BTreeSet<Authority> {
         .collect()
 }
 
-/// The authorities as PEM.
+/// Returns the authorities as PEM.
 pub(super) fn write<'a>(authorities: impl IntoIterator<Item = &'a Authority>) -> String {
     authorities.into_iter().map(pem).collect()
 }
@@ -27,7 +27,7 @@ fn pem(authority: &Authority) -> String {
     let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
     let mut rest = STANDARD.encode(&authority.der);
     while !rest.is_empty() {
-        let after = rest.split_off(rest.len().min(LINE));
+        let after = rest.split_off(rest.len().min(LINE_LENGTH));
         text.push_str(&rest);
         text.push('\n');
         rest = after;
@@ -40,28 +40,28 @@ fn pem(authority: &Authority) -> String {
 mod tests {
     use jiff::{SignedDuration, Timestamp};
 
-    use super::super::{authority::Signer, plan::Vouches};
+    use super::super::signer::Signer;
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_again() {
-        let make = || {
-            Signer::make(Timestamp::UNIX_EPOCH, SignedDuration::from_hours(1))
+    fn written_authorities_can_be_read_back() {
+        let generate = || -> Authority {
+            Signer::generate(Timestamp::UNIX_EPOCH, SignedDuration::from_hours(1))
                 .unwrap()
-                .authority()
+                .as_ref()
                 .clone()
         };
-        let both = BTreeSet::from([make(), make()]);
+        let both = BTreeSet::from([generate(), generate()]);
         let text = write(&both);
         assert_eq!(read(text.as_bytes()), both);
-        assert!(text.lines().all(|line| line.len() <= LINE));
+        assert!(text.lines().all(|line| line.len() <= LINE_LENGTH));
     }
 
     #[test]
-    fn what_is_no_certificate_is_left_out() {
+    fn text_that_is_not_a_certificate_is_skipped() {
         assert_eq!(read(b""), BTreeSet::new());
         assert_eq!(read(b"noise"), BTreeSet::new());
-        let none = b"-----BEGIN CERTIFICATE-----\nbm9pc2U=\n-----END CERTIFICATE-----\n";
-        assert_eq!(read(none), BTreeSet::new());
+        let not_a_certificate = b"-----BEGIN CERTIFICATE-----\nbm9pc2U=\n-----END CERTIFICATE-----\n";
+        assert_eq!(read(not_a_certificate), BTreeSet::new());
     }
 }

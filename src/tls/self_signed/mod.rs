@@ -1,30 +1,30 @@
-//! Mode `self`: an authority in a Secret, certificates in memory, and the `caBundle` kept by cassgate.
+//! Mode `self`: an authority in a Secret, certificates in memory, and the `caBundle` written by cassgate.
 //!
-//! Every replica does the same, without a leader: it looks at the Secret and at the two webhook configurations, and
-//! [`plan`] says from that look alone what is to be done. So a replica that dies anywhere leaves nothing that another
-//! one could not go on from.
+//! All replicas do the same, without a leader: each observes the Secret and the two webhook configurations, and
+//! [`plan`] derives the next actions from that observation alone. So a replica can die at any point, and another one
+//! continues.
 //!
-//! | what happens | when |
+//! | action | condition |
 //! |---|---|
-//! | a next authority is written to the Secret | there is none that can sign, or two thirds of its life are over |
-//! | every authority is put into every `caBundle` | one of them lacks it |
-//! | the next authority becomes the current one | every `caBundle` was seen to hold it for a while |
-//! | a certificate is signed by the current authority | every `caBundle` was seen to hold it |
-//! | a former authority goes from Secret and `caBundle` | it has expired, and with it everything that it signed |
+//! | add a next authority to the Secret | there is no valid current authority, or two thirds of its lifetime have passed |
+//! | write every authority into every `caBundle` | a `caBundle` lacks one of them |
+//! | promote the next authority to the current one | every `caBundle` has contained it for the propagation delay |
+//! | sign a certificate with the current authority | every `caBundle` was observed to contain it |
+//! | remove a former authority from Secret and `caBundle` | it has expired, and with it every certificate that it signed |
 //!
-//! The Secret is replaced only at the `resourceVersion` that was read, and so is a configuration: of two replicas
-//! that write at once one has to look again. A certificate never outlives its authority.
+//! The Secret and the configurations are replaced only at the `resourceVersion` that was read: of two replicas that
+//! write at the same time, one gets a conflict and observes again. A certificate never outlives its authority.
 
-mod authority;
 mod bundle;
-mod content;
 mod options;
 pub mod plan;
 mod rotator;
+mod secret;
+mod signer;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use options::SelfOptions;
 pub use rotator::SelfRotator;
-pub use store::{ConfigurationObject, Configured, Entry, SecretObject, Store, StoreError, Written};
+pub use store::{Store, StoreError, StoredConfiguration, StoredSecret, StoredWebhook, WriteOutcome};

@@ -47,7 +47,7 @@ impl SelfOptions {
     /// Returns the interval between two reconciliations: ten seconds, or less if certificates are short-lived.
     #[must_use]
     pub fn interval(&self) -> Duration {
-        let of_leaf = self.timing.leaf / RECONCILIATIONS_PER_LEAF;
+        let of_leaf = self.timing.leaf_lifetime / RECONCILIATIONS_PER_LEAF;
         Duration::try_from(of_leaf).map_or(MAX_INTERVAL, |of_leaf| of_leaf.min(MAX_INTERVAL))
     }
 }

@@ -1,4 +1,4 @@
-//! What to do next, from one look at the cluster. Pure, so that tables and models can test it.
+//! Plans the next actions from one observation of the Kubernetes cluster. Pure, so that tables and models can test it.
 
 #[cfg(test)]
 mod model;
@@ -13,198 +13,197 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The certificate of an authority, and the time in which it vouches.
+/// The longest time that a `caBundle` is given to reach every API server. They watch the configurations, so it takes
+/// them moments.
+const MAX_PROPAGATION_DELAY: SignedDuration = SignedDuration::from_secs(15);
+
+/// The certificate of an authority and its validity.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Authority {
-    /// When it expires.
-    pub until: Timestamp,
-    /// When it was made.
-    pub issued: Timestamp,
+    /// The time at which it expires.
+    pub not_after: Timestamp,
+    /// The time at which it was generated.
+    pub issued_at: Timestamp,
     /// The certificate.
     pub der: Arc<[u8]>,
 }
 
-/// Whatever an authority's certificate stands in.
-pub trait Vouches {
-    /// The authority.
-    fn authority(&self) -> &Authority;
-}
-
-/// The authorities of the Secret. `S` has the key; former ones have none any more.
+/// The authorities in the Secret. `S` is an authority with its key; previous ones have no key any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorities<S> {
-    /// The one that signs.
+    /// The authority that signs.
     pub current: Option<S>,
-    /// The one that is being made known, and signs nothing yet.
+    /// The authority that is being published and signs nothing yet.
     pub next: Option<S>,
-    /// Those whose certificates may still be served.
+    /// Authorities whose certificates may still be served.
     pub previous: Vec<Authority>,
 }
 
-/// What the Secret is to us.
+/// The usability of the Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Secret<S> {
-    /// It cannot be read, is not there, or belongs to somebody else. It is left alone.
-    Closed,
-    /// It is ours.
-    Ours {
-        /// What could be read of it.
+pub enum SecretState<S> {
+    /// It cannot be read, does not exist, or belongs to another owner. It is left alone.
+    Unavailable,
+    /// It belongs to cassgate.
+    Owned {
+        /// The authorities that could be read.
         authorities: Authorities<S>,
-        /// Whether something in it could not be read, and is lost.
+        /// True if a part of it could not be read and is lost.
         damaged: bool,
     },
 }
 
-/// What is in the `caBundle` of each webhook of a configuration.
+/// The authorities in the `caBundle` of each webhook of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Configuration(pub Vec<BTreeSet<Authority>>);
+pub struct Bundles(pub Vec<BTreeSet<Authority>>);
 
-/// The cluster at one look.
+/// The state of the Secret and of the webhook configurations at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look<S> {
+pub struct Observation<S> {
     /// The Secret.
-    pub secret: Secret<S>,
-    /// The configurations that exist; nothing when one of them could not be read.
-    pub configurations: Option<Vec<Configuration>>,
+    pub secret: SecretState<S>,
+    /// The bundles of the configurations that exist; `None` if one of them could not be read.
+    pub configurations: Option<Vec<Bundles>>,
 }
 
 /// The certificate that this replica serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
-    /// Who signed it.
+    /// The authority that signed it.
     pub issuer: Authority,
-    /// When it was signed.
-    pub issued: Timestamp,
-    /// When it expires; never later than its issuer.
-    pub until: Timestamp,
+    /// The time at which it was signed.
+    pub issued_at: Timestamp,
+    /// The time at which it expires; never later than its issuer.
+    pub not_after: Timestamp,
 }
 
-/// Since when every `caBundle` has held an authority, as far as this replica saw.
+/// The authorities that every `caBundle` contains, each with the time since which this replica has observed it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Seen(BTreeMap<Authority, Timestamp>);
+pub struct Published(BTreeMap<Authority, Timestamp>);
 
-/// How long things last.
+/// The lifetimes of an authority and its certificates, and the time that a `caBundle` takes to reach every API server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// An authority.
-    pub authority: SignedDuration,
-    /// A certificate; at most a third of an authority.
-    pub leaf: SignedDuration,
-    /// From the moment at which a `caBundle` is stored until every API server goes by it; less than a third of a
-    /// certificate.
-    pub settle: SignedDuration,
+    /// The lifetime of an authority.
+    pub authority_lifetime: SignedDuration,
+    /// The lifetime of a certificate; at most a third of that of an authority.
+    pub leaf_lifetime: SignedDuration,
+    /// The time from the moment at which a `caBundle` is stored until every API server uses it; less than a third of
+    /// the lifetime of a certificate.
+    pub propagation_delay: SignedDuration,
 }
 
-/// The longest time that a `caBundle` is given to reach every API server. They watch the configurations, so it takes
-/// them moments.
-const MAX_SETTLE: SignedDuration = SignedDuration::from_secs(15);
-
-/// One thing to do. The steps of one plan do not rest on each other: each may fail alone.
+/// One action of a plan. The actions of one plan are independent: each may fail alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Replace the Secret, if it still is as it was seen.
-    Write(Change),
-    /// Make this the `caBundle` of every webhook of the configuration at this place, if it still is as it was seen.
+pub enum Action {
+    /// Replaces the Secret, if it has not changed since the observation.
+    UpdateSecret(SecretUpdate),
+    /// Writes these authorities into the `caBundle` of every webhook of the configuration at this index, if it has not
+    /// changed since the observation.
     Publish(usize, BTreeSet<Authority>),
-    /// Sign a certificate by the current authority, and serve it.
+    /// Signs a certificate with the current authority and serves it.
     Issue,
 }
 
-/// What becomes of the Secret.
+/// A change of the Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// A next authority is made.
-    Prepare,
-    /// The next authority becomes the current one.
+pub enum SecretUpdate {
+    /// Adds a next authority.
+    AddNext,
+    /// Makes the next authority the current one.
     Promote,
-    /// Former authorities that have expired go.
-    Forget,
-    /// What could be read is written again.
-    Mend,
+    /// Removes previous authorities that have expired.
+    RemoveExpired,
+    /// Writes back the part that could be read.
+    Repair,
 }
 
-/// What to do after this look; nothing when all is well. Steps are in the order in which they are to be done.
+/// Plans the actions after this observation, in the order in which they are to be done. Returns no action if the
+/// Secret, the configurations and the certificate are as they should be.
 ///
-/// Guarantees, whatever other replicas do between two steps: an authority signs only after every `caBundle` was seen
-/// to hold it; a replica whose certificate is good goes over to another authority only after it saw that for
-/// [`Timing::settle`]; no authority leaves a `caBundle` before it has expired.
+/// # Guarantees
+/// These hold whatever other replicas do between two actions. An authority signs only after every `caBundle` was
+/// observed to contain it. A replica with a usable certificate switches to another authority only after it has observed
+/// that for [`Timing::propagation_delay`]. No authority is removed from a `caBundle` before it has expired.
 #[must_use]
-pub fn plan<S: Vouches>(
-    look: &Look<S>,
+pub fn plan<S: AsRef<Authority>>(
+    observation: &Observation<S>,
     leaf: Option<&Leaf>,
-    seen: &Seen,
+    published: &Published,
     timing: &Timing,
     now: Timestamp,
-) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let leaf_is_good = leaf.is_some_and(|leaf| leaf.is_good(look, now));
-    if let Secret::Ours { authorities, damaged } = &look.secret {
-        let change = change(authorities, leaf_is_good, seen, timing, now);
-        steps.extend(
-            change
-                .or_else(|| damaged.then_some(Change::Mend))
-                .map(Step::Write),
-        );
+) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let leaf_is_usable = leaf.is_some_and(|leaf| leaf.is_usable(observation, now));
+    if let SecretState::Owned { authorities, damaged } = &observation.secret {
+        let update = secret_update(authorities, leaf_is_usable, published, timing, now)
+            .or_else(|| damaged.then_some(SecretUpdate::Repair));
+        actions.extend(update.map(Action::UpdateSecret));
     }
-    steps.extend(publications(look, leaf, now));
-    if let Secret::Ours { authorities, .. } = &look.secret
-        && let Some(current) = authorities.current.as_ref().map(Vouches::authority)
-        && issues(current, leaf, leaf_is_good, seen, timing, now)
+    actions.extend(publications(observation, leaf, now));
+    if let SecretState::Owned { authorities, .. } = &observation.secret
+        && let Some(current) = authorities.current.as_ref().map(S::as_ref)
+        && must_issue(current, leaf, leaf_is_usable, published, timing, now)
     {
-        steps.push(Step::Issue);
+        actions.push(Action::Issue);
     }
-    steps
+    actions
 }
 
-fn change<S: Vouches>(
+fn secret_update<S: AsRef<Authority>>(
     authorities: &Authorities<S>,
-    leaf_is_good: bool,
-    seen: &Seen,
+    leaf_is_usable: bool,
+    published: &Published,
     timing: &Timing,
     now: Timestamp,
-) -> Option<Change> {
-    let usable = |signer: &Option<S>| {
-        let authority = signer.as_ref().map(Vouches::authority);
-        authority.filter(|authority| now < authority.until).cloned()
+) -> Option<SecretUpdate> {
+    let valid = |signer: &Option<S>| {
+        let authority = signer.as_ref().map(S::as_ref);
+        authority.filter(|authority| now < authority.not_after).cloned()
     };
-    let current = usable(&authorities.current);
-    let Some(next) = usable(&authorities.next) else {
-        let due = current.is_none_or(|current| now >= two_thirds(current.issued, current.until));
-        return if due {
-            Some(Change::Prepare)
+    let current = valid(&authorities.current);
+    let Some(next) = valid(&authorities.next) else {
+        let is_due =
+            current.is_none_or(|current| now >= two_thirds_between(current.issued_at, current.not_after));
+        return if is_due {
+            Some(SecretUpdate::AddNext)
         } else {
-            forgets(authorities, now)
+            removal_of_expired(authorities, now)
         };
     };
-    // Nobody who signs now could be cut off: there is nothing to wait for.
-    let nothing_to_lose = current.is_none() && !leaf_is_good;
-    if seen.has(&next) && (nothing_to_lose || seen.is_settled(&next, timing, now)) {
-        return Some(Change::Promote);
+    // Without a current authority and without a usable certificate, no client loses anything by a switch.
+    let may_switch_at_once = current.is_none() && !leaf_is_usable;
+    if published.contains(&next) && (may_switch_at_once || published.is_propagated(&next, timing, now)) {
+        return Some(SecretUpdate::Promote);
     }
-    forgets(authorities, now)
+    removal_of_expired(authorities, now)
 }
 
-fn forgets<S>(authorities: &Authorities<S>, now: Timestamp) -> Option<Change> {
-    let expired = authorities
+fn removal_of_expired<S>(authorities: &Authorities<S>, now: Timestamp) -> Option<SecretUpdate> {
+    let any_expired = authorities
         .previous
         .iter()
-        .any(|authority| now >= authority.until);
-    expired.then_some(Change::Forget)
+        .any(|authority| now >= authority.not_after);
+    any_expired.then_some(SecretUpdate::RemoveExpired)
 }
 
-fn publications<S: Vouches>(look: &Look<S>, leaf: Option<&Leaf>, now: Timestamp) -> Vec<Step> {
-    let configurations = look.configurations.as_deref().unwrap_or_default();
-    let mut always: BTreeSet<Authority> = leaf.iter().map(|leaf| leaf.issuer.clone()).collect();
-    if let Secret::Ours { authorities, .. } = &look.secret {
-        always.extend(authorities.all().cloned());
+fn publications<S: AsRef<Authority>>(
+    observation: &Observation<S>,
+    leaf: Option<&Leaf>,
+    now: Timestamp,
+) -> Vec<Action> {
+    let configurations = observation.configurations.as_deref().unwrap_or_default();
+    let mut own: BTreeSet<Authority> = leaf.iter().map(|leaf| leaf.issuer.clone()).collect();
+    if let SecretState::Owned { authorities, .. } = &observation.secret {
+        own.extend(authorities.all().cloned());
     }
-    let publication = |(place, configuration): (usize, &Configuration)| {
-        let mut wanted = always.clone();
-        // Also those that are not ours: a replica of another mode may still be served by them.
-        wanted.extend(configuration.0.iter().flatten().cloned());
-        wanted.retain(|authority| now < authority.until);
-        let differs = configuration.0.iter().any(|entry| *entry != wanted);
-        (differs && !wanted.is_empty()).then_some(Step::Publish(place, wanted))
+    let publication = |(index, bundles): (usize, &Bundles)| {
+        let mut wanted = own.clone();
+        // Authorities of others stay: a replica in another TLS mode may still serve a certificate of theirs.
+        wanted.extend(bundles.0.iter().flatten().cloned());
+        wanted.retain(|authority| now < authority.not_after);
+        let differs = bundles.0.iter().any(|bundle| *bundle != wanted);
+        (differs && !wanted.is_empty()).then_some(Action::Publish(index, wanted))
     };
     configurations
         .iter()
@@ -213,76 +212,78 @@ fn publications<S: Vouches>(look: &Look<S>, leaf: Option<&Leaf>, now: Timestamp)
         .collect()
 }
 
-fn issues(
+fn must_issue(
     current: &Authority,
     leaf: Option<&Leaf>,
-    leaf_is_good: bool,
-    seen: &Seen,
+    leaf_is_usable: bool,
+    published: &Published,
     timing: &Timing,
     now: Timestamp,
 ) -> bool {
-    if now >= current.until {
+    if now >= current.not_after {
         return false;
     }
     match leaf {
-        // Whoever takes the old one takes the new one.
+        // A renewal by the same authority: a client that trusts the old certificate trusts the new one.
         Some(leaf) if leaf.issuer == *current => {
-            now >= two_thirds(leaf.issued, leaf.until) && timing.end_of_leaf(current, now) > leaf.until
+            let is_due = now >= two_thirds_between(leaf.issued_at, leaf.not_after);
+            is_due && timing.leaf_not_after(current, now) > leaf.not_after
         }
-        Some(_) if leaf_is_good => seen.is_settled(current, timing, now),
-        _ => seen.has(current),
+        Some(_) if leaf_is_usable => published.is_propagated(current, timing, now),
+        _ => published.contains(current),
     }
 }
 
-/// The authorities that every `caBundle` holds; none without a configuration, since nobody calls then.
+/// Returns the authorities that every `caBundle` contains. The result is empty if there is no configuration: then no
+/// API server calls the webhook.
 #[must_use]
-pub fn published(configurations: &[Configuration]) -> BTreeSet<Authority> {
-    let mut entries = configurations.iter().flat_map(|configuration| &configuration.0);
-    let Some(first) = entries.next() else {
+pub fn common_authorities(configurations: &[Bundles]) -> BTreeSet<Authority> {
+    let mut bundles = configurations.iter().flat_map(|bundles| &bundles.0);
+    let Some(first) = bundles.next() else {
         return BTreeSet::new();
     };
-    entries.fold(first.clone(), |common, entry| &common & entry)
+    bundles.fold(first.clone(), |common, bundle| &common & bundle)
 }
 
-/// The moment at which two thirds of a life are over.
-fn two_thirds(from: Timestamp, until: Timestamp) -> Timestamp {
-    later(from, until.duration_since(from) / 3 * 2)
+/// Returns the moment at which two thirds of the time between `from` and `until` have passed.
+fn two_thirds_between(from: Timestamp, until: Timestamp) -> Timestamp {
+    saturating_add(from, until.duration_since(from) / 3 * 2)
 }
 
-/// `time` and `duration`, or the end of all time.
-pub(in crate::tls) fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
+/// Returns `time` plus `duration`, at most [`Timestamp::MAX`].
+pub(in crate::tls) fn saturating_add(time: Timestamp, duration: SignedDuration) -> Timestamp {
     time.checked_add(duration).unwrap_or(Timestamp::MAX)
 }
 
-impl<S: Vouches> Authorities<S> {
-    /// All of them.
+impl<S: AsRef<Authority>> Authorities<S> {
+    /// Returns the current, the next and the previous authorities.
     pub fn all(&self) -> impl Iterator<Item = &Authority> {
-        let signers = self.current.iter().chain(&self.next).map(Vouches::authority);
+        let signers = self.current.iter().chain(&self.next).map(S::as_ref);
         signers.chain(&self.previous)
     }
 
-    /// The authorities after a change. `fresh` makes a new one.
+    /// Returns the authorities after `update`. `generate` makes a new authority.
     ///
     /// # Errors
-    /// Those of `fresh`.
-    pub fn after<E>(
+    /// Returns the error of `generate`.
+    pub fn updated<E>(
         mut self,
-        change: Change,
+        update: SecretUpdate,
         now: Timestamp,
-        fresh: impl FnOnce() -> Result<S, E>,
+        generate: impl FnOnce() -> Result<S, E>,
     ) -> Result<Self, E> {
-        match change {
-            Change::Prepare => self.next = Some(fresh()?),
-            Change::Promote => {
+        match update {
+            SecretUpdate::AddNext => self.next = Some(generate()?),
+            SecretUpdate::Promote => {
                 if let Some(next) = self.next.take() {
                     let former = self.current.replace(next);
                     self.previous
-                        .extend(former.iter().map(|former| former.authority().clone()));
+                        .extend(former.iter().map(|former| former.as_ref().clone()));
                 }
             }
-            Change::Forget | Change::Mend => {}
+            SecretUpdate::RemoveExpired | SecretUpdate::Repair => {}
         }
-        self.previous.retain(|authority| now < authority.until);
+        self.previous.retain(|authority| now < authority.not_after);
         Ok(self)
     }
 }
@@ -298,67 +299,72 @@ impl<S> Default for Authorities<S> {
 }
 
 impl Leaf {
-    /// Whether API servers take it: its time is right, and no `caBundle` that could be read lacks its issuer.
-    fn is_good<S>(&self, look: &Look<S>, now: Timestamp) -> bool {
-        let vouched = look.configurations.as_deref().is_none_or(|configurations| {
-            let mut entries = configurations.iter().flat_map(|configuration| &configuration.0);
-            entries.all(|entry| entry.contains(&self.issuer))
-        });
-        now < self.until && vouched
+    /// Returns true if API servers accept the certificate: it has not expired, and every `caBundle` that could be read
+    /// contains its issuer.
+    fn is_usable<S>(&self, observation: &Observation<S>, now: Timestamp) -> bool {
+        let is_trusted = observation
+            .configurations
+            .as_deref()
+            .is_none_or(|configurations| {
+                let mut bundles = configurations.iter().flat_map(|bundles| &bundles.0);
+                bundles.all(|bundle| bundle.contains(&self.issuer))
+            });
+        now < self.not_after && is_trusted
     }
 }
 
-impl Seen {
-    /// Notes what every `caBundle` holds at `now`. What is missing in one of them loses its time.
-    pub fn note(&mut self, published: &BTreeSet<Authority>, now: Timestamp) {
-        self.0.retain(|authority, _| published.contains(authority));
-        for authority in published {
+impl Published {
+    /// Records the authorities that every `caBundle` contains at `now`. An authority that one of them lacks loses its
+    /// time.
+    pub fn record(&mut self, authorities: &BTreeSet<Authority>, now: Timestamp) {
+        self.0.retain(|authority, _| authorities.contains(authority));
+        for authority in authorities {
             let since = self.0.entry(authority.clone()).or_insert(now);
             // The clock may have been set back.
             *since = now.min(*since);
         }
     }
 
-    /// Whether every `caBundle` held it at the last look.
+    /// Returns true if every `caBundle` contained `authority` at the last observation.
     #[must_use]
-    pub fn has(&self, authority: &Authority) -> bool {
+    pub fn contains(&self, authority: &Authority) -> bool {
         self.0.contains_key(authority)
     }
 
-    fn is_settled(&self, authority: &Authority, timing: &Timing, now: Timestamp) -> bool {
+    /// Returns true if every `caBundle` has contained `authority` for the propagation delay.
+    fn is_propagated(&self, authority: &Authority, timing: &Timing, now: Timestamp) -> bool {
         self.0
             .get(authority)
-            .is_some_and(|since| now.duration_since(*since) >= timing.settle)
+            .is_some_and(|since| now.duration_since(*since) >= timing.propagation_delay)
     }
 }
 
 impl Timing {
-    /// Returns the timing for these lifetimes of an authority and of its certificates. Short-lived certificates shorten
-    /// the time to settle.
+    /// Returns the timing for these lifetimes. Short-lived certificates shorten the propagation delay.
     #[must_use]
-    pub fn new(authority: SignedDuration, leaf: SignedDuration) -> Self {
+    pub fn new(authority_lifetime: SignedDuration, leaf_lifetime: SignedDuration) -> Self {
         Self {
-            authority,
-            leaf,
-            settle: MAX_SETTLE.min(leaf / 6),
+            authority_lifetime,
+            leaf_lifetime,
+            propagation_delay: MAX_PROPAGATION_DELAY.min(leaf_lifetime / 6),
         }
     }
 
-    /// When a certificate ends that `issuer` signs now.
+    /// Returns the expiry of a certificate that `issuer` signs now.
     #[must_use]
-    pub fn end_of_leaf(&self, issuer: &Authority, now: Timestamp) -> Timestamp {
-        later(now, self.leaf).min(issuer.until)
+    pub fn leaf_not_after(&self, issuer: &Authority, now: Timestamp) -> Timestamp {
+        saturating_add(now, self.leaf_lifetime).min(issuer.not_after)
     }
 }
 
-impl Vouches for Authority {
-    fn authority(&self) -> &Authority {
+impl AsRef<Authority> for Authority {
+    fn as_ref(&self) -> &Authority {
         self
     }
 }
 
 impl fmt::Debug for Authority {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Authority({} to {})", self.issued, self.until)
+        write!(formatter, "Authority({} to {})", self.issued_at, self.not_after)
     }
 }

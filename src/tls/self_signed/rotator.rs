@@ -1,4 +1,4 @@
-//! Looks, plans, does, and looks again.
+//! Reconciles the authority, the `caBundle` and the certificate: observe, plan, execute, until nothing is left to do.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -7,83 +7,90 @@ use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    authority::{SignError, Signer},
-    bundle, content,
-    plan::{Authority, Change, Configuration, Leaf, Look, Secret, Seen, Step, Timing, plan, published},
-    store::{ConfigurationObject, Configured, SecretObject, Store, StoreError, Written},
+    bundle,
+    plan::{
+        Action, Authority, Bundles, Leaf, Observation, Published, SecretState, SecretUpdate, Timing,
+        common_authorities, plan,
+    },
+    secret,
+    signer::{SignError, Signer},
+    store::{Store, StoreError, StoredConfiguration, StoredSecret, WriteOutcome},
 };
 use crate::{
-    telemetry::metrics::{Metrics, ReloadOutcome},
+    telemetry::metrics::{Metrics, ReloadOutcome, WebhookSide},
     tls::{CertificateState, Pair, SelfOptions, ServedPair},
 };
 
 /// The reason of unreadiness until a certificate is signed.
 const NO_CERTIFICATE: &str = "no certificate yet";
 
-/// The most looks in a row. Without others that write, six are enough from an empty Secret to a certificate.
-const LOOKS: usize = 12;
+/// The number of observations in one reconciliation. Six lead from an empty Secret to a certificate if no other replica
+/// writes.
+const MAX_OBSERVATIONS: usize = 12;
 
-/// Keeps the authority, the two configurations and the certificate of this replica. Once it is dropped, the receivers
-/// of its [`state`](Self::state) see the end of the channel.
+/// Keeps the authority, the two webhook configurations and the certificate of this replica.
+///
+/// Once it is dropped, the receivers of its [`state`](Self::state) see the end of the channel: the certificate is
+/// renewed no longer.
 #[derive(Debug)]
 pub struct SelfRotator<S> {
     store: S,
     names: Vec<String>,
     timing: Timing,
-    pause: Duration,
+    interval: Duration,
     served: Arc<ServedPair>,
     pair: Option<Pair>,
     leaf: Option<Leaf>,
-    seen: Seen,
+    published: Published,
     state: watch::Sender<CertificateState>,
     metrics: Metrics,
-    told: BTreeSet<String>,
+    logged_problems: BTreeSet<String>,
 }
 
-/// One look, with what is needed to write.
-struct Looked {
-    look: Look<Signer>,
-    secret: Option<SecretObject>,
-    configurations: Vec<(Configured, ConfigurationObject)>,
-    troubles: Vec<String>,
+/// The objects of one observation, with the problems met while they were read.
+struct Observed {
+    observation: Observation<Signer>,
+    secret: Option<StoredSecret>,
+    configurations: Vec<(WebhookSide, StoredConfiguration)>,
+    problems: Vec<String>,
 }
 
-/// Why a step could not be done.
+/// The reason why an action failed.
 #[derive(Debug, thiserror::Error)]
-enum StepError {
+enum ActionError {
     #[error("the authority's Secret cannot be written: {0}")]
     Secret(StoreError),
     #[error("the caBundle of the {} webhooks cannot be written: {reason}", side.as_str())]
-    Bundle { side: Configured, reason: StoreError },
+    Bundle { side: WebhookSide, reason: StoreError },
     #[error(transparent)]
     Sign(#[from] SignError),
 }
 
 impl<S: Store> SelfRotator<S> {
-    /// Serves nothing yet. `namespace` is that of the Service.
+    /// Returns a rotator that serves no certificate yet. `namespace` is the namespace of the Service.
     pub fn new(options: &SelfOptions, namespace: &str, store: S, metrics: Metrics) -> Self {
         Self {
             store,
             names: options.names_in(namespace),
             timing: options.timing,
-            pause: options.interval(),
+            interval: options.interval(),
             served: Arc::new(ServedPair::empty()),
             pair: None,
             leaf: None,
-            seen: Seen::default(),
+            published: Published::default(),
             state: watch::Sender::new(CertificateState::Unusable(NO_CERTIFICATE.to_owned())),
             metrics,
-            told: BTreeSet::new(),
+            logged_problems: BTreeSet::new(),
         }
     }
 
-    /// The certificate as handshakes see it, from the first one on.
+    /// Returns the pair that handshakes receive, from the first certificate on.
     #[must_use]
     pub fn served(&self) -> Arc<ServedPair> {
         Arc::clone(&self.served)
     }
 
-    /// The certificate that is served.
+    /// Returns the pair that is served now.
     #[must_use]
     pub fn pair(&self) -> Option<&Pair> {
         self.pair.as_ref()
@@ -95,149 +102,176 @@ impl<S: Store> SelfRotator<S> {
         self.state.subscribe()
     }
 
-    /// Looks every so often, until `stop`. The clock is asked each time: a machine that slept has a new time.
+    /// Reconciles at an interval until `stop`. Reads the clock each time, because a machine can sleep in between.
     pub async fn run(mut self, clock: fn() -> Timestamp, stop: CancellationToken) {
         loop {
-            self.pass(clock).await;
+            self.reconcile(clock).await;
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = sleep(self.pause) => {}
+                () = sleep(self.interval) => {}
             }
         }
     }
 
-    /// Looks and does what is to be done, until nothing is.
-    pub async fn pass(&mut self, clock: impl Fn() -> Timestamp) {
-        let mut troubles = Vec::new();
-        for _ in 0..LOOKS {
-            let looked = self.look(&clock).await;
-            let steps = plan(
-                &looked.look,
+    /// Observes, plans and executes until no action is left.
+    pub async fn reconcile(&mut self, clock: impl Fn() -> Timestamp) {
+        let mut problems = Vec::new();
+        for _ in 0..MAX_OBSERVATIONS {
+            let observed = self.observe(&clock).await;
+            let actions = plan(
+                &observed.observation,
                 self.leaf.as_ref(),
-                &self.seen,
+                &self.published,
                 &self.timing,
                 clock(),
             );
-            let mut again = false;
-            troubles.clone_from(&looked.troubles);
-            for step in steps {
-                match self.execute(&step, &looked, clock()).await {
-                    Ok(()) => again = true,
-                    Err(error) => troubles.push(error.to_string()),
+            let mut progressed = false;
+            problems.clone_from(&observed.problems);
+            for action in actions {
+                match self.execute(&action, &observed, clock()).await {
+                    Ok(()) => progressed = true,
+                    Err(error) => problems.push(error.to_string()),
                 }
             }
-            self.show(&looked);
-            self.state_at(&looked.look, &troubles, clock())
+            self.export_trust(&observed);
+            self.state_at(&observed.observation, &problems, clock())
                 .publish(&self.state);
-            if !again {
+            if !progressed {
                 break;
             }
         }
-        self.tell(troubles);
+        self.log_problems(problems);
     }
 
-    async fn look(&mut self, clock: &impl Fn() -> Timestamp) -> Looked {
-        let mut troubles = Vec::new();
-        let (secret, look) = match self.store.secret().await {
-            Ok(None) => {
-                troubles.push("the authority's Secret does not exist; apply the manifests again".to_owned());
-                (None, Secret::Closed)
-            }
-            Ok(Some(object)) => match content::read(&object) {
-                Ok((secret, damage)) => {
-                    let damaged = damage.iter().map(ToString::to_string);
-                    troubles
-                        .extend(damaged.map(|damage| format!("the authority's Secret is damaged: {damage}")));
-                    (Some(object), secret)
-                }
-                Err(foreign) => {
-                    troubles.push(format!("the authority's Secret is not used: {foreign}"));
-                    (None, Secret::Closed)
-                }
-            },
-            Err(error) => {
-                troubles.push(format!("the authority's Secret cannot be read: {error}"));
-                (None, Secret::Closed)
-            }
-        };
+    async fn observe(&mut self, clock: &impl Fn() -> Timestamp) -> Observed {
+        let mut problems = Vec::new();
+        let (stored, secret) = self.observe_secret(&mut problems).await;
         let mut configurations = Vec::new();
-        let mut readable = true;
-        for &side in Configured::ALL {
+        let mut all_readable = true;
+        for &side in WebhookSide::ALL {
             match self.store.configuration(side).await {
-                Ok(Some(object)) => configurations.push((side, object)),
-                Ok(None) => troubles.push(format!("there is no configuration of {} webhooks", side.as_str())),
+                Ok(Some(configuration)) => configurations.push((side, configuration)),
+                Ok(None) => problems.push(format!(
+                    "the configuration of the {} webhooks does not exist",
+                    side.as_str()
+                )),
                 Err(error) => {
-                    readable = false;
-                    troubles.push(format!(
-                        "the configuration of {} webhooks cannot be read: {error}",
+                    all_readable = false;
+                    problems.push(format!(
+                        "the configuration of the {} webhooks cannot be read: {error}",
                         side.as_str()
                     ));
                 }
             }
         }
-        let read: Vec<Configuration> = configurations.iter().map(|(_, object)| bundles(object)).collect();
-        if readable {
-            self.seen.note(&published(&read), clock());
+        let bundles: Vec<Bundles> = configurations
+            .iter()
+            .map(|(_, configuration)| bundles_of(configuration))
+            .collect();
+        // With one configuration unread, "every caBundle contains it" can be neither confirmed nor refuted.
+        if all_readable {
+            self.published.record(&common_authorities(&bundles), clock());
         }
-        if let Some(end) = content::end_of_current(&look) {
-            self.metrics.authority_not_after(end.as_second());
+        if let Some(not_after) = secret::current_not_after(&secret) {
+            self.metrics.authority_not_after(not_after.as_second());
         }
-        Looked {
-            look: Look {
-                secret: look,
-                configurations: readable.then_some(read),
+        Observed {
+            observation: Observation {
+                secret,
+                configurations: all_readable.then_some(bundles),
             },
-            secret,
+            secret: stored,
             configurations,
-            troubles,
+            problems,
         }
     }
 
-    async fn execute(&mut self, step: &Step, looked: &Looked, now: Timestamp) -> Result<(), StepError> {
-        match step {
-            Step::Write(change) => self.write(*change, looked, now).await,
-            Step::Publish(place, wanted) => self.publish(*place, wanted, looked).await,
-            Step::Issue => self.issue(looked, now),
+    async fn observe_secret(
+        &self,
+        problems: &mut Vec<String>,
+    ) -> (Option<StoredSecret>, SecretState<Signer>) {
+        let stored = match self.store.secret().await {
+            Ok(Some(stored)) => stored,
+            Ok(None) => {
+                problems.push("the authority's Secret does not exist; apply the manifests again".to_owned());
+                return (None, SecretState::Unavailable);
+            }
+            Err(error) => {
+                problems.push(format!("the authority's Secret cannot be read: {error}"));
+                return (None, SecretState::Unavailable);
+            }
+        };
+        match secret::read(&stored) {
+            Ok((secret, damages)) => {
+                let damages = damages.iter();
+                problems.extend(damages.map(|damage| format!("the authority's Secret is damaged: {damage}")));
+                (Some(stored), secret)
+            }
+            Err(foreign) => {
+                problems.push(format!("the authority's Secret is not used: {foreign}"));
+                (None, SecretState::Unavailable)
+            }
         }
     }
 
-    async fn write(&self, change: Change, looked: &Looked, now: Timestamp) -> Result<(), StepError> {
-        let (Secret::Ours { authorities, .. }, Some(object)) = (&looked.look.secret, &looked.secret) else {
+    async fn execute(
+        &mut self,
+        action: &Action,
+        observed: &Observed,
+        now: Timestamp,
+    ) -> Result<(), ActionError> {
+        match action {
+            Action::UpdateSecret(update) => self.update_secret(*update, observed, now).await,
+            Action::Publish(index, authorities) => self.publish(*index, authorities, observed).await,
+            Action::Issue => self.issue(observed, now),
+        }
+    }
+
+    async fn update_secret(
+        &self,
+        update: SecretUpdate,
+        observed: &Observed,
+        now: Timestamp,
+    ) -> Result<(), ActionError> {
+        let (SecretState::Owned { authorities, .. }, Some(stored)) =
+            (&observed.observation.secret, &observed.secret)
+        else {
             return Ok(());
         };
-        let fresh = || Signer::make(now, self.timing.authority);
-        let after = authorities.clone().after(change, now, fresh)?;
-        let data = content::write(object.data.clone(), &after);
-        let written = self.store.replace_secret(&object.version, data).await;
-        if written.map_err(StepError::Secret)? == Written::Done {
-            tracing::info!(change = ?change, "the authority's Secret was written");
+        let generate = || Signer::generate(now, self.timing.authority_lifetime);
+        let updated = authorities.clone().updated(update, now, generate)?;
+        let data = secret::write(stored.data.clone(), &updated);
+        let outcome = self.store.replace_secret(&stored.resource_version, data).await;
+        if outcome.map_err(ActionError::Secret)? == WriteOutcome::Stored {
+            tracing::info!(update = ?update, "authority's Secret written");
         }
         Ok(())
     }
 
     async fn publish(
         &self,
-        place: usize,
-        wanted: &BTreeSet<Authority>,
-        looked: &Looked,
-    ) -> Result<(), StepError> {
-        let Some((side, object)) = looked.configurations.get(place) else {
+        index: usize,
+        authorities: &BTreeSet<Authority>,
+        observed: &Observed,
+    ) -> Result<(), ActionError> {
+        let Some((side, configuration)) = observed.configurations.get(index) else {
             return Ok(());
         };
-        let written = self.store.publish(*side, object, &bundle::write(wanted)).await;
-        let refused = |reason| StepError::Bundle { side: *side, reason };
-        if written.map_err(refused)? == Written::Done {
+        let bundle = bundle::write(authorities);
+        let outcome = self.store.publish(*side, configuration, &bundle).await;
+        let failed = |reason| ActionError::Bundle { side: *side, reason };
+        if outcome.map_err(failed)? == WriteOutcome::Stored {
             tracing::info!(
                 webhooks = side.as_str(),
-                authorities = wanted.len(),
-                "the caBundle was written"
+                authorities = authorities.len(),
+                "caBundle written"
             );
         }
         Ok(())
     }
 
-    fn issue(&mut self, looked: &Looked, now: Timestamp) -> Result<(), StepError> {
-        let Secret::Ours { authorities, .. } = &looked.look.secret else {
+    fn issue(&mut self, observed: &Observed, now: Timestamp) -> Result<(), ActionError> {
+        let SecretState::Owned { authorities, .. } = &observed.observation.secret else {
             return Ok(());
         };
         let Some(current) = &authorities.current else {
@@ -246,6 +280,7 @@ impl<S: Store> SelfRotator<S> {
         let (pair, leaf) = current.sign(&self.names, &self.timing, now)?;
         self.served.replace(pair.key());
         self.metrics.certificate_not_after(pair.not_after().as_second());
+        // The first certificate replaces none, so it is not a reload.
         if self.pair.is_some() {
             self.metrics.reloaded(ReloadOutcome::Swapped);
         }
@@ -253,7 +288,7 @@ impl<S: Store> SelfRotator<S> {
             names = pair.names().join(","),
             serial = pair.serial(),
             not_after = %pair.not_after(),
-            authority_not_after = %leaf.issuer.until,
+            authority_not_after = %leaf.issuer.not_after,
             "certificate signed"
         );
         self.pair = Some(pair);
@@ -261,29 +296,39 @@ impl<S: Store> SelfRotator<S> {
         Ok(())
     }
 
-    /// Which configurations vouch for the certificate. What could not be read stays as it was shown.
-    fn show(&self, looked: &Looked) {
-        let (Some(leaf), Some(configurations)) = (&self.leaf, &looked.look.configurations) else {
+    /// Exports for each configuration if every `caBundle` contains the issuer of the served certificate. The gauges keep
+    /// their values while a configuration cannot be read.
+    fn export_trust(&self, observed: &Observed) {
+        let (Some(leaf), Some(configurations)) = (&self.leaf, &observed.observation.configurations) else {
             return;
         };
-        for &side in Configured::ALL {
-            let place = looked.configurations.iter().position(|(found, _)| *found == side);
-            let configuration = place.and_then(|place| configurations.get(place));
-            let vouches = configuration
-                .map(|configuration| configuration.0.iter().all(|entry| entry.contains(&leaf.issuer)));
+        for &side in WebhookSide::ALL {
+            let index = observed
+                .configurations
+                .iter()
+                .position(|(observed_side, _)| *observed_side == side);
+            let bundles = index.and_then(|index| configurations.get(index));
+            let vouches = bundles.map(|bundles| bundles.0.iter().all(|bundle| bundle.contains(&leaf.issuer)));
             self.metrics.bundle_vouches(side, vouches);
         }
     }
 
-    /// Ready: the certificate's time is right, and some `caBundle` vouches for it. One that lost it does not take the
-    /// others' replica away; it is told instead.
-    fn state_at(&self, look: &Look<Signer>, troubles: &[String], now: Timestamp) -> CertificateState {
+    /// Returns the state of the certificate at `now`.
+    ///
+    /// The certificate is usable if it is valid and at least one `caBundle` contains its issuer. One configuration that
+    /// lost the issuer must not take the replica away from the webhooks of the other; metrics and log report it instead.
+    fn state_at(
+        &self,
+        observation: &Observation<Signer>,
+        problems: &[String],
+        now: Timestamp,
+    ) -> CertificateState {
         let unusable = |reason: &str| {
-            let troubles = troubles.join("; ");
-            CertificateState::Unusable(if troubles.is_empty() {
+            let problems = problems.join("; ");
+            CertificateState::Unusable(if problems.is_empty() {
                 reason.to_owned()
             } else {
-                format!("{reason}: {troubles}")
+                format!("{reason}: {problems}")
             })
         };
         let (Some(pair), Some(leaf)) = (&self.pair, &self.leaf) else {
@@ -292,37 +337,37 @@ impl<S: Store> SelfRotator<S> {
         if let Some(reason) = pair.invalid_at(now) {
             return unusable(&reason);
         }
-        let vouched = look.configurations.as_ref().is_none_or(|configurations| {
-            let mut entries = configurations.iter().flat_map(|configuration| &configuration.0);
-            configurations.is_empty() || entries.any(|entry| entry.contains(&leaf.issuer))
+        let is_trusted = observation.configurations.as_ref().is_none_or(|configurations| {
+            let mut bundles = configurations.iter().flat_map(|bundles| &bundles.0);
+            configurations.is_empty() || bundles.any(|bundle| bundle.contains(&leaf.issuer))
         });
-        if vouched {
+        if is_trusted {
             CertificateState::Usable
         } else {
-            unusable("no caBundle vouches for the certificate")
+            unusable("no caBundle contains the authority of the certificate")
         }
     }
 
-    /// Each trouble is logged once, until it is over.
-    fn tell(&mut self, troubles: Vec<String>) {
-        if !troubles.is_empty() {
+    /// Logs each problem once for as long as it lasts, and the end of all problems.
+    fn log_problems(&mut self, problems: Vec<String>) {
+        if !problems.is_empty() {
             self.metrics.reloaded(ReloadOutcome::Failed);
         }
-        let now: BTreeSet<String> = troubles.into_iter().collect();
-        for trouble in now.difference(&self.told) {
+        let problems: BTreeSet<String> = problems.into_iter().collect();
+        for problem in problems.difference(&self.logged_problems) {
             tracing::error!(
-                error = trouble,
-                "the webhook's certificate is not kept as it should be"
+                error = problem,
+                "the webhook's certificate, authority or caBundle cannot be maintained"
             );
         }
-        if now.is_empty() && !self.told.is_empty() {
-            tracing::info!("the webhook's certificate is kept again");
+        if problems.is_empty() && !self.logged_problems.is_empty() {
+            tracing::info!("the webhook's certificate, authority and caBundle are maintained again");
         }
-        self.told = now;
+        self.logged_problems = problems;
     }
 }
 
-fn bundles(object: &ConfigurationObject) -> Configuration {
-    let entries = object.entries.iter();
-    Configuration(entries.map(|entry| bundle::read(&entry.bundle)).collect())
+fn bundles_of(configuration: &StoredConfiguration) -> Bundles {
+    let webhooks = configuration.webhooks.iter();
+    Bundles(webhooks.map(|webhook| bundle::read(&webhook.ca_bundle)).collect())
 }

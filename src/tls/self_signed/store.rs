@@ -1,89 +1,88 @@
-//! What has to be read and written in the cluster, without a word of Kubernetes' client.
+//! The reads and writes of mode `self`, as a trait that knows no Kubernetes client.
 
 use std::{collections::BTreeMap, fmt};
 
 use crate::telemetry::metrics::WebhookSide;
 
-/// The Secret and the two webhook configurations. Every answer comes within seconds, or is an error.
+/// Reads and writes the Secret and the two webhook configurations. Every call returns within seconds.
 pub trait Store: Send + Sync + 'static {
-    /// The Secret; nothing when there is none.
-    fn secret(&self) -> impl Future<Output = Result<Option<SecretObject>, StoreError>> + Send;
+    /// Returns the Secret, and `None` if it does not exist.
+    fn secret(&self) -> impl Future<Output = Result<Option<StoredSecret>, StoreError>> + Send;
 
-    /// Replaces the Secret's data and marks it as ours, if it is still at this version.
+    /// Replaces the data of the Secret and sets the label that marks it as owned by cassgate, if the Secret still has
+    /// this `resourceVersion`.
     fn replace_secret(
         &self,
-        version: &str,
+        resource_version: &str,
         data: BTreeMap<String, Vec<u8>>,
-    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+    ) -> impl Future<Output = Result<WriteOutcome, StoreError>> + Send;
 
-    /// The webhook configuration of one side; nothing when there is none.
+    /// Returns the webhook configuration of one side, and `None` if it does not exist.
     fn configuration(
         &self,
-        side: Configured,
-    ) -> impl Future<Output = Result<Option<ConfigurationObject>, StoreError>> + Send;
+        side: WebhookSide,
+    ) -> impl Future<Output = Result<Option<StoredConfiguration>, StoreError>> + Send;
 
-    /// Makes this text the `caBundle` of every webhook of the configuration, if it is still as it was read.
+    /// Writes `bundle` into the `caBundle` of every webhook of the configuration, if it has not changed since it was
+    /// read as `observed`.
     fn publish(
         &self,
-        side: Configured,
-        seen: &ConfigurationObject,
+        side: WebhookSide,
+        observed: &StoredConfiguration,
         bundle: &str,
-    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+    ) -> impl Future<Output = Result<WriteOutcome, StoreError>> + Send;
 }
-
-/// Which of the two configurations.
-pub type Configured = WebhookSide;
 
 /// The Secret as it was read.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct SecretObject {
-    /// Its `resourceVersion`.
-    pub version: String,
-    /// Whether it has the label that says that cassgate may write it.
-    pub marked: bool,
-    /// Its data, keys of authorities among them.
+pub struct StoredSecret {
+    /// The `resourceVersion`.
+    pub resource_version: String,
+    /// True if it has the label that allows cassgate to write it.
+    pub is_labelled: bool,
+    /// The data, private keys of authorities included.
     pub data: BTreeMap<String, Vec<u8>>,
 }
 
 /// A webhook configuration as it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ConfigurationObject {
-    /// Its `resourceVersion`.
-    pub version: String,
-    /// Its webhooks.
-    pub entries: Vec<Entry>,
+pub struct StoredConfiguration {
+    /// The `resourceVersion`.
+    pub resource_version: String,
+    /// The webhooks, in their order in the configuration.
+    pub webhooks: Vec<StoredWebhook>,
 }
 
 /// One webhook of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Entry {
-    /// Its name.
+pub struct StoredWebhook {
+    /// The name.
     pub name: String,
-    /// Its `caBundle`: PEM, or nothing.
-    pub bundle: Vec<u8>,
+    /// The `caBundle` as PEM; empty if it is not set.
+    pub ca_bundle: Vec<u8>,
 }
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
-    /// It is stored.
-    Done,
-    /// Somebody else was quicker: look again.
+pub enum WriteOutcome {
+    /// The object is stored.
+    Stored,
+    /// The object has changed since it was read, so it has to be read again.
     Conflict,
 }
 
-/// Why something could not be read or written: a line for people, without any content.
+/// The reason why a read or write failed, in one line. It contains no data of the object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct StoreError(pub String);
 
-/// Without the data: there are keys in it.
-impl fmt::Debug for SecretObject {
+/// Omits the data, because it contains private keys.
+impl fmt::Debug for StoredSecret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("SecretObject")
-            .field("version", &self.version)
-            .field("marked", &self.marked)
+            .debug_struct("StoredSecret")
+            .field("resource_version", &self.resource_version)
+            .field("is_labelled", &self.is_labelled)
             .finish_non_exhaustive()
     }
 }

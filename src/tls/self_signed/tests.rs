@@ -1,4 +1,4 @@
-//! The keeper on a store that is a value, with real keys and certificates.
+//! The rotator on a store in memory, with real keys and certificates.
 
 use std::{
     collections::BTreeMap,
@@ -10,150 +10,158 @@ use rustls::{RootCertStore, client::WebPkiServerVerifier, client::danger::Server
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 
 use super::*;
-use crate::{telemetry::metrics::Metrics, tls::install_default_provider};
+use crate::{
+    telemetry::metrics::{Metrics, WebhookSide},
+    tls::install_default_provider,
+};
 
 #[derive(Default)]
 struct Objects {
-    secret: Option<SecretObject>,
-    configurations: BTreeMap<Configured, ConfigurationObject>,
+    secret: Option<StoredSecret>,
+    configurations: BTreeMap<WebhookSide, StoredConfiguration>,
     version: u64,
-    /// What every write is answered with.
-    refuses: Option<&'static str>,
-    /// How many writes find that somebody was quicker.
-    conflicts: usize,
+    /// The error of every write.
+    write_error: Option<&'static str>,
+    /// The number of writes that still get a conflict.
+    remaining_conflicts: usize,
 }
 
 #[derive(Clone, Default)]
-struct Cluster(Arc<Mutex<Objects>>);
+struct InMemoryStore(Arc<Mutex<Objects>>);
 
-impl Cluster {
-    /// An empty Secret and two configurations without a bundle, as the manifests have them.
+impl InMemoryStore {
+    /// Returns an empty Secret and two configurations without a bundle, as the manifests have them.
     fn new() -> Self {
-        let cluster = Self::default();
-        cluster.put_secret(true, &[]);
-        for &side in Configured::ALL {
-            cluster.now().configurations.insert(
+        let store = Self::default();
+        store.put_secret(true, &[]);
+        for &side in WebhookSide::ALL {
+            store.objects().configurations.insert(
                 side,
-                ConfigurationObject {
-                    version: "0".to_owned(),
-                    entries: vec![Entry::default(), Entry::default()],
+                StoredConfiguration {
+                    resource_version: "0".to_owned(),
+                    webhooks: vec![StoredWebhook::default(), StoredWebhook::default()],
                 },
             );
         }
-        cluster
+        store
     }
 
-    fn now(&self) -> MutexGuard<'_, Objects> {
+    fn objects(&self) -> MutexGuard<'_, Objects> {
         self.0.lock().unwrap()
     }
 
-    fn put_secret(&self, marked: bool, data: &[(&str, &str)]) {
-        let mut objects = self.now();
+    fn put_secret(&self, is_labelled: bool, data: &[(&str, &str)]) {
+        let mut objects = self.objects();
         objects.version += 1;
         let data = data
             .iter()
             .map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()));
-        objects.secret = Some(SecretObject {
-            version: objects.version.to_string(),
-            marked,
+        objects.secret = Some(StoredSecret {
+            resource_version: objects.version.to_string(),
+            is_labelled,
             data: data.collect(),
         });
     }
 
     fn data(&self) -> BTreeMap<String, Vec<u8>> {
-        self.now().secret.clone().unwrap().data
+        self.objects().secret.clone().unwrap().data
     }
 
     fn keys(&self) -> Vec<String> {
         self.data().into_keys().collect()
     }
 
-    /// What an API server trusts that goes by the validating configuration.
+    /// Returns the bundle that an API server uses for the validating configuration.
     fn bundle(&self) -> Vec<u8> {
-        self.now().configurations[&Configured::Validating].entries[0]
-            .bundle
+        self.objects().configurations[&WebhookSide::Validating].webhooks[0]
+            .ca_bundle
             .clone()
     }
 
-    fn write(&self, version: &str, current: impl FnOnce(&Objects) -> String) -> Result<Written, StoreError> {
-        let mut objects = self.now();
-        if let Some(refuses) = objects.refuses {
-            return Err(StoreError(refuses.to_owned()));
+    fn write(
+        &self,
+        resource_version: &str,
+        current: impl FnOnce(&Objects) -> String,
+    ) -> Result<WriteOutcome, StoreError> {
+        let mut objects = self.objects();
+        if let Some(error) = objects.write_error {
+            return Err(StoreError(error.to_owned()));
         }
-        if objects.conflicts > 0 {
-            objects.conflicts -= 1;
-            return Ok(Written::Conflict);
+        if objects.remaining_conflicts > 0 {
+            objects.remaining_conflicts -= 1;
+            return Ok(WriteOutcome::Conflict);
         }
-        if current(&objects) != version {
-            return Ok(Written::Conflict);
+        if current(&objects) != resource_version {
+            return Ok(WriteOutcome::Conflict);
         }
         objects.version += 1;
-        Ok(Written::Done)
+        Ok(WriteOutcome::Stored)
     }
 }
 
-impl Store for Cluster {
-    async fn secret(&self) -> Result<Option<SecretObject>, StoreError> {
-        Ok(self.now().secret.clone())
+impl Store for InMemoryStore {
+    async fn secret(&self) -> Result<Option<StoredSecret>, StoreError> {
+        Ok(self.objects().secret.clone())
     }
 
     async fn replace_secret(
         &self,
-        version: &str,
+        resource_version: &str,
         data: BTreeMap<String, Vec<u8>>,
-    ) -> Result<Written, StoreError> {
-        let written = self.write(version, |objects| objects.secret.clone().unwrap().version)?;
-        if written == Written::Done {
-            let mut objects = self.now();
-            objects.secret = Some(SecretObject {
-                version: objects.version.to_string(),
-                marked: true,
+    ) -> Result<WriteOutcome, StoreError> {
+        let written = self.write(resource_version, |objects| {
+            objects.secret.clone().unwrap().resource_version
+        })?;
+        if written == WriteOutcome::Stored {
+            let mut objects = self.objects();
+            objects.secret = Some(StoredSecret {
+                resource_version: objects.version.to_string(),
+                is_labelled: true,
                 data,
             });
         }
         Ok(written)
     }
 
-    async fn configuration(&self, side: Configured) -> Result<Option<ConfigurationObject>, StoreError> {
-        Ok(self.now().configurations.get(&side).cloned())
+    async fn configuration(&self, side: WebhookSide) -> Result<Option<StoredConfiguration>, StoreError> {
+        Ok(self.objects().configurations.get(&side).cloned())
     }
 
     async fn publish(
         &self,
-        side: Configured,
-        seen: &ConfigurationObject,
+        side: WebhookSide,
+        observed: &StoredConfiguration,
         bundle: &str,
-    ) -> Result<Written, StoreError> {
-        let written = self.write(&seen.version, |objects| {
-            objects.configurations[&side].version.clone()
+    ) -> Result<WriteOutcome, StoreError> {
+        let written = self.write(&observed.resource_version, |objects| {
+            objects.configurations[&side].resource_version.clone()
         })?;
-        if written == Written::Done {
-            let mut objects = self.now();
+        if written == WriteOutcome::Stored {
+            let mut objects = self.objects();
             let version = objects.version.to_string();
             let configuration = objects.configurations.get_mut(&side).unwrap();
-            configuration.version = version;
-            for entry in &mut configuration.entries {
-                entry.bundle = bundle.as_bytes().to_vec();
+            configuration.resource_version = version;
+            for webhook in &mut configuration.webhooks {
+                webhook.ca_bundle = bundle.as_bytes().to_vec();
             }
         }
         Ok(written)
     }
 }
 
-/// One replica.
 struct Replica {
-    rotator: SelfRotator<Cluster>,
+    rotator: SelfRotator<InMemoryStore>,
     metrics: Metrics,
 }
 
-const BEGIN: i64 = 1_800_000_000;
+const START: i64 = 1_800_000_000;
 
 fn after(seconds: i64) -> Timestamp {
-    Timestamp::from_second(BEGIN + seconds).unwrap()
+    Timestamp::from_second(START + seconds).unwrap()
 }
 
 impl Replica {
-    fn new(cluster: &Cluster) -> Self {
+    fn new(store: &InMemoryStore) -> Self {
         install_default_provider();
         let options = SelfOptions {
             secret: "cassgate-ca".to_owned(),
@@ -162,21 +170,21 @@ impl Replica {
             webhooks: "cassgate".to_owned(),
             names: vec!["127.0.0.1".parse().unwrap()],
             timing: plan::Timing {
-                authority: SignedDuration::from_secs(900),
-                leaf: SignedDuration::from_secs(300),
-                settle: SignedDuration::from_secs(15),
+                authority_lifetime: SignedDuration::from_secs(900),
+                leaf_lifetime: SignedDuration::from_secs(300),
+                propagation_delay: SignedDuration::from_secs(15),
             },
         };
         let metrics = Metrics::new();
-        let rotator = SelfRotator::new(&options, "cassgate-system", cluster.clone(), metrics.clone());
+        let rotator = SelfRotator::new(&options, "cassgate-system", store.clone(), metrics.clone());
         Self { rotator, metrics }
     }
 
-    async fn pass(&mut self, seconds: i64) {
-        self.rotator.pass(|| after(seconds)).await;
+    async fn reconcile(&mut self, seconds: i64) {
+        self.rotator.reconcile(|| after(seconds)).await;
     }
 
-    fn unready(&self) -> Vec<String> {
+    fn unready_reasons(&self) -> Vec<String> {
         let state = self.rotator.state();
         let state = state.borrow();
         state.unready().map(str::to_owned).into_iter().collect()
@@ -186,12 +194,12 @@ impl Replica {
         self.rotator.pair().unwrap().serial().to_owned()
     }
 
-    fn metric(&self, line: &str) -> bool {
+    fn has_metric(&self, line: &str) -> bool {
         self.metrics.encode().lines().any(|found| found == line)
     }
 
-    /// Whether a client that trusts this bundle takes the certificate, for a name.
-    fn is_taken(&self, bundle: &[u8], name: &str, seconds: i64) -> bool {
+    /// Returns true if a client that trusts `bundle` accepts the certificate for `name`.
+    fn is_accepted(&self, bundle: &[u8], name: &str, seconds: i64) -> bool {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(bundle) {
             roots.add(certificate.unwrap()).unwrap();
@@ -200,8 +208,8 @@ impl Replica {
             return false;
         };
         let chain = self.rotator.pair().unwrap().key().cert.clone();
-        let moment = u64::try_from(after(seconds).as_second()).unwrap();
-        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(moment));
+        let seconds = u64::try_from(after(seconds).as_second()).unwrap();
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
         let name = ServerName::try_from(name.to_owned()).unwrap();
         verifier
             .verify_server_cert(&chain[0], &chain[1..], &name, &[], now)
@@ -210,30 +218,30 @@ impl Replica {
 }
 
 #[tokio::test]
-async fn one_pass_leads_from_an_empty_secret_to_a_certificate_that_clients_take() {
-    let cluster = Cluster::new();
-    let mut replica = Replica::new(&cluster);
-    assert_eq!(replica.unready(), ["no certificate yet"]);
-    replica.pass(0).await;
-    assert_eq!(replica.unready(), Vec::<String>::new());
-    assert_eq!(cluster.keys(), ["ca.crt", "ca.key"]);
+async fn one_reconciliation_leads_from_an_empty_secret_to_a_certificate_that_clients_accept() {
+    let store = InMemoryStore::new();
+    let mut replica = Replica::new(&store);
+    assert_eq!(replica.unready_reasons(), ["no certificate yet"]);
+    replica.reconcile(0).await;
+    assert_eq!(replica.unready_reasons(), Vec::<String>::new());
+    assert_eq!(store.keys(), ["ca.crt", "ca.key"]);
     for name in [
         "cassgate.cassgate-system.svc",
-        "cassgate.cassgate-system.svc.cluster.local",
+        "cassgate.cassgate-system.svc.store.local",
         "127.0.0.1",
     ] {
-        assert!(replica.is_taken(&cluster.bundle(), name, 1), "{name}");
+        assert!(replica.is_accepted(&store.bundle(), name, 1), "{name}");
     }
-    assert!(!replica.is_taken(&cluster.bundle(), "other.cassgate-system.svc", 1));
-    assert!(replica.metric(&format!(
+    assert!(!replica.is_accepted(&store.bundle(), "other.cassgate-system.svc", 1));
+    assert!(replica.has_metric(&format!(
         "cassgate_tls_certificate_not_after_seconds {}",
-        BEGIN + 300
+        START + 300
     )));
-    assert!(replica.metric("cassgate_tls_reloads_total{outcome=\"failed\"} 0"));
+    assert!(replica.has_metric("cassgate_tls_reloads_total{outcome=\"failed\"} 0"));
     assert!(
-        replica.metric(&format!(
+        replica.has_metric(&format!(
             "cassgate_tls_authority_not_after_seconds{{}} {}",
-            BEGIN + 900
+            START + 900
         )),
         "{}",
         replica.metrics.encode()
@@ -241,12 +249,12 @@ async fn one_pass_leads_from_an_empty_secret_to_a_certificate_that_clients_take(
 }
 
 #[tokio::test]
-async fn it_is_told_of_each_configuration_whether_it_vouches() {
-    let cluster = Cluster::new();
-    let mut replica = Replica::new(&cluster);
+async fn a_gauge_per_configuration_tells_if_its_bundles_contain_the_authority() {
+    let store = InMemoryStore::new();
+    let mut replica = Replica::new(&store);
     let vouches = |replica: &Replica, side: &str, value: u8| {
         let line = format!("cassgate_tls_ca_bundle_vouches{{webhooks=\"{side}\"}} {value}");
-        assert!(replica.metric(&line), "{line}: {}", replica.metrics.encode());
+        assert!(replica.has_metric(&line), "{line}: {}", replica.metrics.encode());
     };
     assert!(
         !replica
@@ -254,217 +262,217 @@ async fn it_is_told_of_each_configuration_whether_it_vouches() {
             .encode()
             .contains("cassgate_tls_ca_bundle_vouches{")
     );
-    replica.pass(0).await;
+    replica.reconcile(0).await;
     vouches(&replica, "mutating", 1);
     vouches(&replica, "validating", 1);
 
-    // Somebody overwrites it, and it cannot be mended.
-    cluster
-        .now()
+    // A user overwrites a bundle, and the rotator may not repair it.
+    store
+        .objects()
         .configurations
-        .get_mut(&Configured::Mutating)
+        .get_mut(&WebhookSide::Mutating)
         .unwrap()
-        .entries[0]
-        .bundle
+        .webhooks[0]
+        .ca_bundle
         .clear();
-    cluster.now().refuses = Some("no right");
-    replica.pass(10).await;
+    store.objects().write_error = Some("no right");
+    replica.reconcile(10).await;
     vouches(&replica, "mutating", 0);
     vouches(&replica, "validating", 1);
-    cluster.now().refuses = None;
-    replica.pass(20).await;
+    store.objects().write_error = None;
+    replica.reconcile(20).await;
     vouches(&replica, "mutating", 1);
 
-    cluster.now().configurations.remove(&Configured::Mutating);
-    replica.pass(30).await;
+    store.objects().configurations.remove(&WebhookSide::Mutating);
+    replica.reconcile(30).await;
     assert!(!replica.metrics.encode().contains("{webhooks=\"mutating\"}"));
     vouches(&replica, "validating", 1);
 }
 
 #[tokio::test]
 async fn replicas_share_the_authority_and_nothing_else() {
-    let cluster = Cluster::new();
-    let (mut one, mut two) = (Replica::new(&cluster), Replica::new(&cluster));
-    one.pass(0).await;
-    let before = cluster.data();
-    two.pass(1).await;
-    assert_eq!(cluster.data(), before);
+    let store = InMemoryStore::new();
+    let (mut one, mut two) = (Replica::new(&store), Replica::new(&store));
+    one.reconcile(0).await;
+    let before = store.data();
+    two.reconcile(1).await;
+    assert_eq!(store.data(), before);
     assert_ne!(one.serial(), two.serial());
     for replica in [&one, &two] {
-        assert!(replica.is_taken(&cluster.bundle(), "127.0.0.1", 2));
+        assert!(replica.is_accepted(&store.bundle(), "127.0.0.1", 2));
     }
 }
 
 #[tokio::test]
-async fn a_replica_that_was_too_late_looks_again() {
-    let cluster = Cluster::new();
-    cluster.now().conflicts = 4;
-    let mut replica = Replica::new(&cluster);
-    replica.pass(0).await;
-    assert_eq!(replica.unready(), Vec::<String>::new());
+async fn a_replica_observes_again_after_a_conflict() {
+    let store = InMemoryStore::new();
+    store.objects().remaining_conflicts = 4;
+    let mut replica = Replica::new(&store);
+    replica.reconcile(0).await;
+    assert_eq!(replica.unready_reasons(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn through_a_rotation_the_old_bundle_takes_the_old_and_the_new_one_takes_both() {
-    let cluster = Cluster::new();
-    let (mut one, mut two) = (Replica::new(&cluster), Replica::new(&cluster));
-    one.pass(0).await;
-    two.pass(0).await;
-    let old = cluster.bundle();
+async fn during_a_rotation_clients_of_the_old_and_of_the_new_bundle_accept_the_certificate() {
+    let store = InMemoryStore::new();
+    let (mut one, mut two) = (Replica::new(&store), Replica::new(&store));
+    one.reconcile(0).await;
+    two.reconcile(0).await;
+    let old = store.bundle();
     for seconds in [210, 410, 590] {
-        one.pass(seconds).await;
-        two.pass(seconds).await;
+        one.reconcile(seconds).await;
+        two.reconcile(seconds).await;
     }
-    assert_eq!(cluster.bundle(), old);
-    one.pass(600).await;
-    assert_eq!(cluster.keys(), ["ca.crt", "ca.key", "next.crt", "next.key"]);
-    let both = cluster.bundle();
+    assert_eq!(store.bundle(), old);
+    one.reconcile(600).await;
+    assert_eq!(store.keys(), ["ca.crt", "ca.key", "next.crt", "next.key"]);
+    let both = store.bundle();
     assert!(both.len() > old.len());
     for replica in [&one, &two] {
         assert!(
-            replica.is_taken(&old, "127.0.0.1", 600),
-            "it was switched too early"
+            replica.is_accepted(&old, "127.0.0.1", 600),
+            "the certificate was switched too early"
         );
     }
-    two.pass(605).await;
-    one.pass(615).await;
-    assert_eq!(cluster.keys(), ["ca.crt", "ca.key", "previous.crt"]);
-    assert!(!one.is_taken(&old, "127.0.0.1", 615));
-    two.pass(616).await;
-    assert!(two.is_taken(&old, "127.0.0.1", 616));
-    two.pass(620).await;
-    assert!(!two.is_taken(&old, "127.0.0.1", 620));
+    two.reconcile(605).await;
+    one.reconcile(615).await;
+    assert_eq!(store.keys(), ["ca.crt", "ca.key", "previous.crt"]);
+    assert!(!one.is_accepted(&old, "127.0.0.1", 615));
+    two.reconcile(616).await;
+    assert!(two.is_accepted(&old, "127.0.0.1", 616));
+    two.reconcile(620).await;
+    assert!(!two.is_accepted(&old, "127.0.0.1", 620));
     for replica in [&one, &two] {
-        assert!(replica.is_taken(&both, "127.0.0.1", 620));
-        assert_eq!(replica.unready(), Vec::<String>::new());
+        assert!(replica.is_accepted(&both, "127.0.0.1", 620));
+        assert_eq!(replica.unready_reasons(), Vec::<String>::new());
     }
     for seconds in [810, 900] {
-        one.pass(seconds).await;
-        two.pass(seconds).await;
+        one.reconcile(seconds).await;
+        two.reconcile(seconds).await;
     }
-    assert_eq!(cluster.keys(), ["ca.crt", "ca.key"]);
-    assert!(one.is_taken(&cluster.bundle(), "127.0.0.1", 900));
-    assert!(cluster.bundle().len() < both.len());
+    assert_eq!(store.keys(), ["ca.crt", "ca.key"]);
+    assert!(one.is_accepted(&store.bundle(), "127.0.0.1", 900));
+    assert!(store.bundle().len() < both.len());
 }
 
 #[tokio::test]
-async fn a_secret_of_somebody_else_is_never_written() {
-    let cluster = Cluster::new();
-    cluster.put_secret(false, &[("password", "x")]);
-    let mut replica = Replica::new(&cluster);
-    replica.pass(0).await;
+async fn a_foreign_secret_is_never_written() {
+    let store = InMemoryStore::new();
+    store.put_secret(false, &[("password", "x")]);
+    let mut replica = Replica::new(&store);
+    replica.reconcile(0).await;
     assert_eq!(
-        replica.unready(),
+        replica.unready_reasons(),
         [
             "no certificate yet: the authority's Secret is not used: it holds data and lacks the label \
           cassgate.db.orange.com/authority=self, so it is left alone"
         ]
     );
-    assert_eq!(cluster.keys(), ["password"]);
-    assert!(replica.metric("cassgate_tls_reloads_total{outcome=\"failed\"} 1"));
+    assert_eq!(store.keys(), ["password"]);
+    assert!(replica.has_metric("cassgate_tls_reloads_total{outcome=\"failed\"} 1"));
 }
 
 #[tokio::test]
-async fn a_secret_that_is_ours_and_broken_is_mended_and_told_and_nobody_is_cut_off() {
-    for broken in [
+async fn a_damaged_secret_is_repaired_without_an_interruption() {
+    for damaged in [
         &[("ca.crt", "noise"), ("ca.key", "noise")][..],
         &[("ca.crt", "")],
         &[("ca.key", "noise")],
         &[("previous.crt", "noise")],
     ] {
-        let cluster = Cluster::new();
-        let mut replica = Replica::new(&cluster);
-        replica.pass(0).await;
-        let (old, serial) = (cluster.bundle(), replica.serial());
-        cluster.put_secret(true, broken);
-        replica.pass(10).await;
-        assert_eq!(replica.serial(), serial, "{broken:?}");
-        assert_eq!(cluster.keys(), ["next.crt", "next.key"]);
-        replica.pass(30).await;
-        assert_eq!(cluster.keys(), ["ca.crt", "ca.key"]);
+        let store = InMemoryStore::new();
+        let mut replica = Replica::new(&store);
+        replica.reconcile(0).await;
+        let (old, serial) = (store.bundle(), replica.serial());
+        store.put_secret(true, damaged);
+        replica.reconcile(10).await;
+        assert_eq!(replica.serial(), serial, "{damaged:?}");
+        assert_eq!(store.keys(), ["next.crt", "next.key"]);
+        replica.reconcile(30).await;
+        assert_eq!(store.keys(), ["ca.crt", "ca.key"]);
         assert_ne!(replica.serial(), serial);
-        assert!(!replica.is_taken(&old, "127.0.0.1", 30));
-        assert!(replica.is_taken(&cluster.bundle(), "127.0.0.1", 30));
-        assert_eq!(replica.unready(), Vec::<String>::new());
+        assert!(!replica.is_accepted(&old, "127.0.0.1", 30));
+        assert!(replica.is_accepted(&store.bundle(), "127.0.0.1", 30));
+        assert_eq!(replica.unready_reasons(), Vec::<String>::new());
     }
 }
 
 #[tokio::test]
-async fn a_key_of_another_authority_is_noticed() {
-    let cluster = Cluster::new();
-    let mut replica = Replica::new(&cluster);
-    replica.pass(0).await;
+async fn a_key_of_another_authority_is_detected() {
+    let store = InMemoryStore::new();
+    let mut replica = Replica::new(&store);
+    replica.reconcile(0).await;
     let text = |data: &BTreeMap<String, Vec<u8>>, key: &str| String::from_utf8(data[key].clone()).unwrap();
-    let ours = cluster.data();
-    let other = Cluster::new();
-    Replica::new(&other).pass(0).await;
+    let ours = store.data();
+    let other = InMemoryStore::new();
+    Replica::new(&other).reconcile(0).await;
     let (certificate, key) = (text(&ours, "ca.crt"), text(&other.data(), "ca.key"));
-    cluster.put_secret(true, &[("ca.crt", &certificate), ("ca.key", &key)]);
-    replica.pass(10).await;
-    assert_eq!(cluster.keys(), ["next.crt", "next.key"]);
+    store.put_secret(true, &[("ca.crt", &certificate), ("ca.key", &key)]);
+    replica.reconcile(10).await;
+    assert_eq!(store.keys(), ["next.crt", "next.key"]);
 }
 
 #[tokio::test]
-async fn without_the_secret_the_certificate_is_served_to_its_end_and_readiness_says_why() {
-    let cluster = Cluster::new();
-    let mut replica = Replica::new(&cluster);
-    replica.pass(0).await;
-    cluster.now().secret = None;
-    replica.pass(290).await;
-    assert_eq!(replica.unready(), Vec::<String>::new());
-    assert!(replica.metric("cassgate_tls_reloads_total{outcome=\"failed\"} 1"));
-    replica.pass(301).await;
+async fn without_the_secret_the_certificate_is_served_until_it_expires_and_readiness_gives_the_reason() {
+    let store = InMemoryStore::new();
+    let mut replica = Replica::new(&store);
+    replica.reconcile(0).await;
+    store.objects().secret = None;
+    replica.reconcile(290).await;
+    assert_eq!(replica.unready_reasons(), Vec::<String>::new());
+    assert!(replica.has_metric("cassgate_tls_reloads_total{outcome=\"failed\"} 1"));
+    replica.reconcile(301).await;
     assert_eq!(
-        replica.unready(),
+        replica.unready_reasons(),
         [format!(
             "the certificate expired at {}: the authority's Secret does not exist; apply the manifests again",
             after(300)
         )]
     );
-    cluster.put_secret(true, &[]);
-    replica.pass(310).await;
-    assert_eq!(replica.unready(), Vec::<String>::new());
+    store.put_secret(true, &[]);
+    replica.reconcile(310).await;
+    assert_eq!(replica.unready_reasons(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_right_that_is_missing_is_named_and_nothing_is_served() {
-    let cluster = Cluster::new();
-    cluster.now().refuses = Some("no right");
-    let mut replica = Replica::new(&cluster);
-    replica.pass(0).await;
+async fn a_missing_permission_is_named_and_no_certificate_is_served() {
+    let store = InMemoryStore::new();
+    store.objects().write_error = Some("no right");
+    let mut replica = Replica::new(&store);
+    replica.reconcile(0).await;
     assert_eq!(
-        replica.unready(),
+        replica.unready_reasons(),
         ["no certificate yet: the authority's Secret cannot be written: no right"]
     );
 }
 
 #[tokio::test]
-async fn a_bundle_that_was_wiped_is_filled_in_the_same_pass() {
-    let cluster = Cluster::new();
-    let mut replica = Replica::new(&cluster);
-    replica.pass(0).await;
-    let (bundle, serial) = (cluster.bundle(), replica.serial());
-    for configuration in cluster.now().configurations.values_mut() {
-        for entry in &mut configuration.entries {
-            entry.bundle.clear();
+async fn an_emptied_bundle_is_filled_in_the_same_reconciliation() {
+    let store = InMemoryStore::new();
+    let mut replica = Replica::new(&store);
+    replica.reconcile(0).await;
+    let (bundle, serial) = (store.bundle(), replica.serial());
+    for configuration in store.objects().configurations.values_mut() {
+        for webhook in &mut configuration.webhooks {
+            webhook.ca_bundle.clear();
         }
     }
-    replica.pass(10).await;
-    assert_eq!((cluster.bundle(), replica.serial()), (bundle, serial));
-    assert_eq!(replica.unready(), Vec::<String>::new());
+    replica.reconcile(10).await;
+    assert_eq!((store.bundle(), replica.serial()), (bundle, serial));
+    assert_eq!(replica.unready_reasons(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn nothing_of_a_key_is_shown_by_debug() {
-    let cluster = Cluster::new();
-    let mut replica = Replica::new(&cluster);
-    replica.pass(0).await;
-    let object = cluster.now().secret.clone().unwrap();
-    let (secret, _) = content::read(&object).unwrap();
-    let key = String::from_utf8(object.data["ca.key"].clone()).unwrap();
+async fn debug_output_contains_no_part_of_a_key() {
+    let store = InMemoryStore::new();
+    let mut replica = Replica::new(&store);
+    replica.reconcile(0).await;
+    let stored = store.objects().secret.clone().unwrap();
+    let (secret, _) = secret::read(&stored).unwrap();
+    let key = String::from_utf8(stored.data["ca.key"].clone()).unwrap();
     let line = key.lines().nth(1).unwrap();
     for shown in [
-        format!("{object:?}"),
+        format!("{stored:?}"),
         format!("{secret:?}"),
         format!("{:?}", replica.rotator.pair()),
     ] {

@@ -1,4 +1,4 @@
-//! Certificates, and the directories in which they lie.
+//! Certificates, and the directories that contain them.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use tempfile::TempDir;
 
-/// An authority that signs what a test needs.
+/// An authority that signs the certificates of a test.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key as PEM.
@@ -25,10 +25,10 @@ pub(crate) struct PemPair {
     pub(crate) key: String,
 }
 
-/// A directory as kubelet mounts a Secret: files are links through `..data`, which leads to a generation.
+/// A directory as kubelet mounts a Secret: the files are links through `..data`, which points to a version.
 pub(crate) struct Volume {
     directory: TempDir,
-    generations: usize,
+    versions: usize,
 }
 
 impl Authority {
@@ -38,23 +38,23 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// A pair for the loopback, valid for thousands of years.
+    /// Returns a pair for the loopback interface that is valid for thousands of years.
     pub(crate) fn issue(&self) -> PemPair {
         self.sign(&Self::leaf())
     }
 
-    /// A pair for the loopback, valid between two moments.
+    /// Returns a pair for the loopback interface that is valid between two times.
     pub(crate) fn issue_for(&self, from: Timestamp, to: Timestamp) -> PemPair {
-        let moment = |time: Timestamp| {
+        let date_time = |time: Timestamp| {
             date_time_ymd(1970, 1, 1) + Duration::from_secs(time.as_second().try_into().unwrap())
         };
         let mut parameters = Self::leaf();
-        parameters.not_before = moment(from);
-        parameters.not_after = moment(to);
+        parameters.not_before = date_time(from);
+        parameters.not_after = date_time(to);
         self.sign(&parameters)
     }
 
-    /// A pair for the loopback with this key.
+    /// Returns a pair for the loopback interface with this key.
     pub(crate) fn issue_with(&self, key: &KeyPair) -> PemPair {
         PemPair {
             certificate: Self::leaf().signed_by(key, &self.0).unwrap().pem(),
@@ -62,16 +62,18 @@ impl Authority {
         }
     }
 
-    /// The certificate of an authority below this one, and a pair for the loopback that it signed.
+    /// Returns the certificate of an intermediate authority and a pair for the loopback interface that it signed.
     pub(crate) fn issue_through_an_intermediate(&self) -> (String, PemPair) {
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        parameters.distinguished_name.push(DnType::CommonName, "between");
+        parameters
+            .distinguished_name
+            .push(DnType::CommonName, "intermediate");
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.signed_by(&key, &self.0).unwrap().pem();
-        let between = Issuer::new(parameters, key);
+        let intermediate = Issuer::new(parameters, key);
         let key = KeyPair::generate().unwrap();
-        let leaf = Self::leaf().signed_by(&key, &between).unwrap().pem();
+        let leaf = Self::leaf().signed_by(&key, &intermediate).unwrap().pem();
         let pair = PemPair {
             certificate: leaf,
             key: key.serialize_pem(),
@@ -79,7 +81,7 @@ impl Authority {
         (certificate, pair)
     }
 
-    /// What a client that trusts this authority holds.
+    /// Returns the trust store of a client that trusts this authority.
     pub(crate) fn roots(&self) -> RootCertStore {
         roots(self.0.der().clone())
     }
@@ -102,7 +104,7 @@ impl Authority {
 }
 
 impl PemPair {
-    /// The first certificate, as a client sees it.
+    /// Returns the first certificate in the form that a client receives.
     pub(crate) fn der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()
     }
@@ -112,7 +114,7 @@ impl Volume {
     pub(crate) fn new(pair: &PemPair) -> Self {
         let mut volume = Self {
             directory: tempfile::tempdir().unwrap(),
-            generations: 0,
+            versions: 0,
         };
         volume.replace(pair);
         for name in ["tls.crt", "tls.key"] {
@@ -125,11 +127,11 @@ impl Volume {
         self.directory.path()
     }
 
-    /// What kubelet does when the Secret changed: a new generation, one rename, the old one is removed.
+    /// Replaces the Secret as kubelet does: writes a new version, renames the link, removes the old version.
     pub(crate) fn replace(&mut self, pair: &PemPair) {
-        let old = self.generation();
-        self.generations += 1;
-        let new = self.generation();
+        let old = self.version_directory();
+        self.versions += 1;
+        let new = self.version_directory();
         fs::create_dir(&new).unwrap();
         write_pair(&new, pair);
         let link = self.path().join("..data_tmp");
@@ -140,8 +142,8 @@ impl Volume {
         }
     }
 
-    fn generation(&self) -> PathBuf {
-        self.path().join(format!("..generation-{}", self.generations))
+    fn version_directory(&self) -> PathBuf {
+        self.path().join(format!("..version-{}", self.versions))
     }
 }
 
@@ -151,7 +153,7 @@ pub(crate) fn write_pair(directory: &Path, pair: &PemPair) {
     fs::write(directory.join("tls.key"), &pair.key).unwrap();
 }
 
-/// A store with one root.
+/// Returns a trust store with one root.
 pub(crate) fn roots(certificate: CertificateDer<'static>) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add(certificate).unwrap();

@@ -1,4 +1,4 @@
-//! What a pair can be, and what the answer is to each: one table.
+//! Every kind of pair and its outcome at start, as one table.
 
 use std::{
     fs,
@@ -20,49 +20,49 @@ use rcgen::{
 
 use crate::support::{Authority, NEVER, PemPair, Served, http2, now};
 
-/// What comes of a pair at the start.
+/// The outcome of a pair at start.
 #[derive(Debug, PartialEq)]
-enum Answer {
-    /// A client that trusts the authority is answered, and the replica is ready.
+enum Outcome {
+    /// A client that trusts the authority gets an answer, and the replica is ready.
     Served,
-    /// It is served, but the replica is not ready, for this reason.
+    /// The pair is served, but the replica is not ready, for this reason.
     NotReady(&'static str),
-    /// cassgate does not start and says this of the files; `{}` is the folder.
-    Refused(&'static str),
+    /// cassgate does not start, with this error; `{}` is the directory.
+    Rejected(&'static str),
 }
 
-use Answer::{NotReady, Refused, Served as ServedWell};
+use Outcome::{NotReady, Rejected, Served as ServedWell};
 
 const NO_KEY: &str = "{}/tls.key: no private key in it; an unencrypted PEM block that begins with \
                       -----BEGIN PRIVATE KEY-----, -----BEGIN EC PRIVATE KEY----- or -----BEGIN RSA PRIVATE KEY----- \
                       is needed";
 const ENCRYPTED: &str = "{}/tls.key: the private key is encrypted, and cassgate has no passphrase; write it without \
                          one, for example with openssl pkey -in tls.key -out plain.key";
-const NO_USABLE_KEY: &str = "{}/tls.crt and {}/tls.key: the key cannot be used; RSA of 2048 to 8192 bits, ECDSA and \
-                             Ed25519 can (unexpected error: failed to parse private key as RSA, ECDSA, or EdDSA)";
+const NO_USABLE_KEY: &str = "{}/tls.crt and {}/tls.key: the key cannot be used; use RSA of 2048 to 8192 bits, ECDSA \
+                             or Ed25519 (unexpected error: failed to parse private key as RSA, ECDSA, or EdDSA)";
 const MISMATCH: &str = "{}/tls.crt and {}/tls.key: the key does not belong to the first certificate; the webhook's own \
                         certificate must come first";
 
 #[tokio::test]
-async fn each_kind_of_certificate_has_its_answer() {
+async fn each_kind_of_pair_has_its_outcome() {
     let authority = Authority::new();
-    for (what, pair, expected) in table(&authority) {
+    for (description, pair, expected) in table(&authority) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("tls.crt"), &pair.certificate).unwrap();
         fs::write(folder.path().join("tls.key"), &pair.key).unwrap();
-        let answer = answer(folder.path(), &authority).await;
+        let outcome = outcome(folder.path(), &authority).await;
         let folder = folder.path().display().to_string();
         let expected = match expected {
             ServedWell => Ok(None),
             NotReady(reason) => Ok(Some(reason.to_owned())),
-            Refused(says) => Err(says.replace("{}", &folder)),
+            Rejected(error) => Err(error.replace("{}", &folder)),
         };
-        assert_eq!(answer, expected, "{what}");
+        assert_eq!(outcome, expected, "{description}");
     }
 }
 
-/// What, the pair, and the answer.
-fn table(authority: &Authority) -> Vec<(&'static str, PemPair, Answer)> {
+/// Returns the cases: a description, the pair and the outcome.
+fn table(authority: &Authority) -> Vec<(&'static str, PemPair, Outcome)> {
     let mut table = keys(authority);
     table.extend(times(authority));
     table.extend(chains(authority));
@@ -70,7 +70,7 @@ fn table(authority: &Authority) -> Vec<(&'static str, PemPair, Answer)> {
     table
 }
 
-fn keys(authority: &Authority) -> Vec<(&'static str, PemPair, Answer)> {
+fn keys(authority: &Authority) -> Vec<(&'static str, PemPair, Outcome)> {
     let signed = |algorithm| authority.issue_with(&KeyPair::generate_for(algorithm).unwrap());
     let rsa = |size| KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, size).unwrap();
     vec![
@@ -93,12 +93,12 @@ fn keys(authority: &Authority) -> Vec<(&'static str, PemPair, Answer)> {
                 key: openssl(&["genrsa", "1024"], ""),
                 ..authority.issue()
             },
-            Refused(NO_USABLE_KEY),
+            Rejected(NO_USABLE_KEY),
         ),
     ]
 }
 
-fn times(authority: &Authority) -> Vec<(&'static str, PemPair, Answer)> {
+fn times(authority: &Authority) -> Vec<(&'static str, PemPair, Outcome)> {
     let minutes = |minutes: i64| -> Timestamp { now() + SignedDuration::from_mins(minutes) };
     vec![
         (
@@ -109,12 +109,12 @@ fn times(authority: &Authority) -> Vec<(&'static str, PemPair, Answer)> {
         (
             "not yet valid",
             authority.issue_for(minutes(5), minutes(60)),
-            NotReady("the certificate is valid only from 2026-11-23T12:05:00Z on"),
+            NotReady("the certificate is not valid before 2026-11-23T12:05:00Z"),
         ),
     ]
 }
 
-fn chains(authority: &Authority) -> Vec<(&'static str, PemPair, Answer)> {
+fn chains(authority: &Authority) -> Vec<(&'static str, PemPair, Outcome)> {
     let plain = authority.issue();
     let (between, leaf) = authority.issue_through_an_intermediate();
     let with = |certificates: &[&str]| PemPair {
@@ -138,7 +138,7 @@ fn chains(authority: &Authority) -> Vec<(&'static str, PemPair, Answer)> {
         (
             "the intermediate first",
             with(&[&between, &leaf.certificate]),
-            Refused(MISMATCH),
+            Rejected(MISMATCH),
         ),
         (
             "of another key",
@@ -146,12 +146,12 @@ fn chains(authority: &Authority) -> Vec<(&'static str, PemPair, Answer)> {
                 key: authority.issue().key,
                 ..plain
             },
-            Refused(MISMATCH),
+            Rejected(MISMATCH),
         ),
     ]
 }
 
-fn damages(authority: &Authority) -> Vec<(&'static str, PemPair, Answer)> {
+fn damages(authority: &Authority) -> Vec<(&'static str, PemPair, Outcome)> {
     let pair = authority.issue();
     let certificate = |certificate: &str| PemPair {
         certificate: certificate.to_owned(),
@@ -165,26 +165,26 @@ fn damages(authority: &Authority) -> Vec<(&'static str, PemPair, Answer)> {
         (
             "cut in the middle",
             certificate(&half(&pair.certificate)),
-            Refused("{}/tls.crt: the PEM in it is damaged: a block has no -----END line"),
+            Rejected("{}/tls.crt: the PEM in it is damaged: a block has no -----END line"),
         ),
         (
             "a key cut in the middle",
             key(half(&pair.key)),
-            Refused("{}/tls.key: the PEM in it is damaged: a block has no -----END line"),
+            Rejected("{}/tls.key: the PEM in it is damaged: a block has no -----END line"),
         ),
         (
             "cut within its block",
             certificate(&shortened),
-            Refused("{}/tls.crt and {}/tls.key: certificate 1 of the chain is no X.509 certificate"),
+            Rejected("{}/tls.crt and {}/tls.key: certificate 1 of the chain is not an X.509 certificate"),
         ),
-        ("no key", key(String::new()), Refused(NO_KEY)),
+        ("no key", key(String::new()), Rejected(NO_KEY)),
         (
             "a key with a passphrase",
             key(openssl(
                 &["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:x"],
                 &pair.key,
             )),
-            Refused(ENCRYPTED),
+            Rejected(ENCRYPTED),
         ),
         (
             "a key with a passphrase, as OpenSSL wrote it before",
@@ -192,12 +192,12 @@ fn damages(authority: &Authority) -> Vec<(&'static str, PemPair, Answer)> {
                 &["rsa", "-traditional", "-aes256", "-passout", "pass:x"],
                 &rsa,
             )),
-            Refused(ENCRYPTED),
+            Rejected(ENCRYPTED),
         ),
     ]
 }
 
-/// What openssl makes of its input.
+/// Runs openssl with this input and returns its output.
 fn openssl(arguments: &[&str], input: &str) -> String {
     let mut openssl = Command::new("openssl")
         .args(arguments)
@@ -217,15 +217,18 @@ fn openssl(arguments: &[&str], input: &str) -> String {
     String::from_utf8(made.stdout).unwrap()
 }
 
-/// The same PEM without its last bytes.
+/// Returns the PEM text without its last line of base64.
 fn shortened(pem: &str) -> String {
     let mut lines: Vec<&str> = pem.lines().collect();
     lines.remove(lines.len() - 2);
     lines.join("\n") + "\n"
 }
 
-/// What is served from the folder: nothing or a reason for not being ready; or why nothing is served.
-async fn answer(folder: &Path, authority: &Authority) -> Result<Option<String>, String> {
+/// Serves the pair in the directory. Returns the reason of unreadiness if there is one.
+///
+/// # Errors
+/// Returns the error of the start.
+async fn outcome(folder: &Path, authority: &Authority) -> Result<Option<String>, String> {
     let metrics = Metrics::new();
     let source = PairSource::Files(PairFiles::in_directory(folder));
     let reloader = Reloader::start(source, metrics.clone(), now()).map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! What the tests share: authorities, Secret volumes, servers, clients.
+//! Shared by the tests: authorities, mounted Secrets, servers and clients.
 
 mod client;
 mod pairs;
@@ -12,20 +12,20 @@ pub(crate) use server::{Secured, Served, now};
 
 use cassgate::telemetry::metrics::Metrics;
 
-/// A deadline that is meant to pass.
+/// A deadline that passes during the test.
 pub(crate) const SOON: Duration = Duration::from_millis(20);
 
-/// A deadline that no test lives to see.
+/// A deadline that does not pass during the test.
 pub(crate) const NEVER: Duration = Duration::from_hours(24);
 
-/// Waits until something is so. It has no deadline of its own.
-pub(crate) async fn until(mut so: impl FnMut() -> bool) {
-    while !so() {
+/// Waits until `condition` holds, without a deadline.
+pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
+    while !condition() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
-/// The value of one series.
+/// Returns the value of a series.
 pub(crate) fn value(metrics: &Metrics, series: &str) -> i64 {
     let text = metrics.encode();
     let line = text

@@ -1,4 +1,4 @@
-//! The storage of mode `self` on the API server: the authority in a Secret, the `caBundle` in two webhook configurations.
+//! The store of TLS mode `self`: a Secret and two webhook configurations on the API server.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,20 +18,21 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::kubernetes::reason;
+use crate::telemetry::metrics::WebhookSide;
 use crate::tls::self_signed::{
-    ConfigurationObject, Configured, Entry, SecretObject, Store, StoreError, Written,
+    Store, StoreError, StoredConfiguration, StoredSecret, StoredWebhook, WriteOutcome,
 };
 
 /// The timeout of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The field manager of the `caBundle`. Argo CD and Flux can be configured to ignore its fields.
+/// The field manager that owns the `caBundle`. Argo CD and Flux can be configured to ignore its fields.
 const FIELD_MANAGER: &str = "cassgate-ca-bundle";
 
-/// The label and value that mark a Secret as one that cassgate may write.
+/// The key and value of the label on a Secret that cassgate may write.
 pub const AUTHORITY_LABEL: (&str, &str) = ("cassgate.db.orange.com/authority", "self");
 
-/// The objects of mode `self`, by name.
+/// Reads and writes the objects of mode `self`.
 #[derive(Clone)]
 pub(super) struct KubernetesStore {
     client: Client,
@@ -54,21 +55,21 @@ impl KubernetesStore {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    fn configurations(&self, side: Configured) -> (Api<DynamicObject>, ApiResource) {
+    fn configurations(&self, side: WebhookSide) -> (Api<DynamicObject>, ApiResource) {
         let resource = match side {
-            Configured::Mutating => ApiResource::erase::<MutatingWebhookConfiguration>(&()),
-            Configured::Validating => ApiResource::erase::<ValidatingWebhookConfiguration>(&()),
+            WebhookSide::Mutating => ApiResource::erase::<MutatingWebhookConfiguration>(&()),
+            WebhookSide::Validating => ApiResource::erase::<ValidatingWebhookConfiguration>(&()),
         };
         (Api::all_with(self.client.clone(), &resource), resource)
     }
 }
 
 impl Store for KubernetesStore {
-    async fn secret(&self) -> Result<Option<SecretObject>, StoreError> {
-        let found = in_time(self.secrets().get_opt(&self.secret)).await?;
-        Ok(found.map(|secret| SecretObject {
-            version: secret.metadata.resource_version.unwrap_or_default(),
-            marked: secret.metadata.labels.is_some_and(|labels| {
+    async fn secret(&self) -> Result<Option<StoredSecret>, StoreError> {
+        let secret = with_timeout(self.secrets().get_opt(&self.secret)).await?;
+        Ok(secret.map(|secret| StoredSecret {
+            resource_version: secret.metadata.resource_version.unwrap_or_default(),
+            is_labelled: secret.metadata.labels.is_some_and(|labels| {
                 labels
                     .get(AUTHORITY_LABEL.0)
                     .is_some_and(|value| value == AUTHORITY_LABEL.1)
@@ -82,20 +83,20 @@ impl Store for KubernetesStore {
         }))
     }
 
-    /// Replaces the data of the Secret and keeps everything else, if its version is still `version`.
+    /// Replaces the data of the Secret and keeps everything else, if it still has this `resourceVersion`.
     ///
     /// The Secret is read again, because a replace needs the whole object.
     async fn replace_secret(
         &self,
-        version: &str,
+        resource_version: &str,
         data: BTreeMap<String, Vec<u8>>,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         let secrets = self.secrets();
-        let Some(mut secret) = in_time(secrets.get_opt(&self.secret)).await? else {
-            return Ok(Written::Conflict);
+        let Some(mut secret) = with_timeout(secrets.get_opt(&self.secret)).await? else {
+            return Ok(WriteOutcome::Conflict);
         };
-        if secret.metadata.resource_version.as_deref() != Some(version) {
-            return Ok(Written::Conflict);
+        if secret.metadata.resource_version.as_deref() != Some(resource_version) {
+            return Ok(WriteOutcome::Conflict);
         }
         let labels = secret.metadata.labels.get_or_insert_default();
         labels.insert(AUTHORITY_LABEL.0.to_owned(), AUTHORITY_LABEL.1.to_owned());
@@ -108,68 +109,67 @@ impl Store for KubernetesStore {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
-        written(secrets.replace(&self.secret, &parameters, &secret)).await
+        write_outcome(secrets.replace(&self.secret, &parameters, &secret)).await
     }
 
-    async fn configuration(&self, side: Configured) -> Result<Option<ConfigurationObject>, StoreError> {
-        let found = in_time(self.configurations(side).0.get_opt(&self.webhooks)).await?;
-        Ok(found.map(|configuration| ConfigurationObject {
-            version: configuration.metadata.resource_version.unwrap_or_default(),
-            entries: configuration
+    async fn configuration(&self, side: WebhookSide) -> Result<Option<StoredConfiguration>, StoreError> {
+        let configuration = with_timeout(self.configurations(side).0.get_opt(&self.webhooks)).await?;
+        Ok(configuration.map(|configuration| StoredConfiguration {
+            resource_version: configuration.metadata.resource_version.unwrap_or_default(),
+            webhooks: configuration
                 .data
                 .get("webhooks")
                 .and_then(Value::as_array)
                 .into_iter()
                 .flatten()
-                .map(entry)
+                .map(stored_webhook)
                 .collect(),
         }))
     }
 
-    /// Applies the `caBundle` of every webhook by server-side apply.
-    ///
-    /// The request contains the version that was read, so the API server rejects it if the object has changed since.
+    /// Applies the one field by server-side apply, with the `resourceVersion` that was read. The API server rejects the
+    /// patch if the configuration has changed since.
     async fn publish(
         &self,
-        side: Configured,
-        seen: &ConfigurationObject,
+        side: WebhookSide,
+        observed: &StoredConfiguration,
         bundle: &str,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         let (configurations, resource) = self.configurations(side);
         let bundle = STANDARD.encode(bundle);
-        let entries: Vec<Value> = seen
-            .entries
+        let webhooks: Vec<Value> = observed
+            .webhooks
             .iter()
-            .map(|entry| json!({"name": entry.name, "clientConfig": {"caBundle": bundle}}))
+            .map(|webhook| json!({"name": webhook.name, "clientConfig": {"caBundle": bundle}}))
             .collect();
         let applied = json!({
             "apiVersion": resource.api_version,
             "kind": resource.kind,
-            "metadata": {"name": self.webhooks, "resourceVersion": seen.version},
-            "webhooks": entries,
+            "metadata": {"name": self.webhooks, "resourceVersion": observed.resource_version},
+            "webhooks": webhooks,
         });
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        written(configurations.patch(&self.webhooks, &parameters, &Patch::Apply(applied))).await
+        write_outcome(configurations.patch(&self.webhooks, &parameters, &Patch::Apply(applied))).await
     }
 }
 
-fn entry(webhook: &Value) -> Entry {
+fn stored_webhook(webhook: &Value) -> StoredWebhook {
     let text = |pointer: &str| {
         webhook
             .pointer(pointer)
             .and_then(Value::as_str)
             .unwrap_or_default()
     };
-    Entry {
+    StoredWebhook {
         name: text("/name").to_owned(),
-        bundle: STANDARD
+        ca_bundle: STANDARD
             .decode(text("/clientConfig/caBundle"))
             .unwrap_or_default(),
     }
 }
 
 /// Awaits a request for at most [`REQUEST_TIMEOUT`].
-async fn in_time<T>(request: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
+async fn with_timeout<T>(request: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
     match timeout(REQUEST_TIMEOUT, request).await {
         Ok(answer) => answer.map_err(|error| StoreError(reason(&error))),
         Err(_) => Err(StoreError("the API server does not answer in time".to_owned())),
@@ -177,15 +177,17 @@ async fn in_time<T>(request: impl Future<Output = Result<T, Error>>) -> Result<T
 }
 
 /// Awaits a write. A missing or changed object is a conflict, not an error.
-async fn written<T>(request: impl Future<Output = Result<T, Error>>) -> Result<Written, StoreError> {
+async fn write_outcome<T>(
+    request: impl Future<Output = Result<T, Error>>,
+) -> Result<WriteOutcome, StoreError> {
     let answer = async {
         match request.await {
-            Ok(_) => Ok(Written::Done),
-            Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(Written::Conflict),
+            Ok(_) => Ok(WriteOutcome::Stored),
+            Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(WriteOutcome::Conflict),
             Err(error) => Err(error),
         }
     };
-    in_time(answer).await
+    with_timeout(answer).await
 }
 
 #[cfg(test)]
@@ -201,7 +203,7 @@ mod tests {
 
     use super::*;
 
-    /// An API server that answers reads with an object and writes with a status code, and records the writes.
+    /// An API server that answers reads with the object and writes with a status code, and records the writes.
     #[derive(Clone)]
     struct ApiServer {
         object: Value,
@@ -209,7 +211,7 @@ mod tests {
         writes: Arc<Mutex<Vec<Write>>>,
     }
 
-    /// Method and path, content type, and body.
+    /// The method and path, the content type, and the body.
     type Write = (String, Option<String>, Value);
 
     impl ApiServer {
@@ -235,12 +237,12 @@ mod tests {
             let (code, answer) = if head.method == Method::GET {
                 (200, self.object.clone())
             } else {
-                let sent = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
-                let kind = head.headers.get("content-type");
+                let body = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
+                let content_type = head.headers.get("content-type");
                 self.writes.lock().unwrap().push((
                     format!("{} {}", head.method, head.uri),
-                    kind.map(|kind| kind.to_str().unwrap().to_owned()),
-                    sent,
+                    content_type.map(|value| value.to_str().unwrap().to_owned()),
+                    body,
                 ));
                 let status =
                     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": self.code});
@@ -257,7 +259,7 @@ mod tests {
             Ok(Response::builder().status(code).body(answer).unwrap())
         }
 
-        fn written(&self) -> Vec<Write> {
+        fn writes(&self) -> Vec<Write> {
             self.writes.lock().unwrap().clone()
         }
     }
@@ -278,11 +280,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_replaced_secret_keeps_its_other_fields_and_gets_data_and_label() {
+    async fn a_secret_is_replaced_with_new_data_and_the_label_and_keeps_everything_else() {
         let server = ApiServer::new(secret(), 200);
-        let written = server.store().replace_secret("7", data()).await.unwrap();
-        assert_eq!(written, Written::Done);
-        let [(request, _, sent)] = server.written().try_into().unwrap();
+        let outcome = server.store().replace_secret("7", data()).await.unwrap();
+        assert_eq!(outcome, WriteOutcome::Stored);
+        let [(request, _, sent)] = server.writes().try_into().unwrap();
         assert_eq!(
             request,
             "PUT /api/v1/namespaces/cassgate-system/secrets/cassgate-ca?&fieldManager=cassgate-ca-bundle"
@@ -300,27 +302,27 @@ mod tests {
     #[tokio::test]
     async fn a_secret_that_has_changed_is_not_written() {
         let server = ApiServer::new(secret(), 200);
-        let written = server.store().replace_secret("6", data()).await.unwrap();
-        assert_eq!((written, server.written()), (Written::Conflict, Vec::new()));
+        let outcome = server.store().replace_secret("6", data()).await.unwrap();
+        assert_eq!((outcome, server.writes()), (WriteOutcome::Conflict, Vec::new()));
         for code in [404, 409] {
-            let written = ApiServer::new(secret(), code)
+            let outcome = ApiServer::new(secret(), code)
                 .store()
                 .replace_secret("7", data())
                 .await;
-            assert_eq!(written.unwrap(), Written::Conflict, "{code}");
+            assert_eq!(outcome.unwrap(), WriteOutcome::Conflict, "{code}");
         }
-        let forbidden = ApiServer::new(secret(), 403)
+        let rejected = ApiServer::new(secret(), 403)
             .store()
             .replace_secret("7", data())
             .await;
         assert_eq!(
-            forbidden.unwrap_err().to_string(),
+            rejected.unwrap_err().to_string(),
             "cassgate lacks a right on the API server (403)"
         );
     }
 
     #[tokio::test]
-    async fn a_bundle_is_applied_to_every_webhook_at_the_version_that_was_read() {
+    async fn a_bundle_is_applied_to_every_webhook_at_the_resource_version_that_was_read() {
         let configuration = json!({
             "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
             "metadata": {"name": "cassgate", "resourceVersion": "9"},
@@ -331,18 +333,25 @@ mod tests {
         });
         let server = ApiServer::new(configuration, 200);
         let store = server.store();
-        let seen = store
-            .configuration(Configured::Validating)
+        let observed = store
+            .configuration(WebhookSide::Validating)
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(seen.version, "9");
-        let bundles: Vec<&[u8]> = seen.entries.iter().map(|entry| entry.bundle.as_slice()).collect();
+        assert_eq!(observed.resource_version, "9");
+        let bundles: Vec<&[u8]> = observed
+            .webhooks
+            .iter()
+            .map(|webhook| webhook.ca_bundle.as_slice())
+            .collect();
         assert_eq!(bundles, [b"old".as_slice(), b""]);
 
-        let written = store.publish(Configured::Validating, &seen, "new").await.unwrap();
-        assert_eq!(written, Written::Done);
-        let [(request, kind, sent)] = server.written().try_into().unwrap();
+        let outcome = store
+            .publish(WebhookSide::Validating, &observed, "new")
+            .await
+            .unwrap();
+        assert_eq!(outcome, WriteOutcome::Stored);
+        let [(request, kind, sent)] = server.writes().try_into().unwrap();
         assert_eq!(
             request,
             "PATCH /apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/cassgate?&force=true\
@@ -362,7 +371,10 @@ mod tests {
             })
         );
         let late = ApiServer::new(Value::Null, 409);
-        let written = late.store().publish(Configured::Mutating, &seen, "new").await;
-        assert_eq!(written.unwrap(), Written::Conflict);
+        let outcome = late
+            .store()
+            .publish(WebhookSide::Mutating, &observed, "new")
+            .await;
+        assert_eq!(outcome.unwrap(), WriteOutcome::Conflict);
     }
 }

@@ -1,4 +1,4 @@
-//! An authority that signs: made, read, used.
+//! An authority with its key: generates it, reads it, and signs certificates with it.
 
 use std::{fmt, time::Duration};
 
@@ -12,12 +12,12 @@ use x509_parser::parse_x509_certificate;
 
 use super::{
     bundle,
-    plan::{Authority, Leaf, Timing, Vouches, later},
+    plan::{Authority, Leaf, Timing, saturating_add},
 };
 use crate::tls::{Pair, PairError};
 
-/// How far back every validity begins: clocks differ.
-const BACKDATED: SignedDuration = SignedDuration::from_hours(1);
+/// The time by which the start of every validity is set back, because clocks differ.
+const BACKDATE: SignedDuration = SignedDuration::from_hours(1);
 
 /// An authority and its key.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,33 +26,33 @@ pub(super) struct Signer {
     key: String,
 }
 
-/// Why nothing could be made or signed. No text holds anything of a key.
+/// The reason why a certificate could not be generated. No text contains a part of a key.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SignError {
-    /// The library refuses.
-    #[error("no certificate could be made: {0}")]
-    Make(#[from] rcgen::Error),
-    /// What was made is no pair.
-    #[error("no certificate could be made: {0}")]
+    /// An error of the library.
+    #[error("no certificate could be generated: {0}")]
+    Generate(#[from] rcgen::Error),
+    /// The generated certificate and key are not a pair.
+    #[error("no certificate could be generated: {0}")]
     NoPair(#[from] PairError),
-    /// What was made cannot be read.
-    #[error("no certificate could be made: it cannot be read")]
+    /// The generated certificate cannot be read back.
+    #[error("no certificate could be generated: it cannot be read back")]
     Unreadable,
 }
 
 impl Signer {
-    /// A new authority.
-    pub(super) fn make(now: Timestamp, lifetime: SignedDuration) -> Result<Self, SignError> {
+    /// Generates an authority.
+    pub(super) fn generate(now: Timestamp, lifetime: SignedDuration) -> Result<Self, SignError> {
         let now = whole_second(now);
         let key = KeyPair::generate()?;
         let mut authority = CertificateParams::default();
-        // No two have the same name, so that who verifies finds the right one at once.
+        // Every authority has its own name, so that a client finds the issuer of a certificate at once.
         authority
             .distinguished_name
             .push(DnType::CommonName, format!("cassgate authority of {now}"));
         authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        valid(&mut authority, now, later(now, lifetime));
+        set_validity(&mut authority, now, saturating_add(now, lifetime));
         let certificate = authority.self_signed(&key)?;
         let authority = Authority::read(certificate.der()).ok_or(SignError::Unreadable)?;
         Ok(Self {
@@ -61,18 +61,18 @@ impl Signer {
         })
     }
 
-    /// An authority out of two PEM texts.
+    /// Reads an authority from a certificate and a key as PEM.
     ///
     /// # Errors
-    /// What is wrong with them, in words that hold nothing of them.
+    /// Returns a fixed text that contains no part of the input.
     pub(super) fn read(certificate: &[u8], key: &[u8]) -> Result<Self, &'static str> {
-        let der = CertificateDer::from_pem_slice(certificate).map_err(|_| "the certificate is no PEM")?;
+        let der = CertificateDer::from_pem_slice(certificate).map_err(|_| "the certificate is not PEM")?;
         let authority = Authority::read(&der).ok_or("the certificate cannot be read")?;
-        let key = std::str::from_utf8(key).map_err(|_| "the key is no PEM")?;
+        let key = std::str::from_utf8(key).map_err(|_| "the key is not PEM")?;
         let pair = KeyPair::from_pem(key).map_err(|_| "the key cannot be read")?;
         let (_, own) = parse_x509_certificate(&der).map_err(|_| "the certificate cannot be read")?;
         if !own.is_ca() {
-            return Err("the certificate is none of an authority");
+            return Err("the certificate is not that of an authority");
         }
         if own.public_key().raw != pair.subject_public_key_info() {
             return Err("the key does not belong to the certificate");
@@ -83,12 +83,12 @@ impl Signer {
         })
     }
 
-    /// The certificate and the key as PEM.
-    pub(super) fn write(&self) -> (String, String) {
+    /// Returns the certificate and the key as PEM.
+    pub(super) fn to_pem(&self) -> (String, String) {
         (bundle::write([&self.authority]), self.key.clone())
     }
 
-    /// A certificate for these names, whose key exists in memory only.
+    /// Signs a certificate for `names`. Its key exists only in memory.
     pub(super) fn sign(
         &self,
         names: &[String],
@@ -96,13 +96,13 @@ impl Signer {
         now: Timestamp,
     ) -> Result<(Pair, Leaf), SignError> {
         let now = whole_second(now);
-        let until = timing.end_of_leaf(&self.authority, now);
+        let not_after = timing.leaf_not_after(&self.authority, now);
         let mut leaf = CertificateParams::new(names)?;
         leaf.distinguished_name.push(DnType::CommonName, "cassgate");
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         leaf.use_authority_key_identifier_extension = true;
-        valid(&mut leaf, now, until);
+        set_validity(&mut leaf, now, not_after);
         let der = CertificateDer::from(self.authority.der.to_vec());
         let issuer = Issuer::from_ca_cert_der(&der, KeyPair::from_pem(&self.key)?)?;
         let key = KeyPair::generate()?;
@@ -111,35 +111,36 @@ impl Signer {
         let pair = Pair::new(vec![certificate.into()], key.into())?;
         let leaf = Leaf {
             issuer: self.authority.clone(),
-            issued: now,
-            until,
+            issued_at: now,
+            not_after,
         };
         Ok((pair, leaf))
     }
 }
 
 impl Authority {
-    /// What vouches by this certificate, which may be that of a single server; nothing when it is no certificate.
+    /// Reads a certificate of a `caBundle`, which may be that of a single server. Returns `None` if `der` is not a
+    /// certificate.
     pub(super) fn read(der: &[u8]) -> Option<Self> {
         let (_, certificate) = parse_x509_certificate(der).ok()?;
         let validity = certificate.validity();
-        let time = |seconds: i64, beyond| Timestamp::from_second(seconds).unwrap_or(beyond);
-        let from = time(validity.not_before.timestamp(), Timestamp::MIN);
+        let time = |seconds: i64, limit| Timestamp::from_second(seconds).unwrap_or(limit);
+        let not_before = time(validity.not_before.timestamp(), Timestamp::MIN);
         Some(Self {
-            issued: later(from, BACKDATED),
-            until: time(validity.not_after.timestamp(), Timestamp::MAX),
+            issued_at: saturating_add(not_before, BACKDATE),
+            not_after: time(validity.not_after.timestamp(), Timestamp::MAX),
             der: der.into(),
         })
     }
 }
 
-impl Vouches for Signer {
-    fn authority(&self) -> &Authority {
+impl AsRef<Authority> for Signer {
+    fn as_ref(&self) -> &Authority {
         &self.authority
     }
 }
 
-/// Without the key.
+/// Omits the key.
 impl fmt::Debug for Signer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -149,16 +150,16 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// Certificates know no shorter time.
+/// Returns `time` without fractions of a second, as certificates store it.
 fn whole_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-fn valid(parameters: &mut CertificateParams, now: Timestamp, until: Timestamp) {
-    let begin = now.checked_sub(BACKDATED).unwrap_or(Timestamp::UNIX_EPOCH);
-    let moment = |time: Timestamp| {
+fn set_validity(parameters: &mut CertificateParams, now: Timestamp, not_after: Timestamp) {
+    let not_before = now.checked_sub(BACKDATE).unwrap_or(Timestamp::UNIX_EPOCH);
+    let date_time = |time: Timestamp| {
         date_time_ymd(1970, 1, 1) + Duration::from_secs(u64::try_from(time.as_second()).unwrap_or(0))
     };
-    parameters.not_before = moment(begin);
-    parameters.not_after = moment(until);
+    parameters.not_before = date_time(not_before);
+    parameters.not_after = date_time(not_after);
 }

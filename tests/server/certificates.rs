@@ -1,4 +1,4 @@
-//! The served pair: what is taken, what is kept out, when readiness goes.
+//! Modes `files` and `dev`: accepted and rejected pairs, and their effect on readiness.
 
 use std::{
     fs,
@@ -80,8 +80,8 @@ fn minutes(minutes: i64) -> Timestamp {
     now() + SignedDuration::from_mins(minutes)
 }
 
-/// The chain that a client is shown.
-async fn shown(address: SocketAddr, roots: RootCertStore) -> Vec<CertificateDer<'static>> {
+/// Returns the chain that the server presents to a client.
+async fn presented_chain(address: SocketAddr, roots: RootCertStore) -> Vec<CertificateDer<'static>> {
     let stream = tls(address, tls_config(roots, &["h2"])).await.unwrap();
     let chain = stream.get_ref().1.peer_certificates().unwrap();
     chain
@@ -91,28 +91,37 @@ async fn shown(address: SocketAddr, roots: RootCertStore) -> Vec<CertificateDer<
 }
 
 #[tokio::test]
-async fn a_renewed_secret_is_served_after_one_look() {
+async fn a_renewed_secret_is_served_after_one_reload() {
     let authority = Authority::new();
     let (old, new) = (authority.issue(), authority.issue());
     let mut volume = Volume::new(&old);
     let mut replica = Replica::directory(volume.path());
     let served = replica.served().await;
-    assert_eq!(shown(served.address, authority.roots()).await, [old.der()]);
+    assert_eq!(
+        presented_chain(served.address, authority.roots()).await,
+        [old.der()]
+    );
     assert_eq!(replica.reloader.reload(now()), Reload::Unchanged);
 
     volume.replace(&new);
     assert_eq!(replica.reloader.reload(now()), Reload::Swapped);
-    assert_eq!(shown(served.address, authority.roots()).await, [new.der()]);
+    assert_eq!(
+        presented_chain(served.address, authority.roots()).await,
+        [new.der()]
+    );
     assert_eq!(replica.reloader.reload(now()), Reload::Unchanged);
     assert_eq!((replica.reloads("swapped"), replica.reloads("failed")), (1, 0));
 
     volume.replace(&old);
     assert_eq!(replica.reloader.reload(now()), Reload::Swapped);
-    assert_eq!(shown(served.address, authority.roots()).await, [old.der()]);
+    assert_eq!(
+        presented_chain(served.address, authority.roots()).await,
+        [old.der()]
+    );
 }
 
 #[tokio::test]
-async fn the_keeper_looks_by_itself_until_it_is_stopped() {
+async fn the_reloader_runs_until_it_is_stopped_and_its_end_closes_readiness() {
     let authority = Authority::new();
     let (old, new) = (authority.issue(), authority.issue());
     let mut volume = Volume::new(&old);
@@ -133,21 +142,24 @@ async fn the_keeper_looks_by_itself_until_it_is_stopped() {
         ) == 1
     })
     .await;
-    assert_eq!(shown(served.address, authority.roots()).await, [new.der()]);
+    assert_eq!(
+        presented_chain(served.address, authority.roots()).await,
+        [new.der()]
+    );
     assert!(replica.readiness.is_ready());
     stop.cancel();
     running.await.unwrap();
     following.await.unwrap();
-    let ended = "the part that answers for this has ended";
+    let ended = "the part of cassgate that is responsible for this has ended";
     assert_eq!(replica.readiness.closed(), [("tls", ended.to_owned())]);
 }
 
 #[test]
-fn both_files_come_from_the_generation_that_data_leads_to() {
+fn both_files_are_read_from_the_directory_that_the_data_link_points_to() {
     let authority = Authority::new();
     let (old, new) = (authority.issue(), authority.issue());
     let volume = Volume::new(&new);
-    // As if the links were read while kubelet renames: one of them still shows the old generation.
+    // One of the links still shows the old version, as if it had been read while kubelet renames.
     fs::remove_file(volume.path().join("tls.crt")).unwrap();
     fs::write(volume.path().join("tls.crt"), &old.certificate).unwrap();
     let pair = PairFiles::in_directory(volume.path()).load().unwrap();
@@ -155,7 +167,7 @@ fn both_files_come_from_the_generation_that_data_leads_to() {
 }
 
 #[tokio::test]
-async fn a_mismatched_pair_is_kept_out_until_its_key_comes() {
+async fn a_mismatched_pair_is_not_served_until_its_key_arrives() {
     let authority = Authority::new();
     let (old, new) = (authority.issue(), authority.issue());
     let directory = tempfile::tempdir().unwrap();
@@ -179,16 +191,22 @@ async fn a_mismatched_pair_is_kept_out_until_its_key_comes() {
         )]
     );
     assert_eq!((replica.reloads("swapped"), replica.reloads("failed")), (0, 2));
-    assert_eq!(shown(served.address, authority.roots()).await, [old.der()]);
+    assert_eq!(
+        presented_chain(served.address, authority.roots()).await,
+        [old.der()]
+    );
     assert!(replica.is_ready());
 
     fs::write(directory.path().join("tls.key"), &new.key).unwrap();
     assert_eq!(replica.reloader.reload(now()), Reload::Swapped);
-    assert_eq!(shown(served.address, authority.roots()).await, [new.der()]);
+    assert_eq!(
+        presented_chain(served.address, authority.roots()).await,
+        [new.der()]
+    );
 }
 
 #[tokio::test]
-async fn a_secret_that_is_deleted_leaves_the_old_pair_served() {
+async fn after_the_secret_was_deleted_the_old_pair_is_still_served() {
     let authority = Authority::new();
     let pair = authority.issue();
     let volume = Volume::new(&pair);
@@ -196,12 +214,15 @@ async fn a_secret_that_is_deleted_leaves_the_old_pair_served() {
     let served = replica.served().await;
     drop(volume);
     assert_eq!(replica.reloader.reload(now()), Reload::Failed);
-    assert_eq!(shown(served.address, authority.roots()).await, [pair.der()]);
+    assert_eq!(
+        presented_chain(served.address, authority.roots()).await,
+        [pair.der()]
+    );
     assert!(replica.is_ready());
 }
 
 #[test]
-fn an_expired_certificate_closes_readiness_until_a_good_one_comes() {
+fn an_expired_certificate_closes_readiness_until_a_valid_one_arrives() {
     let authority = Authority::new();
     let mut volume = Volume::new(&authority.issue_for(minutes(-60), minutes(10)));
     let mut replica = Replica::directory(volume.path());
@@ -222,18 +243,18 @@ fn an_expired_certificate_closes_readiness_until_a_good_one_comes() {
 }
 
 #[test]
-fn a_good_pair_is_not_given_up_for_one_that_is_out_of_time() {
+fn a_valid_pair_is_not_replaced_by_one_that_is_not_valid_now() {
     let authority = Authority::new();
     let mut volume = Volume::new(&authority.issue());
     let mut replica = Replica::directory(volume.path());
-    for (pair, says) in [
+    for (pair, error) in [
         (
             authority.issue_for(minutes(-60), minutes(-30)),
             "the certificate expired at 2026-11-23T11:30:00Z",
         ),
         (
             authority.issue_for(minutes(5), minutes(60)),
-            "the certificate is valid only from 2026-11-23T12:05:00Z on",
+            "the certificate is not valid before 2026-11-23T12:05:00Z",
         ),
     ] {
         volume.replace(&pair);
@@ -243,7 +264,7 @@ fn a_good_pair_is_not_given_up_for_one_that_is_out_of_time() {
         assert_eq!(
             log.lines(),
             [format!(
-                "ERROR the new certificate is unusable; the old one is still served error=\"{path}/tls.crt: {says}\""
+                "ERROR the new certificate is unusable; the old one is still served error=\"{path}/tls.crt: {error}\""
             )]
         );
         assert!(replica.is_ready());
@@ -252,29 +273,32 @@ fn a_good_pair_is_not_given_up_for_one_that_is_out_of_time() {
 }
 
 #[test]
-fn a_certificate_that_is_out_of_time_at_start_is_served_but_not_ready() {
+fn a_certificate_that_is_not_valid_at_start_is_served_but_not_ready() {
     let authority = Authority::new();
     let volume = Volume::new(&authority.issue_for(minutes(5), minutes(60)));
     let mut replica = Replica::directory(volume.path());
-    let early = "the certificate is valid only from 2026-11-23T12:05:00Z on";
+    let early = "the certificate is not valid before 2026-11-23T12:05:00Z";
     assert_eq!(replica.closed_gates(), [("tls", early.to_owned())]);
     assert_eq!(replica.reloader.reload(minutes(5)), Reload::Unchanged);
     assert!(replica.is_ready());
 }
 
 #[tokio::test]
-async fn a_chain_is_shown_whole() {
+async fn a_chain_is_presented_in_full() {
     let authority = Authority::new();
     let mut pair = authority.issue();
     pair.certificate.push_str(&authority.pem());
     let volume = Volume::new(&pair);
     let served = Replica::directory(volume.path()).served().await;
     let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap();
-    assert_eq!(shown(served.address, authority.roots()).await, [pair.der(), root]);
+    assert_eq!(
+        presented_chain(served.address, authority.roots()).await,
+        [pair.der(), root]
+    );
 }
 
 #[test]
-fn files_that_cannot_be_used_at_start_are_told_with_path_and_reason() {
+fn unusable_files_at_start_are_reported_with_path_and_reason() {
     let pair = Authority::new().issue();
     let other = Authority::new().issue();
     let no_key = "no private key in it; an unencrypted PEM block that begins with -----BEGIN PRIVATE KEY-----, \
@@ -284,10 +308,10 @@ fn files_that_cannot_be_used_at_start_are_told_with_path_and_reason() {
     let garbled = pair.key.replacen("\nM", "\n*M", 1);
     let cut = pair.certificate.lines().next().unwrap();
     let der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let no_x509 = "certificate 1 of the chain is no X.509 certificate";
+    let no_x509 = "certificate 1 of the chain is not an X.509 certificate";
     let mismatch =
         "the key does not belong to the first certificate; the webhook's own certificate must come first";
-    for (certificate, key, says) in [
+    for (certificate, key, error) in [
         ("", pair.key.as_str(), format!("{{}}/tls.crt: {no_certificate}")),
         ("\u{0}\u{1}", &pair.key, format!("{{}}/tls.crt: {no_certificate}")),
         (&pair.key, &pair.key, format!("{{}}/tls.crt: {no_certificate}")),
@@ -305,7 +329,7 @@ fn files_that_cannot_be_used_at_start_are_told_with_path_and_reason() {
         (
             &pair.certificate,
             &garbled,
-            "{}/tls.key: the PEM in it is damaged: a block is no base64".to_owned(),
+            "{}/tls.key: the PEM in it is damaged: a block is not base64".to_owned(),
         ),
         (
             &pair.certificate,
@@ -317,41 +341,41 @@ fn files_that_cannot_be_used_at_start_are_told_with_path_and_reason() {
         fs::write(directory.path().join("tls.crt"), certificate).unwrap();
         fs::write(directory.path().join("tls.key"), key).unwrap();
         assert_eq!(
-            refused(directory.path()),
-            says.replace("{}", directory.path().to_str().unwrap())
+            start_error(directory.path()),
+            error.replace("{}", directory.path().to_str().unwrap())
         );
     }
 }
 
 #[test]
-fn what_is_no_file_is_told_with_path_and_reason() {
+fn missing_and_oversized_files_are_reported_with_path_and_reason() {
     let absent = tempfile::tempdir().unwrap();
     let path = absent.path().display().to_string();
     assert_eq!(
-        refused(absent.path()),
+        start_error(absent.path()),
         format!("{path}/tls.crt: cannot be read: No such file or directory (os error 2)")
     );
 
     write_pair(absent.path(), &Authority::new().issue());
     fs::remove_file(absent.path().join("tls.key")).unwrap();
     fs::create_dir(absent.path().join("tls.key")).unwrap();
-    assert_eq!(refused(absent.path()), format!("{path}/tls.key: not a file"));
+    assert_eq!(start_error(absent.path()), format!("{path}/tls.key: not a file"));
 
     fs::write(absent.path().join("tls.crt"), vec![b'x'; 1024 * 1024 + 1]).unwrap();
     assert_eq!(
-        refused(absent.path()),
+        start_error(absent.path()),
         format!("{path}/tls.crt: larger than 1048576 bytes, the most that a Secret can hold")
     );
 }
 
-fn refused(directory: &Path) -> String {
+fn start_error(directory: &Path) -> String {
     Replica::start(PairSource::Files(PairFiles::in_directory(directory)))
         .map(|_| ())
         .unwrap_err()
 }
 
 #[tokio::test]
-async fn dev_serves_a_pair_that_its_written_authority_vouches_for() {
+async fn dev_serves_a_pair_that_clients_of_its_written_authority_trust() {
     let parent = TempDir::new().unwrap();
     let directory = parent.path().join("tls");
     let options = DevOptions {
@@ -366,16 +390,16 @@ async fn dev_serves_a_pair_that_its_written_authority_vouches_for() {
     );
     let served = replica.served().await;
     let authority = CertificateDer::from_pem_file(directory.join("ca.crt")).unwrap();
-    // The test's clock is not the system's; the client checks the time by its own.
-    let chain = shown_at(served.address, roots(authority), now()).await;
+    // The test's clock differs from the system clock, so the client has a clock of its own.
+    let chain = presented_chain_at(served.address, roots(authority), now()).await;
     assert_eq!(chain, replica.reloader.pair().key().cert);
 
-    // No key is written anywhere, and nothing half-written stays.
-    let left: Vec<_> = fs::read_dir(&directory)
+    // No key is written, and no temporary file is left.
+    let files: Vec<_> = fs::read_dir(&directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
-    assert_eq!(left, ["ca.crt"]);
+    assert_eq!(files, ["ca.crt"]);
 
     let year = 365 * 24 * 60;
     assert_eq!(replica.reloader.reload(minutes(year)), Reload::Unchanged);
@@ -386,7 +410,7 @@ async fn dev_serves_a_pair_that_its_written_authority_vouches_for() {
 }
 
 #[test]
-fn dev_that_cannot_write_its_authority_says_where() {
+fn dev_names_the_path_if_it_cannot_write_its_authority() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
@@ -402,8 +426,8 @@ fn dev_that_cannot_write_its_authority_says_where() {
     );
 }
 
-/// [`shown`] to a client whose clock stands still.
-async fn shown_at(
+/// Returns the chain that the server presents to a client with a stopped clock.
+async fn presented_chain_at(
     address: SocketAddr,
     roots: RootCertStore,
     time: Timestamp,
@@ -432,7 +456,7 @@ async fn shown_at(
         .collect()
 }
 
-/// What is logged on this thread, one line per event, without time and module.
+/// The log of this thread: one line per event, without time and module.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

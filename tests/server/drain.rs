@@ -1,4 +1,4 @@
-//! The end: what is under way is answered, nothing new comes in, and it does end.
+//! The drain: requests in flight are answered, no new connection is accepted, and the drain ends in time.
 
 use std::{io::ErrorKind, net::SocketAddr, sync::Arc};
 
@@ -11,16 +11,16 @@ use tokio::{net::TcpStream, sync::Semaphore};
 
 use crate::support::{NEVER, SOON, Secured, http1, http2, tls, tls_config, until, value};
 
-/// A handler that answers when it is told to.
+/// A handler that answers when the test permits it.
 #[derive(Clone)]
-struct Held {
+struct BlockedHandler {
     begun: Arc<Semaphore>,
     answer: Arc<Semaphore>,
-    /// Dropped when the handler is.
+    /// Dropped with the handler.
     alive: Arc<()>,
 }
 
-impl Held {
+impl BlockedHandler {
     fn new() -> Self {
         Self {
             begun: Arc::new(Semaphore::new(0)),
@@ -42,7 +42,7 @@ impl Held {
             .route("/quick", get(async || "quick"))
     }
 
-    /// Two hold on while no handler runs: this test, and the router.
+    /// Returns true if no handler runs. The test and the router hold one reference each.
     fn handlers_are_gone(&self) -> bool {
         Arc::strong_count(&self.alive) <= 2
     }
@@ -53,13 +53,13 @@ impl Held {
 }
 
 #[tokio::test]
-async fn requests_under_way_are_answered_though_a_handshake_hangs_and_others_rest() {
-    let held = Held::new();
-    let served = Secured::new(held.router(), Limits::default()).await;
+async fn requests_in_flight_are_answered_despite_hanging_handshakes_and_idle_connections() {
+    let blocked = BlockedHandler::new();
+    let served = Secured::new(blocked.router(), Limits::default()).await;
     let (address, roots) = (served.address(), &served.roots);
     let (mut old, mut new) = (http1(address, roots).await, http2(address, roots).await);
-    let mut resting = [http1(address, roots).await, http2(address, roots).await];
-    for client in &mut resting {
+    let mut idle = [http1(address, roots).await, http2(address, roots).await];
+    for client in &mut idle {
         assert_eq!(client.get("/quick").await.unwrap().body, "quick");
     }
     let hanging = TcpStream::connect(address).await.unwrap();
@@ -73,14 +73,14 @@ async fn requests_under_way_are_answered_though_a_handshake_hangs_and_others_res
     .await;
     let old = tokio::spawn(async move { old.get("/").await });
     let new = tokio::spawn(async move { new.get("/").await });
-    held.has_begun(2).await;
+    blocked.has_begun(2).await;
 
     served.server.stop.cancel();
-    refused(address).await;
-    for client in resting {
+    wait_until_closed(address).await;
+    for client in idle {
         client.closed().await;
     }
-    held.answer.add_permits(2);
+    blocked.answer.add_permits(2);
     assert_eq!(old.await.unwrap().unwrap().body, "answered");
     assert_eq!(new.await.unwrap().unwrap().body, "answered");
     assert_eq!(served.server.ended().await, Drained::Finished);
@@ -88,45 +88,45 @@ async fn requests_under_way_are_answered_though_a_handshake_hangs_and_others_res
 }
 
 #[tokio::test]
-async fn a_server_without_connections_ends_at_once() {
-    let served = Secured::new(Held::new().router(), Limits::default()).await;
+async fn a_server_without_connections_stops_at_once() {
+    let served = Secured::new(BlockedHandler::new().router(), Limits::default()).await;
     assert_eq!(served.server.stopped().await, Drained::Finished);
 }
 
 #[tokio::test]
-async fn what_is_left_at_the_deadline_is_cut_and_counted() {
-    let held = Held::new();
-    let served = Secured::with(held.router(), Limits::default(), Metrics::new(), SOON).await;
+async fn connections_that_remain_at_the_deadline_are_cut_and_counted() {
+    let blocked = BlockedHandler::new();
+    let served = Secured::with(blocked.router(), Limits::default(), Metrics::new(), SOON).await;
     let (address, roots) = (served.address(), &served.roots);
     let (mut old, mut new) = (http1(address, roots).await, http2(address, roots).await);
     let old = tokio::spawn(async move { old.get("/").await });
     let new = tokio::spawn(async move { new.get("/").await });
-    held.has_begun(2).await;
+    blocked.has_begun(2).await;
 
     assert_eq!(served.server.stopped().await, Drained::Cut { connections: 2 });
     old.await.unwrap().unwrap_err();
     new.await.unwrap().unwrap_err();
-    assert!(held.handlers_are_gone());
+    assert!(blocked.handlers_are_gone());
 }
 
 #[tokio::test]
-async fn a_server_that_is_dropped_takes_its_connections_along() {
-    let held = Held::new();
-    let served = Secured::with(held.router(), Limits::default(), Metrics::new(), NEVER).await;
+async fn a_dropped_server_ends_its_connections() {
+    let blocked = BlockedHandler::new();
+    let served = Secured::with(blocked.router(), Limits::default(), Metrics::new(), NEVER).await;
     let (address, roots) = (served.address(), &served.roots);
     let (mut old, mut new) = (http1(address, roots).await, http2(address, roots).await);
     let old = tokio::spawn(async move { old.get("/").await });
     let new = tokio::spawn(async move { new.get("/").await });
-    held.has_begun(2).await;
+    blocked.has_begun(2).await;
 
     drop(served);
     old.await.unwrap().unwrap_err();
     new.await.unwrap().unwrap_err();
-    until(|| held.handlers_are_gone()).await;
+    until(|| blocked.handlers_are_gone()).await;
 }
 
 /// Waits until the port is closed.
-async fn refused(address: SocketAddr) {
+async fn wait_until_closed(address: SocketAddr) {
     loop {
         match TcpStream::connect(address).await {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => return,

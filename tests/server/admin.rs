@@ -1,4 +1,4 @@
-//! The port of probes and metrics.
+//! The admin port: probes, metrics and the log level.
 
 use axum::Router;
 use cassgate::{
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::support::{Client, Served};
 
-/// The port with what it tells of. The layer keeps the log's handle usable.
+/// Returns the router of the admin port, and the layer that keeps the handle of its log usable.
 fn router(readiness: Readiness, metrics: Metrics) -> (impl Sized, Router) {
     let (layer, log) = LogControl::new("info".parse().unwrap());
     (layer, admin::router(readiness, metrics, log))
@@ -20,7 +20,7 @@ async fn client(served: &Served) -> Client {
 }
 
 #[tokio::test]
-async fn readiness_is_told_gate_by_gate_and_liveness_does_not_depend_on_it() {
+async fn readyz_lists_the_closed_gates_and_livez_does_not_depend_on_them() {
     let (readiness, metrics) = (Readiness::new(), Metrics::new());
     let tls = readiness.gate("tls", "no certificate loaded yet");
     let cache = readiness.gate("cache:backup", "not listed yet");
@@ -57,7 +57,7 @@ async fn readiness_is_told_gate_by_gate_and_liveness_does_not_depend_on_it() {
 }
 
 #[tokio::test]
-async fn notes_are_shown_to_who_asks_and_a_follower_is_as_ready_as_its_leader() {
+async fn verbose_readyz_lists_the_notes_and_a_note_does_not_affect_readiness() {
     let (readiness, metrics) = (Readiness::new(), Metrics::new());
     let tls = readiness.gate("tls", "no certificate loaded yet");
     let lease = readiness.note("lease", "not looked at yet");
@@ -68,7 +68,7 @@ async fn notes_are_shown_to_who_asks_and_a_follower_is_as_ready_as_its_leader() 
     let answer = client.get("/readyz").await.unwrap();
     assert_eq!((answer.status, answer.body.as_str()), (503, closed));
     tls.open();
-    lease.say("held by cassgate-1");
+    lease.set("held by cassgate-1");
     let answer = client.get("/readyz").await.unwrap();
     assert_eq!((answer.status, answer.body.as_str()), (200, "ok"));
     let all = r#"[{"gate":"tls","open":true},{"note":"lease","text":"held by cassgate-1"}]"#;
@@ -79,7 +79,7 @@ async fn notes_are_shown_to_who_asks_and_a_follower_is_as_ready_as_its_leader() 
 }
 
 #[tokio::test]
-async fn metrics_are_open_metrics_text() {
+async fn metrics_are_in_the_open_metrics_text_format() {
     let metrics = Metrics::new();
     metrics.panicked();
     let (_layer, router) = router(Readiness::new(), metrics.clone());
@@ -91,7 +91,7 @@ async fn metrics_are_open_metrics_text() {
         Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
     );
     for line in [
-        "# HELP cassgate_panics Handlers that panicked, each a bug.",
+        "# HELP cassgate_panics Panics of request handlers; each is a bug in cassgate.",
         "# TYPE cassgate_panics counter",
         "cassgate_panics_total 1",
         r#"cassgate_connections{listener="admin"} 1"#,
@@ -106,7 +106,7 @@ async fn metrics_are_open_metrics_text() {
 }
 
 #[tokio::test]
-async fn the_log_level_is_shown_and_changed() {
+async fn the_log_level_can_be_read_and_changed() {
     let metrics = Metrics::new();
     let (_layer, router) = router(Readiness::new(), metrics.clone());
     let served = Served::plain(router, metrics).await;
@@ -120,7 +120,7 @@ async fn the_log_level_is_shown_and_changed() {
     assert!(
         answer
             .body
-            .starts_with("\"warning\" is no level; write off, error"),
+            .starts_with("\"warning\" is not a level; write off, error"),
         "{}",
         answer.body
     );
@@ -128,7 +128,7 @@ async fn the_log_level_is_shown_and_changed() {
 }
 
 #[tokio::test]
-async fn nothing_else_is_answered() {
+async fn other_paths_and_methods_are_rejected() {
     let metrics = Metrics::new();
     let (_layer, router) = router(Readiness::new(), metrics.clone());
     let served = Served::plain(router, metrics).await;

@@ -1,14 +1,14 @@
-//! The server as peers see it: real TLS on ports of the loopback that the kernel chose.
+//! The servers from the perspective of clients: real TLS on free ports of the loopback interface.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod admin;
-mod by_hand;
+mod certificate_kinds;
 mod certificates;
 mod connections;
 mod drain;
-mod kinds_of_certificate;
+mod make_pair;
 mod requests;
 mod support;

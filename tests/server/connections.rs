@@ -1,4 +1,4 @@
-//! One connection: what is agreed, and what a peer that does nothing gets.
+//! Connections: the negotiated protocol, the deadlines and the limits.
 
 use axum::{Router, routing::get};
 use cassgate::server::limits::Limits;
@@ -10,15 +10,15 @@ use tokio::{
 
 use crate::support::{Authority, Client, NEVER, SOON, Secured, http1, http2, tls, tls_config, until, value};
 
-/// No deadline passes unless a test says so.
-fn patient() -> Limits {
+/// Returns limits whose deadlines never pass.
+fn without_deadlines() -> Limits {
     Limits {
-        handshake: NEVER,
-        first_request: NEVER,
-        idle: NEVER,
-        goodbye: NEVER,
-        ping_every: NEVER,
-        ping_answer: NEVER,
+        handshake_timeout: NEVER,
+        first_request_timeout: NEVER,
+        idle_timeout: NEVER,
+        goaway_grace: NEVER,
+        ping_interval: NEVER,
+        ping_timeout: NEVER,
         ..Limits::default()
     }
 }
@@ -28,8 +28,8 @@ fn hello() -> Router {
 }
 
 #[tokio::test]
-async fn the_protocol_is_the_one_that_was_agreed() {
-    let served = Secured::new(hello(), patient()).await;
+async fn the_protocol_is_the_negotiated_one() {
+    let served = Secured::new(hello(), without_deadlines()).await;
     for (offered, agreed, version) in [
         (&["h2", "http/1.1"][..], Some("h2"), Version::HTTP_2),
         (&["http/1.1"], Some("http/1.1"), Version::HTTP_11),
@@ -53,8 +53,8 @@ async fn the_protocol_is_the_one_that_was_agreed() {
 }
 
 #[tokio::test]
-async fn a_client_of_tls_1_2_is_served() {
-    let served = Secured::new(hello(), patient()).await;
+async fn a_client_with_tls_1_2_is_served() {
+    let served = Secured::new(hello(), without_deadlines()).await;
     let mut config = tls_config(served.roots.clone(), &["h2"]);
     let provider = config.crypto_provider().clone();
     config = rustls::ClientConfig::builder_with_provider(provider)
@@ -71,19 +71,19 @@ async fn a_client_of_tls_1_2_is_served() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_goes_nowhere_is_cut() {
+async fn an_unfinished_handshake_is_cut_at_its_deadline() {
     let served = Secured::new(
         hello(),
         Limits {
-            handshake: SOON,
-            ..patient()
+            handshake_timeout: SOON,
+            ..without_deadlines()
         },
     )
     .await;
     let mut silent = TcpStream::connect(served.address()).await.unwrap();
     assert_eq!(silent.read(&mut [0; 16]).await.unwrap(), 0);
 
-    // The beginning of a ClientHello: a record of 512 bytes of which five come.
+    // The beginning of a ClientHello: a record of 512 bytes, of which five are sent.
     let mut half = TcpStream::connect(served.address()).await.unwrap();
     half.write_all(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03])
         .await
@@ -101,8 +101,8 @@ async fn a_handshake_that_goes_nowhere_is_cut() {
 }
 
 #[tokio::test]
-async fn a_peer_that_speaks_no_tls_is_told_apart_from_one_that_only_knocks() {
-    let served = Secured::new(hello(), patient()).await;
+async fn plain_http_and_a_bare_tcp_connect_are_counted_as_different_failures() {
+    let served = Secured::new(hello(), without_deadlines()).await;
     let metrics = &served.server.metrics;
     let mut plain = TcpStream::connect(served.address()).await.unwrap();
     plain
@@ -125,8 +125,8 @@ async fn a_peer_that_speaks_no_tls_is_told_apart_from_one_that_only_knocks() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_trust_the_authority_counts_as_protocol() {
-    let served = Secured::new(hello(), patient()).await;
+async fn a_client_that_rejects_the_certificate_counts_as_a_protocol_failure() {
+    let served = Secured::new(hello(), without_deadlines()).await;
     let config = tls_config(Authority::new().roots(), &["h2"]);
     let error = tls(served.address(), config).await.unwrap_err();
     assert!(error.to_string().contains("invalid peer certificate"), "{error}");
@@ -141,12 +141,12 @@ async fn a_client_that_does_not_trust_the_authority_counts_as_protocol() {
 }
 
 #[tokio::test]
-async fn a_peer_that_never_asks_is_cut_whatever_it_agreed_to() {
+async fn a_client_that_sends_no_request_is_cut_in_every_protocol() {
     let served = Secured::new(
         hello(),
         Limits {
-            first_request: SOON,
-            ..patient()
+            first_request_timeout: SOON,
+            ..without_deadlines()
         },
     )
     .await;
@@ -159,12 +159,12 @@ async fn a_peer_that_never_asks_is_cut_whatever_it_agreed_to() {
 }
 
 #[tokio::test]
-async fn headers_that_never_end_are_cut() {
+async fn a_request_whose_headers_never_end_is_cut() {
     let served = Secured::new(
         hello(),
         Limits {
-            first_request: SOON,
-            ..patient()
+            first_request_timeout: SOON,
+            ..without_deadlines()
         },
     )
     .await;
@@ -177,19 +177,19 @@ async fn headers_that_never_end_are_cut() {
 }
 
 #[tokio::test]
-async fn a_connection_without_requests_is_ended() {
+async fn an_idle_connection_is_closed() {
     let served = Secured::new(
         hello(),
         Limits {
-            first_request: SOON,
-            idle: SOON,
-            ..patient()
+            first_request_timeout: SOON,
+            idle_timeout: SOON,
+            ..without_deadlines()
         },
     )
     .await;
     let mut old = http1(served.address(), &served.roots).await;
     let mut new = http2(served.address(), &served.roots).await;
-    // On a slow machine the time for the first request may have passed already.
+    // On a slow machine the deadline of the first request may have passed already.
     let _ = old.get("/").await;
     let _ = new.get("/").await;
     old.closed().await;
@@ -197,12 +197,12 @@ async fn a_connection_without_requests_is_ended() {
 }
 
 #[tokio::test]
-async fn a_connection_beyond_the_bound_waits_for_one_to_end() {
+async fn a_connection_over_the_limit_waits_until_another_one_ends() {
     let served = Secured::new(
         hello(),
         Limits {
-            connections: 1,
-            ..patient()
+            max_connections: 1,
+            ..without_deadlines()
         },
     )
     .await;
@@ -226,17 +226,17 @@ async fn a_connection_beyond_the_bound_waits_for_one_to_end() {
 }
 
 #[tokio::test]
-async fn for_one_that_comes_a_silent_one_goes() {
+async fn a_new_connection_over_the_limit_evicts_a_silent_one() {
     let served = Secured::new(
         hello(),
         Limits {
-            connections: 2,
-            ..patient()
+            max_connections: 2,
+            ..without_deadlines()
         },
     )
     .await;
-    let mut asking = http2(served.address(), &served.roots).await;
-    assert_eq!(asking.get("/").await.unwrap().body, "hello");
+    let mut active = http2(served.address(), &served.roots).await;
+    assert_eq!(active.get("/").await.unwrap().body, "hello");
     let mut silent = TcpStream::connect(served.address()).await.unwrap();
     until(|| {
         value(
@@ -246,15 +246,15 @@ async fn for_one_that_comes_a_silent_one_goes() {
     })
     .await;
 
-    let mut coming = http1(served.address(), &served.roots).await;
-    assert_eq!(coming.get("/").await.unwrap().body, "hello");
+    let mut new = http1(served.address(), &served.roots).await;
+    assert_eq!(new.get("/").await.unwrap().body, "hello");
     assert_ended(&mut silent).await;
-    assert_eq!(asking.get("/").await.unwrap().body, "hello");
+    assert_eq!(active.get("/").await.unwrap().body, "hello");
 }
 
 #[tokio::test]
-async fn headers_of_more_than_16_kib_are_refused() {
-    let served = Secured::new(hello(), patient()).await;
+async fn headers_over_16_kib_are_rejected() {
+    let served = Secured::new(hello(), without_deadlines()).await;
     let mut stream = tls(served.address(), tls_config(served.roots.clone(), &["http/1.1"]))
         .await
         .unwrap();
@@ -269,8 +269,8 @@ async fn headers_of_more_than_16_kib_are_refused() {
 }
 
 #[tokio::test]
-async fn a_connection_leaves_nothing_behind() {
-    let served = Secured::new(hello(), patient()).await;
+async fn a_closed_connection_leaves_no_task_behind() {
+    let served = Secured::new(hello(), without_deadlines()).await;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     for _ in 0..10 {
@@ -280,8 +280,8 @@ async fn a_connection_leaves_nothing_behind() {
     until(|| tasks() == before).await;
 }
 
-/// The server ends the connection, in whatever way: it may still say what it would have said.
+/// Waits until the server ends the connection. Bytes and errors before the end are ignored.
 async fn assert_ended(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
-    let mut said = Vec::new();
-    let _ = stream.read_to_end(&mut said).await;
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
 }

@@ -1,4 +1,4 @@
-//! Clients that hold one connection in their hands.
+//! Clients with one connection each.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -25,7 +25,7 @@ pub(crate) enum Client {
     Http2(h2::SendRequest<Full<Bytes>>, AbortOnDropHandle<()>),
 }
 
-/// An answer, read whole.
+/// A complete response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -34,7 +34,7 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// A client that trusts `roots` and offers these protocols.
+/// Returns the configuration of a client that trusts `roots` and offers these protocols by ALPN.
 pub(crate) fn tls_config(roots: RootCertStore, protocols: &[&str]) -> ClientConfig {
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
@@ -48,14 +48,14 @@ pub(crate) fn tls_config(roots: RootCertStore, protocols: &[&str]) -> ClientConf
     config
 }
 
-/// A TLS connection to the loopback.
+/// Opens a TLS connection.
 pub(crate) async fn tls(address: SocketAddr, config: ClientConfig) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
     let name = ServerName::from(address.ip());
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
-/// An HTTP/1.1 connection over TLS.
+/// Opens an HTTP/1.1 connection over TLS.
 pub(crate) async fn http1(address: SocketAddr, roots: &RootCertStore) -> Client {
     let stream = tls(address, tls_config(roots.clone(), &["http/1.1"]))
         .await
@@ -63,7 +63,7 @@ pub(crate) async fn http1(address: SocketAddr, roots: &RootCertStore) -> Client 
     Client::http1(stream).await
 }
 
-/// An HTTP/2 connection over TLS.
+/// Opens an HTTP/2 connection over TLS.
 pub(crate) async fn http2(address: SocketAddr, roots: &RootCertStore) -> Client {
     let stream = tls(address, tls_config(roots.clone(), &["h2"])).await.unwrap();
     Client::http2(stream).await
@@ -72,7 +72,7 @@ pub(crate) async fn http2(address: SocketAddr, roots: &RootCertStore) -> Client 
 impl Client {
     pub(crate) async fn http1(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let (sender, connection) = h1::handshake(TokioIo::new(stream)).await.unwrap();
-        // How a connection ends shows in the requests on it.
+        // An error of the connection is visible in the requests on it.
         Self::Http1(
             sender,
             AbortOnDropHandle::new(tokio::spawn(async { drop(connection.await) })),
@@ -134,7 +134,7 @@ impl Client {
     }
 }
 
-/// HTTP/2 has the host in the URI.
+/// Moves the host into the URI, as HTTP/2 requires.
 fn with_authority(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
     let uri = format!("https://localhost{}", request.uri());
     *request.uri_mut() = uri.parse().unwrap();

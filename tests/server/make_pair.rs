@@ -1,4 +1,4 @@
-//! `certs/make-pair.sh`: what it makes is what mode `files` takes.
+//! `certs/make-pair.sh` generates a pair that `--tls files` accepts.
 
 use std::{
     fs,
@@ -27,12 +27,12 @@ fn make_pair(arguments: &[&str]) -> Output {
         .expect("sh is needed to run certs/make-pair.sh")
 }
 
-fn said(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 #[tokio::test]
-async fn a_pair_made_by_hand_is_served_and_trusted_by_its_authority() {
+async fn a_pair_of_the_script_is_served_and_clients_of_its_authority_trust_it() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("made");
     let made = make_pair(&[
@@ -41,7 +41,7 @@ async fn a_pair_made_by_hand_is_served_and_trusted_by_its_authority() {
         "127.0.0.1",
         "::1",
     ]);
-    assert!(made.status.success(), "{}", said(&made));
+    assert!(made.status.success(), "{}", stderr(&made));
 
     let pair = PairFiles::in_directory(&out).load().unwrap();
     assert_eq!(pair.names(), ["cassgate.cassgate-system.svc", "127.0.0.1", "::1"]);
@@ -51,13 +51,13 @@ async fn a_pair_made_by_hand_is_served_and_trusted_by_its_authority() {
         ("tls.crt", 0o644),
         ("ca.crt", 0o644),
     ] {
-        let found = fs::metadata(out.join(file)).unwrap().permissions().mode() & 0o777;
-        assert_eq!(found, mode, "{file} has mode {found:o}");
+        let actual = fs::metadata(out.join(file)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(actual, mode, "{file} has mode {actual:o}");
     }
 
     let metrics = Metrics::new();
     let source = PairSource::Files(PairFiles::in_directory(&out));
-    // The script takes its time from the system, so this test does too.
+    // The script uses the system clock, so this test uses it too.
     let reloader = Reloader::start(source, metrics.clone(), Timestamp::now()).unwrap();
     assert_eq!(reloader.state().borrow().unready(), None);
     let router = Router::new().route("/", get(async || "hello"));
@@ -68,14 +68,14 @@ async fn a_pair_made_by_hand_is_served_and_trusted_by_its_authority() {
 }
 
 #[test]
-fn nothing_is_overwritten() {
+fn an_existing_file_is_not_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().to_str().unwrap();
     fs::write(directory.path().join("tls.key"), "precious").unwrap();
-    let refused = make_pair(&[out, "localhost"]);
-    assert_eq!(refused.status.code(), Some(1));
+    let rejected = make_pair(&[out, "localhost"]);
+    assert_eq!(rejected.status.code(), Some(1));
     assert_eq!(
-        said(&refused),
+        stderr(&rejected),
         format!("{out}/tls.key exists; move it away or name another folder\n")
     );
     let left: Vec<_> = fs::read_dir(out)
@@ -90,20 +90,23 @@ fn nothing_is_overwritten() {
 }
 
 #[test]
-fn arguments_that_are_missing_or_no_names_are_refused() {
+fn missing_arguments_and_malformed_names_are_rejected() {
     for arguments in [&[][..], &["somewhere"]] {
-        let refused = make_pair(arguments);
-        assert_eq!(refused.status.code(), Some(2));
+        let rejected = make_pair(arguments);
+        assert_eq!(rejected.status.code(), Some(2));
         assert!(
-            said(&refused).starts_with("usage: make-pair.sh FOLDER NAME..."),
+            stderr(&rejected).starts_with("usage: make-pair.sh FOLDER NAME..."),
             "{}",
-            said(&refused)
+            stderr(&rejected)
         );
     }
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("made");
-    let refused = make_pair(&[out.to_str().unwrap(), "good.example", "a,DNS:b"]);
-    assert_eq!(refused.status.code(), Some(2));
-    assert_eq!(said(&refused), "\"a,DNS:b\" is no host name and no IP address\n");
+    let rejected = make_pair(&[out.to_str().unwrap(), "good.example", "a,DNS:b"]);
+    assert_eq!(rejected.status.code(), Some(2));
+    assert_eq!(
+        stderr(&rejected),
+        "\"a,DNS:b\" is not a host name or IP address\n"
+    );
     assert!(!out.exists());
 }

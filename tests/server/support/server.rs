@@ -1,4 +1,4 @@
-//! Servers on ports that the kernel chose.
+//! Servers on free ports.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -40,13 +40,13 @@ pub(crate) struct Secured {
     _files: TempDir,
 }
 
-/// When the tests take place.
+/// Returns the time at which the tests take place.
 pub(crate) fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
 }
 
 impl Served {
-    /// Plain HTTP.
+    /// Starts a server for plain HTTP.
     pub(crate) async fn plain(router: Router, metrics: Metrics) -> Self {
         let bound = listen::bind(Listener::Admin, (Ipv4Addr::LOCALHOST, 0).into())
             .await
@@ -56,7 +56,7 @@ impl Served {
         Self::start(server, address, metrics, NEVER)
     }
 
-    /// TLS with the certificate that the reloader serves.
+    /// Starts a TLS server with the certificate that the reloader serves.
     pub(crate) async fn https(
         reloader: &Reloader,
         router: Router,
@@ -89,7 +89,7 @@ impl Served {
         self.task.await.unwrap()
     }
 
-    /// Stops and waits for the end of the drain.
+    /// Stops the server and waits for the end of the drain.
     pub(crate) async fn stopped(self) -> Drained {
         self.stop.cancel();
         self.ended().await
@@ -97,7 +97,7 @@ impl Served {
 }
 
 impl Secured {
-    /// A router on a port of its own.
+    /// Starts a TLS server for this router.
     pub(crate) async fn new(router: Router, limits: Limits) -> Self {
         Self::with(router, limits, Metrics::new(), NEVER).await
     }

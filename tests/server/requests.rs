@@ -1,10 +1,10 @@
-//! One request: its size, its time, and a handler with a bug.
+//! Requests: limits of size and time, and a handler that panics.
 
 use axum::{Router, body::Bytes as Body, routing::post};
 use bytes::Bytes;
 use cassgate::{
     server::{
-        harden::{BODY_LIMIT, harden, harden_within},
+        harden::{MAX_BODY_SIZE, harden, harden_with_timeout},
         limits::Limits,
     },
     telemetry::metrics::Metrics,
@@ -23,7 +23,7 @@ fn routes() -> Router {
         .route("/length", post(async |body: Body| body.len().to_string()))
         .route(
             "/bug",
-            post(async |body: Body| -> String { panic!("a bug met {} bytes", body.len()) }),
+            post(async |body: Body| -> String { panic!("a bug with {} bytes", body.len()) }),
         )
 }
 
@@ -53,28 +53,28 @@ fn too_large() -> Value {
 }
 
 #[tokio::test]
-async fn a_body_of_8_mib_is_read_and_one_byte_more_answers_413() {
+async fn a_body_of_8_mib_is_read_and_one_byte_more_gets_413() {
     let served = hardened().await;
     for mut client in [
         http1(served.address(), &served.roots).await,
         http2(served.address(), &served.roots).await,
     ] {
-        for length in [0, 3 * 1024 * 1024, BODY_LIMIT] {
+        for length in [0, 3 * 1024 * 1024, MAX_BODY_SIZE] {
             let answer = client.post("/length", zeros(length)).await.unwrap();
             assert_eq!((answer.status, answer.body), (200, length.to_string()));
         }
     }
     let mut client = http2(served.address(), &served.roots).await;
-    let answer = client.post("/length", zeros(BODY_LIMIT + 1)).await.unwrap();
+    let answer = client.post("/length", zeros(MAX_BODY_SIZE + 1)).await.unwrap();
     assert_eq!(answer.status, 413);
     assert_eq!(answer.content_type.as_deref(), Some("application/json"));
     assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap(), too_large());
-    // The connection is as good as before.
+    // The connection stays usable.
     assert_eq!(client.post("/length", "abc").await.unwrap().body, "3");
 }
 
 #[tokio::test]
-async fn a_body_that_is_announced_too_large_answers_413_before_it_comes() {
+async fn a_body_that_is_announced_too_large_gets_413_before_it_is_sent() {
     let served = hardened().await;
     let answer = raw(&served, "content-length: 8388609\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
@@ -83,13 +83,13 @@ async fn a_body_that_is_announced_too_large_answers_413_before_it_comes() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_announce_its_length_answers_413_too() {
+async fn a_chunked_body_over_the_limit_gets_413() {
     let served = hardened().await;
-    // A chunk of 8 MiB and a byte, without the end of the body: the answer comes before it, and what a server
-    // has not read when it closes can cost the client the answer.
+    // A chunk of 8 MiB and a byte, without the end of the body. The server answers before the end, and unread bytes at
+    // the close of a connection could cost the client the answer.
     let request = format!(
         "transfer-encoding: chunked\r\n\r\n800001\r\n{}",
-        "0".repeat(BODY_LIMIT + 1)
+        "0".repeat(MAX_BODY_SIZE + 1)
     );
     let answer = raw(&served, &request).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
@@ -98,7 +98,7 @@ async fn a_body_that_does_not_announce_its_length_answers_413_too() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_answers_500_and_counts_and_the_connection_lives() {
+async fn a_panic_of_a_handler_gets_500_and_is_counted_and_the_connection_stays_usable() {
     let served = hardened().await;
     for (count, mut client) in [
         (1, http1(served.address(), &served.roots).await),
@@ -110,7 +110,7 @@ async fn a_handler_that_panics_answers_500_and_counts_and_the_connection_lives()
         let expected = status(
             500,
             "InternalError",
-            "cassgate failed on this request; this is a bug in cassgate, its log says where",
+            "cassgate failed on this request; this is a bug in cassgate, and its log names the place",
         );
         assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap(), expected);
         assert_eq!(value(&served.server.metrics, "cassgate_panics_total"), count);
@@ -119,9 +119,9 @@ async fn a_handler_that_panics_answers_500_and_counts_and_the_connection_lives()
 }
 
 #[tokio::test]
-async fn a_body_that_never_ends_answers_504() {
+async fn a_body_that_never_ends_gets_504() {
     let metrics = Metrics::new();
-    let router = harden_within(routes(), metrics.clone(), SOON);
+    let router = harden_with_timeout(routes(), metrics.clone(), SOON);
     let served = Secured::with(router, Limits::default(), metrics, NEVER).await;
     let answer = raw(&served, "content-length: 10\r\n\r\nabc").await;
     assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
@@ -129,40 +129,40 @@ async fn a_body_that_never_ends_answers_504() {
     let expected = status(
         504,
         "Timeout",
-        "cassgate gave this request up after 20ms, its body included",
+        "cassgate cancelled this request after 20ms, the time for its body included",
     );
     assert_eq!(serde_json::from_str::<Value>(body).unwrap(), expected);
 }
 
 #[tokio::test]
-async fn when_all_bodies_together_are_too_much_the_largest_answers_503() {
+async fn when_all_bodies_exceed_the_limit_the_largest_gets_503() {
     let served = hardened().await;
-    let mut coming = Vec::new();
-    // Each of them lacks its end.
+    let mut unfinished = Vec::new();
+    // Each body lacks its last byte.
     for megabytes in [7, 6, 6] {
-        coming.push(begun(&served, megabytes * 1024 * 1024).await);
+        unfinished.push(begun(&served, megabytes * 1024 * 1024).await);
     }
     let mut small = http1(served.address(), &served.roots).await;
     assert_eq!(small.post("/length", "abc").await.unwrap().body, "3");
     let _last = begun(&served, 6 * 1024 * 1024).await;
     let mut answer = String::new();
-    coming[0].read_to_string(&mut answer).await.unwrap();
+    unfinished[0].read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     let expected = status(
         503,
         "ServiceUnavailable",
-        "all bodies that come now are over 25165824 bytes together, and this one is the largest",
+        "the bodies of all requests exceed 25165824 bytes, and this one is the largest",
     );
     assert_eq!(serde_json::from_str::<Value>(body).unwrap(), expected);
-    // The others can still come to their end.
-    coming[1].write_all(b"0").await.unwrap();
-    coming[1].read_to_string(&mut answer).await.unwrap();
+    // The other requests can still finish.
+    unfinished[1].write_all(b"0").await.unwrap();
+    unfinished[1].read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("\r\n\r\n6291457"), "{answer}");
     assert_eq!(small.post("/length", "abc").await.unwrap().body, "3");
 }
 
-/// A request whose body lacks its last byte.
+/// Sends a request whose body lacks its last byte.
 async fn begun(served: &Secured, sent: usize) -> TlsStream<TcpStream> {
     let config = tls_config(served.roots.clone(), &["http/1.1"]);
     let mut stream = tls(served.address(), config).await.unwrap();
