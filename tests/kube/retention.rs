@@ -128,7 +128,7 @@ pub(crate) fn old_snapshots_are_removed_unless_a_restore_names_them() {
         let told = waits_for_notes(&lab, 3);
         for tag in [&one, &two] {
             let removed =
-                format!("SnapshotRemoved: Snapshot {tag} does not stay by spec.retention: it was removed");
+                format!("SnapshotRemoved: Snapshot {tag} expired by spec.retention: it was removed");
             assert!(
                 told.iter().any(|note| note.starts_with(&removed)),
                 "{removed} in {told:#?}"

@@ -21,7 +21,8 @@ use tokio::time::MissedTickBehavior;
 
 use crate::api::{CassandraBackup, CassandraCluster, Kind};
 use crate::evaluate::Judge;
-use crate::reconcile::plan::needs::{self, Needs};
+use crate::reconcile::plan::needs::Needs;
+use crate::reconcile::plan::readiness;
 use crate::rules::facts::Cluster;
 
 /// The time between two checks for backups that are due for a judgement.
@@ -100,10 +101,10 @@ impl NextRunWatch<'_> {
             let is_of_changed = || changed.contains(&key(backup, backup.spec.cassandra_cluster.clone()));
             let is_unreported = || unreported.contains(&key(backup, backup.name_any()));
             backup.spec.is_scheduled()
-                && (needs::are_due(backup, since, now)
+                && (readiness::is_due(backup, since, now)
                     || (!changed.is_empty() && is_of_changed())
                     || (!unreported.is_empty() && is_unreported()))
-                && needs::are_watched(backup, now)
+                && readiness::is_checked(backup, now)
         });
         due
     }
@@ -115,7 +116,8 @@ impl NextRunWatch<'_> {
         Reported: Future<Output = bool> + Send,
     {
         let findings = self.judge.judge(Kind::Backup, &judged_value(backup)).await;
-        let is_reported = !needs::differ(backup, &Needs::of(&findings)) || report(Arc::clone(backup)).await;
+        let is_reported =
+            !readiness::differs(backup, &Needs::from_findings(&findings)) || report(Arc::clone(backup)).await;
         (!is_reported).then(|| key(backup, backup.name_any()))
     }
 }

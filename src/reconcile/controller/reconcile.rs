@@ -17,8 +17,8 @@ use crate::reconcile::execute::request::Unsendable;
 use crate::reconcile::execute::{ExecuteError, Executor};
 use crate::reconcile::object::{Plannable, ReconciledObject};
 use crate::reconcile::observe::{ClusterObservation, SidecarObserver, observe_cluster};
-use crate::reconcile::plan::needs;
 use crate::reconcile::plan::prune::PruneInputs;
+use crate::reconcile::plan::readiness;
 use crate::reconcile::plan::restore::RestoreInputs;
 use crate::reconcile::plan::schedule::NextRun;
 use crate::reconcile::plan::{Actions, Answers, Observation, Plan, Question};
@@ -108,7 +108,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
         let _guard = lock.lock().await;
         let object = api.get_opt(&cached.name_any()).await?;
         let same = object.filter(|object| object.uid() == cached.uid());
-        if let Some(object) = same.filter(|object| needs::are_watched(object, (self.reconciler.now)())) {
+        if let Some(object) = same.filter(|object| readiness::is_checked(object, (self.reconciler.now)())) {
             self.step(&api, object).await?;
         }
         Ok(())
@@ -118,9 +118,9 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
     fn idle_action<K: Plannable>(&self, object: &K) -> Option<Action> {
         let now = (self.reconciler.now)();
         match object.next_wake(now) {
-            NextRun::None => None,
-            NextRun::ForEver => Some(Action::await_change()),
-            NextRun::Until(next) => Some(requeue_after(next.duration_since(now))),
+            NextRun::Now => None,
+            NextRun::Never => Some(Action::await_change()),
+            NextRun::At(next) => Some(requeue_after(next.duration_since(now))),
         }
     }
 
@@ -144,7 +144,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
         let Plan::Do(actions) = plan else {
             return None;
         };
-        let delay = actions.again.filter(|_| actions.is_nothing(status))?;
+        let delay = actions.requeue_after.filter(|_| actions.is_empty(status))?;
         Some(requeue_after(delay))
     }
 

@@ -89,7 +89,7 @@ fn state(common: &BackRestStatus) -> Option<RunState> {
     if common.true_condition(STALLED).is_some() {
         return Some(RunState::Stalled);
     }
-    match plan::awaited(common).map(|condition| Reason::parse(&condition.reason)) {
+    match plan::waiting_condition(common).map(|condition| Reason::parse(&condition.reason)) {
         Some(Some(Reason::Suspended)) => None,
         Some(Some(Reason::Queued)) => Some(RunState::Queued),
         Some(_) => Some(RunState::Waiting),
@@ -133,7 +133,7 @@ fn scheduled_backup(backup: &CassandraBackup, now: Timestamp) -> ScheduledBackup
 /// Returns true if no known obstacle keeps the next run from starting.
 fn is_ready(backup: &CassandraBackup) -> bool {
     let common = backup.status.as_ref().map(|status| &status.common);
-    common.is_none_or(|common| needs::told(common).is_none() && common.true_condition(STALLED).is_none())
+    common.is_none_or(|common| needs::recorded(common).is_none() && common.true_condition(STALLED).is_none())
 }
 
 /// The times of a run that succeeded.

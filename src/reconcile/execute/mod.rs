@@ -23,7 +23,7 @@ use crate::icarus::{ANSWER_WITHIN, OperationRequest, SidecarApi};
 use crate::reconcile::lease::{Leadership, LeaseLost};
 use crate::reconcile::observe::{outcome, socket};
 use crate::reconcile::plan::conflict::RunStatus;
-use crate::reconcile::plan::{Actions, Finalizer, LOOK_AGAIN, Outcome, Request, newly_awaited, record};
+use crate::reconcile::plan::{Actions, Finalizer, Outcome, REQUEUE_INTERVAL, Request, record, wait_event};
 use crate::reconcile::queue::OperationQueue;
 use crate::reconcile::queue::order::Queued;
 use crate::telemetry::metrics::{Metrics, RunKind, RunOutcome};
@@ -81,12 +81,12 @@ impl<S: SidecarApi> Executor<'_, S> {
             }
             object = status::write(api, &object, &actions.status).await?;
             let after = actions.status.common();
-            events.extend(newly_awaited(before.as_ref(), after));
+            events.extend(wait_event(before.as_ref(), after));
             if let Some(outcome) = run_outcome(before.as_ref(), after) {
                 self.metrics.run_finished(run_kind(K::KIND), outcome);
             }
         }
-        let mut requeue_after = actions.again;
+        let mut requeue_after = actions.requeue_after;
         if !actions.requests.is_empty() {
             let outcomes = self.send(&object, sidecar, &actions.requests).await?;
             let mut status = actions.status;
@@ -94,7 +94,7 @@ impl<S: SidecarApi> Executor<'_, S> {
                 record(K::nodes(&mut status), host_id, outcome);
             }
             object = status::write(api, &object, &status).await?;
-            requeue_after = Some(requeue_after.map_or(LOOK_AGAIN, |delay| delay.min(LOOK_AGAIN)));
+            requeue_after = Some(requeue_after.map_or(REQUEUE_INTERVAL, |delay| delay.min(REQUEUE_INTERVAL)));
         }
         events::publish(self.client, self.repeated_events, &object, &events).await;
         if actions.finalizer == Finalizer::Release {
@@ -125,7 +125,7 @@ impl<S: SidecarApi> Executor<'_, S> {
             let confirmation = &confirmation;
             async move {
                 let outcome = match built {
-                    Err(unsendable) => Outcome::Refused(unsendable.to_string()),
+                    Err(unsendable) => Outcome::Rejected(unsendable.to_string()),
                     Ok(_) if !confirmation.holds() => {
                         Outcome::NotSent("the lease was not renewed in time".to_owned())
                     }

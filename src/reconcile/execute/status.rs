@@ -61,7 +61,7 @@ pub(super) async fn take_over<K: ReconciledObject>(api: &Api<K>, object: &K) -> 
         "metadata": {
             "uid": object.uid(),
             "resourceVersion": object.resource_version(),
-            "managedFields": conflict::taken_over(object.meta()),
+            "managedFields": conflict::take_over(object.meta()),
         },
     });
     api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch))

@@ -8,7 +8,7 @@ use crate::reconcile::plan::conflict::RunStatus;
 use crate::reconcile::plan::prune::{self, PruneInputs};
 use crate::reconcile::plan::restore::RestoreInputs;
 use crate::reconcile::plan::schedule::{self, NextRun};
-use crate::reconcile::plan::{self, Observation, Plan, needs};
+use crate::reconcile::plan::{self, Observation, Plan, readiness};
 
 /// An object whose next step can be planned.
 pub(in crate::reconcile) trait Plannable: ReconciledObject {
@@ -23,11 +23,11 @@ pub(in crate::reconcile) trait Plannable: ReconciledObject {
     /// Returns when the object has to be reconciled next if it does not change.
     fn next_wake(&self, _now: Timestamp) -> NextRun {
         let is_over = self.status().is_some_and(|status| status.common().is_terminal());
-        let has_finalizer = plan::is_held_by(Self::FINALIZER, self.meta());
+        let has_finalizer = plan::has_finalizer(Self::FINALIZER, self.meta());
         if is_over && !has_finalizer && !self.is_contested() {
-            NextRun::ForEver
+            NextRun::Never
         } else {
-            NextRun::None
+            NextRun::Now
         }
     }
 
@@ -49,7 +49,7 @@ impl Plannable for CassandraBackup {
         _: &RestoreInputs,
         prune_inputs: &PruneInputs,
     ) -> Plan<BackupStatus> {
-        let prune_plan = if needs::are_news(self, observation) {
+        let prune_plan = if readiness::is_news(self, observation) {
             None
         } else {
             prune::plan(self, observation, prune_inputs)
@@ -58,27 +58,27 @@ impl Plannable for CassandraBackup {
     }
 
     fn next_wake(&self, now: Timestamp) -> NextRun {
-        if self.is_contested() || prune::is_wanted(self, now) {
-            return NextRun::None;
+        if self.is_contested() || prune::is_needed(self, now) {
+            return NextRun::Now;
         }
         if self.spec.is_scheduled() {
-            return schedule::rest(self, now);
+            return schedule::next_run(self, now);
         }
         let is_deleted = self.metadata.deletion_timestamp.is_some();
-        if self.is_terminal() && !(is_deleted && schedule::is_held(self)) {
-            NextRun::ForEver
+        if self.is_terminal() && !(is_deleted && schedule::has_schedule_finalizer(self)) {
+            NextRun::Never
         } else {
-            NextRun::None
+            NextRun::Now
         }
     }
 
     fn needs_nodes(&self, now: Timestamp) -> bool {
         let waits_for_schedule = self.spec.is_scheduled() && schedule::due(self, now).is_none();
-        !waits_for_schedule || self.run_has_started() || self.is_contested() || prune::is_wanted(self, now)
+        !waits_for_schedule || self.run_has_started() || self.is_contested() || prune::is_needed(self, now)
     }
 
     fn needs_restores(&self, now: Timestamp) -> bool {
-        !self.run_has_started() && prune::is_wanted(self, now)
+        !self.run_has_started() && prune::is_needed(self, now)
     }
 }
 

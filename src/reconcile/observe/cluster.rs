@@ -13,7 +13,7 @@ use crate::evaluate::Judge;
 use crate::reconcile::object::Plannable;
 use crate::reconcile::plan::needs::Needs;
 use crate::reconcile::plan::prune::PruneInputs;
-use crate::reconcile::plan::prune::retention::held;
+use crate::reconcile::plan::prune::retention::snapshots_in_use;
 use crate::reconcile::plan::restore::RestoreInputs;
 use crate::reconcile::plan::restore::source::source;
 use crate::reconcile::plan::{PodMember, Wait};
@@ -73,13 +73,13 @@ pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
         let restores = restores(client, &namespace).await?;
         observation.restore_inputs.keep_truncated =
             has_failed_after_truncation(&restores, object.cluster(), &object.name_any());
-        observation.prune_inputs.in_use = restores.iter().flat_map(held).collect();
+        observation.prune_inputs.in_use = restores.iter().flat_map(snapshots_in_use).collect();
     }
     if !object.run_has_started() {
         let value = serde_json::to_value(object).unwrap_or_default();
         let findings = judge.judge(K::KIND, &value).await;
-        let needs = Needs::of(&findings);
-        observation.missing = needs.absent();
+        let needs = Needs::from_findings(&findings);
+        observation.missing = needs.missing_or_unchecked();
         observation.wait = needs.refused.clone();
         observation.needs = Some(needs);
         if observation.wait.is_none() && observation.without_nodes_at.is_none() {
@@ -109,7 +109,7 @@ impl ClusterObservation {
             cluster_gone: found.is_none(),
             ..Self::default()
         };
-        observation.prune_inputs.too_old = observation.sidecar.lists_and_removes() == Some(false);
+        observation.prune_inputs.unsupported = observation.sidecar.lists_and_removes() == Some(false);
         Ok(observation)
     }
 

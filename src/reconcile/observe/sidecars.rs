@@ -7,9 +7,9 @@ use super::operation_owner::OperationOwner;
 use super::report::report;
 use crate::icarus::{
     ANSWER_WITHIN, Operation, OperationFilter, OperationId, OperationRequest, OperationState, PORT, Refusal,
-    SidecarApi, SidecarError, TOPOLOGY_WITHIN,
+    SidecarApi, SidecarError, TOPOLOGY_WITHIN, Topology,
 };
-use crate::reconcile::plan::{Answer, Phase, PodMember, Question, Ring, RingNode};
+use crate::reconcile::plan::{Answer, Phase, PodMember, Question};
 
 /// Asks the sidecars of one cluster on behalf of one object.
 pub(in crate::reconcile) struct SidecarObserver<'a, S> {
@@ -33,7 +33,7 @@ impl From<SidecarError> for Silence {
 }
 
 impl<S: SidecarApi> SidecarObserver<'_, S> {
-    /// Answers a question. If that fails, the answer is [`Answer::Silence`].
+    /// Answers a question. If that fails, the answer is [`Answer::Unavailable`].
     pub(in crate::reconcile) async fn ask(&self, question: &Question) -> Answer {
         let answer = match question {
             Question::Ring => self.ring().await,
@@ -52,7 +52,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
                 self.stored(pod, request, snapshot).await
             }
         };
-        answer.unwrap_or_else(|Silence(reason)| Answer::Silence(reason))
+        answer.unwrap_or_else(|Silence(reason)| Answer::Unavailable(reason))
     }
 
     /// Reads the ring from the first sidecar that responds. The sidecars are asked one after the other, because the
@@ -71,21 +71,15 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
         Err(Silence(reason))
     }
 
-    async fn ring_from(&self, address: SocketAddr) -> Result<Ring, SidecarError> {
+    async fn ring_from(&self, address: SocketAddr) -> Result<Topology, SidecarError> {
         let topology = self.sidecars.topology(address, TOPOLOGY_WITHIN).await?;
-        let schema = match topology.schema {
+        let schema = match topology.schema.clone() {
             Some(schema) => schema,
             None => self.sidecars.schema_version(address, ANSWER_WITHIN).await?,
         };
-        let node = |node: crate::icarus::RingNode| RingNode {
-            host_id: node.host.as_str().to_owned(),
-            datacenter: node.datacenter.as_str().to_owned(),
-            address: node.address.to_string(),
-        };
-        Ok(Ring {
-            cluster_name: topology.cluster.as_str().to_owned(),
-            schema_version: schema.as_str().to_owned(),
-            nodes: topology.nodes.into_iter().map(node).collect(),
+        Ok(Topology {
+            schema: Some(schema),
+            ..topology
         })
     }
 

@@ -1,56 +1,59 @@
-//! A plan in the making: what both kinds need to make one.
+//! The plan under construction, which the planners of all operations share.
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::actions::{Actions, Event, Plan, Request, Task};
 use super::conditions;
-use super::conflict::{self, ConflictEvidence};
-use super::{
-    Actions, Answer, Event, Finalizer, LOOK_AGAIN, Observation, OperationReport, POLL, Plan, Question,
-    Request, Ring, RingNode, State, Task, Wait, node,
-};
+use super::conflict::evidence::{self, ConflictEvidence};
+use super::finalizer::Finalizer;
+use super::node;
+use super::observation::{Answer, Observation, OperationReport, Question};
+use super::timing::{POLL_INTERVAL, REQUEUE_INTERVAL};
+use super::wait::Wait;
 use crate::api::{BackRestStatus, NodeStatus, Reason};
+use crate::icarus::{RingNode, Topology};
 
-/// What was found out and decided so far.
+/// Collects questions, requests, events and waits, and builds the plan from them.
 pub(super) struct PlanBuilder<'a> {
-    pub(super) look: &'a Observation<'a>,
-    pub(super) ask: BTreeSet<Question>,
+    pub(super) observation: &'a Observation<'a>,
+    pub(super) questions: BTreeSet<Question>,
     pub(super) requests: Vec<Request>,
     pub(super) events: Vec<Event>,
     pub(super) finalizer: Finalizer,
-    /// Whether what others wrote to the status becomes ours.
+    /// True if cassgate takes over the fields that others own in the status.
     pub(super) take_over: bool,
-    /// What a sidecar was sent by somebody else.
-    pub(super) sign: Option<ConflictEvidence>,
-    /// Until when a human has looked at what others did.
-    pub(super) cleared: Option<Timestamp>,
-    /// Why it does not go on by itself, where that is so.
+    /// An operation that another executor sent to a sidecar.
+    pub(super) conflict: Option<ConflictEvidence>,
+    /// The time up to which a person has reviewed the acts of another executor.
+    pub(super) reviewed_until: Option<Timestamp>,
+    /// The first reason why the run waits.
     pub(super) wait: Option<Wait>,
-    pub(super) again: Option<SignedDuration>,
+    pub(super) requeue_after: Option<SignedDuration>,
 }
 
 impl<'a> PlanBuilder<'a> {
-    pub(super) fn new(look: &'a Observation<'a>, meta: &ObjectMeta) -> Self {
+    pub(super) fn new(observation: &'a Observation<'a>, meta: &ObjectMeta) -> Self {
         Self {
-            look,
-            cleared: conflict::cleared(meta),
-            ask: BTreeSet::new(),
+            observation,
+            reviewed_until: evidence::reviewed_until(meta),
+            questions: BTreeSet::new(),
             requests: Vec::new(),
             events: Vec::new(),
             finalizer: Finalizer::Keep,
             take_over: false,
-            sign: None,
+            conflict: None,
             wait: None,
-            again: None,
+            requeue_after: None,
         }
     }
 
-    /// The plan, with this as the status.
-    pub(super) fn plan<S>(self, status: S) -> Plan<S> {
-        if !self.ask.is_empty() {
-            return Plan::Ask(self.ask);
+    /// Builds the plan with `status` as the new status. Open questions come before all actions.
+    pub(super) fn build<S>(self, status: S) -> Plan<S> {
+        if !self.questions.is_empty() {
+            return Plan::Ask(self.questions);
         }
         Plan::Do(Actions {
             finalizer: self.finalizer,
@@ -58,23 +61,32 @@ impl<'a> PlanBuilder<'a> {
             status,
             requests: self.requests,
             events: self.events,
-            again: self.again,
+            requeue_after: self.requeue_after,
         })
     }
 
-    pub(super) fn look_again(&mut self, after: SignedDuration) {
-        self.again = Some(self.again.map_or(after, |again| again.min(after)));
+    /// Requeues the object after this time, or earlier if an earlier time was asked for.
+    pub(super) fn requeue(&mut self, after: SignedDuration) {
+        self.requeue_after = Some(self.requeue_after.map_or(after, |earlier| earlier.min(after)));
     }
 
-    /// It does not go on by itself; the first reason is told.
-    pub(super) fn hold(&mut self, wait: Wait) {
-        if self.wait.is_none() {
-            self.wait = Some(wait);
-        }
-        self.look_again(LOOK_AGAIN);
+    /// Makes the run wait. The first wait of a plan is the one that the status reports.
+    pub(super) fn wait_for(&mut self, wait: Wait) {
+        self.wait.get_or_insert(wait);
+        self.requeue(REQUEUE_INTERVAL);
     }
 
-    pub(super) fn say(&mut self, warning: bool, reason: Reason, message: String) {
+    /// Publishes a `Normal` event.
+    pub(super) fn notify(&mut self, reason: Reason, message: String) {
+        self.publish(false, reason, message);
+    }
+
+    /// Publishes a `Warning` event.
+    pub(super) fn warn(&mut self, reason: Reason, message: String) {
+        self.publish(true, reason, message);
+    }
+
+    fn publish(&mut self, warning: bool, reason: Reason, message: String) {
         self.events.push(Event {
             warning,
             reason,
@@ -83,8 +95,8 @@ impl<'a> PlanBuilder<'a> {
         });
     }
 
-    /// Warns of what every look finds anew.
-    pub(super) fn warn_again(&mut self, reason: Reason, message: String) {
+    /// Publishes a `Warning` event that every reconcile publishes again.
+    pub(super) fn warn_repeatedly(&mut self, reason: Reason, message: String) {
         self.events.push(Event {
             warning: true,
             reason,
@@ -93,183 +105,200 @@ impl<'a> PlanBuilder<'a> {
         });
     }
 
-    /// It is over: nothing more is asked, sent or waited for.
+    /// Ends the run: drops all questions, requests and waits. Events stay.
     pub(super) fn close(&mut self) {
         self.wait = None;
-        self.again = None;
+        self.requeue_after = None;
         self.requests.clear();
-        self.ask.clear();
+        self.questions.clear();
     }
 
-    /// Whether everything is there that an object names, and it is its turn. What is missing is written down.
+    /// Returns true if everything exists that the object names and nothing keeps the run from beginning. Writes
+    /// `ReferencesResolved`, and waits otherwise.
     pub(super) fn may_begin(&mut self, common: &mut BackRestStatus, generation: Option<i64>) -> bool {
-        let look = self.look;
-        let unchecked = look.needs.as_ref().and_then(|needs| needs.unchecked.first());
-        match (&look.missing, unchecked) {
-            (None, Some((_, why))) => conditions::unresolved(common, generation, why, look.now),
-            (missing, _) => conditions::resolved(common, generation, missing.as_ref(), look.now),
+        let observation = self.observation;
+        let unchecked = observation
+            .needs
+            .as_ref()
+            .and_then(|needs| needs.unchecked.first());
+        match (&observation.missing, unchecked) {
+            (None, Some((_, wait))) => {
+                conditions::set_references_unknown(common, generation, wait, observation.now);
+            }
+            (missing, _) => {
+                conditions::set_references_resolved(common, generation, missing.as_ref(), observation.now);
+            }
         }
-        let wait = look.missing.as_ref().or(look.wait.as_ref());
+        let wait = observation.missing.as_ref().or(observation.wait.as_ref());
         if let Some(wait) = wait {
-            self.hold(wait.clone());
+            self.wait_for(wait.clone());
         }
         wait.is_none()
     }
 
-    /// The ring, asked for when it is not known yet. `None`: it has to be asked for, or nobody answers.
-    pub(super) fn ring(&mut self) -> Option<&'a Ring> {
-        match self.look.answers.get(&Question::Ring) {
+    /// Returns the ring. `None` if it has to be asked for, or if no sidecar answers; then the run waits.
+    pub(super) fn ring(&mut self) -> Option<&'a Topology> {
+        match self.observation.answers.get(&Question::Ring) {
             Some(Answer::Ring(ring)) => Some(ring),
-            Some(Answer::Silence(why)) => {
-                let message = format!("no sidecar tells who is in the ring: {why}");
-                self.hold(Wait::new(Reason::SidecarUnreachable, message));
+            Some(Answer::Unavailable(error)) => {
+                let message = format!("no sidecar reports the ring: {error}");
+                self.wait_for(Wait::new(Reason::SidecarUnreachable, message));
                 None
             }
             Some(_) => None,
             None => {
-                self.ask.insert(Question::Ring);
+                self.questions.insert(Question::Ring);
                 None
             }
         }
     }
 
-    /// The nodes of the ring, or of the one datacenter. `None`: that is not known yet, or there are none.
-    pub(super) fn ring_of(&mut self, datacenter: Option<&str>) -> Option<Vec<&'a RingNode>> {
+    /// Returns the nodes of the ring, or those of one datacenter. `None` if they are not known yet, or if there are
+    /// none.
+    pub(super) fn ring_nodes(&mut self, datacenter: Option<&str>) -> Option<Vec<&'a RingNode>> {
         let ring = self.ring()?;
-        let asked = datacenter.filter(|asked| !asked.is_empty());
+        let datacenter = datacenter.filter(|datacenter| !datacenter.is_empty());
         let nodes: Vec<_> = ring
             .nodes
             .iter()
-            .filter(|node| asked.is_none_or(|asked| node.datacenter == asked))
+            .filter(|node| datacenter.is_none_or(|datacenter| node.datacenter.as_str() == datacenter))
             .collect();
         if nodes.is_empty() {
-            let asked = asked.unwrap_or_default();
-            let message = format!("the ring has no node in datacenter {asked:?}; correct spec.datacenter");
-            self.hold(Wait::stalled(Reason::DatacenterNotFound, message));
+            let datacenter = datacenter.unwrap_or_default();
+            let message =
+                format!("the ring has no node in datacenter {datacenter:?}; correct spec.datacenter");
+            self.wait_for(Wait::stalled(Reason::DatacenterNotFound, message));
             return None;
         }
         Some(nodes)
     }
 
-    /// Who takes part: those nodes, each with its pod, when none of them has anything else to do.
-    pub(super) fn taking_part(&mut self, datacenter: Option<&str>) -> Option<Vec<NodeStatus>> {
-        let nodes = self.ring_of(datacenter)?;
-        let mut parts = Vec::new();
+    /// Returns the nodes of a run that begins, each with its pod, ordered by pod. `None` unless every one of them is
+    /// idle.
+    pub(super) fn participants(&mut self, datacenter: Option<&str>) -> Option<Vec<NodeStatus>> {
+        let nodes = self.ring_nodes(datacenter)?;
+        let mut participants = Vec::new();
         for node in nodes {
-            let (pod, _) = self.whereabouts(&node.host_id)?;
-            parts.push(NodeStatus {
-                host_id: node.host_id.clone(),
+            let (pod, _) = self.locate(node.host.as_str())?;
+            participants.push(NodeStatus {
+                host_id: node.host.as_str().to_owned(),
                 pod: Some(pod),
-                datacenter: Some(node.datacenter.clone()),
+                datacenter: Some(node.datacenter.as_str().to_owned()),
                 ..NodeStatus::default()
             });
         }
-        parts.sort_by(|a, b| a.pod.cmp(&b.pod));
+        participants.sort_by(|a, b| a.pod.cmp(&b.pod));
         let mut idle = true;
-        for node in &parts {
-            // All are asked at once, so none is left out after the first that is busy.
+        for node in &participants {
+            // Every node is asked at once, so the loop does not stop at the first busy one.
             idle &= self.is_idle(node);
         }
-        idle.then_some(parts)
+        idle.then_some(participants)
     }
 
-    /// The pod of a node and its address, which the ring and Kubernetes have to agree on.
-    fn whereabouts(&mut self, host_id: &str) -> Option<(String, String)> {
+    /// Returns the pod of a node and its address, on which the ring and Kubernetes have to agree.
+    fn locate(&mut self, host_id: &str) -> Option<(String, String)> {
         let ring = self.ring()?;
-        let Some(node) = ring.node(host_id) else {
-            let message = format!("node {host_id} is not in the ring; it goes on when the node is back");
-            self.hold(Wait::new(Reason::NodeNotFound, message));
+        let Some(node) = find_node(ring, host_id) else {
+            let message =
+                format!("node {host_id} is not in the ring; the run continues when the node is back");
+            self.wait_for(Wait::new(Reason::NodeNotFound, message));
             return None;
         };
-        let mut members = self.look.members.iter();
-        let member = members.find(|member| member.address.as_ref() == Some(&node.address));
+        let address = node.address.to_string();
+        let mut members = self.observation.members.iter();
+        let member = members.find(|member| member.address.as_ref() == Some(&address));
         if member.is_none() {
             let message = format!(
-                "node {host_id} of the ring has the address {}, which no pod of the cluster has; \
-                 it goes on when the pod is back",
-                node.address
+                "node {host_id} of the ring has the address {address}, which no pod of the cluster has; \
+                 the run continues when the pod is back"
             );
-            self.hold(Wait::new(Reason::PodNotFound, message));
+            self.wait_for(Wait::new(Reason::PodNotFound, message));
         }
-        member.map(|member| (member.pod.clone(), node.address.clone()))
+        member.map(|member| (member.pod.clone(), address))
     }
 
-    /// Whether the sidecar has nothing else to do, by anybody's order.
+    /// Returns true if the node's sidecar runs no operation of any client.
     pub(super) fn is_idle(&mut self, node: &NodeStatus) -> bool {
         let pod = node.pod.clone().unwrap_or_default();
         let question = Question::Busy { pod: pod.clone() };
-        match self.look.answers.get(&question) {
-            Some(Answer::Operations(known)) => {
-                let busy = known.iter().find(|said| said.state.is_active());
-                if let Some(said) = busy {
+        match self.observation.answers.get(&question) {
+            Some(Answer::Operations(operations)) => {
+                let active = operations.iter().find(|operation| operation.is_active());
+                if let Some(operation) = active {
                     let message = format!(
-                        "the sidecar of {pod} is at work on operation {} ({}); it begins when that is over",
-                        said.id,
-                        node::percent(said.progress)
+                        "the sidecar of {pod} runs operation {} ({}); the run begins when the operation is over",
+                        operation.id,
+                        node::percent(operation.progress)
                     );
-                    self.hold(Wait::new(Reason::SidecarBusy, message));
+                    self.wait_for(Wait::new(Reason::SidecarBusy, message));
                 }
-                busy.is_none()
+                active.is_none()
             }
-            Some(Answer::Silence(why)) => {
-                let message = format!("the sidecar of {pod} does not answer: {why}");
-                self.hold(Wait::new(Reason::SidecarUnreachable, message));
+            Some(Answer::Unavailable(error)) => {
+                let message = format!("the sidecar of {pod} does not answer: {error}");
+                self.wait_for(Wait::new(Reason::SidecarUnreachable, message));
                 false
             }
             Some(_) => false,
             None => {
-                self.ask.insert(question);
+                self.questions.insert(question);
                 false
             }
         }
     }
 
-    /// Whether nobody else sent the sidecar anything since we did: before the first request it was asked whether it is
-    /// idle. From silence nothing is concluded; the request will tell. What is over and older than a human's word, by
-    /// the sidecar's own clock, is known: the sidecar remembers it for an hour, and it would stop the run again and again.
-    fn is_alone(&mut self, pod: &str, node: &NodeStatus) -> bool {
+    /// Returns true unless another executor sent the sidecar something since cassgate did.
+    ///
+    /// Before its first request the sidecar was asked if it is idle. A sidecar that does not answer proves nothing;
+    /// the request itself will show. An operation that is over and older than the person's review, by the sidecar's own
+    /// clock, is known: the sidecar remembers it for an hour, and it would stop the run again and again.
+    fn has_no_conflict(&mut self, pod: &str, node: &NodeStatus) -> bool {
         if node.operation.is_none() && node.past_operations.is_empty() {
             return true;
         }
         let question = Question::Others { pod: pod.to_owned() };
-        match self.look.answers.get(&question) {
+        match self.observation.answers.get(&question) {
             None => {
-                self.ask.insert(question);
+                self.questions.insert(question);
                 false
             }
             Some(Answer::Operations(others)) => {
                 let is_new = |other: &&OperationReport| {
-                    other.state.is_active() || self.cleared.is_none_or(|cleared| other.created > cleared)
+                    other.is_active()
+                        || self
+                            .reviewed_until
+                            .is_none_or(|reviewed| other.created > reviewed)
                 };
-                let sign = others.iter().find(is_new).map(|other| ConflictEvidence::Sent {
+                let conflict = others.iter().find(is_new).map(|other| ConflictEvidence::Sent {
                     pod: pod.to_owned(),
                     id: other.id.clone(),
                 });
-                let alone = sign.is_none();
-                self.sign = self.sign.take().or(sign);
+                let alone = conflict.is_none();
+                self.conflict = self.conflict.take().or(conflict);
                 alone
             }
             Some(_) => true,
         }
     }
 
-    /// Sends what the node has to do now, when its time has come, to the pod that the ring confirms. The node's
-    /// status says so first.
+    /// Sends a task to the node if its next attempt is due, to the pod that the ring confirms. The node's status
+    /// records the request first.
     pub(super) fn send(&mut self, node: &mut NodeStatus, task: Task) {
-        let now = self.look.now;
-        let due = node::due(node);
+        let now = self.observation.now;
+        let due = node::next_attempt(node);
         if now < due {
-            self.look_again(due.duration_since(now));
+            self.requeue(due.duration_since(now));
             return;
         }
-        let Some((pod, address)) = self.whereabouts(&node.host_id) else {
-            node::unreachable(node, now);
+        let Some((pod, address)) = self.locate(&node.host_id) else {
+            node::record_unreachable(node, now);
             return;
         };
-        if !self.is_alone(&pod, node) {
+        if !self.has_no_conflict(&pod, node) {
             return;
         }
-        node::about_to_send(node, now);
+        node::record_request(node, now);
         node.pod = Some(pod.clone());
         self.requests.push(Request {
             pod,
@@ -277,13 +306,11 @@ impl<'a> PlanBuilder<'a> {
             host_id: node.host_id.clone(),
             task,
         });
-        self.look_again(POLL);
+        self.requeue(POLL_INTERVAL);
     }
 }
 
-impl State {
-    /// Whether it is not over.
-    pub(super) fn is_active(self) -> bool {
-        matches!(self, Self::Pending | Self::Running)
-    }
+/// Returns the node of the ring with this id; `None` if the ring does not have it, or no longer.
+pub(super) fn find_node<'a>(ring: &'a Topology, host_id: &str) -> Option<&'a RingNode> {
+    ring.nodes.iter().find(|node| node.host.as_str() == host_id)
 }

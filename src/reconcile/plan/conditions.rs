@@ -1,18 +1,19 @@
-//! How the state is written down: CassKop's one condition, and the standard ones that other programs know.
+//! The state in the status: CassKop's one condition, and the standard conditions that other programs know.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{Event, Wait, moment, needs};
+use super::timing::whole_seconds;
+use super::wait::Wait;
 use crate::api::conditions::{COMPLETE, FAILED, READY, RECONCILING, REFERENCES_RESOLVED, STALLED};
 use crate::api::{BackRestCondition, BackRestStatus, ConditionType, FailureCause, Reason};
 
-/// The longest message of a condition that people read in one piece.
-const LONGEST_MESSAGE: usize = 1024;
+/// Maximum length of a condition's message, in characters: people read it in one piece.
+const MAX_MESSAGE_LENGTH: usize = 1024;
 
-/// The reasons of `Reconciling` while a run is under way. Every other one is that of a [`Wait`].
-pub(super) const UNDER_WAY: [Reason; 7] = [
+/// The reasons of `Reconciling` while a run is under way. Every other reason is that of a [`Wait`].
+pub(super) const IN_PROGRESS: [Reason; 7] = [
     Reason::Uploading,
     Reason::Initializing,
     Reason::Downloading,
@@ -22,16 +23,8 @@ pub(super) const UNDER_WAY: [Reason; 7] = [
     Reason::Following,
 ];
 
-/// What a run waits for, as its status says; `None`: it is under way, over, or has not been looked at.
-#[must_use]
-pub fn awaited(common: &BackRestStatus) -> Option<&Condition> {
-    common
-        .true_condition(RECONCILING)
-        .filter(|condition| !UNDER_WAY.iter().any(|reason| *reason == *condition.reason))
-}
-
-/// Leaves out what says of an object at rest that all is as it should be. What waits is compared word for word with what
-/// it would say now, and keeps all of it.
+/// Drops the conditions that have their usual value, unless a run waits or is under way: the new wait is compared word
+/// for word with the stored one, so all of it is kept then.
 pub fn condense(common: &mut BackRestStatus) {
     if common.true_condition(RECONCILING).is_some() {
         return;
@@ -46,63 +39,44 @@ pub fn condense(common: &mut BackRestStatus) {
     common.conditions.shrink_to_fit();
 }
 
-/// What is told when a run begins to wait, or waits for something else than before. The next look at the same wait
-/// says nothing, whatever became of its sentence, and neither does a run that waits for what was told before it was due.
-#[must_use]
-pub fn newly_awaited(before: Option<&BackRestStatus>, after: &BackRestStatus) -> Option<Event> {
-    let wait = awaited(after)?;
-    let known = before
-        .and_then(awaited)
-        .is_some_and(|before| before.reason == wait.reason);
-    let told = before
-        .and_then(needs::told)
-        .is_some_and(|told| told.reason == *wait.reason && told.message == wait.message);
-    (!known && !told).then(|| Event {
-        warning: after.true_condition(STALLED).is_some(),
-        reason: Reason::Waiting,
-        message: format!("{}: {}", wait.reason, wait.message),
-        repeated: false,
-    })
-}
-
-/// What is to be told of an object, in one of the states that Kubernetes' own tools tell apart.
+/// The progress of an object, in the states that Kubernetes' own tools distinguish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// It has not begun, or cannot go on.
-    Waits(Wait),
-    /// It is under way.
-    Runs {
-        /// In one word.
+    /// The run has not begun, or cannot continue.
+    Waiting(Wait),
+    /// The run is under way.
+    Running {
+        /// The reason of the conditions.
         reason: Reason,
-        /// In a sentence.
+        /// A sentence for people.
         message: String,
     },
-    /// It is under way and a human should look.
-    Stalls(Wait),
-    /// It has a schedule and nothing is under way: the conditions of the last run stay.
+    /// The run is under way and a person should act.
+    Stalled(Wait),
+    /// The object has a schedule and no run is under way. The conditions of the last run stay.
     Armed {
-        /// Whether the next run will start.
+        /// True if the next run will begin.
         ready: bool,
-        /// Whether a human has to do something for that.
+        /// True if a person has to act before the next run begins.
         stalled: bool,
-        /// In one word.
+        /// The reason of the conditions.
         reason: Reason,
-        /// In a sentence.
+        /// A sentence for people.
         message: String,
     },
-    /// It ended well.
+    /// The run completed.
     Complete(String),
-    /// It did not.
+    /// The run failed.
     Failed {
-        /// In one word.
+        /// The reason of the conditions. A restore that is given up has it from its status, so it is text.
         reason: String,
-        /// In a sentence, with what to do next.
+        /// A sentence for people, with the remedy.
         message: String,
     },
 }
 
-/// Writes `condition`, as CassKop does. The time changes only with the state.
-pub(super) fn stand(
+/// Writes `condition` as CassKop does. The time changes only with the state.
+pub(super) fn set_state(
     common: &mut BackRestStatus,
     state: ConditionType<'_>,
     causes: Vec<FailureCause>,
@@ -114,13 +88,13 @@ pub(super) fn stand(
         .and_then(|before| before.last_transition_time);
     common.condition = Some(BackRestCondition {
         type_: state.as_str().to_owned(),
-        last_transition_time: since.or_else(|| Some(casskops_time(now))),
+        last_transition_time: since.or_else(|| Some(casskop_time(now))),
         failure_cause: causes,
     });
 }
 
-/// Writes what a run under way looks like: `RUNNING` from the first operation on, and that operation.
-pub(super) fn advance(common: &mut BackRestStatus, now: Timestamp) {
+/// Writes the state of a run under way: `RUNNING` from the first operation on, and the operation of the first node.
+pub(super) fn set_running(common: &mut BackRestStatus, now: Timestamp) {
     let began = common
         .condition
         .as_ref()
@@ -134,7 +108,7 @@ pub(super) fn advance(common: &mut BackRestStatus, now: Timestamp) {
     } else {
         ConditionType::Pending
     };
-    stand(common, state, Vec::new(), now);
+    set_state(common, state, Vec::new(), now);
     let first = common
         .nodes
         .first()
@@ -145,18 +119,23 @@ pub(super) fn advance(common: &mut BackRestStatus, now: Timestamp) {
     }
 }
 
-/// Writes `conditions`.
-pub(super) fn tell(common: &mut BackRestStatus, generation: Option<i64>, story: &Progress, now: Timestamp) {
+/// Writes the standard conditions, all but `ReferencesResolved`.
+pub(super) fn set_progress(
+    common: &mut BackRestStatus,
+    generation: Option<i64>,
+    progress: &Progress,
+    now: Timestamp,
+) {
     common.observed_generation = generation;
-    let (ready, reconciling, stalled) = match story {
-        Progress::Waits(wait) | Progress::Stalls(wait) => ("False", true, wait.stalled),
-        Progress::Runs { .. } => ("False", true, false),
+    let (ready, reconciling, stalled) = match progress {
+        Progress::Waiting(wait) | Progress::Stalled(wait) => ("False", true, wait.stalled),
+        Progress::Running { .. } => ("False", true, false),
         Progress::Armed { ready, stalled, .. } => (if *ready { "True" } else { "False" }, false, *stalled),
         Progress::Complete(_) => ("True", false, false),
         Progress::Failed { .. } => ("False", false, true),
     };
-    let (reason, message) = story.words();
-    let mut writer = Writer {
+    let (reason, message) = progress.reason_and_message();
+    let mut writer = ConditionWriter {
         conditions: &mut common.conditions,
         generation,
         reason,
@@ -164,54 +143,61 @@ pub(super) fn tell(common: &mut BackRestStatus, generation: Option<i64>, story: 
         now,
     };
     writer.set(READY, ready);
-    writer.set_or_drop(RECONCILING, reconciling);
-    writer.set_or_drop(STALLED, stalled);
-    if matches!(story, Progress::Armed { .. }) {
+    writer.set_or_remove(RECONCILING, reconciling);
+    writer.set_or_remove(STALLED, stalled);
+    if matches!(progress, Progress::Armed { .. }) {
         return;
     }
-    writer.set_or_drop(COMPLETE, matches!(story, Progress::Complete(_)));
-    writer.set_or_drop(FAILED, matches!(story, Progress::Failed { .. }));
+    let complete = matches!(progress, Progress::Complete(_));
+    writer.set_or_remove(COMPLETE, complete);
+    let failed = matches!(progress, Progress::Failed { .. });
+    writer.set_or_remove(FAILED, failed);
 }
 
-/// Writes `ReferencesResolved`: whether everything that the object names was there when it was last needed.
-pub(super) fn resolved(
+/// Writes `ReferencesResolved`: `False` with the first missing object, else `True`.
+pub(super) fn set_references_resolved(
     common: &mut BackRestStatus,
     generation: Option<i64>,
     missing: Option<&Wait>,
     now: Timestamp,
 ) {
-    let there = Wait::new(Reason::Resolved, "everything it names is there");
+    let resolved = Wait::new(Reason::Resolved, "every object that it names exists");
     let status = if missing.is_some() { "False" } else { "True" };
-    references(common, generation, status, missing.unwrap_or(&there), now);
+    set_references(common, generation, status, missing.unwrap_or(&resolved), now);
 }
 
-/// Writes `ReferencesResolved` when nobody can say, for this reason.
-pub(super) fn unresolved(common: &mut BackRestStatus, generation: Option<i64>, why: &Wait, now: Timestamp) {
-    references(common, generation, "Unknown", why, now);
+/// Writes `ReferencesResolved` as `Unknown`, with the reason why a lookup failed.
+pub(super) fn set_references_unknown(
+    common: &mut BackRestStatus,
+    generation: Option<i64>,
+    unchecked: &Wait,
+    now: Timestamp,
+) {
+    set_references(common, generation, "Unknown", unchecked, now);
 }
 
-fn references(
+fn set_references(
     common: &mut BackRestStatus,
     generation: Option<i64>,
     status: &str,
-    words: &Wait,
+    wait: &Wait,
     now: Timestamp,
 ) {
-    let mut writer = Writer {
+    let mut writer = ConditionWriter {
         conditions: &mut common.conditions,
         generation,
-        reason: words.reason.as_str(),
-        message: &words.message,
+        reason: wait.reason.as_str(),
+        message: &wait.message,
         now,
     };
     writer.set(REFERENCES_RESOLVED, status);
 }
 
 impl Progress {
-    fn words(&self) -> (&str, &str) {
+    fn reason_and_message(&self) -> (&str, &str) {
         match self {
-            Self::Waits(wait) | Self::Stalls(wait) => (wait.reason.as_str(), &wait.message),
-            Self::Runs { reason, message } | Self::Armed { reason, message, .. } => {
+            Self::Waiting(wait) | Self::Stalled(wait) => (wait.reason.as_str(), &wait.message),
+            Self::Running { reason, message } | Self::Armed { reason, message, .. } => {
                 (reason.as_str(), message)
             }
             Self::Complete(message) => (Reason::Completed.as_str(), message),
@@ -220,12 +206,12 @@ impl Progress {
     }
 }
 
-/// The part of a message that a condition keeps.
-pub(super) fn cut(message: &str) -> String {
-    message.chars().take(LONGEST_MESSAGE).collect()
+/// Truncates a message to the length that a condition keeps.
+pub(super) fn truncate(message: &str) -> String {
+    message.chars().take(MAX_MESSAGE_LENGTH).collect()
 }
 
-struct Writer<'a> {
+struct ConditionWriter<'a> {
     conditions: &'a mut Vec<Condition>,
     generation: Option<i64>,
     reason: &'a str,
@@ -233,15 +219,15 @@ struct Writer<'a> {
     now: Timestamp,
 }
 
-impl Writer<'_> {
+impl ConditionWriter<'_> {
     fn set(&mut self, type_: &str, status: &str) {
-        let message = cut(self.message);
+        let message = truncate(self.message);
         let since = self
             .conditions
             .iter()
             .find(|condition| condition.type_ == type_ && condition.status == status)
             .map_or_else(
-                || moment(self.now),
+                || whole_seconds(self.now),
                 |condition| condition.last_transition_time.clone(),
             );
         let condition = Condition {
@@ -258,8 +244,8 @@ impl Writer<'_> {
         }
     }
 
-    /// A condition that is told only while it holds, as kstatus wants `Reconciling` and `Stalled`.
-    fn set_or_drop(&mut self, type_: &str, holds: bool) {
+    /// Sets the condition to `True`, or removes it: kstatus wants `Reconciling` and `Stalled` only while they hold.
+    fn set_or_remove(&mut self, type_: &str, holds: bool) {
         if holds {
             self.set(type_, "True");
         } else {
@@ -268,8 +254,8 @@ impl Writer<'_> {
     }
 }
 
-/// A time in the form that CassKop writes. Its clock shows local time and says GMT; ours shows what it says.
-fn casskops_time(time: Timestamp) -> String {
+/// Formats a time as CassKop does. CassKop writes local time and calls it GMT; cassgate writes GMT.
+fn casskop_time(time: Timestamp) -> String {
     time.to_zoned(TimeZone::UTC)
         .strftime("%a, %-d %b %Y %H:%M:%S GMT")
         .to_string()

@@ -1,91 +1,88 @@
-//! What another executor has begun: it is followed to its end, and never sent again.
+//! Runs that another executor began: they are followed to their end, and nothing is sent for them.
 
 use jiff::Timestamp;
 
 use super::builder::PlanBuilder;
 use super::conditions::{self, Progress};
-use super::{Answer, OperationReport, POLL, Question, Wait, node};
+use super::node;
+use super::observation::{Answer, OperationReport, Question};
+use super::timing::POLL_INTERVAL;
+use super::wait::Wait;
 use crate::api::{BackRestStatus, ConditionType, FailureCause, Reason};
 
-/// Whether the run was begun by somebody else: it has a state, and no node of ours takes part.
+/// Returns true if another executor began the run: it has a state, and no node of cassgate's takes part.
 pub(super) fn is_foreign(common: &BackRestStatus) -> bool {
     common.has_started() && common.nodes.is_empty()
 }
 
-/// Writes down what the sidecar says of it. CassKop leaves a run at `RUNNING` when it is restarted itself.
-pub(super) fn follow(common: &mut BackRestStatus, generation: Option<i64>, making: &mut PlanBuilder<'_>) {
-    let now = making.look.now;
+/// Records what the sidecar reports of the run. `CassKop` leaves a run at `RUNNING` when `CassKop` itself restarts.
+pub(super) fn follow(common: &mut BackRestStatus, generation: Option<i64>, plan: &mut PlanBuilder<'_>) {
+    let now = plan.observation.now;
     let (Some(id), Some(pod)) = (common.id.clone(), common.coordinator_member.clone()) else {
-        let why = "another executor began it and left no id of an operation, so nobody can tell whether it ran: \
-                   look at the data, and create the object again under another name";
-        fail(common, generation, Reason::LeftBehind, why, Vec::new(), now);
-        making.say(true, Reason::OperationUnknown, why.to_owned());
-        making.close();
+        let message = "another executor began it and left no operation id, so its outcome is unknown: look at the \
+                       data, and create the object again under another name";
+        fail(common, generation, Reason::LeftBehind, message, Vec::new(), now);
+        plan.warn(Reason::OperationUnknown, message.to_owned());
+        plan.close();
         return;
     };
     let question = Question::Operation {
         pod: pod.clone(),
         id: id.clone(),
     };
-    match making.look.answers.get(&question) {
+    match plan.observation.answers.get(&question) {
         None => {
-            making.ask.insert(question);
+            plan.questions.insert(question);
         }
-        Some(Answer::Operations(known)) => {
-            if let Some(said) = known.iter().find(|said| said.id == id) {
-                told(common, generation, said, making);
+        Some(Answer::Operations(operations)) => {
+            if let Some(operation) = operations.iter().find(|operation| operation.id == id) {
+                record(common, generation, operation, plan);
             } else {
-                let why = format!(
-                    "the sidecar of {pod} does not know operation {id} any more, so nobody can tell how it ended: \
-                     look at the data, and create the object again under another name"
+                let message = format!(
+                    "the sidecar of {pod} does not know operation {id} any more, so its outcome is unknown: look at \
+                     the data, and create the object again under another name"
                 );
-                fail(
-                    common,
-                    generation,
-                    Reason::OperationUnknown,
-                    &why,
-                    Vec::new(),
-                    now,
-                );
-                making.say(true, Reason::OperationUnknown, why);
-                making.close();
+                let reason = Reason::OperationUnknown;
+                fail(common, generation, reason, &message, Vec::new(), now);
+                plan.warn(reason, message);
+                plan.close();
             }
         }
-        Some(Answer::Silence(why)) => {
+        Some(Answer::Unavailable(error)) => {
             let message =
-                format!("operation {id} of another executor is in {pod}, which does not answer: {why}");
-            making.hold(Wait::new(Reason::SidecarUnreachable, message));
+                format!("operation {id} of another executor is in {pod}, which does not answer: {error}");
+            plan.wait_for(Wait::new(Reason::SidecarUnreachable, message));
         }
         Some(_) => {}
     }
 }
 
-/// What the sidecar says becomes the status.
-fn told(
+/// Copies the state of the operation to the status.
+fn record(
     common: &mut BackRestStatus,
     generation: Option<i64>,
-    said: &OperationReport,
-    making: &mut PlanBuilder<'_>,
+    operation: &OperationReport,
+    plan: &mut PlanBuilder<'_>,
 ) {
-    let state = node::condition_type(said.state);
-    let cause = |(source, message): &(Option<String>, Option<String>)| FailureCause {
-        source: source.clone(),
-        message: message.clone(),
-    };
-    let causes: Vec<_> = said.errors.iter().map(cause).collect();
-    common.progress = Some(node::percent(said.progress));
-    if !said.state.is_active() {
-        end(common, generation, state, causes, making);
+    let state = node::state_of(&operation.state);
+    let causes = operation.errors.iter().map(|error| FailureCause {
+        source: error.source.clone(),
+        message: error.message.clone(),
+    });
+    let causes: Vec<_> = causes.collect();
+    common.progress = Some(node::percent(operation.progress));
+    if !operation.is_active() {
+        end(common, generation, state, causes, plan);
         return;
     }
-    let now = making.look.now;
-    conditions::stand(common, state, causes, now);
-    let story = Progress::Runs {
+    let now = plan.observation.now;
+    conditions::set_state(common, state, causes, now);
+    let progress = Progress::Running {
         reason: Reason::Following,
-        message: format!("operation {} of another executor goes on", said.id),
+        message: format!("operation {} of another executor is under way", operation.id),
     };
-    conditions::tell(common, generation, &story, now);
-    making.look_again(POLL);
+    conditions::set_progress(common, generation, &progress, now);
+    plan.requeue(POLL_INTERVAL);
 }
 
 fn end(
@@ -93,21 +90,21 @@ fn end(
     generation: Option<i64>,
     state: ConditionType<'_>,
     causes: Vec<FailureCause>,
-    making: &mut PlanBuilder<'_>,
+    plan: &mut PlanBuilder<'_>,
 ) {
-    let now = making.look.now;
+    let now = plan.observation.now;
     common.time_completed = Some(now.to_string());
     if state == ConditionType::Completed {
-        conditions::stand(common, state, causes, now);
-        let story =
-            Progress::Complete("another executor began it; the sidecar says that it ended well".to_owned());
-        conditions::tell(common, generation, &story, now);
+        conditions::set_state(common, state, causes, now);
+        let message = "another executor began it; the sidecar reports that it completed";
+        let progress = Progress::Complete(message.to_owned());
+        conditions::set_progress(common, generation, &progress, now);
     } else {
-        let words = causes.iter().find_map(|cause| cause.message.clone());
-        let words = words.unwrap_or_else(|| "the sidecar gives no reason".to_owned());
-        fail(common, generation, Reason::OperationFailed, &words, causes, now);
+        let message = causes.iter().find_map(|cause| cause.message.clone());
+        let message = message.unwrap_or_else(|| node::NO_REASON.to_owned());
+        fail(common, generation, Reason::OperationFailed, &message, causes, now);
     }
-    making.close();
+    plan.close();
 }
 
 fn fail(
@@ -118,10 +115,10 @@ fn fail(
     causes: Vec<FailureCause>,
     now: Timestamp,
 ) {
-    conditions::stand(common, ConditionType::Failed, causes, now);
-    let story = Progress::Failed {
+    conditions::set_state(common, ConditionType::Failed, causes, now);
+    let progress = Progress::Failed {
         reason: reason.as_str().to_owned(),
         message: message.to_owned(),
     };
-    conditions::tell(common, generation, &story, now);
+    conditions::set_progress(common, generation, &progress, now);
 }

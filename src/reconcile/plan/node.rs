@@ -1,159 +1,165 @@
-//! A node's part: what its sidecar says of the operation, and when something is sent to it (again).
+//! A node's part in a run: what its sidecar reports, and when its request is sent (again).
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Answer, IN_FLIGHT, Observation, OperationReport, Phase, Question, State, moment};
-use crate::api::{ConditionType, FailureCause, NodeStatus};
-use crate::icarus::NodeFailure;
+use super::observation::{Answer, Observation, OperationReport, Question};
+use super::timing::{ARRIVAL_TIMEOUT, add, whole_seconds};
+use crate::api::{ConditionType, FailureCause, NodeStatus, Phase};
+use crate::icarus::{NodeFailure, OperationState};
 
-/// How many earlier operations of a node are remembered.
-const MOST_PAST: usize = 64;
+/// Maximum number of earlier operations that a node's status keeps.
+const MAX_PAST_OPERATIONS: usize = 64;
 
-/// How much of a sidecar's words is kept, in characters: some of its errors have kilobytes.
-const LONGEST_MESSAGE: usize = 500;
+/// Maximum length of a sidecar's error in a status, in characters: some errors have kilobytes.
+const MAX_MESSAGE_LENGTH: usize = 500;
 
-/// What a node suffers from whose operations its sidecar forgets.
-pub(super) const LOST_AGAIN: &str = "its sidecar lost the operation again and again: it is being restarted";
+/// The message of a node whose sidecar loses operations.
+pub(super) const LOSES_OPERATIONS: &str =
+    "its sidecar lost the operation again and again: it is being restarted";
 
-/// How long a sidecar may be silent before nobody thinks that its pod is being restarted.
-const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(15);
+/// The message for an operation that failed without an error.
+pub(super) const NO_REASON: &str = "the sidecar gives no reason";
 
-/// The shortest and the longest time between two tries.
-const BACKOFF: (SignedDuration, SignedDuration) =
-    (SignedDuration::from_secs(2), SignedDuration::from_secs(300));
+/// The time without an answer after which a sidecar is out of reach. A restart of its pod takes less.
+const UNREACHABLE_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
-/// What became of a request.
+/// Minimum delay between two attempts.
+const MIN_BACKOFF: SignedDuration = SignedDuration::from_secs(2);
+
+/// Maximum delay between two attempts.
+const MAX_BACKOFF: SignedDuration = SignedDuration::from_secs(300);
+
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// The sidecar took it; the operation may be over already.
-    Taken(OperationReport),
-    /// The sidecar refused it, in these words. It does not know of it.
-    Refused(String),
+    /// The sidecar accepted it. The operation may already be over.
+    Accepted(OperationReport),
+    /// The sidecar rejected it, with this error, and has no operation for it.
+    Rejected(String),
     /// It certainly did not reach the sidecar, for this reason.
     NotSent(String),
-    /// Nobody knows, for this reason. Later questions find it out.
+    /// It may have reached the sidecar; the response is missing for this reason. Later questions find out.
     Unknown(String),
 }
 
-/// Writes down what became of the request that this node was sent.
+/// Records the outcome of the request to a node in its status.
 pub fn record(nodes: &mut [NodeStatus], host_id: &str, outcome: &Outcome) {
     let Some(node) = nodes.iter_mut().find(|node| node.host_id == host_id) else {
         return;
     };
     match outcome {
-        Outcome::Taken(said) => {
-            heard(node, said);
+        Outcome::Accepted(operation) => {
+            record_operation(node, operation);
         }
-        Outcome::Refused(words) => {
+        Outcome::Rejected(error) => {
             node.silent_since = None;
-            failed(node, words);
+            record_failure(node, error);
         }
-        Outcome::NotSent(why) => {
+        Outcome::NotSent(error) => {
             node.state = None;
             node.silent_since = node.silent_since.take().or_else(|| node.sent.clone());
-            node.message = Some(shortened(why));
+            node.message = Some(shorten(error));
         }
-        Outcome::Unknown(why) => node.message = Some(shortened(why)),
+        Outcome::Unknown(error) => node.message = Some(shorten(error)),
     }
 }
 
-/// How a node's part stands.
+/// The state of a node's part in the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum View {
-    /// That has to be asked first.
+pub(super) enum NodeState {
+    /// The answer to this question is needed first.
     Ask(Question),
     /// Nothing was sent yet.
     Unsent,
-    /// It goes on, or may yet arrive.
+    /// The operation is under way, or its request may still arrive.
     UnderWay,
-    /// It ended well.
+    /// The operation completed.
     Completed,
-    /// It ended with an error of this kind; the words stand in the node's `message`.
+    /// The operation failed with an error of this kind. The node's `message` has the error.
     Failed(NodeFailure),
-    /// The sidecar does not know of it, and it can no longer arrive.
+    /// The sidecar does not know the operation, and its request can no longer arrive.
     Lost,
     /// The sidecar does not answer.
-    Silent,
+    Unreachable,
 }
 
-/// How this node's part stands, and what is now known of it written into its status.
-pub(super) fn view(node: &mut NodeStatus, look: &Observation<'_>) -> View {
+/// Returns the state of a node's part, and records it in the node's status.
+pub(super) fn observe(node: &mut NodeStatus, observation: &Observation<'_>) -> NodeState {
     match node.state() {
-        Some(ConditionType::Completed) => return View::Completed,
+        Some(ConditionType::Completed) => return NodeState::Completed,
         Some(ConditionType::Failed | ConditionType::Cancelled) => {
-            return View::Failed(NodeFailure::of_message(
+            return NodeState::Failed(NodeFailure::of_message(
                 node.message.as_deref().unwrap_or_default(),
             ));
         }
-        // Nothing was sent since the phase began, or it did not get through.
-        None => return View::Unsent,
+        // Nothing was sent since the phase began, or the request did not reach the sidecar.
+        None => return NodeState::Unsent,
         Some(_) => {}
     }
     let (Some(sent), Some(pod)) = (node.sent.clone(), node.pod.clone()) else {
-        return View::Unsent;
+        return NodeState::Unsent;
     };
-    let question = match (&node.operation, phase(node)) {
+    let question = match (&node.operation, node.phase()) {
         (Some(id), _) => Question::Operation { pod, id: id.clone() },
         (None, Some(phase)) => Question::Sent { pod, phase },
-        (None, None) => return View::Unsent,
+        (None, None) => return NodeState::Unsent,
     };
-    match look.answer(&question) {
-        None => View::Ask(question),
-        Some(Answer::Operations(known)) => match newest(node, known).cloned() {
-            Some(said) => heard(node, &said),
-            None if node.operation.is_none() && look.now < later(&sent, IN_FLIGHT) => {
+    match observation.answer(&question) {
+        None => NodeState::Ask(question),
+        Some(Answer::Operations(operations)) => match newest(node, operations).cloned() {
+            Some(operation) => record_operation(node, &operation),
+            None if node.operation.is_none() && observation.now < add(&sent, ARRIVAL_TIMEOUT) => {
                 node.silent_since = None;
-                View::UnderWay
+                NodeState::UnderWay
             }
-            None => View::Lost,
+            None => NodeState::Lost,
         },
-        Some(Answer::Silence(why)) => {
-            silent(node, why, look.now);
-            View::Silent
+        Some(Answer::Unavailable(error)) => {
+            record_silence(node, error, observation.now);
+            NodeState::Unreachable
         }
-        Some(_) => View::Silent,
+        Some(_) => NodeState::Unreachable,
     }
 }
 
-/// The node's sidecar does not tell what became of its part.
-pub(super) fn silent(node: &mut NodeStatus, why: &str, now: Timestamp) {
-    node.message = Some(shortened(why));
-    unreachable(node, now);
+/// Records that the node's sidecar does not answer, with the error.
+pub(super) fn record_silence(node: &mut NodeStatus, error: &str, now: Timestamp) {
+    node.message = Some(shorten(error));
+    record_unreachable(node, now);
 }
 
-/// Nobody knows where to send to.
-pub(super) fn unreachable(node: &mut NodeStatus, now: Timestamp) {
-    node.silent_since.get_or_insert_with(|| moment(now));
+/// Records that the node cannot be reached. The first such time is kept.
+pub(super) fn record_unreachable(node: &mut NodeStatus, now: Timestamp) {
+    node.silent_since.get_or_insert_with(|| whole_seconds(now));
 }
 
-/// Whether the node's sidecar has been silent, or out of reach, for longer than a restart of a pod takes.
+/// Returns true if the node's sidecar has not been reached for longer than a restart of its pod takes.
 pub(super) fn is_out_of_reach(node: &NodeStatus, now: Timestamp) -> bool {
     node.silent_since
         .as_ref()
-        .is_some_and(|since| later(since, LONGEST_SILENCE) <= now)
+        .is_some_and(|since| add(since, UNREACHABLE_AFTER) <= now)
 }
 
-/// The node's part failed, for a reason that no sidecar gave.
-pub(super) fn failed(node: &mut NodeStatus, why: &str) {
+/// Records that the node's part failed.
+pub(super) fn record_failure(node: &mut NodeStatus, error: &str) {
     set_state(node, ConditionType::Failed);
-    node.message = Some(shortened(why));
+    node.message = Some(shorten(error));
 }
 
-/// The node is through, by what lies in the bucket: its sidecar need not remember that.
-pub(super) fn through(node: &mut NodeStatus) {
+/// Records that the node's part completed, as the bucket proves; its sidecar need not remember the operation.
+pub(super) fn record_completed(node: &mut NodeStatus) {
     set_state(node, ConditionType::Completed);
     node.progress = Some(percent(1.0));
     node.message = None;
     node.silent_since = None;
 }
 
-/// What the nodes complain of, as CassKop writes it: who, and what.
+/// Returns the errors of the nodes in CassKop's form.
 pub(super) fn causes(nodes: &[NodeStatus]) -> Vec<FailureCause> {
-    let complaints = nodes
+    let errors = nodes
         .iter()
         .filter_map(|node| Some((node, node.message.clone()?)));
-    complaints
+    errors
         .map(|(node, message)| FailureCause {
             source: Some(name(node).to_owned()),
             message: Some(message),
@@ -161,69 +167,67 @@ pub(super) fn causes(nodes: &[NodeStatus]) -> Vec<FailureCause> {
         .collect()
 }
 
-/// What people call the node: its pod, where that is known.
+/// Returns the node's name for people: its pod, or its host id while the pod is unknown.
 pub(super) fn name(node: &NodeStatus) -> &str {
     node.pod.as_deref().unwrap_or(&node.host_id)
 }
 
-/// How much of its part a node has done, 0 to 1.
-fn part_done(node: &NodeStatus) -> f64 {
+/// Returns the node's progress, 0 to 1.
+fn progress(node: &NodeStatus) -> f64 {
     let percent = node.progress.as_deref().and_then(|text| text.strip_suffix('%'));
     percent.and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0) / 100.0
 }
 
-/// How much these nodes have done of their parts in the mean, 0 to 1.
-pub(super) fn mean_done<'a>(nodes: impl Iterator<Item = &'a NodeStatus>) -> f64 {
+/// Returns the mean progress of these nodes, 0 to 1; 0 if there are none.
+pub(super) fn mean_progress<'a>(nodes: impl Iterator<Item = &'a NodeStatus>) -> f64 {
     let (count, sum) = nodes.fold((0.0, 0.0), |(count, sum), node| {
-        (count + 1.0, sum + part_done(node))
+        (count + 1.0, sum + progress(node))
     });
     if count > 0.0 { sum / count } else { 0.0 }
 }
 
-/// The operation that answers the newest request: the recorded one, else the youngest that is not an earlier one.
-fn newest<'a>(node: &NodeStatus, known: &'a [OperationReport]) -> Option<&'a OperationReport> {
+/// Returns the operation of the newest request: the recorded one, else the youngest that is no past operation.
+fn newest<'a>(node: &NodeStatus, operations: &'a [OperationReport]) -> Option<&'a OperationReport> {
     if let Some(id) = &node.operation {
-        return known.iter().find(|said| said.id == *id);
+        return operations.iter().find(|operation| operation.id == *id);
     }
-    known
+    operations
         .iter()
-        .filter(|said| !node.past_operations.contains(&said.id))
-        .max_by_key(|said| said.created)
+        .filter(|operation| !node.past_operations.contains(&operation.id))
+        .max_by_key(|operation| operation.created)
 }
 
-/// Writes down what a sidecar says of an operation.
-pub(super) fn heard(node: &mut NodeStatus, said: &OperationReport) -> View {
-    node.operation = Some(said.id.clone());
+/// Records an operation that the sidecar reports.
+fn record_operation(node: &mut NodeStatus, operation: &OperationReport) -> NodeState {
+    node.operation = Some(operation.id.clone());
     node.silent_since = None;
-    node.progress = Some(percent(said.progress));
-    set_state(node, condition_type(said.state));
-    let words = said.errors.iter().find_map(|(_, message)| message.as_deref());
-    match said.state {
-        State::Pending | State::Running => {
+    node.progress = Some(percent(operation.progress));
+    set_state(node, state_of(&operation.state));
+    match &operation.state {
+        OperationState::Pending | OperationState::Running | OperationState::Unknown(_) => {
             node.message = None;
-            View::UnderWay
+            NodeState::UnderWay
         }
-        State::Completed => {
+        OperationState::Completed => {
             node.message = None;
             node.progress = Some(percent(1.0));
-            View::Completed
+            NodeState::Completed
         }
-        State::Failed | State::Cancelled => {
-            let words = words.unwrap_or("the sidecar gives no reason");
-            node.message = Some(shortened(words));
-            View::Failed(NodeFailure::of_message(words))
+        OperationState::Failed | OperationState::Cancelled => {
+            let mut messages = operation
+                .errors
+                .iter()
+                .filter_map(|error| error.message.as_deref());
+            let message = messages.next().unwrap_or(NO_REASON);
+            node.message = Some(shorten(message));
+            NodeState::Failed(NodeFailure::of_message(message))
         }
     }
 }
 
-/// What the node does now, where its status says so in our words.
-pub(super) fn phase(node: &NodeStatus) -> Option<Phase> {
-    node.phase.as_deref().and_then(Phase::read)
-}
-
-/// The node begins with a phase: nothing of it was sent.
+/// Begins a phase on the node. Nothing was sent in it yet.
 pub(super) fn enter(node: &mut NodeStatus, phase: Phase) {
-    put_away(node);
+    archive_operation(node);
     node.phase = Some(phase.as_str().to_owned());
     node.attempts = None;
     node.sent = None;
@@ -234,78 +238,71 @@ pub(super) fn enter(node: &mut NodeStatus, phase: Phase) {
     node.table = None;
 }
 
-/// The node turns to another phase for a while; its tries are counted on, and their pauses go on to grow.
-pub(super) fn turn_to(node: &mut NodeStatus, phase: Phase) {
+/// Begins another phase for a repair. The attempts count on, so that the delay between them keeps growing.
+pub(super) fn detour(node: &mut NodeStatus, phase: Phase) {
     let (attempts, sent) = (node.attempts, node.sent.take());
     enter(node, phase);
     node.attempts = attempts;
     node.sent = sent;
 }
 
-/// Writes down that the request is about to be sent, before it is.
-pub(super) fn about_to_send(node: &mut NodeStatus, now: Timestamp) {
-    put_away(node);
-    node.sent = Some(moment(now));
+/// Records a request before it is sent.
+pub(super) fn record_request(node: &mut NodeStatus, now: Timestamp) {
+    archive_operation(node);
+    node.sent = Some(whole_seconds(now));
     node.attempts = Some(attempts(node).saturating_add(1));
     set_state(node, ConditionType::Pending);
     node.progress = None;
 }
 
-/// How often this phase was sent.
+/// Returns the number of requests that were sent in this phase.
 pub(super) fn attempts(node: &NodeStatus) -> i32 {
     node.attempts.unwrap_or(0)
 }
 
-/// When the next try is due, after one that went wrong. The pauses double.
-pub(super) fn due(node: &NodeStatus) -> Timestamp {
-    let tries = u32::try_from(attempts(node).saturating_sub(1))
+/// Returns the time of the next attempt. The delay doubles with each attempt.
+pub(super) fn next_attempt(node: &NodeStatus) -> Timestamp {
+    let doublings = u32::try_from(attempts(node).saturating_sub(1))
         .unwrap_or(0)
         .min(8);
-    let pause = BACKOFF
-        .0
-        .saturating_mul(2_i32.saturating_pow(tries))
-        .min(BACKOFF.1);
-    node.sent
-        .as_ref()
-        .map_or(Timestamp::MIN, |sent| later(sent, pause))
+    let delay = MIN_BACKOFF
+        .saturating_mul(2_i32.saturating_pow(doublings))
+        .min(MAX_BACKOFF);
+    node.sent.as_ref().map_or(Timestamp::MIN, |sent| add(sent, delay))
 }
 
-/// A time that lies so much after another one.
-fn later(time: &Time, by: SignedDuration) -> Timestamp {
-    time.0.checked_add(by).unwrap_or(Timestamp::MAX)
-}
-
-fn put_away(node: &mut NodeStatus) {
+/// Moves the current operation to the past ones.
+fn archive_operation(node: &mut NodeStatus) {
     if let Some(id) = node.operation.take()
         && !node.past_operations.contains(&id)
     {
         node.past_operations.push(id);
     }
-    let surplus = node.past_operations.len().saturating_sub(MOST_PAST);
+    let surplus = node.past_operations.len().saturating_sub(MAX_PAST_OPERATIONS);
     node.past_operations.drain(..surplus);
 }
 
-/// 0 to 1 as CassKop writes it. What is no number is nothing.
+/// Formats a progress of 0 to 1 as CassKop does. Anything that is not a number becomes 0.
 pub(super) fn percent(progress: f64) -> String {
     format!("{:.0}%", (progress.clamp(0.0, 1.0) * 100.0).floor())
 }
 
-/// Records the state of the node's operation.
+/// Sets the state of the node's part.
 pub(super) fn set_state(node: &mut NodeStatus, state: ConditionType<'_>) {
     node.state = Some(state.as_str().to_owned());
 }
 
-/// Returns the state as a status has it.
-pub(super) fn condition_type(state: State) -> ConditionType<'static> {
+/// Returns the state of an operation as a status has it. An unknown state counts as running: it proves nothing.
+pub(super) fn state_of(state: &OperationState) -> ConditionType<'static> {
     match state {
-        State::Pending => ConditionType::Pending,
-        State::Running => ConditionType::Running,
-        State::Completed => ConditionType::Completed,
-        State::Failed => ConditionType::Failed,
-        State::Cancelled => ConditionType::Cancelled,
+        OperationState::Pending => ConditionType::Pending,
+        OperationState::Running | OperationState::Unknown(_) => ConditionType::Running,
+        OperationState::Completed => ConditionType::Completed,
+        OperationState::Failed => ConditionType::Failed,
+        OperationState::Cancelled => ConditionType::Cancelled,
     }
 }
 
-fn shortened(words: &str) -> String {
-    words.chars().take(LONGEST_MESSAGE).collect()
+fn shorten(text: &str) -> String {
+    text.chars().take(MAX_MESSAGE_LENGTH).collect()
 }

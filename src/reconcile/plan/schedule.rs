@@ -1,56 +1,57 @@
-//! Which time of a schedule is due, and what becomes of those that nobody could take. Pure.
+//! The due times of a schedule, and the missed ones. Pure.
 //!
-//! Everything is a function of the spec, the status and the time. `nextScheduleTime` is the first time that is not
-//! accounted for: it moves on only when the times behind it were run or counted in `missedRuns`, and a run takes its
-//! time in the same write that begins it. So no time is run twice, and none is forgotten, whenever this is stopped.
+//! Everything is a function of the spec, the status and the time. `nextScheduleTime` is the first time that is not yet
+//! accounted for: it advances only when every earlier time was run or counted in `missedRuns`, and the write that begins
+//! a run also advances it. So no time runs twice and none is forgotten, whenever cassgate is stopped.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Wait, is_held_by};
+use super::finalizer::has_finalizer;
+use super::wait::Wait;
 use crate::api::{
     BackRestStatus, BackupStatus, CASSKOP_LAST_APPLIED_ANNOTATION, CassandraBackup, CassandraBackupSpec,
     ConcurrencyPolicy, PastRun, Reason, UNSCHEDULE_FINALIZER,
 };
 use crate::domain::schedule::{Schedule, has_zone_prefix, time_zone};
 
-/// How many runs the history keeps.
-const LONGEST_HISTORY: usize = 20;
+/// Maximum number of runs in the history.
+const MAX_HISTORY: usize = 20;
 
-/// How many it keeps with `spec.retention`, which can only judge what stands there. A year of daily runs has its place,
-/// and the object stays far below what the API server takes (1.5 MiB).
-const LONGEST_JUDGED_HISTORY: usize = 400;
+/// Maximum number of runs in the history with `spec.retention`, which removes only snapshots of runs in the history. A
+/// year of daily runs fits, and the object stays far below the API server's limit (1.5 MiB).
+const MAX_HISTORY_WITH_RETENTION: usize = 400;
 
-/// What the schedule wants now.
+/// The work that a schedule has now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Slot {
     /// The time whose run should begin.
     pub(super) due: Option<Timestamp>,
-    /// Whether the run under way is to be given up for the next one.
+    /// True if the next run replaces the one under way.
     pub(super) replaces: bool,
-    /// How many times were counted as missed just now.
+    /// The number of times that were just counted as missed.
     pub(super) missed: i64,
 }
 
-/// When there is something to do for a backup again, if nobody changes it.
+/// The time of the next work for an object that does not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextRun {
     /// Now.
-    None,
+    Now,
     /// At this time.
-    Until(Timestamp),
+    At(Timestamp),
     /// Never.
-    ForEver,
+    Never,
 }
 
-/// Whether a run of it has begun and is not over.
+/// Returns true if a run has begun and is not over.
 #[must_use]
 pub fn is_under_way(common: &BackRestStatus) -> bool {
     common.has_started() && !common.is_terminal()
 }
 
-/// The time of the schedule whose run should begin; `None`: none, or it has no schedule.
+/// Returns the time of the schedule whose run should begin; `None` if no run is due, or if there is no schedule.
 #[must_use]
 pub fn due(backup: &CassandraBackup, now: Timestamp) -> Option<Timestamp> {
     if !backup.spec.is_scheduled() {
@@ -60,81 +61,85 @@ pub fn due(backup: &CassandraBackup, now: Timestamp) -> Option<Timestamp> {
     advance(backup, &mut status, now).ok()?.due
 }
 
-/// How long a scheduled backup rests.
+/// Returns the time of the next work for a scheduled backup.
 #[must_use]
-pub fn rest(backup: &CassandraBackup, now: Timestamp) -> NextRun {
+pub fn next_run(backup: &CassandraBackup, now: Timestamp) -> NextRun {
     let status = backup.status.clone().unwrap_or_default();
     if backup.metadata.deletion_timestamp.is_some() {
-        return if is_held(backup) || is_under_way(&status.common) {
-            NextRun::None
+        return if has_schedule_finalizer(backup) || is_under_way(&status.common) {
+            NextRun::Now
         } else {
-            NextRun::ForEver
+            NextRun::Never
         };
     }
     let mut advanced = status.clone();
     let settled = advance(backup, &mut advanced, now);
     let known = status.common.observed_generation == backup.metadata.generation && advanced == status;
     if !known || is_under_way(&status.common) {
-        return NextRun::None;
+        return NextRun::Now;
     }
     match (settled, &status.next_schedule_time) {
-        (Ok(_), Some(next)) if next.0 > now => NextRun::Until(next.0),
-        (Ok(_), Some(_)) => NextRun::None,
-        (Ok(_), None) | (Err(_), _) => NextRun::ForEver,
+        (Ok(_), Some(next)) if next.0 > now => NextRun::At(next.0),
+        (Ok(_), Some(_)) => NextRun::Now,
+        (Ok(_), None) | (Err(_), _) => NextRun::Never,
     }
 }
 
-/// Whether it carries CassKop's finalizer of a schedule.
+/// Returns true if the backup carries CassKop's finalizer of a schedule.
 #[must_use]
-pub fn is_held(backup: &CassandraBackup) -> bool {
-    is_held_by(UNSCHEDULE_FINALIZER, &backup.metadata)
+pub fn has_schedule_finalizer(backup: &CassandraBackup) -> bool {
+    has_finalizer(UNSCHEDULE_FINALIZER, &backup.metadata)
 }
 
-/// Brings the schedule in the status up to `now`: takes up a new one, counts what is missed for good, and tells what
-/// is due. The run that is due stays `nextScheduleTime` until it is [`taken`].
+/// Advances the schedule in the status to `now`: adopts a changed schedule, counts the missed times, and returns the
+/// due one. The due time stays `nextScheduleTime` until [`record_begin`].
 ///
 /// # Errors
-/// The schedule or its zone is none, and nothing will ever be due.
+/// Returns a stalled wait if the schedule or its time zone is invalid.
 pub(super) fn advance(
     backup: &CassandraBackup,
     status: &mut BackupStatus,
     now: Timestamp,
 ) -> Result<Slot, Wait> {
-    let rests = backup.spec.suspend == Some(true);
-    let clock = match Clock::read(&backup.spec) {
-        Ok(clock) => clock,
+    let suspended = backup.spec.suspend == Some(true);
+    let calendar = match Calendar::parse(&backup.spec) {
+        Ok(calendar) => calendar,
         Err(wait) => {
             status.schedule = None;
             status.next_schedule_time = None;
             return Err(wait);
         }
     };
-    if status.schedule.as_deref() != Some(&clock.text) {
-        let since = taken_up(backup, status, now);
+    if status.schedule.as_deref() != Some(&calendar.text) {
+        let since = adoption_time(backup, status, now);
         status.missed_runs = None;
-        status.next_schedule_time = clock.after(since).filter(|_| !rests).map(Time);
-        status.schedule = Some(clock.text.clone());
-    } else if status.next_schedule_time.is_none() && !rests {
-        status.next_schedule_time = clock.after(now).map(Time);
+        status.next_schedule_time = calendar.after(since).filter(|_| !suspended).map(Time);
+        status.schedule = Some(calendar.text.clone());
+    } else if status.next_schedule_time.is_none() && !suspended {
+        status.next_schedule_time = calendar.after(now).map(Time);
     }
     let next = status.next_schedule_time.as_ref().map(|next| next.0);
     let Some(first) = next.filter(|next| *next <= now) else {
-        if rests {
+        if suspended {
             status.next_schedule_time = None;
         }
         return Ok(Slot::default());
     };
-    let (newest, count) = clock.passed(first, now);
+    let (newest, count) = calendar.passed(first, now);
     let runs = is_under_way(&status.common);
     let policy = backup.spec.concurrency_policy.unwrap_or(ConcurrencyPolicy::Allow);
     let lost =
-        rests || is_too_late(&backup.spec, newest, now) || (runs && policy == ConcurrencyPolicy::Forbid);
+        suspended || is_too_late(&backup.spec, newest, now) || (runs && policy == ConcurrencyPolicy::Forbid);
     let missed = count.saturating_sub(1).saturating_add(i64::from(lost));
     if missed > 0 {
         status.missed_runs = Some(status.missed_runs.unwrap_or_default().saturating_add(missed));
     }
-    let next = if lost { clock.after(newest) } else { Some(newest) };
-    status.next_schedule_time = next.filter(|_| !rests).map(Time);
+    let next = if lost {
+        calendar.after(newest)
+    } else {
+        Some(newest)
+    };
+    status.next_schedule_time = next.filter(|_| !suspended).map(Time);
     Ok(Slot {
         due: (!lost && !runs).then_some(newest),
         replaces: !lost && runs && policy == ConcurrencyPolicy::Replace,
@@ -142,60 +147,63 @@ pub(super) fn advance(
     })
 }
 
-/// The two times of a schedule that come after an instant; `None`: it has not so many, or is none.
+/// Returns the two times of a schedule after an instant; `None` if it has fewer, or if it is invalid.
 #[must_use]
 pub fn next_two(spec: &CassandraBackupSpec, after: Timestamp) -> Option<[Timestamp; 2]> {
-    let clock = Clock::read(spec).ok()?;
-    let first = clock.after(after)?;
-    Some([first, clock.after(first)?])
+    let calendar = Calendar::parse(spec).ok()?;
+    let first = calendar.after(after)?;
+    Some([first, calendar.after(first)?])
 }
 
-/// Writes down that the run of `slot` begins.
-pub(super) fn taken(backup: &CassandraBackup, status: &mut BackupStatus, slot: Timestamp) {
+/// Records that the run of `slot` begins.
+pub(super) fn record_begin(backup: &CassandraBackup, status: &mut BackupStatus, slot: Timestamp) {
     status.last_schedule_time = Some(Time(slot));
-    let clock = Clock::read(&backup.spec).ok();
-    status.next_schedule_time = clock.and_then(|clock| clock.after(slot)).map(Time);
+    let calendar = Calendar::parse(&backup.spec).ok();
+    status.next_schedule_time = calendar.and_then(|calendar| calendar.after(slot)).map(Time);
 }
 
-/// Puts a run that is over at the head of the history. The oldest drop out, and the newest good one never does.
-/// `judged`: whether retention decides which snapshots stay.
-pub(super) fn remember(history: &mut Vec<PastRun>, run: PastRun, judged: bool) {
+/// Adds a finished run to the head of the history. The oldest runs drop out, but never the newest completed one.
+/// `has_retention`: true if the backup has `spec.retention`.
+pub(super) fn record_end(history: &mut Vec<PastRun>, run: PastRun, has_retention: bool) {
     history.insert(0, run);
-    let longest = if judged {
-        LONGEST_JUDGED_HISTORY
+    let max = if has_retention {
+        MAX_HISTORY_WITH_RETENTION
     } else {
-        LONGEST_HISTORY
+        MAX_HISTORY
     };
-    let (kept, dropped) = history.split_at(history.len().min(longest));
-    let is_good = |run: &&PastRun| run.is_completed();
-    let good = dropped
+    let (kept, dropped) = history.split_at(history.len().min(max));
+    let is_completed = |run: &&PastRun| run.is_completed();
+    let newest = dropped
         .iter()
-        .find(is_good)
-        .filter(|_| !kept.iter().any(|run| is_good(&run)));
-    let good = good.cloned();
-    history.truncate(longest);
-    if let Some(good) = good {
-        history.truncate(longest.saturating_sub(1));
-        history.push(good);
+        .find(is_completed)
+        .filter(|_| !kept.iter().any(PastRun::is_completed));
+    let newest = newest.cloned();
+    history.truncate(max);
+    if let Some(newest) = newest {
+        history.truncate(max.saturating_sub(1));
+        history.push(newest);
     }
 }
 
-/// From when on the times of a schedule count that was not known before: a backup that nobody has looked at yet is
-/// owed every one since it was created, and what is changed, resumed or taken over begins now.
+/// Returns the instant after which the times of an adopted schedule count: the creation of a new backup, else now, as
+/// for a schedule that was changed, resumed or taken over from `CassKop`.
 ///
-/// CassKop empties the status before each run, so an empty one is that of a new backup only without `CassKop`'s marks.
-fn taken_up(backup: &CassandraBackup, status: &BackupStatus, now: Timestamp) -> Timestamp {
+/// `CassKop` empties the status before each run, so an empty status is that of a new backup only if the backup does not
+/// carry `CassKop`'s marks.
+fn adoption_time(backup: &CassandraBackup, status: &BackupStatus, now: Timestamp) -> Timestamp {
     let common = &status.common;
-    let is_known = common.observed_generation.is_some() || common.has_started() || is_casskops(backup);
+    let is_known =
+        common.observed_generation.is_some() || common.has_started() || is_scheduled_by_casskop(backup);
     let is_new = status.schedule.is_none() && !is_known;
     let created = backup.metadata.creation_timestamp.as_ref().map(|time| time.0);
     created.filter(|created| is_new && *created < now).unwrap_or(now)
 }
 
-/// Whether CassKop has scheduled it before.
-fn is_casskops(backup: &CassandraBackup) -> bool {
+/// Returns true if `CassKop` has scheduled the backup before.
+fn is_scheduled_by_casskop(backup: &CassandraBackup) -> bool {
     let annotations = backup.metadata.annotations.as_ref();
-    is_held(backup) || annotations.is_some_and(|all| all.contains_key(CASSKOP_LAST_APPLIED_ANNOTATION))
+    has_schedule_finalizer(backup)
+        || annotations.is_some_and(|all| all.contains_key(CASSKOP_LAST_APPLIED_ANNOTATION))
 }
 
 fn is_too_late(spec: &CassandraBackupSpec, slot: Timestamp, now: Timestamp) -> bool {
@@ -203,23 +211,23 @@ fn is_too_late(spec: &CassandraBackupSpec, slot: Timestamp, now: Timestamp) -> b
     deadline.is_some_and(|deadline| now.duration_since(slot) > deadline)
 }
 
-/// A schedule with its zone.
-struct Clock {
+/// A schedule in its time zone.
+struct Calendar {
     schedule: Schedule,
     zone: TimeZone,
-    /// Both in one text: another text is another schedule.
+    /// Both as one text. A different text is a different schedule.
     text: String,
 }
 
-impl Clock {
-    fn read(spec: &CassandraBackupSpec) -> Result<Self, Wait> {
+impl Calendar {
+    fn parse(spec: &CassandraBackupSpec) -> Result<Self, Wait> {
         let text = spec.schedule.as_deref().unwrap_or_default();
         let schedule = Schedule::parse(text).map_err(|error| {
             let message =
-                format!("spec.schedule {text:?} is none: {error}; no run starts until it is corrected");
+                format!("spec.schedule {text:?} is invalid: {error}; no run starts until it is corrected");
             Wait::stalled(Reason::ScheduleInvalid, message)
         })?;
-        // An interval has no zone, and a zone in front of the schedule is nearer to it than the field.
+        // An interval has no time zone, and a zone in front of the schedule takes precedence over the field.
         let named = spec.time_zone.as_deref();
         let named = named.filter(|_| schedule.interval().is_none() && !has_zone_prefix(text));
         let Some(name) = named else {
@@ -244,7 +252,7 @@ impl Clock {
         self.schedule.next_after(instant, &self.zone)
     }
 
-    /// The newest time from `first` on that is not behind `now`, and how many there are. `first` is one.
+    /// Returns the newest time from `first` up to `now`, and the number of times. `first` itself is one.
     fn passed(&self, first: Timestamp, now: Timestamp) -> (Timestamp, i64) {
         if let Some(interval) = self.schedule.interval() {
             let seconds = interval.as_secs().max(1);

@@ -47,9 +47,9 @@ pub(in crate::reconcile) async fn wake_due_objects<K: Plannable>(
 
 fn is_near(next_wake: NextRun, now: Timestamp) -> bool {
     match next_wake {
-        NextRun::None => true,
-        NextRun::ForEver => false,
-        NextRun::Until(next) => next.duration_since(now) <= MAX_TIMER,
+        NextRun::Now => true,
+        NextRun::Never => false,
+        NextRun::At(next) => next.duration_since(now) <= MAX_TIMER,
     }
 }
 
@@ -60,10 +60,10 @@ mod tests {
     #[test]
     fn only_objects_that_are_due_within_the_hour_are_woken() {
         let now: Timestamp = "2028-01-01T02:00:00Z".parse().unwrap();
-        let at = |time: &str| NextRun::Until(time.parse().unwrap());
+        let at = |time: &str| NextRun::At(time.parse().unwrap());
         let table = [
-            (NextRun::None, true),
-            (NextRun::ForEver, false),
+            (NextRun::Now, true),
+            (NextRun::Never, false),
             (at("2028-01-01T03:00:00Z"), true),
             (at("2028-01-01T03:00:01Z"), false),
             // The wall clock was set in the meantime.

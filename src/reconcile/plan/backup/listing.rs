@@ -1,115 +1,118 @@
-//! What a listing of the nodes' shares tells of a run: whether a part is there that nobody remembers, and whether there
-//! is anything at all.
+//! The listings of the nodes' shares: they find a part whose operation was lost, and a backup without any file.
 
-use super::{MOST_TRIES, RestorePlanner, node};
+use super::BackupPlanner;
+use super::upload::MAX_LOST_ATTEMPTS;
 use crate::api::{NodeStatus, Reason};
-use crate::reconcile::plan::{Answer, Question, Task, Wait};
+use crate::reconcile::plan::actions::Task;
+use crate::reconcile::plan::node;
+use crate::reconcile::plan::observation::{Answer, Question};
+use crate::reconcile::plan::wait::Wait;
 
-impl<'a> RestorePlanner<'a> {
-    /// What the node's share holds of this run; asked for when it is not known yet.
-    fn listed(&mut self, pod: Option<String>, host_id: String) -> Option<&'a Answer> {
+impl<'a> BackupPlanner<'a> {
+    /// Returns the files of this run in the node's share; `None` if they have to be asked for.
+    fn list_files(&mut self, node: &NodeStatus) -> Option<&'a Answer> {
         let question = Question::Files {
-            pod: pod.unwrap_or_default(),
-            host_id,
+            pod: node.pod.clone().unwrap_or_default(),
+            host_id: node.host_id.clone(),
         };
-        let answer = self.making.look.answers.get(&question);
+        let answer = self.plan.observation.answers.get(&question);
         if answer.is_none() {
-            self.making.ask.insert(question);
+            self.plan.questions.insert(question);
         }
         answer
     }
 
-    /// The sidecar does not know the operation: it was restarted, or has forgotten what ended more than an hour ago.
+    /// Handles an operation that the sidecar does not know: it was restarted, or it has forgotten an operation that
+    /// ended more than an hour ago. Returns true if the node is done.
     ///
-    /// It writes the manifest of a node last (seen on 2.0.4 and 3.0.0), so a snapshot that is listed was uploaded, and
-    /// the node is through. What is not listed, or cannot be since the sidecar is too old, is sent again.
-    pub(super) fn lost(&mut self, node: &mut NodeStatus, task: Task) -> bool {
-        match self.listed(node.pod.clone(), node.host_id.clone()) {
+    /// A sidecar writes the manifest of a node last (seen on 2.0.4 and 3.0.0), so a listed snapshot was uploaded and
+    /// the node is done. A part that is not listed, or that an old sidecar cannot list, is sent again.
+    pub(super) fn handle_lost(&mut self, node: &mut NodeStatus, task: Task) -> bool {
+        match self.list_files(node) {
             None => return false,
             Some(Answer::Files { count, .. }) if *count > 0 => {
-                node::through(node);
+                node::record_completed(node);
                 return true;
             }
-            Some(Answer::Silence(why)) => return self.unlisted(node, why),
+            Some(Answer::Unavailable(error)) => return self.handle_unlisted(node, error),
             Some(_) => node.silent_since = None,
         }
-        if !self.replaced && node::attempts(node) >= MOST_TRIES {
-            node::failed(node, node::LOST_AGAIN);
+        if !self.replaced && node::attempts(node) >= MAX_LOST_ATTEMPTS {
+            node::record_failure(node, node::LOSES_OPERATIONS);
             return true;
         }
-        self.send_or_give_up(node, task)
+        self.send_or_cancel(node, task)
     }
 
-    /// Nobody tells whether the lost part is there: sent again, it might meet itself. Whether the node is through.
-    fn unlisted(&mut self, node: &mut NodeStatus, why: &str) -> bool {
-        let now = self.making.look.now;
-        node::silent(node, why, now);
+    /// Handles a lost part that cannot be listed: a second request might run beside the first one. Returns true if
+    /// the node is done.
+    fn handle_unlisted(&mut self, node: &mut NodeStatus, error: &str) -> bool {
+        let now = self.plan.observation.now;
+        node::record_silence(node, error, now);
         let given_up = node::is_out_of_reach(node, now);
         if given_up {
-            node::failed(
-                node,
-                &format!(
-                    "its sidecar lost the operation, and what it uploaded could not be listed for 15 minutes: {why}"
-                ),
+            let message = format!(
+                "its sidecar lost the operation, and its uploaded files could not be listed for 15 minutes: {error}"
             );
+            node::record_failure(node, &message);
         } else {
             let pod = node::name(node);
             let message = format!(
-                "the sidecar of {pod} lost its operation, and what it uploaded cannot be listed: {why}"
+                "the sidecar of {pod} lost its operation, and its uploaded files cannot be listed: {error}"
             );
-            self.making.hold(Wait::new(Reason::SidecarUnreachable, message));
+            self.plan.wait_for(Wait::new(Reason::SidecarUnreachable, message));
         }
         given_up
     }
 
-    /// Every node says that it is through. A backup in which no node lists a file is none: sidecars pass over tables
-    /// whose files have names that they do not know (UUIDs), without a word.
+    /// Checks the listings of all nodes once every node is done, and ends the run.
     ///
-    /// A listing that does not come is not waited for longer than a sidecar: what was uploaded is there without it.
-    pub(super) fn look_into(&mut self) {
-        let now = self.making.look.now;
-        let mut all = Some((0_u64, 0_u64));
+    /// A backup in which no node lists a file has failed: sidecars skip tables whose files have names that they do not
+    /// know (UUIDs), without an error. A listing is waited for no longer than a sidecar: the upload is there without it.
+    pub(super) fn check_listings(&mut self) {
+        let now = self.plan.observation.now;
+        let mut total = Some((0_u64, 0_u64));
         let mut nodes = std::mem::take(&mut self.status.common.nodes);
         for node in &mut nodes {
-            match self.listed(node.pod.clone(), node.host_id.clone()) {
+            match self.list_files(node) {
                 None => {}
                 Some(Answer::Files { count, bytes }) => {
-                    heard_of(node);
-                    all =
-                        all.map(|(files, size)| (files.saturating_add(*count), size.saturating_add(*bytes)));
+                    clear_error(node);
+                    total = total
+                        .map(|(files, size)| (files.saturating_add(*count), size.saturating_add(*bytes)));
                 }
-                Some(Answer::Silence(why)) => {
-                    node::silent(node, why, now);
+                Some(Answer::Unavailable(error)) => {
+                    node::record_silence(node, error, now);
                     if node::is_out_of_reach(node, now) {
-                        heard_of(node);
-                        self.unlisted.get_or_insert_with(|| why.clone());
-                        all = None;
+                        clear_error(node);
+                        self.listing_error.get_or_insert_with(|| error.clone());
+                        total = None;
                     } else {
-                        let message = format!("what was uploaded cannot be listed: {why}");
-                        self.making.hold(Wait::new(Reason::SidecarUnreachable, message));
+                        let message = format!("the uploaded files cannot be listed: {error}");
+                        self.plan.wait_for(Wait::new(Reason::SidecarUnreachable, message));
                     }
                 }
-                Some(_) => all = None,
+                Some(_) => total = None,
             }
         }
         self.status.common.nodes = nodes;
-        if !self.making.ask.is_empty() || self.making.wait.is_some() {
+        if !self.plan.questions.is_empty() || self.plan.wait.is_some() {
             return;
         }
-        self.size = all.and_then(|(_, size)| i64::try_from(size).ok());
-        let empty = all.is_some_and(|(files, _)| files == 0).then(|| {
+        self.size = total.and_then(|(_, size)| i64::try_from(size).ok());
+        if total.is_some_and(|(files, _)| files == 0) {
             let message = "no node lists a file of it, so there is nothing to restore: either the tables are empty, or \
                            their files have names that this sidecar does not know; set \
                            uuid_sstable_identifiers_enabled: false in cassandra.yaml and rewrite the files, or take a \
                            newer sidecar";
-            (Reason::BackupEmpty, message.to_owned())
-        });
-        self.over(empty);
+            self.fail(Reason::BackupEmpty, message.to_owned());
+        } else {
+            self.complete();
+        }
     }
 }
 
-/// Nothing is wrong with the node any more.
-fn heard_of(node: &mut NodeStatus) {
+fn clear_error(node: &mut NodeStatus) {
     node.silent_since = None;
     node.message = None;
 }

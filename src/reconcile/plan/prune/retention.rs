@@ -1,18 +1,18 @@
-//! Which snapshots of a scheduled backup do not stay. Pure.
+//! The expired snapshots of a scheduled backup. Pure.
 //!
-//! A run stays for `keepLast` as long as fewer than so many good runs are newer, and for `keepDays` as long as it is
-//! younger; what either keeps stays. Runs that failed are judged by the same two, so what they left behind goes with
-//! the good runs around them. Beyond that the newest good run stays, everything that is newer, and what a restore uses.
+//! `keepLast` keeps a run while fewer than that many completed runs are newer, `keepDays` while it is younger; a run
+//! stays if either keeps it. Failed runs follow the same two, so that their remains go with the completed runs around
+//! them. The newest completed run, every newer run, and every snapshot that a restore uses always stay.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{CassandraRestore, ConditionType, PastRun, Retention};
 use crate::domain::resolved_tag::ResolvedTag;
 
-/// The snapshots that do not stay, the oldest first, of a history whose newest run stands first.
+/// Returns the runs whose snapshots expired, the oldest first, of a history whose newest run comes first.
 ///
-/// `in_use` are the names that restores hold: of whole snapshots, or what a name begins with. A run whose outcome or
-/// name is none that we know stays, and so does one without a time when `keepDays` asks for it.
+/// `in_use` has the snapshots that restores use, by whole names or beginnings of names. A run with an unknown outcome
+/// or a malformed name stays, and so does a run without a time if there is a `keepDays`.
 #[must_use]
 pub fn expired<'a>(
     history: &'a [PastRun],
@@ -23,33 +23,33 @@ pub fn expired<'a>(
     if retention.keep_last.is_none() && retention.keep_days.is_none() {
         return Vec::new();
     }
-    let most = retention
+    let keep = retention
         .keep_last
         .map_or(1, |last| usize::try_from(last).unwrap_or_default().max(1));
     let mut newer = 0_usize;
-    let mut gone = Vec::new();
+    let mut expired = Vec::new();
     for run in history {
         let outcome = ConditionType::parse(&run.outcome);
-        let stays = newer < most
+        let stays = newer < keep
             || !outcome.is_terminal()
             || ResolvedTag::parse(&run.snapshot).is_err()
             || is_young(run, retention, now)
             || is_used(run, in_use);
         if !stays {
-            gone.push(run);
+            expired.push(run);
         }
         if outcome == ConditionType::Completed {
             newer = newer.saturating_add(1);
         }
     }
-    gone.reverse();
-    gone
+    expired.reverse();
+    expired
 }
 
-/// The names of the snapshots that a restore holds until it is over: the one that it took over, and the one that it
-/// asks for. One that asks for none takes the newest good run, which stays anyway.
+/// Returns the names of the snapshots that a restore uses until it is over: the one that it took over, and the one that
+/// its spec names. A restore that names none takes the newest completed run, which always stays.
 #[must_use]
-pub fn held(restore: &CassandraRestore) -> Vec<String> {
+pub fn snapshots_in_use(restore: &CassandraRestore) -> Vec<String> {
     let status = restore.status.as_ref();
     if status.is_some_and(|status| status.common.is_terminal()) {
         return Vec::new();
@@ -67,8 +67,8 @@ fn is_young(run: &PastRun, retention: &Retention, now: Timestamp) -> bool {
     };
     let ended = run.completed.as_ref().or(run.started.as_ref());
     ended.is_none_or(|ended| {
-        let long = SignedDuration::from_hours(24_i64.saturating_mul(days.max(0).into()));
-        ended.0.checked_add(long).unwrap_or(Timestamp::MAX) > now
+        let age = SignedDuration::from_hours(24_i64.saturating_mul(days.max(0).into()));
+        ended.0.checked_add(age).unwrap_or(Timestamp::MAX) > now
     })
 }
 

@@ -1,36 +1,36 @@
-//! How a restore begins: who takes part, and what is taken over from the backup.
+//! The begin of a restore: its nodes, and what it takes over from the backup.
 
-use super::super::conflict;
-use super::{Finalizer, Phase, RestorePlanner, Wait};
-use crate::api::{NodeStatus, Reason, RestoreSource};
+use super::RestorePlanner;
+use crate::api::{NodeStatus, Phase, Reason, RestoreSource};
+use crate::reconcile::plan::conflict;
+use crate::reconcile::plan::finalizer::Finalizer;
+use crate::reconcile::plan::wait::Wait;
 
 impl RestorePlanner<'_> {
-    /// Begins when everything is there and nobody else is at work in the ring.
+    /// Begins when everything exists that the restore needs and every node is idle.
     pub(super) fn begin(&mut self) {
         if self.is_deleted() {
-            self.let_go();
+            self.release();
             return;
         }
         let generation = self.restore.metadata.generation;
-        if !self.making.may_begin(&mut self.status.common, generation) {
+        if !self.plan.may_begin(&mut self.status.common, generation) {
             return;
         }
-        let Some(source) = self.means.source.clone() else {
-            self.making.hold(Wait::new(
-                Reason::BackupNotFound,
-                "the backup could not be read; it is looked for again",
-            ));
+        let Some(source) = self.inputs.source.clone() else {
+            let message = "the backup could not be read; it is read again";
+            self.plan.wait_for(Wait::new(Reason::BackupNotFound, message));
             return;
         };
         let datacenter = self.restore.spec.datacenter.as_deref();
-        if let Some(nodes) = self.making.taking_part(datacenter) {
-            self.set_out(source, nodes);
+        if let Some(nodes) = self.plan.participants(datacenter) {
+            self.begin_on(nodes, source);
         }
     }
 
-    fn set_out(&mut self, source: RestoreSource, nodes: Vec<NodeStatus>) {
+    fn begin_on(&mut self, nodes: Vec<NodeStatus>, source: RestoreSource) {
         if !self.has_finalizer() {
-            self.making.finalizer = Finalizer::Add;
+            self.plan.finalizer = Finalizer::Add;
         }
         let tag = source.snapshot_tag.clone().unwrap_or_default();
         let spec = &self.restore.spec;
@@ -40,13 +40,14 @@ impl RestorePlanner<'_> {
             spec.cassandra_cluster,
             nodes.len()
         );
-        self.making.say(false, Reason::RestoreInitiated, message);
-        self.making.take_over = conflict::is_shared(&self.restore.metadata);
+        self.plan.notify(Reason::RestoreInitiated, message);
+        self.plan.take_over = conflict::is_written_by_others(&self.restore.metadata);
         self.status.source = Some(source);
-        self.status.common.cluster_name = self.making.ring().map(|ring| ring.cluster_name.clone());
-        self.status.common.time_created = Some(self.look.now.to_string());
+        let ring = self.plan.ring();
+        self.status.common.cluster_name = ring.map(|ring| ring.cluster.as_str().to_owned());
+        self.status.common.time_created = Some(self.observation.now.to_string());
         self.status.common.nodes = nodes;
         self.enter(Phase::Init);
-        self.pass_phases();
+        self.run_phases();
     }
 }

@@ -1,15 +1,15 @@
-//! What a restore takes over from its backup, and which run of it comes back. Pure.
+//! The snapshot that a restore takes over from its backup. Pure.
 
 use crate::api::{CassandraBackup, CassandraRestore, ConditionType, Reason, RestoreSource};
-use crate::reconcile::plan::Wait;
+use crate::reconcile::plan::wait::Wait;
 
-/// What is restored, from where: the restore's own words, else the backup's.
+/// Returns the snapshot to restore and its place. Fields that the restore does not set come from the backup.
 ///
-/// The run is the one that `spec.snapshot` names, else the newest that ended well. A backup that left no name of a
-/// run (CassKop took it, or it only describes what is in a bucket) is restored by its tag.
+/// The run is the one that `spec.snapshot` names, else the newest completed one. A backup without the name of a run
+/// (`CassKop` took it, or it describes a snapshot that is in a bucket already) is restored by its tag.
 ///
 /// # Errors
-/// What has to happen first: no run has ended well yet.
+/// Returns a wait if no run of the backup has completed yet.
 pub fn source(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<RestoreSource, Wait> {
     let (own, theirs) = (&restore.spec, &backup.spec);
     let given = |own: &Option<String>, theirs: &Option<String>| {
@@ -19,12 +19,12 @@ pub fn source(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<Re
     let snapshot = snapshot(restore, backup)?;
     let history = backup.status.as_ref().map(|status| status.history.as_slice());
     let mut history = history.unwrap_or_default().iter();
-    // The backup may go elsewhere now; the run is where it was made.
+    // The location of the backup may have changed since the run.
     let past = history.find(|run| run.snapshot == snapshot);
-    let place = past.and_then(|run| run.storage_location.clone());
+    let location = past.and_then(|run| run.storage_location.clone());
     Ok(RestoreSource {
         backup_uid: backup.metadata.uid.clone(),
-        storage_location: Some(place.unwrap_or_else(|| theirs.storage_location.clone())),
+        storage_location: Some(location.unwrap_or_else(|| theirs.storage_location.clone())),
         snapshot_tag: Some(snapshot),
         entities: given(&own.entities, &theirs.entities),
         secret: given(&own.secret, &theirs.secret),
@@ -37,25 +37,25 @@ fn snapshot(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<Stri
         return Ok(named);
     }
     let status = backup.status.clone().unwrap_or_default();
-    if let Some(good) = status.history.iter().find(|run| run.is_completed()) {
-        return Ok(good.snapshot.clone());
+    if let Some(newest) = status.history.iter().find(|run| run.is_completed()) {
+        return Ok(newest.snapshot.clone());
     }
     let name = backup.metadata.name.as_deref().unwrap_or_default();
     let tag = backup.spec.snapshot_tag.clone().filter(|tag| !tag.is_empty());
     let described = backup.spec.suspend == Some(true);
-    let ended_well = status
+    let completed = status
         .common
         .condition
         .as_ref()
         .is_some_and(|condition| condition.state() == ConditionType::Completed);
-    if ended_well && let Some(run) = status.snapshot_tag {
+    if completed && let Some(run) = status.snapshot_tag {
         return Ok(run);
     }
     match tag {
         Some(tag) if described || status.common.has_started() => Ok(tag),
         _ => {
             let message =
-                format!("backup {name} has not run yet; it goes on when a run of it has ended well");
+                format!("backup {name} has not run yet; the restore begins when a run of it has completed");
             Err(Wait::new(Reason::BackupNotReady, message))
         }
     }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_run_is_the_named_one_else_the_newest_good_one() {
+    fn the_run_is_the_named_one_else_the_newest_completed_one() {
         let scheduled = backup(
             Some("RUNNING"),
             Some("run-3"),
@@ -125,12 +125,12 @@ mod tests {
     }
 
     #[test]
-    fn what_left_no_name_is_restored_by_its_tag() {
+    fn a_backup_without_the_name_of_a_run_is_restored_by_its_tag() {
         assert_eq!(
             tag(&restore(None), &backup(Some("COMPLETED"), None, &[])),
             "nightly"
         );
-        // CassKop freezes good backups at RUNNING; that the author meant it, the rules have seen to.
+        // CassKop leaves completed backups at RUNNING; the rules made the author confirm this one.
         assert_eq!(
             tag(&restore(None), &backup(Some("RUNNING"), None, &[])),
             "nightly"
@@ -141,17 +141,17 @@ mod tests {
     }
 
     #[test]
-    fn a_backup_that_has_not_run_is_waited_for() {
+    fn a_restore_waits_for_a_backup_that_has_not_run() {
         let wait = source(&restore(None), &backup(None, None, &[])).unwrap_err();
         assert_eq!(wait.reason, "BackupNotReady");
         assert_eq!(
             wait.message,
-            "backup nightly has not run yet; it goes on when a run of it has ended well"
+            "backup nightly has not run yet; the restore begins when a run of it has completed"
         );
     }
 
     #[test]
-    fn what_the_restore_does_not_say_is_the_backups() {
+    fn fields_that_the_restore_does_not_set_come_from_the_backup() {
         let mut restore = restore(None);
         let backup = backup(Some("COMPLETED"), Some("r"), &[]);
         let inherited = source(&restore, &backup).unwrap();

@@ -1,4 +1,4 @@
-//! What is kept of an object between two looks says the same of others who act on it.
+//! The condensed managed fields of an object give the same evidence of a conflict as the whole ones.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::conflict::{condition_by, entry, ours, under_way};
 use crate::reconcile::plan::conflict::{condense, is_contested};
 
 #[test]
-fn what_is_kept_of_the_managed_fields_shows_the_same_signs() {
+fn condensed_managed_fields_give_the_same_evidence() {
     let metadata = json!({"f:metadata": {"f:annotations": {"f:x": {}}}});
     let table = [
         vec![ManagedFieldsEntry::default()],
@@ -23,8 +23,8 @@ fn what_is_kept_of_the_managed_fields_shows_the_same_signs() {
         let mut run = under_way();
         let mut status = run.status();
         status.common.nodes.retain(|_| has_notes);
-        for finalizers in [run.restore.metadata.finalizers.take(), None] {
-            let meta = &mut run.restore.metadata;
+        for finalizers in [run.object.metadata.finalizers.take(), None] {
+            let meta = &mut run.object.metadata;
             (meta.finalizers, meta.managed_fields) = (finalizers, Some(entries.clone()));
             let before = is_contested(meta, Some(&status));
             condense(meta, has_notes);

@@ -1,15 +1,16 @@
-//! Who wrote what, and what comes of it.
+//! Conflicts with another executor.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Value, json};
 
-use super::restoring::Run;
+use super::harness::RestoreRun;
 use super::world::Rows;
 use crate::api::conditions::STALLED;
 use crate::api::{BackupStatus, CassandraBackup, GO_ON_ANNOTATION};
-use crate::reconcile::plan::conflict::{is_contested, is_shared, is_stopped, taken_over};
-use crate::reconcile::plan::{Finalizer, OperationReport, State};
+use crate::icarus::OperationState;
+use crate::reconcile::plan::conflict::{is_contested, is_stopped, is_written_by_others, take_over};
+use crate::reconcile::plan::{Finalizer, OperationReport};
 
 /// An entry as the API server writes it.
 pub(super) fn entry(manager: &str, operation: &str, subresource: &str, fields: Value) -> ManagedFieldsEntry {
@@ -33,15 +34,15 @@ pub(super) fn condition_by(manager: &str) -> ManagedFieldsEntry {
     entry(manager, "Update", "status", fields)
 }
 
-/// A restore whose files are fetched, and what the API server would say of it.
-pub(super) fn under_way() -> Run {
-    let mut run = Run::new(2);
+/// Returns a restore in its download, with the managed fields that the API server would have.
+pub(super) fn under_way() -> RestoreRun {
+    let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "DOWNLOAD" && run.world.counts().len() == 2);
-    run.restore.metadata.managed_fields = Some(vec![ours()]);
+    run.object.metadata.managed_fields = Some(vec![ours()]);
     run
 }
 
-fn foreign(id: &str, state: State, run: &Run) -> OperationReport {
+fn foreign(id: &str, state: OperationState, run: &RestoreRun) -> OperationReport {
     OperationReport {
         id: id.to_owned(),
         state,
@@ -51,7 +52,7 @@ fn foreign(id: &str, state: State, run: &Run) -> OperationReport {
     }
 }
 
-fn go_on(run: &mut Run) {
+fn resume(run: &mut RestoreRun) {
     let conditions = run.status().common.conditions;
     let stalled = conditions.iter().find(|one| one.type_ == "Stalled").unwrap();
     let since = stalled.last_transition_time.0.to_string();
@@ -60,11 +61,11 @@ fn go_on(run: &mut Run) {
         message.contains(&format!("{GO_ON_ANNOTATION}: \"{since}\"")),
         "{message}"
     );
-    run.restore.metadata.annotations = Some([(GO_ON_ANNOTATION.to_owned(), since)].into());
+    run.object.metadata.annotations = Some([(GO_ON_ANNOTATION.to_owned(), since)].into());
 }
 
 #[test]
-fn who_writes_what_only_an_executor_writes_is_a_sign_and_nobody_else() {
+fn only_a_write_to_a_field_of_an_executor_is_evidence() {
     let annotation = json!({"f:metadata": {"f:annotations": {"f:x": {}}}});
     let spec = json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:entities": {}}});
     let table = [
@@ -103,28 +104,28 @@ fn who_writes_what_only_an_executor_writes_is_a_sign_and_nobody_else() {
         (entry("casskop", "Update", "", annotation), true),
         (ManagedFieldsEntry::default(), false),
     ];
-    for (entry, is_sign) in table {
+    for (entry, is_evidence) in table {
         let mut run = under_way();
         let sent = run.world.arrived.len();
-        run.restore.metadata.managed_fields = Some(vec![ours(), entry.clone()]);
-        let deeds = run.step();
-        assert_eq!(is_stopped(&deeds.status.common), is_sign, "{entry:?}");
-        if is_sign {
+        run.object.metadata.managed_fields = Some(vec![ours(), entry.clone()]);
+        let actions = run.step();
+        assert_eq!(is_stopped(&actions.status.common), is_evidence, "{entry:?}");
+        if is_evidence {
             assert_eq!(run.world.arrived.len(), sent, "{entry:?}");
         }
     }
 }
 
 #[test]
-fn a_restore_that_another_executor_touches_stops_with_one_event_and_changes_only_its_conditions() {
+fn a_restore_with_a_conflict_stops_with_one_event_and_changes_only_its_conditions() {
     let mut run = under_way();
     let (before, sent) = (run.status(), run.world.arrived.len());
-    run.restore.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+    run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
     for _ in 0..20 {
-        let deeds = run.step();
-        assert_eq!((deeds.requests.len(), deeds.finalizer), (0, Finalizer::Keep));
-        assert_eq!(deeds.again, None);
-        run.world.pass(SignedDuration::from_mins(10));
+        let actions = run.step();
+        assert_eq!((actions.requests.len(), actions.finalizer), (0, Finalizer::Keep));
+        assert_eq!(actions.requeue_after, None);
+        run.world.advance(SignedDuration::from_mins(10));
     }
     assert_eq!(run.world.arrived.len(), sent, "nothing is sent");
     assert_eq!(run.rows(), [Rows::Users; 2]);
@@ -151,19 +152,19 @@ fn a_restore_that_another_executor_touches_stops_with_one_event_and_changes_only
 }
 
 #[test]
-fn it_stays_stopped_when_the_sign_is_gone_and_goes_on_when_a_human_says_so() {
+fn a_restore_stays_stopped_without_the_evidence_until_a_person_resumes_it() {
     let mut run = under_way();
-    run.restore.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+    run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
     run.step();
-    run.restore.metadata.managed_fields = Some(vec![ours()]);
+    run.object.metadata.managed_fields = Some(vec![ours()]);
     let sent = run.world.arrived.len();
     for word in ["yes", "2027-01-01T00:00:00Z"] {
-        run.restore.metadata.annotations = Some([(GO_ON_ANNOTATION.to_owned(), word.to_owned())].into());
+        run.object.metadata.annotations = Some([(GO_ON_ANNOTATION.to_owned(), word.to_owned())].into());
         run.step();
-        run.world.pass(SignedDuration::from_mins(1));
+        run.world.advance(SignedDuration::from_mins(1));
         assert_eq!(run.world.arrived.len(), sent, "{word}");
     }
-    go_on(&mut run);
+    resume(&mut run);
     run.finish();
     assert_eq!(run.state(), "COMPLETED");
     assert_eq!(run.rows(), [Rows::Backup; 2]);
@@ -171,56 +172,56 @@ fn it_stays_stopped_when_the_sign_is_gone_and_goes_on_when_a_human_says_so() {
 }
 
 #[test]
-fn a_second_sign_is_not_covered_by_the_word_for_the_first() {
+fn a_review_of_a_conflict_does_not_cover_the_next_one() {
     let mut run = under_way();
-    run.restore.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+    run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
     run.step();
-    run.world.pass(SignedDuration::from_mins(1));
-    go_on(&mut run);
-    let deeds = run.step();
-    assert!(deeds.take_over, "what was written becomes ours");
-    run.restore.metadata.managed_fields = Some(taken_over(&run.restore.metadata));
+    run.world.advance(SignedDuration::from_mins(1));
+    resume(&mut run);
+    let actions = run.step();
+    assert!(actions.take_over, "what was written becomes ours");
+    run.object.metadata.managed_fields = Some(take_over(&run.object.metadata));
     assert!(!is_stopped(&run.step().status.common));
-    run.restore.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+    run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
     assert!(is_stopped(&run.step().status.common));
 }
 
 #[test]
-fn resumed_after_the_tables_were_emptied_it_empties_and_fills_them_once_more() {
+fn a_restore_resumed_after_the_tables_were_emptied_empties_and_fills_them_once_more() {
     for phase in ["TRUNCATE", "IMPORT", "CLEANUP"] {
-        let mut run = Run::new(2);
+        let mut run = RestoreRun::new(2);
         run.until(|run| run.phase() == phase);
-        run.restore.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+        run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
         run.step();
-        // What the other executor did to them.
+        // The other executor empties the tables.
         for node in &mut run.world.nodes {
             node.rows = Rows::None;
         }
-        run.world.pass(SignedDuration::from_mins(5));
-        run.restore.metadata.managed_fields = Some(vec![ours()]);
-        go_on(&mut run);
+        run.world.advance(SignedDuration::from_mins(5));
+        run.object.metadata.managed_fields = Some(vec![ours()]);
+        resume(&mut run);
         run.finish();
         assert_eq!(run.state(), "COMPLETED", "{phase}");
         assert_eq!(run.rows(), [Rows::Backup; 2], "{phase}");
-        assert_eq!(run.world.wrongs, Vec::<String>::new(), "{phase}");
+        assert_eq!(run.world.violations, Vec::<String>::new(), "{phase}");
         assert!(run.status().truncation.unwrap().rounds > 1, "{phase}");
     }
 }
 
 #[test]
 fn a_state_that_another_executor_wrote_ends_nothing() {
-    let mut run = Run::new(2);
+    let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "IMPORT");
-    run.restore.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
-    let common = &mut run.restore.status.as_mut().unwrap().common;
+    run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+    let common = &mut run.object.status.as_mut().unwrap().common;
     common.condition.as_mut().unwrap().type_ = "COMPLETED".to_owned();
     common.time_completed = Some("2028-02-29T10:00:00Z".to_owned());
-    assert!(is_contested(&run.restore.metadata, run.restore.status.as_ref()));
-    let deeds = run.step();
-    assert_eq!(deeds.finalizer, Finalizer::Keep, "nobody lets go of it");
-    assert!(is_stopped(&deeds.status.common));
-    run.restore.metadata.managed_fields = Some(vec![ours()]);
-    go_on(&mut run);
+    assert!(is_contested(&run.object.metadata, run.object.status.as_ref()));
+    let actions = run.step();
+    assert_eq!(actions.finalizer, Finalizer::Keep, "it keeps its finalizer");
+    assert!(is_stopped(&actions.status.common));
+    run.object.metadata.managed_fields = Some(vec![ours()]);
+    resume(&mut run);
     run.step();
     assert_eq!(run.state(), "RUNNING");
     run.finish();
@@ -231,8 +232,8 @@ fn a_state_that_another_executor_wrote_ends_nothing() {
 }
 
 #[test]
-fn a_finished_restore_stays_finished_whoever_writes_to_it() {
-    let mut run = Run::new(2);
+fn a_finished_restore_stays_finished_after_writes_of_others() {
+    let mut run = RestoreRun::new(2);
     run.finish();
     let sent = run.world.arrived.len();
     for entries in [
@@ -240,27 +241,27 @@ fn a_finished_restore_stays_finished_whoever_writes_to_it() {
         vec![condition_by("casskop")],
         vec![ours()],
     ] {
-        run.restore.metadata.managed_fields = Some(entries);
-        assert!(!is_contested(&run.restore.metadata, run.restore.status.as_ref()));
-        let deeds = run.step();
+        run.object.metadata.managed_fields = Some(entries);
+        assert!(!is_contested(&run.object.metadata, run.object.status.as_ref()));
+        let actions = run.step();
         assert_eq!(
-            Some(&deeds.status),
-            run.restore.status.as_ref(),
+            Some(&actions.status),
+            run.object.status.as_ref(),
             "nothing is written"
         );
-        assert_eq!((deeds.events.len(), deeds.requests.len()), (0, 0));
+        assert_eq!((actions.events.len(), actions.requests.len()), (0, 0));
     }
-    // What CassKop's CRD leaves of it.
-    let common = &mut run.restore.status.as_mut().unwrap().common;
+    // The fields that CassKop's CRD keeps.
+    let common = &mut run.object.status.as_mut().unwrap().common;
     common.nodes.clear();
     common.conditions.clear();
-    assert!(!is_contested(&run.restore.metadata, run.restore.status.as_ref()));
+    assert!(!is_contested(&run.object.metadata, run.object.status.as_ref()));
     run.step();
     assert_eq!(run.world.arrived.len(), sent);
 }
 
 #[test]
-fn what_casskop_began_is_none_of_ours() {
+fn a_run_that_casskop_began_is_not_contested() {
     let mut backup = CassandraBackup::new("nightly", crate::api::CassandraBackupSpec::default());
     let mut status = BackupStatus::default();
     status.common.condition = Some(crate::api::BackRestCondition {
@@ -275,12 +276,12 @@ fn what_casskop_began_is_none_of_ours() {
 }
 
 #[test]
-fn an_operation_in_a_sidecar_that_nobody_of_us_sent_stops_a_restore_before_its_next_request() {
+fn a_foreign_operation_in_a_sidecar_stops_a_restore_before_its_next_request() {
     for phase in ["DOWNLOAD", "TRUNCATE", "IMPORT"] {
-        let mut run = Run::new(2);
+        let mut run = RestoreRun::new(2);
         run.until(|run| run.phase() == phase);
-        let said = foreign("theirs", State::Running, &run);
-        run.world.nodes[0].others.push(said);
+        let report = foreign("theirs", OperationState::Running, &run);
+        run.world.nodes[0].others.push(report);
         run.until(|run| run.reason("Stalled").is_some());
         let sent = run.world.arrived.len();
         let (reason, message) = run.reason("Stalled").unwrap();
@@ -291,14 +292,14 @@ fn an_operation_in_a_sidecar_that_nobody_of_us_sent_stops_a_restore_before_its_n
             ),
             "{message}"
         );
-        // The sidecar forgets it, and it is stopped all the same.
+        // The sidecar forgets it, and the restore stays stopped.
         run.world.nodes[0].others.clear();
         for _ in 0..10 {
             run.step();
-            run.world.pass(SignedDuration::from_mins(1));
+            run.world.advance(SignedDuration::from_mins(1));
         }
         assert_eq!(run.world.arrived.len(), sent, "{phase}");
-        go_on(&mut run);
+        resume(&mut run);
         run.finish();
         assert_eq!(
             (run.state().as_str(), run.rows()),
@@ -309,42 +310,42 @@ fn an_operation_in_a_sidecar_that_nobody_of_us_sent_stops_a_restore_before_its_n
 }
 
 #[test]
-fn what_was_over_when_a_human_let_a_restore_go_on_does_not_stop_it_again() {
-    let stopped = |run: &Run| {
+fn an_operation_that_was_over_at_the_review_does_not_stop_the_restore_again() {
+    let stopped = |run: &RestoreRun| {
         let status = run.status();
         let stalled = status.common.true_condition(STALLED).cloned();
         stalled.map(|stalled| stalled.last_transition_time.0)
     };
     for (state, later, stops) in [
-        (State::Completed, -1, false),
-        (State::Failed, -1, false),
-        (State::Running, -1, true),
-        (State::Completed, 1, true),
+        (OperationState::Completed, -1, false),
+        (OperationState::Failed, -1, false),
+        (OperationState::Running, -1, true),
+        (OperationState::Completed, 1, true),
     ] {
-        let mut run = Run::new(2);
+        let mut run = RestoreRun::new(2);
         run.until(|run| run.phase() == "DOWNLOAD");
-        let said = foreign("theirs", state, &run);
-        run.world.nodes[0].others.push(said);
+        let report = foreign("theirs", state.clone(), &run);
+        run.world.nodes[0].others.push(report);
         run.until(|run| stopped(run).is_some());
         let first = stopped(&run).unwrap();
-        run.world.pass(SignedDuration::from_mins(1));
-        go_on(&mut run);
+        run.world.advance(SignedDuration::from_mins(1));
+        resume(&mut run);
         run.world.nodes[0].others[0].created = first + SignedDuration::from_secs(later);
-        let again = |run: &Run| stopped(run).is_some_and(|since| since > first);
+        let again = |run: &RestoreRun| stopped(run).is_some_and(|since| since > first);
         run.until(|run| again(run) || run.state() == "COMPLETED");
         assert_eq!(again(&run), stops, "{state:?} {later} s later");
     }
 }
 
 #[test]
-fn notes_that_a_foreign_crd_hides_are_waited_for_and_nothing_is_written_over_them() {
-    let mut run = Run::new(2);
+fn hidden_nodes_are_waited_for_and_nothing_is_overwritten() {
+    let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "IMPORT");
-    run.restore.metadata.managed_fields = Some(vec![ours()]);
-    let whole = run.restore.status.clone();
+    run.object.metadata.managed_fields = Some(vec![ours()]);
+    let whole = run.object.status.clone();
     let sent = run.world.arrived.len();
-    // As it is read through CassKop's CRD.
-    let status = run.restore.status.as_mut().unwrap();
+    // The status as it is read through CassKop's CRD.
+    let status = run.object.status.as_mut().unwrap();
     *status = crate::api::RestoreStatus::default();
     status.common.id.clone_from(&whole.as_ref().unwrap().common.id);
     status
@@ -359,21 +360,21 @@ fn notes_that_a_foreign_crd_hides_are_waited_for_and_nothing_is_written_over_the
         if deleted {
             run.delete();
         }
-        let deeds = run.step();
+        let actions = run.step();
         assert_eq!(
-            Some(&deeds.status),
-            run.restore.status.as_ref(),
+            Some(&actions.status),
+            run.object.status.as_ref(),
             "nothing is written"
         );
-        assert_eq!((deeds.requests.len(), deeds.finalizer), (0, Finalizer::Keep));
-        assert_eq!(deeds.events.len(), 1);
+        assert_eq!((actions.requests.len(), actions.finalizer), (0, Finalizer::Keep));
+        assert_eq!(actions.events.len(), 1);
         assert_eq!(
-            (deeds.events[0].warning, deeds.events[0].reason.as_str()),
+            (actions.events[0].warning, actions.events[0].reason.as_str()),
             (true, "CrdNotOurs")
         );
     }
     assert_eq!(run.world.arrived.len(), sent);
-    run.restore.status = whole;
+    run.object.status = whole;
     run.finish();
     assert_eq!(
         (run.state().as_str(), run.rows()),
@@ -382,8 +383,8 @@ fn notes_that_a_foreign_crd_hides_are_waited_for_and_nothing_is_written_over_the
 }
 
 #[test]
-fn a_restore_whose_notes_another_executor_wrote_over_ends_when_a_human_says_so_and_claims_no_success() {
-    let mut run = Run::new(2);
+fn a_resumed_restore_whose_nodes_another_executor_overwrote_fails() {
+    let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "IMPORT");
     let notes = entry(
         "cassgate",
@@ -391,38 +392,38 @@ fn a_restore_whose_notes_another_executor_wrote_over_ends_when_a_human_says_so_a
         "status",
         json!({"f:status": {"f:nodes": {}}}),
     );
-    run.restore.metadata.managed_fields = Some(vec![notes, condition_by("casskop")]);
+    run.object.metadata.managed_fields = Some(vec![notes, condition_by("casskop")]);
     let mut status = crate::api::RestoreStatus::default();
     status.common.condition = Some(crate::api::BackRestCondition {
         type_: "COMPLETED".to_owned(),
         ..crate::api::BackRestCondition::default()
     });
-    run.restore.status = Some(status);
-    assert!(is_contested(&run.restore.metadata, run.restore.status.as_ref()));
+    run.object.status = Some(status);
+    assert!(is_contested(&run.object.metadata, run.object.status.as_ref()));
     run.step();
     assert_eq!(run.reason("Stalled").unwrap().0, "AnotherExecutor");
-    go_on(&mut run);
+    resume(&mut run);
     run.step();
     assert_eq!(run.state(), "FAILED");
     assert_eq!(run.reason("Failed").unwrap().0, "AnotherExecutor");
-    assert_eq!(run.restore.metadata.finalizers, None);
+    assert_eq!(run.object.metadata.finalizers, None);
 }
 
 #[test]
-fn deleted_after_it_was_stopped_it_is_let_go_as_it_is() {
+fn a_stopped_restore_is_released_as_it_is_when_it_is_deleted() {
     let mut run = under_way();
-    run.restore.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+    run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
     run.step();
     run.delete();
     let sent = run.world.arrived.len();
-    let deeds = run.step();
-    assert_eq!(deeds.finalizer, Finalizer::Release);
-    assert_eq!(deeds.events.len(), 1);
+    let actions = run.step();
+    assert_eq!(actions.finalizer, Finalizer::Release);
+    assert_eq!(actions.events.len(), 1);
     assert_eq!(run.world.arrived.len(), sent);
 }
 
 #[test]
-fn what_others_own_in_the_status_becomes_ours_and_the_rest_stays_theirs() {
+fn taking_over_the_status_leaves_other_fields_to_their_owners() {
     let time = |text: &str| {
         let time: Timestamp = text.parse().unwrap();
         Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(time))
@@ -455,8 +456,8 @@ fn what_others_own_in_the_status_becomes_ours_and_the_rest_stays_theirs() {
         ]),
         ..ObjectMeta::default()
     };
-    assert!(is_shared(&meta));
-    let all = taken_over(&meta);
+    assert!(is_written_by_others(&meta));
+    let all = take_over(&meta);
     let own = all
         .iter()
         .find(|entry| entry.manager.as_deref() == Some("cassgate"))
@@ -474,8 +475,8 @@ fn what_others_own_in_the_status_becomes_ours_and_the_rest_stays_theirs() {
         managed_fields: Some(all),
         ..ObjectMeta::default()
     };
-    assert!(!is_shared(&meta));
-    // One of ours that is there already grows.
+    assert!(!is_written_by_others(&meta));
+    // An entry of cassgate that exists already grows.
     let meta = ObjectMeta {
         managed_fields: Some(vec![
             ours(),
@@ -483,7 +484,7 @@ fn what_others_own_in_the_status_becomes_ours_and_the_rest_stays_theirs() {
         ]),
         ..ObjectMeta::default()
     };
-    let all = taken_over(&meta);
+    let all = take_over(&meta);
     assert_eq!(all.len(), 1);
     let status = &all[0].fields_v1.as_ref().unwrap().0["f:status"];
     for field in ["f:progress", "f:nodes", "f:condition"] {
@@ -493,6 +494,6 @@ fn what_others_own_in_the_status_becomes_ours_and_the_rest_stays_theirs() {
         managed_fields: Some(vec![ours(), kubectl]),
         ..ObjectMeta::default()
     };
-    assert!(!is_shared(&nothing));
-    assert_eq!(Some(taken_over(&nothing)), nothing.managed_fields);
+    assert!(!is_written_by_others(&nothing));
+    assert_eq!(Some(take_over(&nothing)), nothing.managed_fields);
 }

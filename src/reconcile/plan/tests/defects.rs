@@ -1,68 +1,67 @@
-//! What CassKop gets wrong of one-shot backups and restores, and the test that says what is right here.
+//! The defects of CassKop in one-shot backups and restores, and the tests of the right behaviour.
 //!
-//! The tests below are named after a defect. [`DEFECTS`] has all of them, also those that another test proves.
+//! [`DEFECTS`] lists every defect with its tests, in this file or elsewhere.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::SignedDuration;
 
-use super::backup;
-use super::restoring;
-use super::world::{Mishap, Rows};
+use super::harness::{BackupRun, RestoreRun};
+use super::world::{Fault, Rows, host_id};
 use crate::api::{BackRestCondition, BackupStatus, Reason, RestoreStatus};
 use crate::reconcile::plan::{Actions, Answers, Observation, Phase, Plan, Wait};
 
-/// What CassKop does, and the tests of the right behaviour.
+/// The behaviour of CassKop, and the tests of the right one.
 const DEFECTS: [(&str, &[&str]); 31] = [
     (
         "no update of a backup is ever looked at: an edit before it ran is ignored",
-        &["a_backup_that_waits_begins_with_what_its_spec_says_by_then"],
+        &["a_waiting_backup_begins_with_its_latest_spec"],
     ),
     (
         "a deferred write that fails is ignored, and races with the next one",
         &[
-            "stopped_at_any_write_or_request_it_is_run_once_to_its_end",
-            "a_backup_is_taken_once_whichever_answer_is_lost",
+            "a_run_killed_at_any_write_or_request_runs_once_to_its_end",
+            "a_backup_runs_once_whichever_answer_is_lost",
         ],
     ),
     (
         "a restart while RUNNING leaves it at RUNNING for ever",
         &[
-            "a_reconciler_that_is_stopped_and_started_goes_on_where_it_was",
-            "what_casskop_left_running_is_followed_and_then_scheduled",
+            "a_restarted_reconciler_resumes",
+            "a_run_that_casskop_left_running_is_followed_and_then_scheduled",
         ],
     ),
     (
         "a crash between the request and the first status sends it again",
         &[
-            "what_is_sent_stands_in_the_status_before_it_is",
-            "a_backup_is_taken_once_wherever_the_reconciler_is_stopped",
-            "a_restore_brings_each_row_back_once_when_the_reconciler_is_stopped_after_an_act",
+            "a_request_is_in_the_status_before_it_is_sent",
+            "a_backup_runs_once_wherever_the_reconciler_stops",
+            "a_restore_runs_once_when_the_reconciler_stops_after_an_act",
         ],
     ),
     (
         "an error while it is polled freezes the status for ever",
-        &["a_sidecar_that_is_silent_for_minutes_freezes_nothing"],
+        &["a_sidecar_that_does_not_answer_for_minutes_freezes_nothing"],
     ),
     (
         "CANCELLED is not the end of a backup",
-        &["a_backup_that_somebody_cancels_is_over"],
+        &["a_cancelled_backup_is_over"],
     ),
     (
         "a failed request is an event, no status, no other try",
-        &["a_request_that_does_not_get_through_is_told_in_the_status_and_sent_again"],
+        &["a_request_that_does_not_arrive_is_reported_in_the_status_and_sent_again"],
     ),
     (
-        "a Secret or a cluster that comes later changes nothing; no status says what was missing",
+        "a Secret or a cluster that is created later changes nothing; no status reports what was missing",
         &[
-            "what_was_missing_is_told_in_the_status_and_it_begins_when_that_comes",
-            "what_is_not_there_yet_is_waited_for",
+            "a_missing_object_is_reported_in_the_status_and_the_run_begins_when_it_exists",
+            "a_run_waits_for_missing_references",
         ],
     ),
     (
         "an unusable Secret is asked again for ever without an event or a status",
-        &["what_the_rules_refuse_is_told_in_the_status_and_never_sent"],
+        &["an_object_that_the_rules_deny_is_reported_and_never_sent"],
     ),
     (
         "a backup that failed blocks the same one under another name",
@@ -70,60 +69,60 @@ const DEFECTS: [(&str, &[&str]); 31] = [
     ),
     (
         "the request goes to any pod, ready or not",
-        &["every_node_is_asked_at_the_pod_that_the_ring_and_kubernetes_agree_on"],
+        &["every_request_goes_to_the_pod_on_which_the_ring_and_kubernetes_agree"],
     ),
     (
         "the coordinator is only in memory",
-        &["what_is_sent_stands_in_the_status_before_it_is"],
+        &["a_request_is_in_the_status_before_it_is_sent"],
     ),
     (
         "its finalizer takes the place of all others, and letting go clears all",
-        &["finalizers_of_others_are_there_before_and_after"],
+        &["finalizers_of_others_are_kept"],
     ),
     (
         "an id that has expired, or a pod that is down, panics again and again",
         &[
             "a_sidecar_killed_in_each_phase_costs_nothing",
-            "whatever_is_lost_on_the_way_the_rows_come_back",
+            "with_random_faults_the_rows_come_back",
         ],
     ),
     (
         "a coordinator's pod that is gone panics; the restore never ends",
         &[
-            "a_pod_that_comes_back_with_another_address_costs_no_row",
+            "a_pod_that_returns_with_another_address_loses_no_row",
             "a_sidecar_that_never_comes_back_fails_the_backup_after_a_while",
         ],
     ),
     (
         "coordinatorMember without a condition panics",
-        &["a_coordinator_without_a_state_is_no_run"],
+        &["a_coordinator_without_a_state_is_not_a_run"],
     ),
     (
         "a restore at REQUIRED is skipped after a restart, and never performed",
-        &["a_restore_that_casskop_left_at_required_ends_with_what_to_do"],
+        &["a_restore_that_casskop_left_at_required_ends_with_a_remedy"],
     ),
     (
         "a lost status write sends a restore twice, and the second one's failure hides the first",
-        &["a_restore_brings_each_row_back_once_when_an_answer_is_lost"],
+        &["a_restore_runs_once_when_an_answer_is_lost"],
     ),
     (
         "a request that can never be taken is sent every 15 seconds for ever",
-        &["a_request_that_the_sidecar_refuses_ends_it_in_the_sidecars_words"],
+        &["a_rejected_request_ends_the_run_with_the_error_of_the_sidecar"],
     ),
     (
         "a restore goes by the backup's datacenter; one that is not there is \"No pods found.\" in a loop",
-        &["a_datacenter_that_the_ring_does_not_have_is_told_and_nothing_is_sent"],
+        &["a_datacenter_that_the_ring_does_not_have_is_reported_and_nothing_is_sent"],
     ),
     (
         "a backup that never ran, or failed, is restored",
         &[
-            "a_backup_that_has_not_run_is_waited_for",
-            "the_run_is_the_named_one_else_the_newest_good_one",
+            "a_restore_waits_for_a_backup_that_has_not_run",
+            "the_run_is_the_named_one_else_the_newest_completed_one",
         ],
     ),
     (
         "a restore whose backup is deleted errs for ever",
-        &["a_backup_that_is_deleted_meanwhile_is_restored_all_the_same"],
+        &["a_restore_continues_when_its_backup_is_deleted"],
     ),
     (
         "CANCELED and CANCELLED are two states",
@@ -148,20 +147,20 @@ const DEFECTS: [(&str, &[&str]); 31] = [
         ],
     ),
     (
-        "an empty tag makes a snapshot whose name nobody knows",
-        &["a_tag_that_is_none_is_told_and_nothing_is_sent"],
+        "an empty tag makes a snapshot with an unknown name",
+        &["an_invalid_tag_is_reported_and_nothing_is_sent"],
     ),
     (
         "a cleared status runs a finished restore again",
         &[
-            "a_wiped_status_is_refused_with_our_crds",
+            "a_wiped_status_is_denied_with_our_crds",
             "a_finished_restore_is_never_run_again",
         ],
     ),
     (
         "a tag restores the newest snapshot whose name begins with it",
         &[
-            "the_run_is_the_named_one_else_the_newest_good_one",
+            "the_run_is_the_named_one_else_the_newest_completed_one",
             "a_backup_is_known_by_its_whole_tag",
         ],
     ),
@@ -170,16 +169,16 @@ const DEFECTS: [(&str, &[&str]); 31] = [
         &["limits_go_in_the_forms_that_icarus_reads"],
     ),
     (
-        "a restore empties the tables with nobody in charge when its pod dies",
+        "a restore leaves the tables empty when its pod dies",
         &[
-            "the_death_of_cassgate_after_the_emptying_costs_no_row",
-            "the_death_of_a_sidecar_in_the_download_and_in_the_import_costs_no_row",
-            "the_death_of_cassandra_between_emptied_and_filled_tables_costs_no_row",
+            "killing_cassgate_after_truncate_loses_no_row",
+            "killing_a_sidecar_during_download_and_import_loses_no_row",
+            "killing_cassandra_between_truncate_and_import_loses_no_row",
         ],
     ),
 ];
 
-/// Every name of a test in the sources below a folder.
+/// Collects the names of all functions in the sources below a folder.
 fn tests_below(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -209,33 +208,33 @@ fn every_defect_has_a_test_of_the_right_behaviour() {
     }
 }
 
-fn told(run: &backup::Run) -> (String, String) {
+fn reconciling(run: &BackupRun) -> (String, String) {
     run.reason("Reconciling").unwrap()
 }
 
-/// What a backup does where something of this kind is missing.
-fn without(run: &backup::Run, missing: &Wait) -> Actions<BackupStatus> {
+/// Plans a backup while an object that it names is missing.
+fn plan_without(run: &BackupRun, missing: &Wait) -> Actions<BackupStatus> {
     let (members, answers) = (run.world.members(), Answers::new());
-    let look = Observation {
+    let observation = Observation {
         missing: Some(missing.clone()),
-        ..run.world.look(&members, &answers)
+        ..run.world.observation(&members, &answers)
     };
-    match crate::reconcile::plan::backup::plan(&run.backup, &look) {
-        Plan::Do(deeds) => deeds,
-        Plan::Ask(questions) => panic!("it asks {questions:?}"),
+    match crate::reconcile::plan::backup::plan(&run.object, &observation) {
+        Plan::Do(actions) => actions,
+        Plan::Ask(questions) => panic!("the plan asks {questions:?}"),
     }
 }
 
 #[test]
-fn a_backup_that_waits_begins_with_what_its_spec_says_by_then() {
-    let mut run = backup::Run::new(2);
+fn a_waiting_backup_begins_with_its_latest_spec() {
+    let mut run = BackupRun::new(2);
     run.wait = Some(Wait::new(
         Reason::Queued,
         "restore monday of cluster c1 is at work",
     ));
     run.step();
-    run.backup.spec.storage_location = "file:///backups/other/c/d/n".to_owned();
-    run.backup.spec.snapshot_tag = Some("weekly".to_owned());
+    run.object.spec.storage_location = "file:///backups/other/c/d/n".to_owned();
+    run.object.spec.snapshot_tag = Some("weekly".to_owned());
     run.wait = None;
     run.finish();
     let status = run.status();
@@ -247,18 +246,18 @@ fn a_backup_that_waits_begins_with_what_its_spec_says_by_then() {
 }
 
 #[test]
-fn what_is_sent_stands_in_the_status_before_it_is() {
-    let mut run = backup::Run::new(2);
-    let deeds = run.step();
-    assert_eq!(deeds.requests.len(), 2);
-    let status = deeds.status;
+fn a_request_is_in_the_status_before_it_is_sent() {
+    let mut run = BackupRun::new(2);
+    let actions = run.step();
+    assert_eq!(actions.requests.len(), 2);
+    let status = actions.status;
     assert_eq!(
         status.common.coordinator_member.as_deref(),
         Some("c1-dc1-rack1-0")
     );
     assert!(status.snapshot_tag.is_some() && status.run.is_some());
     assert_eq!(status.common.condition.unwrap().type_, "PENDING");
-    for (node, request) in status.common.nodes.iter().zip(&deeds.requests) {
+    for (node, request) in status.common.nodes.iter().zip(&actions.requests) {
         assert_eq!(node.host_id, request.host_id);
         assert_eq!((node.state.as_deref(), node.attempts), (Some("PENDING"), Some(1)));
         assert!(node.sent.is_some());
@@ -266,14 +265,14 @@ fn what_is_sent_stands_in_the_status_before_it_is() {
 }
 
 #[test]
-fn a_sidecar_that_is_silent_for_minutes_freezes_nothing() {
-    let mut run = restoring::Run::new(2);
+fn a_sidecar_that_does_not_answer_for_minutes_freezes_nothing() {
+    let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "DOWNLOAD");
     run.step();
     run.world.restart(1, 600);
     for _ in 0..20 {
         run.step();
-        run.world.pass(SignedDuration::from_secs(20));
+        run.world.advance(SignedDuration::from_secs(20));
     }
     assert_eq!(run.state(), "RUNNING");
     let node = run.status().common.nodes[1].clone();
@@ -287,8 +286,8 @@ fn a_sidecar_that_is_silent_for_minutes_freezes_nothing() {
 }
 
 #[test]
-fn a_backup_that_somebody_cancels_is_over() {
-    let mut run = backup::Run::new(2);
+fn a_cancelled_backup_is_over() {
+    let mut run = BackupRun::new(2);
     run.step();
     run.world.cancel(1);
     run.finish();
@@ -305,9 +304,9 @@ fn a_backup_that_somebody_cancels_is_over() {
 }
 
 #[test]
-fn a_request_that_does_not_get_through_is_told_in_the_status_and_sent_again() {
-    let mut run = backup::Run::new(1);
-    run.world.mishaps = vec![Mishap::Refused];
+fn a_request_that_does_not_arrive_is_reported_in_the_status_and_sent_again() {
+    let mut run = BackupRun::new(1);
+    run.world.faults = vec![Fault::RefuseConnection];
     run.step();
     let node = run.status().common.nodes[0].clone();
     assert_eq!(
@@ -321,7 +320,7 @@ fn a_request_that_does_not_get_through_is_told_in_the_status_and_sent_again() {
 }
 
 #[test]
-fn what_was_missing_is_told_in_the_status_and_it_begins_when_that_comes() {
+fn a_missing_object_is_reported_in_the_status_and_the_run_begins_when_it_exists() {
     for (reason, message) in [
         (Reason::SecretNotFound, "spec.secret: Not found: \"s3\""),
         (
@@ -329,15 +328,18 @@ fn what_was_missing_is_told_in_the_status_and_it_begins_when_that_comes() {
             "spec.cassandraCluster: Not found: \"c1\"",
         ),
     ] {
-        let mut run = backup::Run::new(2);
-        let deeds = without(&run, &Wait::new(reason, message));
-        assert_eq!((deeds.requests.len(), deeds.events.len()), (0, 0));
-        assert!(deeds.again.is_some(), "it is looked at again");
-        run.backup.status = Some(deeds.status);
+        let mut run = BackupRun::new(2);
+        let actions = plan_without(&run, &Wait::new(reason, message));
+        assert_eq!((actions.requests.len(), actions.events.len()), (0, 0));
+        assert!(actions.requeue_after.is_some(), "it is looked at again");
+        run.object.status = Some(actions.status);
         assert_eq!(run.state(), "", "it has not begun");
-        let (why, words) = run.reason("ReferencesResolved").unwrap();
-        assert_eq!((why.as_str(), words.as_str()), (reason.as_str(), message));
-        assert_eq!(told(&run), (reason.as_str().to_owned(), message.to_owned()));
+        let (found, text) = run.reason("ReferencesResolved").unwrap();
+        assert_eq!((found.as_str(), text.as_str()), (reason.as_str(), message));
+        assert_eq!(
+            reconciling(&run),
+            (reason.as_str().to_owned(), message.to_owned())
+        );
         run.finish();
         assert_eq!(run.state(), "COMPLETED");
         assert_eq!(run.reason("ReferencesResolved").unwrap().0, "Resolved");
@@ -345,17 +347,17 @@ fn what_was_missing_is_told_in_the_status_and_it_begins_when_that_comes() {
 }
 
 #[test]
-fn what_the_rules_refuse_is_told_in_the_status_and_never_sent() {
-    let mut run = backup::Run::new(2);
+fn an_object_that_the_rules_deny_is_reported_and_never_sent() {
+    let mut run = BackupRun::new(2);
     let message = "spec.secret: Invalid value: \"s3\": it has no awsregion [secret-key-missing]";
     run.wait = Some(Wait::stalled(Reason::Refused, message));
     for _ in 0..20 {
         run.step();
-        run.world.pass(SignedDuration::from_mins(10));
+        run.world.advance(SignedDuration::from_mins(10));
     }
     assert_eq!(run.world.arrived, []);
-    let (reason, words) = run.reason("Stalled").unwrap();
-    assert_eq!((reason.as_str(), words.as_str()), ("Refused", message));
+    let (reason, text) = run.reason("Stalled").unwrap();
+    assert_eq!((reason.as_str(), text.as_str()), ("Refused", message));
     run.wait = None;
     run.finish();
     assert_eq!((run.state().as_str(), run.reason("Stalled")), ("COMPLETED", None));
@@ -363,26 +365,26 @@ fn what_the_rules_refuse_is_told_in_the_status_and_never_sent() {
 
 #[test]
 fn after_a_failure_the_same_backup_runs_under_another_name() {
-    let mut failed = backup::Run::new(2);
-    failed.world.mishaps = vec![Mishap::Fails("Bucket b does not exist.")];
+    let mut failed = BackupRun::new(2);
+    failed.world.faults = vec![Fault::Fail("Bucket b does not exist.")];
     failed.finish();
     assert_eq!(failed.state(), "FAILED");
-    let mut again = backup::Run::new(2);
-    again.backup.metadata.name = Some("nightly-again".to_owned());
+    let mut again = BackupRun::new(2);
+    again.object.metadata.name = Some("nightly-again".to_owned());
     again.world = failed.world;
     again.finish();
     assert_eq!(again.state(), "COMPLETED");
     assert_ne!(
         again.status().snapshot_tag,
-        failed.backup.status.unwrap().snapshot_tag
+        failed.object.status.unwrap().snapshot_tag
     );
 }
 
 #[test]
-fn every_node_is_asked_at_the_pod_that_the_ring_and_kubernetes_agree_on() {
-    let mut run = restoring::Run::new(3);
-    let deeds = run.step();
-    let addressed: Vec<_> = deeds
+fn every_request_goes_to_the_pod_on_which_the_ring_and_kubernetes_agree() {
+    let mut run = RestoreRun::new(3);
+    let actions = run.step();
+    let addressed: Vec<_> = actions
         .requests
         .iter()
         .map(|request| {
@@ -393,22 +395,23 @@ fn every_node_is_asked_at_the_pod_that_the_ring_and_kubernetes_agree_on() {
             )
         })
         .collect();
+    let hosts = [0, 1, 2].map(host_id);
     assert_eq!(
         addressed,
         [
-            ("host-0", "c1-dc1-rack1-0", "10.0.0.0"),
-            ("host-1", "c1-dc1-rack1-1", "10.0.0.1"),
-            ("host-2", "c1-dc1-rack1-2", "10.0.0.2"),
+            (hosts[0].as_str(), "c1-dc1-rack1-0", "10.0.0.0"),
+            (hosts[1].as_str(), "c1-dc1-rack1-1", "10.0.0.1"),
+            (hosts[2].as_str(), "c1-dc1-rack1-2", "10.0.0.2"),
         ]
     );
 }
 
 #[test]
-fn a_coordinator_without_a_state_is_no_run() {
-    let mut run = restoring::Run::new(2);
+fn a_coordinator_without_a_state_is_not_a_run() {
+    let mut run = RestoreRun::new(2);
     let mut status = RestoreStatus::default();
     status.common.coordinator_member = Some("c1-dc1-rack1-9".to_owned());
-    run.restore.status = Some(status);
+    run.object.status = Some(status);
     run.finish();
     assert_eq!(
         (run.state().as_str(), run.rows()),
@@ -418,17 +421,17 @@ fn a_coordinator_without_a_state_is_no_run() {
     assert_eq!(member.as_deref(), Some("c1-dc1-rack1-0"));
 }
 
-/// Nobody can tell whether CassKop had sent it.
+/// CassKop may or may not have sent it.
 #[test]
-fn a_restore_that_casskop_left_at_required_ends_with_what_to_do() {
-    let mut run = restoring::Run::new(2);
+fn a_restore_that_casskop_left_at_required_ends_with_a_remedy() {
+    let mut run = RestoreRun::new(2);
     let mut status = RestoreStatus::default();
     status.common.coordinator_member = Some("c1-dc1-rack1-0".to_owned());
     status.common.condition = Some(BackRestCondition {
         type_: "REQUIRED".to_owned(),
         ..BackRestCondition::default()
     });
-    run.restore.status = Some(status);
+    run.object.status = Some(status);
     run.step();
     assert_eq!(run.state(), "FAILED");
     let (reason, message) = run.reason("Failed").unwrap();
@@ -442,44 +445,44 @@ fn a_restore_that_casskop_left_at_required_ends_with_what_to_do() {
 }
 
 #[test]
-fn a_request_that_the_sidecar_refuses_ends_it_in_the_sidecars_words() {
-    let words = "Unrecognized field \"x\" (class RestoreOperationRequest)";
-    let mut run = restoring::Run::new(1);
-    run.world.mishaps = vec![Mishap::Denied(words); 100];
+fn a_rejected_request_ends_the_run_with_the_error_of_the_sidecar() {
+    let error = "Unrecognized field \"x\" (class RestoreOperationRequest)";
+    let mut run = RestoreRun::new(1);
+    run.world.faults = vec![Fault::Reject(error); 100];
     run.finish();
     assert_eq!((run.state().as_str(), run.rows()), ("FAILED", vec![Rows::Users]));
     let (reason, message) = run.reason("Failed").unwrap();
     assert_eq!(reason, "OperationFailed");
-    assert!(message.contains(words), "{message}");
-    assert_eq!(run.world.mishaps.len(), 99, "it was sent once");
-    let mut run = backup::Run::new(1);
-    run.world.mishaps = vec![Mishap::Denied(words); 100];
+    assert!(message.contains(error), "{message}");
+    assert_eq!(run.world.faults.len(), 99, "it was sent once");
+    let mut run = BackupRun::new(1);
+    run.world.faults = vec![Fault::Reject(error); 100];
     run.finish();
     assert_eq!(run.state(), "FAILED");
-    assert_eq!(run.world.mishaps.len(), 99, "it was sent once");
+    assert_eq!(run.world.faults.len(), 99, "it was sent once");
 }
 
 #[test]
-fn a_datacenter_that_the_ring_does_not_have_is_told_and_nothing_is_sent() {
-    let mut run = restoring::Run::new(2);
-    run.restore.spec.datacenter = Some("dc7".to_owned());
+fn a_datacenter_that_the_ring_does_not_have_is_reported_and_nothing_is_sent() {
+    let mut run = RestoreRun::new(2);
+    run.object.spec.datacenter = Some("dc7".to_owned());
     for _ in 0..5 {
         run.step();
-        run.world.pass(SignedDuration::from_mins(1));
+        run.world.advance(SignedDuration::from_mins(1));
     }
     let (reason, message) = run.reason("Stalled").unwrap();
     assert_eq!(reason, "DatacenterNotFound");
     assert!(message.contains("\"dc7\""), "{message}");
     assert_eq!(run.world.arrived, []);
-    run.restore.spec.datacenter = Some("dc1".to_owned());
+    run.object.spec.datacenter = Some("dc1".to_owned());
     run.finish();
     assert_eq!(run.rows(), [Rows::Backup; 2]);
 }
 
 #[test]
-fn a_tag_that_is_none_is_told_and_nothing_is_sent() {
-    let mut run = backup::Run::new(2);
-    run.backup.spec.snapshot_tag = Some(String::new());
+fn an_invalid_tag_is_reported_and_nothing_is_sent() {
+    let mut run = BackupRun::new(2);
+    run.object.spec.snapshot_tag = Some(String::new());
     run.step();
     let (reason, message) = run.reason("Stalled").unwrap();
     assert_eq!(reason, "TagInvalid");

@@ -1,32 +1,32 @@
-//! What is lost on the way, one loss at a time and many at random.
+//! Faults during a restore, one at a time and many at random.
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use super::restoring::Run;
-use super::world::{Mishap, Rows};
-use super::{Crash, Fuse, MOST_LOOKS};
+use super::harness::RestoreRun;
+use super::world::{Fault, Rows};
+use super::{Kill, KillPoint, MAX_RECONCILES};
 use crate::reconcile::plan::{Phase, Task};
 
 #[test]
-fn stopped_at_any_write_or_request_it_is_run_once_to_its_end() {
-    let mut undisturbed = Run::new(2);
+fn a_run_killed_at_any_write_or_request_runs_once_to_its_end() {
+    let mut undisturbed = RestoreRun::new(2);
     undisturbed.finish();
-    let (points, counts) = (undisturbed.counter.events, undisturbed.world.counts());
+    let (points, counts) = (undisturbed.counter.steps, undisturbed.world.counts());
     assert!(points > 20, "{points}");
     for point in 0..points {
         for after in [false, true] {
-            let mut run = Run::new(2);
-            run.counter.fuse = Some(Fuse { point, after });
+            let mut run = RestoreRun::new(2);
+            run.counter.kill_point = Some(KillPoint { point, after });
             run.finish();
             assert_eq!(run.state(), "COMPLETED", "{point} {after}");
             assert_eq!(run.rows(), [Rows::Backup; 2], "{point} {after}");
-            // A download of which nobody knows anything is cleaned up before it is sent again.
+            // A download with an unknown outcome is cleaned up before it is sent again.
             let mut seen = run.world.counts();
             assert!(seen[&Phase::Cleanup] >= 2, "{point} {after}");
             seen.insert(Phase::Cleanup, 2);
             assert_eq!(seen, counts, "{point} {after}: each phase once on each node");
-            assert_eq!(run.world.wrongs, Vec::<String>::new(), "{point} {after}");
+            assert_eq!(run.world.violations, Vec::<String>::new(), "{point} {after}");
         }
     }
 }
@@ -35,14 +35,14 @@ fn stopped_at_any_write_or_request_it_is_run_once_to_its_end() {
 fn a_sidecar_killed_in_each_phase_costs_nothing() {
     for phase in ["INIT", "DOWNLOAD", "TRUNCATE", "IMPORT", "CLEANUP"] {
         for place in 0..2 {
-            let mut run = Run::new(2);
+            let mut run = RestoreRun::new(2);
             run.until(|run| run.phase() == phase);
             run.step();
             run.world.restart(place, 20);
             run.finish();
             assert_eq!(run.state(), "COMPLETED", "{phase} {place}: {:?}", run.status());
             assert_eq!(run.rows(), [Rows::Backup; 2], "{phase} {place}");
-            assert_eq!(run.world.wrongs, Vec::<String>::new(), "{phase} {place}");
+            assert_eq!(run.world.violations, Vec::<String>::new(), "{phase} {place}");
             let emptied = run.world.counts()[&Phase::Truncate];
             let restarted_between = matches!(phase, "TRUNCATE" | "IMPORT");
             assert_eq!(
@@ -55,11 +55,11 @@ fn a_sidecar_killed_in_each_phase_costs_nothing() {
 }
 
 #[test]
-fn a_download_that_was_cut_is_cleaned_up_before_it_is_tried_again() {
-    let mut run = Run::new(2);
+fn an_interrupted_download_is_cleaned_up_before_it_is_retried() {
+    let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "DOWNLOAD");
     run.step();
-    run.world.pass(SignedDuration::from_secs(3));
+    run.world.advance(SignedDuration::from_secs(3));
     run.world.restart(1, 5);
     run.finish();
     assert_eq!(run.state(), "COMPLETED");
@@ -81,10 +81,10 @@ fn a_download_that_was_cut_is_cleaned_up_before_it_is_tried_again() {
 }
 
 #[test]
-fn an_import_that_fails_is_tried_until_it_succeeds_and_a_human_is_called_meanwhile() {
-    let mut run = Run::new(2);
-    let words = "Failed tables to refresh: {k1.t2=Failed to retrieve RMIServer stub}";
-    run.world.failing = Some((Phase::Import, words, 20));
+fn a_failing_import_is_retried_until_it_succeeds_and_reported_meanwhile() {
+    let mut run = RestoreRun::new(2);
+    let error = "Failed tables to refresh: {k1.t2=Failed to retrieve RMIServer stub}";
+    run.world.failing = Some((Phase::Import, error, 20));
     run.until(|run| run.reason("Stalled").is_some());
     let (reason, message) = run.reason("Stalled").unwrap();
     assert_eq!(reason, "NodeFails");
@@ -100,9 +100,9 @@ fn an_import_that_fails_is_tried_until_it_succeeds_and_a_human_is_called_meanwhi
 
 #[test]
 fn icarus_1_stuck_on_links_is_refreshed_table_by_table_and_everything_is_emptied_once_more() {
-    let mut run = Run::new(2);
-    let words = "Hardlinking phase finished with errors, the linking of downloaded SSTables to Cassandra directory has failed.";
-    run.world.failing = Some((Phase::Import, words, 1));
+    let mut run = RestoreRun::new(2);
+    let error = "Hardlinking phase finished with errors, the linking of downloaded SSTables to Cassandra directory has failed.";
+    run.world.failing = Some((Phase::Import, error, 1));
     run.finish();
     let first: Vec<_> = run
         .world
@@ -132,10 +132,10 @@ fn icarus_1_stuck_on_links_is_refreshed_table_by_table_and_everything_is_emptied
 }
 
 #[test]
-fn half_an_sstable_calls_a_human_and_the_import_goes_on_after_that() {
-    let mut run = Run::new(2);
-    let words = "/var/lib/cassandra/data/k1/t1-1/nb-2-big is corrupt, can't import";
-    run.world.failing = Some((Phase::Import, words, 6));
+fn a_truncated_sstable_is_reported_and_the_import_continues_after_its_removal() {
+    let mut run = RestoreRun::new(2);
+    let error = "/var/lib/cassandra/data/k1/t1-1/nb-2-big is corrupt, can't import";
+    run.world.failing = Some((Phase::Import, error, 6));
     run.until(|run| run.reason("Stalled").is_some());
     let (_, message) = run.reason("Stalled").unwrap();
     assert!(
@@ -147,8 +147,8 @@ fn half_an_sstable_calls_a_human_and_the_import_goes_on_after_that() {
 }
 
 #[test]
-fn a_node_that_joins_stops_it_before_the_tables_are_emptied_and_not_after() {
-    let mut run = Run::new(2);
+fn a_node_that_joins_stops_a_restore_before_the_tables_are_emptied_and_not_after() {
+    let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "DOWNLOAD");
     run.step();
     let third = run.world.nodes[1].clone();
@@ -158,7 +158,7 @@ fn a_node_that_joins_stops_it_before_the_tables_are_emptied_and_not_after() {
     assert_eq!(run.reason("Failed").unwrap().0, "NodesChanged");
     assert_eq!(run.rows()[..2], [Rows::Users; 2]);
 
-    let mut run = Run::new(2);
+    let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "IMPORT");
     run.step();
     let third = run.world.nodes[1].clone();
@@ -168,13 +168,13 @@ fn a_node_that_joins_stops_it_before_the_tables_are_emptied_and_not_after() {
 }
 
 #[test]
-fn an_emptying_that_was_believed_lost_and_comes_late_is_made_good() {
+fn a_truncate_that_was_believed_lost_and_arrives_late_is_repaired() {
     let mut made_good = 0;
     for late in 40..75 {
-        let mut run = Run::new(2);
+        let mut run = RestoreRun::new(2);
         run.until(|run| run.phase() == "DOWNLOAD");
         run.step();
-        run.world.mishaps = vec![Mishap::Late(late)];
+        run.world.faults = vec![Fault::Delay(late)];
         run.finish();
         assert_eq!(run.state(), "COMPLETED");
         assert_eq!(run.rows(), [Rows::Backup; 2], "{late}: {:?}", run.world.arrived);
@@ -183,64 +183,62 @@ fn an_emptying_that_was_believed_lost_and_comes_late_is_made_good() {
     assert!(made_good > 0, "none came at a bad time");
 }
 
-fn mishap() -> impl Strategy<Value = Mishap> {
+fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
-        6 => Just(Mishap::None),
-        1 => Just(Mishap::Refused),
-        1 => Just(Mishap::AnswerLost),
-        1 => Just(Mishap::RequestLost),
-        1 => (1_i64..40).prop_map(Mishap::Late),
-        1 => Just(Mishap::Fails("There are nodes with different schemas: {}")),
-        1 => Just(Mishap::Fails("Failure detector of this node reports that 1 node(s) in a cluster are down!")),
+        6 => Just(Fault::None),
+        1 => Just(Fault::RefuseConnection),
+        1 => Just(Fault::DropResponse),
+        1 => Just(Fault::DropRequest),
+        1 => (1_i64..40).prop_map(Fault::Delay),
+        1 => Just(Fault::Fail("There are nodes with different schemas: {}")),
+        1 => Just(Fault::Fail("Failure detector of this node reports that 1 node(s) in a cluster are down!")),
     ]
 }
 
-fn crash() -> impl Strategy<Value = Crash> {
-    prop_oneof![4 => Just(Crash::No), 1 => Just(Crash::BeforeSending), 1 => Just(Crash::AfterSending)]
+fn kill() -> impl Strategy<Value = Kill> {
+    prop_oneof![4 => Just(Kill::Never), 1 => Just(Kill::BeforeSending), 1 => Just(Kill::AfterSending)]
 }
 
 proptest! {
     #[test]
-    fn whatever_is_lost_on_the_way_the_rows_come_back(
+    fn with_random_faults_the_rows_come_back(
         nodes in 1_usize..4,
-        mishaps in prop::collection::vec(mishap(), 0..40),
-        crashes in prop::collection::vec(crash(), 0..20),
+        faults in prop::collection::vec(fault(), 0..40),
+        kills in prop::collection::vec(kill(), 0..20),
         restarts in prop::collection::vec((0_usize..60, 0_usize..4, 1_i64..90), 0..6),
     ) {
-        let mut run = Run::new(nodes);
-        run.world.mishaps = mishaps;
-        run.crashes = crashes;
-        for look in 0..MOST_LOOKS {
+        let mut run = RestoreRun::new(nodes);
+        run.world.faults = faults;
+        run.kills = kills;
+        for step in 0..MAX_RECONCILES {
             if run.status().common.is_terminal() {
                 break;
             }
-            for (_, place, seconds) in restarts.iter().filter(|restart| restart.0 == look) {
+            for (_, place, seconds) in restarts.iter().filter(|restart| restart.0 == step) {
                 run.world.restart(place % nodes, *seconds);
             }
-            let again = run.step().again.unwrap_or(SignedDuration::from_secs(1));
-            run.world.pass(again.max(SignedDuration::from_millis(200)));
+            run.step_and_wait();
         }
         prop_assert_eq!(run.state(), "COMPLETED", "{:?}", run.status());
         prop_assert_eq!(run.rows(), vec![Rows::Backup; nodes], "{:?}", run.world.arrived);
-        prop_assert_eq!(&run.world.wrongs, &Vec::<String>::new());
+        prop_assert_eq!(&run.world.violations, &Vec::<String>::new());
     }
 
     #[test]
-    fn what_goes_wrong_before_the_tables_are_emptied_leaves_the_users_rows(
-        mishaps in prop::collection::vec(prop_oneof![Just(Mishap::Fails("Access Denied")), mishap()], 0..40),
+    fn faults_before_the_tables_are_emptied_leave_the_users_rows(
+        faults in prop::collection::vec(prop_oneof![Just(Fault::Fail("Access Denied")), fault()], 0..40),
         deleted in 0_usize..40,
     ) {
-        let mut run = Run::new(2);
-        run.world.mishaps = mishaps;
-        for look in 0..MOST_LOOKS {
-            if run.status().common.is_terminal() || (look > deleted && run.restore.metadata.finalizers.is_none()) {
+        let mut run = RestoreRun::new(2);
+        run.world.faults = faults;
+        for step in 0..MAX_RECONCILES {
+            if run.status().common.is_terminal() || (step > deleted && run.object.metadata.finalizers.is_none()) {
                 break;
             }
-            if look == deleted {
+            if step == deleted {
                 run.delete();
             }
-            let again = run.step().again.unwrap_or(SignedDuration::from_secs(1));
-            run.world.pass(again.max(SignedDuration::from_millis(200)));
+            run.step_and_wait();
         }
         let emptied = run.status().truncation.is_some();
         if run.state() == "COMPLETED" {
@@ -249,6 +247,6 @@ proptest! {
             prop_assert!(!emptied, "{:?}", run.status());
             prop_assert_eq!(run.rows(), [Rows::Users; 2]);
         }
-        prop_assert_eq!(&run.world.wrongs, &Vec::<String>::new());
+        prop_assert_eq!(&run.world.violations, &Vec::<String>::new());
     }
 }

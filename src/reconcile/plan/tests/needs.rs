@@ -1,4 +1,4 @@
-//! What the next run needs, between two runs: what is told of it, when, and how often.
+//! The needs of the next run, between two runs: their conditions and events.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -9,19 +9,20 @@ use crate::api::{
     BackRestCondition, BackupStatus, CassandraBackup, CassandraBackupSpec, NodeStatus, PastRun, Retention,
 };
 use crate::reconcile::object::Plannable;
-use crate::reconcile::plan::needs::{Needs, are_due, are_watched, differ, told};
+use crate::reconcile::plan::needs::{Needs, recorded};
 use crate::reconcile::plan::prune::PruneInputs;
+use crate::reconcile::plan::readiness::{differs, is_checked, is_due};
 use crate::reconcile::plan::restore::RestoreInputs;
-use crate::reconcile::plan::{Actions, Answers, Event, Observation, Plan, newly_awaited};
+use crate::reconcile::plan::{Actions, Answers, Event, Observation, Plan, wait_event};
 use crate::rules::catalogue::{CLUSTER_NOT_FOUND, SECRET_KEY_MISSING, SECRET_NOT_FOUND, SIDECAR_DISABLED};
 use crate::rules::finding::{Cause, Finding, Findings};
 
-/// What the rules found: of the Secret `gone`, `lost` (a key) or `?`, of the cluster `nowhere`, `off` or `elsewhere?`.
-fn needs(words: &str) -> Needs {
+/// Builds the verdict of the rules: on the Secret `gone`, `lost` (a key) or `?`, on the cluster `nowhere`, `off` or `elsewhere?`.
+fn needs(verdict: &str) -> Needs {
     let (secret, cluster) = ("spec.secret", "spec.cassandraCluster");
     let mut found = Findings::default();
-    for word in words.split_whitespace() {
-        found.push(match word {
+    for finding in verdict.split_whitespace() {
+        found.push(match finding {
             "gone" => Finding::warn(&SECRET_NOT_FOUND, secret, Cause::NotFound, "no such Secret"),
             "?" => Finding::warn(&SECRET_NOT_FOUND, secret, Cause::NotFound, "not checked: 403").unchecked(),
             "lost" => Finding::deny(&SECRET_KEY_MISSING, secret, Cause::Invalid, "it has no key"),
@@ -34,7 +35,7 @@ fn needs(words: &str) -> Needs {
             other => panic!("{other}"),
         });
     }
-    Needs::of(&found)
+    Needs::from_findings(&found)
 }
 
 /// A schedule between two runs.
@@ -76,60 +77,60 @@ impl Armed {
         self.backup.status.clone().unwrap_or_default()
     }
 
-    fn look(&mut self) -> Actions<BackupStatus> {
+    fn plan(&mut self) -> Actions<BackupStatus> {
         let (members, answers) = (self.world.members(), Answers::new());
         let needs = self.needs.clone();
-        let look = Observation {
-            missing: needs.as_ref().and_then(Needs::absent),
+        let observation = Observation {
+            missing: needs.as_ref().and_then(Needs::missing_or_unchecked),
             wait: needs.as_ref().and_then(|needs| needs.refused.clone()),
             needs,
-            ..self.world.look(&members, &answers)
+            ..self.world.observation(&members, &answers)
         };
         match self
             .backup
-            .plan(&look, &RestoreInputs::default(), &PruneInputs::default())
+            .plan(&observation, &RestoreInputs::default(), &PruneInputs::default())
         {
-            Plan::Do(deeds) => deeds,
-            Plan::Ask(questions) => panic!("it asks {questions:?}"),
+            Plan::Do(actions) => actions,
+            Plan::Ask(questions) => panic!("the plan asks {questions:?}"),
         }
     }
 
-    /// One look; what is told, `None` where nothing is written either.
+    /// Reconciles once. Returns the events; `None` if nothing was written either.
     fn step(&mut self) -> Option<Vec<Event>> {
-        let deeds = self.look();
-        assert_eq!(deeds.requests, []);
-        let before = self.backup.status.replace(deeds.status.clone());
-        if before.as_ref() == Some(&deeds.status) {
-            assert_eq!(deeds.events, []);
+        let actions = self.plan();
+        assert_eq!(actions.requests, []);
+        let before = self.backup.status.replace(actions.status.clone());
+        if before.as_ref() == Some(&actions.status) {
+            assert_eq!(actions.events, []);
             return None;
         }
-        let mut events = deeds.events;
-        events.extend(newly_awaited(
+        let mut events = actions.events;
+        events.extend(wait_event(
             before.as_ref().map(|status| &status.common),
-            &deeds.status.common,
+            &actions.status.common,
         ));
         Some(events)
     }
 
-    /// A look at these needs, and some more of them; what is told, `Warning NotReady: …`.
-    fn finds(&mut self, words: &str) -> Vec<String> {
-        self.needs = Some(needs(words));
-        let differs = differ(&self.backup, self.needs.as_ref().unwrap());
-        let told = self.step();
-        assert_eq!(told.is_some(), differs, "{words}");
+    /// Reconciles a few times with these findings. Returns the events as text, `Warning NotReady: …`.
+    fn judge(&mut self, verdict: &str) -> Vec<String> {
+        self.needs = Some(needs(verdict));
+        let changed = differs(&self.backup, self.needs.as_ref().unwrap());
+        let events = self.step();
+        assert_eq!(events.is_some(), changed, "{verdict}");
         for _ in 0..3 {
-            self.world.pass(SignedDuration::from_mins(1));
-            assert_eq!(self.step(), None, "{words}");
+            self.world.advance(SignedDuration::from_mins(1));
+            assert_eq!(self.step(), None, "{verdict}");
         }
-        let show = |event: Event| {
+        let text = |event: Event| {
             let type_ = if event.warning { "Warning" } else { "Normal" };
             format!("{type_} {}: {}", event.reason, event.message)
         };
-        told.into_iter().flatten().map(show).collect()
+        events.into_iter().flatten().map(text).collect()
     }
 
-    /// `Ready=False/Refused Stalled=True/Refused`, in the order of the types that are asked for.
-    fn shows(&self, types: &[&str]) -> String {
+    /// Returns the conditions of these types as text, `Ready=False/Refused Stalled=True/Refused`.
+    fn show(&self, types: &[&str]) -> String {
         let conditions = self.status().common.conditions;
         let find = |type_: &&str| conditions.iter().find(|condition| condition.type_ == **type_);
         let shown = types.iter().filter_map(find);
@@ -137,8 +138,8 @@ impl Armed {
         shown.collect::<Vec<_>>().join(" ")
     }
 
-    fn stands(&self) -> String {
-        self.shows(&["Ready", "Stalled", "Reconciling", "ReferencesResolved"])
+    fn conditions(&self) -> String {
+        self.show(&["Ready", "Stalled", "Reconciling", "ReferencesResolved"])
     }
 }
 
@@ -147,52 +148,52 @@ const REFUSED: &str = "Ready=False/Refused Stalled=True/Refused ReferencesResolv
 const NO_SECRET: &str = "Ready=False/SecretNotFound ReferencesResolved=False/SecretNotFound";
 const NO_CLUSTER: &str = "Ready=False/ClusterNotFound ReferencesResolved=False/ClusterNotFound";
 
-/// What is said after the time of the next run.
+/// The event for a verdict that changed, up to the needs.
 const NOT: &str = "Warning NotReady: the run that is due at 2028-02-29T11:00:00Z would not begin: ";
 const AGAIN: &str =
-    "Normal Ready: nothing keeps the next run from beginning any more; it is due at 2028-02-29T11:00:00Z";
+    "Normal Ready: the next run has everything that it needs again; it is due at 2028-02-29T11:00:00Z";
 
 #[test]
-fn what_the_next_run_lacks_is_told_once_for_each_change_and_so_is_that_it_lacks_nothing_more() {
+fn unmet_needs_are_published_once_for_each_change_and_so_is_their_end() {
     let mut armed = Armed::new();
     let lost = "spec.secret: Invalid value: it has no key [secret-key-missing]";
     let off = "spec.cassandraCluster: Invalid value: it has no sidecar [sidecar-disabled]";
     let gone = "spec.secret: Not found: no such Secret [secret-not-found]";
     let nowhere = "spec.cassandraCluster: Not found: no such cluster [cluster-not-found]";
-    for (words, stands, said) in [
+    for (verdict, conditions, events) in [
         ("", WELL, vec![]),
         ("lost", REFUSED, vec![format!("{NOT}{lost}")]),
         ("lost off", REFUSED, vec![format!("{NOT}{lost}; {off}")]),
         ("off", REFUSED, vec![format!("{NOT}{off}")]),
         ("", WELL, vec![AGAIN.to_owned()]),
         ("nowhere", NO_CLUSTER, vec![format!("{NOT}{nowhere}")]),
-        // The first of what is missing is told.
+        // Only the first missing object is reported.
         ("gone nowhere", NO_CLUSTER, vec![]),
         ("gone", NO_SECRET, vec![format!("{NOT}{gone}")]),
         ("gone off", NO_SECRET, vec![]),
         ("", WELL, vec![AGAIN.to_owned()]),
     ] {
-        assert_eq!(armed.finds(words), said, "{words}");
-        assert_eq!(armed.stands(), stands, "{words}");
+        assert_eq!(armed.judge(verdict), events, "{verdict}");
+        assert_eq!(armed.conditions(), conditions, "{verdict}");
     }
 }
 
 #[test]
-fn what_the_last_run_came_to_and_when_the_next_is_due_stays_whatever_that_one_lacks() {
+fn unmet_needs_change_neither_the_last_run_nor_the_next_time() {
     let mut armed = Armed::new();
     let mut before = armed.status();
     before.common.conditions.clear();
-    for words in ["lost", "gone", "nowhere", ""] {
-        armed.finds(words);
+    for verdict in ["lost", "gone", "nowhere", ""] {
+        armed.judge(verdict);
         let mut after = armed.status();
         after.common.conditions.clear();
-        assert_eq!(after, before, "{words}");
+        assert_eq!(after, before, "{verdict}");
     }
 }
 
 #[test]
-fn what_nobody_can_look_up_changes_nothing() {
-    for (told, then, stands) in [
+fn a_failed_lookup_changes_nothing() {
+    for (first, then, conditions) in [
         ("", "?", WELL),
         ("", "elsewhere?", WELL),
         ("gone", "?", NO_SECRET),
@@ -202,59 +203,56 @@ fn what_nobody_can_look_up_changes_nothing() {
         ("nowhere", "elsewhere?", NO_CLUSTER),
     ] {
         let mut armed = Armed::new();
-        armed.finds(told);
-        assert_eq!(armed.finds(then), [""; 0], "{told} {then}");
-        assert_eq!(armed.stands(), stands, "{told} {then}");
+        armed.judge(first);
+        assert_eq!(armed.judge(then), [""; 0], "{first} {then}");
+        assert_eq!(armed.conditions(), conditions, "{first} {then}");
     }
 }
 
 #[test]
-fn a_secret_that_nobody_may_read_keeps_nothing_else_from_being_told() {
+fn an_unreadable_secret_does_not_hide_other_needs() {
     let mut armed = Armed::new();
-    armed.finds("?");
-    assert_eq!(armed.finds("? nowhere").len(), 1);
-    assert_eq!(armed.stands(), NO_CLUSTER);
-    assert_eq!(armed.finds("?"), [AGAIN]);
-    assert_eq!(armed.stands(), WELL);
-    assert_eq!(armed.finds("? off").len(), 1);
-    assert_eq!(armed.finds("?"), [AGAIN]);
+    armed.judge("?");
+    assert_eq!(armed.judge("? nowhere").len(), 1);
+    assert_eq!(armed.conditions(), NO_CLUSTER);
+    assert_eq!(armed.judge("?"), [AGAIN]);
+    assert_eq!(armed.conditions(), WELL);
+    assert_eq!(armed.judge("? off").len(), 1);
+    assert_eq!(armed.judge("?"), [AGAIN]);
 }
 
 #[test]
-fn the_run_that_is_due_waits_for_what_was_told_and_does_not_tell_it_again() {
-    for (words, reason) in [
+fn the_run_that_is_due_waits_for_the_reported_need_and_does_not_report_it_again() {
+    for (verdict, reason) in [
         ("lost", "Refused"),
         ("gone", "SecretNotFound"),
         ("nowhere", "ClusterNotFound"),
     ] {
         let mut armed = Armed::new();
-        assert_eq!(armed.finds(words).len(), 1, "{words}");
-        armed.world.pass(SignedDuration::from_hours(1));
-        assert_eq!(armed.step(), Some(vec![]), "{words}");
-        assert_eq!(
-            armed.shows(&["Reconciling"]),
-            format!("Reconciling=True/{reason}")
-        );
-        assert_eq!(armed.shows(&["Stalled"]).is_empty(), words != "lost");
-        assert_eq!(armed.step(), None, "{words}");
-        // And when its time is over, the same is still lacking for the next one.
+        assert_eq!(armed.judge(verdict).len(), 1, "{verdict}");
+        armed.world.advance(SignedDuration::from_hours(1));
+        assert_eq!(armed.step(), Some(vec![]), "{verdict}");
+        assert_eq!(armed.show(&["Reconciling"]), format!("Reconciling=True/{reason}"));
+        assert_eq!(armed.show(&["Stalled"]).is_empty(), verdict != "lost");
+        assert_eq!(armed.step(), None, "{verdict}");
+        // When its deadline is over, the next run has the same need.
         armed.backup.spec.starting_deadline_seconds = Some(60);
         let next = armed.step().unwrap();
         let reasons: Vec<_> = next.iter().map(|event| event.reason).collect();
-        assert_eq!(reasons, ["RunMissed"], "{words}");
+        assert_eq!(reasons, ["RunMissed"], "{verdict}");
         assert_eq!(
-            armed.shows(&["Ready", "Reconciling"]),
+            armed.show(&["Ready", "Reconciling"]),
             format!("Ready=False/{reason}")
         );
     }
 }
 
 #[test]
-fn a_run_that_is_due_tells_what_was_not_told_before() {
+fn a_run_that_is_due_reports_a_need_that_was_not_reported_before() {
     for before in ["", "off"] {
         let mut armed = Armed::new();
-        armed.finds(before);
-        armed.world.pass(SignedDuration::from_hours(1));
+        armed.judge(before);
+        armed.world.advance(SignedDuration::from_hours(1));
         armed.needs = Some(needs("lost"));
         let events = armed.step().unwrap();
         assert_eq!(
@@ -266,44 +264,41 @@ fn a_run_that_is_due_tells_what_was_not_told_before() {
 }
 
 #[test]
-fn when_it_is_mended_the_run_that_waits_begins() {
+fn a_waiting_run_begins_when_its_needs_are_met() {
     let mut armed = Armed::new();
-    armed.finds("lost");
-    armed.world.pass(SignedDuration::from_hours(1));
+    armed.judge("lost");
+    armed.world.advance(SignedDuration::from_hours(1));
     armed.step();
     armed.needs = Some(needs(""));
     let (members, answers) = (armed.world.members(), Answers::new());
-    let look = Observation {
+    let observation = Observation {
         needs: armed.needs.clone(),
-        ..armed.world.look(&members, &answers)
+        ..armed.world.observation(&members, &answers)
     };
     let plan = armed
         .backup
-        .plan(&look, &RestoreInputs::default(), &PruneInputs::default());
-    assert!(
-        matches!(plan, Plan::Ask(_)),
-        "it asks who is in the ring: {plan:?}"
-    );
+        .plan(&observation, &RestoreInputs::default(), &PruneInputs::default());
+    assert!(matches!(plan, Plan::Ask(_)), "it asks for the ring: {plan:?}");
 }
 
 #[test]
-fn an_edit_that_mends_it_is_told_with_the_edit() {
+fn an_edit_that_meets_the_needs_is_reported_with_the_edit() {
     let mut armed = Armed::new();
-    armed.finds("gone");
+    armed.judge("gone");
     armed.backup.spec.secret = Some("other".to_owned());
     armed.backup.metadata.generation = Some(2);
     armed.needs = Some(needs(""));
     let events = armed.step().unwrap();
     assert_eq!((events.len(), events[0].reason.as_str()), (1, "Ready"));
     assert_eq!(armed.status().common.observed_generation, Some(2));
-    assert_eq!(armed.stands(), WELL);
+    assert_eq!(armed.conditions(), WELL);
 }
 
 #[test]
-fn a_schedule_that_rests_or_ends_or_runs_is_not_watched() {
+fn a_schedule_that_is_suspended_deleted_or_running_is_not_checked() {
     let armed = Armed::new();
     let now = armed.world.now;
-    assert!(are_watched(&armed.backup, now));
+    assert!(is_checked(&armed.backup, now));
     let mut suspended = armed.backup.clone();
     suspended.spec.suspend = Some(true);
     let mut deleted = armed.backup.clone();
@@ -319,19 +314,19 @@ fn a_schedule_that_rests_or_ends_or_runs_is_not_watched() {
         (runs, "runs"),
         (once, "once"),
     ] {
-        assert!(!are_watched(&backup, now), "{what}");
+        assert!(!is_checked(&backup, now), "{what}");
     }
 }
 
 #[test]
-fn a_long_list_of_what_is_refused_is_told_once_too() {
+fn a_long_list_of_denials_is_reported_once() {
     let mut armed = Armed::new();
-    assert_eq!(armed.finds("at-length").len(), 1);
-    assert_eq!(told(&armed.status().common), armed.needs.unwrap().refused);
+    assert_eq!(armed.judge("at-length").len(), 1);
+    assert_eq!(recorded(&armed.status().common), armed.needs.unwrap().refused);
 }
 
 #[test]
-fn old_snapshots_that_wait_for_the_same_do_not_keep_it_from_being_told() {
+fn old_snapshots_that_wait_for_the_same_need_do_not_hide_it() {
     let mut armed = Armed::new();
     armed.backup.spec.retention = Some(Retention {
         keep_last: Some(1),
@@ -340,12 +335,12 @@ fn old_snapshots_that_wait_for_the_same_do_not_keep_it_from_being_told() {
     armed.backup.status.as_mut().unwrap().history = vec![run("1"), run("9")];
     armed.needs = Some(needs("off"));
     assert_eq!(armed.step().map(|events| events.len()), Some(1));
-    let again = armed.look().again;
+    let again = armed.plan().requeue_after;
     assert_eq!(again, Some(SignedDuration::from_secs(10)), "the removal waits");
     assert_eq!(armed.step(), None);
     armed.needs = Some(needs(""));
     assert_eq!(armed.step().map(|events| events.len()), Some(1));
-    assert_eq!(armed.stands(), WELL);
+    assert_eq!(armed.conditions(), WELL);
 }
 
 fn named(namespace: &str, secret: &str) -> CassandraBackup {
@@ -360,31 +355,31 @@ fn after(seconds: i64) -> Timestamp {
 }
 
 #[test]
-fn each_is_looked_at_once_in_ten_minutes_wherever_they_begin() {
+fn every_backup_is_checked_once_in_ten_minutes() {
     for number in 0..50 {
         let backup = named("ns", &format!("s{number}"));
         for begin in [0, 7, 599] {
-            let mut looks = 0;
+            let mut checks = 0;
             for tick in 0..120 {
-                looks += i32::from(are_due(
+                checks += i32::from(is_due(
                     &backup,
                     after(begin + tick * 5),
                     after(begin + tick * 5 + 5),
                 ));
             }
-            assert_eq!(looks, 1, "{number} {begin}");
+            assert_eq!(checks, 1, "{number} {begin}");
             assert!(
-                are_due(&backup, after(begin), after(begin + 5_000)),
+                is_due(&backup, after(begin), after(begin + 5_000)),
                 "after a pause"
             );
-            assert!(!are_due(&backup, after(begin), after(begin)));
+            assert!(!is_due(&backup, after(begin), after(begin)));
         }
     }
 }
 
 #[test]
-fn those_that_share_a_secret_are_looked_at_together_and_ten_thousand_secrets_are_not_read_at_once() {
-    let due = |backup: &CassandraBackup, tick: i64| are_due(backup, after(tick * 5), after(tick * 5 + 5));
+fn backups_that_share_a_secret_are_checked_together_and_ten_thousand_secrets_are_not_read_at_once() {
+    let due = |backup: &CassandraBackup, tick: i64| is_due(backup, after(tick * 5), after(tick * 5 + 5));
     let mut other = named("ns", "s3");
     other.metadata.name = Some("weekly".to_owned());
     for tick in 0..120 {
@@ -402,7 +397,7 @@ fn those_that_share_a_secret_are_looked_at_together_and_ten_thousand_secrets_are
 }
 
 #[test]
-fn what_a_run_left_behind_is_not_taken_for_something_that_the_next_one_lacks() {
+fn conditions_of_the_last_run_are_not_needs_of_the_next_one() {
     let mut armed = Armed::new();
     let status = armed.backup.status.as_mut().unwrap();
     status.history.insert(
@@ -412,14 +407,14 @@ fn what_a_run_left_behind_is_not_taken_for_something_that_the_next_one_lacks() {
             ..run("0")
         },
     );
-    assert_eq!(told(&armed.status().common), None);
+    assert_eq!(recorded(&armed.status().common), None);
     armed.needs = None;
     assert_eq!(armed.step(), None);
-    assert_eq!(armed.stands(), WELL);
+    assert_eq!(armed.conditions(), WELL);
 }
 
 #[test]
-fn a_run_that_is_due_waits_for_what_could_not_be_looked_up_but_a_secret_that_the_sidecar_reads_itself() {
+fn a_run_that_is_due_waits_for_a_failed_lookup_except_that_of_a_secret() {
     for (found, waits_for) in [
         ("", None),
         ("?", None),
@@ -428,7 +423,7 @@ fn a_run_that_is_due_waits_for_what_could_not_be_looked_up_but_a_secret_that_the
         ("? elsewhere?", Some("ClusterNotFound")),
         ("? nowhere", Some("ClusterNotFound")),
     ] {
-        let wait = needs(found).absent();
+        let wait = needs(found).missing_or_unchecked();
         assert_eq!(wait.map(|wait| wait.reason.as_str()), waits_for, "{found}");
     }
 }

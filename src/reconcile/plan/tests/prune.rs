@@ -5,25 +5,25 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 
 use super::retention::{name, run};
-use super::world::{Mishap, Presence, World};
-use super::{Counter, Fuse, MOST_LOOKS, decide, send};
+use super::world::{Fault, Presence, World};
+use super::{KillPoint, MAX_RECONCILES, StepCounter, decide, send};
 use crate::api::{
     BackRestCondition, BackupStatus, CassandraBackup, CassandraBackupSpec, NodeStatus, RETENTION_ANNOTATION,
     Reason, Retention,
 };
-use crate::reconcile::plan::prune::{PruneInputs, in_flight, is_wanted, plan};
+use crate::reconcile::plan::prune::{PruneInputs, in_flight, is_needed, plan};
 use crate::reconcile::plan::{Event, Plan, Task, Wait, backup, record};
 
-struct Trim {
+struct PruneRun {
     world: World,
     backup: CassandraBackup,
     events: Vec<Event>,
-    counter: Counter,
+    counter: StepCounter,
     wait: Option<Wait>,
-    room: PruneInputs,
+    inputs: PruneInputs,
 }
 
-impl Trim {
+impl PruneRun {
     /// A scheduled backup between two runs, with one snapshot too many.
     fn new(nodes: usize) -> Self {
         let mut world = World::new(nodes);
@@ -56,9 +56,9 @@ impl Trim {
             world,
             backup,
             events: Vec::new(),
-            counter: Counter::default(),
+            counter: StepCounter::default(),
             wait: None,
-            room: PruneInputs::default(),
+            inputs: PruneInputs::default(),
         }
     }
 
@@ -66,26 +66,26 @@ impl Trim {
         self.backup.status.clone().unwrap()
     }
 
-    /// One look at the world, and what comes of it; when to look again.
+    /// Reconciles once and executes the plan. Returns the time after which it is requeued.
     fn step(&mut self) -> SignedDuration {
-        let (object, room) = (&self.backup, &self.room);
-        let deeds = decide(&self.world, self.wait.as_ref(), |look| {
-            plan(object, look, room).unwrap_or_else(|| backup::plan(object, look))
+        let (object, inputs) = (&self.backup, &self.inputs);
+        let actions = decide(&self.world, self.wait.as_ref(), |observation| {
+            plan(object, observation, inputs).unwrap_or_else(|| backup::plan(object, observation))
         });
-        for _ in &deeds.requests {
-            let history = &deeds.status.history;
+        for _ in &actions.requests {
+            let history = &actions.status.history;
             assert!(
                 history.iter().all(|run| run.snapshot != name(9)),
                 "it left the history first"
             );
         }
-        assert!(deeds.requests.len() < 2);
-        let again = deeds.again.unwrap_or(SignedDuration::from_secs(1));
-        if !self.write(&deeds.status) {
+        assert!(actions.requests.len() < 2);
+        let again = actions.requeue_after.unwrap_or(SignedDuration::from_secs(1));
+        if !self.write(&actions.status) {
             return again;
         }
-        self.events.extend(deeds.events.iter().cloned());
-        let Some(outcomes) = send(&mut self.world, &deeds, &mut self.counter) else {
+        self.events.extend(actions.events.iter().cloned());
+        let Some(outcomes) = send(&mut self.world, &actions, &mut self.counter) else {
             return again;
         };
         let mut status = self.status();
@@ -98,36 +98,36 @@ impl Trim {
         again
     }
 
-    /// `false`: the planner died over it.
+    /// Returns false if the process was killed.
     fn write(&mut self, status: &BackupStatus) -> bool {
         if self.backup.status.as_ref() == Some(status) {
             return true;
         }
         let stored = serde_json::from_value(serde_json::to_value(status).unwrap()).unwrap();
         assert_eq!(*status, stored, "the API server keeps what is written");
-        let act = self.counter.act();
-        if act != super::Act::Never {
+        let effect = self.counter.step();
+        if effect != super::Effect::KilledBefore {
             self.backup.status = Some(stored);
         }
-        act == super::Act::Done
+        effect == super::Effect::Done
     }
 
     fn finish(&mut self) {
-        for _ in 0..MOST_LOOKS {
-            if !is_wanted(&self.backup, self.world.now) {
+        for _ in 0..MAX_RECONCILES {
+            if !is_needed(&self.backup, self.world.now) {
                 break;
             }
             let again = self.step();
-            self.world.pass(again.max(SignedDuration::from_millis(200)));
+            self.world.advance(again.max(SignedDuration::from_millis(200)));
         }
         assert_eq!(self.status().retention, None);
         assert_eq!(self.status().history, [run("1")]);
         assert!(self.world.nodes.iter().all(|node| !node.uploaded));
-        assert_eq!(self.world.wrongs, Vec::<String>::new());
+        assert_eq!(self.world.violations, Vec::<String>::new());
     }
 
-    /// Nothing is sent, and of what is removed nothing is written; the schedule may be armed meanwhile.
-    fn stays(&mut self) {
+    /// Asserts that nothing is sent or removed. The schedule may be armed meanwhile.
+    fn assert_nothing_is_removed(&mut self) {
         let before = self.status();
         self.step();
         let after = self.status();
@@ -140,191 +140,198 @@ impl Trim {
 }
 
 #[test]
-fn a_snapshot_goes_from_one_node_after_the_other_and_then_it_is_told() {
-    let mut trim = Trim::new(3);
-    trim.finish();
-    let arrived: Vec<_> = trim
+fn a_snapshot_is_removed_from_one_node_after_the_other_and_then_reported() {
+    let mut pruning = PruneRun::new(3);
+    pruning.finish();
+    let arrived: Vec<_> = pruning
         .world
         .arrived
         .iter()
         .map(|(node, task)| (*node, task.clone()))
         .collect();
     assert_eq!(arrived, [(0, Task::Remove), (1, Task::Remove), (2, Task::Remove)]);
-    let [event] = &trim.events[..] else {
-        panic!("{:?}", trim.events)
+    let [event] = &pruning.events[..] else {
+        panic!("{:?}", pruning.events)
     };
     assert_eq!((event.reason.as_str(), event.warning), ("SnapshotRemoved", false));
     let expected = format!(
-        "Snapshot {} does not stay by spec.retention: it was removed from the share of each node.",
+        "Snapshot {} expired by spec.retention: it was removed from the share of each node.",
         name(9)
     );
     assert_eq!(event.message, expected);
 }
 
 #[test]
-fn what_is_gone_already_is_not_removed_again() {
-    let mut trim = Trim::new(2);
-    trim.world.nodes[0].uploaded = false;
-    trim.finish();
-    assert_eq!(trim.world.arrived, [(1, Task::Remove)]);
+fn a_snapshot_that_is_already_gone_is_not_removed_again() {
+    let mut pruning = PruneRun::new(2);
+    pruning.world.nodes[0].uploaded = false;
+    pruning.finish();
+    assert_eq!(pruning.world.arrived, [(1, Task::Remove)]);
 }
 
 #[test]
-fn nothing_goes_while_it_is_not_its_turn_or_nobody_may() {
-    let mut trim = Trim::new(2);
-    trim.wait = Some(Wait::new(Reason::Queued, "restore r of cluster c1 is at work"));
-    trim.stays();
-    trim.wait = None;
-    trim.room.in_use = vec![name(9)];
-    trim.stays();
-    trim.room.in_use.clear();
-    trim.room.too_old = true;
-    trim.stays();
-    trim.room.too_old = false;
-    trim.world.restart(0, 60);
-    trim.stays();
-    trim.world.pass(SignedDuration::from_secs(61));
-    let mut due = trim.status();
-    due.next_schedule_time = Some(Time(trim.world.now));
-    trim.backup.status = Some(due);
-    assert!(!is_wanted(&trim.backup, trim.world.now), "what is due goes first");
-    let mut running = trim.status();
-    running.next_schedule_time = None;
-    trim.backup.status = Some(running.clone());
-    assert!(is_wanted(&trim.backup, trim.world.now));
-    running.common.condition.as_mut().unwrap().type_ = "RUNNING".to_owned();
-    trim.backup.status = Some(running);
+fn nothing_is_removed_out_of_turn_or_while_it_is_in_use() {
+    let mut pruning = PruneRun::new(2);
+    pruning.wait = Some(Wait::new(Reason::Queued, "restore r of cluster c1 is at work"));
+    pruning.assert_nothing_is_removed();
+    pruning.wait = None;
+    pruning.inputs.in_use = vec![name(9)];
+    pruning.assert_nothing_is_removed();
+    pruning.inputs.in_use.clear();
+    pruning.inputs.unsupported = true;
+    pruning.assert_nothing_is_removed();
+    pruning.inputs.unsupported = false;
+    pruning.world.restart(0, 60);
+    pruning.assert_nothing_is_removed();
+    pruning.world.advance(SignedDuration::from_secs(61));
+    let mut due = pruning.status();
+    due.next_schedule_time = Some(Time(pruning.world.now));
+    pruning.backup.status = Some(due);
     assert!(
-        !is_wanted(&trim.backup, trim.world.now),
+        !is_needed(&pruning.backup, pruning.world.now),
+        "a due run comes first"
+    );
+    let mut running = pruning.status();
+    running.next_schedule_time = None;
+    pruning.backup.status = Some(running.clone());
+    assert!(is_needed(&pruning.backup, pruning.world.now));
+    running.common.condition.as_mut().unwrap().type_ = "RUNNING".to_owned();
+    pruning.backup.status = Some(running);
+    assert!(
+        !is_needed(&pruning.backup, pruning.world.now),
         "its own run is not over"
     );
 }
 
 #[test]
-fn between_two_nodes_others_have_their_turn() {
-    let mut trim = Trim::new(2);
-    trim.step();
-    assert!(in_flight(&trim.status()));
-    trim.wait = Some(Wait::new(Reason::Queued, "restore r of cluster c1 comes first"));
+fn others_have_their_turn_between_two_nodes_of_a_removal() {
+    let mut pruning = PruneRun::new(2);
+    pruning.step();
+    assert!(in_flight(&pruning.status()));
+    pruning.wait = Some(Wait::new(Reason::Queued, "restore r of cluster c1 comes first"));
     for _ in 0..5 {
-        trim.world.pass(SignedDuration::from_secs(10));
-        trim.step();
+        pruning.world.advance(SignedDuration::from_secs(10));
+        pruning.step();
     }
-    assert!(!in_flight(&trim.status()));
-    assert_eq!(trim.world.arrived.len(), 1);
-    // Nor is anything listed out of turn: in a sidecar that spoils the removal of another one.
-    let listings = trim.world.listings.get();
+    assert!(!in_flight(&pruning.status()));
+    assert_eq!(pruning.world.arrived.len(), 1);
+    // Nothing is listed out of turn either: a listing breaks a removal in the same sidecar.
+    let listings = pruning.world.listings.get();
     for _ in 0..5 {
-        trim.world.pass(SignedDuration::from_secs(10));
-        trim.step();
+        pruning.world.advance(SignedDuration::from_secs(10));
+        pruning.step();
     }
-    assert_eq!(trim.world.listings.get(), listings);
-    trim.wait = None;
-    trim.finish();
-    assert_eq!(trim.world.arrived.len(), 2);
+    assert_eq!(pruning.world.listings.get(), listings);
+    pruning.wait = None;
+    pruning.finish();
+    assert_eq!(pruning.world.arrived.len(), 2);
 }
 
 #[test]
-fn a_report_removes_nothing_and_is_told_once() {
-    let mut trim = Trim::new(2);
+fn a_report_removes_nothing_and_is_published_once() {
+    let mut pruning = PruneRun::new(2);
     let annotations = BTreeMap::from([(RETENTION_ANNOTATION.to_owned(), "report".to_owned())]);
-    trim.backup.metadata.annotations = Some(annotations);
-    trim.step();
-    trim.step();
-    assert_eq!(trim.events.len(), 1, "{:?}", trim.events);
-    assert_eq!(trim.events[0].reason, "SnapshotsExpired");
+    pruning.backup.metadata.annotations = Some(annotations);
+    pruning.step();
+    pruning.step();
+    assert_eq!(pruning.events.len(), 1, "{:?}", pruning.events);
+    assert_eq!(pruning.events[0].reason, "SnapshotsExpired");
     assert!(
-        trim.events[0].message.starts_with(&format!(
+        pruning.events[0].message.starts_with(&format!(
             "1 snapshot would be removed by spec.retention: {}; take the annotation",
             name(9)
         )),
         "{}",
-        trim.events[0].message
+        pruning.events[0].message
     );
-    assert_eq!(trim.status().retention.unwrap().reported, [name(9)]);
-    assert!(trim.world.arrived.is_empty());
-    trim.backup.metadata.annotations = None;
-    trim.finish();
+    assert_eq!(pruning.status().retention.unwrap().reported, [name(9)]);
+    assert!(pruning.world.arrived.is_empty());
+    pruning.backup.metadata.annotations = None;
+    pruning.finish();
 }
 
 #[test]
-fn somebody_is_told_when_a_node_does_not_let_go() {
-    let mut trim = Trim::new(1);
-    trim.world.mishaps = vec![Mishap::Fails("Access Denied"); 7];
-    trim.finish();
-    let reasons: Vec<_> = trim.events.iter().map(|event| event.reason).collect();
+fn an_event_warns_of_a_node_that_keeps_a_snapshot() {
+    let mut pruning = PruneRun::new(1);
+    pruning.world.faults = vec![Fault::Fail("Access Denied"); 7];
+    pruning.finish();
+    let reasons: Vec<_> = pruning.events.iter().map(|event| event.reason).collect();
     assert_eq!(reasons, ["SnapshotNotRemoved", "SnapshotRemoved"]);
     assert!(
-        trim.events[0]
+        pruning.events[0]
             .message
-            .ends_with("after 5 tries: Access Denied; it is tried again every few minutes"),
+            .ends_with("after 5 tries: Access Denied; the removal is retried every few minutes"),
         "{}",
-        trim.events[0].message
+        pruning.events[0].message
     );
 }
 
 #[test]
-fn a_share_that_cannot_be_listed_is_told_once_and_one_whose_node_left_the_ring_is_let_go() {
-    let mut trim = Trim::new(2);
-    trim.step();
-    trim.world.nodes[1].presence = Presence::Gone;
+fn a_share_that_cannot_be_listed_is_reported_once_and_skipped_once_its_node_left_the_ring() {
+    let mut pruning = PruneRun::new(2);
+    pruning.step();
+    pruning.world.nodes[1].presence = Presence::PodGone;
     for _ in 0..200 {
-        let again = trim.step();
-        trim.world.pass(again.max(SignedDuration::from_millis(200)));
+        let again = pruning.step();
+        pruning.world.advance(again.max(SignedDuration::from_millis(200)));
     }
-    let told: Vec<_> = trim
+    let events: Vec<_> = pruning
         .events
         .iter()
         .map(|event| (event.warning, event.message.as_str()))
         .collect();
     let message = format!(
-        "Snapshot {} stays for now: what the share of c1-dc1-rack1-1 has could not be listed for 15 minutes: \
-         connection refused; it is tried again every few minutes",
+        "Snapshot {} stays for now: the share of c1-dc1-rack1-1 could not be listed for 15 minutes: \
+         connection refused; the removal is retried every few minutes",
         name(9)
     );
-    assert_eq!(told, [(true, message.as_str())]);
-    assert!(trim.world.listings.get() < 300, "{}", trim.world.listings.get());
-    trim.world.nodes[1].presence = Presence::Left;
-    trim.world.nodes[1].uploaded = false;
-    trim.finish();
-    assert_eq!(trim.events.last().unwrap().reason, "SnapshotRemoved");
+    assert_eq!(events, [(true, message.as_str())]);
+    assert!(
+        pruning.world.listings.get() < 300,
+        "{}",
+        pruning.world.listings.get()
+    );
+    pruning.world.nodes[1].presence = Presence::LeftRing;
+    pruning.world.nodes[1].uploaded = false;
+    pruning.finish();
+    assert_eq!(pruning.events.last().unwrap().reason, "SnapshotRemoved");
 }
 
 #[test]
-fn a_crash_at_any_write_or_request_costs_nothing() {
-    let mut whole = Trim::new(2);
+fn a_kill_at_any_write_or_request_costs_nothing() {
+    let mut whole = PruneRun::new(2);
     whole.finish();
-    assert!(whole.counter.events > 6, "{}", whole.counter.events);
-    for point in 0..whole.counter.events {
+    assert!(whole.counter.steps > 6, "{}", whole.counter.steps);
+    for point in 0..whole.counter.steps {
         for after in [false, true] {
-            let mut trim = Trim::new(2);
-            trim.counter.fuse = Some(Fuse { point, after });
-            trim.finish();
+            let mut pruning = PruneRun::new(2);
+            pruning.counter.kill_point = Some(KillPoint { point, after });
+            pruning.finish();
         }
     }
 }
 
 #[test]
 fn a_sidecar_that_cannot_list_is_left_alone() {
-    let trim = Trim::new(1);
-    let deeds = decide_unsupported(&trim);
-    assert!(deeds.is_none());
+    let pruning = PruneRun::new(1);
+    let actions = decide_unsupported(&pruning);
+    assert!(actions.is_none());
 }
 
-/// The plan where the sidecar knows no `list`; `None`: everything stays.
-fn decide_unsupported(trim: &Trim) -> Option<Plan<BackupStatus>> {
+/// Returns the plan for sidecars without `list`; `None` if everything stays.
+fn decide_unsupported(pruning: &PruneRun) -> Option<Plan<BackupStatus>> {
     use crate::reconcile::plan::{Answer, Answers, Question};
-    let members = trim.world.members();
+    let members = pruning.world.members();
     let mut answers = Answers::new();
     loop {
-        let look = trim.world.look(&members, &answers);
-        match plan(&trim.backup, &look, &trim.room) {
+        let observation = pruning.world.observation(&members, &answers);
+        match plan(&pruning.backup, &observation, &pruning.inputs) {
             Some(Plan::Ask(questions)) => {
                 for question in questions {
                     let answer = if matches!(question, Question::Stored { .. }) {
                         Answer::Unsupported
                     } else {
-                        trim.world.answer(&question)
+                        pruning.world.answer(&question)
                     };
                     assert_eq!(answers.insert(question, answer), None, "asked twice");
                 }
@@ -334,33 +341,33 @@ fn decide_unsupported(trim: &Trim) -> Option<Plan<BackupStatus>> {
     }
 }
 
-fn mishap() -> impl Strategy<Value = Mishap> {
+fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
-        Just(Mishap::None),
-        Just(Mishap::Refused),
-        Just(Mishap::AnswerLost),
-        Just(Mishap::RequestLost),
-        (0..40_i64).prop_map(Mishap::Late),
-        Just(Mishap::Fails("Access Denied")),
+        Just(Fault::None),
+        Just(Fault::RefuseConnection),
+        Just(Fault::DropResponse),
+        Just(Fault::DropRequest),
+        (0..40_i64).prop_map(Fault::Delay),
+        Just(Fault::Fail("Access Denied")),
     ]
 }
 
 proptest! {
     #[test]
-    fn whatever_gets_lost_every_share_lets_go_one_after_the_other(
+    fn with_random_faults_every_share_loses_the_snapshot_one_after_the_other(
         nodes in 1..4_usize,
-        mishaps in prop::collection::vec(mishap(), 0..8),
+        faults in prop::collection::vec(fault(), 0..8),
         restarts in prop::collection::vec((0..30_usize, 0..4_usize, 0..120_i64), 0..4),
     ) {
-        let mut trim = Trim::new(nodes);
-        trim.world.mishaps = mishaps;
-        for look in 0..30 {
-            for (_, node, seconds) in restarts.iter().filter(|restart| restart.0 == look) {
-                trim.world.restart(node % nodes, *seconds);
+        let mut pruning = PruneRun::new(nodes);
+        pruning.world.faults = faults;
+        for step in 0..30 {
+            for (_, node, seconds) in restarts.iter().filter(|restart| restart.0 == step) {
+                pruning.world.restart(node % nodes, *seconds);
             }
-            let again = trim.step();
-            trim.world.pass(again.max(SignedDuration::from_millis(200)));
+            let again = pruning.step();
+            pruning.world.advance(again.max(SignedDuration::from_millis(200)));
         }
-        trim.finish();
+        pruning.finish();
     }
 }

@@ -6,13 +6,13 @@ use crate::api::{
     BackRestCondition, CassandraRestore, CassandraRestoreSpec, PastRun, RestoreSource, RestoreStatus,
     Retention,
 };
-use crate::reconcile::plan::prune::retention::{expired, held};
+use crate::reconcile::plan::prune::retention::{expired, snapshots_in_use};
 
 fn now() -> Timestamp {
     "2028-02-29T10:00:00Z".parse().unwrap()
 }
 
-/// A run that ended so many days ago: `3` good, `3f` failed, `3?` in a word that nobody knows.
+/// Returns a run that ended this many days ago: `3` completed, `3f` failed, `3?` with an unknown outcome.
 pub(super) fn run(text: &str) -> PastRun {
     let days: i64 = text.trim_end_matches(['f', '?']).parse().unwrap();
     let ended = now().checked_sub(SignedDuration::from_hours(24 * days)).unwrap();
@@ -33,15 +33,15 @@ pub(super) fn name(days: i64) -> String {
     format!("t-168d568b-d346-3f61-968f-a2716307a6e4-{}", 1_000_000 - days)
 }
 
-fn going(history: &str, last: Option<i32>, days: Option<i32>, in_use: &[i64]) -> String {
+fn expired_runs(history: &str, last: Option<i32>, days: Option<i32>, in_use: &[i64]) -> String {
     let history: Vec<_> = history.split(' ').map(run).collect();
     let retention = Retention {
         keep_last: last,
         keep_days: days,
     };
     let in_use: Vec<_> = in_use.iter().map(|days| name(*days)).collect();
-    let going = expired(&history, &retention, &in_use, now());
-    let days: Vec<_> = going
+    let expired_runs = expired(&history, &retention, &in_use, now());
+    let days: Vec<_> = expired_runs
         .iter()
         .map(|run| {
             let ended = run.completed.as_ref().unwrap().0;
@@ -52,7 +52,7 @@ fn going(history: &str, last: Option<i32>, days: Option<i32>, in_use: &[i64]) ->
 }
 
 #[test]
-fn a_run_stays_that_the_count_or_the_days_keep() {
+fn a_run_stays_if_keep_last_or_keep_days_keeps_it() {
     type Case = (
         &'static str,
         Option<i32>,
@@ -67,22 +67,22 @@ fn a_run_stays_that_the_count_or_the_days_keep() {
         ("1 2 3 4", None, Some(3), &[], "4 3"),
         ("1 2 3 4", Some(3), Some(2), &[], "4"),
         ("1 2 3 4", Some(1), Some(4), &[], "4"),
-        // The newest good one, however old; and nothing at all while there is none.
+        // The newest completed run stays, however old; every run stays while there is none.
         ("8 9", None, Some(1), &[], "9"),
         ("8f 9f", Some(1), Some(1), &[], ""),
         ("1f 2f 8 9", Some(1), Some(1), &[], "9"),
-        // What failed goes with the good runs around it, and makes no room for itself.
+        // Failed runs go with the completed runs around them, and do not count.
         ("1 2f 3 4f 5", Some(1), None, &[], "5 4 3 2"),
         ("1 2f 3 4f 5", Some(2), None, &[], "5 4"),
-        // What a restore uses, and what nobody understands.
+        // A snapshot that a restore uses, and a run with an unknown outcome.
         ("1 2 3 4", Some(1), None, &[3], "4 2"),
         ("1 2? 3", Some(1), None, &[], "3"),
-        // Less than one is refused by the CRD; where it came in all the same, the last good run stays.
+        // The CRD rejects less than one; if it was stored all the same, the last completed run stays.
         ("1 2", Some(-5), Some(-5), &[], "2"),
     ];
     for (history, last, days, in_use, expected) in table {
         assert_eq!(
-            going(history, last, days, in_use),
+            expired_runs(history, last, days, in_use),
             expected,
             "{history} {last:?} {days:?} {in_use:?}"
         );
@@ -90,7 +90,7 @@ fn a_run_stays_that_the_count_or_the_days_keep() {
 }
 
 #[test]
-fn a_run_without_a_time_or_a_whole_name_stays() {
+fn a_run_without_a_time_or_a_valid_name_stays() {
     let mut old = run("9");
     old.completed = None;
     let mut adopted = run("8");
@@ -109,13 +109,13 @@ fn a_run_without_a_time_or_a_whole_name_stays() {
 }
 
 #[test]
-fn a_restore_holds_what_it_took_over_and_what_it_asks_for_until_it_is_over() {
+fn a_restore_uses_its_source_and_the_snapshot_of_its_spec_until_it_is_over() {
     let spec = CassandraRestoreSpec {
         snapshot: Some("asked".to_owned()),
         ..CassandraRestoreSpec::default()
     };
     let mut restore = CassandraRestore::new("r", spec);
-    assert_eq!(held(&restore), ["asked"]);
+    assert_eq!(snapshots_in_use(&restore), ["asked"]);
     let source = RestoreSource {
         snapshot_tag: Some("taken".to_owned()),
         ..RestoreSource::default()
@@ -125,20 +125,20 @@ fn a_restore_holds_what_it_took_over_and_what_it_asks_for_until_it_is_over() {
         ..RestoreStatus::default()
     };
     restore.status = Some(status.clone());
-    assert_eq!(held(&restore), ["taken", "asked"]);
+    assert_eq!(snapshots_in_use(&restore), ["taken", "asked"]);
     status.common.condition = Some(BackRestCondition {
         type_: "COMPLETED".to_owned(),
         ..BackRestCondition::default()
     });
     restore.status = Some(status);
-    assert_eq!(held(&restore), Vec::<String>::new());
+    assert_eq!(snapshots_in_use(&restore), Vec::<String>::new());
     let none = CassandraRestore::new("r", CassandraRestoreSpec::default());
-    assert_eq!(held(&none), Vec::<String>::new());
+    assert_eq!(snapshots_in_use(&none), Vec::<String>::new());
 }
 
 proptest! {
     #[test]
-    fn never_the_last_good_run_nor_a_newer_one_nor_one_in_use(
+    fn the_newest_completed_run_every_newer_one_and_every_one_in_use_stay(
         runs in prop::collection::vec((0..400_i64, any::<bool>()), 0..20),
         last in prop::option::of(-2..30_i32),
         days in prop::option::of(-2..400_i32),
@@ -151,11 +151,11 @@ proptest! {
         let history: Vec<_> = ages.iter().map(|run_| run(&text(run_))).collect();
         let in_use: Vec<_> = used.iter().map(|days| name(*days)).collect();
         let retention = Retention { keep_last: last, keep_days: days };
-        let going = expired(&history, &retention, &in_use, now());
+        let expired_runs = expired(&history, &retention, &in_use, now());
         let newest_good = history.iter().position(|run| run.outcome == "COMPLETED");
         let kept_by_count = history.iter().filter(|run| run.outcome == "COMPLETED")
             .take(usize::try_from(last.unwrap_or(0)).unwrap_or(0));
-        for run in &going {
+        for run in &expired_runs {
             let place = history.iter().position(|known| known == *run).unwrap();
             prop_assert!(newest_good.is_some_and(|newest| place > newest));
             prop_assert!(!in_use.contains(&run.snapshot));
@@ -165,7 +165,7 @@ proptest! {
             }
         }
         // The oldest first.
-        let ends: Vec<_> = going.iter().map(|run| run.completed.as_ref().unwrap().0).collect();
+        let ends: Vec<_> = expired_runs.iter().map(|run| run.completed.as_ref().unwrap().0).collect();
         prop_assert!(ends.is_sorted());
     }
 }

@@ -1,4 +1,4 @@
-//! Schedules: every time is run once or counted, whatever happens meanwhile.
+//! Schedules: every time runs once or is counted, whatever happens meanwhile.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -9,7 +9,7 @@ use crate::api::{
     BackRestCondition, BackupStatus, CASSKOP_LAST_APPLIED_ANNOTATION, CassandraBackup, CassandraBackupSpec,
     ConcurrencyPolicy, PastRun, UNSCHEDULE_FINALIZER,
 };
-use crate::reconcile::plan::schedule::{NextRun, Slot, advance, due, remember, rest, taken};
+use crate::reconcile::plan::schedule::{NextRun, Slot, advance, due, next_run, record_begin, record_end};
 
 fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -34,7 +34,7 @@ fn stand(status: &mut BackupStatus, state: &str) {
     });
 }
 
-/// Advances to `now` and keeps what came of it.
+/// Advances to `now` and stores the status.
 fn step(backup: &mut CassandraBackup, now: Timestamp) -> Slot {
     let mut status = backup.status.clone().unwrap_or_default();
     let slot = advance(backup, &mut status, now).unwrap();
@@ -52,7 +52,7 @@ fn missed(backup: &CassandraBackup) -> i64 {
 }
 
 #[test]
-fn the_first_time_is_after_the_creation_and_stays_until_it_is_taken() {
+fn the_first_time_is_after_the_creation_and_stays_until_its_run_begins() {
     for (schedule, first, second) in [
         ("0 2 * * *", "2026-11-25T02:00:00Z", "2026-11-26T02:00:00Z"),
         ("@every 6h", "2026-11-24T16:00:07Z", "2026-11-24T22:00:07Z"),
@@ -71,7 +71,7 @@ fn the_first_time_is_after_the_creation_and_stays_until_it_is_taken() {
         }
         assert_eq!(due(&backup, now), Some(now));
         let mut status = backup.status.clone().unwrap();
-        taken(&backup, &mut status, now);
+        record_begin(&backup, &mut status, now);
         assert_eq!(status.last_schedule_time, Some(Time(now)));
         backup.status = Some(status);
         assert_eq!(step(&mut backup, now), Slot::default());
@@ -84,7 +84,7 @@ fn the_first_time_is_after_the_creation_and_stays_until_it_is_taken() {
 }
 
 #[test]
-fn after_an_outage_the_newest_time_inside_the_deadline_is_run_and_the_others_are_counted() {
+fn after_an_outage_the_newest_time_inside_the_deadline_runs_and_the_others_are_counted() {
     for (schedule, deadline, due, counted) in [
         ("0 * * * *", None, Some("2026-11-24T15:00:00Z"), 4),
         ("0 * * * *", Some(1800), Some("2026-11-24T15:00:00Z"), 4),
@@ -105,7 +105,7 @@ fn after_an_outage_the_newest_time_inside_the_deadline_is_run_and_the_others_are
 }
 
 #[test]
-fn what_falls_due_during_a_run_waits_or_is_counted_or_replaces_it() {
+fn a_time_that_is_due_during_a_run_waits_or_is_counted_or_replaces_the_run() {
     for (policy, kept, counted, replaces) in [
         (None, "2026-11-24T12:00:00Z", 0, false),
         (Some(ConcurrencyPolicy::Allow), "2026-11-24T12:00:00Z", 0, false),
@@ -127,7 +127,7 @@ fn what_falls_due_during_a_run_waits_or_is_counted_or_replaces_it() {
 }
 
 #[test]
-fn what_is_suspended_rests_and_what_is_resumed_or_changed_or_taken_over_begins_now() {
+fn a_suspended_schedule_does_not_run_and_a_resumed_changed_or_taken_over_one_begins_now() {
     let now = time("2026-11-24T15:30:00Z");
     let mut backup = backup("0 * * * *", "2026-11-24T11:10:00Z");
     step(&mut backup, time("2026-11-24T11:10:00Z"));
@@ -135,15 +135,15 @@ fn what_is_suspended_rests_and_what_is_resumed_or_changed_or_taken_over_begins_n
     assert_eq!(step(&mut backup, time("2026-11-24T12:00:00Z")).due, None);
     assert_eq!((next(&backup), missed(&backup)), (None, 1), "the one that waited");
     assert_eq!(step(&mut backup, now), Slot::default());
-    assert_eq!(rest(&backup, now), NextRun::ForEver);
+    assert_eq!(next_run(&backup, now), NextRun::Never);
     backup.spec.suspend = None;
     assert_eq!(step(&mut backup, now), Slot::default());
     assert_eq!(next(&backup).as_deref(), Some("2026-11-24T16:00:00Z"));
-    assert_eq!(rest(&backup, now), NextRun::Until(time("2026-11-24T16:00:00Z")));
+    assert_eq!(next_run(&backup, now), NextRun::At(time("2026-11-24T16:00:00Z")));
     backup.spec.time_zone = Some("Asia/Kolkata".to_owned());
     assert_eq!(
-        rest(&backup, now),
-        NextRun::None,
+        next_run(&backup, now),
+        NextRun::Now,
         "a changed zone is another schedule"
     );
     step(&mut backup, now);
@@ -151,7 +151,7 @@ fn what_is_suspended_rests_and_what_is_resumed_or_changed_or_taken_over_begins_n
         (next(&backup).as_deref(), missed(&backup)),
         (Some("2026-11-24T16:30:00Z"), 0)
     );
-    // What CassKop left has a state and no time.
+    // A backup of CassKop's has a state and no time.
     let mut left = CassandraBackup::new("left", backup.spec.clone());
     left.metadata.creation_timestamp = Some(Time(time("2024-01-01T00:00:00Z")));
     let mut status = BackupStatus::default();
@@ -161,9 +161,9 @@ fn what_is_suspended_rests_and_what_is_resumed_or_changed_or_taken_over_begins_n
     assert_eq!(next(&left).as_deref(), Some("2026-11-24T16:30:00Z"));
 }
 
-/// `CassKop` empties the status before each run, and may have been ended then; or it never ran it.
+/// `CassKop` empties the status before each run, and may have been stopped then; or it never ran the backup.
 #[test]
-fn what_casskop_scheduled_and_left_without_a_status_begins_now() {
+fn a_schedule_of_casskop_without_a_status_begins_now() {
     let now = time("2026-11-24T15:30:00Z");
     let new = backup("0 * * * *", "2024-01-01T00:00:00Z");
     let mut held = new.clone();
@@ -183,14 +183,15 @@ fn what_casskop_scheduled_and_left_without_a_status_begins_now() {
 }
 
 #[test]
-fn a_schedule_that_is_none_says_what_is_wrong_and_starts_nothing() {
+fn an_invalid_schedule_is_reported_and_starts_nothing() {
     let now = time("2026-11-24T15:30:00Z");
     let mut wrong = backup("0 25 * * *", "2026-11-24T10:00:00Z");
     let mut status = BackupStatus::default();
     let wait = advance(&wrong, &mut status, now).unwrap_err();
     assert_eq!((wait.reason.as_str(), wait.stalled), ("ScheduleInvalid", true));
     assert!(
-        wait.message.starts_with("spec.schedule \"0 25 * * *\" is none: "),
+        wait.message
+            .starts_with("spec.schedule \"0 25 * * *\" is invalid: "),
         "{}",
         wait.message
     );
@@ -202,7 +203,7 @@ fn a_schedule_that_is_none_says_what_is_wrong_and_starts_nothing() {
 }
 
 #[test]
-fn the_history_is_bounded_and_keeps_the_newest_good_run() {
+fn the_history_is_bounded_and_keeps_the_newest_completed_run() {
     let mut history = Vec::new();
     for number in 0..100 {
         let outcome = if number == 3 || number == 5 {
@@ -215,7 +216,7 @@ fn the_history_is_bounded_and_keeps_the_newest_good_run() {
             outcome: outcome.to_owned(),
             ..PastRun::default()
         };
-        remember(&mut history, run, false);
+        record_end(&mut history, run, false);
         assert_eq!(history[0].snapshot, number.to_string());
         assert!(history.len() <= 20);
     }
@@ -227,7 +228,7 @@ fn the_history_is_bounded_and_keeps_the_newest_good_run() {
 }
 
 #[test]
-fn with_retention_the_history_keeps_what_may_still_have_to_be_removed() {
+fn with_retention_the_history_keeps_every_run_that_may_still_be_removed() {
     let mut history = Vec::new();
     for number in 0..1000 {
         let run = PastRun {
@@ -235,14 +236,14 @@ fn with_retention_the_history_keeps_what_may_still_have_to_be_removed() {
             outcome: "COMPLETED".to_owned(),
             ..PastRun::default()
         };
-        remember(&mut history, run, true);
+        record_end(&mut history, run, true);
     }
     assert_eq!((history.len(), history[399].snapshot.as_str()), (400, "600"));
-    remember(&mut history, PastRun::default(), false);
+    record_end(&mut history, PastRun::default(), false);
     assert_eq!(history.len(), 20, "who no longer asks has the short one again");
 }
 
-/// A schedule of one minute of some hours of some days of the week, as the wall clock of a zone shows it.
+/// A schedule of one minute of some hours of some days of the week, by the wall clock of a zone.
 #[derive(Debug, Clone)]
 struct Wall {
     zone: &'static str,
@@ -258,7 +259,7 @@ impl Wall {
         format!("{} {} * * {weekday}", self.minute, hours.join(","))
     }
 
-    /// Every minute of the time between is looked at; nothing of the code under test takes part.
+    /// Checks every minute of the interval without any of the code under test.
     fn times(&self, after: Timestamp, until: Timestamp) -> Vec<Timestamp> {
         let zone = TimeZone::get(self.zone).unwrap();
         let mut minute = after.as_second().div_euclid(60) * 60 + 60;
@@ -310,9 +311,9 @@ fn wall() -> impl Strategy<Value = Wall> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Looks come at random, with outages between them, and every second plan is lost before it is written.
+    /// Reconciles come at random, with outages between them, and every second plan is lost before it is written.
     #[test]
-    fn in_a_year_every_time_of_a_schedule_is_run_once_or_counted(
+    fn in_a_year_every_time_of_a_schedule_runs_once_or_is_counted(
         wall in wall(),
         gaps in prop::collection::vec(prop_oneof![8 => 30_i64..7200, 2 => 7200_i64..200_000], 400..600),
         lost in prop::collection::vec(any::<bool>(), 600),
@@ -329,17 +330,17 @@ proptest! {
         let (mut now, mut since, mut ends) = (created, created, created);
         let mut runs: Vec<Timestamp> = Vec::new();
         let mut minute = wall.minute;
-        for (look, gap) in gaps.iter().enumerate() {
+        for (index, gap) in gaps.iter().enumerate() {
             now = now.checked_add(SignedDuration::from_secs(*gap)).unwrap();
-            if look == edit {
-                // An edit is seen at a look, and the account begins anew. What nobody has looked at yet is as if it had
-                // been created so.
+            if index == edit {
+                // An edit takes effect at a reconcile and restarts the count. A schedule that was never reconciled counts as
+                // created with the edit.
                 minute = (minute + 7) % 60;
                 object.spec.schedule = Some(Wall { minute, ..wall.clone() }.text());
                 since = if object.status.is_some() { now } else { created };
                 runs.clear();
             }
-            if lost[look] && look != edit {
+            if lost[index] && index != edit {
                 prop_assert!(due(&object, now).is_none_or(|slot| slot <= now));
                 continue;
             }
@@ -353,18 +354,18 @@ proptest! {
                 stand(status, "COMPLETED");
             } else if let Some(due) = slot.due {
                 let mut begun = status.clone();
-                taken(&object, &mut begun, due);
+                record_begin(&object, &mut begun, due);
                 stand(&mut begun, "RUNNING");
                 object.status = Some(begun);
                 runs.push(due);
-                ends = now.checked_add(SignedDuration::from_secs(lengths[look])).unwrap();
+                ends = now.checked_add(SignedDuration::from_secs(lengths[index])).unwrap();
             }
-            // Oracle: what there was is run, or counted, or the one that waits.
+            // Oracle: every time ran, or was counted, or is the one that waits.
             let status = object.status.as_ref().unwrap();
             let next = status.next_schedule_time.as_ref().unwrap().0;
             let waits = usize::from(next <= now);
             let counted = usize::try_from(status.missed_runs.unwrap_or_default()).unwrap();
-            if look % 50 == 0 || look + 1 == gaps.len() {
+            if index % 50 == 0 || index + 1 == gaps.len() {
                 let times = Wall { minute, ..wall.clone() }.times(since, now);
                 prop_assert_eq!(times.len(), runs.len() + counted + waits, "{:?} {}", &wall, now);
                 prop_assert!(runs.iter().all(|run| times.contains(run)), "{:?} {:?}", runs, times);

@@ -1,8 +1,8 @@
-//! A ring with its sidecars, small enough for thousands of restores in a second, and as treacherous as the real ones.
+//! A model of a ring with its sidecars, small enough for thousands of restores in a second.
 //!
-//! What it does on a request is what Icarus 2.0.4 did on real rings: a restore operation excludes another one in the
-//! same sidecar only; `TRUNCATE` looks at nothing and empties all nodes; a restarted sidecar has forgotten everything;
-//! an import over links that another content left loads nothing.
+//! It answers requests as Icarus 2.0.4 did on real rings: a restore operation excludes another one in the same sidecar
+//! only; `TRUNCATE` checks nothing and empties all nodes; a restarted sidecar has forgotten everything; an import over
+//! links that another content left loads nothing.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -10,134 +10,135 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::NodeContainers;
+use crate::domain::host_id::HostId;
+use crate::domain::node_location::Segment;
+use crate::domain::schema_version::SchemaVersion;
+use crate::icarus::{OperationError, OperationState, RingNode, Topology};
 use crate::reconcile::plan::{
-    Answer, Answers, Observation, OperationReport, Outcome, Phase, PodMember, Question, Request, Ring,
-    RingNode, State, Task,
+    Answer, Answers, Observation, OperationReport, Outcome, Phase, PodMember, Question, Request, Task,
 };
 
-/// What the tables of a node hold.
+/// The rows in the tables of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rows {
-    /// What the users wrote.
+    /// Those that the users wrote.
     Users,
-    /// Nothing.
+    /// None.
     None,
-    /// What the backup held.
+    /// Those of the backup.
     Backup,
 }
 
-/// What a node has fetched.
+/// The downloaded files of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fetched {
+pub(super) enum Downloaded {
     Nothing,
-    /// Some files, one of them cut.
-    Cut,
+    /// Some files, one of them truncated.
+    Partial,
     All,
 }
 
 #[derive(Debug, Clone)]
 struct Operation {
-    said: OperationReport,
+    report: OperationReport,
     task: Task,
-    /// When it is over, if nothing happens to it.
+    /// The time at which it ends, unless a fault comes first.
     ends: Timestamp,
 }
 
-/// Whether a node is there.
+/// The presence of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
-    There,
-    /// Its pod is away for good.
-    Gone,
+    Present,
+    /// Its pod is gone for good.
+    PodGone,
     /// The ring has forgotten it, too.
-    Left,
+    LeftRing,
 }
 
 /// A Cassandra node with its sidecar.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) rows: Rows,
-    pub(super) fetched: Fetched,
-    /// Whether the copies of what the users wrote are still there.
+    pub(super) downloaded: Downloaded,
+    /// True if the copies of the users' rows are still there.
     pub(super) copies: bool,
-    /// Whether its part of the backup is in the bucket.
+    /// True if its part of the backup is in the bucket.
     pub(super) uploaded: bool,
-    /// What others sent to its sidecar.
+    /// The operations that others sent to its sidecar.
     pub(super) others: Vec<OperationReport>,
     pub(super) presence: Presence,
     restarts: u32,
-    away_until: Timestamp,
+    down_until: Timestamp,
     operations: Vec<Operation>,
 }
 
-/// What shall go wrong with the next request.
+/// The fault of the next request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mishap {
-    /// Nothing.
+pub(super) enum Fault {
+    /// None.
     None,
     /// The connection is refused.
-    Refused,
-    /// It arrives and its answer does not.
-    AnswerLost,
-    /// It does not arrive, and nobody knows.
-    RequestLost,
-    /// It arrives so many seconds later, and nobody knows.
-    Late(i64),
-    /// The sidecar takes it for no request, in these words.
-    Denied(&'static str),
-    /// The operation fails in these words.
-    Fails(&'static str),
+    RefuseConnection,
+    /// The request arrives, and its response is lost.
+    DropResponse,
+    /// The request is lost, and the planner cannot know that.
+    DropRequest,
+    /// The request arrives this many seconds later, and the planner cannot know that.
+    Delay(i64),
+    /// The sidecar rejects the request with this error.
+    Reject(&'static str),
+    /// The operation fails with this error.
+    Fail(&'static str),
 }
 
 pub(super) struct World {
     pub(super) now: Timestamp,
     pub(super) nodes: Vec<Node>,
-    pub(super) mishaps: Vec<Mishap>,
-    /// The operations of this phase fail in these words, so many times.
+    pub(super) faults: Vec<Fault>,
+    /// The operations of this phase fail with this error, this many times.
     pub(super) failing: Option<(Phase, &'static str, usize)>,
-    /// Until when no sidecar gets an answer of the bucket.
+    /// The time until which the bucket answers no sidecar.
     pub(super) unlisted_until: Timestamp,
-    pub(super) cluster_name: String,
-    /// What must never happen and did.
-    pub(super) wrongs: Vec<String>,
-    /// How often a share was listed for a removal.
+    /// The broken guarantees.
+    pub(super) violations: Vec<String>,
+    /// The number of listings of a share for a removal.
     pub(super) listings: Cell<usize>,
-    /// Every request that arrived.
+    /// Every request that arrived, with the index of its node.
     pub(super) arrived: Vec<(usize, Task)>,
-    late: Vec<(Timestamp, usize, Task)>,
-    next: u32,
+    delayed: Vec<(Timestamp, usize, Task)>,
+    next_id: u32,
 }
 
 impl World {
     pub(super) fn new(nodes: usize) -> Self {
         let node = Node {
             rows: Rows::Users,
-            fetched: Fetched::Nothing,
+            downloaded: Downloaded::Nothing,
             copies: false,
             uploaded: false,
             others: Vec::new(),
-            presence: Presence::There,
+            presence: Presence::Present,
             restarts: 0,
-            away_until: Timestamp::MIN,
+            down_until: Timestamp::MIN,
             operations: Vec::new(),
         };
         Self {
             now: "2028-02-29T10:00:00.123456Z".parse().unwrap(),
             nodes: vec![node; nodes],
-            mishaps: Vec::new(),
+            faults: Vec::new(),
             failing: None,
             unlisted_until: Timestamp::MIN,
-            cluster_name: "lab A".to_owned(),
-            wrongs: Vec::new(),
+            violations: Vec::new(),
             listings: Cell::new(0),
             arrived: Vec::new(),
-            late: Vec::new(),
-            next: 0,
+            delayed: Vec::new(),
+            next_id: 0,
         }
     }
 
-    /// A look at it in which everything is there and it is everybody's turn.
-    pub(super) fn look<'a>(&self, members: &'a [PodMember], answers: &'a Answers) -> Observation<'a> {
+    /// Returns an observation in which every object exists and the run has its turn.
+    pub(super) fn observation<'a>(&self, members: &'a [PodMember], answers: &'a Answers) -> Observation<'a> {
         Observation {
             now: self.now,
             members,
@@ -151,208 +152,201 @@ impl World {
     }
 
     pub(super) fn members(&self) -> Vec<PodMember> {
-        let member = |(place, node): (usize, &Node)| PodMember {
-            pod: format!("c1-dc1-rack1-{place}"),
-            address: Some(format!("10.0.0.{place}")),
-            containers: (self.now >= node.away_until).then(|| NodeContainers {
-                cassandra: format!("containerd://c{place}#0"),
-                sidecar: format!("containerd://s{place}#{}", node.restarts),
+        let member = |(index, node): (usize, &Node)| PodMember {
+            pod: format!("c1-dc1-rack1-{index}"),
+            address: Some(format!("10.0.0.{index}")),
+            containers: (self.now >= node.down_until).then(|| NodeContainers {
+                cassandra: format!("containerd://c{index}#0"),
+                sidecar: format!("containerd://s{index}#{}", node.restarts),
             }),
         };
-        let there = self
+        let present = self
             .nodes
             .iter()
             .enumerate()
-            .filter(|(_, node)| node.presence == Presence::There);
-        there.map(member).collect()
+            .filter(|(_, node)| node.presence == Presence::Present);
+        present.map(member).collect()
     }
 
-    pub(super) fn pass(&mut self, time: SignedDuration) {
+    /// Advances the clock, and everything that happens meanwhile.
+    pub(super) fn advance(&mut self, time: SignedDuration) {
         let until = self.now.checked_add(time).unwrap();
-        let mut moments: Vec<Timestamp> = self.late.iter().map(|late| late.0).collect();
-        moments.extend(
-            self.nodes
-                .iter()
-                .flat_map(|node| node.operations.iter().map(|op| op.ends)),
-        );
-        moments.retain(|moment| *moment > self.now && *moment <= until);
-        moments.push(until);
-        moments.sort();
-        for moment in moments {
-            self.now = moment;
+        let mut times: Vec<Timestamp> = self.delayed.iter().map(|delayed| delayed.0).collect();
+        let operations = self.nodes.iter().flat_map(|node| &node.operations);
+        times.extend(operations.map(|operation| operation.ends));
+        times.retain(|time| *time > self.now && *time <= until);
+        times.push(until);
+        times.sort();
+        for time in times {
+            self.now = time;
             self.settle();
         }
     }
 
     fn settle(&mut self) {
-        for place in 0..self.nodes.len() {
-            for index in 0..self.nodes[place].operations.len() {
-                let operation = &self.nodes[place].operations[index];
-                if operation.said.state == State::Running && operation.ends <= self.now {
-                    self.complete(place, index);
+        for index in 0..self.nodes.len() {
+            for place in 0..self.nodes[index].operations.len() {
+                let operation = &self.nodes[index].operations[place];
+                if operation.is_running() && operation.ends <= self.now {
+                    self.complete(index, place);
                 }
             }
         }
-        let (due, rest) = self.late.drain(..).partition(|late| late.0 <= self.now);
-        self.late = rest;
+        let (due, rest) = self.delayed.drain(..).partition(|delayed| delayed.0 <= self.now);
+        self.delayed = rest;
         let due: Vec<(Timestamp, usize, Task)> = due;
-        for (_, place, task) in due {
-            self.arrive(place, task, None);
+        for (_, index, task) in due {
+            self.arrive(index, task, None);
         }
     }
 
-    fn complete(&mut self, place: usize, index: usize) {
-        let task = self.nodes[place].operations[index].task.clone();
-        let mut words = None;
+    fn complete(&mut self, index: usize, place: usize) {
+        let task = self.nodes[index].operations[place].task.clone();
+        let mut error = None;
         match task {
-            Task::Phase(Phase::Download) => self.nodes[place].fetched = Fetched::All,
+            Task::Phase(Phase::Download) => self.nodes[index].downloaded = Downloaded::All,
             Task::Phase(Phase::Truncate) => {
-                if self.nodes.iter().any(|node| node.fetched != Fetched::All) {
-                    self.wrongs.push("emptied before every file was there".to_owned());
+                if self.nodes.iter().any(|node| node.downloaded != Downloaded::All) {
+                    self.violations
+                        .push("emptied before every file was downloaded".to_owned());
                 }
                 for node in &mut self.nodes {
                     node.copies |= node.rows == Rows::Users;
                     node.rows = Rows::None;
                 }
             }
-            Task::Phase(Phase::Import) if self.nodes[place].fetched == Fetched::All => {
-                self.nodes[place].rows = Rows::Backup;
+            Task::Phase(Phase::Import) if self.nodes[index].downloaded == Downloaded::All => {
+                self.nodes[index].rows = Rows::Backup;
             }
             Task::Phase(Phase::Import) => {
-                words = Some("Some local files were corrupted or they are missing, please consult the logs");
+                error = Some("Some local files were corrupted or they are missing, please consult the logs");
             }
             Task::Cleanup { keep_truncated } => {
-                self.nodes[place].fetched = Fetched::Nothing;
+                self.nodes[index].downloaded = Downloaded::Nothing;
                 if !keep_truncated {
-                    self.nodes[place].copies = false;
+                    self.nodes[index].copies = false;
                 }
             }
-            Task::Backup { .. } => self.nodes[place].uploaded = true,
-            Task::Remove => self.nodes[place].uploaded = false,
+            Task::Backup { .. } => self.nodes[index].uploaded = true,
+            Task::Remove => self.nodes[index].uploaded = false,
             _ => {}
         }
-        let said = &mut self.nodes[place].operations[index].said;
-        said.progress = 1.0;
-        said.state = if words.is_none() {
-            State::Completed
+        let report = &mut self.nodes[index].operations[place].report;
+        report.progress = 1.0;
+        report.state = if error.is_none() {
+            OperationState::Completed
         } else {
-            State::Failed
+            OperationState::Failed
         };
-        said.errors = words
-            .into_iter()
-            .map(|words| (None, Some(words.to_owned())))
-            .collect();
+        report.errors = errors(error);
     }
 
-    /// Kills a sidecar; it is back after so many seconds and knows nothing.
-    pub(super) fn restart(&mut self, place: usize, seconds: i64) {
-        let node = &mut self.nodes[place];
-        let cut = node.operations.iter().any(|operation| {
-            operation.said.state == State::Running && operation.task == Task::Phase(Phase::Download)
-        });
-        if cut {
-            node.fetched = Fetched::Cut;
+    /// Kills a sidecar. It is back after this many seconds and has forgotten everything.
+    pub(super) fn restart(&mut self, index: usize, seconds: i64) {
+        let node = &mut self.nodes[index];
+        let interrupted = node
+            .operations
+            .iter()
+            .any(|operation| operation.is_running() && operation.task == Task::Phase(Phase::Download));
+        if interrupted {
+            node.downloaded = Downloaded::Partial;
         }
         node.operations.clear();
         node.others.clear();
         node.restarts += 1;
-        node.away_until = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
+        node.down_until = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
     }
 
-    /// Somebody stops what a sidecar is doing.
-    pub(super) fn cancel(&mut self, place: usize) {
-        for operation in &mut self.nodes[place].operations {
-            if operation.said.state == State::Running {
-                operation.said.state = State::Cancelled;
+    /// Cancels the operations of a sidecar, as another client may.
+    pub(super) fn cancel(&mut self, index: usize) {
+        for operation in &mut self.nodes[index].operations {
+            if operation.is_running() {
+                operation.report.state = OperationState::Cancelled;
             }
         }
     }
 
     pub(super) fn send(&mut self, request: &Request) -> Outcome {
-        let place = place(&request.pod);
-        let mishap = if self.mishaps.is_empty() {
-            Mishap::None
+        let index = index(&request.pod);
+        let fault = if self.faults.is_empty() {
+            Fault::None
         } else {
-            self.mishaps.remove(0)
+            self.faults.remove(0)
         };
-        if self.now < self.nodes[place].away_until || mishap == Mishap::Refused {
+        if self.now < self.nodes[index].down_until || fault == Fault::RefuseConnection {
             return Outcome::NotSent("connection refused".to_owned());
         }
-        match mishap {
-            Mishap::AnswerLost => {
-                self.arrive(place, request.task.clone(), None);
+        let task = request.task.clone();
+        match fault {
+            Fault::DropResponse => {
+                self.arrive(index, task, None);
                 Outcome::Unknown("no answer".to_owned())
             }
-            Mishap::RequestLost => Outcome::Unknown("no answer".to_owned()),
-            Mishap::Late(seconds) => {
+            Fault::DropRequest => Outcome::Unknown("no answer".to_owned()),
+            Fault::Delay(seconds) => {
                 let when = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
-                self.late.push((when, place, request.task.clone()));
+                self.delayed.push((when, index, task));
                 Outcome::Unknown("no answer".to_owned())
             }
-            Mishap::Denied(words) => Outcome::Refused(words.to_owned()),
-            Mishap::Fails(words) => Outcome::Taken(self.arrive(place, request.task.clone(), Some(words))),
-            Mishap::None | Mishap::Refused => Outcome::Taken(self.arrive(place, request.task.clone(), None)),
+            Fault::Reject(error) => Outcome::Rejected(error.to_owned()),
+            Fault::Fail(error) => Outcome::Accepted(self.arrive(index, task, Some(error))),
+            Fault::None | Fault::RefuseConnection => Outcome::Accepted(self.arrive(index, task, None)),
         }
     }
 
-    fn arrive(&mut self, place: usize, task: Task, fails: Option<&str>) -> OperationReport {
-        self.arrived.push((place, task.clone()));
+    fn arrive(&mut self, index: usize, task: Task, failure: Option<&str>) -> OperationReport {
+        self.arrived.push((index, task.clone()));
         let is_backup = matches!(task, Task::Backup { .. });
-        let node = &self.nodes[place];
-        let running = |operation: &Operation| {
-            operation.said.state == State::Running
-                && matches!(operation.task, Task::Backup { .. }) == is_backup
+        let node = &self.nodes[index];
+        let excludes = |operation: &Operation| {
+            operation.is_running() && matches!(operation.task, Task::Backup { .. }) == is_backup
         };
-        let busy = node.operations.iter().any(running);
-        let removes =
-            |operation: &Operation| operation.said.state == State::Running && operation.task == Task::Remove;
-        let mut others = self.nodes.iter().enumerate().filter(|(other, _)| *other != place);
+        let busy = node.operations.iter().any(excludes);
+        let removes = |operation: &Operation| operation.is_running() && operation.task == Task::Remove;
+        let mut others = self.nodes.iter().enumerate().filter(|(other, _)| *other != index);
         if task == Task::Remove && others.any(|(_, node)| node.operations.iter().any(removes)) {
-            self.wrongs.push("removed on two nodes at once".to_owned());
+            self.violations.push("removed on two nodes at once".to_owned());
         }
         if busy && is_backup {
-            self.wrongs
-                .push(format!("two backups of one tag at once on node {place}"));
+            self.violations
+                .push(format!("two backups of one tag at once on node {index}"));
         }
-        let words = if busy {
+        let error = if busy {
             Some("We can not run two normal restoration requests simultaneously.")
-        } else if task == Task::Phase(Phase::Download) && node.fetched == Fetched::Cut {
+        } else if task == Task::Phase(Phase::Download) && node.downloaded == Downloaded::Partial {
             Some("Unable to download files successfully: data/k1/t1/nb-5-big-Data.db")
-        } else if let Some((phase, words, times)) = self.failing.as_mut()
+        } else if let Some((phase, error, times)) = self.failing.as_mut()
             && *phase == task.phase()
             && *times > 0
         {
             *times -= 1;
-            Some(*words)
+            Some(*error)
         } else {
-            fails
+            failure
         };
-        self.next += 1;
-        let said = OperationReport {
-            id: format!("op{}", self.next),
-            state: if words.is_some() {
-                State::Failed
+        self.next_id += 1;
+        let report = OperationReport {
+            id: format!("op{}", self.next_id),
+            state: if error.is_some() {
+                OperationState::Failed
             } else {
-                State::Running
+                OperationState::Running
             },
             progress: 0.0,
             created: self.now,
-            errors: words
-                .into_iter()
-                .map(|words| (None, Some(words.to_owned())))
-                .collect(),
+            errors: errors(error),
         };
         let seconds = match task {
             Task::Backup { .. } | Task::Phase(Phase::Download) => 17,
             Task::Phase(Phase::Truncate | Phase::Import) => 10,
             _ => 1,
         };
-        self.nodes[place].operations.push(Operation {
-            said: said.clone(),
+        self.nodes[index].operations.push(Operation {
+            report: report.clone(),
             task,
             ends: self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap(),
         });
-        said
+        report
     }
 
     pub(super) fn answer(&self, question: &Question) -> Answer {
@@ -368,52 +362,52 @@ impl World {
         else {
             unreachable!()
         };
-        let node = &self.nodes[place(pod)];
-        if self.now < node.away_until || node.presence != Presence::There {
-            return Answer::Silence("connection refused".to_owned());
+        let node = &self.nodes[index(pod)];
+        if self.now < node.down_until || node.presence != Presence::Present {
+            return Answer::Unavailable("connection refused".to_owned());
         }
-        let wanted = |operation: &&Operation| match question {
-            Question::Operation { id, .. } => operation.said.id == *id,
+        let matches = |operation: &&Operation| match question {
+            Question::Operation { id, .. } => operation.report.id == *id,
             Question::Sent { phase, .. } => operation.task.phase() == *phase,
-            _ => operation.said.state == State::Running,
+            _ => operation.is_running(),
         };
-        if matches!(question, Question::Stored { .. }) {
-            self.listings.set(self.listings.get() + 1);
-            return Answer::Stored(node.uploaded);
-        }
-        if matches!(question, Question::Files { .. }) {
-            if self.now < self.unlisted_until {
-                return Answer::Silence("Access Denied".to_owned());
+        match question {
+            Question::Stored { .. } => {
+                self.listings.set(self.listings.get() + 1);
+                Answer::Stored(node.uploaded)
             }
-            return Answer::Files {
+            Question::Files { .. } if self.now < self.unlisted_until => {
+                Answer::Unavailable("Access Denied".to_owned())
+            }
+            Question::Files { .. } => Answer::Files {
                 count: u64::from(node.uploaded) * 8,
                 bytes: u64::from(node.uploaded) * 4096,
-            };
+            },
+            Question::Others { .. } => Answer::Operations(node.others.clone()),
+            _ => {
+                let operations = node.operations.iter().filter(matches);
+                Answer::Operations(operations.map(|operation| operation.report.clone()).collect())
+            }
         }
-        if matches!(question, Question::Others { .. }) {
-            return Answer::Operations(node.others.clone());
-        }
-        let known = node.operations.iter().filter(wanted);
-        Answer::Operations(known.map(|operation| operation.said.clone()).collect())
     }
 
-    pub(super) fn ring(&self) -> Ring {
-        let node = |place: usize| RingNode {
-            host_id: format!("host-{place}"),
-            datacenter: "dc1".to_owned(),
-            address: format!("10.0.0.{place}"),
+    pub(super) fn ring(&self) -> Topology {
+        let node = |index: usize| RingNode {
+            host: HostId::parse(&host_id(index)).unwrap(),
+            datacenter: Segment::parse("dc1").unwrap(),
+            address: format!("10.0.0.{index}").parse().unwrap(),
         };
-        Ring {
-            cluster_name: self.cluster_name.clone(),
-            schema_version: "168d568b-d346-3f61-968f-a2716307a6e4".to_owned(),
+        Topology {
+            cluster: Segment::parse("lab-A").unwrap(),
+            schema: SchemaVersion::parse("168d568b-d346-3f61-968f-a2716307a6e4").ok(),
             nodes: (0..self.nodes.len())
-                .filter(|place| self.nodes[*place].presence != Presence::Left)
+                .filter(|index| self.nodes[*index].presence != Presence::LeftRing)
                 .map(node)
                 .collect(),
         }
     }
 
-    /// How many requests of each phase arrived.
+    /// Returns the number of requests of each phase that arrived.
     pub(super) fn counts(&self) -> BTreeMap<Phase, usize> {
         let mut counts = BTreeMap::new();
         for (_, task) in &self.arrived {
@@ -423,6 +417,25 @@ impl World {
     }
 }
 
-fn place(pod: &str) -> usize {
+impl Operation {
+    fn is_running(&self) -> bool {
+        self.report.state == OperationState::Running
+    }
+}
+
+/// Returns the host id of a node.
+pub(super) fn host_id(index: usize) -> String {
+    format!("9da86270-7a5c-4a0b-9e9b-{index:012}")
+}
+
+fn errors(message: Option<&str>) -> Vec<OperationError> {
+    let message = message.map(|message| OperationError {
+        source: None,
+        message: Some(message.to_owned()),
+    });
+    message.into_iter().collect()
+}
+
+fn index(pod: &str) -> usize {
     pod.rsplit('-').next().unwrap().parse().unwrap()
 }

@@ -80,7 +80,7 @@ impl Queued for CassandraBackup {
             // `Stalled` beside `Failed` is about the run that is over.
             let is_stalled =
                 common.true_condition(STALLED).is_some() && common.true_condition(FAILED).is_none();
-            needs::told(common).is_some() || is_stalled
+            needs::recorded(common).is_some() || is_stalled
         });
         let is_idle = self.spec.suspend == Some(true) || (is_scheduled && (due.is_none() || is_blocked));
         QueueEntry {

@@ -1,0 +1,82 @@
+//! The end of a run.
+
+use super::BackupPlanner;
+use crate::api::{ConditionType, PastRun, Reason};
+use crate::reconcile::plan::conditions::{self, Progress};
+use crate::reconcile::plan::timing::whole_seconds;
+use crate::reconcile::plan::{node, schedule};
+
+impl BackupPlanner<'_> {
+    /// Ends the run as `COMPLETED`.
+    pub(super) fn complete(&mut self) {
+        let snapshot = self.close(ConditionType::Completed);
+        let unlisted = self.listing_error.take().map_or_else(String::new, |error| {
+            format!("; its files could not be listed for 15 minutes, so its size is not known: {error}")
+        });
+        let nodes = self.status.common.nodes.len();
+        let message = format!("{nodes} nodes have uploaded snapshot {snapshot}{unlisted}");
+        let event = format!("Backup was completed: {message}.");
+        self.plan.notify(Reason::BackupCompleted, event);
+        self.record(ConditionType::Completed, &Progress::Complete(message));
+    }
+
+    /// Ends the run as `FAILED`. `message` has the cause and the remedy.
+    pub(super) fn fail(&mut self, reason: Reason, message: String) {
+        let snapshot = self.close(ConditionType::Failed);
+        let event = format!("Backup under snapshot {snapshot} has failed: {message}");
+        self.plan.warn(Reason::BackupFailed, event);
+        let reason = reason.as_str().to_owned();
+        self.record(ConditionType::Failed, &Progress::Failed { reason, message });
+    }
+
+    /// Ends the run as `CANCELLED`, for the next one.
+    pub(super) fn cancel(&mut self) {
+        let snapshot = self.close(ConditionType::Cancelled);
+        let message =
+            "given up, since the next run was due and spec.concurrencyPolicy is Replace; its uploaded files \
+                       stay in the bucket"
+                .to_owned();
+        let event = format!("Backup under snapshot {snapshot} was {message}");
+        self.plan.warn(Reason::BackupReplaced, event);
+        let reason = Reason::Replaced.as_str().to_owned();
+        self.record(ConditionType::Cancelled, &Progress::Failed { reason, message });
+    }
+
+    /// Writes the end of the run to the status. Returns the name of its snapshot.
+    fn close(&mut self, state: ConditionType<'_>) -> String {
+        let now = self.plan.observation.now;
+        let common = &mut self.status.common;
+        let causes = if state == ConditionType::Completed {
+            Vec::new()
+        } else {
+            node::causes(&common.nodes)
+        };
+        common.time_completed = Some(now.to_string());
+        common.progress = Some("100%".to_owned());
+        conditions::set_state(common, state, causes, now);
+        self.plan.close();
+        self.status.snapshot_tag.clone().unwrap_or_default()
+    }
+
+    /// Writes the conditions, and adds the run to the history.
+    fn record(&mut self, outcome: ConditionType<'_>, progress: &Progress) {
+        let now = self.plan.observation.now;
+        let generation = self.backup.metadata.generation;
+        conditions::set_progress(&mut self.status.common, generation, progress, now);
+        let Some(snapshot) = self.status.snapshot_tag.clone() else {
+            return;
+        };
+        let common = &self.status.common;
+        let time = |text: &Option<String>| text.as_ref()?.parse().ok().map(whole_seconds);
+        let run = PastRun {
+            snapshot,
+            storage_location: self.status.run.as_ref().map(|run| run.storage_location.clone()),
+            outcome: outcome.as_str().to_owned(),
+            started: time(&common.time_created),
+            completed: time(&common.time_completed),
+            size: self.size,
+        };
+        let has_retention = self.backup.spec.retention.is_some();
+        schedule::record_end(&mut self.status.history, run, has_retention);
+    }
+}

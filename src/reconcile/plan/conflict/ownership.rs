@@ -1,0 +1,111 @@
+//! The ownership of a run.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+
+use super::evidence::{ConflictEvidence, reviewed_until};
+use super::managed_fields::{other_writer, owns_nodes};
+use crate::api::conditions::{COMPLETE, FAILED, STALLED};
+use crate::api::{BackRestStatus, BackupStatus, RESTORE_FINALIZER, Reason, RestoreStatus};
+use crate::reconcile::plan::finalizer::has_finalizer;
+
+/// The ownership of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::reconcile::plan) enum Ownership {
+    /// No other executor acts on the object.
+    Ours,
+    /// The run is stopped because of this evidence; `None`: it was stopped before.
+    Stopped(Option<ConflictEvidence>),
+    /// The run was stopped, and a person resumes it.
+    Resumed,
+}
+
+/// The status of a backup or a restore.
+pub(in crate::reconcile) trait RunStatus {
+    /// Returns the part that backups and restores share.
+    fn common(&self) -> &BackRestStatus;
+
+    /// Returns the part that backups and restores share.
+    fn common_mut(&mut self) -> &mut BackRestStatus;
+
+    /// Returns true if cassgate itself ended the run. Later writes of others do not matter then.
+    fn is_ended(&self) -> bool;
+}
+
+impl RunStatus for BackupStatus {
+    fn common(&self) -> &BackRestStatus {
+        &self.common
+    }
+
+    fn common_mut(&mut self) -> &mut BackRestStatus {
+        &mut self.common
+    }
+
+    fn is_ended(&self) -> bool {
+        let last = self.snapshot_tag.as_ref();
+        last.is_some_and(|last| self.history.iter().any(|run| run.snapshot == *last))
+    }
+}
+
+impl RunStatus for RestoreStatus {
+    fn common(&self) -> &BackRestStatus {
+        &self.common
+    }
+
+    fn common_mut(&mut self) -> &mut BackRestStatus {
+        &mut self.common
+    }
+
+    fn is_ended(&self) -> bool {
+        let mut ends = [COMPLETE, FAILED].into_iter();
+        ends.any(|end| self.common.true_condition(end).is_some())
+    }
+}
+
+/// Returns true if another executor acts on the object, so that its state cannot be trusted.
+pub(in crate::reconcile) fn is_contested(meta: &ObjectMeta, status: Option<&impl RunStatus>) -> bool {
+    status.is_some_and(|status| ownership(meta, status) != Ownership::Ours)
+}
+
+/// Returns true if the run is stopped because of a conflict. It keeps its place in the queue of the cluster.
+pub(in crate::reconcile) fn is_stopped(common: &BackRestStatus) -> bool {
+    stop_condition(common).is_some()
+}
+
+/// Returns the ownership of the object's run.
+pub(in crate::reconcile::plan) fn ownership(meta: &ObjectMeta, status: &impl RunStatus) -> Ownership {
+    let common = status.common();
+    if status.is_ended() || !has_begun(meta, common) {
+        return Ownership::Ours;
+    }
+    if let Some(stopped) = stop_condition(common) {
+        return if reviewed_until(meta) == Some(stopped.last_transition_time.0) {
+            Ownership::Resumed
+        } else {
+            Ownership::Stopped(None)
+        };
+    }
+    let nodes_missing = || common.nodes.is_empty().then_some(ConflictEvidence::NodesMissing);
+    let evidence = other_writer(meta).or_else(nodes_missing);
+    evidence.map_or(Ownership::Ours, |evidence| Ownership::Stopped(Some(evidence)))
+}
+
+fn has_begun(meta: &ObjectMeta, common: &BackRestStatus) -> bool {
+    !common.nodes.is_empty() || has_lost_nodes(meta, common)
+}
+
+/// Returns true if a run of cassgate's has lost `status.nodes`. The API server hides fields that the CRD does not have,
+/// and still reports cassgate as their owner.
+fn has_lost_nodes(meta: &ObjectMeta, common: &BackRestStatus) -> bool {
+    let is_restore = has_finalizer(RESTORE_FINALIZER, meta);
+    let owned = owns_nodes(meta);
+    // A restore needs the nodes to its end, even if another executor ends it. A backup that is over leaves
+    // nothing undone, even if another executor ended it.
+    let over = common.is_terminal() && !(is_restore && other_writer(meta).is_some());
+    common.nodes.is_empty() && !over && (owned || (is_restore && common.has_started()))
+}
+
+fn stop_condition(common: &BackRestStatus) -> Option<&Condition> {
+    common
+        .true_condition(STALLED)
+        .filter(|condition| Reason::AnotherExecutor == *condition.reason)
+}

@@ -1,0 +1,76 @@
+//! Stopping and resuming a run.
+
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::evidence::ConflictEvidence;
+use super::managed_fields::is_written_by_others;
+use super::ownership::RunStatus;
+use crate::api::conditions::STALLED;
+use crate::api::{BackRestStatus, ConditionType, GO_ON_ANNOTATION, RESTORE_FINALIZER, Reason};
+use crate::reconcile::plan::builder::PlanBuilder;
+use crate::reconcile::plan::conditions::{self, Progress};
+use crate::reconcile::plan::finalizer::{Finalizer, has_finalizer};
+use crate::reconcile::plan::timing::whole_seconds;
+use crate::reconcile::plan::wait::Wait;
+
+/// The interval at which a run whose `status.nodes` is missing is reconciled.
+const NODES_MISSING_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
+
+/// Stops the run: only its conditions change, and nothing is sent. `status` is the stored one.
+pub(in crate::reconcile::plan) fn stop(
+    plan: &mut PlanBuilder<'_>,
+    meta: &ObjectMeta,
+    status: &mut impl RunStatus,
+    evidence: Option<&ConflictEvidence>,
+) {
+    plan.close();
+    plan.events.clear();
+    plan.finalizer = Finalizer::Keep;
+    plan.take_over = false;
+    let now = plan.observation.now;
+    let common = status.common_mut();
+    if evidence == Some(&ConflictEvidence::NodesMissing) {
+        // A write would remove for good what may only be hidden, and so would the release of the finalizer.
+        plan.warn_repeatedly(Reason::CrdNotOurs, ConflictEvidence::NodesMissing.message());
+        plan.requeue(NODES_MISSING_INTERVAL);
+    } else if meta.deletion_timestamp.is_some() {
+        if has_finalizer(RESTORE_FINALIZER, meta) {
+            let message = "deleted after it was stopped: cassgate leaves everything as it is; downloaded files may \
+                           still lie on the nodes, and tables that were emptied are empty";
+            plan.warn(Reason::AnotherExecutor, message.to_owned());
+            plan.finalizer = Finalizer::Release;
+        }
+    } else if let Some(evidence) = evidence {
+        let message = format!(
+            "{}; fence it off, and look at the operations of the sidecars and at the data; then delete this object, \
+             or let cassgate go on with the annotation {GO_ON_ANNOTATION}: \"{}\" (docs/executor.md)",
+            evidence.message(),
+            whole_seconds(now).0
+        );
+        remove_stalled(common);
+        let wait = Wait::stalled(Reason::AnotherExecutor, message.clone());
+        conditions::set_progress(common, meta.generation, &Progress::Stalled(wait), now);
+        plan.warn(Reason::AnotherExecutor, message);
+    }
+}
+
+/// Resumes a run that was stopped. The state that others wrote does not count.
+pub(in crate::reconcile::plan) fn resume(
+    plan: &mut PlanBuilder<'_>,
+    meta: &ObjectMeta,
+    common: &mut BackRestStatus,
+) {
+    plan.take_over = is_written_by_others(meta);
+    remove_stalled(common);
+    if !common.nodes.is_empty() {
+        let now = plan.observation.now;
+        conditions::set_state(common, ConditionType::Running, Vec::new(), now);
+        common.time_completed = None;
+    }
+}
+
+fn remove_stalled(common: &mut BackRestStatus) {
+    let stalled = STALLED;
+    common.conditions.retain(|condition| condition.type_ != stalled);
+}

@@ -1,0 +1,154 @@
+//! The input of a planner: the state of the cluster, and what the sidecars answered.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::needs::Needs;
+use super::wait::Wait;
+use crate::api::{NodeContainers, Phase};
+use crate::icarus::{OperationError, OperationState, Topology};
+
+/// The state of the world at one reconcile.
+#[derive(Debug, Clone)]
+pub struct Observation<'a> {
+    /// The time of the reconcile.
+    pub now: Timestamp,
+    /// The pods of the Cassandra cluster.
+    pub members: &'a [PodMember],
+    /// An object that the object names and that does not exist; `None`: all exist.
+    pub missing: Option<Wait>,
+    /// The reason why a run may not begin although everything exists, such as the rules or the queue; `None`: it may.
+    pub wait: Option<Wait>,
+    /// The verdict of the rules on an object that has not begun; `None`: it has begun, or it was not judged.
+    pub needs: Option<Needs>,
+    /// The reason why nothing may be sent at all, even for a run under way: another executor acts, or the CRDs do not
+    /// fit.
+    pub stop: Option<Wait>,
+    /// True if the `CassandraCluster` does not exist any more.
+    pub cluster_gone: bool,
+    /// The answers to the questions of this reconcile so far.
+    pub answers: &'a Answers,
+}
+
+impl Observation<'_> {
+    /// Returns the answer to a question; `None` if it was not asked yet.
+    pub(super) fn answer(&self, question: &Question) -> Option<&Answer> {
+        self.answers.get(question)
+    }
+
+    /// Returns the containers of a pod; `None` if the pod does not exist or its containers are unknown.
+    pub(super) fn containers(&self, pod: &str) -> Option<&NodeContainers> {
+        let member = self.members.iter().find(|member| member.pod == pod)?;
+        member.containers.as_ref()
+    }
+}
+
+/// A pod of a Cassandra cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodMember {
+    /// Its name.
+    pub pod: String,
+    /// Its address, once it has one.
+    pub address: Option<String>,
+    /// Its current containers; `None` if they are unknown.
+    pub containers: Option<NodeContainers>,
+}
+
+/// A question to a sidecar that a planner cannot do without.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Question {
+    /// The nodes and the schema version of the ring, from any sidecar of the cluster.
+    Ring,
+    /// The operations that run on the sidecar of this pod, sent by any client.
+    Busy {
+        /// The pod.
+        pod: String,
+    },
+    /// An operation by its id.
+    Operation {
+        /// The pod whose sidecar has it.
+        pod: String,
+        /// The id.
+        id: String,
+    },
+    /// The operations of the same kind that others sent to the sidecar since its first operation of this object:
+    /// any restore, or a backup under the same tag.
+    Others {
+        /// The pod.
+        pod: String,
+    },
+    /// Every operation of this object and phase that the sidecar knows. Finds the operation of a request whose
+    /// response was lost.
+    Sent {
+        /// The pod.
+        pod: String,
+        /// The phase.
+        phase: Phase,
+    },
+    /// The presence of a snapshot in the node's share of the bucket.
+    Stored {
+        /// The pod.
+        pod: String,
+        /// Cassandra's id of the node.
+        host_id: String,
+        /// Its datacenter.
+        datacenter: String,
+        /// The full name of the snapshot.
+        snapshot: String,
+    },
+    /// The number of files in the node's part of the backup.
+    Files {
+        /// The pod.
+        pod: String,
+        /// Cassandra's id of the node.
+        host_id: String,
+    },
+}
+
+/// The answer of a sidecar.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// There is no answer, for this reason. It proves nothing.
+    Unavailable(String),
+    /// The ring as Cassandra sees it, with its schema version.
+    Ring(Topology),
+    /// The requested operations. Empty if the sidecar knows none.
+    Operations(Vec<OperationReport>),
+    /// The files of the node's part of a backup.
+    Files {
+        /// The number of files.
+        count: u64,
+        /// Their size in bytes.
+        bytes: u64,
+    },
+    /// True if the share has the snapshot.
+    Stored(bool),
+    /// The sidecar is too old for the question.
+    Unsupported,
+}
+
+/// Answers by their questions.
+pub type Answers = BTreeMap<Question, Answer>;
+
+/// An operation as a sidecar reports it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperationReport {
+    /// The id that the sidecar gave it.
+    pub id: String,
+    /// Its state.
+    pub state: OperationState,
+    /// Its progress, 0 to 1.
+    pub progress: f64,
+    /// The time at which it was created, by the clock of the sidecar.
+    pub created: Timestamp,
+    /// Its errors.
+    pub errors: Vec<OperationError>,
+}
+
+impl OperationReport {
+    /// Returns true if the operation may still be under way. An unknown state proves nothing, so it counts as running.
+    pub(super) fn is_active(&self) -> bool {
+        !self.state.is_terminal()
+    }
+}

@@ -1,0 +1,181 @@
+//! The removal of a snapshot from the share of a node.
+
+use jiff::SignedDuration;
+
+use super::{PrunePlanner, in_flight, non_empty};
+use crate::api::{BackupStatus, ConditionType, NodeStatus, Reason, RetentionStatus};
+use crate::reconcile::plan::actions::{Plan, Task};
+use crate::reconcile::plan::builder::find_node;
+use crate::reconcile::plan::node::{self, NodeState};
+use crate::reconcile::plan::observation::{Answer, Question};
+use crate::reconcile::plan::timing::{ARRIVAL_TIMEOUT, POLL_INTERVAL, REQUEUE_INTERVAL, add};
+
+/// Number of attempts on a node after which an event warns.
+const WARN_AFTER_ATTEMPTS: i32 = 5;
+
+/// The interval at which a share is listed that could not be listed for long.
+const UNLISTED_INTERVAL: SignedDuration = SignedDuration::from_mins(5);
+
+impl PrunePlanner<'_> {
+    /// Advances the removal on a node that is not done.
+    pub(super) fn advance_node(&mut self, node: &mut NodeStatus, snapshot: &str) {
+        if self.is_under_way(node) {
+            return;
+        }
+        let question = Question::Stored {
+            pod: node.pod.clone().unwrap_or_default(),
+            host_id: node.host_id.clone(),
+            datacenter: node.datacenter.clone().unwrap_or_default(),
+            snapshot: snapshot.to_owned(),
+        };
+        // A listing deletes what a removal in the same sidecar reads (found in the source of Esop), so it waits for its
+        // turn too.
+        if self.has_to_wait() {
+            return;
+        }
+        match self.plan.observation.answer(&question) {
+            None => {
+                self.plan.questions.insert(question);
+            }
+            Some(Answer::Stored(true)) => {
+                node.silent_since = None;
+                self.send(node, snapshot);
+            }
+            Some(Answer::Stored(false)) => self.complete(node),
+            Some(Answer::Unsupported) => self.unsupported = true,
+            Some(Answer::Unavailable(error)) => self.handle_unlisted(node, snapshot, error),
+            Some(_) => self.plan.requeue(REQUEUE_INTERVAL),
+        }
+    }
+
+    fn complete(&mut self, node: &mut NodeStatus) {
+        node::record_completed(node);
+        self.plan.requeue(SignedDuration::ZERO);
+    }
+
+    /// Handles a share that cannot be listed. A node that left the ring is skipped. For another node an event warns
+    /// once, and from then on its share is listed less often.
+    fn handle_unlisted(&mut self, node: &mut NodeStatus, snapshot: &str, error: &str) {
+        let observation = self.plan.observation;
+        node::record_silence(node, error, observation.now);
+        if !node::is_out_of_reach(node, observation.now) {
+            self.plan.requeue(REQUEUE_INTERVAL);
+            return;
+        }
+        match observation.answers.get(&Question::Ring) {
+            None => {
+                self.plan.questions.insert(Question::Ring);
+                return;
+            }
+            Some(Answer::Ring(ring)) if find_node(ring, &node.host_id).is_none() => {
+                self.complete(node);
+                return;
+            }
+            Some(_) => {}
+        }
+        if node.state() != Some(ConditionType::Failed) {
+            let pod = node::name(node);
+            let message = format!(
+                "Snapshot {snapshot} stays for now: the share of {pod} could not be listed for 15 minutes: {error}; \
+                 the removal is retried every few minutes"
+            );
+            self.plan.warn(Reason::SnapshotNotRemoved, message);
+            node::set_state(node, ConditionType::Failed);
+        }
+        self.plan.requeue(UNLISTED_INTERVAL);
+    }
+
+    /// Returns true if a request may still be under way on the node. Otherwise clears or sets the node's state.
+    fn is_under_way(&mut self, node: &mut NodeStatus) -> bool {
+        if !node.is_active() {
+            return false;
+        }
+        let observation = self.plan.observation;
+        if node.operation.is_none() {
+            let may_arrive = node
+                .sent
+                .as_ref()
+                .is_some_and(|sent| observation.now < add(sent, ARRIVAL_TIMEOUT));
+            if may_arrive {
+                self.plan.requeue(POLL_INTERVAL);
+                return true;
+            }
+            node.state = None;
+            return false;
+        }
+        match node::observe(node, observation) {
+            NodeState::Ask(question) => {
+                self.plan.questions.insert(question);
+                true
+            }
+            NodeState::UnderWay => {
+                self.plan.requeue(POLL_INTERVAL);
+                true
+            }
+            NodeState::Unreachable if !node::is_out_of_reach(node, observation.now) => {
+                self.plan.requeue(REQUEUE_INTERVAL);
+                true
+            }
+            NodeState::Failed(_) => false,
+            NodeState::Unreachable | NodeState::Completed | NodeState::Lost | NodeState::Unsent => {
+                node.state = None;
+                false
+            }
+        }
+    }
+
+    fn send(&mut self, node: &mut NodeStatus, snapshot: &str) {
+        if in_flight(&self.status) {
+            // This reconcile did not ask whose turn it is.
+            self.plan.requeue(SignedDuration::ZERO);
+            return;
+        }
+        if !self.plan.is_idle(node) {
+            self.plan.requeue(REQUEUE_INTERVAL);
+            return;
+        }
+        let attempts = node::attempts(node);
+        let error = node.message.clone();
+        let before = self.plan.requests.len();
+        self.plan.send(node, Task::Remove);
+        if attempts == WARN_AFTER_ATTEMPTS && self.plan.requests.len() > before {
+            let pod = node::name(node);
+            let error = error.unwrap_or_else(|| "the listing still has it".to_owned());
+            let message = format!(
+                "Snapshot {snapshot} is still in the share of {pod} after {attempts} tries: {error}; the removal is \
+                 retried every few minutes"
+            );
+            self.plan.warn(Reason::SnapshotNotRemoved, message);
+        }
+    }
+
+    /// Builds the plan; `None` if the sidecar is too old, so that every snapshot stays.
+    pub(super) fn finish(mut self) -> Option<Plan<BackupStatus>> {
+        if self.unsupported && self.plan.questions.is_empty() {
+            return None;
+        }
+        let has_begun =
+            |node: &NodeStatus| node.state.is_some() || node.sent.is_some() || node.silent_since.is_some();
+        if self.retention.nodes.iter().any(has_begun) {
+            self.record();
+        }
+        Some(self.plan.build(self.status))
+    }
+
+    /// Writes the removal to the status, and its end to the events.
+    fn record(&mut self) {
+        let Some(run) = self.retention.removing.clone() else {
+            return;
+        };
+        self.status.history.retain(|past| past.snapshot != run.snapshot);
+        if self.retention.nodes.iter().all(NodeStatus::is_completed) {
+            let message = format!(
+                "Snapshot {} expired by spec.retention: it was removed from the share of each node.",
+                run.snapshot,
+            );
+            self.plan.notify(Reason::SnapshotRemoved, message);
+            *self.retention = RetentionStatus::default();
+        }
+        self.status.retention = non_empty(std::mem::take(&mut self.retention));
+    }
+}

@@ -1,0 +1,62 @@
+//! Giving a restore up, and the requests of a user to do so.
+
+use jiff::SignedDuration;
+
+use super::RestorePlanner;
+use crate::api::{ABANDON_ANNOTATION, GivingUp, Phase, Reason};
+use crate::reconcile::plan::timing::{add, whole_seconds};
+
+/// Maximum time for the cleanup of a restore that is given up. After it a folder may stay behind.
+const CLEANUP_TIMEOUT: SignedDuration = SignedDuration::from_mins(15);
+
+impl RestorePlanner<'_> {
+    /// Handles a deletion of the restore or of the cluster, and the annotation that abandons the restore.
+    pub(super) fn handle_abort(&mut self) {
+        if self.observation.cluster_gone {
+            self.fail_without_cluster();
+            return;
+        }
+        if self.status.giving_up.is_some() {
+            return;
+        }
+        if self.is_abandoned() && self.status.phase() != Some(Phase::Cleanup) {
+            let message = format!("the annotation {ABANDON_ANNOTATION} asks for it");
+            self.give_up(Reason::Abandoned, message, None);
+        } else if self.is_deleted() && self.status.truncation.is_none() {
+            let message = "the restore was deleted before any table was emptied".to_owned();
+            self.give_up(Reason::Deleted, message, None);
+        }
+    }
+
+    /// Gives the restore up.
+    ///
+    /// Before the tables are emptied that costs nothing: the downloaded files are deleted. After that another
+    /// `TRUNCATE` follows, so that no half imported file comes back later.
+    pub(super) fn give_up(&mut self, reason: Reason, message: String, source: Option<String>) {
+        self.status.giving_up = Some(GivingUp {
+            reason: reason.as_str().to_owned(),
+            message,
+            source,
+            since: whole_seconds(self.observation.now),
+        });
+        if self.status.truncation.is_some() {
+            return;
+        }
+        if self.status.phase() == Some(Phase::Init) {
+            self.end();
+        } else {
+            self.enter(Phase::Cleanup);
+        }
+    }
+
+    /// Returns true if the cleanup of a restore that is given up has taken too long.
+    pub(super) fn cleanup_timed_out(&self) -> bool {
+        let giving_up = self.status.giving_up.as_ref();
+        giving_up.is_some_and(|giving_up| add(&giving_up.since, CLEANUP_TIMEOUT) <= self.observation.now)
+    }
+
+    fn is_abandoned(&self) -> bool {
+        let annotations = self.restore.metadata.annotations.as_ref();
+        annotations.is_some_and(|annotations| annotations.contains_key(ABANDON_ANNOTATION))
+    }
+}

@@ -1,0 +1,49 @@
+//! `DOWNLOAD`: every node downloads and checks its files, beside Cassandra's own.
+
+use super::RestorePlanner;
+use crate::api::{Phase, Reason};
+
+/// Maximum number of attempts at a download before the restore is given up. A cleanup between two attempts counts too.
+pub(super) const MAX_DOWNLOAD_ATTEMPTS: i32 = 6;
+
+/// Maximum number of attempts at a download that the sidecar accepts and loses. The delays add up to 90 minutes.
+pub(super) const MAX_LOST_DOWNLOADS: i32 = 24;
+
+impl RestorePlanner<'_> {
+    /// Runs `DOWNLOAD`. Returns true if the ring passed to another phase.
+    pub(super) fn download(&mut self) -> bool {
+        let done = self.advance_all(&self.host_ids());
+        // A failure may have led to another phase.
+        done && self.status.phase() == Some(Phase::Download) && self.begin_truncation()
+    }
+
+    /// Begins `TRUNCATE` if the nodes of the ring are still those that downloaded the files; else gives up.
+    fn begin_truncation(&mut self) -> bool {
+        let Some(nodes) = self.plan.ring_nodes(self.restore.spec.datacenter.as_deref()) else {
+            return false;
+        };
+        let mut now: Vec<_> = nodes
+            .into_iter()
+            .map(|node| node.host.as_str().to_owned())
+            .collect();
+        let mut then = self.host_ids();
+        now.sort();
+        then.sort();
+        if now != then {
+            let message = format!(
+                "the nodes of the ring changed while the files were downloaded: there were {}, now there are {}",
+                then.join(", "),
+                now.join(", ")
+            );
+            self.give_up(Reason::NodesChanged, message, None);
+            return true;
+        }
+        self.enter_truncate()
+    }
+
+    /// Deletes what an interrupted download left, before the next one: the sidecar does not download a file again that
+    /// is there but broken.
+    pub(super) fn restart_download(&mut self, host_id: &str) {
+        self.detour(host_id, Phase::Cleanup);
+    }
+}

@@ -1,0 +1,90 @@
+//! `IMPORT`: every node imports its files into the emptied tables.
+
+use super::RestorePlanner;
+use crate::api::{Phase, Reason};
+use crate::reconcile::plan::observation::{Answer, OperationReport, Question};
+use crate::reconcile::plan::timing::POLL_INTERVAL;
+use crate::reconcile::plan::wait::Wait;
+
+/// Maximum number of attempts at an import of a restore that is given up.
+pub(super) const MAX_ABANDONED_IMPORTS: i32 = 3;
+
+impl RestorePlanner<'_> {
+    /// Runs `IMPORT`. Returns true if the ring passed to another phase.
+    pub(super) fn import(&mut self) -> bool {
+        self.report_repeated_rounds();
+        if !self.advance_all(&self.host_ids()) {
+            return false;
+        }
+        let mut nodes = self.status.common.nodes.iter();
+        let refreshed = nodes.any(|node| node.phase() == Some(Phase::Refresh));
+        if refreshed || self.status.giving_up.is_some() {
+            return self.enter_truncate();
+        }
+        match self.is_undisturbed() {
+            Some(true) => {
+                self.enter(Phase::Cleanup);
+                true
+            }
+            Some(false) => self.enter_truncate(),
+            None => false,
+        }
+    }
+
+    /// Returns true if nothing between `TRUNCATE` and the end of the import can have cost rows: no container restarted,
+    /// and no late `TRUNCATE` ran. `None`: that is not known yet.
+    fn is_undisturbed(&mut self) -> Option<bool> {
+        for node in &self.status.common.nodes {
+            let pod = node.pod.clone().unwrap_or_default();
+            match self.observation.containers(&pod) {
+                Some(containers) if Some(containers) == node.containers.as_ref() => {}
+                Some(_) => return Some(false),
+                None => {
+                    let message = format!(
+                        "pod {pod} is away; the restore checks for a restart of its containers when it is back"
+                    );
+                    self.plan.wait_for(Wait::new(Reason::PodNotRunning, message));
+                    return None;
+                }
+            }
+        }
+        self.has_no_stray_truncation()
+    }
+
+    /// Returns true if the node that emptied the tables knows no `TRUNCATE` but those that were waited for. One that
+    /// was believed lost and arrived late has emptied imported tables.
+    fn has_no_stray_truncation(&mut self) -> Option<bool> {
+        let host_id = self.status.truncation.as_ref()?.host_id.clone();
+        let pod = self.node_mut(&host_id)?.pod.clone()?;
+        let question = Question::Sent {
+            pod: pod.clone(),
+            phase: Phase::Truncate,
+        };
+        match self.observation.answer(&question) {
+            None => {
+                self.plan.questions.insert(question);
+                None
+            }
+            Some(Answer::Operations(operations)) => {
+                let node = self.node_mut(&host_id)?;
+                let strays = operations
+                    .iter()
+                    .filter(|operation| !node.past_operations.contains(&operation.id));
+                let strays: Vec<_> = strays.cloned().collect();
+                if strays.iter().any(OperationReport::is_active) {
+                    self.plan.requeue(POLL_INTERVAL);
+                    return None;
+                }
+                let undisturbed = strays.is_empty();
+                node.past_operations
+                    .extend(strays.into_iter().map(|stray| stray.id));
+                Some(undisturbed)
+            }
+            Some(_) => {
+                let message = format!("the sidecar of {pod} does not list its operations; it is asked again");
+                self.plan.wait_for(Wait::new(Reason::SidecarUnreachable, message));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The parts of the nodes in a phase: lost and failed operations, and their repair.
+
+use super::cleanup::MAX_CLEANUP_ATTEMPTS;
+use super::download::{MAX_DOWNLOAD_ATTEMPTS, MAX_LOST_DOWNLOADS};
+use super::import::MAX_ABANDONED_IMPORTS;
+use super::{RestorePlanner, STALLED_AFTER_ATTEMPTS};
+use crate::api::{Phase, Reason};
+use crate::icarus::NodeFailure;
+use crate::reconcile::plan::actions::Task;
+use crate::reconcile::plan::node::{self, NodeState};
+use crate::reconcile::plan::timing::{POLL_INTERVAL, REQUEUE_INTERVAL};
+use crate::reconcile::plan::wait::Wait;
+
+impl RestorePlanner<'_> {
+    /// Advances the parts of these nodes. Returns true if all are done and the ring is still in the same phase.
+    pub(super) fn advance_all(&mut self, host_ids: &[String]) -> bool {
+        let phase = self.status.phase.clone();
+        let mut all_done = true;
+        for host_id in host_ids {
+            let done = self.advance(host_id);
+            if self.status.phase != phase {
+                return false;
+            }
+            all_done &= done;
+        }
+        all_done
+    }
+
+    /// Advances the part of a node. Returns true if the node is done with the ring's phase.
+    fn advance(&mut self, host_id: &str) -> bool {
+        let observation = self.observation;
+        let Some(node) = self.node_mut(host_id) else {
+            return true;
+        };
+        let state = node::observe(node, observation);
+        let Some(phase) = node.phase() else {
+            return true;
+        };
+        match state {
+            NodeState::Ask(question) => {
+                self.plan.questions.insert(question);
+                return false;
+            }
+            NodeState::Completed => return self.handle_completed(host_id, phase),
+            NodeState::UnderWay => self.plan.requeue(POLL_INTERVAL),
+            NodeState::Unreachable => self.plan.requeue(REQUEUE_INTERVAL),
+            NodeState::Lost => self.handle_lost(host_id, phase),
+            NodeState::Unsent => self.send_task(host_id, phase),
+            NodeState::Failed(failure) => return self.handle_failed(host_id, phase, &failure),
+        }
+        // A restore that is given up does not wait for ever for the cleanup of a node.
+        (phase == Phase::Cleanup && self.cleanup_timed_out()) || self.continues_without(host_id)
+    }
+
+    /// Handles an operation that the sidecar does not know any more.
+    fn handle_lost(&mut self, host_id: &str, phase: Phase) {
+        let untouched = self.status.truncation.is_none();
+        let (mut attempts, mut accepted) = (0, false);
+        if let Some(node) = self.node_mut(host_id) {
+            node.silent_since = None;
+            (attempts, accepted) = (node::attempts(node), node.operation.is_some());
+            if attempts >= STALLED_AFTER_ATTEMPTS {
+                node.message = Some(node::LOSES_OPERATIONS.to_owned());
+            }
+        }
+        if phase == Phase::Download && untouched && accepted && attempts >= MAX_LOST_DOWNLOADS {
+            let failure = NodeFailure::Other(node::LOSES_OPERATIONS.to_owned());
+            self.give_up_because_of(host_id, &failure);
+            return;
+        }
+        if attempts >= STALLED_AFTER_ATTEMPTS && !untouched {
+            self.report_failing_node(host_id, phase);
+        }
+        if phase == Phase::Download {
+            self.restart_download(host_id);
+        } else {
+            self.send_task(host_id, phase);
+        }
+    }
+
+    /// Handles a completed operation. Returns true if it was the one of the ring's phase, and not a repair.
+    fn handle_completed(&mut self, host_id: &str, phase: Phase) -> bool {
+        match (self.status.phase(), phase) {
+            (Some(Phase::Download | Phase::Import), Phase::Cleanup) => {
+                self.detour(host_id, Phase::Download);
+            }
+            (Some(Phase::Import), Phase::Download) => self.detour(host_id, Phase::Import),
+            (Some(Phase::Import), Phase::Refresh) => return self.refresh_next_table(host_id),
+            _ => return true,
+        }
+        false
+    }
+
+    /// Handles a failed operation. Returns true if the node counts as done all the same.
+    fn handle_failed(&mut self, host_id: &str, phase: Phase, failure: &NodeFailure) -> bool {
+        let untouched = self.status.truncation.is_none();
+        let abandoned = self.status.giving_up.is_some();
+        let attempts = self.node_mut(host_id).map_or(0, |node| node::attempts(node));
+        if attempts >= STALLED_AFTER_ATTEMPTS && !untouched && !abandoned {
+            self.report_failing_node(host_id, phase);
+        }
+        let last_cleanup = self.status.phase() == Some(Phase::Cleanup);
+        match (phase, failure) {
+            (Phase::Cleanup, _) if self.cleanup_timed_out() => return true,
+            (Phase::Cleanup, _) if last_cleanup && attempts >= MAX_CLEANUP_ATTEMPTS => return true,
+            (_, NodeFailure::TwoRestores | NodeFailure::NodesDown) => self.send_task(host_id, phase),
+            (Phase::Init, _) | (Phase::Download, NodeFailure::NoManifest) if untouched => {
+                self.give_up_because_of(host_id, failure);
+            }
+            (Phase::Download, _) if untouched && attempts >= MAX_DOWNLOAD_ATTEMPTS => {
+                self.give_up_because_of(host_id, failure);
+            }
+            (Phase::Download, NodeFailure::DownloadCorrupt) => self.restart_download(host_id),
+            (Phase::Import, _) if abandoned && attempts >= MAX_ABANDONED_IMPORTS => return true,
+            (Phase::Import, NodeFailure::FilesMissing) => self.detour(host_id, Phase::Download),
+            (Phase::Import, NodeFailure::HardlinkingFailed) => self.refresh(host_id),
+            (Phase::Import | Phase::Refresh, NodeFailure::CorruptCannotImport) => {
+                self.report_failing_node(host_id, phase);
+                if phase == Phase::Refresh {
+                    self.return_to_import(host_id);
+                }
+                self.send_task(host_id, Phase::Import);
+            }
+            (_, _) => {
+                if attempts >= STALLED_AFTER_ATTEMPTS {
+                    self.report_failing_node(host_id, phase);
+                }
+                self.send_task(host_id, phase);
+            }
+        }
+        false
+    }
+
+    /// Sends the task of a phase to a node if its next attempt is due.
+    pub(super) fn send_task(&mut self, host_id: &str, phase: Phase) {
+        let keep_truncated = !self.may_delete_copies();
+        let nodes = &mut self.status.common.nodes;
+        let Some(node) = nodes.iter_mut().find(|node| node.host_id == host_id) else {
+            return;
+        };
+        let task = match phase {
+            Phase::Cleanup => Task::Cleanup { keep_truncated },
+            Phase::Refresh => Task::Refresh {
+                table: node.table.clone().unwrap_or_default(),
+            },
+            phase => Task::Phase(phase),
+        };
+        self.plan.send(node, task);
+    }
+
+    /// Begins another phase on one node for a repair.
+    pub(super) fn detour(&mut self, host_id: &str, phase: Phase) {
+        if let Some(node) = self.node_mut(host_id) {
+            node::detour(node, phase);
+        }
+        self.send_task(host_id, phase);
+    }
+
+    /// Returns from a refresh to the import. The failure stays visible, and the delay after it stays.
+    fn return_to_import(&mut self, host_id: &str) {
+        if let Some(node) = self.node_mut(host_id) {
+            node.phase = Some(Phase::Import.as_str().to_owned());
+        }
+    }
+
+    fn give_up_because_of(&mut self, host_id: &str, failure: &NodeFailure) {
+        let (name, message) = self.name_and_message(host_id);
+        let reason = if *failure == NodeFailure::NoManifest {
+            Reason::SnapshotNotFound
+        } else {
+            Reason::OperationFailed
+        };
+        self.give_up(reason, message.unwrap_or_default(), Some(name));
+    }
+
+    /// Reports the restore as stalled because of a node on which an operation fails that has to succeed.
+    fn report_failing_node(&mut self, host_id: &str, phase: Phase) {
+        let (pod, message) = self.name_and_message(host_id);
+        let message = message.unwrap_or_default();
+        let remedy = if NodeFailure::of_message(&message) == NodeFailure::CorruptCannotImport {
+            format!(
+                "delete the files of that table in the data directory of {pod} that Cassandra has not loaded, \
+                 then the restore continues"
+            )
+        } else {
+            "it is retried".to_owned()
+        };
+        let message = format!("{} on {pod}: {message}; {remedy}", phase.as_str());
+        self.plan.wait_for(Wait::stalled(Reason::NodeFails, message));
+    }
+
+    /// Returns the node's name for people, and its last error.
+    pub(super) fn name_and_message(&self, host_id: &str) -> (String, Option<String>) {
+        let mut nodes = self.status.common.nodes.iter();
+        let node = nodes.find(|node| node.host_id == host_id);
+        let name = node.map_or(host_id, node::name).to_owned();
+        (name, node.and_then(|node| node.message.clone()))
+    }
+}

@@ -1,0 +1,73 @@
+//! Nodes out of reach: what a restore does without them, and what it reports.
+
+use super::RestorePlanner;
+use crate::api::{ABANDON_ANNOTATION, Phase, Reason};
+use crate::reconcile::plan::builder::find_node;
+use crate::reconcile::plan::node;
+use crate::reconcile::plan::wait::Wait;
+
+impl RestorePlanner<'_> {
+    /// Returns true if the ring passes a phase without this node, which is not done.
+    ///
+    /// Only work that cannot cost a row is skipped: cleanup, and, in a restore that is given up, the import of a node
+    /// that is no longer in the ring.
+    pub(super) fn continues_without(&mut self, host_id: &str) -> bool {
+        // A node that gets a request now is back.
+        let sent = self
+            .plan
+            .requests
+            .iter()
+            .any(|request| request.host_id == host_id);
+        if sent || !self.is_out_of_reach(host_id) {
+            return false;
+        }
+        let phase = self.status.phase();
+        if phase == Some(Phase::Cleanup) {
+            return true;
+        }
+        let given_up = self.status.giving_up.is_some();
+        let left = (self.status.truncation.is_none() || given_up) && self.has_left_ring(host_id);
+        if left && !given_up {
+            let message = format!("node {host_id} left the ring while the files were downloaded");
+            self.give_up(Reason::NodesChanged, message, None);
+        } else if !left {
+            self.report_node_away(host_id);
+        }
+        left && given_up && phase == Some(Phase::Import)
+    }
+
+    /// Returns true if a restore that is given up continues without this node, which left the ring.
+    pub(super) fn is_left_behind(&mut self, host_id: &str) -> bool {
+        self.status.giving_up.is_some() && self.is_out_of_reach(host_id) && self.has_left_ring(host_id)
+    }
+
+    /// Returns true if the node's sidecar has not been reached for longer than a restart of its pod takes.
+    pub(super) fn is_out_of_reach(&self, host_id: &str) -> bool {
+        let mut nodes = self.status.common.nodes.iter();
+        let node = nodes.find(|node| node.host_id == host_id);
+        node.is_some_and(|node| node::is_out_of_reach(node, self.observation.now))
+    }
+
+    /// Returns true if the ring is known and does not have the node.
+    fn has_left_ring(&mut self, host_id: &str) -> bool {
+        let ring = self.plan.ring();
+        ring.is_some_and(|ring| find_node(ring, host_id).is_none())
+    }
+
+    /// Reports the restore as stalled because it waits for a node.
+    fn report_node_away(&mut self, host_id: &str) {
+        let (pod, error) = self.name_and_message(host_id);
+        let error = error.unwrap_or_else(|| "its pod is away".to_owned());
+        let remedy = if self.status.truncation.is_some() {
+            format!(
+                "the restore continues when the node is back; if it never comes back, remove it from the ring and \
+                 set the annotation {ABANDON_ANNOTATION}"
+            )
+        } else {
+            "the restore continues when the node is back; delete the restore to give it up: no table was touched"
+                .to_owned()
+        };
+        let message = format!("{pod} has not been reached for 15 minutes: {error}; {remedy}");
+        self.plan.wait_for(Wait::stalled(Reason::NodeAway, message));
+    }
+}

@@ -1,0 +1,35 @@
+//! The reason why a run waits.
+
+use crate::api::Reason;
+
+/// The reason why a run waits. The run continues without a restart of cassgate as soon as the reason is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// The reason of the condition.
+    pub reason: Reason,
+    /// A sentence for people: what the run waits for, and what to do if it never comes.
+    pub message: String,
+    /// True if a person has to act before the run continues.
+    pub stalled: bool,
+}
+
+impl Wait {
+    /// Creates a wait for something that comes by itself.
+    #[must_use]
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            stalled: false,
+        }
+    }
+
+    /// Creates a wait for a person to act.
+    #[must_use]
+    pub fn stalled(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            stalled: true,
+            ..Self::new(reason, message)
+        }
+    }
+}
