@@ -167,16 +167,19 @@ mod tests {
     #[test]
     fn by_default_an_authority_lives_a_year_and_a_certificate_a_day() {
         let options = options(&[]).unwrap();
-        assert_eq!(options.timing.authority, SignedDuration::from_hours(365 * 24));
-        assert_eq!(options.timing.leaf, SignedDuration::from_hours(24));
-        assert_eq!(options.timing.settle, SignedDuration::from_secs(15));
+        assert_eq!(
+            options.timing.authority_lifetime,
+            SignedDuration::from_hours(365 * 24)
+        );
+        assert_eq!(options.timing.leaf_lifetime, SignedDuration::from_hours(24));
+        assert_eq!(options.timing.propagation_delay, SignedDuration::from_secs(15));
         assert_eq!(options.interval(), Duration::from_secs(10));
     }
 
     #[test]
     fn short_lived_certificates_shorten_every_interval() {
         let options = options(&["--tls-self-leaf-lifetime=12s", "--tls-self-ca-lifetime=36s"]).unwrap();
-        assert_eq!(options.timing.settle, SignedDuration::from_secs(2));
+        assert_eq!(options.timing.propagation_delay, SignedDuration::from_secs(2));
         assert_eq!(options.interval(), Duration::from_millis(600));
     }
 

@@ -38,9 +38,10 @@ fn facts_with_restores(others: Vec<Arc<StoredRestore>>) -> (Facts, Context) {
 #[test]
 fn an_abandoned_restore_does_not_hide_a_running_one() {
     for stale in [Some("REQUIRED"), None] {
-        let stale = other("stale", stale, 61);
+        let abandoned = other("stale", stale, 61);
         for young in [Some("RUNNING"), Some("PENDING"), Some("REQUIRED"), None] {
-            let (facts, context) = facts_with_restores(vec![Arc::clone(&stale), other("young", young, 5)]);
+            let (facts, context) =
+                facts_with_restores(vec![Arc::clone(&abandoned), other("young", young, 5)]);
             for (subject, rule) in [
                 (restore(&json!({})), "restore-in-progress"),
                 (backup(&json!({"schedule": null})), "backup-during-restore"),
@@ -50,8 +51,8 @@ fn an_abandoned_restore_does_not_hide_a_running_one() {
                     (finding.severity, finding.path.as_str()),
                     (Severity::Deny, "spec.cassandraCluster")
                 );
-                let state = young.unwrap_or("not started");
-                let start = format!("restore young of this cluster is {state} (created 5 min ago)");
+                let condition = young.unwrap_or("not started");
+                let start = format!("restore young of this cluster is {condition} (created 5 min ago)");
                 assert!(finding.message.starts_with(&start), "{}", finding.message);
             }
         }

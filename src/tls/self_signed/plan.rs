@@ -357,8 +357,8 @@ impl Timing {
     }
 }
 
-impl AsRef<Authority> for Authority {
-    fn as_ref(&self) -> &Authority {
+impl AsRef<Self> for Authority {
+    fn as_ref(&self) -> &Self {
         self
     }
 }
