@@ -87,16 +87,22 @@ reproducible:
 fuzz: $(addprefix fuzz-,$(FUZZ_TARGETS))
 
 $(addprefix fuzz-,$(FUZZ_TARGETS)): fuzz-%: $(FUZZ_BIN)/cargo-fuzz
-	mkdir -p fuzz/target/corpus/$*
-	$(FUZZ) run $* fuzz/target/corpus/$* fuzz/corpus/$* fuzz/seeds/$* -- -dict=fuzz/dict/$*.dict \
+	mkdir -p fuzz/target/corpus/$* fuzz/target/kept/$*
+	tar -xf fuzz/corpus/$*.tar -C fuzz/target/kept/$*
+	$(FUZZ) run $* fuzz/target/corpus/$* fuzz/target/kept/$* fuzz/seeds/$* -- -dict=fuzz/dict/$*.dict \
 		-max_len=$(FUZZ_LENGTH) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1
 
 # Adds the inputs that fuzz runs have found to the corpora, and minimizes them without loss of coverage. tests/fuzz.rs
 # replays them. Move an input that crashed to fuzz/seeds by hand, with a descriptive name.
+# The archive of the same inputs always has the same bytes.
 corpus: $(FUZZ_BIN)/cargo-fuzz
 	for target in $(FUZZ_TARGETS); do \
-		cp -n fuzz/target/corpus/$$target/* fuzz/corpus/$$target/; \
-		$(FUZZ) cmin $$target fuzz/corpus/$$target -- -use_counters=0 -max_len=$(FUZZ_LENGTH) || exit; \
+		kept=fuzz/target/kept/$$target; \
+		rm -rf $$kept && mkdir -p $$kept && tar -xf fuzz/corpus/$$target.tar -C $$kept || exit; \
+		cp -n fuzz/target/corpus/$$target/* $$kept/; \
+		$(FUZZ) cmin $$target $$kept -- -use_counters=0 -max_len=$(FUZZ_LENGTH) || exit; \
+		(cd $$kept && tar --format=ustar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=0644 \
+			-cf - *) >fuzz/target/$$target.tar && mv fuzz/target/$$target.tar fuzz/corpus/ || exit; \
 	done
 
 # Builds etcd, kube-apiserver and kubectl once from pinned Go modules, unless KUBEBUILDER_ASSETS names a folder with them.
