@@ -1,10 +1,10 @@
-//! The CRDs: what stands in `manifests/crds` is what the types say, and it takes whatever CassKop's take.
+//! The CRDs in `manifests/crds`: they are generated from the types, and accept every object that CassKop's CRDs accept.
 
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "what a test's helper cannot do fails the test"
+    reason = "a test that cannot go on has failed"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use std::path::Path;
 use cassgate::api;
 use serde_json::{Map, Value};
 
-/// Parts of a schema that hold schemas; everything else in it is a fact about the value itself.
+/// The keywords that contain subschemas. All other keywords constrain the value itself.
 const NESTED: [&str; 3] = ["properties", "items", "additionalProperties"];
 
 fn yaml(text: &str) -> Value {
@@ -25,7 +25,7 @@ fn in_repository(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Ours and CassKop's CRD of each kind that we judge.
+/// Returns cassgate's and CassKop's CRD of each judged kind.
 fn pairs() -> Vec<(Value, Value)> {
     let ours = api::crd_files().unwrap();
     assert_eq!(ours.len(), 2);
@@ -39,7 +39,7 @@ fn pairs() -> Vec<(Value, Value)> {
         .collect()
 }
 
-/// Every schema in a CRD's only version by its path (`.spec.retention`, `.status.nodes[]`, `.spec.rename{}`).
+/// Returns every schema in the only version of a CRD by its path (`.spec.retention`, `.status.nodes[]`, `.spec.rename{}`).
 fn schemas(crd: &Value) -> BTreeMap<String, Map<String, Value>> {
     let mut found = BTreeMap::new();
     collect(
@@ -68,8 +68,8 @@ fn collect(path: &str, schema: &Value, found: &mut BTreeMap<String, Map<String, 
     }
 }
 
-/// What a schema says about the value itself: type, format, required names, and every limit.
-fn facts(schema: &Map<String, Value>) -> BTreeMap<&str, Value> {
+/// Returns the constraints of a schema on the value itself: type, format, required names and limits.
+fn constraints(schema: &Map<String, Value>) -> BTreeMap<&str, Value> {
     let own = schema
         .iter()
         .filter(|(key, _)| *key != "description" && !NESTED.contains(&key.as_str()));
@@ -97,7 +97,7 @@ fn sorted(names: &Value) -> Value {
 }
 
 #[test]
-fn manifests_crds_is_what_the_types_generate() {
+fn manifests_crds_is_generated_from_the_types() {
     let files = api::crd_files().unwrap();
     for file in &files {
         let path = format!("manifests/crds/{}", file.name);
@@ -114,12 +114,12 @@ fn manifests_crds_is_what_the_types_generate() {
     let with_kustomize: BTreeSet<_> = generated.chain(["kustomization.yaml".to_owned()]).collect();
     assert_eq!(
         there, with_kustomize,
-        "manifests/crds holds the generated files, what names them for kustomize, and nothing else"
+        "manifests/crds has the generated files and their kustomization, and nothing else"
     );
 }
 
 #[test]
-fn every_field_of_casskops_schema_is_in_ours_with_the_same_type_and_no_limit() {
+fn every_field_of_casskops_schema_is_in_ours_with_the_same_type_and_without_a_limit() {
     for (ours, theirs) in pairs() {
         let (ours, theirs) = (schemas(&ours), schemas(&theirs));
         assert!(
@@ -130,13 +130,13 @@ fn every_field_of_casskops_schema_is_in_ours_with_the_same_type_and_no_limit() {
             let ours = ours
                 .get(path)
                 .unwrap_or_else(|| panic!("{path} of CassKop's schema is not in ours"));
-            assert_eq!(facts(ours), facts(theirs), "{path}");
+            assert_eq!(constraints(ours), constraints(theirs), "{path}");
         }
     }
 }
 
 #[test]
-fn the_names_are_casskops() {
+fn the_names_are_the_same_as_in_casskops_crds() {
     for (ours, theirs) in pairs() {
         assert_eq!(ours["metadata"]["name"], theirs["metadata"]["name"]);
         for key in ["group", "scope"] {
@@ -156,7 +156,7 @@ fn the_names_are_casskops() {
 }
 
 #[test]
-fn status_is_a_subresource_of_ours_and_not_of_casskops() {
+fn only_our_crds_have_a_status_subresource() {
     for (ours, theirs) in pairs() {
         assert_eq!(
             ours["spec"]["versions"][0]["subresources"],
@@ -185,7 +185,7 @@ fn the_clusters_crd_of_the_tests_has_casskops_short_names_and_keeps_unknown_fiel
 }
 
 #[test]
-fn what_we_add_to_spec_and_status_is_this_and_no_more() {
+fn the_fields_that_cassgate_adds_are_these() {
     let own = |ours: &Value, theirs: &Value, part: &str| -> Vec<String> {
         let theirs = schemas(theirs);
         let depth = part.matches('.').count() + 1;
@@ -242,7 +242,7 @@ fn what_we_add_to_spec_and_status_is_this_and_no_more() {
 }
 
 #[test]
-fn the_schema_fills_nothing_in_and_stores_no_null() {
+fn the_schema_has_no_defaults_and_no_nullable_fields() {
     for (crd, _) in pairs() {
         for (path, schema) in schemas(&crd) {
             for key in [
@@ -260,14 +260,14 @@ fn the_schema_fills_nothing_in_and_stores_no_null() {
 }
 
 #[test]
-fn kubectl_explain_has_something_to_say_about_every_field() {
+fn every_field_has_a_description_for_kubectl_explain() {
     for (crd, _) in pairs() {
         for (path, schema) in schemas(&crd) {
             let described = schema
                 .get("description")
                 .and_then(Value::as_str)
                 .unwrap_or_default();
-            // The API server refuses a description of `metadata`: it has its own. A list of texts is described as a whole.
+            // The API server has its own description of `metadata` and rejects another. A list of strings has one description.
             let is_text_of_list = path.ends_with("[]") && schema["type"] == "string";
             let undescribed = path == ".metadata" || path.ends_with("{}") || is_text_of_list;
             assert_eq!(described.ends_with('.'), !undescribed, "{path}: {described:?}");
@@ -281,7 +281,7 @@ fn kubectl_explain_has_something_to_say_about_every_field() {
 }
 
 #[test]
-fn a_policy_is_one_of_three_words_and_its_field_says_what_they_mean() {
+fn the_concurrency_policy_is_an_enum_and_its_field_describes_the_values() {
     let (backup, _) = &pairs()[0];
     let policy = &schemas(backup)[".spec.concurrencyPolicy"];
     assert_eq!(policy["enum"], serde_json::json!(["Allow", "Forbid", "Replace"]));
@@ -289,12 +289,12 @@ fn a_policy_is_one_of_three_words_and_its_field_says_what_they_mean() {
         policy["description"]
             .as_str()
             .unwrap()
-            .starts_with("What happens when a run is due")
+            .starts_with("The policy for a run that is due")
     );
 }
 
 #[test]
-fn kubectl_get_shows_what_matters_first() {
+fn kubectl_get_shows_the_most_important_columns_first() {
     let columns = |crd: &Value| -> Vec<String> {
         let columns = crd["spec"]["versions"][0]["additionalPrinterColumns"]
             .as_array()
@@ -354,7 +354,7 @@ fn every_column_shows_a_field_that_exists() {
 }
 
 #[test]
-fn the_kinds_have_short_names_beside_casskops_and_a_category() {
+fn the_kinds_have_additional_short_names_and_a_category() {
     let names = |crd: &Value| {
         (
             crd["spec"]["names"]["shortNames"].clone(),
@@ -379,7 +379,7 @@ fn the_kinds_have_short_names_beside_casskops_and_a_category() {
 }
 
 #[test]
-fn the_text_says_where_it_comes_from_and_reads_back_as_the_crds() {
+fn the_generated_text_names_its_origin_and_parses_as_the_crds() {
     let stream = api::crds_yaml().unwrap();
     assert!(
         stream.starts_with("# Generated from src/api by `make crds`"),

@@ -1,9 +1,9 @@
-//! Lengths of time and limits of bandwidth.
+//! The target for `spec.duration` and `spec.bandwidth`.
 
 use cassgate::domain::bandwidth::Bandwidth;
 use cassgate::domain::go_duration::GoDuration;
 
-/// Two texts, apart by a zero byte, each alone and the one behind the other.
+/// Parses two texts separated by a zero byte, each on its own and both concatenated.
 pub fn durations(data: &[u8]) {
     let Some(text) = super::text(data) else { return };
     let (first, second) = text.split_once('\0').unwrap_or((text, "1h30m"));
@@ -11,7 +11,7 @@ pub fn durations(data: &[u8]) {
         duration(text);
         bandwidth(text);
     }
-    added_up(first, second);
+    check_sum(first, second);
 }
 
 fn duration(text: &str) {
@@ -22,9 +22,9 @@ fn duration(text: &str) {
             assert_eq!(GoDuration::parse(&format!("{nanoseconds}ns")), Ok(parsed));
             assert!(nanoseconds <= 0 || !text.starts_with('-'));
             let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-            let turned = GoDuration::parse(&format!("-{unsigned}"));
+            let negated = GoDuration::parse(&format!("-{unsigned}"));
             assert_eq!(
-                turned.map(|turned| turned.nanoseconds().unsigned_abs()),
+                negated.map(|negated| negated.nanoseconds().unsigned_abs()),
                 Ok(nanoseconds.unsigned_abs())
             );
         }
@@ -35,8 +35,8 @@ fn duration(text: &str) {
     }
 }
 
-/// Go adds up the parts: one length behind another is their sum.
-fn added_up(first: &str, second: &str) {
+/// Checks that two concatenated durations are their sum, because Go adds up the parts.
+fn check_sum(first: &str, second: &str) {
     let (Ok(a), Ok(b)) = (GoDuration::parse(first), GoDuration::parse(second)) else {
         return;
     };
@@ -48,7 +48,7 @@ fn added_up(first: &str, second: &str) {
     let sum = a.nanoseconds().checked_add(b.nanoseconds());
     match GoDuration::parse(&format!("{first}{second}")) {
         Ok(both) => assert_eq!(Some(both.nanoseconds()), sum),
-        // Twice the limit wraps to zero, as in Go; it takes more characters than this.
+        // Twice the limit wraps to zero, as in Go, but only in a text longer than this.
         Err(_) => assert!(sum.is_none() || first.len() + second.len() > 40),
     }
 }

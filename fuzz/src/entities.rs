@@ -1,39 +1,39 @@
-//! What a backup or a restore covers.
+//! The target for `spec.entities`.
 
 use std::collections::BTreeSet;
 
-use cassgate::domain::entities::{Entities, EntitiesError, LONGEST_LIST, LONGEST_NAME, Outside};
+use cassgate::domain::entities::{Entities, EntitiesError, MAX_LIST_LENGTH, MAX_NAME_LENGTH, Outside};
 
-/// Two lists, apart by a zero byte: what a restore names, and what its backup names.
+/// Parses two lists separated by a zero byte: the entities of a restore and of its backup.
 pub fn entities(data: &[u8]) {
     let Some(text) = super::text(data) else { return };
     let (own, others) = text.split_once('\0').unwrap_or((text, ""));
     let (own, others) = (list(own), list(others));
     if let (Some(own), Some(others)) = (own, others) {
-        inside(&own, &others);
+        check_outside(&own, &others);
     }
 }
 
-/// Parses, and holds what was parsed against the text.
+/// Parses a list and compares the result with the text.
 fn list(text: &str) -> Option<Entities> {
     let items = || {
         text.split(|c: char| c == ',' || c.is_ascii_whitespace())
             .filter(|item| !item.is_empty())
     };
-    let turned: Vec<&str> = items().collect::<Vec<_>>().into_iter().rev().collect();
+    let reversed: Vec<&str> = items().collect::<Vec<_>>().into_iter().rev().collect();
     match Entities::parse(text) {
         Ok(parsed) => {
-            assert!(text.len() <= LONGEST_LIST);
+            assert!(text.len() <= MAX_LIST_LENGTH);
             let named: BTreeSet<String> = names(&parsed).into_iter().collect();
             let written: BTreeSet<String> = items().map(ToOwned::to_owned).collect();
-            assert_eq!(named, written, "nothing is dropped and nothing is invented");
+            assert_eq!(named, written, "no item is dropped and none is added");
             assert_eq!(parsed == Entities::Everything, text.is_empty());
             assert_eq!(Entities::parse(&parsed.to_string()).as_ref(), Ok(&parsed));
-            if !turned.is_empty() {
+            if !reversed.is_empty() {
                 assert_eq!(
-                    Entities::parse(&turned.join(" \t,")).as_ref(),
+                    Entities::parse(&reversed.join(" \t,")).as_ref(),
                     Ok(&parsed),
-                    "no order"
+                    "the order makes no difference"
                 );
             }
             for part in parsed.with_upper_case().iter().chain(&parsed.system()) {
@@ -42,7 +42,7 @@ fn list(text: &str) -> Option<Entities> {
             for item in &named {
                 assert!(
                     item.split('.')
-                        .all(|name| (1..=LONGEST_NAME).contains(&name.len()))
+                        .all(|name| (1..=MAX_NAME_LENGTH).contains(&name.len()))
                 );
             }
             Some(parsed)
@@ -50,14 +50,14 @@ fn list(text: &str) -> Option<Entities> {
         Err(errors) => {
             assert!(!errors.is_empty());
             for error in &errors {
-                told(text, error);
+                check_error(text, error);
             }
             None
         }
     }
 }
 
-fn told(text: &str, error: &EntitiesError) {
+fn check_error(text: &str, error: &EntitiesError) {
     let words = error.to_string();
     assert!(
         !words.is_empty() && !words.contains(char::is_control),
@@ -76,11 +76,11 @@ fn names(entities: &Entities) -> Vec<String> {
     }
 }
 
-fn inside(own: &Entities, others: &Entities) {
-    assert!(own.outside(own).is_empty(), "a list is a part of itself");
+fn check_outside(own: &Entities, others: &Entities) {
+    assert!(own.outside(own).is_empty(), "a list contains itself");
     assert!(own.outside(&Entities::Everything).is_empty());
     let outside = own.outside(others);
-    // One name at a time comes to the same.
+    // Each name on its own has the same result.
     let single = |name: &String| {
         let alone = Entities::parse(name).expect("a name that was parsed");
         !alone.outside(others).is_empty()

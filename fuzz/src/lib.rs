@@ -1,7 +1,7 @@
-//! What every input has to obey: one function for each fuzz target, called with whatever libFuzzer makes up.
+//! The fuzz targets: one function each, which panics if a property does not hold for the input.
 //!
-//! libFuzzer calls them through `fuzz_targets/` (`make soak`, nightly), and `tests/fuzz.rs` with the corpus that
-//! earlier soaks left (`make test`, the pinned toolchain). A body panics where a property does not hold.
+//! libFuzzer calls them through `fuzz_targets/` with generated inputs (`make fuzz`, nightly toolchain), and
+//! `tests/fuzz.rs` calls them with the inputs of earlier runs (`make test`, pinned toolchain).
 
 mod durations;
 mod entities;
@@ -24,11 +24,11 @@ pub use schedule::schedule;
 pub use values::values;
 pub use yaml::yaml;
 
-/// One target.
-pub type Body = fn(&[u8]);
+/// The function of a target.
+pub type Target = fn(&[u8]);
 
-/// Every target by the name of its folder in `fuzz/corpus`.
-pub const TARGETS: [(&str, Body); 8] = [
+/// Every target with its name, which is also the name of its seeds, corpus and dictionary.
+pub const TARGETS: [(&str, Target); 8] = [
     ("durations", durations),
     ("entities", entities),
     ("location", location),
@@ -39,7 +39,7 @@ pub const TARGETS: [(&str, Body); 8] = [
     ("yaml", yaml),
 ];
 
-/// The text of an input: what is no UTF-8 never reaches a parser, JSON has none of it.
+/// Returns the input as text, or `None` if it is not UTF-8. JSON is UTF-8, so parsers never get anything else.
 fn text(data: &[u8]) -> Option<&str> {
     std::str::from_utf8(data).ok()
 }

@@ -1,8 +1,8 @@
-//! Where a backup is stored.
+//! The target for `spec.storageLocation`.
 
 use cassgate::domain::storage::{Provider, StorageLocation};
 
-/// A location that is taken has every part that Icarus makes a path of.
+/// Checks that a valid location has every part from which Icarus builds a path.
 pub fn location(data: &[u8]) {
     let Some(text) = super::text(data) else { return };
     let parsed = match StorageLocation::parse(text) {

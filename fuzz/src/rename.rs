@@ -1,11 +1,11 @@
-//! Tables that go into other tables.
+//! The target for `spec.rename`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cassgate::domain::entities::{Entities, Table};
-use cassgate::domain::rename::{MOST_PAIRS, Rename};
+use cassgate::domain::rename::{MAX_PAIRS, Rename};
 
-/// A pair in each line, `FROM=INTO`.
+/// Parses one pair from each line, `FROM=INTO`.
 pub fn rename(data: &[u8]) {
     let Some(text) = super::text(data) else { return };
     let map: BTreeMap<String, String> = text
@@ -14,25 +14,25 @@ pub fn rename(data: &[u8]) {
         .map(|(from, into)| (from.to_owned(), into.to_owned()))
         .collect();
     match Rename::parse(&map) {
-        Ok(rename) => taken(&map, &rename),
+        Ok(rename) => check_valid(&map, &rename),
         Err(errors) => {
             assert!(!errors.is_empty());
-            // Three for each pair at most: a chain, a target that is shared, a source that stands twice.
+            // At most three for each pair: a chain, a shared target, a repeated source.
             assert!(errors.len() <= 3 * map.len());
             for error in errors {
-                let words = error.to_string();
-                assert!(!words.is_empty() && words.len() < 800, "{words:?}");
-                assert!(!words.contains(char::is_control), "{words:?}");
+                let text = error.to_string();
+                assert!(!text.is_empty() && text.len() < 800, "{text:?}");
+                assert!(!text.contains(char::is_control), "{text:?}");
                 match error.key() {
                     Some(key) => assert!(map.contains_key(key)),
-                    None => assert!(map.len() > MOST_PAIRS),
+                    None => assert!(map.len() > MAX_PAIRS),
                 }
             }
         }
     }
 }
 
-fn taken(map: &BTreeMap<String, String>, rename: &Rename) {
+fn check_valid(map: &BTreeMap<String, String>, rename: &Rename) {
     assert_eq!(rename.is_empty(), map.is_empty());
     assert_eq!(rename.pairs().count(), map.len(), "no pair is dropped");
     let sources: BTreeSet<&Table> = rename.pairs().map(|(from, _)| from).collect();
@@ -44,7 +44,7 @@ fn taken(map: &BTreeMap<String, String>, rename: &Rename) {
     );
     assert!(
         sources.is_disjoint(&targets),
-        "no chain, no swap, nothing into itself"
+        "no chain, no swap, no table renamed to itself"
     );
     let written = |(from, into): (&String, &String)| {
         (

@@ -1,4 +1,4 @@
-//! The webhook itself: bytes in, an answer out, both paths.
+//! The target for the webhook: any bytes as the body of a request to both paths.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,19 +21,21 @@ use tower::ServiceExt;
 use super::script::Script;
 use super::world::World;
 
-/// The most bytes of an answer.
-const LONGEST_ANSWER: usize = 64 * 1024;
+/// The maximum size of an answer, in bytes.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// The most characters of a warning, and of all of them.
-const LONGEST_WARNING: usize = 256;
-const LONGEST_WARNINGS: usize = 4096;
+/// The maximum length of a warning, in characters.
+const MAX_WARNING_LENGTH: usize = 256;
 
-/// The value of every Secret of [`world`]: it is in no answer.
+/// The maximum length of all warnings of an answer, in characters.
+const MAX_WARNINGS_LENGTH: usize = 4096;
+
+/// The value of every Secret of [`world`], which no answer may contain.
 const TOP_SECRET: &str = "hunter2-hunter2";
 
-/// Bytes as they are; and, unless they begin as JSON does, a [`Script`].
+/// Sends the bytes as they are, and also as a [`Script`] unless they start like JSON.
 pub fn review(data: &[u8]) {
-    let gate = Gate::of(&Policy::default(), false, false);
+    let gate = Webhook::of(&Policy::default(), false, false);
     for path in ["/mutate", "/validate"] {
         raw(&gate, path, data);
     }
@@ -43,21 +45,22 @@ pub fn review(data: &[u8]) {
 }
 
 /// A webhook with its facts.
-struct Gate {
+struct Webhook {
     router: Router,
     runtime: Runtime,
 }
 
 thread_local! {
-    /// The webhooks that were asked for before: to make one takes longer than to ask it.
-    static GATES: RefCell<BTreeMap<String, Rc<Gate>>> = const { RefCell::new(BTreeMap::new()) };
+    /// The webhooks of earlier inputs, because building one takes longer than a request.
+    static WEBHOOKS: RefCell<BTreeMap<String, Rc<Webhook>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-impl Gate {
-    /// The webhook of a policy, of a cluster whose status is `apart` or not, asked by who may read Secrets or not.
+impl Webhook {
+    /// Returns the webhook with a policy. `apart` is true if the status is a subresource, `reader` if the caller may read
+    /// Secrets.
     fn of(policy: &Policy, apart: bool, reader: bool) -> Rc<Self> {
         let key = format!("{policy:?} {apart} {reader}");
-        GATES.with_borrow_mut(|gates| {
+        WEBHOOKS.with_borrow_mut(|gates| {
             let gate = gates.entry(key);
             Rc::clone(gate.or_insert_with(|| Rc::new(Self::new(policy, apart, reader))))
         })
@@ -80,7 +83,7 @@ impl Gate {
         }
     }
 
-    /// The code and the bytes of an answer.
+    /// Sends a request and returns the status and the body of the answer.
     fn post(&self, path: &str, body: &[u8]) -> (StatusCode, Vec<u8>) {
         let request = Request::post(path)
             .body(Body::from(body.to_vec()))
@@ -95,20 +98,20 @@ impl Gate {
         })
     }
 
-    /// The `response` of the answer to a well-formed review, looked at.
+    /// Sends a well-formed review, checks the answer and returns its `response`.
     fn ask(&self, path: &str, review: &Value) -> Value {
         let (status, body) = self.post(path, review.to_string().as_bytes());
         assert_eq!(status, StatusCode::OK);
         let mut answer: Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(answer["response"]["uid"], review["request"]["uid"]);
-        assert!(body.len() < LONGEST_ANSWER, "{} bytes", body.len());
+        assert!(body.len() < MAX_ANSWER_BYTES, "{} bytes", body.len());
         assert!(!answer.to_string().contains(TOP_SECRET) || review.to_string().contains(TOP_SECRET));
-        told(&answer["response"]);
+        check_response(&answer["response"]);
         answer["response"].take()
     }
 }
 
-/// A cluster in memory, with something of everything that rules ask for.
+/// Builds a Kubernetes cluster in memory with every kind of object that rules read.
 fn world(reader: bool) -> World {
     let cluster = |name: &str, icarus: &str, dcs: &[&str]| {
         let dcs: Vec<Value> = dcs
@@ -165,16 +168,16 @@ fn world(reader: bool) -> World {
     }
 }
 
-fn raw(gate: &Gate, path: &str, body: &[u8]) {
+fn raw(gate: &Webhook, path: &str, body: &[u8]) {
     let (status, answer) = gate.post(path, body);
     let answer: Value = serde_json::from_slice(&answer).expect("JSON");
     if status == StatusCode::OK {
-        // Valid JSON, or it was no review. What it says of itself comes back, whatever it is.
+        // The answer to a valid review repeats its uid, whatever that is.
         let asked: Value = serde_json::from_slice(body).unwrap_or_default();
         if !asked.is_null() {
             assert_eq!(answer["response"]["uid"], asked["request"]["uid"]);
         }
-        told(&answer["response"]);
+        check_response(&answer["response"]);
     } else {
         assert_eq!((status, &answer["code"]), (StatusCode::BAD_REQUEST, &json!(400)));
         assert_eq!(
@@ -184,14 +187,14 @@ fn raw(gate: &Gate, path: &str, body: &[u8]) {
     }
 }
 
-/// What holds for every answer.
-fn told(response: &Value) {
+/// Checks the properties of every answer.
+fn check_response(response: &Value) {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut total = 0;
     for warning in list(&response["warnings"]) {
         let text = warning.as_str().expect("a text");
         let length = text.chars().count();
-        assert!((1..=LONGEST_WARNING).contains(&length), "{text:?}");
+        assert!((1..=MAX_WARNING_LENGTH).contains(&length), "{text:?}");
         assert!(!text.contains(char::is_control), "{text:?}");
         assert!(
             text.ends_with(']') || text.ends_with(" more warnings of cassgate"),
@@ -199,12 +202,12 @@ fn told(response: &Value) {
         );
         total += length;
     }
-    assert!(total <= LONGEST_WARNINGS, "{total}");
+    assert!(total <= MAX_WARNINGS_LENGTH, "{total}");
     let causes = list(&response["status"]["details"]["causes"]);
-    assert_eq!(response["allowed"], causes.is_empty(), "a refusal says why");
+    assert_eq!(response["allowed"], causes.is_empty(), "a denial has causes");
     for cause in causes {
         let text = cause["message"].as_str().expect("a text");
-        // What stands behind the causes that fit is of no rule.
+        // The note on the causes that do not fit has no rule.
         let rest = text.starts_with("and ") && text.contains(" more; ");
         assert!(rest || text.ends_with(']'), "{text:?}");
         assert!(!text.contains(char::is_control), "{text:?}");
@@ -222,9 +225,9 @@ fn told(response: &Value) {
     }
 }
 
-/// The mutating side, then the validating side, as the API server asks them.
+/// Sends a script to the mutating and then to the validating webhook, as the API server does.
 fn scripted(script: &Script) {
-    let gate = Gate::of(&script.policy, script.apart, script.reader);
+    let gate = Webhook::of(&script.policy, script.apart, script.reader);
     let came = script.review(&script.object);
     let as_it_came = gate.ask("/validate", &came);
     if script.operation == "DELETE" {
@@ -232,31 +235,31 @@ fn scripted(script: &Script) {
         return;
     }
     let answer = gate.ask("/mutate", &came);
-    assert_eq!(answer["allowed"], true, "the mutating side never refuses");
+    assert_eq!(answer["allowed"], true, "the mutating webhook never denies");
     let object = patched(&script.object, &answer);
     let again = gate.ask("/mutate", &script.review(&object));
     assert_eq!(
         again["patch"],
         Value::Null,
-        "applied twice it changes nothing more"
+        "a second application changes nothing"
     );
     let filled = gate.ask("/validate", &script.review(&object));
-    // A status that was carried in is stripped, so only the rest is judged alike.
+    // The mutating webhook removes a status on CREATE, so only an object without one has the same verdict.
     if script.operation == "CREATE" && script.object["status"].is_null() {
         assert_eq!(
             rules(&filled),
             rules(&as_it_came),
-            "a defaulted object is judged as before"
+            "an object has the same verdict with its defaults"
         );
     }
     assert_eq!(
         gate.ask("/validate", &script.review(&object)),
         filled,
-        "asked again, answered alike"
+        "the same review has the same answer"
     );
 }
 
-/// The rules that refuse.
+/// Returns the rules that deny.
 fn rules(response: &Value) -> BTreeSet<String> {
     let causes = response["status"]["details"]["causes"]
         .as_array()
@@ -271,7 +274,7 @@ fn rules(response: &Value) -> BTreeSet<String> {
     causes.iter().filter_map(rule).collect()
 }
 
-/// The object with the patch, which adds what was absent, and mends a status.
+/// Applies the patch of an answer and checks that it only adds absent fields and restores a status.
 fn patched(object: &Value, answer: &Value) -> Value {
     let mut object = object.clone();
     let Some(patch) = answer["patch"].as_str() else {
@@ -282,9 +285,9 @@ fn patched(object: &Value, answer: &Value) -> Value {
     let changes: Vec<Value> = serde_json::from_slice(&bytes).expect("a patch");
     for change in &changes {
         let at = change["path"].as_str().expect("a path");
-        let mends = at == "/status" || at.starts_with("/status/");
+        let restores = at == "/status" || at.starts_with("/status/");
         let fills = at.starts_with("/spec/") && change["op"] == "add" && object.pointer(at).is_none();
-        assert!(mends || fills, "{change}");
+        assert!(restores || fills, "{change}");
     }
     let patch: json_patch::Patch = serde_json::from_slice(&bytes).expect("a patch");
     json_patch::patch(&mut object, &patch).expect("a patch of this object");

@@ -1,10 +1,10 @@
-//! When a backup runs.
+//! The target for `spec.schedule`.
 
 use cassgate::domain::schedule::{ClockEffect, MAX_BYTES, Schedule, time_zone};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// Where the reader of a schedule may live: zones with odd clock changes among them.
+/// The local zones, some of them with unusual clock changes.
 const ZONES: [&str; 8] = [
     "UTC",
     "Europe/Berlin",
@@ -16,13 +16,13 @@ const ZONES: [&str; 8] = [
     "Pacific/Apia",
 ];
 
-/// How many runs in a row are looked at.
+/// The number of consecutive runs that are checked.
 const RUNS: usize = 6;
 
-/// A letter for the zone and a number for the instant in the first line, the schedule behind it.
+/// Reads a letter for the zone and a number for the instant from the first line, and the schedule from the rest.
 pub fn schedule(data: &[u8]) {
     let Some(text) = super::text(data) else { return };
-    let (asked, text) = text.split_once('\n').unwrap_or(("", text));
+    let (parameters, text) = text.split_once('\n').unwrap_or(("", text));
     let parsed = match Schedule::parse(text) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -37,14 +37,14 @@ pub fn schedule(data: &[u8]) {
     );
     assert_eq!(parsed.words() == "never", parsed.never_fires());
     assert_eq!(parsed.gaps().is_none(), parsed.never_fires());
-    let (now, local) = (instant(asked), zone(asked));
+    let (now, local) = (instant(parameters), zone(parameters));
     let runs: Vec<Timestamp> = parsed.after(now, &local).take(RUNS).collect();
     assert!(runs.is_empty() || !parsed.never_fires());
     let mut before = now;
     for run in &runs {
         assert!(*run > before, "a run is after the instant that was asked for");
         assert!(run.subsec_nanosecond() == 0 || parsed.interval().is_some());
-        // Nothing in between: the same answer from anywhere in the gap.
+        // The next run is the same from any instant in the gap.
         let middle = at(before.as_second().midpoint(run.as_second()));
         if parsed.interval().is_none() {
             assert_eq!(parsed.next_after(middle, &local), Some(*run));
@@ -55,9 +55,9 @@ pub fn schedule(data: &[u8]) {
     troubles(&parsed, now, &local);
 }
 
-fn instant(asked: &str) -> Timestamp {
-    let digits: String = asked.chars().filter(char::is_ascii_digit).take(10).collect();
-    // Up to 2100, where the calendar ends.
+fn instant(parameters: &str) -> Timestamp {
+    let digits: String = parameters.chars().filter(char::is_ascii_digit).take(10).collect();
+    // The calendar ends in 2100.
     let seconds = digits.parse::<i64>().unwrap_or(1_795_000_000) % 4_102_444_800;
     at(seconds)
 }
@@ -66,12 +66,12 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).expect("within the calendar")
 }
 
-fn zone(asked: &str) -> TimeZone {
-    let index = usize::from(asked.bytes().next().unwrap_or_default()) % ZONES.len();
+fn zone(parameters: &str) -> TimeZone {
+    let index = usize::from(parameters.bytes().next().unwrap_or_default()) % ZONES.len();
     time_zone(ZONES.get(index).copied().unwrap_or("UTC")).expect("a zone of the data base")
 }
 
-/// The gaps are those of a wall clock without changes: in UTC every run keeps them.
+/// Checks the gaps, which assume a wall clock without changes and therefore hold for every run in UTC.
 fn gaps(parsed: &Schedule, runs: &[Timestamp], local: &TimeZone) {
     let Some(gaps) = parsed.gaps() else { return };
     assert!(gaps.shortest <= gaps.longest && gaps.shortest >= SignedDuration::from_secs(1));

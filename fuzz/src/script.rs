@@ -1,9 +1,9 @@
-//! A review in lines, so that a mutation of bytes is mostly another review and not broken JSON.
+//! A review as lines of text, so that most mutations of its bytes give another review instead of malformed JSON.
 //!
 //! ```text
-//! do update              create (unless said), update, delete
-//! kind CassandraRestore  CassandraBackup unless said
-//! as cassgate            casskop (unless said), cassgate, none
+//! do update              create (the default), update, delete
+//! kind CassandraRestore  CassandraBackup is the default
+//! as cassgate            casskop (the default), cassgate, none
 //! flags dry,confirm      dry, confirm, always, notices, warn, deny, apart, reader
 //! name r1
 //! confirms RULE,RULE
@@ -11,29 +11,29 @@
 //! user jane
 //! status RUNNING         of the new object
 //! was.status RUNNING     of the stored one
-//! spec.FIELD VALUE       JSON where it is some, else a text
-//! was.spec.FIELD VALUE   of the stored object; the new one has it too until it says otherwise
+//! spec.FIELD VALUE       JSON, or a string if it is not valid JSON
+//! was.spec.FIELD VALUE   of the stored object, and of the new one unless it has its own
 //! rename FROM=INTO       a pair of spec.rename
 //! ```
-//! Other lines say nothing.
+//! Other lines are ignored.
 
 use cassgate::rules::policy::{Executor, MissingReferences, Policy, RestoreGuard, SecretDetails};
 use serde_json::{Map, Value, json};
 
-/// What a script asks.
+/// A parsed script.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
-    /// What the platform team decided.
+    /// The policy of the platform team.
     pub(super) policy: Policy,
-    /// Whether the status is a subresource.
+    /// True if the status is a subresource.
     pub(super) apart: bool,
-    /// Whether the caller may read Secrets.
+    /// True if the caller may read Secrets.
     pub(super) reader: bool,
     /// CREATE, UPDATE or DELETE.
     pub(super) operation: &'static str,
-    /// The new object; null where one goes.
+    /// The new object, or null for a deletion.
     pub(super) object: Value,
-    /// The stored object; null where one comes.
+    /// The stored object, or null for a creation.
     pub(super) old: Value,
     kind: String,
     dry_run: bool,
@@ -41,7 +41,7 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// Reads a script. Every text is one.
+    /// Parses a script. Every text is a valid script.
     pub(super) fn read(text: &str) -> Self {
         let mut script = Self {
             policy: Policy::default(),
@@ -134,7 +134,7 @@ impl Script {
         }
     }
 
-    /// The review that the API server sends with this new object.
+    /// Returns the review that the API server sends with this new object.
     pub(super) fn review(&self, object: &Value) -> Value {
         let metadata = &if object.is_null() { &self.old } else { object }["metadata"];
         json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {

@@ -1,4 +1,4 @@
-//! The small values of a spec, and what an image or a Secret tells.
+//! The target for the short values of a spec, images and Secrets.
 
 use cassgate::domain::cassandra_directory::CassandraDirectory;
 use cassgate::domain::credentials::{Credentials, Key};
@@ -6,9 +6,9 @@ use cassgate::domain::image::Version;
 use cassgate::domain::object_name::is_object_name;
 use cassgate::domain::schema_version::SchemaVersion;
 use cassgate::domain::sidecar::Sidecar;
-use cassgate::domain::snapshot_tag::{LONGEST_TAG, SnapshotTag};
+use cassgate::domain::snapshot_tag::{MAX_TAG_LENGTH, SnapshotTag};
 
-/// One text, read as each of them.
+/// Parses one text as each type of value.
 pub fn values(data: &[u8]) {
     credentials(data);
     let Some(text) = super::text(data) else { return };
@@ -25,13 +25,13 @@ fn tag(text: &str) {
     match SnapshotTag::parse(text) {
         Ok(tag) => {
             assert_eq!((tag.as_str(), tag.to_string().as_str()), (text, text));
-            assert!((1..=LONGEST_TAG).contains(&text.len()) && !text.starts_with(['.', '-']));
+            assert!((1..=MAX_TAG_LENGTH).contains(&text.len()) && !text.starts_with(['.', '-']));
             assert!(
                 text.bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b))
             );
         }
-        Err(error) => bounded(&error.to_string()),
+        Err(error) => check_error(&error.to_string()),
     }
 }
 
@@ -44,7 +44,7 @@ fn schema_version(text: &str) {
             );
             assert_eq!(SchemaVersion::parse(version.as_str()), Ok(version));
         }
-        Err(error) => bounded(&error.to_string()),
+        Err(error) => check_error(&error.to_string()),
     }
 }
 
@@ -58,10 +58,10 @@ fn directory(text: &str) {
                 .filter(|part| !matches!(*part, "" | "."))
                 .collect();
             assert!(!parts.contains(&".."));
-            // The same directory, written the short way.
+            // The same directory in its shortest form.
             assert!(CassandraDirectory::parse(&format!("/{}", parts.join("/"))).is_ok());
         }
-        Err(error) => bounded(&error.to_string()),
+        Err(error) => check_error(&error.to_string()),
     }
 }
 
@@ -73,8 +73,8 @@ fn image(text: &str) {
         assert!(name.contains("icarus") && !tag.contains('@'));
         let short = Sidecar::from_image(&format!("icarus:{version}"));
         assert_eq!(
-            (short.version(), short.takes_casskops_requests()),
-            (Some(version), sidecar.takes_casskops_requests())
+            (short.version(), short.accepts_casskop_requests()),
+            (Some(version), sidecar.accepts_casskop_requests())
         );
     }
 }
@@ -94,9 +94,9 @@ fn credentials(value: &[u8]) {
     }
 }
 
-fn bounded(words: &str) {
+fn check_error(text: &str) {
     assert!(
-        !words.is_empty() && words.len() < 300 && !words.contains(char::is_control),
-        "{words:?}"
+        !text.is_empty() && text.len() < 300 && !text.contains(char::is_control),
+        "{text:?}"
     );
 }

@@ -1,8 +1,7 @@
-//! Any bytes as YAML, judged and told in every format.
+//! The target for `cassgate check`: any bytes as a YAML file, with a report in every format.
 //!
-//! What every input has to obey: it is read to an end without a panic and within bounds; everything that is told stands
-//! within the text; no format lets a text out of its place. `tests/check` calls it with made-up and with spoilt files
-//! too.
+//! Every input is read without a panic and within bounds, every reported position is within the file, and no format lets a
+//! text escape from its place. `tests/check` also calls it with generated and damaged files.
 
 use cassgate::check::files::Input;
 use cassgate::check::load::Loaded;
@@ -13,44 +12,46 @@ use cassgate::check::{Settings, check};
 /// Judges `data` as one file and writes the report in every format.
 ///
 /// # Panics
-/// A property does not hold.
+/// Panics if a property does not hold.
 pub fn yaml(data: &[u8]) {
-    let report = judged(data);
+    let report = check_file(data);
     let lines = data.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() + 2;
-    let within = |line: u32| {
+    let check_line = |line: u32| {
         assert!(
             usize::try_from(line).is_ok_and(|line| (1..=lines).contains(&line)),
             "{line}"
         );
     };
     for object in &report.objects {
-        within(object.line);
+        check_line(object.line);
         for finding in &object.findings {
-            within(finding.span.line);
+            check_line(finding.span.line);
             assert!(finding.span.column >= 1 && finding.span.begin <= finding.span.end);
             assert!(usize::try_from(finding.span.end).is_ok_and(|end| end <= data.len()));
         }
     }
-    report.errors.iter().for_each(|error| within(error.line));
+    report.errors.iter().for_each(|error| check_line(error.line));
     assert_eq!(report.summary.objects, report.objects.len());
 
-    let json = written(&report, Format::Json);
-    let told: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
+    let json = render(&report, Format::Json);
+    let parsed: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
     assert!(
-        told.pointer("/objects").is_some_and(serde_json::Value::is_array),
+        parsed
+            .pointer("/objects")
+            .is_some_and(serde_json::Value::is_array),
         "{json}"
     );
     for format in [Format::Text, Format::Github, Format::Markdown] {
-        let text = written(&report, format);
-        let foreign = |c: char| c.is_control() && c != '\n';
-        assert!(!text.contains(foreign), "{text:?}");
+        let text = render(&report, format);
+        let is_control = |c: char| c.is_control() && c != '\n';
+        assert!(!text.contains(is_control), "{text:?}");
     }
-    assert!(!written(&report, Format::Junit).contains('\u{1b}'));
-    assert!(!written(&report, Format::Sarif).is_empty());
+    assert!(!render(&report, Format::Junit).contains('\u{1b}'));
+    assert!(!render(&report, Format::Sarif).is_empty());
 }
 
 #[expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
-fn judged(data: &[u8]) -> Report {
+fn check_file(data: &[u8]) -> Report {
     let mut loaded = Loaded::default();
     loaded.add(Input {
         name: "any.yaml".to_owned(),
@@ -63,7 +64,7 @@ fn judged(data: &[u8]) -> Report {
     report.expect("a runtime without drivers needs nothing of the system")
 }
 
-fn written(report: &Report, format: Format) -> String {
+fn render(report: &Report, format: Format) -> String {
     let style = Style {
         colour: false,
         now: jiff::Timestamp::UNIX_EPOCH,

@@ -1,4 +1,4 @@
-//! `CassandraBackup`: what to copy out of a cluster, where to, and when.
+//! `CassandraBackup`: a backup that is taken once or on a schedule.
 
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::run::BackupRun;
 use super::status::BackupStatus;
 
-/// What to back up, where to, and when. Without a `schedule` the backup is taken once, right after the object
-/// was created; with one, every time the schedule says so. Only `cassandraCluster` and `storageLocation` have
-/// to be written.
-// `snapshotTag` is optional here and required in the schema: CassKop's CRD requires it, and the mutating
-// webhook fills it in before the API server looks at the schema.
+/// The data to back up, its destination and its schedule. Without a `schedule` the backup is taken once, right
+/// after the object is created. Only `cassandraCluster` and `storageLocation` are required from the user.
+// `snapshotTag` is optional here and required in the schema: CassKop's CRD requires it, and the mutating webhook sets it
+// before the API server validates the object against the schema.
 #[expect(clippy::duplicated_attributes, reason = "each printer column names its type")]
 #[derive(CustomResource, Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[kube(
@@ -25,7 +24,7 @@ use super::status::BackupStatus;
     shortname = "cassb",
     shortname = "cassbs",
     category = "cassandra",
-    doc = "A backup of a Cassandra cluster to a bucket or a directory, taken once or on a schedule. It is also what a CassandraRestore names to get the data back.",
+    doc = "A backup of a Cassandra cluster to a bucket or a directory, taken once or on a schedule. A CassandraRestore refers to it to restore the data.",
     printcolumn(
         name = "Cluster",
         type_ = "string",
@@ -36,14 +35,14 @@ use super::status::BackupStatus;
         name = "Datacenter",
         type_ = "string",
         json_path = ".spec.datacenter",
-        description = "The datacenter that is backed up; empty: all of them.",
+        description = "The datacenter that is backed up. Empty means all of them.",
         priority = "1"
     ),
     printcolumn(
         name = "Schedule",
         type_ = "string",
         json_path = ".spec.schedule",
-        description = "When the backup is taken; empty: once."
+        description = "The schedule of the backup. Empty means once."
     ),
     printcolumn(
         name = "Tag",
@@ -56,30 +55,30 @@ use super::status::BackupStatus;
         name = "State",
         type_ = "string",
         json_path = ".status.condition.type",
-        description = "How the last run stands; empty: it has never run."
+        description = "The state of the last run. Empty means that it has never run."
     ),
     printcolumn(
         name = "Progress",
         type_ = "string",
         json_path = ".status.progress",
-        description = "How far the last run came. A failed run ends at 100% too: see State."
+        description = "The progress of the last run. A failed run ends at 100% too: see State."
     ),
     printcolumn(
         name = "Last Run",
         type_ = "date",
         json_path = ".status.timeStarted",
-        description = "How long ago the last run started."
+        description = "The time since the start of the last run."
     ),
     printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
-        description = "How long ago the object was created."
+        description = "The time since the object was created."
     )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CassandraBackupSpec {
-    /// Name of the `CassandraCluster` to back up. It is looked up in the namespace of this object. Example:
+    /// Name of the `CassandraCluster` to back up, in the namespace of this object. Example:
     /// `cassandra-demo`.
     pub cassandra_cluster: String,
 
@@ -88,46 +87,46 @@ pub struct CassandraBackupSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datacenter: Option<String>,
 
-    /// Where the backup goes: `PROVIDER://BUCKET`, or `file:///DIRECTORY/BUCKET/CLUSTER/DATACENTER/NODE` for a
+    /// The destination of the backup: `PROVIDER://BUCKET`, or `file:///DIRECTORY/BUCKET/CLUSTER/DATACENTER/NODE` for a
     /// directory that every sidecar has mounted. Providers: `s3`, `gcp`, `azure`, `oracle`, `minio`, `ceph`
     /// and `file`, in lower case. The sidecar adds cluster, datacenter and node below the bucket itself, so
     /// one bucket serves several clusters. Example: `s3://cassandra-backups`.
     pub storage_location: String,
 
-    /// When to take the backup, in the words of cron: five fields (minute, hour, day of month, month, day of
-    /// week), `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`, or `@every DURATION`. Default: one
-    /// backup, right away. Times are those of `timeZone`, or of a prefix `CRON_TZ=ZONE`; without either, of
-    /// the executor's container, which is UTC unless somebody changed it. Examples: `0 2 * * *` (every night
-    /// at two), `CRON_TZ=Europe/Paris 30 1 * * 0`, `@every 6h`.
+    /// The schedule in cron format: five fields (minute, hour, day of month, month, day of week), `@hourly`,
+    /// `@daily`, `@weekly`, `@monthly`, `@yearly`, or `@every DURATION`. Default: one backup, right away. Times
+    /// are in the zone of `timeZone`, or of a prefix `CRON_TZ=ZONE`. Without either, they are in the zone of
+    /// the executor's container, which is UTC by default. Examples: `0 2 * * *` (every night at two),
+    /// `CRON_TZ=Europe/Paris 30 1 * * 0`, `@every 6h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
 
-    /// The name of the snapshot. The executor appends the schema version and the time to it, so each run of
-    /// a schedule is stored under a name of its own. Default: `autosnap-` and the milliseconds since 1970,
-    /// filled in by the webhook. Letters, digits, `.`, `_`, `+` and `-`, not beginning with `.` or `-`, at
-    /// most 199 of them. Example: `nightly`.
+    /// The name of the snapshot. The executor appends the schema version and the time, so each run of a
+    /// schedule has a name of its own. Default: `autosnap-` and the milliseconds since 1970, set by the
+    /// webhook. At most 199 letters, digits, `.`, `_`, `+` and `-`, of which the first is not `.` or `-`.
+    /// Example: `nightly`.
     #[schemars(required)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_tag: Option<String>,
 
-    /// How long the upload should take: it is slowed down until it lasts about that long, though never below
-    /// `bandwidth`. A number and a unit, `h`, `m` or `s`, which may be combined. Default: as fast as it can.
-    /// It needs cassgate as executor and a sidecar of version 2.0 or later. Example: `1h30m`.
+    /// The desired time of the upload. The sidecar slows the upload down until it takes about this time, but
+    /// not below `bandwidth`. A number and a unit, `h`, `m` or `s`, which may be combined. Default: as fast as
+    /// possible. Requires cassgate as executor and a sidecar of version 2.0 or later. Example: `1h30m`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
 
-    /// The most that a node may upload per second, all its connections together: a whole number of bytes, or
-    /// one followed by `K`, `M` or `G` (thousands, millions, thousand millions of bytes), in either case.
+    /// The maximum upload rate of a node per second, over all its connections: a whole number of bytes, or a
+    /// number followed by `K`, `M` or `G` (thousand, million, thousand million bytes), in upper or lower case.
     /// Default: no limit. Example: `50M`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bandwidth: Option<String>,
 
-    /// How many files a node uploads at the same time. At least 1. Default: 10.
+    /// The number of files that a node uploads at the same time. At least 1. Default: 10.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrent_connections: Option<i32>,
 
-    /// What to back up: keyspaces (`k1,k2`) or tables (`k1.t1,k2.t3`), separated by commas, never both kinds
-    /// in one list. Names are matched exactly, upper and lower case matter. Default: every keyspace.
+    /// The keyspaces (`k1,k2`) or tables (`k1.t1,k2.t3`) to back up, separated by commas. A list cannot have
+    /// both. Names are case-sensitive. Default: every keyspace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entities: Option<String>,
 
@@ -138,75 +137,75 @@ pub struct CassandraBackupSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 
-    /// `true` lets a schedule rest: no new run starts, a running one goes on. A backup without a schedule that
-    /// is suspended never runs; it describes one that is in the bucket already, so that a restore can name it.
-    /// Default: `false`. Only cassgate as executor knows this field.
+    /// `true` suspends the schedule: no new run starts, and a running one continues. A suspended backup without
+    /// a schedule never runs; it describes a backup that is already in the bucket, so that a restore can refer
+    /// to it. Default: `false`. Requires cassgate as executor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 
-    /// The time zone of `schedule`, a name of the IANA data base. Do not use it together with a `CRON_TZ=`
-    /// prefix. Default: see `schedule`. Only cassgate as executor knows this field. Example: `Europe/Paris`.
+    /// The time zone of `schedule`, a name of the IANA database. Do not use it together with a `CRON_TZ=`
+    /// prefix. Default: see `schedule`. Requires cassgate as executor. Example: `Europe/Paris`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub time_zone: Option<String>,
 
-    /// What happens when a run is due while the one before it still runs. `Allow`: it waits and runs next,
-    /// since a cluster takes one backup at a time. `Forbid`: it is skipped and counted in
-    /// `status.missedRuns`. `Replace`: the running one is given up for it. Default: `Allow`. Only cassgate as
-    /// executor knows this field.
+    /// The policy for a run that is due while the previous one is still running. `Allow`: the new run waits
+    /// and runs next, because a cluster runs one backup at a time. `Forbid`: the new run is skipped and counted
+    /// in `status.missedRuns`. `Replace`: the previous run is cancelled. Default: `Allow`. Requires cassgate as
+    /// executor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "ConcurrencyPolicy::schema")]
     pub concurrency_policy: Option<ConcurrencyPolicy>,
 
-    /// How many seconds late a run may still start, after an outage for example. A run that is later is
-    /// skipped and counted in `status.missedRuns`. Default: no limit; of several missed runs only the newest
-    /// is made up for. Only cassgate as executor knows this field. Example: `3600`.
+    /// The deadline in seconds for a run that starts late, for example after an outage. A run after the
+    /// deadline is skipped and counted in `status.missedRuns`. Default: no deadline; of several missed runs
+    /// only the newest is run. Requires cassgate as executor. Example: `3600`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub starting_deadline_seconds: Option<i64>,
 
-    /// Which snapshots of this backup stay in the bucket; the others are deleted after each good run.
-    /// Default: all of them stay. Only cassgate as executor knows this field.
+    /// The snapshots of this backup to keep in the bucket. The others are deleted after each completed run.
+    /// Default: all snapshots are kept. Requires cassgate as executor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
 }
 
-/// What a schedule does with a run that is due while the one before it still runs.
+/// The values of `spec.concurrencyPolicy`.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConcurrencyPolicy {
-    /// The new run waits for the old one.
+    /// The new run waits for the previous one.
     #[default]
     Allow,
     /// The new run is skipped.
     Forbid,
-    /// The old run is given up.
+    /// The previous run is cancelled.
     Replace,
 }
 
-/// Which snapshots of a backup stay. With both fields set, a snapshot stays that either of them keeps.
+/// The snapshots of a backup to keep. With both fields, a snapshot is kept if either of them keeps it.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Retention {
-    /// How many of the newest good snapshots stay. Example: `14`.
+    /// The number of the newest completed snapshots to keep. Example: `14`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub keep_last: Option<i32>,
 
-    /// For how many days a snapshot stays. The newest good one stays however old it is. Example: `30`.
+    /// The number of days to keep a snapshot. The newest completed snapshot is always kept. Example: `30`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub keep_days: Option<i32>,
 }
 
 impl ConcurrencyPolicy {
-    /// By hand, so that `kubectl explain` shows what the field says about it and not what this type says.
+    /// Returns a schema without the description of this type, so that `kubectl explain` shows the one of the field.
     fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "string", "enum": [Self::Allow, Self::Forbid, Self::Replace] })
     }
 }
 
 impl CassandraBackupSpec {
-    /// Whether the backup is taken on a schedule. As in CassKop, an empty one is none.
+    /// Returns true if the backup has a schedule. As in CassKop, an empty schedule counts as absent.
     #[must_use]
     pub fn is_scheduled(&self) -> bool {
         self.schedule
@@ -214,7 +213,7 @@ impl CassandraBackupSpec {
             .is_some_and(|schedule| !schedule.is_empty())
     }
 
-    /// What a run that begins now begins with.
+    /// Returns the record of a run that starts now.
     #[must_use]
     pub fn run(&self) -> BackupRun {
         BackupRun {
@@ -230,7 +229,7 @@ impl CassandraBackupSpec {
 }
 
 impl CassandraBackup {
-    /// Whether a run has begun, now or ever: see [`BackRestStatus::has_started`](super::BackRestStatus::has_started).
+    /// Returns true if any run has started: see [`BackRestStatus::has_started`](super::BackRestStatus::has_started).
     #[must_use]
     pub fn has_started(&self) -> bool {
         self.status
@@ -238,7 +237,7 @@ impl CassandraBackup {
             .is_some_and(|status| status.common.has_started())
     }
 
-    /// Whether the last run is over: see [`BackRestStatus::is_terminal`](super::BackRestStatus::is_terminal).
+    /// Returns true if the last run has ended: see [`BackRestStatus::is_terminal`](super::BackRestStatus::is_terminal).
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.status

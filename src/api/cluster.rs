@@ -1,8 +1,8 @@
 //! `CassandraCluster`: the part of CassKop's cluster that backups and restores depend on.
 //!
-//! It is only ever read, so it has no `Serialize`: what we do not know of cannot get lost by writing. The
-//! parts that a denial may rest on are read strictly, since a wrong guess there would be a wrong verdict;
-//! `null`, absent and empty are one, as in Go; everything else in the object is skipped, whatever its type.
+//! The type has no `Serialize`, because writing it would lose the fields that it does not know. Fields that can cause a
+//! denial are parsed strictly, because a guess could be a wrong verdict. `null`, absent and empty are the same, as in Go.
+//! All other fields are skipped, whatever their type.
 
 use std::borrow::Cow;
 
@@ -11,45 +11,45 @@ use serde::Deserialize;
 
 use super::lenient::{null_is_default, unreadable_is_default};
 
-/// The datacenter of a cluster whose topology is empty: CassKop's default.
+/// The datacenter of a cluster with an empty topology: CassKop's default.
 pub const DEFAULT_DATACENTER: &str = "dc1";
 
-/// The image of a sidecar whose cluster names none: CassKop's default (2.3.4).
+/// The image of the sidecar in a cluster that specifies none: CassKop's default (in 2.3.4).
 pub const DEFAULT_SIDECAR_IMAGE: &str = "ghcr.io/cscetbon/instaclustr-icarus:1.1.3";
 
-/// A Cassandra cluster that CassKop runs, as far as a backup or a restore depends on it.
+/// A Cassandra cluster of CassKop.
 #[derive(Deserialize, Clone, Debug, Default, PartialEq)]
 pub struct CassandraCluster {
-    /// Name, namespace, deletion and so on.
+    /// The metadata of the object.
     #[serde(default)]
     pub metadata: ObjectMeta,
-    /// What the user asked for. CassKop's CRD does not require it.
+    /// The desired state. CassKop's CRD does not require it.
     #[serde(default, deserialize_with = "null_is_default")]
     pub spec: CassandraClusterSpec,
-    /// What CassKop says about it. Only warnings rest on it, so an unreadable one is an empty one.
+    /// The observed state. It affects warnings only, so a malformed status counts as empty.
     #[serde(default, deserialize_with = "unreadable_is_default")]
     pub status: CassandraClusterStatus,
 }
 
-/// What the user asked for, as far as it matters here.
+/// The desired state of a cluster.
 #[derive(Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct CassandraClusterSpec {
-    /// The image of Cassandra itself, `repository:tag`. Only warnings rest on it.
+    /// The image of Cassandra, `repository:tag`. It affects warnings only.
     #[serde(default, deserialize_with = "unreadable_is_default")]
     pub cassandra_image: Option<String>,
     /// The datacenters.
     #[serde(default, deserialize_with = "null_is_default")]
     pub topology: Topology,
-    /// The Icarus sidecar of every pod. Absent means that there is one, with CassKop's defaults.
+    /// The Icarus sidecar of every pod. If absent, CassKop's defaults apply and the pods have one.
     #[serde(default)]
     pub back_rest_sidecar: Option<Sidecar>,
 }
 
-/// The datacenters of a cluster. Racks and everything else in them are skipped.
+/// The datacenters of a cluster, without their racks and other fields.
 #[derive(Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
-    /// The datacenters as the object names them: see [`CassandraCluster::datacenters`] for those that exist.
+    /// The datacenters in the object. [`CassandraCluster::datacenters`] returns those that exist.
     #[serde(default, deserialize_with = "null_is_default")]
     pub dc: Vec<Datacenter>,
 }
@@ -66,10 +66,10 @@ pub struct Datacenter {
 #[derive(Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Sidecar {
-    /// Whether the pods have the sidecar. Absent: they have.
+    /// False if the pods have no sidecar. Default: true.
     #[serde(default)]
     pub enabled: Option<bool>,
-    /// Its image, `repository:tag`. Absent: [`DEFAULT_SIDECAR_IMAGE`].
+    /// Its image, `repository:tag`. Default: [`DEFAULT_SIDECAR_IMAGE`].
     #[serde(default)]
     pub image: Option<String>,
     /// Its additional mounts. CassKop writes the field in the singular.
@@ -77,35 +77,36 @@ pub struct Sidecar {
     pub volume_mounts: Vec<SidecarVolumeMount>,
 }
 
-/// A volume that the sidecar has mounted beside the data of Cassandra.
+/// A volume mount of the sidecar in addition to the data of Cassandra.
 #[derive(Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct SidecarVolumeMount {
-    /// Where in the sidecar it is mounted.
+    /// The mount path in the sidecar.
     pub mount_path: String,
     /// The name of the volume.
     #[serde(default)]
     pub name: Option<String>,
 }
 
-/// What CassKop says about the cluster, as far as it matters here.
+/// The observed state of a cluster.
 #[derive(Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct CassandraClusterStatus {
     /// `Initializing`, `Running` or `Pending`.
     #[serde(default, deserialize_with = "unreadable_is_default")]
     pub phase: Option<String>,
-    /// What CassKop last did to the cluster. Example: `ScaleUp`.
+    /// The last action of CassKop on the cluster. Example: `ScaleUp`.
     #[serde(default, deserialize_with = "unreadable_is_default")]
     pub last_cluster_action: Option<String>,
-    /// How far that is. Example: `Ongoing`, `Done`.
+    /// The status of this action. Examples: `Ongoing`, `Done`.
     #[serde(default, deserialize_with = "unreadable_is_default")]
     pub last_cluster_action_status: Option<String>,
 }
 
 impl CassandraCluster {
-    /// The datacenters that exist, in the order of the object: an empty topology is [`DEFAULT_DATACENTER`].
-    /// A ring may have more of them, in other Kubernetes clusters.
+    /// Returns the datacenters that exist, in the order of the object; for an empty topology [`DEFAULT_DATACENTER`].
+    ///
+    /// The ring may have more datacenters in other Kubernetes clusters.
     #[must_use]
     pub fn datacenters(&self) -> Vec<&str> {
         let named = &self.spec.topology.dc;
@@ -119,7 +120,7 @@ impl CassandraCluster {
             .collect()
     }
 
-    /// Whether the pods have the sidecar, without which there is no backup and no restore.
+    /// Returns true if the pods have the sidecar, which backups and restores need.
     #[must_use]
     pub fn sidecar_enabled(&self) -> bool {
         self.spec
@@ -129,23 +130,23 @@ impl CassandraCluster {
             .unwrap_or(true)
     }
 
-    /// The image that the object names for the sidecar; `None` leaves the choice to CassKop. As in CassKop, an
-    /// empty name is none.
+    /// Returns the image of the sidecar in the object, or `None` if CassKop's default applies. As in CassKop, an empty
+    /// image counts as absent.
     #[must_use]
     pub fn sidecar_image(&self) -> Option<&str> {
         let image = self.spec.back_rest_sidecar.as_ref()?.image.as_deref()?;
         (!image.is_empty()).then_some(image)
     }
 
-    /// The image that the sidecar runs: the named one, else [`DEFAULT_SIDECAR_IMAGE`]; `None` when there is no
-    /// sidecar. CassKop itself may be of a release with another default.
+    /// Returns the image that the sidecar runs: the one in the object, or else [`DEFAULT_SIDECAR_IMAGE`]. Returns `None`
+    /// without a sidecar. The release of CassKop may have another default.
     #[must_use]
     pub fn running_sidecar_image(&self) -> Option<&str> {
         self.sidecar_enabled()
             .then(|| self.sidecar_image().unwrap_or(DEFAULT_SIDECAR_IMAGE))
     }
 
-    /// The directories that the sidecar has mounted beside the data of Cassandra.
+    /// Returns the mount paths of the sidecar in addition to the data of Cassandra.
     pub fn sidecar_mount_paths(&self) -> impl Iterator<Item = &str> {
         let mounts = self
             .spec
@@ -203,8 +204,8 @@ mod tests {
         serde_json::from_value(object).unwrap()
     }
 
-    /// Where and why a cluster with this spec cannot be read.
-    fn refusal(spec: &Value) -> (String, String) {
+    /// Returns the path and the text of the error for a cluster with this spec.
+    fn error(spec: &Value) -> (String, String) {
         let object = json!({ "metadata": { "name": "c1" }, "spec": spec });
         let error = serde_path_to_error::deserialize::<_, CassandraCluster>(object).unwrap_err();
         (error.path().to_string(), error.inner().to_string())
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_object_names_is_what_there_is() {
+    fn the_values_of_the_object_are_used() {
         let cluster = cluster(&json!({
             "cassandraImage": "cassandra:4.1.9",
             "topology": { "dc": [{ "name": "online", "rack": [{ "name": "rack1" }] }, { "name": "stats" }] },
@@ -267,13 +268,13 @@ mod tests {
     }
 
     #[test]
-    fn a_datacenter_without_a_name_is_none_and_is_not_dc1_either() {
+    fn a_datacenter_without_a_name_is_skipped_and_not_replaced_by_dc1() {
         let nameless = json!({ "topology": { "dc": [{ "rack": [] }, { "name": null }, { "name": "dc2" }] } });
         assert_eq!(cluster(&nameless).datacenters(), ["dc2"]);
     }
 
     #[test]
-    fn parts_that_nothing_rests_on_may_have_any_type() {
+    fn fields_that_affect_no_denial_may_have_any_type() {
         let object = json!({
             "metadata": { "name": "c1" },
             "spec": {
@@ -292,27 +293,27 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_status_is_an_empty_one() {
+    fn a_malformed_status_counts_as_empty() {
         let object = json!({ "metadata": { "name": "c1" }, "status": "Running" });
         let cluster: CassandraCluster = serde_json::from_value(object).unwrap();
         assert_eq!(cluster.status, CassandraClusterStatus::default());
     }
 
     #[test]
-    fn a_part_that_a_denial_may_rest_on_is_not_guessed() {
-        let (path, why) = refusal(&json!({ "topology": { "dc": "dc1" } }));
+    fn a_malformed_field_that_can_cause_a_denial_is_an_error() {
+        let (path, text) = error(&json!({ "topology": { "dc": "dc1" } }));
         assert_eq!(path, "spec.topology.dc");
-        assert_eq!(why, "invalid type: string \"dc1\", expected a sequence");
-        let (path, why) = refusal(&json!({ "topology": { "dc": [{ "name": "dc1" }, { "name": 2 }] } }));
+        assert_eq!(text, "invalid type: string \"dc1\", expected a sequence");
+        let (path, text) = error(&json!({ "topology": { "dc": [{ "name": "dc1" }, { "name": 2 }] } }));
         assert_eq!(path, "spec.topology.dc[1].name");
-        assert_eq!(why, "invalid type: integer `2`, expected a string");
-        let (path, why) = refusal(&json!({ "backRestSidecar": { "enabled": "no" } }));
+        assert_eq!(text, "invalid type: integer `2`, expected a string");
+        let (path, text) = error(&json!({ "backRestSidecar": { "enabled": "no" } }));
         assert_eq!(path, "spec.backRestSidecar.enabled");
-        assert_eq!(why, "invalid type: string \"no\", expected a boolean");
+        assert_eq!(text, "invalid type: string \"no\", expected a boolean");
     }
 
     #[test]
-    fn it_is_found_where_casskop_keeps_it() {
+    fn the_kind_has_the_path_of_casskops_crd() {
         assert_eq!(CassandraCluster::api_version(&()), super::super::API_VERSION);
         let path = CassandraCluster::url_path(&(), Some("prod"));
         assert_eq!(path, "/apis/db.orange.com/v2/namespaces/prod/cassandraclusters");

@@ -1,4 +1,4 @@
-//! The CRDs of the two kinds that we judge, generated from their types.
+//! The CRDs of the two judged kinds, generated from their types.
 
 use std::path::{Path, PathBuf};
 
@@ -9,19 +9,19 @@ use kube::{CustomResourceExt, Resource};
 
 use super::{CassandraBackup, CassandraRestore};
 
-/// What stands above every generated file. The command is the one that writes the folder.
+/// The comment at the top of every generated file. It names the command that writes the folder.
 const HEADER: &str =
     "# Generated from src/api by `make crds` (cassgate crds --dir manifests/crds). Do not edit.\n";
 
-/// Why the CRDs could not be printed or written.
+/// The error for CRDs that cannot be printed or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CrdsError {
-    /// The serializer refused; the types in this module do not give it a reason to.
+    /// The serializer failed. The types in this module give no reason for that.
     #[error("CRD {name}: cannot be written as YAML")]
     Serialize {
         /// The CRD, `PLURAL.GROUP`.
         name: String,
-        /// What the serializer said.
+        /// The error of the serializer.
         source: serde_saphyr::ser::Error,
     },
     /// The folder or a file in it cannot be written.
@@ -29,7 +29,7 @@ pub enum CrdsError {
     Write {
         /// The folder or file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the file system.
         source: std::io::Error,
     },
 }
@@ -37,48 +37,48 @@ pub enum CrdsError {
 /// A generated file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrdFile {
-    /// Its name, without a folder. Example: `cassandrabackups.yaml`.
+    /// The name of the file, without its folder. Example: `cassandrabackups.yaml`.
     pub name: String,
-    /// What is in it: a comment that says where it comes from, and one YAML document.
+    /// The content: a comment on its origin, and one YAML document.
     pub text: String,
 }
 
-/// The CRDs of `CassandraBackup` and `CassandraRestore`.
+/// Returns the CRDs of `CassandraBackup` and `CassandraRestore`.
 ///
-/// They are a superset of CassKop's: the same names, types and required lists, so every object that CassKop's
-/// take, they take. What is added is optional. `CassandraCluster` is CassKop's own and not among them.
+/// They are a superset of CassKop's: names, types and required fields are the same, so they accept every object that
+/// CassKop's CRDs accept. Additional fields are optional. The CRD of `CassandraCluster` is CassKop's own.
 ///
-/// They have a status subresource, and CassKop's have none: installed under a CassKop that acts, they would
-/// make the API server drop its status in silence. They are for installations where cassgate is the executor.
+/// They have a status subresource, and CassKop's have none. If CassKop acts on objects of these CRDs, the API server
+/// silently drops the status that it writes. They are for installations in which cassgate is the executor.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![
-        finished(CassandraBackup::crd()),
-        finished(CassandraRestore::crd()),
+        complete(CassandraBackup::crd()),
+        complete(CassandraRestore::crd()),
     ]
 }
 
-/// The files that `manifests/crds/` holds, one for each of [`crds`].
+/// Returns the files of `manifests/crds/`, one for each of [`crds`].
 ///
 /// # Errors
-/// The serializer refused.
+/// Returns an error if the serializer fails.
 pub fn crd_files() -> Result<Vec<CrdFile>, CrdsError> {
     crds().iter().map(file).collect()
 }
 
-/// The CRDs as one YAML stream, ready for `kubectl apply -f -`.
+/// Returns the CRDs as one YAML stream for `kubectl apply -f -`.
 ///
 /// # Errors
-/// The serializer refused.
+/// Returns an error if the serializer fails.
 pub fn crds_yaml() -> Result<String, CrdsError> {
     let texts: Vec<String> = crd_files()?.into_iter().map(|file| file.text).collect();
     Ok(texts.join("---\n"))
 }
 
-/// Writes [`crd_files`] into `dir`, which is made when it is absent, and returns the paths.
+/// Writes [`crd_files`] into `dir`, which it creates if it is absent. Returns the paths.
 ///
 /// # Errors
-/// The folder or a file cannot be written; files before it are.
+/// Returns an error if the folder or a file cannot be written. Files before it are then already written.
 pub fn write_crds(dir: &Path) -> Result<Vec<PathBuf>, CrdsError> {
     let failed = |path: &Path, source| CrdsError::Write {
         path: path.to_owned(),
@@ -105,12 +105,14 @@ fn file(crd: &CustomResourceDefinition) -> Result<CrdFile, CrdsError> {
     })
 }
 
-/// Descriptions are broken at this width: `kubectl explain` indents them and breaks what is longer than about 76
-/// columns; a line that is broken twice looks torn.
+/// The width at which descriptions are wrapped, in columns.
+///
+/// `kubectl explain` indents descriptions and wraps lines longer than about 76 columns. Shorter lines are not wrapped a
+/// second time.
 const DESCRIPTION_WIDTH: usize = 72;
 
-/// Adds what kube's derive leaves out and takes away what it adds beyond CassKop's schema.
-fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+/// Adds the fields that kube's derive omits, and removes the keywords that it adds to CassKop's schema.
+fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     let names = &mut crd.spec.names;
     names.list_kind = Some(format!("{}List", names.kind));
     let requires_metadata = names.kind == CassandraRestore::kind(&());
@@ -126,12 +128,14 @@ fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     crd
 }
 
-/// The three fields that every object has. The API server describes `metadata` itself and refuses a schema that
-/// does. CassKop's restores require it and its backups do not; every object on a server has it anyway.
+/// Adds the three fields that every object has.
+///
+/// The API server describes `metadata` itself and rejects a schema that does. CassKop requires it in restores and not in
+/// backups, which makes no difference, because every stored object has it.
 fn add_object_fields(root: &mut JSONSchemaProps, requires_metadata: bool) {
     let field = |type_: &str, description: Option<&str>| JSONSchemaProps {
         type_: Some(type_.to_owned()),
-        description: description.map(wrapped),
+        description: description.map(wrap),
         ..JSONSchemaProps::default()
     };
     let version = "The group and the version of this object: `db.orange.com/v2`.";
@@ -150,14 +154,14 @@ fn add_object_fields(root: &mut JSONSchemaProps, requires_metadata: bool) {
     }
 }
 
-/// Takes `nullable` and `title` from a schema and all schemas in it, and breaks their descriptions.
+/// Removes `nullable` and `title` from a schema and its subschemas, and wraps their descriptions.
 ///
-/// Without `nullable` the API server drops an explicit `null`, as it does under CassKop's schema; with it the
-/// `null` would be stored, and would fight over the field with whoever applies an empty one.
+/// Without `nullable` the API server drops an explicit `null`, as with CassKop's schema. With it, the `null` would be
+/// stored, and would conflict with a client that applies an empty value.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     schema.title = None;
-    schema.description = schema.description.as_deref().map(wrapped);
+    schema.description = schema.description.as_deref().map(wrap);
     schema
         .properties
         .iter_mut()
@@ -173,8 +177,8 @@ fn tidy(schema: &mut JSONSchemaProps) {
     }
 }
 
-/// One paragraph, broken at [`DESCRIPTION_WIDTH`]. Text in backticks stays in one piece.
-fn wrapped(text: &str) -> String {
+/// Wraps a text at [`DESCRIPTION_WIDTH`]. Text in backticks is not divided.
+fn wrap(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for piece in pieces(text) {
         match lines.last_mut() {
@@ -188,7 +192,7 @@ fn wrapped(text: &str) -> String {
     lines.join("\n")
 }
 
-/// The words of a text; those between backticks count as one.
+/// Returns the words of a text. Words between backticks count as one.
 fn pieces(text: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     let mut quoted = false;
@@ -210,10 +214,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_description_is_broken_between_words_and_never_inside_backticks() {
+    fn a_description_is_wrapped_between_words_and_never_inside_backticks() {
         let text = format!("{} `0 2 * * *` (every\nnight at two)", "word ".repeat(13).trim());
         let broken = format!("{}\n`0 2 * * *` (every night at two)", "word ".repeat(13).trim());
-        assert_eq!(wrapped(&text), broken);
+        assert_eq!(wrap(&text), broken);
     }
 
     #[test]

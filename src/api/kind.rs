@@ -1,4 +1,4 @@
-//! The two kinds that cassgate judges and runs.
+//! The kinds that cassgate judges and runs.
 
 /// The kind of an object that is judged and run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -10,7 +10,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Returns the kind as it stands in a manifest.
+    /// Returns the kind as in a manifest.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -19,7 +19,7 @@ impl Kind {
         }
     }
 
-    /// Returns the kind with this name, as it stands in a manifest.
+    /// Returns the kind with this name, as in a manifest.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         match name {

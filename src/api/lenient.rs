@@ -1,8 +1,8 @@
-//! Reading what Go has written: there, `null`, absent and empty are one.
+//! Deserializers for values written by Go, in which `null`, absent and empty are the same.
 
 use serde::{Deserialize, Deserializer};
 
-/// Reads `null` as the empty value of `T`. A value of the wrong type stays an error.
+/// Deserializes `null` as the default of `T`. A value of the wrong type is an error.
 pub(super) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -11,7 +11,7 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads what does not fit `T` as the empty value of `T`: for parts that only warnings rest on.
+/// Deserializes a value of the wrong type as the default of `T`, for fields that affect warnings only.
 pub(super) fn unreadable_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,8 +1,8 @@
-//! The objects on the wire: what users write, what CassKop and we answer in `status`.
+//! The Kubernetes objects: the spec that users write, and the status that CassKop or cassgate writes.
 //!
-//! [`CassandraBackup`] and [`CassandraRestore`] are judged and, with our own executor, run;
-//! [`CassandraCluster`] is only read, and only the part that matters here. The types hold what the wire holds,
-//! as text: whether a schedule or a storage location means anything is for [`domain`](crate::domain) to say.
+//! [`CassandraBackup`] and [`CassandraRestore`] are judged and, with cassgate as executor, run. [`CassandraCluster`] is
+//! only read, and only in part. Fields keep their text as it was written; [`domain`](crate::domain) parses schedules,
+//! storage locations and the like.
 
 mod backup;
 mod cluster;
@@ -39,48 +39,54 @@ pub use status::{
 
 pub use crate::domain::phase::Phase;
 
-/// The API group of CassKop's kinds, and so of ours.
+/// The API group of CassKop's kinds, which cassgate judges.
 pub const GROUP: &str = "db.orange.com";
 
-/// The version that is served, stored and judged. `v1alpha1` objects reach the webhook converted to it
-/// (`matchPolicy: Equivalent`).
+/// The version that is served, stored and judged. The API server converts `v1alpha1` objects to it before it calls the
+/// webhook (`matchPolicy: Equivalent`).
 pub const VERSION: &str = "v2";
 
-/// The `apiVersion` of every object that we judge: [`GROUP`] and [`VERSION`].
+/// The `apiVersion` of every judged object: [`GROUP`] and [`VERSION`].
 pub const API_VERSION: &str = "db.orange.com/v2";
 
-/// Annotation on a backup or restore: the rules that its author has read and accepts, `RULE[,RULE]`.
-/// Lowers a denial of those rules to a warning where the table of rules allows it.
+/// The annotation on a backup or restore with the rules that its author confirms, `RULE[,RULE]`.
+///
+/// A denial of a confirmed rule becomes a warning if the table of rules allows that.
 pub const CONFIRM_ANNOTATION: &str = "cassgate.db.orange.com/confirm";
 
-/// Annotation on a backup or restore: the rules whose warnings its author does not want to hear again,
-/// `RULE[,RULE]`. It lowers no denial, and what it silences is still reported as suppressed.
+/// The annotation on a backup or restore with the rules whose warnings are suppressed, `RULE[,RULE]`.
+///
+/// Denials are not affected. `check` reports suppressed warnings as suppressed.
 pub const ALLOW_ANNOTATION: &str = "cassgate.db.orange.com/allow";
 
-/// Annotation on a running restore: give it up, although tables may stay empty.
+/// The annotation on a running restore that ends it, although tables may stay empty.
 pub const ABANDON_ANNOTATION: &str = "cassgate.db.orange.com/abandon";
 
-/// Annotation on a scheduled backup, with the value `report`: what `spec.retention` would remove is told, and nothing
-/// is removed.
+/// The annotation on a scheduled backup that makes `spec.retention` a dry run.
+///
+/// With the value `report`, the snapshots that would be removed are reported in the status and nothing is removed.
 pub const RETENTION_ANNOTATION: &str = "cassgate.db.orange.com/retention";
 
-/// Annotation on a backup or restore that was stopped because another executor acted on it: since when, as its
-/// condition `Stalled` says. It goes on.
+/// The annotation on a backup or restore that resumes it after another executor acted on it.
+///
+/// Its value is the time that the condition `Stalled` names.
 pub const GO_ON_ANNOTATION: &str = "cassgate.db.orange.com/go-on";
 
-/// Annotation on a backup: the restore that used it last. It tells a restore that is created again, by a
-/// backup tool or a GitOps controller, from one that is new.
+/// The annotation on a backup with the restore that last used it.
+///
+/// It distinguishes a new restore from one that a backup tool or a GitOps controller creates again.
 pub const LAST_RESTORE_ANNOTATION: &str = "cassgate.db.orange.com/last-restore";
 
-/// Label on a namespace: what an absent reference means there, `deny` or `warn`.
+/// The label on a namespace that decides whether a missing reference is denied or only warned about: `deny` or `warn`.
 pub const MISSING_REFERENCES_LABEL: &str = "cassgate.db.orange.com/missing-references";
 
-/// Our finalizer on a restore, from before its download until it is over.
+/// The finalizer that cassgate sets on a restore before the download and removes at the end.
 pub const RESTORE_FINALIZER: &str = "cassgate.db.orange.com/restore";
 
-/// CassKop's finalizer on a scheduled backup. It sets this one only where there is no other, and takes all
-/// finalizers away when it unschedules.
+/// CassKop's finalizer on a scheduled backup.
+///
+/// CassKop sets it only on an object without other finalizers, and removes all finalizers when it unschedules.
 pub const UNSCHEDULE_FINALIZER: &str = "kubernetes.io/unschedule-needed";
 
-/// Annotation in which CassKop keeps the last backup that it acted on, as JSON.
+/// The annotation in which CassKop stores the last spec of a backup that it acted on, as JSON.
 pub const CASSKOP_LAST_APPLIED_ANNOTATION: &str = "cassandrabackups.db.orange.com/last-applied-configuration";

@@ -1,4 +1,4 @@
-//! What the status of a backup or restore records of each Cassandra node.
+//! The status of a run on one Cassandra node.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
@@ -9,32 +9,32 @@ use crate::domain::phase::Phase;
 use super::condition_type::ConditionType;
 use super::lenient::null_is_default;
 
-/// A Cassandra node's part in the last run.
+/// The state of the last run on a Cassandra node.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeStatus {
-    /// Cassandra's id of the node, a UUID. It stays the same when the pod moves.
+    /// The host id of the node in Cassandra, a UUID. It stays the same when the pod moves.
     pub host_id: String,
 
     /// The pod that the node runs in. Example: `cassandra-demo-dc1-rack1-0`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
 
-    /// The datacenter of the node in Cassandra: the second folder below the bucket.
+    /// The datacenter of the node in Cassandra, which is the second folder in the bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datacenter: Option<String>,
 
-    /// What the node does: `BACKUP`, or the phase of the restore: `INIT`, `DOWNLOAD`, `TRUNCATE`, `IMPORT`,
-    /// `REFRESH`, `CLEANUP`.
+    /// The phase of the node: `BACKUP`, `REMOVE`, or the phase of a restore, which is `INIT`, `DOWNLOAD`,
+    /// `TRUNCATE`, `IMPORT`, `REFRESH` or `CLEANUP`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
 
-    /// When the request was last sent, or was about to be: written before it goes out. Without an `operation`
-    /// beside it nobody knows yet whether it arrived.
+    /// The time just before the request was last sent. If `operation` is absent, it is unknown whether the
+    /// request arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent: Option<Time>,
 
-    /// How many times the request of this phase was sent.
+    /// The number of times the request of this phase was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub attempts: Option<i32>,
@@ -43,8 +43,8 @@ pub struct NodeStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
 
-    /// The ids of the operations before it, the newest last: what the sidecar still knows of them is not the
-    /// answer to the newest request. The oldest drop out of the list.
+    /// The ids of the earlier operations, newest last, which are not the result of the last request. The
+    /// oldest are dropped from the list.
     #[serde(
         default,
         deserialize_with = "null_is_default",
@@ -57,36 +57,36 @@ pub struct NodeStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
 
-    /// How far the operation came, `0%` to `100%`.
+    /// The progress of the operation, `0%` to `100%`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
 
-    /// What last went wrong, in the words of the sidecar.
+    /// The last error, as the sidecar reported it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 
-    /// Since when the sidecar does not answer.
+    /// The time since which the sidecar does not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_since: Option<Time>,
 
-    /// The table that a `REFRESH` is at, `KEYSPACE.TABLE`.
+    /// The current table of a `REFRESH`, `KEYSPACE.TABLE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
 
-    /// The containers of the node when the tables were last emptied. Others at the end mean that one was
-    /// restarted in between, and that the tables are emptied and filled once more.
+    /// The containers of the node when the tables were last emptied. If they differ at the end, a container was
+    /// restarted in between, and the tables are emptied and filled again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containers: Option<NodeContainers>,
 }
 
-/// Which containers a node had: the id and, after `#`, the count of restarts of each.
+/// The containers of a node, each by its id and, after `#`, its restart count.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeContainers {
-    /// That of Cassandra.
+    /// The container of Cassandra.
     pub cassandra: String,
 
-    /// That of the sidecar.
+    /// The container of the sidecar.
     pub sidecar: String,
 }
 

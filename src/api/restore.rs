@@ -1,4 +1,4 @@
-//! `CassandraRestore`: which part of which backup comes back.
+//! `CassandraRestore`: a restore of a backup or a part of it.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::status::RestoreStatus;
 
-/// Which backup comes back, which part of it, and how. The tables that are restored are emptied first, in
-/// every datacenter of the ring: what was written since the backup is gone. A restore runs once.
+/// The backup to restore, the part of it, and the options. The restored tables are emptied first, in every
+/// datacenter of the ring: data written since the backup is lost. A restore runs once.
 #[expect(clippy::duplicated_attributes, reason = "each printer column names its type")]
 #[derive(CustomResource, Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[kube(
@@ -23,12 +23,12 @@ use super::status::RestoreStatus;
     shortname = "cassr",
     shortname = "cassrs",
     category = "cassandra",
-    doc = "A restore of a CassandraBackup, whole or in part, into the Cassandra cluster it was taken from. It runs once, right after it was created.",
+    doc = "A restore of a CassandraBackup, whole or in part, into the Cassandra cluster it was taken from. It runs once, right after it is created.",
     printcolumn(
         name = "Cluster",
         type_ = "string",
         json_path = ".spec.cassandraCluster",
-        description = "The CassandraCluster that gets the data."
+        description = "The CassandraCluster that receives the data."
     ),
     printcolumn(
         name = "Backup",
@@ -40,90 +40,90 @@ use super::status::RestoreStatus;
         name = "Datacenter",
         type_ = "string",
         json_path = ".spec.datacenter",
-        description = "The datacenter that gets the data; empty: all of them.",
+        description = "The datacenter that receives the data. Empty means all of them.",
         priority = "1"
     ),
     printcolumn(
         name = "State",
         type_ = "string",
         json_path = ".status.condition.type",
-        description = "How the restore stands; empty: it has not begun."
+        description = "The state of the restore. Empty means that it has not started."
     ),
     printcolumn(
         name = "Progress",
         type_ = "string",
         json_path = ".status.progress",
-        description = "How far the restore came. A failed one ends at 100% too: see State."
+        description = "The progress of the restore. A failed one ends at 100% too: see State."
     ),
     printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
-        description = "How long ago the object was created."
+        description = "The time since the object was created."
     )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CassandraRestoreSpec {
-    /// Name of the `CassandraBackup` to restore, in the namespace of this object. It has to be one of
-    /// `cassandraCluster`, and a run of it must have ended well. Example: `nightly`.
+    /// Name of the `CassandraBackup` to restore, in the namespace of this object. It must be a backup of
+    /// `cassandraCluster` with at least one completed run. Example: `nightly`.
     pub cassandra_backup: String,
 
-    /// Name of the `CassandraCluster` that gets the data, in the namespace of this object: the one that the
-    /// backup was taken from. Example: `cassandra-demo`.
+    /// Name of the `CassandraCluster` that receives the data, in the namespace of this object. It must be the
+    /// cluster that the backup was taken from. Example: `cassandra-demo`.
     pub cassandra_cluster: String,
 
-    /// Name of the one datacenter whose nodes get the data back. The tables are emptied in all datacenters
-    /// all the same: the replicas of the others stay empty until they are repaired. Default: every
-    /// datacenter. Example: `dc1`.
+    /// Name of the one datacenter whose nodes receive the data. The tables are nevertheless emptied in all
+    /// datacenters: the replicas in the others stay empty until they are repaired. Default: every datacenter.
+    /// Example: `dc1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datacenter: Option<String>,
 
-    /// How many files a node downloads at the same time. At least 1. Default: 10. In a `CassandraBackup` the
-    /// same field is written `concurrentConnections`.
+    /// The number of files that a node downloads at the same time. At least 1. Default: 10. In a
+    /// `CassandraBackup` the same field is named `concurrentConnections`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrent_connection: Option<i32>,
 
-    /// The directory of Cassandra on its nodes, which holds the directory `data`. Default:
-    /// `/var/lib/cassandra`, where CassKop's clusters have it.
+    /// The directory of Cassandra on its nodes, which contains the directory `data`. Default:
+    /// `/var/lib/cassandra`, as in CassKop's clusters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cassandra_directory: Option<String>,
 
     /// `true` keeps the copies that Cassandra makes of the tables before they are emptied (the snapshots
-    /// `truncated-…`). They are a way back, and they take disk space until somebody removes them. Default:
-    /// `false`, they are deleted at the end.
+    /// `truncated-…`). They allow a way back, and use disk space until they are removed. Default: `false`,
+    /// they are deleted at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_delete_truncates: Option<bool>,
 
-    /// The schema version that the snapshot was taken with, a UUID: it tells snapshots apart whose tags begin
-    /// alike. It counts only together with `exactSchemaVersion: true`. Default: the version that the nodes
-    /// have now. Example: `168d568b-d346-3f61-968f-a2716307a6e4`.
+    /// The schema version with which the snapshot was taken, a UUID. It distinguishes snapshots whose tags have
+    /// the same prefix. It is used only together with `exactSchemaVersion: true`. Default: the current version
+    /// of the nodes. Example: `168d568b-d346-3f61-968f-a2716307a6e4`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<String>,
 
-    /// `true` takes only a snapshot of the schema version given in `schemaVersion`, or else of the one that
-    /// the nodes have now. Default: `false`, the newest snapshot whose name begins with the tag of the backup.
+    /// `true` selects only a snapshot of the schema version in `schemaVersion`, or else of the current version
+    /// of the nodes. Default: `false`, the newest snapshot whose name starts with the tag of the backup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exact_schema_version: Option<bool>,
 
-    /// What to restore: keyspaces (`k1,k2`) or tables (`k1.t1,k2.t3`), separated by commas, never both kinds
-    /// in one list, and no more than the backup holds. Default: everything that the backup holds.
+    /// The keyspaces (`k1,k2`) or tables (`k1.t1,k2.t3`) to restore, separated by commas. A list cannot have
+    /// both, and the backup must contain all of them. Default: everything that the backup contains.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entities: Option<String>,
 
-    /// Restores a table into another one: `KEYSPACE.TABLE: KEYSPACE.TABLE`, from the table of the backup to
-    /// the one that gets its data. The target must exist, have the same columns, and not be restored itself;
-    /// the table on the left must stand in `entities`. Default: every table gets its own data. Example:
+    /// Restores tables into other tables: `KEYSPACE.TABLE: KEYSPACE.TABLE`, the table of the backup and the
+    /// table that receives its data. The target must exist, have the same columns, and not be restored itself.
+    /// The table of the backup must be in `entities`. Default: every table receives its own data. Example:
     /// `k1.users: k1.users_old`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rename: Option<BTreeMap<String, String>>,
 
     /// Name of the Secret, in the namespace of this object, with the credentials for the backup's storage
-    /// location. Its keys are those of the backup's Secret. Default: the backup's own Secret.
+    /// location. It has the same keys as the backup's Secret. Default: the backup's own Secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 
-    /// The one run of a scheduled backup to go back to: a `snapshot` out of the backup's `status.history`.
-    /// Default: the newest that ended well. Only cassgate as executor knows this field. Example:
+    /// The run of a scheduled backup to restore: a `snapshot` from the backup's `status.history`. Default: the
+    /// newest completed run. Requires cassgate as executor. Example:
     /// `nightly-168d568b-d346-3f61-968f-a2716307a6e4-1795383523776`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
@@ -131,7 +131,7 @@ pub struct CassandraRestoreSpec {
 }
 
 impl CassandraRestore {
-    /// Whether the restore has begun: see [`BackRestStatus::has_started`](super::BackRestStatus::has_started).
+    /// Returns true if the restore has started: see [`BackRestStatus::has_started`](super::BackRestStatus::has_started).
     #[must_use]
     pub fn has_started(&self) -> bool {
         self.status
@@ -139,7 +139,7 @@ impl CassandraRestore {
             .is_some_and(|status| status.common.has_started())
     }
 
-    /// Whether the restore is over: see [`BackRestStatus::is_terminal`](super::BackRestStatus::is_terminal).
+    /// Returns true if the restore has ended: see [`BackRestStatus::is_terminal`](super::BackRestStatus::is_terminal).
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.status

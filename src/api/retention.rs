@@ -1,4 +1,4 @@
-//! What the status of a scheduled backup tells of the snapshots that do not stay.
+//! The status of the removal of old snapshots.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,12 +7,12 @@ use super::lenient::null_is_default;
 use super::node::NodeStatus;
 use super::run::PastRun;
 
-/// How far the removal of old snapshots is.
+/// The progress of the removal of old snapshots.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RetentionStatus {
-    /// The snapshots that would be removed, the oldest first. Only with the annotation
-    /// `cassgate.db.orange.com/retention: report`, which removes none.
+    /// The snapshots that would be removed, oldest first. Present only with the annotation
+    /// `cassgate.db.orange.com/retention: report`, with which no snapshot is removed.
     #[serde(
         default,
         deserialize_with = "null_is_default",
@@ -21,11 +21,12 @@ pub struct RetentionStatus {
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub reported: Vec<String>,
 
-    /// The run whose snapshot is being removed. It stands in `history` no longer, so no restore takes it.
+    /// The run whose snapshot is being removed. It is no longer in `history`, so that a restore cannot use it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub removing: Option<PastRun>,
 
-    /// How far each node is with that. `COMPLETED`: the snapshot is no longer in the node's share of the bucket.
+    /// The progress of the removal on each node. `COMPLETED` means that the node's folder in the bucket no longer
+    /// has the snapshot.
     #[serde(
         default,
         deserialize_with = "null_is_default",
@@ -36,7 +37,7 @@ pub struct RetentionStatus {
 }
 
 impl RetentionStatus {
-    /// Whether a sidecar may be removing something just now.
+    /// Returns true if a sidecar may be removing a snapshot.
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
         self.nodes.iter().any(NodeStatus::is_active)

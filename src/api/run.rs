@@ -1,4 +1,4 @@
-//! What a run began with and how it ended, as the status keeps it.
+//! The records of runs in the status.
 
 use std::collections::BTreeMap;
 
@@ -6,83 +6,83 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a run of a backup began with.
+/// The spec with which a run of a backup started.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupRun {
-    /// `spec.cassandraCluster` as it was.
+    /// `spec.cassandraCluster` at the start of the run.
     pub cassandra_cluster: String,
 
-    /// `spec.storageLocation` as it was.
+    /// `spec.storageLocation` at the start of the run.
     pub storage_location: String,
 
-    /// `spec.entities` as it was.
+    /// `spec.entities` at the start of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entities: Option<String>,
 
-    /// `spec.secret` as it was.
+    /// `spec.secret` at the start of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 
-    /// `spec.duration` as it was.
+    /// `spec.duration` at the start of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
 
-    /// `spec.bandwidth` as it was.
+    /// `spec.bandwidth` at the start of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bandwidth: Option<String>,
 
-    /// `spec.concurrentConnections` as it was.
+    /// `spec.concurrentConnections` at the start of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrent_connections: Option<i32>,
 }
 
-/// A run of a backup that is over.
+/// A run of a backup that has ended.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct PastRun {
     /// The full name of the snapshot: the tag, the schema version and the time in milliseconds. A restore
-    /// names it in `spec.snapshot` to go back to this run.
+    /// with this name in `spec.snapshot` restores this run.
     pub snapshot: String,
 
-    /// Where the snapshot is, as `spec.storageLocation` was when the run began.
+    /// The storage location of the snapshot: `spec.storageLocation` at the start of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_location: Option<String>,
 
-    /// How the run ended: `COMPLETED`, `FAILED` or `CANCELLED`.
+    /// The final state of the run: `COMPLETED`, `FAILED` or `CANCELLED`.
     pub outcome: String,
 
-    /// When the run began.
+    /// The start of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started: Option<Time>,
 
-    /// When the run was over.
+    /// The end of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed: Option<Time>,
 
-    /// How many bytes the snapshot has in all nodes together, where the sidecar can tell.
+    /// The size of the snapshot on all nodes together, in bytes, if the sidecar reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub size: Option<i64>,
 }
 
-/// What a restore took over from its backup when it began.
+/// The values that a restore copied from its backup when it started.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreSource {
-    /// The `metadata.uid` of the backup: another object of the same name is another backup.
+    /// The `metadata.uid` of the backup, which differs from that of another object with the same name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup_uid: Option<String>,
 
-    /// Where the snapshot is, as in the backup's `spec.storageLocation`.
+    /// The storage location of the snapshot, from the backup's `spec.storageLocation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_location: Option<String>,
 
-    /// The full name of the snapshot that is restored.
+    /// The full name of the restored snapshot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_tag: Option<String>,
 
-    /// What is restored: the restore's own `spec.entities`, or else the backup's. Absent: everything.
+    /// The restored entities: the restore's own `spec.entities`, or else the backup's. If absent, everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entities: Option<String>,
 
@@ -90,7 +90,7 @@ pub struct RestoreSource {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 
-    /// Which table's data goes into which other table, as in the restore's `spec.rename`.
+    /// The tables whose data goes into other tables, from the restore's `spec.rename`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rename: Option<BTreeMap<String, String>>,
 }

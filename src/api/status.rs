@@ -1,7 +1,7 @@
-//! `status`: what CassKop writes, word for word, and what we add.
+//! `status`: the fields that CassKop writes, and the additional fields of cassgate.
 //!
-//! Text stays text here, as CassKop's CRD has it: an object whose status holds a word that nobody expected must
-//! still be readable. [`ConditionType`] is the closed reading of such a word.
+//! States and phases are strings, as in CassKop's CRD, so that an object with an unknown word in its status can still be
+//! deserialized. [`ConditionType`] and [`Phase`] are the parsed values.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
@@ -15,43 +15,44 @@ use super::node::NodeStatus;
 use super::retention::RetentionStatus;
 use super::run::{BackupRun, PastRun, RestoreSource};
 
-/// How a backup stands.
+/// The state of a backup.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupStatus {
-    /// What backups and restores have in common.
+    /// The fields that backups and restores share.
     #[serde(flatten)]
     pub common: BackRestStatus,
 
-    /// The full name of the snapshot that the last run made or makes: the tag, the schema version and the
-    /// time in milliseconds. A restore may name it.
+    /// The full name of the snapshot of the last run: the tag, the schema version and the time in
+    /// milliseconds. A restore may name it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_tag: Option<String>,
 
-    /// The time of the schedule that the last run was due at.
+    /// The time at which the last run was due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_schedule_time: Option<Time>,
 
-    /// The time that the next run is due at.
+    /// The time at which the next run is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_schedule_time: Option<Time>,
 
-    /// The schedule that `nextScheduleTime` was reckoned by, with `timeZone` in front of it. When the spec says
-    /// something else, the times are reckoned anew from then on.
+    /// The schedule from which `nextScheduleTime` was computed, with `timeZone` before it. If the spec differs,
+    /// the times are computed again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
 
-    /// What the last run began with: it ends with it, whatever becomes of the spec.
-    // In a box, as `retention` is: ten thousand backups that wait for their first run are in memory, and have none.
+    /// The spec with which the last run started. Later changes of the spec do not affect the run.
+    // Boxed, like `retention`, to save memory: of ten thousand cached backups, those that wait for their first run have
+    // neither.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<Box<BackupRun>>,
 
-    /// How many runs were due and did not take place, since the schedule was last changed.
+    /// The number of due runs that did not take place since the last change of the schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub missed_runs: Option<i64>,
 
-    /// The runs that are over, the newest first; the oldest drop out of the list.
+    /// The runs that have ended, newest first. The oldest are dropped from the list.
     #[serde(
         default,
         deserialize_with = "null_is_default",
@@ -60,116 +61,119 @@ pub struct BackupStatus {
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub history: Vec<PastRun>,
 
-    /// How far the removal of the snapshots is that do not stay by `spec.retention`.
+    /// The progress of the removal of snapshots by `spec.retention`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<Box<RetentionStatus>>,
 }
 
-/// How a restore stands.
+/// The state of a restore.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreStatus {
-    /// What backups and restores have in common.
+    /// The fields that backups and restores share.
     #[serde(flatten)]
     pub common: BackRestStatus,
 
-    /// What the restore took over from its backup when it began. From then on the backup may be changed or
-    /// deleted without harm to the restore.
+    /// The values that the restore copied from its backup when it started. From then on, a change or deletion
+    /// of the backup does not affect the restore.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<RestoreSource>,
 
-    /// What the ring as a whole does: `INIT`, `DOWNLOAD`, `TRUNCATE`, `IMPORT` or `CLEANUP`. Until `TRUNCATE`
-    /// nothing has happened to the tables.
+    /// The phase of the ring as a whole: `INIT`, `DOWNLOAD`, `TRUNCATE`, `IMPORT` or `CLEANUP`. The tables are
+    /// unchanged until `TRUNCATE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
 
-    /// When and by which node the tables were emptied. Absent: they were not touched.
+    /// The time at which and the node by which the tables were emptied. If absent, they are unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncation: Option<Truncation>,
 
-    /// Why the restore is being given up; it ends when its nodes are tidied up.
+    /// The reason for which the restore is being ended. It ends when its nodes are cleaned up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub giving_up: Option<GivingUp>,
 }
 
-/// When and by which node the tables of a restore were emptied.
+/// The time at which and the node by which the tables of a restore were emptied.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Truncation {
-    /// When the first `TRUNCATE` was about to be sent. The copies `truncated-…` that Cassandra made first after
-    /// this time hold what the tables had before the restore.
+    /// The time just before the first `TRUNCATE` was sent. The first copies `truncated-…` that Cassandra made
+    /// after this time contain the data of the tables from before the restore.
     pub begun: Time,
 
-    /// Cassandra's id of the node that empties the tables, on all nodes.
+    /// Cassandra's id of the node that empties the tables on all nodes.
     pub host_id: String,
 
-    /// How many times the tables were emptied: once more for every restart of a container in between.
+    /// The number of times the tables were emptied. A restart of a container in between adds one.
     #[schemars(range(min = 1))]
     pub rounds: i32,
 }
 
-/// Why a restore is being given up.
+/// The reason for which a restore is being ended.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct GivingUp {
-    /// In one word for programs. Example: `NodesChanged`.
+    /// The reason in one word, for programs. Example: `NodesChanged`.
     pub reason: String,
 
-    /// In a sentence for people.
+    /// The reason in a sentence, for people.
     pub message: String,
 
-    /// The pod whose sidecar gave the reason, where one did.
+    /// The pod whose sidecar reported the reason, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
 
-    /// Since when.
+    /// The time at which the restore began to end.
     pub since: Time,
 }
 
-/// The part of the status that backups and restores share. The first seven fields are CassKop's, with its
-/// meaning and its texts; the others are ours and absent where CassKop acts.
+/// The part of the status that backups and restores share.
+///
+/// The first seven fields are CassKop's, with the same meaning and values. The others are cassgate's, and absent if
+/// CassKop is the executor.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct BackRestStatus {
-    /// When the sidecar took the operation, in RFC 3339. Example: `2026-11-22T21:38:38.725Z`.
+    /// The time at which the sidecar accepted the operation, in RFC 3339. Example: `2026-11-22T21:38:38.725Z`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_created: Option<String>,
 
-    /// When the sidecar began with the operation, in RFC 3339.
+    /// The time at which the sidecar started the operation, in RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_started: Option<String>,
 
-    /// When the operation was over, well or not, in RFC 3339.
+    /// The time at which the operation ended, well or not, in RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_completed: Option<String>,
 
-    /// How far the operation came, `0%` to `100%`. One that failed ends at `100%` too: see `condition.type`.
+    /// The progress of the operation, `0%` to `100%`. An operation that failed ends at `100%` too: see
+    /// `condition.type`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
 
-    /// The id of the operation in the sidecar of `coordinatorMember`: a GET of `/operations/ID` there tells
+    /// The id of the operation in the sidecar of `coordinatorMember`. A GET of `/operations/ID` there returns
     /// its details for about an hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 
-    /// The pod whose sidecar has the operation; with cassgate as executor every node has one of its own
-    /// (`nodes`), and this is the first of them.
+    /// The pod whose sidecar has the operation. With cassgate as executor every node has an operation of its
+    /// own (`nodes`), and this is the pod of the first node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coordinator_member: Option<String>,
 
-    /// The state of the last run. Absent: nothing has run yet.
+    /// The state of the last run. Absent before the first run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<BackRestCondition>,
 
-    /// Cassandra's own name of the cluster: the first folder below the bucket.
+    /// The name of the cluster in Cassandra, which is the first folder in the bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_name: Option<String>,
 
-    /// The `metadata.generation` of the spec that this status is about.
+    /// The `metadata.generation` of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// The state in the terms that `kubectl wait`, Argo CD and Flux know: `Ready`, `Reconciling`, `Stalled`
+    /// The conditions for `kubectl wait`, Argo CD and Flux: `Ready`, `Reconciling`, `Stalled`
     /// (a human is needed), `Complete`, `Failed`, `ReferencesResolved`.
     #[serde(
         default,
@@ -182,7 +186,7 @@ pub struct BackRestStatus {
     )]
     pub conditions: Vec<Condition>,
 
-    /// What each Cassandra node has to do with the last run, and how far it is.
+    /// The state of the last run on each Cassandra node.
     #[serde(
         default,
         deserialize_with = "null_is_default",
@@ -196,16 +200,16 @@ pub struct BackRestStatus {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct BackRestCondition {
-    /// `REQUIRED` (a restore that no sidecar has yet), `PENDING`, `RUNNING`, `COMPLETED`, `FAILED` or
+    /// `REQUIRED` (a restore that no sidecar has received yet), `PENDING`, `RUNNING`, `COMPLETED`, `FAILED` or
     /// `CANCELLED`. The last three are final.
     #[serde(rename = "type")]
     pub type_: String,
 
-    /// When the state last changed, as CassKop writes times. Example: `Sun, 22 Nov 2026 21:38:38 GMT`.
+    /// The time of the last change of the state, in CassKop's format. Example: `Sun, 22 Nov 2026 21:38:38 GMT`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_transition_time: Option<String>,
 
-    /// Why the run failed: one entry for each node that reported an error.
+    /// The errors of a failed run: one entry for each node that reported an error.
     #[serde(
         default,
         deserialize_with = "null_is_default",
@@ -222,13 +226,13 @@ pub struct FailureCause {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
 
-    /// The error in the sidecar's words. The sidecar leaves it out for some errors.
+    /// The message of the sidecar. The sidecar omits it for some errors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
 impl BackRestCondition {
-    /// What `type` says.
+    /// Returns the parsed `type`.
     #[must_use]
     pub fn state(&self) -> ConditionType<'_> {
         ConditionType::parse(&self.type_)
@@ -236,7 +240,7 @@ impl BackRestCondition {
 }
 
 impl BackRestStatus {
-    /// What `condition.type` says; `None` as long as nothing has run.
+    /// Returns the parsed `condition.type`, or `None` before the first run.
     #[must_use]
     pub fn state(&self) -> Option<ConditionType<'_>> {
         self.condition.as_ref().map(BackRestCondition::state)
@@ -249,13 +253,13 @@ impl BackRestStatus {
         conditions.find(|condition| condition.type_ == type_ && condition.status == "True")
     }
 
-    /// Whether a run has begun, now or ever: CassKop takes any condition for that, and so do we.
+    /// Returns true if any run has started. As in CassKop, any condition means that.
     #[must_use]
     pub fn has_started(&self) -> bool {
         self.condition.is_some()
     }
 
-    /// Whether the last run is over, well or not.
+    /// Returns true if the last run has ended, well or not.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.state().is_some_and(ConditionType::is_terminal)
@@ -270,8 +274,9 @@ impl PastRun {
     }
 }
 
-/// The schema of `metav1.Condition`, with its limits and with descriptions that say more than the upstream
-/// ones, which carry the marks of another documentation tool.
+/// Returns the schema of `metav1.Condition`, with its limits.
+///
+/// The descriptions replace the upstream ones, which contain markup of another documentation tool.
 fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "array",
@@ -287,29 +292,29 @@ fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 },
                 "status": {
                     "type": "string",
-                    "description": "Whether it holds: `True`, `False` or `Unknown`.",
+                    "description": "The status of the aspect: `True`, `False` or `Unknown`.",
                     "enum": ["True", "False", "Unknown"],
                 },
                 "reason": {
                     "type": "string",
-                    "description": "Why, in one word for programs. Example: `BackupCompleted`.",
+                    "description": "The reason in one word, for programs. Example: `BackupCompleted`.",
                     "minLength": 1,
                     "maxLength": 1024,
                 },
                 "message": {
                     "type": "string",
-                    "description": "Why, in a sentence for people.",
+                    "description": "The reason in a sentence, for people.",
                     "maxLength": 32768,
                 },
                 "lastTransitionTime": {
                     "type": "string",
                     "format": "date-time",
-                    "description": "When `status` last changed.",
+                    "description": "The time of the last change of `status`.",
                 },
                 "observedGeneration": {
                     "type": "integer",
                     "format": "int64",
-                    "description": "The `metadata.generation` of the spec that this condition is about.",
+                    "description": "The `metadata.generation` of the spec that this condition describes.",
                     "minimum": 0,
                 },
             },

@@ -1,4 +1,4 @@
-//! Reading and writing whole backups and restores.
+//! Serialization of backups and restores.
 
 use kube::Resource;
 use serde::{Serialize, de::DeserializeOwned};
@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Reads an object and checks that writing it gives the same object again.
+/// Deserializes an object and checks that its serialization is the same object.
 fn round_trip<T: DeserializeOwned + Serialize>(object: &Value) -> T {
     let read: T = serde_json::from_value(object.clone()).unwrap();
     assert_eq!(&serde_json::to_value(&read).unwrap(), object);
     read
 }
 
-/// Where and why an object cannot be read.
-fn refusal<T: DeserializeOwned>(object: Value) -> (String, String) {
+/// Returns the path and the text of the error for an object.
+fn error<T: DeserializeOwned>(object: Value) -> (String, String) {
     match serde_path_to_error::deserialize::<_, T>(object) {
-        Ok(_) => panic!("it was read"),
+        Ok(_) => panic!("the object is valid"),
         Err(error) => (error.path().to_string(), error.inner().to_string()),
     }
 }
@@ -29,7 +29,7 @@ fn conditions() -> Value {
 }
 
 #[test]
-fn a_backup_with_every_field_comes_back_as_it_was() {
+fn a_backup_with_every_field_is_unchanged_by_a_round_trip() {
     let backup: CassandraBackup = round_trip(&json!({
         "apiVersion": "db.orange.com/v2",
         "kind": "CassandraBackup",
@@ -77,7 +77,7 @@ fn a_backup_with_every_field_comes_back_as_it_was() {
 }
 
 #[test]
-fn a_restore_with_every_field_comes_back_as_it_was() {
+fn a_restore_with_every_field_is_unchanged_by_a_round_trip() {
     let restore: CassandraRestore = round_trip(&json!({
         "apiVersion": "db.orange.com/v2",
         "kind": "CassandraRestore",
@@ -103,7 +103,7 @@ fn a_restore_with_every_field_comes_back_as_it_was() {
 }
 
 #[test]
-fn a_backup_as_a_user_writes_it_needs_two_fields() {
+fn a_backup_requires_two_fields_from_its_user() {
     let backup: CassandraBackup = round_trip(&json!({
         "apiVersion": "db.orange.com/v2", "kind": "CassandraBackup", "metadata": { "name": "b1" },
         "spec": { "cassandraCluster": "c1", "storageLocation": "s3://bucket" },
@@ -113,7 +113,7 @@ fn a_backup_as_a_user_writes_it_needs_two_fields() {
 }
 
 #[test]
-fn null_is_absent() {
+fn null_counts_as_absent() {
     let backup: CassandraBackup = serde_json::from_value(json!({
         "metadata": { "name": "b1" },
         "spec": { "cassandraCluster": "c1", "storageLocation": "s3://b", "schedule": null, "retention": null },
@@ -126,7 +126,7 @@ fn null_is_absent() {
 }
 
 #[test]
-fn an_empty_schedule_is_none_as_in_casskop() {
+fn an_empty_schedule_counts_as_absent_as_in_casskop() {
     let scheduled = |schedule: &str| {
         CassandraBackupSpec {
             schedule: Some(schedule.to_owned()),
@@ -143,13 +143,13 @@ fn an_empty_schedule_is_none_as_in_casskop() {
 }
 
 #[test]
-fn a_field_that_does_not_fit_is_named_with_its_path() {
+fn the_error_for_a_malformed_field_has_its_path() {
     let backup = |field: &str, value: Value| {
         let mut object = json!({
             "metadata": { "name": "b1" }, "spec": { "cassandraCluster": "c1", "storageLocation": "s3://b" },
         });
         object["spec"][field] = value;
-        refusal::<CassandraBackup>(object)
+        error::<CassandraBackup>(object)
     };
     let refused = backup("concurrentConnections", json!("10"));
     assert_eq!(refused.0, "spec.concurrentConnections");
@@ -162,7 +162,7 @@ fn a_field_that_does_not_fit_is_named_with_its_path() {
     );
     let refused = backup("retention", json!({ "keepLast": 1.5 }));
     assert_eq!(refused.0, "spec.retention.keepLast");
-    let refused = refusal::<CassandraRestore>(json!({
+    let refused = error::<CassandraRestore>(json!({
         "metadata": { "name": "r1" },
         "spec": { "cassandraBackup": "b1", "cassandraCluster": "c1", "rename": { "k1.t1": 2 } },
     }));
@@ -170,7 +170,7 @@ fn a_field_that_does_not_fit_is_named_with_its_path() {
 }
 
 #[test]
-fn a_status_in_casskops_form_reads_well() {
+fn a_status_of_casskop_is_deserialized() {
     let failed: CassandraRestore = round_trip(&json!({
         "apiVersion": "db.orange.com/v2", "kind": "CassandraRestore", "metadata": { "name": "r1" },
         "spec": { "cassandraBackup": "b1", "cassandraCluster": "c1" },
@@ -216,7 +216,7 @@ fn a_status_that_casskop_has_cleared_has_not_started() {
 }
 
 #[test]
-fn every_state_is_read_and_an_unknown_one_is_kept() {
+fn every_state_is_parsed_and_an_unknown_one_is_kept() {
     let read = |text| {
         let state = ConditionType::parse(text);
         (state, state.is_active(), state.is_terminal())
@@ -252,7 +252,7 @@ fn every_state_is_read_and_an_unknown_one_is_kept() {
 }
 
 #[test]
-fn the_kinds_are_found_where_casskop_keeps_them() {
+fn the_kinds_have_the_paths_of_casskops_crds() {
     assert_eq!(API_VERSION, format!("{GROUP}/{VERSION}"));
     assert_eq!(CassandraBackup::api_version(&()), API_VERSION);
     assert_eq!(CassandraRestore::api_version(&()), API_VERSION);

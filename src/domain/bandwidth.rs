@@ -1,28 +1,28 @@
-//! The most that a node may upload in a second.
+//! The upload limit of a node.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// A limit in bytes per second.
+/// The maximum rate at which a node uploads, in bytes per second.
 ///
-/// Source: CassKop takes spaces out and then wants `(?i)^\d+[kmg]?$` (`pkg/backrest`); the units are powers of a
-/// thousand (`BPS` to `GBPS` of Icarus), and the number before the unit goes into 32 signed bits. What does not fit
-/// it drops in silence, and the upload is not limited at all.
+/// Source: CassKop removes spaces and then requires `(?i)^\d+[kmg]?$` (`pkg/backrest`). The units are powers of a
+/// thousand (`BPS` to `GBPS` of Icarus), and the number before the unit is a signed 32-bit integer. CassKop silently
+/// drops any other value, and the upload is then unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bandwidth {
     bytes_per_second: u64,
 }
 
-/// Why a text is no limit.
+/// The error for an invalid limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BandwidthError {
-    /// Not digits and a unit.
+    /// The text is not digits and a unit.
     #[error("is not a whole number with K, M or G (or no unit, for bytes) behind it")]
     Form,
-    /// Zero.
+    /// The limit is zero.
     #[error("allows nothing")]
     Zero,
-    /// More than 32 signed bits.
+    /// The number does not fit into a signed 32-bit integer.
     #[error("has a number above 2147483647, which CassKop cannot hold; use a larger unit")]
     TooLarge,
 }
@@ -31,7 +31,7 @@ impl Bandwidth {
     /// Parses `spec.bandwidth`.
     ///
     /// # Errors
-    /// What CassKop drops or turns into another number.
+    /// Returns an error for a value that CassKop drops or changes.
     pub fn parse(text: &str) -> Result<Self, BandwidthError> {
         let text = text.trim_matches(' ');
         let (number, factor) = match text.as_bytes().last() {
@@ -58,7 +58,7 @@ impl Bandwidth {
         }
     }
 
-    /// The limit in bytes per second; at least 1.
+    /// Returns the limit in bytes per second, at least 1.
     #[must_use]
     pub const fn bytes_per_second(self) -> u64 {
         self.bytes_per_second
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_casskop_would_drop_is_none() {
+    fn values_that_casskop_would_drop_are_invalid() {
         for text in [
             "", " ", "M", "0.25M", "10T", "10MB", "-1", "+1", "10\tM", "1e3", "١", "10é",
         ] {

@@ -2,33 +2,33 @@
 
 use std::fmt;
 
-/// The directory of Cassandra in CassKop's pods: the volume `data` is mounted there.
+/// The directory of Cassandra in CassKop's pods, where the volume `data` is mounted.
 pub const CASSANDRA_DIRECTORY: &str = "/var/lib/cassandra";
 
-/// The longest path that Linux takes, in bytes.
-const LONGEST_PATH: usize = 4096;
+/// The maximum length of a path on Linux, in bytes.
+const MAX_PATH_LENGTH: usize = 4096;
 
-/// An absolute path to the directory that holds `data`.
+/// The absolute path of the directory that contains `data`.
 ///
-/// Source: Icarus 1.x appends `/data` (so `/var/lib/cassandra/data` means a directory that is not there), and every
-/// version refuses a directory that does not exist (seen: `cassandraDirectory … does not exist`).
+/// Source: Icarus 1.x appends `/data`, so `/var/lib/cassandra/data` refers to a directory that does not exist, and every
+/// version rejects a directory that does not exist (observed: `cassandraDirectory … does not exist`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CassandraDirectory(String);
 
-/// Why a text is no such directory.
+/// The error for an invalid directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CassandraDirectoryError {
-    /// It depends on where the sidecar was started.
-    #[error("is no absolute path")]
+    /// The path is relative, so it would depend on the working directory of the sidecar.
+    #[error("is not an absolute path")]
     Relative,
-    /// `..`, or a character that no path should have.
-    #[error("leads elsewhere or has a control character")]
-    Crooked,
-    /// Inside of the data directory.
-    #[error("is the data directory itself or lies in it, and the sidecar appends /data once more")]
+    /// The path contains `..` or a control character.
+    #[error("contains .. or a control character")]
+    Unsafe,
+    /// The path is the data directory or a directory in it.
+    #[error("is the data directory itself or a directory in it, and the sidecar appends /data again")]
     Data,
-    /// Longer than a path can be.
-    #[error("is longer than a path can be")]
+    /// The path is too long for Linux.
+    #[error("is longer than {MAX_PATH_LENGTH} bytes, the limit of a path")]
     TooLong,
 }
 
@@ -36,16 +36,16 @@ impl CassandraDirectory {
     /// Parses `spec.cassandraDirectory`.
     ///
     /// # Errors
-    /// Why no sidecar would find Cassandra's data there.
+    /// Returns the reason why a sidecar would not find Cassandra's data there.
     pub fn parse(text: &str) -> Result<Self, CassandraDirectoryError> {
-        if text.len() > LONGEST_PATH {
+        if text.len() > MAX_PATH_LENGTH {
             return Err(CassandraDirectoryError::TooLong);
         }
         if !text.starts_with('/') {
             return Err(CassandraDirectoryError::Relative);
         }
         if text.contains(char::is_control) || text.split('/').any(|part| part == "..") {
-            return Err(CassandraDirectoryError::Crooked);
+            return Err(CassandraDirectoryError::Unsafe);
         }
         let parts: Vec<&str> = text
             .split('/')
@@ -57,7 +57,7 @@ impl CassandraDirectory {
         Ok(Self(text.to_owned()))
     }
 
-    /// The path as it was written.
+    /// Returns the path as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -75,7 +75,7 @@ mod tests {
     use super::{CassandraDirectory, CassandraDirectoryError};
 
     #[test]
-    fn absolute_paths_outside_of_the_data_are_directories() {
+    fn absolute_paths_outside_of_the_data_directory_are_valid() {
         for text in [
             "/var/lib/cassandra",
             "/var/lib/cassandra/",
@@ -87,13 +87,13 @@ mod tests {
     }
 
     #[test]
-    fn what_no_sidecar_would_find_says_why() {
-        use CassandraDirectoryError::{Crooked, Data, Relative, TooLong};
+    fn the_error_for_an_invalid_directory_names_the_cause() {
+        use CassandraDirectoryError::{Data, Relative, TooLong, Unsafe};
         for (text, error) in [
             ("", Relative),
             ("var/lib/cassandra", Relative),
-            ("/var/lib/../cassandra", Crooked),
-            ("/var/lib/cassandra\n", Crooked),
+            ("/var/lib/../cassandra", Unsafe),
+            ("/var/lib/cassandra\n", Unsafe),
             ("/var/lib/cassandra/data", Data),
             ("//var/./lib/cassandra/data/data/", Data),
             (&format!("/{}", "x".repeat(4096)), TooLong),

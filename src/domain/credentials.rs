@@ -1,28 +1,28 @@
-//! What a Secret gives a sidecar: which keys it has and what is wrong with their values, never the values.
+//! The keys of a Secret and the defects of their values. The values themselves are never kept.
 
 use std::fmt;
 
-/// A key of a Secret that Icarus 1.x and 2.x read. Every other key is ignored by them and by us.
+/// A key of a Secret that Icarus 1.x and 2.x read. They ignore every other key, and so does cassgate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
-    /// The access key of S3 and its relatives.
+    /// The access key of S3 and compatible stores.
     AwsAccessKeyId,
-    /// The secret key of S3 and its relatives.
+    /// The secret key of S3 and compatible stores.
     AwsSecretAccessKey,
-    /// The region of S3 and its relatives.
+    /// The region of S3 and compatible stores.
     AwsRegion,
-    /// Another server than Amazon's.
+    /// The endpoint of a store other than Amazon S3.
     AwsEndpoint,
-    /// The account of Azure.
+    /// The storage account of Azure.
     AzureStorageAccount,
-    /// The key of that account.
+    /// The key of the Azure storage account.
     AzureStorageKey,
     /// The JSON document of a Google service account.
     Gcp,
 }
 
 impl Key {
-    /// All keys.
+    /// Every key.
     pub const ALL: [Self; 7] = [
         Self::AwsAccessKeyId,
         Self::AwsSecretAccessKey,
@@ -33,7 +33,7 @@ impl Key {
         Self::Gcp,
     ];
 
-    /// The key as it is written in a Secret.
+    /// Returns the name of the key in a Secret.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -54,82 +54,83 @@ impl fmt::Display for Key {
     }
 }
 
-/// What is wrong with a value.
+/// The defect of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Defect {
-    /// Nothing is in it.
+    /// The value is empty.
     Empty,
-    /// A blank or a line end stands before or after it; Icarus takes it as part of the credential.
+    /// White space at the start or end of the value, which Icarus takes as part of the credential.
     Padded,
-    /// The value of `gcp` is no JSON object with a text `type`, which Google's library demands.
+    /// The value of `gcp` is not a JSON object with a string `type`, which Google's library requires.
     NotServiceAccount,
     /// The value of `awsendpoint` is neither a host nor an http(s) URL.
     NotEndpoint,
-    /// The value of `awsregion` has not the form of a region of Amazon's. Other stores take any.
+    /// The value of `awsregion` does not have the form of an AWS region. Other stores accept any value.
     NotRegion,
 }
 
-/// The keys of a Secret, each with what is wrong with its value. Values are looked at once and never kept.
+/// The keys of a Secret, each with the defect of its value. Values are checked once and never kept.
 ///
-/// Plain bytes: it is copied for every review that names the Secret.
+/// The type is small, because it is copied for every review of an object that refers to the Secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// In the order of [`Key::ALL`].
-    keys: [Held; Key::ALL.len()],
+    keys: [Entry; Key::ALL.len()],
 }
 
-/// What a Secret has under one key.
+/// The entry of a Secret for one key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Held {
+enum Entry {
     #[default]
-    Nothing,
-    Value(Option<Defect>),
+    Absent,
+    Present(Option<Defect>),
 }
 
 impl Credentials {
-    /// Looks at the entries of a Secret: name and decoded value.
+    /// Checks the entries of a Secret, each a name with its decoded value.
     #[must_use]
     pub fn read<'a>(entries: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
         let mut seen = Self::default();
         for (name, value) in entries {
-            seen.note(name, |key| defect(key, value));
+            seen.set(name, |key| defect(key, value));
         }
         seen
     }
 
-    /// The same with these keys beside, of whose values nobody knows anything: they are encrypted, or made elsewhere.
-    /// Such a key has no defect, whatever was known of it before.
+    /// Adds keys whose values are unknown, because they are encrypted or generated elsewhere.
+    ///
+    /// Such a key has no defect, even if `self` has one for it.
     #[must_use]
     pub fn and_named<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
         for name in names {
-            self.note(name, |_| None);
+            self.set(name, |_| None);
         }
         self
     }
 
-    fn note(&mut self, name: &str, defect: impl FnOnce(Key) -> Option<Defect>) {
+    fn set(&mut self, name: &str, defect: impl FnOnce(Key) -> Option<Defect>) {
         let mut keys = Key::ALL.into_iter().zip(&mut self.keys);
-        if let Some((key, held)) = keys.find(|(key, _)| key.as_str() == name) {
-            *held = Held::Value(defect(key));
+        if let Some((key, entry)) = keys.find(|(key, _)| key.as_str() == name) {
+            *entry = Entry::Present(defect(key));
         }
     }
 
-    /// Whether the Secret has the key.
+    /// Returns true if the Secret has the key.
     #[must_use]
     pub fn has(&self, key: Key) -> bool {
-        self.held(key) != Held::Nothing
+        self.entry(key) != Entry::Absent
     }
 
-    /// What is wrong with the key's value; `None` when nothing is or when the key is absent.
+    /// Returns the defect of the key's value, or `None` if the value is valid or the key is absent.
     #[must_use]
     pub fn defect(&self, key: Key) -> Option<Defect> {
-        match self.held(key) {
-            Held::Value(defect) => defect,
-            Held::Nothing => None,
+        match self.entry(key) {
+            Entry::Present(defect) => defect,
+            Entry::Absent => None,
         }
     }
 
-    fn held(&self, key: Key) -> Held {
+    fn entry(&self, key: Key) -> Entry {
         self.keys.get(key as usize).copied().unwrap_or_default()
     }
 }
@@ -139,7 +140,7 @@ fn defect(key: Key, value: &[u8]) -> Option<Defect> {
         return Some(Defect::Empty);
     }
     match key {
-        // The document may end with a line end: JSON allows it.
+        // JSON allows a line end after the document.
         Key::Gcp => (!is_service_account(value)).then_some(Defect::NotServiceAccount),
         Key::AwsEndpoint if !is_endpoint(value.trim_ascii()) => Some(Defect::NotEndpoint),
         Key::AwsRegion if !is_region(value.trim_ascii()) => Some(Defect::NotRegion),
@@ -163,7 +164,8 @@ fn is_endpoint(value: &[u8]) -> bool {
     }
 }
 
-/// Words and a number: `eu-west-1`, `us-gov-east-1`. Which of them there are changes; Esop makes letters small.
+/// Returns true for words and a number, such as `eu-west-1`. New regions appear, so there is no list of them. Esop
+/// converts the region to lower case.
 fn is_region(value: &[u8]) -> bool {
     let parts: Vec<&[u8]> = value.split(|byte| *byte == b'-').collect();
     let word = |part: &&[u8]| part.len() > 1 && part.iter().all(u8::is_ascii_alphabetic);
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_no_sidecar_can_use_are_named() {
+    fn values_that_a_sidecar_cannot_use_have_a_defect() {
         for (key, value, expected) in [
             (Key::AwsAccessKeyId, "", Defect::Empty),
             (Key::Gcp, "", Defect::Empty),

@@ -1,4 +1,4 @@
-//! What a backup or a restore covers: everything, keyspaces, or tables.
+//! The entities of a backup or a restore: everything, keyspaces, or tables.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,17 +6,17 @@ use std::fmt;
 #[cfg(test)]
 mod tests;
 
-/// The longest keyspace or table name that Cassandra takes, in characters.
-pub const LONGEST_NAME: usize = 48;
+/// The maximum length of a keyspace or table name in Cassandra, in characters.
+pub const MAX_NAME_LENGTH: usize = 48;
 
-/// The longest list that is read, in bytes. It is some 1 600 tables; more is better said by keyspaces. A restore
-/// inherits the list in an answer that the API server takes up to a few of these.
-pub const LONGEST_LIST: usize = 32 * 1024;
+/// The maximum length of a list, in bytes. It holds about 1 600 tables; for more, keyspaces are the better choice.
+/// A restore inherits the list of its backup in a patch, whose size the API server limits to a few times this length.
+pub const MAX_LIST_LENGTH: usize = 32 * 1024;
 
-/// Keyspaces that hold Cassandra's own tables.
+/// The keyspaces that hold Cassandra's own tables.
 ///
-/// Esop truncates a table of one when a restore names it and then filters its files out of the download: the data
-/// is gone (seen). A keyspace of this list restores nothing at all.
+/// If a restore names a table of one, Esop truncates it and then filters its files out of the download, so the data is
+/// lost (observed). If a restore names one of these keyspaces, nothing is restored.
 pub const SYSTEM_KEYSPACES: [&str; 7] = [
     "system",
     "system_auth",
@@ -27,7 +27,7 @@ pub const SYSTEM_KEYSPACES: [&str; 7] = [
     "system_virtual_schema",
 ];
 
-/// The name of a keyspace or a table: 1 to 48 of `A-Z a-z 0-9 _`, in the letter case of the directory on disk.
+/// The name of a keyspace or a table: 1 to 48 characters of `A-Z a-z 0-9 _`, in the case of the directory on disk.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
@@ -39,18 +39,18 @@ impl Name {
         match text.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_') {
             Some(_) if text.contains(['"', '\'', '`']) => Err(Flaw::Quoted),
             Some(character) => Err(Flaw::Character(character)),
-            None if text.len() > LONGEST_NAME => Err(Flaw::TooLong(text.len())),
+            None if text.len() > MAX_NAME_LENGTH => Err(Flaw::TooLong(text.len())),
             None => Ok(Self(text.to_owned())),
         }
     }
 
-    /// The name as it was written.
+    /// Returns the name as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is one of [`SYSTEM_KEYSPACES`].
+    /// Returns true for one of [`SYSTEM_KEYSPACES`].
     #[must_use]
     pub fn is_system(&self) -> bool {
         SYSTEM_KEYSPACES.contains(&self.as_str())
@@ -63,12 +63,12 @@ impl fmt::Display for Name {
     }
 }
 
-/// A table and the keyspace that it is in.
+/// A table in its keyspace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Table {
     /// The keyspace.
     pub keyspace: Name,
-    /// The table itself.
+    /// The table.
     pub table: Name,
 }
 
@@ -76,7 +76,7 @@ impl Table {
     /// Parses `keyspace.table`.
     ///
     /// # Errors
-    /// What is wrong with it; [`Flaw::Parts`] with 1 for a keyspace alone.
+    /// Returns the reason why the text is malformed; for a keyspace without a table it is [`Flaw::Parts`] with 1.
     pub fn parse(text: &str) -> Result<Self, Flaw> {
         match parse_item(text)? {
             Item::Table(table) => Ok(table),
@@ -91,13 +91,14 @@ impl fmt::Display for Table {
     }
 }
 
-/// What a backup or a restore covers.
+/// The keyspaces or tables that a backup or a restore covers.
 ///
-/// Keyspaces or tables, never a mixture: Esop refuses one. Esop drops in silence what it cannot parse, and covers
-/// everything when nothing is left (`DatabaseEntities.parse`, seen on 1.1.3 to 3.0.0); so nothing is dropped here.
+/// Holds either keyspaces or tables, never both: Esop rejects a mixture. Esop silently ignores items that it cannot
+/// parse, and covers everything if none is left (`DatabaseEntities.parse`, observed on 1.1.3 to 3.0.0), so
+/// [`parse`](Self::parse) rejects them instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entities {
-    /// The field is empty. In a restore it means what the backup names.
+    /// The field is empty: every keyspace, or in a restore the entities of its backup.
     Everything,
     /// Whole keyspaces.
     Keyspaces(BTreeSet<Name>),
@@ -105,7 +106,7 @@ pub enum Entities {
     Tables(BTreeSet<Table>),
 }
 
-/// Why a text is no list of entities.
+/// An error in a list of entities.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntitiesError {
     /// An item is neither a keyspace nor a table.
@@ -113,20 +114,20 @@ pub enum EntitiesError {
     Item {
         /// The item as it was written.
         item: String,
-        /// What is wrong with it.
+        /// The error in the item.
         flaw: Flaw,
     },
-    /// The text has separators only.
+    /// The text has only separators.
     #[error(
         "names nothing, and the sidecar would take everything; leave the field out to cover every keyspace"
     )]
     NamesNothing,
-    /// Longer than [`LONGEST_LIST`].
+    /// The text is longer than [`MAX_LIST_LENGTH`].
     #[error(
-        "has {0} bytes, and at most {LONGEST_LIST} are read; name whole keyspaces, or leave the field out"
+        "has {0} bytes, and at most {MAX_LIST_LENGTH} are read; name whole keyspaces, or leave the field out"
     )]
     TooLong(usize),
-    /// Keyspaces stand beside tables.
+    /// The list has keyspaces and tables.
     #[error(
         "{keyspaces} names whole keyspaces and {tables} single tables; the sidecar takes one form or the other: \
          write only keyspaces or only keyspace.table"
@@ -139,29 +140,29 @@ pub enum EntitiesError {
     },
 }
 
-/// What is wrong with one item.
+/// An error in one item.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
-    /// Nothing stands on one side of the dot.
+    /// One side of the dot is empty.
     #[error("a name is missing at the dot; write keyspace or keyspace.table without blanks around the dot")]
     EmptyPart,
-    /// More than one dot.
+    /// The item has more than one dot.
     #[error(
         "has {0} parts, and the sidecar would drop it and widen the operation; write keyspace or keyspace.table"
     )]
     Parts(usize),
-    /// Quotes are compared with directory names as they stand.
+    /// The item has quotes, which the sidecar compares with the names of directories.
     #[error(
         "has quotes, which the sidecar would look for on disk; write the bare name in its exact letter case"
     )]
     Quoted,
-    /// A character that no Cassandra name has.
+    /// The item has a character that is invalid in names of Cassandra.
     #[error(
         "has {0:?}, and Cassandra's names have only letters, digits and _; separate items by commas or blanks"
     )]
     Character(char),
-    /// Longer than Cassandra's limit.
-    #[error("has a name of {0} characters, and Cassandra's names have at most {LONGEST_NAME}")]
+    /// A name exceeds Cassandra's limit.
+    #[error("has a name of {0} characters, and Cassandra's names have at most {MAX_NAME_LENGTH}")]
     TooLong(usize),
 }
 
@@ -171,15 +172,15 @@ enum Item {
 }
 
 impl Entities {
-    /// Parses `spec.entities`. Items are separated by commas and blanks, as CassKop does it (`[\s,]+`).
+    /// Parses `spec.entities`. Commas and white space separate items, as in CassKop (`[\s,]+`).
     ///
     /// # Errors
-    /// Every item that is no keyspace and no `keyspace.table`, and the mixture, all at once.
+    /// Returns every malformed item, and an error if keyspaces and tables are mixed.
     pub fn parse(text: &str) -> Result<Self, Vec<EntitiesError>> {
         if text.is_empty() {
             return Ok(Self::Everything);
         }
-        if text.len() > LONGEST_LIST {
+        if text.len() > MAX_LIST_LENGTH {
             return Err(vec![EntitiesError::TooLong(text.len())]);
         }
         let mut keyspaces = BTreeSet::new();
@@ -200,8 +201,8 @@ impl Entities {
         }
         if !keyspaces.is_empty() && !tables.is_empty() {
             errors.push(EntitiesError::Mixed {
-                keyspaces: some(&keyspaces),
-                tables: some(&tables),
+                keyspaces: abbreviate(&keyspaces),
+                tables: abbreviate(&tables),
             });
         }
         match (errors.is_empty(), keyspaces.is_empty(), tables.is_empty()) {
@@ -212,10 +213,10 @@ impl Entities {
         }
     }
 
-    /// What of `self` the backup does not hold; empty when `self` is a part of it.
+    /// Returns the items of `self` that `backup` does not contain.
     ///
-    /// A backup of everything holds every name. A keyspace holds its tables. Letter case matters: names are
-    /// compared with directories.
+    /// A backup of everything contains every name. A keyspace contains its tables. Case matters, because the sidecar
+    /// compares names with directories.
     #[must_use]
     pub fn outside<'a>(&'a self, backup: &'a Self) -> Vec<Outside<'a>> {
         match (self, backup) {
@@ -236,25 +237,25 @@ impl Entities {
         }
     }
 
-    /// The first few items, and how many there are: for messages.
+    /// Returns the first few items and the total, for messages.
     #[must_use]
     pub fn abbreviated(&self) -> String {
         match self {
             Self::Everything => "everything".to_owned(),
-            Self::Keyspaces(names) => some(names),
-            Self::Tables(tables) => some(tables),
+            Self::Keyspaces(names) => abbreviate(names),
+            Self::Tables(tables) => abbreviate(tables),
         }
     }
 
-    /// Whether this very table stands in the list.
+    /// Returns true if the list contains this table itself; a keyspace in the list does not count.
     #[must_use]
     pub fn names_table(&self, table: &Table) -> bool {
         matches!(self, Self::Tables(tables) if tables.contains(table))
     }
 
-    /// The items in which a name has an upper-case letter, as text.
+    /// Returns the items with an upper-case letter, as text.
     ///
-    /// CQL makes every name lower case that stands without quotes, so `MyKs` usually means `myks`.
+    /// CQL changes names without quotes to lower case, so `MyKs` usually means `myks`.
     #[must_use]
     pub fn with_upper_case(&self) -> Vec<String> {
         let upper = |name: &Name| name.0.bytes().any(|b| b.is_ascii_uppercase());
@@ -269,7 +270,7 @@ impl Entities {
         }
     }
 
-    /// The names that lie in a system keyspace, each once, as text.
+    /// Returns the items that are a system keyspace or a table of one, as text.
     #[must_use]
     pub fn system(&self) -> Vec<String> {
         match self {
@@ -289,7 +290,7 @@ impl Entities {
 }
 
 impl fmt::Display for Entities {
-    /// The canonical form: sorted, each item once, joined by commas; nothing for everything.
+    /// Writes the canonical form: sorted, without duplicates, joined by commas; empty for everything.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Everything => Ok(()),
@@ -299,18 +300,18 @@ impl fmt::Display for Entities {
     }
 }
 
-/// A part of a restore that its backup does not hold.
+/// An item of a restore that its backup does not contain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outside<'a> {
-    /// The backup has nothing of this keyspace.
+    /// The backup contains nothing of this keyspace.
     Keyspace(&'a Name),
-    /// The backup has not this table.
+    /// The backup does not contain this table.
     Table(&'a Table),
-    /// The backup has only these tables of the keyspace; the others would be emptied.
+    /// The backup contains only some tables of the keyspace; a restore would empty the others.
     Wider {
         /// The keyspace that the restore names.
         keyspace: &'a Name,
-        /// What the backup has of it; never empty.
+        /// The tables of the keyspace in the backup; never empty.
         held: Vec<&'a Table>,
     },
 }
@@ -335,13 +336,17 @@ fn parse_item(item: &str) -> Result<Item, Flaw> {
     }
 }
 
-/// How many items a message names.
-const NAMED_ITEMS: usize = 6;
+/// The maximum number of items that a message lists.
+const MAX_LISTED_ITEMS: usize = 6;
 
-/// The first few items, and how many more there are: for messages.
-fn some<T: fmt::Display>(items: &BTreeSet<T>) -> String {
-    let mut named: Vec<String> = items.iter().take(NAMED_ITEMS).map(ToString::to_string).collect();
-    if items.len() > NAMED_ITEMS {
+/// Returns the first few items and, if there are more, the total.
+fn abbreviate<T: fmt::Display>(items: &BTreeSet<T>) -> String {
+    let mut named: Vec<String> = items
+        .iter()
+        .take(MAX_LISTED_ITEMS)
+        .map(ToString::to_string)
+        .collect();
+    if items.len() > MAX_LISTED_ITEMS {
         named.push(format!("… ({} in all)", items.len()));
     }
     named.join(",")

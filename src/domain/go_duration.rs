@@ -1,7 +1,7 @@
-//! Lengths of time as Go writes them: `90s`, `1h30m`, `-1.5h`.
+//! Durations in Go's notation: `90s`, `1h30m`, `-1.5h`.
 //!
-//! `CassKop` is written in Go, so two fields of a backup hold such a text: `spec.duration`, and `spec.schedule`
-//! behind `@every`.
+//! CassKop is written in Go, so two fields of a backup hold such a duration: `spec.duration`, and `spec.schedule` after
+//! `@every`.
 
 use std::fmt::{self, Write as _};
 
@@ -10,38 +10,38 @@ use jiff::SignedDuration;
 #[cfg(test)]
 mod tests;
 
-/// The magnitude of the longest length, in nanoseconds. Only a negative length reaches it.
+/// The magnitude of the longest duration, in nanoseconds. Only a negative duration reaches it.
 const LIMIT: u64 = 1 << 63;
 
-/// A length of time, read exactly as Go's `time.ParseDuration` reads it.
+/// A duration, parsed exactly as Go's `time.ParseDuration` parses it.
 ///
-/// A sign, then numbers with a unit each, summed up: `ns`, `us` (also `µs`), `ms`, `s`, `m`, `h`. A number may have
-/// a fraction. There is no unit above the hour, no blank anywhere, and only zero goes without a unit. Precise to
-/// the nanosecond, about 292 years at most, negative ones included.
+/// The text is an optional sign and a sequence of numbers, each with a unit: `ns`, `us` (also `µs`), `ms`, `s`, `m`,
+/// `h`. A number may have a fraction. The largest unit is the hour, spaces are invalid, and only zero needs no unit.
+/// The value has nanosecond precision, may be negative, and is at most about 292 years long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GoDuration {
     nanoseconds: i64,
 }
 
-/// Why a text is no [`GoDuration`]. It reads as Go's own error does.
+/// The error for an invalid duration. Its text is the text of Go's own error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GoDurationError {
-    /// Not of the form, or over 292 years long.
+    /// The text is malformed, or the duration is over 292 years long.
     #[error("time: invalid duration {}", Quoted(text))]
     Invalid {
         /// The whole text.
         text: String,
     },
-    /// A number without a unit.
+    /// A number has no unit.
     #[error("time: missing unit in duration {}", Quoted(text))]
     MissingUnit {
         /// The whole text.
         text: String,
     },
-    /// A unit that Go does not have; days and weeks are the usual ones.
+    /// A unit does not exist in Go. Users often write days or weeks.
     #[error("time: unknown unit {} in duration {}", Quoted(unit), Quoted(text))]
     UnknownUnit {
-        /// What stands where a unit is expected.
+        /// The text in the place of a unit.
         unit: String,
         /// The whole text.
         text: String,
@@ -49,10 +49,10 @@ pub enum GoDurationError {
 }
 
 impl GoDuration {
-    /// Parses `text` as Go's `time.ParseDuration` (`src/time/format.go`), in time linear in its length.
+    /// Parses `text` as Go's `time.ParseDuration` does (`src/time/format.go`), in time linear in its length.
     ///
     /// # Errors
-    /// [`GoDurationError`], whose text is Go's.
+    /// Returns [`GoDurationError`] with Go's text.
     pub fn parse(text: &str) -> Result<Self, GoDurationError> {
         let (negative, unsigned) = match text.strip_prefix('-') {
             Some(unsigned) => (true, unsigned),
@@ -70,13 +70,13 @@ impl GoDuration {
         let mut total = 0_u64;
         let mut rest = unsigned;
         while !rest.is_empty() {
-            let (nanoseconds, behind) = first_part(rest, text)?;
+            let (nanoseconds, after) = first_part(rest, text)?;
             // Wraps as in Go, where twice the limit is zero.
             total = total.wrapping_add(nanoseconds);
             if total > LIMIT {
                 return Err(invalid());
             }
-            rest = behind;
+            rest = after;
         }
         let nanoseconds = if negative {
             0_i64.checked_sub_unsigned(total)
@@ -88,37 +88,37 @@ impl GoDuration {
             .ok_or_else(invalid)
     }
 
-    /// The length in nanoseconds.
+    /// Returns the duration in nanoseconds.
     #[must_use]
     pub const fn nanoseconds(self) -> i64 {
         self.nanoseconds
     }
 
-    /// The length as a duration that can be added to a [`jiff::Timestamp`].
+    /// Returns the duration in the type that can be added to a [`jiff::Timestamp`].
     #[must_use]
     pub const fn signed(self) -> SignedDuration {
         SignedDuration::from_nanos(self.nanoseconds)
     }
 }
 
-/// Reads the number and the unit at the head of `rest`: nanoseconds, at most [`LIMIT`], and what follows.
+/// Parses the number and the unit at the start of `rest`. Returns the nanoseconds, at most [`LIMIT`], and the remainder.
 fn first_part<'a>(rest: &'a str, text: &str) -> Result<(u64, &'a str), GoDurationError> {
     let invalid = || GoDurationError::Invalid {
         text: text.to_owned(),
     };
-    let (whole, behind) = leading_digits(rest);
-    let (fraction, behind) = match behind.strip_prefix('.') {
-        Some(behind) => leading_digits(behind),
-        None => ("", behind),
+    let (whole, after) = leading_digits(rest);
+    let (fraction, after) = match after.strip_prefix('.') {
+        Some(after) => leading_digits(after),
+        None => ("", after),
     };
     if whole.is_empty() && fraction.is_empty() {
         return Err(invalid());
     }
     let whole = integer(whole).ok_or_else(invalid)?;
-    let end = behind
+    let end = after
         .find(|c: char| c == '.' || c.is_ascii_digit())
-        .unwrap_or(behind.len());
-    let (unit, behind) = behind.split_at(end);
+        .unwrap_or(after.len());
+    let (unit, after) = after.split_at(end);
     if unit.is_empty() {
         return Err(GoDurationError::MissingUnit {
             text: text.to_owned(),
@@ -135,7 +135,7 @@ fn first_part<'a>(rest: &'a str, text: &str) -> Result<(u64, &'a str), GoDuratio
         .filter(|nanoseconds| *nanoseconds <= LIMIT)
         .and_then(|nanoseconds| nanoseconds.checked_add(part_of_unit(fraction, unit)))
         .filter(|nanoseconds| *nanoseconds <= LIMIT)
-        .map(|nanoseconds| (nanoseconds, behind))
+        .map(|nanoseconds| (nanoseconds, after))
         .ok_or_else(invalid)
 }
 
@@ -165,8 +165,8 @@ fn integer(digits: &str) -> Option<u64> {
     })
 }
 
-/// The nanoseconds of `0.DIGITS` of a unit, in the floating point arithmetic of Go, so that both round alike.
-/// Digits that overflow are dropped.
+/// Returns the nanoseconds of `0.DIGITS` units, in Go's floating point arithmetic so that both round alike.
+/// Digits that overflow are dropped, as in Go.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -188,7 +188,7 @@ fn part_of_unit(digits: &str, unit: u64) -> u64 {
     (number as f64 * (unit as f64 / scale)) as u64
 }
 
-/// A text in the quotes of Go's package `time`: what is no printable ASCII stands as its bytes.
+/// Displays a text as Go's package `time` quotes it: characters other than printable ASCII appear as escaped bytes.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {

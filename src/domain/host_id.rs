@@ -4,22 +4,22 @@ use std::fmt;
 
 use super::schema_version::is_uuid;
 
-/// The host id of a Cassandra node: a UUID that stays with the node's disk, whatever its address is.
+/// The host id of a Cassandra node: a UUID that is stored on the node's disk and stays the same when its address changes.
 ///
-/// A node's part of a bucket is named after it, so a node that lost its disk finds nothing there.
+/// The node's folder in a bucket has this name, so a node that lost its disk has a new, empty folder.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostId(String);
 
-/// The text is no host id.
+/// The error for a text that is not a host id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is no host id, which is a UUID of 36 characters")]
+#[error("is not a host id, which is a UUID of 36 characters")]
 pub struct HostIdError;
 
 impl HostId {
-    /// Parses a host id; letter case does not matter.
+    /// Parses a host id, in upper or lower case.
     ///
     /// # Errors
-    /// [`HostIdError`].
+    /// Returns [`HostIdError`] for any text that is not a UUID of 36 characters.
     pub fn parse(text: &str) -> Result<Self, HostIdError> {
         if is_uuid(text) {
             Ok(Self(text.to_ascii_lowercase()))
@@ -28,7 +28,7 @@ impl HostId {
         }
     }
 
-    /// The id in lower case, as buckets have it.
+    /// Returns the id in lower case, as in buckets.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,23 +1,22 @@
-//! What the reference of a container image tells of the program in it.
+//! The version of a program, read from the reference of its container image.
 
 use std::fmt;
 
-/// A version of three numbers.
+/// A version with three numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// Counts what breaks.
+    /// The major version.
     pub major: u32,
-    /// Counts within a major version.
+    /// The minor version.
     pub minor: u32,
-    /// Counts within a minor version.
+    /// The patch version.
     pub patch: u32,
 }
 
 impl Version {
-    /// The version that the tag of `image` says, where the name of the image has `word` in it.
+    /// Returns the version in the tag of `image` if the name of the image contains `word`.
     ///
-    /// An image of another name, without a version as its tag, or pinned by a digest says nothing that a rule could
-    /// rest on: `None`.
+    /// Returns `None` for an image with another name, without a version as its tag, or pinned by a digest.
     #[must_use]
     pub fn of_image(image: &str, word: &str) -> Option<Self> {
         let file = image.rsplit('/').next().unwrap_or(image);
@@ -25,8 +24,7 @@ impl Version {
         name.contains(word).then(|| Self::parse(tag)).flatten()
     }
 
-    /// Reads `2.0.4`, also with a `v` before it, with something after a hyphen, or without the third number. `None`
-    /// for anything else.
+    /// Parses `2.0.4`, `v2.0.4`, `2.0.4-jdk11` and `2.0`. Returns `None` for any other form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         parse_tag(text)
@@ -58,7 +56,7 @@ mod tests {
     use super::Version;
 
     #[test]
-    fn a_tag_of_an_image_with_the_word_tells_the_version() {
+    fn the_tag_of_an_image_with_the_word_is_the_version() {
         for (image, word, expected) in [
             ("cassandra:4.1.9", "cassandra", Some("4.1.9")),
             (

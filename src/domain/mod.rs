@@ -1,7 +1,7 @@
-//! Parsed values: who holds one holds the proof that the text was right.
+//! Parsed values. A value of these types proves that the text was valid.
 //!
-//! The rules build these to judge an object, the reconciler builds its requests from the same ones. There is no
-//! second parser anywhere.
+//! The rules construct them to judge an object, and the reconciler builds its requests from the same types, so what is
+//! admitted can be run. No other module parses these texts.
 
 pub mod bandwidth;
 pub mod cassandra_directory;

@@ -1,20 +1,20 @@
-//! Where one node's share of a backup is stored.
+//! The folder of one node in a storage location.
 
 use std::fmt;
 
 use super::host_id::HostId;
 use super::storage::{Provider, StorageLocation};
 
-/// The longest name of a cluster or a datacenter that is taken, in bytes: one name in a directory.
-const LONGEST_SEGMENT: usize = 255;
+/// The maximum length of a segment, in bytes: the limit of a name in a directory.
+const MAX_SEGMENT_LENGTH: usize = 255;
 
-/// The name of a cluster or of a datacenter as one segment of a path.
+/// The name of a cluster or a datacenter as one segment of a path.
 ///
-/// The sidecar has put hyphens in the place of blanks already. A slash would move the node's share elsewhere.
+/// The sidecar reports names with hyphens instead of spaces. A slash is invalid, because it would change the path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Segment(String);
 
-/// The text is no name that a path can have.
+/// The error for a text that cannot be a segment of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "cannot be a part of a path in the bucket: it is empty, too long, a dot, or has a slash, a blank or a control \
@@ -23,23 +23,23 @@ pub struct Segment(String);
 pub struct SegmentError;
 
 impl Segment {
-    /// Parses the name of a cluster or a datacenter, as `/topology` gives it.
+    /// Parses the name of a cluster or a datacenter from an answer of `/topology`.
     ///
     /// # Errors
-    /// [`SegmentError`].
+    /// Returns [`SegmentError`] for an empty or too long text, a dot or two, a slash, white space or a control character.
     pub fn parse(text: &str) -> Result<Self, SegmentError> {
-        let crooked = |c: char| c == '/' || c.is_whitespace() || c.is_control();
+        let is_invalid = |c: char| c == '/' || c.is_whitespace() || c.is_control();
         if text.is_empty()
-            || text.len() > LONGEST_SEGMENT
+            || text.len() > MAX_SEGMENT_LENGTH
             || matches!(text, "." | "..")
-            || text.contains(crooked)
+            || text.contains(is_invalid)
         {
             return Err(SegmentError);
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -52,16 +52,16 @@ impl fmt::Display for Segment {
     }
 }
 
-/// One node's share of a bucket: `scheme://BUCKET/CLUSTER/DATACENTER/HOST_ID`, with a directory before the bucket
-/// where it is a file location.
+/// The location of one node in a bucket: `scheme://BUCKET/CLUSTER/DATACENTER/HOST_ID`, with a directory before the bucket
+/// for a file location.
 ///
-/// It is what the sidecar itself makes of a location for a whole cluster (seen), so a backup taken node by node lies
-/// where a global one would, and each can be restored the other way.
+/// The sidecar uses the same path for a global backup (observed). A backup that was taken node by node can therefore be
+/// restored with a global request, and the other way round.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeLocation(String);
 
 impl NodeLocation {
-    /// The share of the node `host` of `cluster` and `datacenter`.
+    /// Returns the location of the node `host` of `cluster` and `datacenter`.
     #[must_use]
     pub fn new(location: &StorageLocation, cluster: &Segment, datacenter: &Segment, host: &HostId) -> Self {
         let bucket = location.bucket();
@@ -74,7 +74,7 @@ impl NodeLocation {
         })
     }
 
-    /// The location as a request has it.
+    /// Returns the location as it appears in requests.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -94,7 +94,7 @@ mod tests {
     const HOST: &str = "9da86270-7a5c-4a0b-9e9b-0f6d3f0c2a11";
 
     #[test]
-    fn a_share_lies_where_a_global_backup_would_put_it() {
+    fn a_node_has_the_location_that_a_global_backup_would_use() {
         for (location, expected) in [
             ("s3://bkt", "s3://bkt/lab-A/dc1/"),
             ("s3://bkt/x/y/z/", "s3://bkt/lab-A/dc1/"),
@@ -104,18 +104,18 @@ mod tests {
                 "file:///data/store/bucket/lab-A/dc1/",
             ),
         ] {
-            let share = NodeLocation::new(
+            let node = NodeLocation::new(
                 &StorageLocation::parse(location).unwrap(),
                 &Segment::parse("lab-A").unwrap(),
                 &Segment::parse("dc1").unwrap(),
                 &HostId::parse(HOST).unwrap(),
             );
-            assert_eq!(share.as_str(), format!("{expected}{HOST}"), "{location}");
+            assert_eq!(node.as_str(), format!("{expected}{HOST}"), "{location}");
         }
     }
 
     #[test]
-    fn a_name_that_would_lead_elsewhere_is_no_segment() {
+    fn a_name_that_would_change_the_path_is_not_a_segment() {
         for text in ["", ".", "..", "a/b", "a b", "a\n", &"a".repeat(256)] {
             assert_eq!(Segment::parse(text), Err(SegmentError), "{text:?}");
         }

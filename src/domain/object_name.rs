@@ -1,8 +1,8 @@
 //! Names of Kubernetes objects.
 
-/// Whether an object of the API server can have this name: a DNS subdomain of at most 253 characters.
+/// Returns true if a Kubernetes object can have this name: a DNS subdomain of at most 253 characters.
 ///
-/// A name that cannot exist is never looked up: it would become part of a request's path.
+/// Other names are never looked up, because the name becomes part of the path of a request.
 /// Source: RFC 1123 as Kubernetes applies it to the names of most kinds.
 #[must_use]
 pub fn is_object_name(name: &str) -> bool {
@@ -22,14 +22,14 @@ mod tests {
     use super::is_object_name;
 
     #[test]
-    fn names_that_kubernetes_takes_are_names() {
+    fn names_that_kubernetes_accepts_are_object_names() {
         for name in ["a", "c1", "cassandra-demo", "a.b-c.d", &"x".repeat(253)] {
             assert!(is_object_name(name), "{name}");
         }
     }
 
     #[test]
-    fn what_would_change_the_path_of_a_request_is_no_name() {
+    fn text_that_would_change_the_path_of_a_request_is_not_an_object_name() {
         for name in [
             "",
             ".",

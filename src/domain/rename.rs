@@ -1,45 +1,44 @@
-//! Tables whose data a restore puts into other tables.
+//! The tables whose data a restore writes to other tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::entities::{Entities, Flaw, Table};
 
-/// The most pairs that are read. A cluster with more tables than that is in trouble already, and a review has a
-/// deadline.
-pub const MOST_PAIRS: usize = 1_000;
+/// The maximum number of pairs. A cluster with more tables than that has other problems, and a review has a deadline.
+pub const MAX_PAIRS: usize = 1_000;
 
-/// From which table into which: every side a `keyspace.table`, every table once.
+/// A map from source tables to target tables. Both sides are `keyspace.table`, and no table appears more than once.
 ///
-/// Source: `RenamedEntities` of Esop (the same in 1.1.4, 2.0.4 and 3.0.1; its refusals were seen). Esop compares the
-/// raw texts before it takes spaces out of them; here they are compared as the tables that they are.
+/// Source: `RenamedEntities` of Esop (the same in 1.1.4, 2.0.4 and 3.0.1; its errors were observed). Esop compares the
+/// texts before it removes spaces from them; this type compares the parsed tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rename(BTreeMap<Table, Table>);
 
-/// Why a map is no [`Rename`].
+/// An error in a map of tables.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenameError {
-    /// More than [`MOST_PAIRS`].
-    #[error("has {0} pairs, and at most {MOST_PAIRS} are read; spread them over several restores")]
+    /// The map has more than [`MAX_PAIRS`] pairs.
+    #[error("has {0} pairs, and at most {MAX_PAIRS} are read; spread them over several restores")]
     TooMany(usize),
-    /// One side of a pair is no table.
+    /// One side of a pair is not a table.
     #[error("{flaw}")]
     Side {
         /// The key of the pair as it was written.
         key: String,
         /// The side as it was written.
         side: String,
-        /// What is wrong with it.
+        /// The error in this side.
         flaw: SideFlaw,
     },
-    /// Two keys are the same table but for blanks.
-    #[error("{table} stands twice on the left, once with blanks; keep one")]
+    /// Two keys are the same table and differ only in spaces.
+    #[error("{table} is renamed twice, once with spaces around the name; keep one")]
     Twice {
         /// The key of the second as it was written.
         key: String,
         /// The table.
         table: Table,
     },
-    /// A table into itself.
+    /// A table is renamed to itself.
     #[error("goes into itself; leave the pair out, a table that is not renamed gets its own data")]
     Itself {
         /// The key as it was written.
@@ -47,17 +46,17 @@ pub enum RenameError {
         /// The table.
         table: Table,
     },
-    /// Two tables into one.
+    /// Two tables have the same target.
     #[error("{target} is the target of {} too; give each a table of its own", .others.join(", "))]
     SharedTarget {
         /// The key as it was written.
         key: String,
         /// The target.
         target: Table,
-        /// The other tables that go there.
+        /// The other tables with this target.
         others: Vec<String>,
     },
-    /// A table is a source and a target: a swap or a chain.
+    /// A table is both a source and a target: a swap or a chain.
     #[error(
         "{target} is renamed itself, into {next}, and the sidecar takes no swaps or chains; use a target that is not \
          renamed"
@@ -65,26 +64,26 @@ pub enum RenameError {
     Chain {
         /// The key as it was written.
         key: String,
-        /// The target that is a source too.
+        /// The target, which is also a source.
         target: Table,
-        /// Where that one goes.
+        /// The target of that source.
         next: Table,
     },
 }
 
-/// What is wrong with one side of a pair.
+/// An error in one side of a pair.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SideFlaw {
-    /// A keyspace alone.
+    /// A keyspace without a table.
     #[error("names a keyspace, and only tables can be renamed; write keyspace.table on both sides")]
     Keyspace,
-    /// No name at all.
+    /// A malformed name.
     #[error("{0}")]
     Name(#[from] Flaw),
 }
 
 impl RenameError {
-    /// The key of the pair as it was written; `None` for the map as a whole.
+    /// Returns the key of the pair as it was written, or `None` if the error is about the whole map.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         match self {
@@ -98,7 +97,7 @@ impl RenameError {
     }
 }
 
-/// A pair that could be read.
+/// A pair in which both sides are tables.
 struct Pair<'a> {
     key: &'a str,
     from: Table,
@@ -109,9 +108,9 @@ impl Rename {
     /// Parses `spec.rename`.
     ///
     /// # Errors
-    /// Everything that is wrong with the pairs, each by itself and all together.
+    /// Returns every error of the single pairs and of the pairs together.
     pub fn parse(map: &BTreeMap<String, String>) -> Result<Self, Vec<RenameError>> {
-        if map.len() > MOST_PAIRS {
+        if map.len() > MAX_PAIRS {
             return Err(vec![RenameError::TooMany(map.len())]);
         }
         let (mut errors, mut pairs) = (Vec::new(), Vec::new());
@@ -131,18 +130,18 @@ impl Rename {
         }
     }
 
-    /// Whether nothing is renamed.
+    /// Returns true if no table is renamed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The pairs: from, into.
+    /// Returns the pairs of source and target.
     pub fn pairs(&self) -> impl Iterator<Item = (&Table, &Table)> {
         self.0.iter()
     }
 
-    /// The sources that are no table of `entities`; all of them unless those are tables.
+    /// Returns the sources that `entities` does not list as tables. Without a list of tables, these are all sources.
     #[must_use]
     pub fn sources_outside<'a>(&'a self, entities: &Entities) -> Vec<&'a Table> {
         self.0
@@ -151,7 +150,7 @@ impl Rename {
             .collect()
     }
 
-    /// The targets that are tables of `entities`: they would get two contents.
+    /// Returns the pairs whose target is a table of `entities`, which would receive the data of two tables.
     #[must_use]
     pub fn targets_inside<'a>(&'a self, entities: &Entities) -> Vec<(&'a Table, &'a Table)> {
         self.0
@@ -162,7 +161,7 @@ impl Rename {
 }
 
 fn side(key: &str, text: &str) -> Result<Table, RenameError> {
-    // Esop takes out spaces, and no other blank.
+    // Esop removes spaces, and no other white space.
     let bare = text.trim_matches(' ');
     let flaw = match Table::parse(bare) {
         Ok(table) => return Ok(table),
@@ -212,8 +211,8 @@ fn collisions(pairs: &[Pair<'_>]) -> Vec<RenameError> {
     errors
 }
 
-/// How many other tables of the same target a message names.
-const NAMED_OTHERS: usize = 3;
+/// The maximum number of other tables with the same target that a message lists.
+const MAX_LISTED_TABLES: usize = 3;
 
 fn shared_target(
     key: String,
@@ -225,7 +224,7 @@ fn shared_target(
     let others: Vec<String> = all
         .iter()
         .filter(|other| **other != from)
-        .take(NAMED_OTHERS)
+        .take(MAX_LISTED_TABLES)
         .map(ToString::to_string)
         .collect();
     (!others.is_empty()).then(|| RenameError::SharedTarget {
@@ -237,7 +236,7 @@ fn shared_target(
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_PAIRS, Rename};
+    use super::{MAX_PAIRS, Rename};
     use crate::domain::entities::Entities;
     use std::collections::BTreeMap;
 
@@ -257,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_go_into_other_tables_also_of_other_keyspaces() {
+    fn tables_are_renamed_to_tables_of_the_same_and_of_other_keyspaces() {
         let rename = Rename::parse(&map(&[("k1.t1", "k1.t2"), (" k1.t3 ", "k2.t1 ")])).unwrap();
         let pairs: Vec<String> = rename
             .pairs()
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_side_that_is_no_table_is_told() {
+    fn a_side_that_is_not_a_table_is_an_error() {
         for (from, into, expected) in [
             (
                 "k1",
@@ -280,14 +279,14 @@ mod tests {
             ("k1.t1", "k1.t2\t", "k1.t1: has '\\t'"),
             ("k1.t1", "k1.", "k1.t1: a name is missing at the dot"),
         ] {
-            let told = errors(&[(from, into)]);
-            assert!(told[0].starts_with(expected), "{told:?}");
+            let found = errors(&[(from, into)]);
+            assert!(found[0].starts_with(expected), "{found:?}");
         }
         assert_eq!(errors(&[("k1", "k2")]).len(), 2, "both sides");
     }
 
     #[test]
-    fn a_table_is_source_or_target_of_one_pair() {
+    fn a_table_is_the_source_or_the_target_of_one_pair() {
         for (pairs, expected) in [
             (&[("k1.t1", "k1.t1")][..], &["k1.t1: goes into itself"][..]),
             (&[("k1.t1", "k1.t1 ")], &["k1.t1: goes into itself"]),
@@ -311,21 +310,21 @@ mod tests {
             ),
             (
                 &[("k1.t1", "k.x"), ("k1.t1 ", "k.y")],
-                &["k1.t1 : k1.t1 stands twice on the left"],
+                &["k1.t1 : k1.t1 is renamed twice"],
             ),
         ] {
-            let told = errors(pairs);
-            assert_eq!(told.len(), expected.len(), "{told:?}");
-            for (text, begin) in told.iter().zip(expected) {
+            let found = errors(pairs);
+            assert_eq!(found.len(), expected.len(), "{found:?}");
+            for (text, begin) in found.iter().zip(expected) {
                 assert!(text.starts_with(begin), "{text}");
             }
         }
     }
 
     #[test]
-    fn a_map_without_bound_is_not_read() {
+    fn a_map_with_too_many_pairs_is_rejected() {
         let pairs: BTreeMap<String, String> =
-            (0..=MOST_PAIRS).map(|n| (format!("k.{n}"), "k".into())).collect();
+            (0..=MAX_PAIRS).map(|n| (format!("k.{n}"), "k".into())).collect();
         let errors = Rename::parse(&pairs).unwrap_err();
         assert_eq!(
             errors[0].to_string(),
@@ -334,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_restored_tables_and_targets_are_not() {
+    fn sources_are_restored_tables_and_targets_are_other_tables() {
         let rename = Rename::parse(&map(&[("k1.t1", "k1.t2"), ("k3.t", "k4.t")])).unwrap();
         let entities = Entities::parse("k1.t1,k1.t2").unwrap();
         assert_eq!(rename.sources_outside(&entities)[0].to_string(), "k3.t");

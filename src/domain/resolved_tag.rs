@@ -7,36 +7,36 @@ use jiff::Timestamp;
 use super::schema_version::SchemaVersion;
 use super::snapshot_tag::{SnapshotTag, SnapshotTagError};
 
-/// What the sidecar's file system takes: 255 less the `.json` of the manifest.
-const LONGEST: usize = 250;
+/// The maximum length, in bytes: 255 for a file name, less the `.json` of the manifest.
+const MAX_LENGTH: usize = 250;
 
-/// A tag with the version of the schema and the time behind it: `TAG-SCHEMA-MILLISECONDS`. It names one run of one
-/// backup, on every node.
+/// The name of one run of one backup, on every node: a tag, the schema version and the time,
+/// `TAG-SCHEMA-MILLISECONDS`.
 ///
-/// Sidecars select by the beginning of the name, and a whole one selects exactly itself (seen). They stamp a name
-/// once more unless a number stands behind its last `-`, so one does here.
+/// Sidecars select snapshots by prefix, so that the full name selects exactly one (observed). They append schema version
+/// and time to every name that does not end with `-` and a number; this name does, so they leave it as it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResolvedTag(String);
 
-/// Why a text names no snapshot.
+/// The error for a text that cannot be the name of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolvedTagError {
-    /// It is no tag at all.
+    /// The text before the last `-` is not a valid tag.
     #[error("{0}")]
     Tag(#[from] SnapshotTagError),
-    /// No number behind the last `-`.
+    /// There is no number after the last `-`.
     #[error(
-        "is a tag and no snapshot: one ends in the version of the schema and the time, such as \
+        "is a tag, not the name of a snapshot, which ends with the schema version and the time, such as \
          nightly-168d568b-d346-3f61-968f-a2716307a6e4-1795383523776"
     )]
     Unstamped,
-    /// Too long for a file system.
-    #[error("has {0} characters, and no snapshot has more than {LONGEST}")]
+    /// The name is too long for a file system.
+    #[error("has {0} characters, and the name of a snapshot has at most {MAX_LENGTH}")]
     TooLong(usize),
 }
 
 impl ResolvedTag {
-    /// The name of the run of `tag` that begins now.
+    /// Builds the name of a run of `tag` that starts now.
     ///
     /// A tag has at most 199 characters and the rest 51, so the name always fits.
     #[must_use]
@@ -45,12 +45,12 @@ impl ResolvedTag {
         Self(format!("{tag}-{schema}-{milliseconds}"))
     }
 
-    /// Parses the name of a snapshot, as a history or a listing has it.
+    /// Parses the name of a snapshot from a history or a listing.
     ///
     /// # Errors
-    /// Why no sidecar has a snapshot of that name.
+    /// Returns the reason why a sidecar cannot have a snapshot of that name.
     pub fn parse(text: &str) -> Result<Self, ResolvedTagError> {
-        if text.len() > LONGEST {
+        if text.len() > MAX_LENGTH {
             return Err(ResolvedTagError::TooLong(text.len()));
         }
         let stamp = text.rfind('-').unwrap_or(text.len());
@@ -65,18 +65,18 @@ impl ResolvedTag {
         }
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The tag that the run was asked for under: the name without the version of the schema and the time. The whole
-    /// name where it has no such end.
+    /// Returns the tag that the backup asked for: the name without the schema version and the time. Returns the whole
+    /// name if it does not end with them.
     #[must_use]
     pub fn tag(&self) -> &str {
         let time = self.0.rfind('-').unwrap_or(self.0.len());
-        // A version has the form of a UUID: 36 characters.
+        // A schema version is a UUID of 36 characters.
         let schema = time
             .checked_sub(37)
             .and_then(|start| Some((start, self.0.get(start..time)?)));
@@ -92,7 +92,7 @@ impl ResolvedTag {
         }
     }
 
-    /// When the run began, to the millisecond; `None` for a number that is no time.
+    /// Returns the start of the run, to the millisecond, or `None` if the number is out of range for a time.
     #[must_use]
     pub fn time(&self) -> Option<Timestamp> {
         let (_, number) = self.0.rsplit_once('-')?;
@@ -108,8 +108,8 @@ impl fmt::Display for ResolvedTag {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, ResolvedTag, ResolvedTagError, SchemaVersion, SnapshotTag, Timestamp};
-    use crate::domain::snapshot_tag::{LONGEST_TAG, SnapshotTagError};
+    use super::{MAX_LENGTH, ResolvedTag, ResolvedTagError, SchemaVersion, SnapshotTag, Timestamp};
+    use crate::domain::snapshot_tag::{MAX_TAG_LENGTH, SnapshotTagError};
 
     const SCHEMA: &str = "168d568b-d346-3f61-968f-a2716307a6e4";
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_named_after_its_tag_its_schema_and_its_time() {
+    fn a_run_is_named_after_its_tag_its_schema_version_and_its_time() {
         let name = resolved("first");
         assert_eq!(name.as_str(), format!("first-{SCHEMA}-1795383523776"));
         assert_eq!(ResolvedTag::parse(name.as_str()), Ok(name.clone()));
@@ -133,16 +133,16 @@ mod tests {
         }
         assert_eq!(name.time().unwrap().as_millisecond(), 1_795_383_523_776);
         assert_eq!(
-            ResolvedTag::parse(resolved(&"a".repeat(LONGEST_TAG)).as_str())
+            ResolvedTag::parse(resolved(&"a".repeat(MAX_TAG_LENGTH)).as_str())
                 .unwrap()
                 .as_str()
                 .len(),
-            LONGEST
+            MAX_LENGTH
         );
     }
 
     #[test]
-    fn what_a_sidecar_would_stamp_again_or_cannot_store_names_no_snapshot() {
+    fn a_name_that_a_sidecar_would_change_or_cannot_store_is_invalid() {
         use ResolvedTagError::{Tag, TooLong, Unstamped};
         for (text, error) in [
             ("", Tag(SnapshotTagError::Empty)),
@@ -152,13 +152,13 @@ mod tests {
             ("-12", Tag(SnapshotTagError::Empty)),
             ("a/b-1", Tag(SnapshotTagError::Character('/'))),
             ("nightly-99999999999999999999", Unstamped),
-            (&format!("{}-1", "a".repeat(LONGEST)), TooLong(LONGEST + 2)),
+            (&format!("{}-1", "a".repeat(MAX_LENGTH)), TooLong(MAX_LENGTH + 2)),
         ] {
             assert_eq!(ResolvedTag::parse(text), Err(error), "{text:?}");
         }
         assert!(
             ResolvedTag::parse("nightly-2024").is_ok(),
-            "a sidecar takes it as stamped"
+            "a sidecar appends nothing to it"
         );
     }
 }

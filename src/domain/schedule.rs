@@ -1,4 +1,4 @@
-//! When a backup runs: the schedules of `CassKop`, which are those of robfig/cron v3.
+//! The schedules of backups, in the format of CassKop, which uses robfig/cron v3.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -27,25 +27,24 @@ use next::Calendar;
 pub use words::in_words;
 pub use zone::{UnknownTimeZone, time_zone};
 
-/// The longest schedule that is read, in bytes. robfig has no limit; nobody writes a schedule of a page.
+/// The maximum length of a schedule, in bytes. robfig has no limit, but real schedules are much shorter.
 pub const MAX_BYTES: usize = 4096;
 
-/// When a backup runs, again and again.
+/// The schedule of a backup.
 ///
-/// It is what `ParseStandard` of robfig/cron v3.0.1 takes, since `CassKop` parses `spec.schedule` with it: minute,
-/// hour, day of month, month and day of week; or `@yearly`, `@annually`, `@monthly`, `@weekly`, `@daily`,
-/// `@midnight`, `@hourly`; or `@every` with a [`GoDuration`](crate::domain::go_duration::GoDuration). `TZ=NAME` or
-/// `CRON_TZ=NAME` and a space may stand in front.
+/// The grammar is that of `ParseStandard` of robfig/cron v3.0.1, with which CassKop parses `spec.schedule`: minute, hour,
+/// day of month, month and day of week; or `@yearly`, `@annually`, `@monthly`, `@weekly`, `@daily`, `@midnight`,
+/// `@hourly`; or `@every` with a [`GoDuration`](crate::domain::go_duration::GoDuration). A prefix `TZ=NAME` or
+/// `CRON_TZ=NAME` with a space sets the time zone.
 ///
-/// It differs from robfig in these points:
-/// - A zone prefix with nothing behind it is an error, where robfig panics, and so is a text over [`MAX_BYTES`].
-/// - Zones come from the compiled-in database, by the names of IANA only. robfig takes any file of its image.
-/// - It fires when the wall clock shows the time, without exception. robfig itself loses or moves a run next to a
-///   clock change that skips midnight (Cairo, Beirut, Santiago, Havana, the Azores) or that is no whole hour or more
-///   than one (Lord Howe, Chatham, Troll).
-/// - The calendar is that of the years 1970 to 2100.
+/// It differs from robfig as follows:
+/// - A zone prefix without a schedule is an error, whereas robfig panics. A text longer than [`MAX_BYTES`] is an error.
+/// - Zones come from the compiled-in database and have IANA names. robfig accepts any file of its image.
+/// - It always fires when the wall clock shows the time. robfig loses or moves a run next to a clock change that skips
+///   midnight (Cairo, Beirut, Santiago, Havana, the Azores) or that is not exactly one hour (Lord Howe, Chatham, Troll).
+/// - The calendar has the years 1970 to 2100.
 ///
-/// Parsing takes time linear in the text, and every question a bounded time.
+/// Parsing takes time linear in the length of the text, and every method takes bounded time.
 ///
 /// ```
 /// use cassgate::domain::schedule::Schedule;
@@ -65,9 +64,9 @@ pub struct Schedule {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum When {
-    /// In whole seconds, at least one.
+    /// An interval in whole seconds, at least one.
     Every { seconds: i64 },
-    /// By the wall clock of the zone, or of the reader's.
+    /// Times on the wall clock of the zone, or of the local zone of the caller.
     Calendar {
         calendar: Calendar,
         zone: Option<TimeZone>,
@@ -75,11 +74,11 @@ enum When {
 }
 
 impl Schedule {
-    /// Parses a schedule. One that never fires (`0 0 30 2 *`) is a schedule too, as it is for robfig:
-    /// [`Self::next_after`] tells.
+    /// Parses a schedule. As in robfig, a schedule that never fires (`0 0 30 2 *`) is valid; see
+    /// [`Self::never_fires`].
     ///
     /// # Errors
-    /// The first mistake in robfig's words, see [`ScheduleError`].
+    /// Returns the first error with the text of robfig, see [`ScheduleError`].
     pub fn parse(text: &str) -> Result<Self, ScheduleError> {
         if text.len() > MAX_BYTES {
             return Err(ScheduleError::TooLong { bytes: text.len() });
@@ -97,15 +96,15 @@ impl Schedule {
         })
     }
 
-    /// The text that it was parsed from, unchanged.
+    /// Returns the text that was parsed, unchanged.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The time between two runs of an `@every`, whole seconds and at least one; `None` for the others.
+    /// Returns the interval of an `@every`, in whole seconds and at least one, or `None` for another schedule.
     ///
-    /// An interval knows no wall clock: it counts from the instant that it is asked for.
+    /// An interval does not depend on the wall clock: it counts from the instant that the caller passes.
     #[must_use]
     pub fn interval(&self) -> Option<SignedDuration> {
         match self.when {
@@ -114,8 +113,8 @@ impl Schedule {
         }
     }
 
-    /// The zone that the text names; `None` when it names none or `Local`, and for an `@every`, where robfig checks
-    /// the zone and forgets it.
+    /// Returns the zone in the text. Returns `None` without a zone, for `Local`, and for an `@every`, for which robfig
+    /// checks the zone and does not use it.
     #[must_use]
     pub fn zone(&self) -> Option<&TimeZone> {
         match &self.when {
@@ -124,7 +123,7 @@ impl Schedule {
         }
     }
 
-    /// Whether there is no instant at which it fires, in any year: `0 0 30 2 *`.
+    /// Returns true if the schedule fires in no year, like `0 0 30 2 *`.
     #[must_use]
     pub fn never_fires(&self) -> bool {
         match &self.when {
@@ -133,7 +132,7 @@ impl Schedule {
         }
     }
 
-    /// How far apart its runs are; `None` when it never fires.
+    /// Returns the shortest and the longest time between two runs, or `None` if the schedule never fires.
     #[must_use]
     pub fn gaps(&self) -> Option<Gaps> {
         match &self.when {
@@ -142,10 +141,10 @@ impl Schedule {
         }
     }
 
-    /// The changes of the clock within a year after `after`, in order, at which a run is skipped or taken twice.
+    /// Returns the clock changes within a year after `after`, in order, at which a run is skipped or comes twice.
     ///
-    /// `local` as for [`Self::next_after`]. An interval has none, nor has a schedule whose runs come at the same
-    /// distance all the same: one that fires in every hour, where the clock changes by whole hours.
+    /// `local` has the same meaning as in [`Self::next_after`]. An interval has no such change, and neither has a schedule
+    /// that fires at the same minutes of every hour if the clock changes by whole hours.
     pub fn clock_troubles<'a>(
         &'a self,
         after: Timestamp,
@@ -160,35 +159,35 @@ impl Schedule {
             .flat_map(move |(fields, zone)| clock::troubles(fields, after, zone))
     }
 
-    /// The next of [`Self::clock_troubles`].
+    /// Returns the first of [`Self::clock_troubles`].
     #[must_use]
     pub fn next_clock_trouble(&self, after: Timestamp, local: &TimeZone) -> Option<ClockTrouble> {
         self.clock_troubles(after, local).next()
     }
 
-    /// What it means, in words: `every day at 03:00`. Without the zone, and `never` when it never fires.
+    /// Describes the schedule in words, without the zone: `every day at 03:00`, or `never` if it never fires.
     #[must_use]
     pub fn words(&self) -> String {
         match &self.when {
             When::Every { seconds } => format!(
-                "every {}, counted from the moment it is taken up",
+                "every {}, counted from when the executor schedules it",
                 in_words(SignedDuration::from_secs(*seconds))
             ),
             When::Calendar { calendar, .. } => words::describe(calendar.fields()),
         }
     }
 
-    /// The zone whose wall clock it follows where the reader's is `local`.
+    /// Returns the zone of the schedule, or `local` if it has none.
     #[must_use]
     pub fn zone_or<'a>(&'a self, local: &'a TimeZone) -> &'a TimeZone {
         self.zone().unwrap_or(local)
     }
 
-    /// The first run strictly after `instant`, on a whole second; `None` when there is none until the end of the
-    /// fifth year after that of `instant`, which is how far robfig looks.
+    /// Returns the first run strictly after `instant`, on a whole second. Returns `None` if there is none until the end of
+    /// the fifth year after that of `instant`, which is the limit of robfig.
     ///
-    /// `local` is the zone of a schedule that names none ([`Self::zone`]); `CassKop`'s is that of its image, UTC.
-    /// A wall clock time that a clock change skips is no run, and one that it repeats is two.
+    /// `local` is the zone of a schedule without one ([`Self::zone`]); CassKop uses that of its image, UTC. A wall clock
+    /// time that a clock change skips has no run, and a time that it repeats has two.
     #[must_use]
     pub fn next_after(&self, instant: Timestamp, local: &TimeZone) -> Option<Timestamp> {
         match &self.when {
@@ -197,7 +196,7 @@ impl Schedule {
         }
     }
 
-    /// All runs after `instant`, in order: [`Self::next_after`] of each other. Only years end it, so take some.
+    /// Returns all runs after `instant`, in order. The iterator ends only at the end of the calendar.
     #[must_use]
     pub const fn after<'a>(&'a self, instant: Timestamp, local: &'a TimeZone) -> Runs<'a> {
         Runs {
@@ -219,7 +218,7 @@ impl fmt::Display for Schedule {
 pub struct Runs<'a> {
     schedule: &'a Schedule,
     local: &'a TimeZone,
-    /// The run before the next one; `None` behind the last.
+    /// The run before the next one, or `None` after the last.
     last: Option<Timestamp>,
 }
 

@@ -1,23 +1,23 @@
-//! The version of Cassandra's schema that a snapshot was taken with.
+//! The version of Cassandra's schema.
 
 use std::fmt;
 
-/// A UUID in its form of 36 characters.
+/// The version of the schema that a snapshot was taken with: a UUID of 36 characters.
 ///
-/// Source: Icarus refuses any other text with a 500 (seen: `UUID has to be represented by standard 36-char
-/// representation`), and CassKop asks it again every 15 seconds, for ever.
+/// Source: Icarus answers any other text with a 500 (observed: `UUID has to be represented by standard 36-char
+/// representation`), and CassKop repeats the request every 15 seconds without end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaVersion(String);
 
-/// The text is no UUID of 36 characters.
+/// The error for a text that is not a UUID of 36 characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is no UUID of 36 characters (such as 168d568b-d346-3f61-968f-a2716307a6e4)")]
+#[error("is not a UUID of 36 characters (such as 168d568b-d346-3f61-968f-a2716307a6e4)")]
 pub struct SchemaVersionError;
 
-/// How many hexadecimal digits stand between the hyphens.
+/// The numbers of hexadecimal digits between the hyphens.
 const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// Whether a text is a UUID in its form of 36 characters, in any letter case.
+/// Returns true for a UUID of 36 characters, in upper or lower case.
 pub(super) fn is_uuid(text: &str) -> bool {
     let mut groups = text.split('-');
     let fits = GROUPS.iter().all(|length| {
@@ -29,10 +29,10 @@ pub(super) fn is_uuid(text: &str) -> bool {
 }
 
 impl SchemaVersion {
-    /// Parses `spec.schemaVersion`; letter case does not matter.
+    /// Parses `spec.schemaVersion`, in upper or lower case.
     ///
     /// # Errors
-    /// [`SchemaVersionError`].
+    /// Returns [`SchemaVersionError`] for any text that is not a UUID of 36 characters.
     pub fn parse(text: &str) -> Result<Self, SchemaVersionError> {
         if is_uuid(text) {
             Ok(Self(text.to_ascii_lowercase()))
@@ -41,7 +41,7 @@ impl SchemaVersion {
         }
     }
 
-    /// The version in lower case, as the names of snapshots have it.
+    /// Returns the version in lower case, as in the names of snapshots.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -59,7 +59,7 @@ mod tests {
     use super::{SchemaVersion, SchemaVersionError};
 
     #[test]
-    fn only_the_long_form_of_a_uuid_is_a_version() {
+    fn only_a_uuid_of_36_characters_is_a_schema_version() {
         let upper = "168D568B-D346-3F61-968F-A2716307A6E4";
         assert_eq!(
             SchemaVersion::parse(upper).unwrap().as_str(),

@@ -1,4 +1,4 @@
-//! Which Icarus a cluster's pods run, as far as the image tells.
+//! The version of Icarus that a cluster's pods run, read from the image.
 
 use super::image::Version;
 
@@ -7,20 +7,22 @@ use super::image::Version;
 pub enum Sidecar {
     /// An Icarus of this version.
     Icarus(Version),
-    /// An image whose name or tag does not tell.
+    /// An image whose name or tag does not contain the version.
     #[default]
     Unknown,
 }
 
 impl Sidecar {
-    /// Reads an image reference. An image of another name, without a version as its tag, or pinned by a digest
-    /// says nothing that a rule could rest on.
+    /// Reads the version from an image reference.
+    ///
+    /// Returns [`Unknown`](Self::Unknown) for an image with another name, without a version as its tag, or pinned by a
+    /// digest.
     #[must_use]
     pub fn from_image(image: &str) -> Self {
         Version::of_image(image, "icarus").map_or(Self::Unknown, Self::Icarus)
     }
 
-    /// Its version, where it shows.
+    /// Returns the version, if it is known.
     #[must_use]
     pub fn version(&self) -> Option<Version> {
         match self {
@@ -29,22 +31,27 @@ impl Sidecar {
         }
     }
 
-    /// Whether it takes the request that CassKop sends: without `dataDirs`, which every sidecar since 2.0.0 demands
-    /// (seen on 2.0.4 and 3.0.0: backups and restores fail at once). `None` when the version is unknown.
+    /// Returns true if the sidecar accepts the requests that CassKop sends, or `None` if the version is unknown.
+    ///
+    /// CassKop sends no `dataDirs`, which every sidecar since 2.0.0 requires (observed on 2.0.4 and 3.0.0: backups and
+    /// restores fail at once).
     #[must_use]
-    pub fn takes_casskops_requests(&self) -> Option<bool> {
+    pub fn accepts_casskop_requests(&self) -> Option<bool> {
         self.version().map(|version| version.major < 2)
     }
 
-    /// Whether it has the operations `list` and `remove-backup`: they came with 2.0.2 (read; seen in 2.0.4 and 3.0.0,
-    /// and refused by 1.1.3). `None` when the version is unknown.
+    /// Returns true if the sidecar has the operations `list` and `remove-backup`, or `None` if the version is unknown.
+    ///
+    /// They are new in 2.0.2 (read in its source; observed on 2.0.4 and 3.0.0, and rejected by 1.1.3).
     #[must_use]
-    pub fn lists_and_removes(&self) -> Option<bool> {
+    pub fn supports_list_and_remove(&self) -> Option<bool> {
         let version = self.version()?;
         Some((version.major, version.minor, version.patch) >= (2, 0, 2))
     }
 
-    /// Whether it ignores Kubernetes Secrets: Esop lost them in 3.0. `None` when the version is unknown.
+    /// Returns true if the sidecar ignores Kubernetes Secrets, or `None` if the version is unknown.
+    ///
+    /// Esop 3.0 no longer reads them.
     #[must_use]
     pub fn ignores_secrets(&self) -> Option<bool> {
         self.version().map(|version| version.major >= 3)
@@ -56,7 +63,7 @@ mod tests {
     use super::{Sidecar, Version};
 
     #[test]
-    fn a_tag_of_an_icarus_image_tells_the_version() {
+    fn the_tag_of_an_icarus_image_is_the_version() {
         for (image, expected) in [
             ("ghcr.io/cscetbon/instaclustr-icarus:1.1.3", (1, 1, 3)),
             ("instaclustr-icarus:v2.0.4", (2, 0, 4)),

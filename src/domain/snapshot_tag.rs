@@ -1,35 +1,36 @@
-//! The name of a snapshot, as a backup writes it.
+//! The tag of a snapshot, as users write it in a backup.
 
 use std::fmt;
 
-/// The longest tag, in bytes: the sidecar appends `-`, a UUID, `-` and 13 digits, and a directory has a name of at
-/// most 255; 5 more are the `.json` of the manifest.
-pub const LONGEST_TAG: usize = 199;
+/// The maximum length of a tag, in bytes. The sidecar appends `-`, a UUID, `-`, 13 digits, and for the manifest `.json`,
+/// and the name of a file has at most 255 bytes.
+pub const MAX_TAG_LENGTH: usize = 199;
 
-/// A tag that comes through unharmed: letters, digits, `_`, `+`, `.`, `-`, and neither of the last two at its head.
+/// A tag of letters, digits, `_`, `+`, `.` and `-` that does not start with `.` or `-`.
 ///
-/// Source: nothing on the way checks it. It becomes the name of Cassandra's snapshot, of which recent branches take
-/// only these characters, and of a manifest, where `/` starts a directory (seen: `Snapshot name cannot contain /`
-/// after ten seconds). An empty one is stamped twice by the sidecar (seen), and no restore takes it.
+/// Source: neither CassKop nor Icarus checks the tag. It becomes the name of Cassandra's snapshot, for which recent
+/// branches allow only these characters, and of a manifest, where `/` starts a directory (observed: `Snapshot name
+/// cannot contain /` after ten seconds). To an empty tag the sidecar appends schema version and time twice (observed),
+/// and a restore cannot refer to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapshotTag(String);
 
-/// Why a text is no tag.
+/// The error for an invalid tag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotTagError {
-    /// Nothing.
-    #[error("is empty, and the sidecar would make up a name that no restore can give")]
+    /// The text is empty.
+    #[error("is empty, and the sidecar would generate a name that a restore cannot refer to")]
     Empty,
-    /// A character that no snapshot's name has.
+    /// A character that is invalid in the name of a snapshot.
     #[error("has {0:?}; a tag has only letters, digits, '.', '_', '+' and '-'")]
     Character(char),
-    /// A `.` or `-` at the head.
+    /// The tag starts with `.` or `-`.
     #[error("begins with {0:?}; a tag begins with a letter, a digit, '_' or '+'")]
     Head(char),
-    /// Too long for a file system.
+    /// The tag is too long for a file system.
     #[error(
         "has {0} characters; the sidecar appends 51 and files have names of at most 255, so a tag has at most \
-         {LONGEST_TAG}"
+         {MAX_TAG_LENGTH}"
     )]
     TooLong(usize),
 }
@@ -38,16 +39,16 @@ impl SnapshotTag {
     /// Parses `spec.snapshotTag`.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// Returns the first error in the text.
     pub fn parse(text: &str) -> Result<Self, SnapshotTagError> {
         let tag = Self::parse_of_any_length(text)?;
-        if text.len() > LONGEST_TAG {
+        if text.len() > MAX_TAG_LENGTH {
             return Err(SnapshotTagError::TooLong(text.len()));
         }
         Ok(tag)
     }
 
-    /// As [`parse`](Self::parse), without a limit of its own: for names that hold more than a tag.
+    /// Parses a tag as [`parse`](Self::parse) does, without a limit of the length, for names that contain more than a tag.
     pub(super) fn parse_of_any_length(text: &str) -> Result<Self, SnapshotTagError> {
         let head = text.chars().next().ok_or(SnapshotTagError::Empty)?;
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '-');
@@ -60,7 +61,7 @@ impl SnapshotTag {
         Ok(Self(text.to_owned()))
     }
 
-    /// The tag as it was written.
+    /// Returns the tag as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -75,24 +76,24 @@ impl fmt::Display for SnapshotTag {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST_TAG, SnapshotTag, SnapshotTagError};
+    use super::{MAX_TAG_LENGTH, SnapshotTag, SnapshotTagError};
 
     #[test]
-    fn what_a_snapshot_and_a_file_can_be_called_is_a_tag() {
+    fn a_valid_name_of_a_snapshot_and_a_file_is_a_tag() {
         for text in [
             "t",
             "SnapshotTag2",
             "nightly-2024",
             "_x",
             "+1.2_3",
-            &"a".repeat(LONGEST_TAG),
+            &"a".repeat(MAX_TAG_LENGTH),
         ] {
             assert_eq!(SnapshotTag::parse(text).unwrap().as_str(), text);
         }
     }
 
     #[test]
-    fn anything_else_says_what_is_in_the_way() {
+    fn the_error_for_an_invalid_tag_names_the_cause() {
         for (text, error) in [
             ("", SnapshotTagError::Empty),
             ("a/b", SnapshotTagError::Character('/')),
@@ -101,8 +102,8 @@ mod tests {
             ("-a", SnapshotTagError::Head('-')),
             ("..", SnapshotTagError::Head('.')),
             (
-                &"a".repeat(LONGEST_TAG + 1),
-                SnapshotTagError::TooLong(LONGEST_TAG + 1),
+                &"a".repeat(MAX_TAG_LENGTH + 1),
+                SnapshotTagError::TooLong(MAX_TAG_LENGTH + 1),
             ),
         ] {
             assert_eq!(SnapshotTag::parse(text), Err(error), "{text:?}");

@@ -1,28 +1,28 @@
-//! Where a backup is stored.
+//! The storage location of a backup.
 
 use std::fmt;
 
-/// A storage backend of Esop, by the scheme of its location.
+/// A storage backend of Esop, identified by the scheme of a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Provider {
-    /// Amazon S3 and what speaks like it.
+    /// Amazon S3 and compatible stores.
     S3,
     /// Azure Blob Storage.
     Azure,
     /// Google Cloud Storage.
     Gcp,
-    /// Oracle Object Storage, by its S3 form.
+    /// Oracle Object Storage, with its S3 interface.
     Oracle,
     /// `MinIO`: S3 with the bucket in the path.
     Minio,
     /// Ceph's RADOS gateway.
     Ceph,
-    /// A directory of the sidecar's own file system.
+    /// A directory in the file system of the sidecar.
     File,
 }
 
 impl Provider {
-    /// All backends that Icarus 1.x and 2.x have. 3.x has lost `oracle`, `minio` and `ceph`.
+    /// Every backend of Icarus 1.x and 2.x. Icarus 3.x no longer has `oracle`, `minio` and `ceph`.
     pub const ALL: [Self; 7] = [
         Self::S3,
         Self::Azure,
@@ -33,7 +33,7 @@ impl Provider {
         Self::File,
     ];
 
-    /// The scheme as it is written in a location; matched with its letter case.
+    /// Returns the scheme of a location. Schemes are case-sensitive.
     #[must_use]
     pub fn scheme(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl Provider {
         }
     }
 
-    /// Whether a sidecar of version 3 or later still has it.
+    /// Returns true if sidecars from version 3.0 on support it.
     ///
     /// Source: the storage modules that Esop 3.0.1 installs.
     #[must_use]
@@ -62,11 +62,12 @@ impl fmt::Display for Provider {
     }
 }
 
-/// A storage location that every Icarus takes for a whole cluster.
+/// A storage location for the backups of a cluster, valid for every version of Icarus.
 ///
-/// Cloud: `scheme://bucket`, or `scheme://bucket/x/y/z`, whose three segments are replaced by cluster, datacenter and
-/// node. File: `file:///dir/bucket/x/y/z`. One trailing slash is tolerated. Source: `StorageLocation` of Esop, the
-/// same in 1.1.4, 2.0.4 and 3.0.1; narrowed to what also works behind it (no empty bucket, no bucket with slashes).
+/// A cloud location is `scheme://bucket`, or `scheme://bucket/x/y/z`, whose last three segments the sidecar replaces by
+/// cluster, datacenter and node. A file location is `file:///dir/bucket/x/y/z`. One trailing slash is accepted.
+/// Source: `StorageLocation` of Esop (the same in 1.1.4, 2.0.4 and 3.0.1), without the forms that fail later (an empty
+/// bucket, a bucket with slashes).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageLocation {
     text: String,
@@ -75,36 +76,36 @@ pub struct StorageLocation {
     bucket: String,
 }
 
-/// Why a text is no storage location.
+/// The error for an invalid storage location.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StorageLocationError {
-    /// The scheme is none of [`Provider::ALL`]; `nearest` is the one that was probably meant.
+    /// The scheme is not one of [`Provider::ALL`].
     #[error("{}", unknown_scheme(.nearest.as_ref()))]
     UnknownProvider {
-        /// What stands before `://`.
+        /// The text before `://`.
         scheme: String,
-        /// The provider that was probably meant.
+        /// The provider that the user probably meant.
         nearest: Option<Provider>,
     },
     /// There is no `://`.
     #[error("has no scheme; write scheme://bucket, for example s3://my-bucket")]
     NoScheme,
-    /// Nothing is empty.
+    /// The text is empty.
     #[error("is empty; write scheme://bucket, for example s3://my-bucket")]
     Empty,
-    /// A blank or a control character.
+    /// White space, a control character, or one of `?#@`.
     #[error("has {0:?}, which would become part of a name; write scheme://bucket without it")]
     Character(char),
-    /// A cloud location of another form.
+    /// A cloud location that is neither `scheme://bucket` nor has three segments after it.
     #[error(
         "is not {0}://bucket: a prefix below the bucket is not supported, the sidecar itself writes \
          cluster/datacenter/node there; write {0}://bucket"
     )]
     CloudForm(Provider),
-    /// No bucket.
+    /// There is no bucket.
     #[error("has no bucket; write {0}://bucket")]
     NoBucket(Provider),
-    /// A file location of another form.
+    /// A malformed file location.
     #[error(
         "is not file:///directory/bucket/cluster/datacenter/node; the last three are replaced for each node but \
          must be there, for example file:///backups/bucket/c/d/n"
@@ -123,13 +124,13 @@ impl StorageLocation {
     /// Parses `spec.storageLocation`.
     ///
     /// # Errors
-    /// The first thing that keeps Icarus from using it, with the form to write.
+    /// Returns the first reason why Icarus cannot use it, with the form to write.
     pub fn parse(text: &str) -> Result<Self, StorageLocationError> {
         if text.is_empty() {
             return Err(StorageLocationError::Empty);
         }
-        let odd = |c: &char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '@');
-        if let Some(character) = text.chars().find(odd) {
+        let is_invalid = |c: &char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '@');
+        if let Some(character) = text.chars().find(is_invalid) {
             return Err(StorageLocationError::Character(character));
         }
         let (scheme, rest) = split_scheme(text).ok_or(StorageLocationError::NoScheme)?;
@@ -153,59 +154,61 @@ impl StorageLocation {
         })
     }
 
-    /// The location as it was written.
+    /// Returns the location as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The backend.
+    /// Returns the backend.
     #[must_use]
     pub fn provider(&self) -> Provider {
         self.provider
     }
 
-    /// The directory above the bucket of a file location, absolute, without a trailing slash.
+    /// Returns the absolute directory that holds the bucket of a file location, without a trailing slash.
     #[must_use]
     pub fn directory(&self) -> Option<&str> {
         self.directory.as_deref()
     }
 
-    /// Where the sidecar writes to: backend, directory and bucket. Two texts that differ only in the segments that it
-    /// replaces, or in a slash at the end, are one place.
+    /// Returns the backend, the directory and the bucket that the sidecar writes to.
+    ///
+    /// Locations that differ only in the segments that the sidecar replaces, or in a trailing slash, have the same
+    /// place.
     #[must_use]
     pub fn place(&self) -> String {
         let directory = self.directory.as_deref().unwrap_or_default();
         format!("{}://{directory}/{}", self.provider, self.bucket)
     }
 
-    /// The bucket.
+    /// Returns the bucket.
     #[must_use]
     pub fn bucket(&self) -> &str {
         &self.bucket
     }
 }
 
-/// At the first `://`, which is mostly at the first colon.
+/// Splits the text at the first `://`.
 fn split_scheme(text: &str) -> Option<(&str, &str)> {
-    let (scheme, behind) = text.split_once(':')?;
-    match behind.strip_prefix("//") {
+    let (scheme, after) = text.split_once(':')?;
+    match after.strip_prefix("//") {
         Some(rest) => Some((scheme, rest)),
         None => text.split_once("://"),
     }
 }
 
 fn cloud_bucket(provider: Provider, rest: &str) -> Result<String, StorageLocationError> {
-    let (bucket, behind) = rest
+    let (bucket, after) = rest
         .split_once('/')
-        .map_or((rest, None), |(bucket, behind)| (bucket, Some(behind)));
-    let three_folders = |behind: &str| {
-        let mut folders = behind.split('/');
+        .map_or((rest, None), |(bucket, after)| (bucket, Some(after)));
+    let three_folders = |after: &str| {
+        let mut folders = after.split('/');
         folders.clone().count() == 3 && folders.all(|folder| !folder.is_empty())
     };
     if bucket.is_empty() {
         Err(StorageLocationError::NoBucket(provider))
-    } else if behind.is_none_or(three_folders) {
+    } else if after.is_none_or(three_folders) {
         Ok(bucket.to_owned())
     } else {
         Err(StorageLocationError::CloudForm(provider))
@@ -244,7 +247,7 @@ mod tests {
     use super::{Provider, StorageLocation, StorageLocationError as E};
 
     #[test]
-    fn the_forms_that_icarus_takes_are_taken() {
+    fn the_forms_that_icarus_accepts_are_valid() {
         for (text, provider, bucket, directory) in [
             ("s3://bucket", Provider::S3, "bucket", None),
             ("s3://bucket/", Provider::S3, "bucket", None),
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_or_goes_astray_in_the_sidecar_is_refused() {
+    fn locations_that_fail_in_the_sidecar_are_invalid() {
         for (text, error) in [
             ("", E::Empty),
             ("bucket", E::NoScheme),
@@ -303,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_scheme_names_the_one_that_was_meant() {
+    fn the_error_for_an_unknown_scheme_suggests_the_nearest() {
         for (text, nearest) in [
             ("S3://bk", Some(Provider::S3)),
             ("gs://bk", Some(Provider::Gcp)),

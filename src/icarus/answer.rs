@@ -1,8 +1,8 @@
-//! An answer's status and bytes to what they mean. Pure: the literal answers of three versions are tested against it.
+//! Parses the answers of a sidecar. The tests use recorded answers of three versions.
 //!
-//! Icarus answers nearly everything that goes wrong with 500 and a bare text, whatever the content type says: an
-//! unknown id and an unknown path (`HTTP 404 Not Found`), a body that cannot be bound (Jackson's message), and a
-//! Cassandra that does not answer (a serialized exception).
+//! Icarus answers nearly every error with 500 and a bare text, whatever the content type says: an unknown id and an
+//! unknown path (`HTTP 404 Not Found`), a body that cannot be parsed (Jackson's message), and a Cassandra that does not
+//! answer (a serialized exception).
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use super::error::{Refusal, SidecarError, excerpt};
 use super::node::{RawSchema, RawTopology, Topology};
 use super::operation::{Operation, Raw};
 
-/// What came back: the status and the whole body.
+/// The status and the body of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -22,51 +22,51 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// What an answer means.
-///
 /// # Errors
-/// Each: what the sidecar says went wrong, or that its answer is not understood.
+/// Every method returns the error that the sidecar reports, or an error if the answer is not understood.
 impl Answer {
-    /// Of `POST /operations` and `GET /operations/ID`.
+    /// Parses the answer of `POST /operations` or `GET /operations/ID`.
     ///
     /// # Errors
-    /// See [`Answer`].
+    /// Returns the error that the sidecar reports, or an error if the answer is not understood.
     pub fn operation(&self) -> Result<Operation, SidecarError> {
         self.parse::<Raw, _>(Raw::parse)
     }
 
-    /// Of `GET /operations`. One operation that is not understood spoils the answer: it could be the one that is
-    /// looked for.
+    /// Parses the answer of `GET /operations`.
+    ///
+    /// One operation that is not understood makes the whole answer an error, because it could be the one that the caller
+    /// needs.
     ///
     /// # Errors
-    /// See [`Answer`].
+    /// Returns the error that the sidecar reports, or an error if the answer is not understood.
     pub fn operations(&self) -> Result<Vec<Operation>, SidecarError> {
         self.parse::<Vec<Raw>, _>(|raw| raw.into_iter().map(Raw::parse).collect())
     }
 
-    /// Of `GET /version/schema`.
+    /// Parses the answer of `GET /version/schema`.
     ///
     /// # Errors
-    /// See [`Answer`].
+    /// Returns the error that the sidecar reports, or an error if the answer is not understood.
     pub fn schema_version(&self) -> Result<SchemaVersion, SidecarError> {
         self.parse(RawSchema::parse)
     }
 
-    /// Of `GET /topology`.
+    /// Parses the answer of `GET /topology`.
     ///
     /// # Errors
-    /// See [`Answer`].
+    /// Returns the error that the sidecar reports, or an error if the answer is not understood.
     pub fn topology(&self) -> Result<Topology, SidecarError> {
         self.parse(RawTopology::parse)
     }
 
-    fn parse<R: DeserializeOwned, T>(&self, read: impl FnOnce(R) -> Option<T>) -> Result<T, SidecarError> {
+    fn parse<R: DeserializeOwned, T>(&self, convert: impl FnOnce(R) -> Option<T>) -> Result<T, SidecarError> {
         if !matches!(self.status, 200 | 201) {
             return Err(self.error());
         }
         serde_json::from_slice(&self.body)
             .ok()
-            .and_then(read)
+            .and_then(convert)
             .ok_or_else(|| self.garbage())
     }
 
@@ -92,7 +92,7 @@ impl Answer {
         }
     }
 
-    /// What a serialized exception says; or JMX' own bare text (`/version/cassandra`).
+    /// Returns the message of an exception: a serialized one, or the bare text of JMX (as from `/version/cassandra`).
     fn exception(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.body);
         if text.starts_with("Failed to retrieve RMIServer stub") {
@@ -101,7 +101,8 @@ impl Answer {
         self.serialized_exception()
     }
 
-    /// The message of a serialized exception: under `exception` (`/status`) or bare (`/topology`, `/version/schema`).
+    /// Returns the message of a serialized exception, which is the whole body (as from `/topology` and `/version/schema`) or
+    /// below `exception` (as from `/status`).
     fn serialized_exception(&self) -> Option<String> {
         #[derive(Deserialize)]
         #[serde(untagged)]
@@ -124,7 +125,8 @@ impl Answer {
     }
 }
 
-/// Whether a text is how Icarus refuses a request, and why. What it says of a body it says before anything begins.
+/// Returns the reason if `text` is an error with which Icarus rejects a request. Icarus rejects a body before it starts
+/// an operation.
 fn refusal(status: u16, text: &str) -> Option<Refusal> {
     const FIELD: [&str; 6] = [
         "Cannot construct instance of",
@@ -134,12 +136,14 @@ fn refusal(status: u16, text: &str) -> Option<Refusal> {
         "Could not resolve subtype of",
         "Unrecognized ",
     ];
-    let begins = |with: &str| text.starts_with(with);
+    let starts_with = |prefix: &str| text.starts_with(prefix);
     match status {
         400 if text.contains("\"invalidValue\"") => Some(Refusal::Filter),
-        500 if begins("Could not resolve type id") => Some(Refusal::UnknownType),
-        500 if begins("HTTP 405") || begins("HTTP 406") || begins("HTTP 415") => Some(Refusal::Resource),
-        500 if FIELD.into_iter().any(begins) => Some(Refusal::Field),
+        500 if starts_with("Could not resolve type id") => Some(Refusal::UnknownType),
+        500 if starts_with("HTTP 405") || starts_with("HTTP 406") || starts_with("HTTP 415") => {
+            Some(Refusal::Resource)
+        }
+        500 if FIELD.into_iter().any(starts_with) => Some(Refusal::Field),
         _ => None,
     }
 }

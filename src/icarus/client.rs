@@ -1,4 +1,4 @@
-//! The sidecars over HTTP.
+//! The HTTP client of the sidecars.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,37 +13,38 @@ use super::operation::{Operation, OperationId};
 use super::request::{OperationFilter, OperationRequest};
 use super::{SidecarApi, wire};
 
-/// The most bytes of an answer about one thing. The messages of a failed operation are kilobytes long (seen).
-const MOST_OF_ONE: usize = 4 << 20;
+/// The maximum size of a short answer, in bytes.
+const MAX_ANSWER_BYTES: usize = 4 << 20;
 
-/// The most bytes of a list of operations, and of one operation: a listing names every file that one snapshot alone
-/// has (read), a hundred bytes each.
-const MOST_OF_LIST: usize = 32 << 20;
+/// The maximum size of an answer with operations, in bytes. The messages of a failed operation are kilobytes long
+/// (observed), and a listing names every file that belongs to one snapshot only, with a hundred bytes each (read in the
+/// source of Icarus).
+const MAX_OPERATIONS_BYTES: usize = 32 << 20;
 
-/// The sidecars of this network, each request on a connection of its own.
+/// Sends requests to sidecars over HTTP, each on a connection of its own.
 ///
-/// So no request ever goes out on a connection that the other side has already given up, and nothing below this
-/// could send one again: whether it may have arrived is always known.
+/// A request therefore never uses a connection that the sidecar has already closed, and no layer below retries it, so
+/// that the client always knows whether a failed request may have arrived.
 #[derive(Debug, Clone)]
 pub struct HttpSidecars {
     metrics: Metrics,
 }
 
 impl HttpSidecars {
-    /// A client that counts what it does.
+    /// Creates a client that counts its requests in `metrics`.
     #[must_use]
     pub fn new(metrics: Metrics) -> Self {
         Self { metrics }
     }
 
-    async fn ask<T>(
+    async fn send<T>(
         &self,
         label: SidecarRequest,
         request: wire::Request<'_>,
-        read: impl FnOnce(&Answer) -> Result<T, SidecarError> + Send,
+        parse: impl FnOnce(&Answer) -> Result<T, SidecarError> + Send,
     ) -> Result<T, SidecarError> {
         let result = match wire::exchange(request).await {
-            Ok(answer) => read(&answer),
+            Ok(answer) => parse(&answer),
             Err(error) => Err(error),
         };
         let outcome = match &result {
@@ -55,14 +56,14 @@ impl HttpSidecars {
     }
 }
 
-/// A `GET` of something small.
-fn get(at: SocketAddr, path: &str, within: Duration) -> wire::Request<'_> {
+/// Builds a `GET` with a short answer.
+fn get(at: SocketAddr, path: &str, timeout: Duration) -> wire::Request<'_> {
     wire::Request {
         at,
         path,
         body: None,
-        within,
-        most: MOST_OF_ONE,
+        timeout,
+        max_bytes: MAX_ANSWER_BYTES,
     }
 }
 
@@ -71,56 +72,57 @@ impl SidecarApi for HttpSidecars {
         &self,
         at: SocketAddr,
         request: &OperationRequest,
-        within: Duration,
+        timeout: Duration,
     ) -> Result<Operation, SidecarError> {
         let body = request.to_json().to_string();
         let wire = wire::Request {
             body: Some(body),
-            most: MOST_OF_LIST,
-            ..get(at, "/operations", within)
+            max_bytes: MAX_OPERATIONS_BYTES,
+            ..get(at, "/operations", timeout)
         };
-        self.ask(request.label(), wire, Answer::operation).await
+        self.send(request.label(), wire, Answer::operation).await
     }
 
     async fn operation(
         &self,
         at: SocketAddr,
         id: &OperationId,
-        within: Duration,
+        timeout: Duration,
     ) -> Result<Operation, SidecarError> {
         let path = format!("/operations/{id}");
         let wire = wire::Request {
-            most: MOST_OF_LIST,
-            ..get(at, &path, within)
+            max_bytes: MAX_OPERATIONS_BYTES,
+            ..get(at, &path, timeout)
         };
-        self.ask(SidecarRequest::Operation, wire, Answer::operation).await
+        self.send(SidecarRequest::Operation, wire, Answer::operation)
+            .await
     }
 
     async fn operations(
         &self,
         at: SocketAddr,
         filter: OperationFilter,
-        within: Duration,
+        timeout: Duration,
     ) -> Result<Vec<Operation>, SidecarError> {
         let path = format!("/operations?{}", filter.query());
         let wire = wire::Request {
-            most: MOST_OF_LIST,
-            ..get(at, &path, within)
+            max_bytes: MAX_OPERATIONS_BYTES,
+            ..get(at, &path, timeout)
         };
-        self.ask(SidecarRequest::Operations, wire, Answer::operations)
+        self.send(SidecarRequest::Operations, wire, Answer::operations)
             .await
     }
 
-    async fn schema_version(&self, at: SocketAddr, within: Duration) -> Result<SchemaVersion, SidecarError> {
-        let wire = get(at, "/version/schema", within);
-        self.ask(SidecarRequest::Schema, wire, Answer::schema_version)
+    async fn schema_version(&self, at: SocketAddr, timeout: Duration) -> Result<SchemaVersion, SidecarError> {
+        let wire = get(at, "/version/schema", timeout);
+        self.send(SidecarRequest::Schema, wire, Answer::schema_version)
             .await
     }
 
-    async fn topology(&self, at: SocketAddr, within: Duration) -> Result<Topology, SidecarError> {
-        self.ask(
+    async fn topology(&self, at: SocketAddr, timeout: Duration) -> Result<Topology, SidecarError> {
+        self.send(
             SidecarRequest::Topology,
-            get(at, "/topology", within),
+            get(at, "/topology", timeout),
             Answer::topology,
         )
         .await

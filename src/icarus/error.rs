@@ -1,41 +1,41 @@
-//! Why there is no answer, or none that can be used.
+//! The errors of requests to a sidecar.
 
 use std::time::Duration;
 
 use crate::telemetry::metrics::SidecarOutcome;
 
-/// How much of a text from a sidecar is kept, in characters.
-pub const EXCERPT: usize = 200;
+/// The maximum length of a kept text from a sidecar, in characters.
+pub const MAX_EXCERPT_LENGTH: usize = 200;
 
-/// Why a sidecar gave no answer that can be used.
+/// The error of a request to a sidecar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SidecarError {
-    /// No connection: nothing was sent.
+    /// The connection failed. The request was not sent.
     #[error("no connection to the sidecar: {0}")]
     Unreachable(String),
-    /// The time was over before there was a connection: nothing was sent.
+    /// The timeout expired before the connection was established. The request was not sent.
     #[error("no connection to the sidecar after {0:?}")]
     ConnectTimedOut(Duration),
-    /// The time was over before the answer was whole.
+    /// The timeout expired before the answer was complete.
     #[error("no answer from the sidecar after {0:?}")]
     TimedOut(Duration),
-    /// The connection ended before the answer was whole.
+    /// The connection ended before the answer was complete.
     #[error("the connection to the sidecar broke: {0}")]
     Broken(String),
-    /// An answer of more bytes than are read.
+    /// The answer exceeds the size limit.
     #[error("the sidecar's answer has more than {0} bytes")]
     TooLarge(usize),
-    /// It does not know the operation: it has restarted since, or the operation ended more than an hour ago. A 404,
-    /// or a 500 that says so (seen).
+    /// The sidecar does not know the operation: it has restarted since, or the operation ended more than an hour ago.
+    /// The answer is a 404, or a 500 with this text (observed).
     #[error("the sidecar does not know the operation")]
     UnknownOperation,
-    /// It does not take the request. It has not begun anything.
+    /// The sidecar rejects the request and has not started an operation.
     #[error("the sidecar refuses the request ({0:?}): {1}")]
     Refused(Refusal, String),
-    /// It cannot reach its own Cassandra by JMX.
+    /// The sidecar cannot reach its own Cassandra over JMX.
     #[error("the sidecar cannot reach its Cassandra: {0}")]
     CassandraUnavailable(String),
-    /// An answer that no Icarus gives.
+    /// The answer is not one of Icarus.
     #[error("the sidecar's answer (status {status}) is not understood: {excerpt}")]
     Garbage {
         /// The HTTP status.
@@ -45,23 +45,23 @@ pub enum SidecarError {
     },
 }
 
-/// Why a sidecar does not take a request.
+/// The reason why a sidecar rejects a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// It has no operation of this type: an older version.
+    /// The sidecar has no operation of this type, because it is too old.
     UnknownType,
-    /// A field cannot be read: another version, or a mistake of ours.
+    /// The sidecar cannot parse a field, because its version differs or cassgate has a bug.
     Field,
-    /// A filter that it does not know: an older version.
+    /// The sidecar does not know the filter, because it is too old.
     Filter,
-    /// No such resource, method or content type: something else listens there.
+    /// The resource, method or content type does not exist: another program listens at this address.
     Resource,
 }
 
 impl SidecarError {
-    /// Whether the request may have had an effect. `false` is certain.
+    /// Returns true if the request may have had an effect, and false only if it certainly had none.
     ///
-    /// Where it is `true` the operation may run: look for it before it is sent again.
+    /// If true, the operation may be running: search for it before the request is sent again.
     #[must_use]
     pub const fn may_have_arrived(&self) -> bool {
         match self {
@@ -75,7 +75,7 @@ impl SidecarError {
         }
     }
 
-    /// What a metric calls it.
+    /// Returns the label of the error in metrics.
     #[must_use]
     pub const fn label(&self) -> SidecarOutcome {
         match self {
@@ -91,14 +91,14 @@ impl SidecarError {
     }
 }
 
-/// The first [`EXCERPT`] characters of a text that somebody else wrote, on one line.
+/// Returns the first [`MAX_EXCERPT_LENGTH`] characters of a foreign text, without control characters.
 pub(super) fn excerpt(bytes: &[u8]) -> String {
-    // A character has at most four bytes, and what is cut in the middle becomes one more.
-    let head = bytes.get(..EXCERPT * 4).unwrap_or(bytes);
+    // A character has at most four bytes. A character that is cut off becomes a replacement character.
+    let head = bytes.get(..MAX_EXCERPT_LENGTH * 4).unwrap_or(bytes);
     String::from_utf8_lossy(head)
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
-        .take(EXCERPT)
+        .take(MAX_EXCERPT_LENGTH)
         .collect::<String>()
         .trim()
         .to_owned()

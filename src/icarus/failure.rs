@@ -1,70 +1,70 @@
-//! Why an operation failed on its node, as far as the plan has to know.
+//! The failures of an operation that the planners distinguish.
 
 use super::error::excerpt;
 
-/// A failure that the sidecar tells, by the text of its message. Every text was seen.
+/// A failure of an operation, recognized by the text of its message. Every text was observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeFailure {
-    /// DOWNLOAD: a file is missing in the bucket, or has another content than the manifest says, there or in the
-    /// source directory. What a killed download has left behind is never fetched again before a CLEANUP.
+    /// DOWNLOAD: a file is missing in the bucket, or its content in the bucket or in the source directory differs from the
+    /// manifest. Incomplete files of a killed download are fetched again only after a CLEANUP.
     DownloadCorrupt,
-    /// Another phase of a restore runs on this node; it goes on.
+    /// Another phase of a restore runs on this node, and continues.
     TwoRestores,
-    /// IMPORT: a link could not be made. 1.x says it for ever once links of some tables are left over.
+    /// IMPORT: a link could not be created. Icarus 1.x repeats this error once links of an earlier IMPORT exist.
     HardlinkingFailed,
-    /// A refresh met half an SSTable: nothing but a human helps.
+    /// A refresh found an incomplete SSTable. Only a human can repair this.
     CorruptCannotImport,
-    /// A node of the ring is down, or the schemas differ. The tables were not touched.
+    /// A node of the ring is down, or the nodes have different schemas. The tables are unchanged.
     NodesDown,
-    /// The node's own Cassandra does not answer its sidecar, as while it is restarted; or nothing listens where the
-    /// bucket should be, in the same words.
+    /// The node's Cassandra does not answer its sidecar, for example during a restart. An unreachable endpoint of the
+    /// bucket has the same message.
     CassandraUnreachable,
-    /// IMPORT: what was downloaded is not there. The tables were not touched.
+    /// IMPORT: the downloaded files are missing. The tables are unchanged.
     FilesMissing,
-    /// Backup: Cassandra has a snapshot of this name; the failure clears it.
+    /// Backup: Cassandra has a snapshot with this name already. The failure removes it.
     SnapshotExists,
-    /// There is no manifest of this tag in the node's share.
+    /// The node's folder of the bucket has no manifest with this tag.
     NoManifest,
-    /// Anything else: the first 200 characters of what it said, empty when it said nothing.
+    /// Any other failure, with the first 200 characters of its message; empty without a message.
     Other(String),
 }
 
 impl NodeFailure {
-    /// Reads the message of one error of an operation.
+    /// Recognizes the message of an error of an operation.
     #[must_use]
     pub fn of_message(message: &str) -> Self {
-        // A message can hold another one (`Failed tables to refresh: {k1.t1=… is corrupt, can't import}`), so the
-        // gravest is looked for first.
-        let says = |text: &str| message.contains(text);
-        if says("is corrupt, can't import") {
+        // A message can contain another one (`Failed tables to refresh: {k1.t1=… is corrupt, can't import}`), so the most
+        // severe is tried first.
+        let contains = |text: &str| message.contains(text);
+        if contains("is corrupt, can't import") {
             Self::CorruptCannotImport
-        } else if says("Hardlinking phase finished with errors") {
+        } else if contains("Hardlinking phase finished with errors") {
             Self::HardlinkingFailed
-        } else if says("Unable to download files successfully") {
+        } else if contains("Unable to download files successfully") {
             Self::DownloadCorrupt
-        } else if says("We can not run two normal restoration requests simultaneously")
-            || says("There are more than two concurrent restore operations running")
+        } else if contains("We can not run two normal restoration requests simultaneously")
+            || contains("There are more than two concurrent restore operations running")
         {
             Self::TwoRestores
-        } else if says("Failure detector of this node reports")
-            || says("There are nodes with different schemas")
+        } else if contains("Failure detector of this node reports")
+            || contains("There are nodes with different schemas")
         {
             Self::NodesDown
-        } else if says("Some local files were corrupted or they are missing") {
+        } else if contains("Some local files were corrupted or they are missing") {
             Self::FilesMissing
-        } else if says("There is no manifest requested found") {
+        } else if contains("There is no manifest requested found") {
             Self::NoManifest
-        } else if says("Failed to retrieve RMIServer stub") || message == "Connection refused" {
+        } else if contains("Failed to retrieve RMIServer stub") || message == "Connection refused" {
             Self::CassandraUnreachable
-        } else if message.starts_with("Snapshot ") && says(" already exists.") {
+        } else if message.starts_with("Snapshot ") && contains(" already exists.") {
             Self::SnapshotExists
         } else {
             Self::Other(excerpt(message.as_bytes()))
         }
     }
 
-    /// How much it asks for attention; the highest of an operation's errors speaks for it.
-    pub(super) const fn gravity(&self) -> u8 {
+    /// Returns the rank of the failure. The failure of an operation is the one with the highest rank.
+    pub(super) const fn severity(&self) -> u8 {
         match self {
             Self::CorruptCannotImport => 8,
             Self::HardlinkingFailed => 7,

@@ -1,15 +1,15 @@
-//! What a `list` found in a node's share.
+//! The result of the operation `list`.
 
 use serde::Deserialize;
 
-/// The snapshots of one node's share, newest first. A share that is not there looks like an empty one.
+/// The snapshots in one node's folder of the bucket, newest first. A folder that does not exist has an empty listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listing {
-    /// All files that the manifests name, in bytes.
+    /// The size of all files in the manifests, in bytes.
     #[serde(default)]
     pub total_size: u64,
-    /// All files that the manifests name, each once.
+    /// The number of distinct files in the manifests.
     #[serde(default)]
     pub total_files: u64,
     /// The snapshots.
@@ -17,25 +17,25 @@ pub struct Listing {
     pub snapshots: Vec<StoredSnapshot>,
 }
 
-/// One snapshot of a node's share.
+/// One snapshot in a node's folder of the bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct StoredSnapshot {
-    /// The resolved tag, as it stands in the bucket.
+    /// The resolved tag, as in the bucket.
     pub name: String,
-    /// How many files its manifest names. None at all means an empty backup: SSTables whose names the sidecar does not
-    /// know are skipped in silence (read).
+    /// The number of files in its manifest. Zero means an empty backup: the sidecar silently skips SSTables whose names it
+    /// does not recognize (read in its source).
     #[serde(default)]
     pub files: u64,
-    /// Their size in bytes.
+    /// The size of these files, in bytes.
     #[serde(default)]
     pub size: u64,
-    /// When it was taken, in milliseconds since the epoch, from its name.
+    /// The time at which it was taken, in milliseconds since the epoch, from its name.
     #[serde(default, rename = "unixtimestamp")]
     pub taken: i64,
 }
 
 impl Listing {
-    /// The snapshot of this name.
+    /// Returns the snapshot with this name.
     #[must_use]
     pub fn snapshot(&self, name: &str) -> Option<&StoredSnapshot> {
         self.snapshots.iter().find(|snapshot| snapshot.name == name)

@@ -1,11 +1,10 @@
-//! The sidecars: what one node's Icarus is asked, what it answers, and a client.
+//! The client of the Icarus sidecars, with its requests and answers.
 //!
-//! Every request goes to one node, and never asks it to speak for the cluster: cassgate is the coordinator. Icarus
-//! forgets everything when it restarts and tells the truth about its own node only, so an answer is a hint, and who
-//! acts on it looks again.
+//! cassgate is the coordinator: every request goes to one node and concerns that node only. Icarus forgets its operations
+//! when it restarts and knows the state of its own node only, so callers check an answer again before they act on it.
 //!
-//! Nothing here tries twice. [`SidecarError::may_have_arrived`] says whether a request that failed can have had an
-//! effect; what to do about that is the business of the plan.
+//! The client never retries. [`SidecarError::may_have_arrived`] tells whether a failed request may have had an effect, and
+//! the planner decides what follows.
 
 pub mod answer;
 pub mod client;
@@ -37,58 +36,61 @@ pub use request::{
 
 pub use crate::domain::phase::RestorePhase;
 
-/// The port on which Icarus listens in CassKop's pods.
+/// The port of Icarus in CassKop's pods.
 pub const PORT: u16 = 4567;
 
-/// How long `/topology` may take. It takes five seconds on a healthy node (seen), since it asks JMX five times.
-pub const TOPOLOGY_WITHIN: Duration = Duration::from_secs(30);
+/// The timeout of `/topology`. A healthy node answers after five seconds (observed), because Icarus queries JMX five times.
+pub const TOPOLOGY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long any other request may take. `/status` takes a second on a healthy node (seen).
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// The timeout of every other request. A healthy node answers within a second (observed).
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Whoever can ask the sidecar of a node: over HTTP, or a model of it in a test.
+/// The requests to the sidecar of a node, over HTTP or in a model of it for tests.
 ///
-/// `at` is the sidecar's address, looked up anew by the caller for each request. `within` is all the time that a
-/// request has, connecting included. Dropping the future gives the request up; it may have arrived all the same.
+/// `at` is the address of the sidecar, which the caller looks up for each request. `timeout` covers the whole request,
+/// including the connection. Dropping the future cancels the request, which may have arrived nevertheless.
 ///
 /// # Errors
-/// Each method: [`SidecarError`], which also says whether the request may have arrived.
+/// Every method returns [`SidecarError`], which also tells whether the request may have arrived.
 pub trait SidecarApi: Send + Sync {
-    /// Starts an operation. The answer is the operation as it stands then, which may already be its end.
+    /// Starts an operation. Returns its state at the time of the answer, which may already be a terminal one.
     fn submit(
         &self,
         at: SocketAddr,
         request: &OperationRequest,
-        within: Duration,
+        timeout: Duration,
     ) -> impl Future<Output = Result<Operation, SidecarError>> + Send;
 
-    /// One operation. [`SidecarError::UnknownOperation`] after a restart of the sidecar, or an hour after its end.
+    /// Returns one operation.
+    ///
+    /// After a restart of the sidecar, and an hour after the end of the operation, the error is
+    /// [`SidecarError::UnknownOperation`].
     fn operation(
         &self,
         at: SocketAddr,
         id: &OperationId,
-        within: Duration,
+        timeout: Duration,
     ) -> impl Future<Output = Result<Operation, SidecarError>> + Send;
 
-    /// The operations that the sidecar remembers, newest first.
+    /// Returns the operations that the sidecar remembers, newest first.
     fn operations(
         &self,
         at: SocketAddr,
         filter: OperationFilter,
-        within: Duration,
+        timeout: Duration,
     ) -> impl Future<Output = Result<Vec<Operation>, SidecarError>> + Send;
 
-    /// The version of the schema that the node sees.
+    /// Returns the schema version of the node.
     fn schema_version(
         &self,
         at: SocketAddr,
-        within: Duration,
+        timeout: Duration,
     ) -> impl Future<Output = Result<SchemaVersion, SidecarError>> + Send;
 
-    /// The nodes of the ring, of every datacenter, as this one sees them.
+    /// Returns the ring as the node sees it, with the nodes of every datacenter.
     fn topology(
         &self,
         at: SocketAddr,
-        within: Duration,
+        timeout: Duration,
     ) -> impl Future<Output = Result<Topology, SidecarError>> + Send;
 }

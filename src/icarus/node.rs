@@ -1,4 +1,4 @@
-//! What a sidecar says of its node and of the ring.
+//! The ring as a sidecar reports it.
 
 use std::net::IpAddr;
 
@@ -11,22 +11,22 @@ use crate::domain::schema_version::SchemaVersion;
 /// A node of the ring.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RingNode {
-    /// Its identity.
+    /// Its host id.
     pub host: HostId,
-    /// Its datacenter, as Cassandra names it.
+    /// Its datacenter, by the name in Cassandra.
     pub datacenter: Segment,
-    /// The address that the other nodes know.
+    /// Its address in the ring.
     pub address: IpAddr,
 }
 
 /// The ring as one node sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topology {
-    /// The name of the cluster; the sidecar has put hyphens in the place of blanks.
+    /// The name of the cluster, in which the sidecar replaces spaces by hyphens.
     pub cluster: Segment,
-    /// The version of the schema.
+    /// The schema version.
     pub schema: Option<SchemaVersion>,
-    /// The nodes, by host id.
+    /// The nodes, sorted by host id.
     pub nodes: Vec<RingNode>,
 }
 
@@ -59,7 +59,7 @@ impl RawSchema {
 }
 
 impl RawTopology {
-    /// `None` when a node has no usable identity: a ring that is half known is not acted upon.
+    /// Returns `None` if a node has no valid host id, datacenter or address: a partly known ring is not used.
     pub(super) fn parse(self) -> Option<Topology> {
         let mut nodes = self
             .topology

@@ -1,4 +1,4 @@
-//! An operation as a sidecar reports it.
+//! The operations that a sidecar reports.
 
 use std::fmt;
 
@@ -12,20 +12,20 @@ use crate::domain::source_directory::SourceDirectory;
 use super::failure::NodeFailure;
 use super::listing::Listing;
 
-/// The id that a sidecar gave to an operation. Another sidecar, or this one after a restart, does not know it.
+/// The id of an operation. Only the sidecar that issued it knows it, until it restarts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationId(String);
 
 impl OperationId {
-    /// Reads an id; `None` for what cannot stand in the path of a request.
+    /// Parses an id. Returns `None` for a text that is unsafe in the path of a request.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = |b: u8| b.is_ascii_hexdigit() || b == b'-';
-        let is_id = !text.is_empty() && text.len() <= 36 && text.bytes().all(fits);
+        let is_valid = |b: u8| b.is_ascii_hexdigit() || b == b'-';
+        let is_id = !text.is_empty() && text.len() <= 36 && text.bytes().all(is_valid);
         is_id.then(|| Self(text.to_owned()))
     }
 
-    /// The id.
+    /// Returns the id.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -38,7 +38,7 @@ impl fmt::Display for OperationId {
     }
 }
 
-/// What an operation does.
+/// The kind of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationKind {
     /// A backup.
@@ -47,39 +47,39 @@ pub enum OperationKind {
     Restore,
     /// A refresh of a table.
     Refresh,
-    /// A listing of a share.
+    /// A listing of a node's folder of the bucket.
     List,
     /// The removal of a snapshot.
     RemoveBackup,
-    /// Something that cassgate never asks for.
+    /// A kind that cassgate never sends.
     Other(String),
 }
 
-/// How an operation stands.
+/// The state of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationState {
-    /// Waits for a thread.
+    /// The operation waits for a thread.
     Pending,
-    /// Runs. When it has errors already it is lost, and goes on all the same.
+    /// The operation runs. If it already has errors it will fail, but continues until then.
     Running,
-    /// Ended well.
+    /// The operation ended well.
     Completed,
-    /// Ended by a cancellation. Never seen: a cancelled operation fails.
+    /// The operation was cancelled. Never observed: a cancelled operation fails.
     Cancelled,
-    /// Ended badly.
+    /// The operation failed.
     Failed,
-    /// A state that no Icarus we know has: its first 200 characters.
+    /// A state that no known version of Icarus has, with its first 200 characters.
     Unknown(String),
 }
 
 impl OperationState {
-    /// Whether it is over for good. `Unknown` is not: who knows.
+    /// Returns true if the state is final. `Unknown` counts as not final.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         matches!(self, Self::Completed | Self::Cancelled | Self::Failed)
     }
 
-    fn from_text(text: &str) -> Self {
+    fn parse(text: &str) -> Self {
         match text {
             "PENDING" => Self::Pending,
             "RUNNING" => Self::Running,
@@ -94,54 +94,54 @@ impl OperationState {
 /// One error of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationError {
-    /// The host that it happened on, or that could not be reached.
+    /// The host on which the error occurred, or that could not be reached.
     pub source: Option<String>,
-    /// What happened, whole: kilobytes at times. Absent where Java's exception had no text (seen).
+    /// The full message, which may be kilobytes long. `None` if the Java exception has no message (observed).
     pub message: Option<String>,
 }
 
 impl OperationError {
-    /// What the plan makes of it.
+    /// Returns the failure that the message reports.
     #[must_use]
     pub fn failure(&self) -> NodeFailure {
         NodeFailure::of_message(self.message.as_deref().unwrap_or_default())
     }
 }
 
-/// An operation as its sidecar reports it. What the sidecar leaves out is `None`.
+/// An operation of a sidecar. Fields that the answer omits are `None`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation {
     /// Its id.
     pub id: OperationId,
-    /// What it does.
+    /// Its kind.
     pub kind: OperationKind,
-    /// How it stands.
+    /// Its state.
     pub state: OperationState,
-    /// What went wrong; also while it runs.
+    /// Its errors, which appear while it still runs.
     pub errors: Vec<OperationError>,
-    /// From 0 to 1. A failed one ends at 1 too, and a running one can be at 1 (seen).
+    /// Its progress from 0 to 1. A failed operation ends at 1 too, and a running one can be at 1 (observed).
     pub progress: f64,
-    /// When it was taken up.
+    /// The time at which the sidecar accepted it.
     pub created: Option<Timestamp>,
-    /// When it began to run.
+    /// The time at which it started.
     pub started: Option<Timestamp>,
-    /// When it ended.
+    /// The time at which it ended.
     pub completed: Option<Timestamp>,
-    /// The share that it works on.
+    /// The node's folder of the bucket.
     pub storage_location: Option<String>,
-    /// The tag, as it was sent or as the sidecar resolved it.
+    /// The tag as it was sent, or as the sidecar resolved it.
     pub snapshot_tag: Option<String>,
     /// The phase of a restore. `None` for a phase that cassgate never sends.
     pub phase: Option<RestorePhase>,
-    /// The directory of the downloads, as the sidecar writes it; compare it with [`SourceDirectory::is`].
+    /// The directory of the downloads in the sidecar's notation; compare it with [`SourceDirectory::matches`].
     pub source_directory: Option<String>,
-    /// Whether it speaks for the whole cluster: somebody else's, cassgate sends none.
+    /// True if it covers the whole cluster. cassgate never sends such an operation.
     pub global: bool,
     /// The keyspace of a refresh.
     pub keyspace: Option<String>,
     /// The table of a refresh.
     pub table: Option<String>,
-    /// What a `list` found.
+    /// The result of a `list`.
     pub listing: Option<Listing>,
 }
 
@@ -183,24 +183,25 @@ impl Operation {
         }
     }
 
-    /// The gravest of its errors; `None` when it has none. An operation that failed without a word gives
-    /// [`NodeFailure::Other`] with nothing in it.
+    /// Returns the most severe of its failures, or `None` without errors.
+    ///
+    /// An operation that failed without an error has an empty [`NodeFailure::Other`].
     #[must_use]
     pub fn failure(&self) -> Option<NodeFailure> {
-        let gravest = self
+        let worst = self
             .errors
             .iter()
             .map(OperationError::failure)
-            .max_by_key(NodeFailure::gravity);
-        match (&self.state, gravest) {
+            .max_by_key(NodeFailure::severity);
+        match (&self.state, worst) {
             (OperationState::Failed | OperationState::Cancelled, None) => {
                 Some(NodeFailure::Other(String::new()))
             }
-            (_, gravest) => gravest,
+            (_, worst) => worst,
         }
     }
 
-    /// Whether it is the backup of this node that was asked for under this name.
+    /// Returns true for the node-level backup with this name.
     #[must_use]
     pub fn is_backup(&self, snapshot: &ResolvedTag) -> bool {
         self.kind == OperationKind::Backup
@@ -208,7 +209,7 @@ impl Operation {
             && self.snapshot_tag.as_deref() == Some(snapshot.as_str())
     }
 
-    /// Whether it is this phase of the restore that downloads into this directory.
+    /// Returns true for this phase of the node-level restore with this source directory.
     #[must_use]
     pub fn is_phase(&self, source: &SourceDirectory, phase: RestorePhase) -> bool {
         self.kind == OperationKind::Restore
@@ -217,11 +218,11 @@ impl Operation {
             && self
                 .source_directory
                 .as_deref()
-                .is_some_and(|text| source.is(text))
+                .is_some_and(|text| source.matches(text))
     }
 }
 
-/// An operation as it stands in an answer. Unknown fields are left alone.
+/// An operation in an answer. Unknown fields are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Raw {
@@ -259,7 +260,7 @@ struct RawImport {
 }
 
 impl Raw {
-    /// `None` when the id is none: then it can never be asked for.
+    /// Returns `None` if the id is invalid, because such an operation cannot be requested.
     pub(super) fn parse(self) -> Option<Operation> {
         let time = |text: Option<String>| text.and_then(|text| text.parse::<Timestamp>().ok());
         Some(Operation {
@@ -272,7 +273,7 @@ impl Raw {
                 "remove-backup" => OperationKind::RemoveBackup,
                 other => OperationKind::Other(super::error::excerpt(other.as_bytes())),
             },
-            state: OperationState::from_text(&self.state),
+            state: OperationState::parse(&self.state),
             errors: self
                 .errors
                 .unwrap_or_default()

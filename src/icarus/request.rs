@@ -1,8 +1,8 @@
-//! What a sidecar is asked. Everything comes from parsed values, so what was admitted can be sent.
+//! The requests to a sidecar. They are built from parsed values, so what was admitted can be sent.
 //!
-//! Requests carry the directory in both forms, because 1.x reads `cassandraDirectory`, 2.x and 3.x demand `dataDirs`,
-//! and both check that the other one is there (seen); and a timeout of 30 days, because a sidecar whose timeout has
-//! run out reports success (seen).
+//! Requests contain the directory in both forms, because 1.x reads `cassandraDirectory`, 2.x and 3.x require `dataDirs`,
+//! and both check that the other field exists (observed). They contain a timeout of 30 days, because a sidecar reports
+//! success when its timeout expires (observed).
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -23,14 +23,14 @@ use crate::domain::snapshot_tag::SnapshotTag;
 use crate::domain::source_directory::SourceDirectory;
 use crate::telemetry::metrics::SidecarRequest;
 
-/// The hours after which a sidecar gives an operation up and calls it COMPLETED.
+/// The timeout of an operation, in hours. The sidecar then abandons the operation and reports COMPLETED.
 const TIMEOUT_HOURS: u32 = 720;
 
-/// Where `list` and `remove-backup` put the manifests that they read. Their own choice is below the home directory,
-/// which a container may not have.
+/// The directory in which `list` and `remove-backup` store the manifests that they read. Their default is in the home
+/// directory, which a container may not have.
 const MANIFEST_CACHE: &str = "/tmp/cassgate-manifests";
 
-/// The name of a Secret and its namespace. The sidecar reads the values; they never come through here.
+/// The namespace and the name of a Secret. The sidecar reads its values; cassgate never sends them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretReference {
     namespace: String,
@@ -38,7 +38,7 @@ pub struct SecretReference {
 }
 
 impl SecretReference {
-    /// The Secret of this name; `None` for names that no object can have.
+    /// Refers to a Secret. Returns `None` for names that no object can have.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Option<Self> {
         (is_object_name(namespace) && is_object_name(name)).then(|| Self {
@@ -48,46 +48,46 @@ impl SecretReference {
     }
 }
 
-/// One node's share of a bucket, and the key to it.
+/// One node's folder of a bucket, with the credentials for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
-    /// The node's share.
+    /// The node's folder.
     pub location: NodeLocation,
-    /// The Secret that a sidecar before 3.0 reads; later ones ignore it. Without one it uses its environment or the
-    /// role of its machine.
+    /// The Secret that sidecars before 3.0 read; later ones ignore it. Without a Secret, the sidecar uses its environment
+    /// or the role of its machine.
     pub secret: Option<SecretReference>,
 }
 
 /// A backup of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupRequest {
-    /// Where to.
+    /// The destination.
     pub store: Store,
     /// The name of the run, the same on every node.
     pub snapshot: ResolvedTag,
-    /// What is backed up.
+    /// The entities to back up.
     pub entities: Entities,
-    /// Where Cassandra is.
+    /// Cassandra's directory.
     pub directory: CassandraDirectory,
-    /// How many files at a time; the sidecar's own choice is 10.
+    /// The number of files that are transferred at the same time. The sidecar's default is 10.
     pub concurrent_connections: Option<NonZeroU32>,
-    /// The most that the node uploads in a second.
+    /// The upload limit of the node.
     pub bandwidth: Option<Bandwidth>,
-    /// How long the upload should be stretched to. Every 1.x refuses the whole request because of it (seen): leave it
-    /// out there.
+    /// The time over which the sidecar spreads the upload. Every 1.x rejects a request with this field (observed), so it
+    /// must be `None` there.
     pub duration: Option<GoDuration>,
-    /// Whether this node writes the description of the ring beside the backup. One node of the ring does: it costs
-    /// seven seconds (seen), no restore needs it, other tools read it.
+    /// True if this node also uploads the description of the ring. One node of the ring does, because it takes seven
+    /// seconds (observed). No restore needs the description, but other tools read it.
     pub upload_topology: bool,
 }
 
-/// How downloads get into the tables.
+/// The way in which downloaded files are loaded into the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
-    /// Hard links into the data directory, then a refresh. Every sidecar, every Cassandra.
+    /// Hard links in the data directory and a refresh. Works with every sidecar and every Cassandra.
     Hardlinks,
-    /// Cassandra takes the files itself: it has to see the directory under the same path. Only a sidecar from 3.0 on
-    /// and a Cassandra from 4 on; others fail after the tables were emptied (seen).
+    /// Cassandra imports the files itself, so it must see the directory under the same path. Works with sidecars from 3.0
+    /// and Cassandra from 4.0 on; others fail after the tables were emptied (observed).
     Import,
 }
 
@@ -100,88 +100,89 @@ impl Strategy {
     }
 }
 
-/// Which snapshot comes back.
+/// The snapshot to restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Snapshot {
-    /// Exactly this one.
+    /// The snapshot with this name.
     Resolved(ResolvedTag),
-    /// The newest whose name begins with the tag, on each node by itself: for a bucket that nobody has listed.
+    /// The newest snapshot whose name starts with the tag, which each node selects by itself.
     Newest {
-        /// What the name begins with. `a` also finds `ab` unless the schema says more.
+        /// The prefix of the name. `a` also matches `ab`, unless the schema version narrows the selection.
         tag: SnapshotTag,
-        /// What has to stand behind the tag.
+        /// The schema version after the tag.
         schema: SchemaChoice,
     },
 }
 
-/// Which versions of the schema a snapshot may have been taken with.
+/// The schema versions with which the snapshot may have been taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaChoice {
-    /// Any.
+    /// Any version.
     Any,
-    /// The one that the node has now.
+    /// The current version of the node.
     Current,
-    /// This one.
+    /// This version.
     Exactly(SchemaVersion),
 }
 
-/// One phase of a restore on one node. Every phase of a restore on a node says the same but for `phase`.
+/// One phase of a restore on one node. The requests of the phases differ only in `phase`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreRequest {
-    /// Where from.
+    /// The source.
     pub store: Store,
-    /// Which snapshot.
+    /// The snapshot.
     pub snapshot: Snapshot,
-    /// What comes back. [`Entities::Everything`] empties every table of the users.
+    /// The entities to restore. [`Entities::Everything`] empties every table that is not a system table.
     pub entities: Entities,
-    /// Which tables go into others.
+    /// The tables whose data goes into other tables.
     pub rename: Rename,
-    /// Where Cassandra is.
+    /// Cassandra's directory.
     pub directory: CassandraDirectory,
-    /// Where the downloads go; what the answers are known by.
+    /// The directory of the downloads, which identifies the operations of this restore in answers.
     pub source: SourceDirectory,
-    /// The step.
+    /// The phase.
     pub phase: RestorePhase,
-    /// How the downloads get into the tables.
+    /// The way in which the downloads are loaded into the tables.
     pub strategy: Strategy,
-    /// Whether CLEANUP leaves the safety copies (`truncated-…`) of every restore alone.
+    /// True if CLEANUP keeps the safety copies (`truncated-…`) of every restore.
     pub keep_truncates: bool,
-    /// How many files at a time; the sidecar's own choice is 10.
+    /// The number of files that are transferred at the same time. The sidecar's default is 10.
     pub concurrent_connections: Option<NonZeroU32>,
 }
 
-/// What lies in a node's share. From 2.0.1 on.
+/// Lists a node's folder of the bucket. Sidecars have this operation from 2.0.1 on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListRequest {
-    /// The share; any sidecar can read any node's.
+    /// The folder. A sidecar can list the folder of any node.
     pub store: Store,
 }
 
-/// Removes one snapshot from a node's share. From 2.0.2 on. A name that is not there is no error.
+/// Removes one snapshot from a node's folder of the bucket. Sidecars have this operation from 2.0.2 on. A snapshot that
+/// does not exist is not an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoveBackupRequest {
-    /// The share.
+    /// The folder.
     pub store: Store,
     /// The snapshot.
     pub snapshot: ResolvedTag,
 }
 
-/// An operation that a sidecar can be asked for.
+/// A request to start an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationRequest {
-    /// Back one node up.
+    /// Back up one node.
     Backup(BackupRequest),
     /// One phase of a restore.
     Restore(RestoreRequest),
-    /// Load what lies in the directory of a table.
+    /// Load the files in the directory of a table.
     Refresh(Table),
-    /// List a share.
+    /// List a node's folder of the bucket.
     List(ListRequest),
     /// Remove a snapshot.
     RemoveBackup(RemoveBackupRequest),
 }
 
-/// Which operations are asked for.
+/// The kind of operations that a request returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationFilter {
     /// Backups.
@@ -190,12 +191,12 @@ pub enum OperationFilter {
     Restores,
     /// Refreshes.
     Refreshes,
-    /// Removals, which 1.x does not know: it refuses the filter.
+    /// Removals of snapshots. 1.x does not have them and rejects the filter.
     Removals,
 }
 
 impl OperationFilter {
-    /// The query of the request, behind the `?`.
+    /// Returns the query of the request, without the `?`.
     pub(super) const fn query(self) -> &'static str {
         match self {
             Self::Backups => "type=backup",
@@ -207,7 +208,7 @@ impl OperationFilter {
 }
 
 impl OperationRequest {
-    /// What a metric calls it.
+    /// Returns the label of the request in metrics.
     #[must_use]
     pub const fn label(&self) -> SidecarRequest {
         match self {
@@ -225,10 +226,10 @@ impl OperationRequest {
         }
     }
 
-    /// The body of the request.
+    /// Returns the body of the request.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        // A struct of texts and numbers always becomes a value; if it did not, the sidecar would refuse `null`.
+        // A struct of strings and numbers always serializes; if it did not, the sidecar would reject `null`.
         serde_json::to_value(self.body()).unwrap_or_default()
     }
 
@@ -283,7 +284,7 @@ struct StoreBody {
     storage_location: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     k8s_namespace: Option<String>,
-    /// Empty, not absent: an absent one makes the sidecar look for a Secret of a name of its own.
+    /// Empty instead of absent: without the field, the sidecar looks for a Secret with a default name.
     k8s_secret_name: String,
 }
 
@@ -365,7 +366,7 @@ impl BackupRequest {
     }
 }
 
-/// Rounded up, at least one: the sidecar divides by it.
+/// Returns the whole seconds of a duration, rounded up and at least 1, because the sidecar divides by them.
 fn whole_seconds(duration: GoDuration) -> u64 {
     u64::try_from(duration.nanoseconds())
         .unwrap_or_default()

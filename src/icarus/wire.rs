@@ -1,4 +1,4 @@
-//! One request on one connection, and its answer.
+//! One HTTP exchange on a connection of its own.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -17,48 +17,48 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::answer::Answer;
 use super::error::SidecarError;
 
-/// How long a connection may take to come about: a network policy that drops packets is told as soon.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// The timeout of the connection. A network policy that drops packets is reported after this time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is sent.
+/// A request.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
-    /// Where to.
+    /// The address of the sidecar.
     pub(super) at: SocketAddr,
     /// The path and the query.
     pub(super) path: &'a str,
-    /// JSON to be posted; without it the request is a GET.
+    /// The JSON body of a POST. Without a body the request is a GET.
     pub(super) body: Option<String>,
-    /// The time for all of it.
-    pub(super) within: Duration,
-    /// The most bytes of the answer's body.
-    pub(super) most: usize,
+    /// The timeout of the whole exchange.
+    pub(super) timeout: Duration,
+    /// The maximum size of the body of the answer, in bytes.
+    pub(super) max_bytes: usize,
 }
 
-/// Connects, sends, reads and closes.
+/// Connects, sends the request, reads the answer and closes the connection.
 ///
 /// # Errors
-/// Up to the connection: certainly nothing was sent. Behind it: something may have been.
+/// Returns an error that tells whether the request may have arrived: before the connection is established it cannot have.
 pub(super) async fn exchange(request: Request<'_>) -> Result<Answer, SidecarError> {
-    let within = request.within;
-    let deadline = Instant::now() + within;
-    let connect_within = within.min(CONNECT_WITHIN);
-    let stream = timeout(connect_within, TcpStream::connect(request.at))
+    let deadline = Instant::now() + request.timeout;
+    let total = request.timeout;
+    let connect_timeout = total.min(CONNECT_TIMEOUT);
+    let stream = timeout(connect_timeout, TcpStream::connect(request.at))
         .await
-        .map_err(|_| SidecarError::ConnectTimedOut(connect_within))?
+        .map_err(|_| SidecarError::ConnectTimedOut(connect_timeout))?
         .map_err(|error| SidecarError::Unreachable(error.to_string()))?;
-    // A request is one packet; waiting to fill another would only delay it.
+    // A request fits into one packet, so the delay of Nagle's algorithm gains nothing.
     drop(stream.set_nodelay(true));
     let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| SidecarError::Unreachable(told(&error)))?;
-    timeout_at(deadline, beside(connection, send(sender, request)))
+        .map_err(|error| SidecarError::Unreachable(error_chain(&error)))?;
+    timeout_at(deadline, with_connection(connection, send(sender, request)))
         .await
-        .map_err(|_| SidecarError::TimedOut(within))?
+        .map_err(|_| SidecarError::TimedOut(total))?
 }
 
-/// Runs `work` while `connection` moves its bytes. No task is left behind: both end here.
-async fn beside<T>(connection: impl Future, work: impl Future<Output = T>) -> T {
+/// Runs `work` while `connection` transfers its bytes, without a task that could outlive the exchange.
+async fn with_connection<T>(connection: impl Future, work: impl Future<Output = T>) -> T {
     match select(pin!(work), pin!(connection)).await {
         Either::Left((done, _)) => done,
         Either::Right((_, work)) => work.await,
@@ -69,24 +69,24 @@ async fn send(
     mut sender: http1::SendRequest<Full<Bytes>>,
     request: Request<'_>,
 ) -> Result<Answer, SidecarError> {
-    let most = request.most;
+    let max_bytes = request.max_bytes;
     let message = message(request).map_err(|error| SidecarError::Unreachable(error.to_string()))?;
-    let broken = |error: &hyper::Error| SidecarError::Broken(told(error));
+    let broken = |error: &hyper::Error| SidecarError::Broken(error_chain(error));
     let answer = sender
         .send_request(message)
         .await
         .map_err(|error| broken(&error))?;
     let status = answer.status().as_u16();
-    match Limited::new(answer.into_body(), most).collect().await {
+    match Limited::new(answer.into_body(), max_bytes).collect().await {
         Ok(body) => Ok(Answer {
             status,
             body: body.to_bytes().into(),
         }),
-        Err(error) if error.is::<LengthLimitError>() => Err(SidecarError::TooLarge(most)),
+        Err(error) if error.is::<LengthLimitError>() => Err(SidecarError::TooLarge(max_bytes)),
         Err(error) => Err(SidecarError::Broken(
             error
                 .downcast_ref::<hyper::Error>()
-                .map_or_else(|| error.to_string(), told),
+                .map_or_else(|| error.to_string(), error_chain),
         )),
     }
 }
@@ -107,8 +107,8 @@ fn message(request: Request<'_>) -> Result<http::Request<Full<Bytes>>, http::Err
     }
 }
 
-/// What hyper says, with the reason below it.
-fn told(error: &hyper::Error) -> String {
+/// Returns the text of an error of hyper with the texts of its sources.
+fn error_chain(error: &hyper::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {

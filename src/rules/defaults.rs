@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::entities::LONGEST_LIST;
+use crate::domain::entities::MAX_LIST_LENGTH;
 
 use super::facts::StoredBackup;
 use super::status::{has_started, is_scheduled};
@@ -64,7 +64,7 @@ fn candidates(kind: Kind, inputs: Inputs<'_>) -> Vec<(&'static str, Option<Value
                     .filter(|_| created)
                     .and_then(field)
                     // A value that the rules would deny is not inherited.
-                    .filter(|text| !text.is_empty() && text.len() <= LONGEST_LIST)
+                    .filter(|text| !text.is_empty() && text.len() <= MAX_LIST_LENGTH)
                     .map(|text| json!(text))
             };
             vec![

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::evaluate::StoredJudge;
-use crate::icarus::ANSWER_WITHIN;
+use crate::icarus::REQUEST_TIMEOUT;
 use crate::icarus::client::HttpSidecars;
 use crate::kubernetes::reason;
 use crate::reconcile::Reconciler;
@@ -58,7 +58,7 @@ impl Parts<'_> {
         let options = LeaseOptions {
             // A restarted pod keeps its name, so the name alone does not identify the process.
             identity: identity(&pod, RandomState::new().hash_one(())),
-            timing: Timing::standard(ANSWER_WITHIN),
+            timing: Timing::standard(REQUEST_TIMEOUT),
         };
         let keeper = LeaseKeeper::new(options, store, Clocks::system(), self.metrics.clone())?;
         let state = keeper.state();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cassgate::domain::entities::Table;
 use cassgate::icarus::{
-    ANSWER_WITHIN, ListRequest, Listing, NodeFailure, OperationFilter, OperationId, OperationRequest,
+    ListRequest, Listing, NodeFailure, OperationFilter, OperationId, OperationRequest, REQUEST_TIMEOUT,
     RemoveBackupRequest, RestorePhase, SidecarApi, SidecarError,
 };
 
@@ -39,7 +39,7 @@ async fn rows_are_restored_from_a_backup_taken_node_by_node() {
     assert_eq!(version["major"], 5);
     let schema = client
         .client
-        .schema_version(client.sidecars[1], ANSWER_WITHIN)
+        .schema_version(client.sidecars[1], REQUEST_TIMEOUT)
         .await
         .unwrap();
     assert!(tag.as_str().contains(schema.as_str()));
@@ -52,7 +52,7 @@ async fn rows_are_restored_from_a_backup_taken_node_by_node() {
     client.run_on_all(|node| client.backup(node, &tag, "k1,k2")).await;
     let backups = client
         .client
-        .operations(client.sidecars[0], OperationFilter::Backups, ANSWER_WITHIN)
+        .operations(client.sidecars[0], OperationFilter::Backups, REQUEST_TIMEOUT)
         .await
         .unwrap();
     assert_eq!(
@@ -74,7 +74,7 @@ async fn rows_are_restored_from_a_backup_taken_node_by_node() {
         }
         let restores = client
             .client
-            .operations(client.sidecars[0], OperationFilter::Restores, ANSWER_WITHIN)
+            .operations(client.sidecars[0], OperationFilter::Restores, REQUEST_TIMEOUT)
             .await
             .unwrap();
         assert!(
@@ -117,7 +117,7 @@ async fn housekeeping(client: &RingClient, tag: &cassgate::domain::resolved_tag:
     let unknown = OperationId::parse("d8bbb89e-1b2a-404d-b4b2-7a44f62eaf6c").unwrap();
     let error = client
         .client
-        .operation(client.sidecars[0], &unknown, ANSWER_WITHIN)
+        .operation(client.sidecars[0], &unknown, REQUEST_TIMEOUT)
         .await;
     assert_eq!(error.unwrap_err(), SidecarError::UnknownOperation);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use cassgate::icarus::{
-    ANSWER_WITHIN, NodeFailure, OperationFilter, RestorePhase, SidecarApi, SidecarError, TOPOLOGY_WITHIN,
+    NodeFailure, OperationFilter, REQUEST_TIMEOUT, RestorePhase, SidecarApi, SidecarError, TOPOLOGY_TIMEOUT,
 };
 use tokio::time::sleep;
 
@@ -42,19 +42,19 @@ async fn downloads_survive_a_sidecar_restart_and_tables_survive_a_down_node() {
     ring.node(1).kill_sidecar();
     let error = client
         .client
-        .operation(client.sidecars[1], &lost.id, ANSWER_WITHIN)
+        .operation(client.sidecars[1], &lost.id, REQUEST_TIMEOUT)
         .await;
     assert!(matches!(error, Err(SidecarError::Unreachable(_))), "{error:?}");
     ring.node(1).start_sidecar();
     ring.node(1).wait_for_sidecar();
     let error = client
         .client
-        .operation(client.sidecars[1], &lost.id, ANSWER_WITHIN)
+        .operation(client.sidecars[1], &lost.id, REQUEST_TIMEOUT)
         .await;
     assert_eq!(error, Err(SidecarError::UnknownOperation));
     let restores = client
         .client
-        .operations(client.sidecars[1], OperationFilter::Restores, ANSWER_WITHIN);
+        .operations(client.sidecars[1], OperationFilter::Restores, REQUEST_TIMEOUT);
     assert_eq!(restores.await.unwrap(), []);
     for phase in [RestorePhase::Cleanup, RestorePhase::Download] {
         assert_eq!(client.run(1, &request(1, phase)).await, None, "{phase:?}");
@@ -64,13 +64,13 @@ async fn downloads_survive_a_sidecar_restart_and_tables_survive_a_down_node() {
     ring.node(1).kill_cassandra();
     let schema = client
         .client
-        .schema_version(client.sidecars[1], ANSWER_WITHIN)
+        .schema_version(client.sidecars[1], REQUEST_TIMEOUT)
         .await;
     assert!(
         matches!(schema, Err(SidecarError::CassandraUnavailable(_))),
         "{schema:?}"
     );
-    let topology = client.client.topology(client.sidecars[1], TOPOLOGY_WITHIN).await;
+    let topology = client.client.topology(client.sidecars[1], TOPOLOGY_TIMEOUT).await;
     assert!(
         matches!(topology, Err(SidecarError::CassandraUnavailable(_))),
         "{topology:?}"

@@ -13,8 +13,8 @@ use cassgate::domain::source_directory::SourceDirectory;
 use cassgate::domain::storage::StorageLocation;
 use cassgate::icarus::client::HttpSidecars;
 use cassgate::icarus::{
-    ANSWER_WITHIN, BackupRequest, NodeFailure, Operation, OperationRequest, OperationState, RestorePhase,
-    RestoreRequest, RingNode, SidecarApi, Snapshot, Store, Strategy, TOPOLOGY_WITHIN, Topology,
+    BackupRequest, NodeFailure, Operation, OperationRequest, OperationState, REQUEST_TIMEOUT, RestorePhase,
+    RestoreRequest, RingNode, SidecarApi, Snapshot, Store, Strategy, TOPOLOGY_TIMEOUT, Topology,
 };
 use cassgate::telemetry::metrics::Metrics;
 use futures::future::join_all;
@@ -115,7 +115,7 @@ impl RingClient {
     /// Starts an operation.
     pub(crate) async fn submit(&self, node: usize, request: &OperationRequest) -> Operation {
         self.client
-            .submit(self.sidecars[node], request, ANSWER_WITHIN)
+            .submit(self.sidecars[node], request, REQUEST_TIMEOUT)
             .await
             .unwrap()
     }
@@ -128,7 +128,7 @@ impl RingClient {
             sleep(Duration::from_millis(300)).await;
             let asked = self
                 .client
-                .operation(self.sidecars[node], &operation.id, ANSWER_WITHIN);
+                .operation(self.sidecars[node], &operation.id, REQUEST_TIMEOUT);
             operation = asked.await.unwrap();
         }
         operation
@@ -186,7 +186,7 @@ pub(crate) async fn get_json(sidecar: SocketAddr, path: &str) -> Option<Value> {
         }
         None
     };
-    timeout(ANSWER_WITHIN, exchange).await.ok().flatten()
+    timeout(REQUEST_TIMEOUT, exchange).await.ok().flatten()
 }
 
 async fn whole_ring(client: &HttpSidecars, sidecars: &[SocketAddr]) -> Topology {
@@ -195,7 +195,7 @@ async fn whole_ring(client: &HttpSidecars, sidecars: &[SocketAddr]) -> Topology 
         let mut seen = Vec::new();
         for sidecar in sidecars {
             let mode = get_json(*sidecar, "/status").await;
-            let topology = client.topology(*sidecar, TOPOLOGY_WITHIN).await;
+            let topology = client.topology(*sidecar, TOPOLOGY_TIMEOUT).await;
             if let (Some(mode), Ok(topology)) = (mode, topology)
                 && mode["nodeState"] == "NORMAL"
                 && topology.nodes.len() == sidecars.len()

@@ -1,4 +1,4 @@
-// Answers lines of `cassgate schedule - --format json` by robfig/cron itself.
+// Answers the requests of `cassgate schedule - --format json` with robfig/cron.
 package main
 
 import (
@@ -26,7 +26,7 @@ type answer struct {
 }
 
 func parse(text string) (schedule cron.Schedule, err error) {
-	// A zone with nothing behind it.
+	// robfig panics on a zone without a schedule.
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("panic: %v", cause)

@@ -1,7 +1,7 @@
-//! The real Go library reads and counts random schedules, and so does cassgate: the same answers to the same lines.
+//! Compares cassgate with the Go library robfig/cron on random schedules: both must give the same answers.
 //!
-//! The Go program beside this file speaks the protocol of `cassgate schedule - --format json` and reads the zone data
-//! that is compiled into cassgate. `ROBFIG_SEED` makes other schedules, `ROBFIG_CASES` more of them.
+//! The Go program in this folder has the same input and output as `cassgate schedule - --format json` and uses the zone
+//! data that is compiled into cassgate. `ROBFIG_SEED` sets the seed of the schedules, `ROBFIG_CASES` their number.
 
 #![expect(
     clippy::unwrap_used,
@@ -19,15 +19,15 @@ use std::env;
 use oracle::{Answer, Request};
 use random::Random;
 
-/// About half of them are valid and have a clock change within three days.
+/// The number of schedules. About half of them are valid and have a clock change within three days.
 const CASES: usize = 44_000;
 
 const SEED: u64 = 20_261_124;
 
-/// The zones whose clock skips midnight, or changes by no whole hour or by two. There robfig loses a run or moves it
-/// to a time that the schedule does not say; cassgate fires when the wall clock shows the time, without exception.
-/// Names of the same zone stand together.
-const DIFFERENT: [&str; 13] = [
+/// The zones whose clock skips midnight, or does not change by exactly one hour. There robfig loses a run or moves it to a
+/// time that does not match the schedule, whereas cassgate always fires when the wall clock shows the time. Names of the
+/// same zone are adjacent.
+const DIFFERENT_ZONES: [&str; 13] = [
     "Africa/Cairo",
     "Egypt",
     "America/Havana",
@@ -43,21 +43,22 @@ const DIFFERENT: [&str; 13] = [
     "NZ-CHAT",
 ];
 
-/// What cassgate answers otherwise, for a reason that has a name.
+/// A known reason for different answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Exception {
-    /// One of [`DIFFERENT`].
+    /// The zone is one of [`DIFFERENT_ZONES`].
     Zone,
-    /// A zone prefix with nothing behind it: robfig panics.
+    /// robfig panics on a zone prefix without a schedule.
     Panic,
 }
 
 fn exception(request: &Request, ours: &Answer, theirs: &Answer) -> Option<Exception> {
     let zone = request.effective_zone();
-    let panics = |answer: &Answer, word| answer.error.as_ref().is_some_and(|error| error.starts_with(word));
-    if panics(theirs, "panic: ") && panics(ours, "no schedule follows the time zone in ") {
+    let fails_with =
+        |answer: &Answer, word| answer.error.as_ref().is_some_and(|error| error.starts_with(word));
+    if fails_with(theirs, "panic: ") && fails_with(ours, "no schedule follows the time zone in ") {
         Some(Exception::Panic)
-    } else if ours.valid && theirs.valid && DIFFERENT.contains(&zone) {
+    } else if ours.valid && theirs.valid && DIFFERENT_ZONES.contains(&zone) {
         Some(Exception::Zone)
     } else {
         None
@@ -71,7 +72,7 @@ fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
 }
 
 #[test]
-fn random_schedules_are_read_and_counted_as_robfig_does() {
+fn random_schedules_have_the_same_runs_as_in_robfig() {
     let seed = setting("ROBFIG_SEED", SEED);
     let cases = setting("ROBFIG_CASES", CASES);
     let mut random = Random::new(seed);
@@ -91,11 +92,11 @@ fn random_schedules_are_read_and_counted_as_robfig_does() {
             *exceptions.entry(exception).or_default() += 1;
         }
     }
-    // robfig goes astray next to a few changes of a few clocks, and nowhere else.
-    let astray = exceptions.get(&Exception::Zone).copied().unwrap_or_default();
+    // robfig is wrong next to a few clock changes of a few zones, and nowhere else.
+    let different = exceptions.get(&Exception::Zone).copied().unwrap_or_default();
     assert!(
-        astray * 500 < cases,
-        "{astray} of {cases} differ in an excepted zone: ROBFIG_SEED={seed}"
+        different * 500 < cases,
+        "{different} of {cases} differ in an excepted zone: ROBFIG_SEED={seed}"
     );
     println!(
         "{cases} schedules, {valid} of them valid, {near} of these near a clock change; {runs} runs; {exceptions:?}"
@@ -111,7 +112,7 @@ fn random_schedules_are_read_and_counted_as_robfig_does() {
 }
 
 #[test]
-fn the_go_library_reads_the_zones_of_cassgate() {
+fn the_go_library_uses_the_zones_of_cassgate() {
     let request = Request {
         expr: format!("TZ={} 0 12 * * *", oracle::ONLY_HERE),
         from: 1_800_000_000,

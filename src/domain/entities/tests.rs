@@ -9,12 +9,12 @@ fn errors(text: &str) -> Vec<EntitiesError> {
 }
 
 #[test]
-fn an_empty_field_is_everything() {
+fn an_empty_field_means_everything() {
     assert_eq!(parse(""), Entities::Everything);
 }
 
 #[test]
-fn commas_blanks_and_repetitions_are_harmless() {
+fn extra_commas_white_space_and_duplicates_are_ignored() {
     for text in ["k1,k2", "k1 k2", " k2 , k1 ", "k1,,k2,", "k1\tk2\nk1"] {
         assert_eq!(parse(text).to_string(), "k1,k2", "{text:?}");
     }
@@ -22,7 +22,7 @@ fn commas_blanks_and_repetitions_are_harmless() {
 }
 
 #[test]
-fn a_message_names_a_few_items_and_counts_the_rest() {
+fn a_message_lists_a_few_items_and_the_total() {
     assert_eq!(parse("k1,k2").abbreviated(), "k1,k2");
     let many: Vec<String> = (10..20).map(|n| format!("k.t{n}")).collect();
     assert_eq!(
@@ -32,7 +32,7 @@ fn a_message_names_a_few_items_and_counts_the_rest() {
 }
 
 #[test]
-fn a_list_without_bound_is_not_read() {
+fn a_list_that_is_too_long_is_rejected() {
     let long = "k1.t1,".repeat(6_000);
     assert_eq!(errors(&long), [EntitiesError::TooLong(36_000)]);
 }
@@ -43,7 +43,7 @@ fn letter_case_is_kept() {
 }
 
 #[test]
-fn what_esop_would_drop_or_mis_split_is_malformed() {
+fn items_that_esop_would_drop_or_split_wrongly_are_malformed() {
     for (text, item, flaw) in [
         ("k1.t1.idx", "k1.t1.idx", Flaw::Parts(3)),
         ("k1.", "k1.", Flaw::EmptyPart),
@@ -88,7 +88,7 @@ fn separators_alone_are_not_everything() {
 }
 
 #[test]
-fn every_error_is_told_at_once() {
+fn every_error_is_returned_at_once() {
     let found = errors("k1,k2.t2,a.b.c,x-y");
     assert_eq!(found.len(), 3);
     assert_eq!(
@@ -116,7 +116,7 @@ fn a_part_of_the_backup_is_not_outside() {
 }
 
 #[test]
-fn a_keyspace_is_more_than_its_backed_up_tables() {
+fn a_keyspace_is_wider_than_its_backed_up_tables() {
     let (asked, held) = (parse("k1"), parse("k1.t1,k1.t2,k2.t3"));
     let outside = asked.outside(&held);
     let [Outside::Wider { keyspace, held }] = outside.as_slice() else {
@@ -130,7 +130,7 @@ fn a_keyspace_is_more_than_its_backed_up_tables() {
 }
 
 #[test]
-fn what_the_backup_has_not_is_outside() {
+fn items_that_the_backup_does_not_contain_are_outside() {
     for (asked, held) in [
         ("k3", "k1,k2"),
         ("k3", "k1.t1"),
@@ -143,7 +143,7 @@ fn what_the_backup_has_not_is_outside() {
 }
 
 #[test]
-fn system_keyspaces_are_known_in_both_forms() {
+fn system_keyspaces_are_found_in_keyspaces_and_in_tables() {
     assert_eq!(parse("system_auth.roles,k1.t1").system(), ["system_auth.roles"]);
     assert_eq!(
         parse("k1,system,system_traces").system(),

@@ -6,7 +6,7 @@ use super::GoDuration;
 const SECOND: i64 = 1_000_000_000;
 const HOUR: i64 = 3600 * SECOND;
 
-/// The nanoseconds, or the words of the refusal.
+/// Returns the nanoseconds, or the text of the error.
 fn read(text: &str) -> Result<i64, String> {
     GoDuration::parse(text)
         .map(GoDuration::nanoseconds)
@@ -14,7 +14,7 @@ fn read(text: &str) -> Result<i64, String> {
 }
 
 #[test]
-fn lengths_are_read_as_go_reads_them() {
+fn durations_are_parsed_as_go_parses_them() {
     for (text, nanoseconds) in [
         ("0", 0),
         ("-0", 0),
@@ -33,7 +33,7 @@ fn lengths_are_read_as_go_reads_them() {
         ("0.100000000000000000000h", HOUR / 10),
         ("0.3333333333333333333h", HOUR / 3),
         ("0.9223372036854775808h", 3_320_413_933_267),
-        // Digits are dropped from the one on that overflows.
+        // The digit that overflows and all digits after it are dropped.
         ("0.92233720368547758099999h", 3_320_413_933_267),
         ("007ns", 7),
         ("1us", 1000),
@@ -52,7 +52,7 @@ fn lengths_are_read_as_go_reads_them() {
 }
 
 #[test]
-fn refusals_have_the_words_of_go() {
+fn errors_have_the_text_of_go() {
     for (text, words) in [
         ("", r#"time: invalid duration """#),
         ("-", r#"time: invalid duration "-""#),
@@ -97,7 +97,7 @@ fn refusals_have_the_words_of_go() {
 }
 
 #[test]
-fn a_length_can_be_added_to_an_instant() {
+fn a_duration_can_be_added_to_a_timestamp() {
     assert_eq!(
         GoDuration::parse("1h30m").map(GoDuration::signed),
         Ok(SignedDuration::from_mins(90))
@@ -110,7 +110,7 @@ fn a_length_can_be_added_to_an_instant() {
 
 proptest! {
     #[test]
-    fn any_text_is_a_length_or_an_error(text in "[-+]?([0-9.]{0,25}(ns|us|µs|ms|s|m|h|d|é)?){0,4}|.*") {
+    fn any_text_is_a_duration_or_an_error(text in "[-+]?([0-9.]{0,25}(ns|us|µs|ms|s|m|h|d|é)?){0,4}|.*") {
         match GoDuration::parse(&text) {
             Ok(_) => prop_assert!(!text.is_empty()),
             Err(error) => prop_assert!(error.to_string().starts_with("time: ")),

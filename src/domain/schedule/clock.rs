@@ -1,4 +1,4 @@
-//! What a change of the clock does to a schedule, from the zone's next changes.
+//! The effects of clock changes on a schedule.
 
 use std::cmp::Ordering;
 
@@ -8,27 +8,27 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::schedule::grammar::Fields;
 
-/// How far ahead changes are looked at: a year and a day, so that each yearly change is among them.
-const AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
+/// The time for which changes are computed: a year and a day, which includes every yearly change.
+const LOOKAHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
 
-/// How many changes are looked at. Zones have two a year, Morocco's four; it is there so that there is an end
-/// whatever the zone handed in says.
-const MOST_CHANGES: usize = 16;
+/// The maximum number of changes. Zones have two a year, and Morocco has four; the limit bounds the loop for any zone of
+/// the caller.
+const MAX_CHANGES: usize = 16;
 
-/// A change of the clock at which a run does not take place, or takes place twice.
+/// A clock change at which a run is skipped or comes twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockTrouble {
-    /// The instant at which the clock is put forward or back.
+    /// The instant of the change.
     pub change: Timestamp,
-    /// The first time of the schedule that the wall clock skips, or shows twice.
+    /// The first time of the schedule that the wall clock skips or shows twice.
     pub wall: DateTime,
-    /// What becomes of that run.
+    /// The effect on this run.
     pub effect: ClockEffect,
 }
 
 impl ClockTrouble {
-    /// What happens, in half a sentence: `the run of 02:30 on 2027-03-28 is skipped: the clock of Europe/Berlin goes
-    /// forward at 2027-03-28T01:00:00Z`. `zone` is the one whose clock it is.
+    /// Describes the effect: `the run of 02:30 on 2027-03-28 is skipped: the clock of Europe/Berlin goes forward at
+    /// 2027-03-28T01:00:00Z`. `zone` is the zone of the clock.
     #[must_use]
     pub fn in_words(&self, zone: &TimeZone) -> String {
         let (what, how) = match self.effect {
@@ -45,21 +45,21 @@ impl ClockTrouble {
     }
 }
 
-/// What a change of the clock does to a run.
+/// The effect of a clock change on a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockEffect {
-    /// The clock is put forward over it: no run.
+    /// The clock skips the time, so there is no run.
     Skipped,
-    /// The clock is put back and shows it again: two runs, one at each of these instants.
+    /// The clock shows the time twice, so there are two runs.
     Twice {
-        /// Before the change.
+        /// The run before the change.
         first: Timestamp,
-        /// After it.
+        /// The run after the change.
         second: Timestamp,
     },
 }
 
-/// The changes after `after`, in order, at which a run of `fields` is skipped or taken twice.
+/// Returns the changes after `after`, in order, at which a run of `fields` is skipped or comes twice.
 pub(super) fn troubles<'a>(
     fields: &'a Fields,
     after: Timestamp,
@@ -67,8 +67,8 @@ pub(super) fn troubles<'a>(
 ) -> impl Iterator<Item = ClockTrouble> + 'a {
     zone.following(after)
         .map(|transition| transition.timestamp())
-        .take_while(move |change| change.duration_since(after) <= AHEAD)
-        .take(MOST_CHANGES)
+        .take_while(move |change| change.duration_since(after) <= LOOKAHEAD)
+        .take(MAX_CHANGES)
         .filter_map(move |change| trouble(fields, change, zone))
 }
 

@@ -1,22 +1,22 @@
-//! What the five fields say of one day and of one month, in bits. Nothing here counts through a year.
+//! The days and times on which the five fields fire, computed with bit masks instead of loops over a year.
 
 use jiff::ToSpan;
 use jiff::civil::{Date, DateTime};
 
 use crate::domain::schedule::grammar::{DAY_OF_MONTH, DAY_OF_WEEK, Field, Fields, HOUR, MONTH};
 
-/// A month as far as days are concerned.
+/// The days of a month.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Month {
-    /// 1 to 12.
+    /// The month, 1 to 12.
     pub(super) number: u32,
-    /// In days.
+    /// The number of days.
     pub(super) length: u32,
-    /// The weekday of its first day; 0 is Sunday.
+    /// The weekday of the first day, where 0 is Sunday.
     pub(super) begins_on: u32,
 }
 
-/// The twelve months of a year.
+/// Returns the twelve months of a year.
 ///
 /// `begins_on` is the weekday of 1 January.
 pub(super) fn months(leap: bool, begins_on: u32) -> impl Iterator<Item = Month> {
@@ -37,12 +37,12 @@ pub(super) fn months(leap: bool, begins_on: u32) -> impl Iterator<Item = Month> 
 }
 
 impl Field {
-    /// Whether it holds `number`.
+    /// Returns true if the field has `number`.
     pub(super) const fn has(self, number: u32) -> bool {
         number < u64::BITS && self.numbers & (1 << number) != 0
     }
 
-    /// The least number from `from` on.
+    /// Returns the smallest number from `from` on.
     fn from(self, from: u32) -> Option<u32> {
         let rest = self.numbers & u64::MAX.checked_shl(from)?;
         (rest != 0).then(|| rest.trailing_zeros())
@@ -50,13 +50,15 @@ impl Field {
 }
 
 impl Fields {
-    /// Whether a day has to match both day fields. robfig's rule (`spec.go`, `dayMatches`): when one of them is
-    /// starred; otherwise one of them is enough.
+    /// Returns true if a day must match both day fields.
+    ///
+    /// robfig has the same rule (`spec.go`, `dayMatches`): both must match if one of them is starred, and otherwise one match
+    /// is enough.
     pub(super) const fn days_match_both(&self) -> bool {
         self.day_of_month.starred || self.day_of_week.starred
     }
 
-    /// The days of a month on which it fires, as bits 1 to 31.
+    /// Returns the days of a month on which the fields fire, as bits 1 to 31.
     pub(super) const fn days(&self, month: Month) -> u64 {
         /// Repeats seven bits over six weeks.
         const SIX_WEEKS: u64 = 1 | 1 << 7 | 1 << 14 | 1 << 21 | 1 << 28 | 1 << 35;
@@ -73,7 +75,7 @@ impl Fields {
         days & ((1 << (month.length + 1)) - 1) & !1
     }
 
-    /// The weekdays on which it fires, when days depend on nothing else.
+    /// Returns the weekdays on which the fields fire, or `None` if days depend on more than the weekday.
     pub(super) fn weekly(&self) -> Option<u64> {
         let full = |field: Field, star: Field| field.numbers == star.numbers;
         let any_day = full(self.day_of_month, DAY_OF_MONTH.star());
@@ -87,26 +89,27 @@ impl Fields {
         }
     }
 
-    /// Whether days depend on the weekday at all.
+    /// Returns true if days depend on the weekday.
     pub(super) const fn asks_for_weekdays(&self) -> bool {
         let numbers = self.day_of_week.numbers;
         numbers != 0 && numbers != DAY_OF_WEEK.star().numbers
     }
 
-    /// Whether no date of any year and no time of day matches: `0 0 30 2 *`, or a field without numbers.
+    /// Returns true if no date of any year or no time of day matches: `0 0 30 2 *`, or a field without numbers.
     pub(super) fn never_fires(&self) -> bool {
         let no_time = self.minute.numbers == 0 || self.hour.numbers == 0;
-        // Every month has all seven weekdays, so whether it has a day does not depend on how it begins.
+        // Every month has all seven weekdays, so the weekday of its first day makes no difference.
         no_time || months(true, 0).all(|month| self.days(month) == 0)
     }
 
-    /// Whether it fires in each of the 24 hours of its days.
+    /// Returns true if the fields fire in each of the 24 hours of a day.
     pub(super) const fn takes_every_hour(&self) -> bool {
         self.hour.numbers == HOUR.star().numbers
     }
 
-    /// Whether its runs come at the same distance as ever when the clock is put forward or back by `seconds`: it fires
-    /// in each hour, and at the same minutes after the change as before. Of such a schedule no run is missed.
+    /// Returns true if a clock change by `seconds` does not affect the distance of the runs.
+    ///
+    /// This holds for fields that fire in each hour, at the same minutes before and after the change.
     pub(super) fn keep_pace(&self, seconds: i32) -> bool {
         const HOUR: u64 = (1 << 60) - 1;
         let shift = seconds.rem_euclid(3600);
@@ -115,10 +118,10 @@ impl Fields {
         self.takes_every_hour() && shift % 60 == 0 && turned == minutes
     }
 
-    /// The first wall clock time from `begin` on and before `end` that matches. The two are at most a few days
-    /// apart: clocks change by no more.
+    /// Returns the first matching wall clock time from `begin` on and before `end`, which are at most a few days apart,
+    /// because clocks change by no more.
     pub(super) fn first_between(&self, begin: DateTime, end: DateTime) -> Option<DateTime> {
-        // In some years before 1972 clocks changed at odd seconds; a run has none.
+        // In some years before 1972 clocks changed at other seconds than 0; runs are always at second 0.
         let begin = match begin.second() {
             0 => begin,
             _ => begin
@@ -150,7 +153,7 @@ impl Fields {
         None
     }
 
-    /// Whether it fires on `date`.
+    /// Returns true if the fields fire on `date`.
     fn is_day(&self, date: Date) -> bool {
         let month = || {
             Some(Month {
@@ -162,7 +165,7 @@ impl Fields {
         month().is_some_and(|month| self.days(month) & (1 << date.day()) != 0)
     }
 
-    /// The first time of a day from `(hour, minute)` on.
+    /// Returns the first time of a day from `(hour, minute)` on.
     fn time_from(&self, (hour, minute): (u32, u32)) -> Option<(u32, u32)> {
         let this_hour = self.minute.from(minute).filter(|_| self.hour.has(hour));
         if let Some(minute) = this_hour {

@@ -1,21 +1,20 @@
-//! Why a text is no schedule, in the words of robfig/cron.
+//! The errors of schedules, with robfig/cron's texts.
 
 use std::fmt::{self, Write as _};
 
 use crate::domain::go_duration::GoDurationError;
 use crate::domain::schedule::MAX_BYTES;
 
-/// Why a text is no [`Schedule`](super::Schedule).
+/// The error for an invalid [`Schedule`](super::Schedule).
 ///
-/// Its text is that of the error of robfig/cron v3's `ParseStandard` to the letter, since `CassKop` puts that one
-/// into its events. Two variants have a text of their own, because robfig has none: [`Self::TooLong`] and
-/// [`Self::NothingAfterZone`] (there it panics).
+/// Its text is exactly that of robfig/cron v3's `ParseStandard`, which CassKop writes to its events. Two variants have a
+/// text of their own: [`Self::TooLong`], which robfig does not have, and [`Self::NothingAfterZone`], for which it panics.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
-    /// No text at all. `CassKop` takes an empty `spec.schedule` for "runs once", so do not parse that.
+    /// The text is empty. To CassKop an empty `spec.schedule` means a backup that runs once, so callers do not parse it.
     #[error("empty spec string")]
     Empty,
-    /// Longer than [`MAX_BYTES`]; the only text that robfig may take and cassgate does not.
+    /// The text is longer than [`MAX_BYTES`]. Only such a text can be valid in robfig and not in cassgate.
     #[error(
         "the schedule has {bytes} bytes, and at most {MAX_BYTES} are read: \
          write ranges and steps (8-18, */10) instead of long lists"
@@ -24,51 +23,51 @@ pub enum ScheduleError {
         /// The length of the text in bytes.
         bytes: usize,
     },
-    /// A zone prefix without a space behind it.
+    /// A zone prefix has no space after it.
     #[error(
         "no schedule follows the time zone in {}: \
-         write a space and the schedule behind it, as in \"TZ=UTC 0 3 * * *\"",
+         write a space and the schedule after it, as in \"TZ=UTC 0 3 * * *\"",
         Quoted(text)
     )]
     NothingAfterZone {
         /// The whole text.
         text: String,
     },
-    /// A zone prefix with a name that is no time zone; names are case-sensitive.
+    /// The name in the zone prefix is not a time zone. Names are case-sensitive.
     #[error("provided bad location {name}: unknown time zone {name}")]
     UnknownZone {
-        /// What stands between `=` and the first space.
+        /// The text between `=` and the first space.
         name: String,
     },
-    /// A zone prefix with a path that leads out of the folder of zones.
+    /// The zone prefix has a path that leaves the folder of zones.
     #[error("provided bad location {name}: time: invalid location name")]
     ZonePath {
-        /// What stands between `=` and the first space.
+        /// The text between `=` and the first space.
         name: String,
     },
-    /// A word behind `@` that is none of the eight.
+    /// The word after `@` is not one of the eight descriptors.
     #[error("unrecognized descriptor: {descriptor}")]
     UnknownDescriptor {
         /// The descriptor with its `@`.
         descriptor: String,
     },
-    /// `@every` with something that is no length of time.
+    /// The text after `@every` is not a duration.
     #[error("failed to parse duration {descriptor}: {reason}")]
     Interval {
         /// The whole descriptor.
         descriptor: String,
-        /// What is wrong with its length of time.
+        /// The error in the duration.
         reason: GoDurationError,
     },
-    /// Not five fields.
+    /// The number of fields is not five.
     #[error("expected exactly 5 fields, found {found}: [{fields}]")]
     FieldCount {
-        /// How many there are.
+        /// The number of fields.
         found: usize,
-        /// All of them, with one space in between.
+        /// The fields, separated by single spaces.
         fields: String,
     },
-    /// A text where a number or a name is expected.
+    /// A text is neither a number nor a name.
     #[error(
         "failed to parse int from {text}: strconv.Atoi: parsing {}: {reason}",
         Quoted(text)
@@ -76,60 +75,60 @@ pub enum ScheduleError {
     Number {
         /// The text.
         text: String,
-        /// What is wrong with it.
+        /// The error in the text.
         reason: NumberError,
     },
-    /// A step below zero.
+    /// A step is negative.
     #[error("negative number ({number}) not allowed: {text}")]
     NegativeNumber {
         /// The number.
         number: i64,
-        /// How it is written.
+        /// The number as it was written.
         text: String,
     },
-    /// A range with more than one hyphen.
+    /// A range has more than one hyphen.
     #[error("too many hyphens: {item}")]
     TooManyHyphens {
         /// The item of the list.
         item: String,
     },
-    /// An item with more than one step.
+    /// An item has more than one step.
     #[error("too many slashes: {item}")]
     TooManySlashes {
         /// The item of the list.
         item: String,
     },
-    /// A number below the field's least.
+    /// A number is below the minimum of the field.
     #[error("beginning of range ({start}) below minimum ({minimum}): {item}")]
     BelowMinimum {
         /// The number.
         start: u64,
-        /// The least number of the field.
+        /// The minimum of the field.
         minimum: u64,
         /// The item of the list.
         item: String,
     },
-    /// A number above the field's greatest; 7 for Sunday is the usual one.
+    /// A number is above the maximum of the field. Users often write 7 for Sunday.
     #[error("end of range ({end}) above maximum ({maximum}): {item}")]
     AboveMaximum {
         /// The number.
         end: u64,
-        /// The greatest number of the field.
+        /// The maximum of the field.
         maximum: u64,
         /// The item of the list.
         item: String,
     },
-    /// A range that ends before it begins: ranges do not wrap around.
+    /// A range ends before it starts. Ranges do not wrap around.
     #[error("beginning of range ({start}) beyond end of range ({end}): {item}")]
     Backwards {
-        /// Where the range begins.
+        /// The start of the range.
         start: u64,
-        /// Where the range ends.
+        /// The end of the range.
         end: u64,
         /// The item of the list.
         item: String,
     },
-    /// A step of zero.
+    /// A step is zero.
     #[error("step of range should be a positive number: {item}")]
     ZeroStep {
         /// The item of the list.
@@ -137,18 +136,18 @@ pub enum ScheduleError {
     },
 }
 
-/// Why a text is no number to Go's `strconv.Atoi`.
+/// The error of Go's `strconv.Atoi`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {
-    /// Something other than an optional sign and ASCII digits.
+    /// The text is not an optional sign and ASCII digits.
     #[error("invalid syntax")]
     Syntax,
-    /// No 64-bit number.
+    /// The number does not fit into 64 bits.
     #[error("value out of range")]
     Range,
 }
 
-/// A text in the quotes of Go's `strconv.Quote`.
+/// Displays a text as Go's `strconv.Quote` does.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -174,10 +173,11 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Go's `strconv.IsPrint`: letters, marks, numbers, punctuation, symbols and the ASCII space.
+/// Returns true for the characters of Go's `strconv.IsPrint`: letters, marks, numbers, punctuation, symbols and the ASCII
+/// space.
 ///
-/// The standard library has the same table behind `escape_debug`, which leaves such a character alone when it is
-/// not the first one (at the head it also escapes marks that would join with the quote).
+/// `escape_debug` of the standard library uses the same table and does not escape such a character after the first one.
+/// At the start it also escapes marks that would combine with the quote.
 fn printable(c: char) -> bool {
     c == '\'' || String::from_iter(['a', c]).escape_debug().eq(['a', c])
 }

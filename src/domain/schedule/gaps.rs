@@ -1,4 +1,4 @@
-//! How far apart runs are, from the fields alone.
+//! The time between the runs of a schedule, computed from its fields.
 
 use jiff::SignedDuration;
 
@@ -8,25 +8,24 @@ use crate::domain::schedule::grammar::Fields;
 const MINUTES_OF_HOUR: i64 = 60;
 const MINUTES_OF_DAY: i64 = 24 * 60;
 
-/// How long the shortest and the longest time between two runs is.
+/// The shortest and the longest time between two consecutive runs.
 ///
-/// On the wall clock, so every day has 24 hours: what a clock change does to a run is another question
-/// ([`ClockTrouble`](super::ClockTrouble)). Over all years from 1970 to 2099: a schedule for 29 February has a
-/// longest gap of four years.
+/// Times are on the wall clock, so every day has 24 hours; [`ClockTrouble`](super::ClockTrouble) describes the effect of
+/// clock changes. The gaps cover all years from 1970 to 2099: a schedule for 29 February has a longest gap of four years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gaps {
-    /// Between the two runs that are nearest to each other; at least a minute, or the interval of an `@every`.
+    /// The shortest gap: at least a minute, or the interval of an `@every`.
     pub shortest: SignedDuration,
-    /// Between the two runs in a row that are farthest from each other.
+    /// The longest gap.
     pub longest: SignedDuration,
 }
 
-/// Numbers in order: where they begin and end, and how far neighbours are apart.
+/// The first and the last of a sequence of numbers, and the gaps between consecutive ones.
 #[derive(Debug, Clone, Copy)]
 struct Spread {
     first: i64,
     last: i64,
-    /// The shortest and the longest; none for a single number.
+    /// The shortest and the longest gap, or `None` for a single number.
     gaps: Option<(i64, i64)>,
 }
 
@@ -40,19 +39,19 @@ impl Spread {
             gaps: None,
         };
         for number in numbers {
-            spread.gaps = either(spread.gaps, Some((number - spread.last, number - spread.last)));
+            spread.gaps = merge(spread.gaps, Some((number - spread.last, number - spread.last)));
             spread.last = number;
         }
         Some(spread)
     }
 
-    /// The gaps of times that lie alike in each of several `units` (minutes within hours, times within days).
+    /// Returns the gaps of times that repeat in each of several `units` (minutes within hours, times within days).
     fn gaps_within(self, units: Self, unit: i64) -> Option<(i64, i64)> {
         let width = self.last - self.first;
         let between = units
             .gaps
             .map(|(shortest, longest)| (shortest * unit - width, longest * unit - width));
-        either(self.gaps, between)
+        merge(self.gaps, between)
     }
 
     fn within(self, units: Self, unit: i64) -> Self {
@@ -64,7 +63,7 @@ impl Spread {
     }
 }
 
-fn either(one: Option<(i64, i64)>, other: Option<(i64, i64)>) -> Option<(i64, i64)> {
+fn merge(one: Option<(i64, i64)>, other: Option<(i64, i64)>) -> Option<(i64, i64)> {
     match (one, other) {
         (Some((shortest, longest)), Some((shorter, longer))) => {
             Some((shortest.min(shorter), longest.max(longer)))
@@ -95,10 +94,10 @@ impl Gaps {
     }
 }
 
-/// The days on which it fires, over so many that every gap is among them.
+/// Returns the days on which the schedule fires, over a period that contains every gap.
 ///
-/// Weekdays alone come round in a week. With leap years and no weekdays, four years come round, and 29 February
-/// needs the next four to come again; with weekdays it is 28 years.
+/// Weekdays repeat every week. Dates repeat every four years because of leap years, and the gap between two 29 February
+/// ends in the next four years. Dates with weekdays repeat every 28 years.
 fn days(fields: &Fields) -> Option<Spread> {
     if let Some(weekdays) = fields.weekly() {
         return Spread::of(bits(weekdays | weekdays << 7));
@@ -107,7 +106,7 @@ fn days(fields: &Fields) -> Option<Spread> {
     Spread::of(days_of_years(fields, years))
 }
 
-/// Numbered from 1 January 2000, a Saturday.
+/// Returns the days on which the schedule fires, numbered from 1 January 2000, a Saturday.
 fn days_of_years(fields: &Fields, years: u32) -> impl Iterator<Item = i64> {
     // The days of January 2000 are 1 to 31, and so on.
     let calendar = (0..years).scan(6, |begins_on, year| {
@@ -124,7 +123,7 @@ fn days_of_years(fields: &Fields, years: u32) -> impl Iterator<Item = i64> {
     masks.flat_map(|(start, month)| bits(fields.days(month)).map(move |day| start + day))
 }
 
-/// The places of the bits that are set, from the lowest.
+/// Returns the positions of the set bits, lowest first.
 fn bits(mut mask: u64) -> impl Iterator<Item = i64> {
     std::iter::from_fn(move || {
         let place = (mask != 0).then(|| mask.trailing_zeros())?;

@@ -1,5 +1,5 @@
-//! The grammar of robfig/cron v3's `ParseStandard` (`parser.go`): five fields or a descriptor, with or without a
-//! zone in front.
+//! The grammar of robfig/cron v3's `ParseStandard` (`parser.go`): five fields or a descriptor, with an optional prefix for
+//! the zone.
 
 use jiff::tz::TimeZone;
 
@@ -7,16 +7,16 @@ use crate::domain::go_duration::GoDuration;
 use crate::domain::schedule::error::{NumberError, ScheduleError};
 use crate::domain::schedule::zone;
 
-/// What a text says.
+/// A parsed schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expression {
-    /// `@every`, in whole seconds, at least one.
+    /// `@every` with its interval in whole seconds, at least one.
     Every { seconds: i64 },
-    /// Five fields, or a descriptor that stands for them. Without a zone they mean the reader's.
+    /// Five fields, or the descriptor of five fields. Without a zone they are in the local zone of the caller.
     Calendar { fields: Fields, zone: Option<TimeZone> },
 }
 
-/// The five fields; the second is always 0.
+/// The five fields. The second of a run is always 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fields {
     pub(super) minute: Field,
@@ -26,22 +26,22 @@ pub(super) struct Fields {
     pub(super) day_of_week: Field,
 }
 
-/// The numbers that a field stands for; none is possible (`,`).
+/// The numbers of a field, which can be empty (`,`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Field {
-    /// Bit `n` is set when the field holds `n`.
+    /// Bit `n` is set if the field has the number `n`.
     pub(super) numbers: u64,
-    /// Whether one of its items is `*` or `?` without a step above 1. robfig keeps it as bit 63; the rule for days
-    /// asks for it, so `*` and `1-31` differ.
+    /// True if one of its items is `*` or `?` without a step above 1. robfig stores it as bit 63. Because of the rule for
+    /// days, `*` and `1-31` differ.
     pub(super) starred: bool,
 }
 
-/// Which numbers a field takes (robfig's `spec.go`), and which names.
+/// The numbers and names that are valid in a field (robfig's `spec.go`).
 #[derive(Debug)]
 pub(super) struct Bounds {
     pub(super) minimum: u64,
     pub(super) maximum: u64,
-    /// Lower-case names of the numbers from the minimum on; empty where only numbers are taken.
+    /// The lower-case names of the numbers from the minimum on; empty for a field without names.
     names: &'static [&'static str],
 }
 
@@ -74,10 +74,10 @@ pub(super) const DAY_OF_WEEK: Bounds = Bounds {
     names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
 };
 
-/// Parses a text in robfig's order, so that of several mistakes the same one is reported.
+/// Parses a text in the order of robfig, so that of several errors the same one is reported.
 ///
 /// # Errors
-/// The first mistake.
+/// Returns the first error.
 pub(super) fn parse(text: &str) -> Result<Expression, ScheduleError> {
     if text.is_empty() {
         return Err(ScheduleError::Empty);
@@ -90,24 +90,25 @@ pub(super) fn parse(text: &str) -> Result<Expression, ScheduleError> {
     }
 }
 
-/// Whether a zone stands in front of `text`, `Local` too, and whether or not the schedule uses it. `spec.timeZone`
-/// beside one is a contradiction.
+/// Returns true if `text` has a prefix with a zone, including `Local` and a zone that the schedule does not use.
+///
+/// `spec.timeZone` cannot be combined with such a prefix.
 #[must_use]
 pub fn has_zone_prefix(text: &str) -> bool {
-    behind_prefix(text).is_some()
+    after_prefix(text).is_some()
 }
 
-fn behind_prefix(text: &str) -> Option<&str> {
+fn after_prefix(text: &str) -> Option<&str> {
     text.strip_prefix("TZ=").or_else(|| text.strip_prefix("CRON_TZ="))
 }
 
-/// Takes the zone off the head. Only behind one is the rest trimmed.
+/// Splits off the zone. The schedule is trimmed only after a zone.
 fn split_zone(text: &str) -> Result<(Option<TimeZone>, &str), ScheduleError> {
-    let Some(behind) = behind_prefix(text) else {
+    let Some(after) = after_prefix(text) else {
         return Ok((None, text));
     };
-    // Other white space belongs to the name. robfig slices by the space's index without a look, and panics.
-    let Some((name, rest)) = behind.split_once(' ') else {
+    // Other white space belongs to the name. robfig does not check for the missing space, and panics.
+    let Some((name, rest)) = after.split_once(' ') else {
         return Err(ScheduleError::NothingAfterZone {
             text: text.to_owned(),
         });
@@ -153,7 +154,8 @@ fn descriptor(text: &str, zone: Option<TimeZone>) -> Result<Expression, Schedule
     Ok(Expression::Calendar { fields, zone })
 }
 
-/// robfig's `Every` (`constantdelay.go`): whole seconds, rounded down, at least one, even of a negative length.
+/// Parses `@every` as robfig's `Every` does (`constantdelay.go`): whole seconds, rounded down, at least one even for a
+/// negative duration.
 fn every(descriptor: &str) -> Result<Expression, ScheduleError> {
     let Some(length) = descriptor.strip_prefix("@every ") else {
         return Err(ScheduleError::UnknownDescriptor {
@@ -200,7 +202,7 @@ fn five_fields(text: &str, zone: Option<TimeZone>) -> Result<Expression, Schedul
 }
 
 impl Bounds {
-    /// Every number, starred.
+    /// Returns every number of the field, starred.
     pub(super) const fn star(&self) -> Field {
         Field {
             numbers: bits(self.minimum, self.maximum),
@@ -208,7 +210,7 @@ impl Bounds {
         }
     }
 
-    /// A list of items. Empty ones are dropped, so a list can be empty.
+    /// Parses a list of items. Empty items are dropped, so a field can be empty.
     fn field(&self, list: &str) -> Result<Field, ScheduleError> {
         list.split(',')
             .filter(|item| !item.is_empty())
@@ -221,7 +223,7 @@ impl Bounds {
             })
     }
 
-    /// One item: a star, a number or a range, with or without a step.
+    /// Parses one item: a star, a number or a range, with an optional step.
     fn item(&self, item: &str) -> Result<Field, ScheduleError> {
         let (range, step) = match item.split_once('/') {
             Some((range, step)) => (range, Some(step)),
@@ -233,11 +235,11 @@ impl Bounds {
         };
         let starred = matches!(low, "*" | "?");
         let (start, end) = match high {
-            // What follows a star is never looked at: `*-anything` is `*`.
+            // robfig ignores the text after a star: `*-anything` is `*`.
             _ if starred => (self.minimum, self.maximum),
             None => {
                 let only = self.number(low)?;
-                // With a step, a number is where the range begins.
+                // With a step, a number is the start of a range.
                 (only, if step.is_some() { self.maximum } else { only })
             }
             Some(high) => (self.number(low)?, self.end(high, item)?),
@@ -296,13 +298,13 @@ impl Bounds {
         }
     }
 
-    /// A name of this field in any case, or a number.
+    /// Parses a name of this field in any case, or a number.
     fn number(&self, text: &str) -> Result<u64, ScheduleError> {
-        // Most are digits, and no name begins with one.
+        // Most texts are digits, and names do not start with one.
         if text.starts_with(|first: char| first.is_ascii_digit()) {
             return number(text);
         }
-        // Go lowers letter by letter, so U+0130 becomes a plain `i`. Rust adds a dot above, as a second letter.
+        // Go converts each character to one in lower case, so U+0130 becomes `i`. Rust adds a combining dot.
         let lower = || text.chars().filter_map(|c| c.to_lowercase().next());
         match (self.minimum..)
             .zip(self.names)
@@ -314,7 +316,7 @@ impl Bounds {
     }
 }
 
-/// The bits of a range. No maximum is above 59, so nothing is shifted out.
+/// Returns the bits of a range. No maximum is above 59, so no bit is shifted out.
 const fn bits(start: u64, end: u64) -> u64 {
     ((1 << (end + 1)) - 1) & !((1 << start) - 1)
 }
@@ -328,7 +330,7 @@ fn step(step: &str, item: &str) -> Result<u64, ScheduleError> {
     number(step)
 }
 
-/// robfig's `mustParseInt`.
+/// Parses a number as robfig's `mustParseInt` does.
 fn number(text: &str) -> Result<u64, ScheduleError> {
     let number = atoi(text).map_err(|reason| ScheduleError::Number {
         text: text.to_owned(),
@@ -340,8 +342,8 @@ fn number(text: &str) -> Result<u64, ScheduleError> {
     })
 }
 
-/// Go's `strconv.Atoi`: a sign and ASCII digits. A letter behind more digits than an unsigned number holds is not
-/// seen any more; the error is the range then.
+/// Parses an optional sign and ASCII digits as Go's `strconv.Atoi` does. If a letter follows digits that overflow, the
+/// error is the range.
 fn atoi(text: &str) -> Result<i64, NumberError> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),

@@ -1,7 +1,8 @@
-//! When a schedule fires: the `cron` crate counts on the wall clock, and the zone's offsets are laid over it here.
+//! The next run of a schedule: the `cron` crate finds the next wall clock time, and this module applies the offsets of the
+//! zone.
 //!
-//! The crate gets no zone: with one, its release 0.17.0 goes back in time where the clock does. It gets wall clock
-//! times that are typed as UTC, and this is the only place where they, and chrono, are.
+//! The crate does not get the zone: release 0.17.0 goes back in time when the clock does. It gets wall clock times with the
+//! type of UTC times. No other module uses them or chrono.
 
 use std::sync::OnceLock;
 
@@ -13,20 +14,20 @@ use crate::domain::schedule::grammar::{
     Bounds, DAY_OF_MONTH, DAY_OF_WEEK, Field, Fields, HOUR, MINUTE, MONTH,
 };
 
-/// How far robfig looks for a match (`spec.go`, `Next`): to the end of the fifth year after this one. What does not
-/// match until then never fires.
+/// The number of years after the current one that are searched, as in robfig (`spec.go`, `Next`). A schedule without a
+/// match until the end of the last one never fires.
 const YEARS_AHEAD: i32 = 5;
 
-/// How many times a zone may change its clock in the years that are looked at. No zone on record comes near; it is
-/// there so that the loop has an end whatever the zone handed in says.
+/// The maximum number of clock changes in these years. No known zone comes near; the limit bounds the loop for any zone
+/// of the caller.
 pub(super) const MAX_CLOCK_CHANGES: usize = 128;
 
-/// A calendar of wall clock times.
+/// The wall clock times of five fields.
 #[derive(Debug, Clone)]
 pub(super) struct Calendar {
     fields: Fields,
-    /// Built at the first question: the crate reads text, which takes longer than the rest of a review, and a
-    /// review asks whether a schedule is one, not when it runs.
+    /// Built on first use: the crate parses text, which takes longer than the rest of a review, and most reviews only
+    /// validate a schedule.
     parts: OnceLock<Vec<cron::Schedule>>,
 }
 
@@ -39,7 +40,7 @@ impl PartialEq for Calendar {
 impl Eq for Calendar {}
 
 impl Calendar {
-    /// The calendar of five fields.
+    /// Creates the calendar of five fields.
     pub(super) const fn new(fields: Fields) -> Self {
         Self {
             fields,
@@ -47,25 +48,25 @@ impl Calendar {
         }
     }
 
-    /// What the calendar was made of.
+    /// Returns the fields.
     pub(super) const fn fields(&self) -> &Fields {
         &self.fields
     }
 
-    /// It fires when one of these does: none (a field without numbers), one, or two.
+    /// Returns the schedules of which one must match: none (for a field without numbers), one, or two.
     fn parts(&self) -> &[cron::Schedule] {
-        // The crate takes every list of numbers in its bounds; the tests build all kinds of them.
+        // The crate accepts every list of numbers in its bounds, which the tests cover.
         self.parts.get_or_init(|| build(&self.fields).unwrap_or_default())
     }
 
-    /// The first instant after `instant` at which the wall clock in `zone` shows a time of this calendar.
+    /// Returns the first instant after `instant` at which the wall clock in `zone` shows a time of this calendar.
     ///
-    /// A wall clock time that is skipped does not fire that day, and one that comes twice fires twice.
+    /// A wall clock time that a change skips does not fire that day, and one that comes twice fires twice.
     pub(super) fn next_after(&self, instant: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let mut after = whole_second(instant);
         let last_year = wall_year(after + 1, zone)? + YEARS_AHEAD;
         for _ in 0..=MAX_CLOCK_CHANGES {
-            // From `begin` to before `change` the offset holds still.
+            // The offset is constant from `begin` until `change`.
             let begin = Timestamp::from_second(after + 1).ok()?;
             let offset = i64::from(zone.to_offset(begin).seconds());
             let change = zone
@@ -88,8 +89,8 @@ impl Calendar {
         None
     }
 
-    /// The first time after `after`, both in seconds on the wall clock. None outside of 1970 to 2100, the years that
-    /// the crate knows.
+    /// Returns the first time after `after`, both in seconds on the wall clock, or `None` outside of 1970 to 2100, the
+    /// years of the crate.
     fn next_wall(&self, after: i64) -> Option<DateTime<Utc>> {
         let after = DateTime::from_timestamp(after, 0)?;
         self.parts()
@@ -99,12 +100,12 @@ impl Calendar {
     }
 }
 
-/// The fields as the crate's schedules.
+/// Converts the fields to schedules of the crate.
 ///
-/// The crate knows only days that match both day fields, so "one of them is enough" is two schedules.
+/// In the crate a day must match both day fields, so fields of which one match is enough become two schedules.
 ///
 /// # Errors
-/// When the crate refuses lists of numbers that are all in its bounds; no such list is known.
+/// Returns an error if the crate rejects a list of numbers within its bounds. No such list is known.
 pub(super) fn build(fields: &Fields) -> Result<Vec<cron::Schedule>, cron::error::Error> {
     let Fields {
         day_of_month,
@@ -129,12 +130,12 @@ pub(super) fn build(fields: &Fields) -> Result<Vec<cron::Schedule>, cron::error:
     texts.map(|text| text.parse()).collect()
 }
 
-/// The next instant of `@every` (robfig's `constantdelay.go`): counted from `instant` without its fraction.
+/// Returns the next instant of `@every`, counted from the whole second of `instant` (robfig's `constantdelay.go`).
 pub(super) fn next_interval(instant: Timestamp, seconds: i64) -> Option<Timestamp> {
     Timestamp::from_second(whole_second(instant).checked_add(seconds)?).ok()
 }
 
-/// The second that `instant` lies in; jiff itself rounds towards 1970.
+/// Returns the second that contains `instant`; jiff rounds towards 1970.
 fn whole_second(instant: Timestamp) -> i64 {
     instant.as_second() - i64::from(instant.subsec_nanosecond() < 0)
 }
@@ -145,8 +146,10 @@ fn wall_year(second: i64, zone: &TimeZone) -> Option<i32> {
     ))
 }
 
-/// The fields in the crate's words: a field for seconds in front, and 1 for Sunday. Only numbers and stars, since
-/// its names, ranges and steps mean other things than robfig's. `None` when a field is empty, which it cannot say.
+/// Converts the fields to the syntax of the crate, which has a field for seconds and 1 for Sunday.
+///
+/// Uses only numbers and stars, because names, ranges and steps have other meanings than in robfig. Returns `None` for an
+/// empty field, which the crate cannot express.
 fn translate(fields: &Fields) -> Option<String> {
     let minute = list(fields.minute, &MINUTE, 0)?;
     let hour = list(fields.hour, &HOUR, 0)?;

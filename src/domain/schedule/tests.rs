@@ -28,7 +28,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// The first `count` runs as the wall clock of `local` shows them.
+/// Returns the first `count` runs on the wall clock of `local`.
 fn runs(text: &str, after: &str, local: &str, count: usize) -> Vec<String> {
     let local = zone(local);
     let shown = |run: Timestamp| run.to_zoned(local.clone()).strftime("%F %H:%M %Z").to_string();
@@ -50,17 +50,17 @@ fn a_schedule_keeps_its_text() {
 }
 
 #[test]
-fn a_zone_with_nothing_behind_it_is_an_error_where_robfig_panics() {
+fn a_zone_without_a_schedule_is_an_error_where_robfig_panics() {
     assert_eq!(
         says("CRON_TZ=Europe/Berlin"),
         "no schedule follows the time zone in \"CRON_TZ=Europe/Berlin\": \
-         write a space and the schedule behind it, as in \"TZ=UTC 0 3 * * *\""
+         write a space and the schedule after it, as in \"TZ=UTC 0 3 * * *\""
     );
     assert!(says("TZ=UTC\t0\t3").starts_with(r#"no schedule follows the time zone in "TZ=UTC\t0\t3": "#));
 }
 
 #[test]
-fn a_schedule_over_4096_bytes_is_refused_unread() {
+fn a_schedule_over_4096_bytes_is_rejected_without_parsing() {
     let longest = format!("{}1 * * * *", "1,".repeat((MAX_BYTES - 9) / 2));
     assert_eq!(longest.len(), MAX_BYTES - 1);
     assert_eq!(Schedule::parse(&format!("{longest} ")).map(|_| ()), Ok(()));
@@ -76,7 +76,7 @@ fn a_schedule_over_4096_bytes_is_refused_unread() {
 }
 
 #[test]
-fn every_zone_of_the_database_is_taken_by_its_exact_name_only() {
+fn every_zone_of_the_database_is_found_by_its_exact_name_only() {
     let names: Vec<String> = TimeZoneDatabase::bundled()
         .available()
         .map(|name| name.to_string())
@@ -98,7 +98,7 @@ fn every_zone_of_the_database_is_taken_by_its_exact_name_only() {
 }
 
 #[test]
-fn a_schedule_without_a_zone_follows_the_one_handed_in() {
+fn a_schedule_without_a_zone_follows_the_local_zone() {
     let summer = at("2026-07-01T00:00:00Z");
     for text in ["0 3 * * *", "TZ=Local 0 3 * * *", "CRON_TZ=Local 0 3 * * *"] {
         assert_eq!(schedule(text).zone(), None);
@@ -119,7 +119,7 @@ fn a_schedule_without_a_zone_follows_the_one_handed_in() {
 }
 
 #[test]
-fn an_interval_counts_whole_seconds_from_the_instant_that_is_asked_for() {
+fn an_interval_counts_whole_seconds_from_the_given_instant() {
     let interval = schedule("TZ=Europe/Berlin @every 1h0m0.9s");
     assert_eq!(interval.interval(), Some(SignedDuration::from_hours(1)));
     assert_eq!(interval.zone(), None);
@@ -139,7 +139,7 @@ fn an_interval_counts_whole_seconds_from_the_instant_that_is_asked_for() {
 }
 
 #[test]
-fn a_time_that_the_clock_skips_is_no_run_that_day() {
+fn a_time_that_the_clock_skips_has_no_run_that_day() {
     assert_eq!(
         runs("30 2 * * *", "2026-03-27T12:00:00Z", "Europe/Berlin", 3),
         [
@@ -151,7 +151,7 @@ fn a_time_that_the_clock_skips_is_no_run_that_day() {
 }
 
 #[test]
-fn a_time_that_the_clock_repeats_is_two_runs() {
+fn a_time_that_the_clock_repeats_has_two_runs() {
     assert_eq!(
         runs("30 2 * * *", "2026-10-24T12:00:00Z", "Europe/Berlin", 3),
         [
@@ -185,7 +185,7 @@ fn a_day_without_midnight_keeps_its_runs() {
 }
 
 #[test]
-fn a_day_has_to_match_both_fields_only_when_one_is_starred() {
+fn a_day_must_match_both_fields_only_if_one_is_starred() {
     let day = |text| runs(text, "2026-06-01T12:00:00Z", "UTC", 3);
     let either = [
         "2026-06-08 00:00 UTC",
@@ -218,7 +218,7 @@ fn a_day_has_to_match_both_fields_only_when_one_is_starred() {
 }
 
 #[test]
-fn what_cannot_happen_never_fires() {
+fn an_impossible_date_never_fires() {
     for text in [
         "0 0 30 2 *",
         "0 0 31 4,6,9,11 *",
@@ -243,7 +243,7 @@ fn what_cannot_happen_never_fires() {
 }
 
 #[test]
-fn the_calendar_is_that_of_1970_to_2100_and_looks_five_years_ahead() {
+fn the_calendar_has_the_years_1970_to_2100_and_the_search_covers_five_years() {
     let next = |text, after| schedule(text).next_after(at(after), &TimeZone::UTC);
     assert_eq!(
         next("0 0 29 2 *", "2096-02-28T00:00:00Z"),
@@ -256,7 +256,7 @@ fn the_calendar_is_that_of_1970_to_2100_and_looks_five_years_ahead() {
         Some(at("1970-01-01T00:00:00Z"))
     );
     assert_eq!(next("0 0 * * *", "1964-06-01T00:00:00Z"), None);
-    // The fifth year is looked at beyond its clock changes.
+    // The search covers the fifth year beyond its clock changes.
     assert_eq!(
         runs("0 0 1 7 *", "1965-08-01T00:00:00Z", "America/New_York", 1),
         ["1970-07-01 00:00 EDT"]
@@ -264,7 +264,7 @@ fn the_calendar_is_that_of_1970_to_2100_and_looks_five_years_ahead() {
 }
 
 #[test]
-fn no_zone_changes_its_clock_as_often_as_the_search_allows() {
+fn every_zone_has_fewer_clock_changes_than_the_limit_of_the_search() {
     let years = SignedDuration::from_hours(24 * 366 * 7);
     for name in TimeZoneDatabase::bundled().available() {
         let zone = zone(name.as_str());

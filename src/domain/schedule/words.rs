@@ -1,4 +1,4 @@
-//! What a schedule means, in words, from the fields.
+//! Descriptions of schedules in words.
 
 use jiff::{SignedDuration, SpanRound, Unit};
 
@@ -30,10 +30,10 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// The most times of day that are written out.
-const MOST_TIMES: u32 = 8;
+/// The maximum number of times of day that a description lists.
+const MAX_TIMES: u32 = 8;
 
-/// A length of time for people: `1d 12h`, `90s` as `1m 30s`. A day has 24 hours.
+/// Formats a duration for people: `1d 12h`, and `90s` as `1m 30s`. A day has 24 hours.
 #[must_use]
 pub fn in_words(length: SignedDuration) -> String {
     let days = SpanRound::new().largest(Unit::Day).days_are_24_hours();
@@ -42,7 +42,7 @@ pub fn in_words(length: SignedDuration) -> String {
         .map_or_else(|_| format!("{length:#}"), |span| format!("{span:#}"))
 }
 
-/// `every day at 03:00`, `every 15 minutes`, `on days 1 and 15 of every month at 00:00`; `never` when that is so.
+/// Describes fields: `every day at 03:00`, `every 15 minutes`, `on days 1 and 15 of every month at 00:00`, or `never`.
 pub(super) fn describe(fields: &Fields) -> String {
     if fields.never_fires() {
         return "never".to_owned();
@@ -54,17 +54,17 @@ pub(super) fn describe(fields: &Fields) -> String {
     }
 }
 
-/// When on a day.
+/// The times on a day.
 enum Times {
-    /// Some times of day.
+    /// A list of times.
     At(String),
-    /// A sentence of its own.
+    /// A phrase that does not need "at".
     Often(String),
 }
 
 fn times(fields: &Fields) -> Times {
     let (minute, hour) = (fields.minute, fields.hour);
-    if !fields.takes_every_hour() && minute.count() * hour.count() <= MOST_TIMES {
+    if !fields.takes_every_hour() && minute.count() * hour.count() <= MAX_TIMES {
         let times = hour.numbers().flat_map(|hour| {
             minute
                 .numbers()
@@ -94,20 +94,20 @@ fn times(fields: &Fields) -> Times {
     })
 }
 
-/// The first and the last number of a field that holds all in between.
+/// Returns the first and the last number of a field that has all numbers in between.
 fn stretch(field: Field) -> Option<(u32, u32)> {
     let (first, last) = (field.numbers().next()?, field.numbers().last()?);
     (last - first + 1 == field.count()).then_some((first, last))
 }
 
-/// The step of minutes that come at the same distance all through every hour, from minute 0 on.
+/// Returns the step if the minutes are at equal distances through the hour, starting at 0.
 fn regular(minute: Field) -> Option<u32> {
     let count = minute.count();
     let step = 60_u32.checked_div(count)?;
     (step * count == 60 && minute.numbers().eq((0..60).step_by(usize::try_from(step).ok()?))).then_some(step)
 }
 
-/// On which days; `None` is every day.
+/// Describes the days, or returns `None` for every day.
 fn days(fields: &Fields) -> Option<String> {
     let any_month = fields.month.numbers == MONTH.star().numbers;
     let month = enumerate(&ranges(fields.month, |n| name(&MONTHS, n, 1)));
@@ -131,7 +131,7 @@ fn days(fields: &Fields) -> Option<String> {
     let any_day = fields.day_of_month.numbers == DAY_OF_MONTH.star().numbers;
     let any_weekday = fields.day_of_week.numbers == DAY_OF_WEEK.star().numbers;
     if fields.days_match_both() {
-        // The one with the star holds everything, so the other one decides.
+        // The field with the star has every number, so the other field decides.
         match (any_day, any_weekday) {
             (true, true) => (!any_month).then(|| in_month("every day".to_owned())),
             (true, false) => Some(weekdays()),
@@ -148,7 +148,7 @@ fn days(fields: &Fields) -> Option<String> {
     }
 }
 
-/// Whether the day of the month alone never matches.
+/// Returns true if the day of the month alone never matches.
 fn no_day(fields: &Fields) -> bool {
     let alone = Fields {
         day_of_week: DAY_OF_WEEK.star(),
@@ -179,7 +179,7 @@ fn name(names: &[&str], number: u32, first: u32) -> String {
     name.map_or_else(|| number.to_string(), |name| (*name).to_owned())
 }
 
-/// The numbers of a field, three and more in a row as `8 to 18`.
+/// Returns the numbers of a field, with three or more consecutive numbers as `8 to 18`.
 fn ranges(field: Field, show: impl Fn(u32) -> String) -> Vec<String> {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for number in field.numbers() {
@@ -196,7 +196,7 @@ fn ranges(field: Field, show: impl Fn(u32) -> String) -> Vec<String> {
     texts.collect()
 }
 
-/// `day 1`, `days 1 and 15`, `days 1 to 5`.
+/// Formats `day 1`, `days 1 and 15`, `days 1 to 5`.
 fn named(what: &str, texts: &[String]) -> String {
     let plural = match texts {
         [one] if !one.contains(' ') => "",
@@ -205,7 +205,7 @@ fn named(what: &str, texts: &[String]) -> String {
     format!("{what}{plural} {}", enumerate(texts))
 }
 
-/// `a`, `a and b`, `a, b and c`.
+/// Joins texts: `a`, `a and b`, `a, b and c`.
 fn enumerate(texts: &[String]) -> String {
     match texts {
         [] => String::new(),

@@ -1,5 +1,5 @@
-//! Time zones by name: in front of a schedule, as Go's `time.LoadLocation` takes it (`src/time/zoneinfo.go`), and
-//! in `spec.timeZone`.
+//! Time zones by name, in the prefix of a schedule (as in Go's `time.LoadLocation`, `src/time/zoneinfo.go`) and in
+//! `spec.timeZone`.
 
 use std::fmt;
 
@@ -7,27 +7,27 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use crate::domain::schedule::ScheduleError;
 
-/// The longest name for which a similar one is looked for, in bytes. IANA's longest has 32.
-const LONGEST_NAME: usize = 40;
+/// The maximum length of a name for which suggestions are searched, in bytes. The longest IANA name has 32.
+const MAX_NAME_LENGTH: usize = 40;
 
-/// How many letters may be wrong in a name that is suggested.
-const MOST_WRONG: usize = 3;
+/// The maximum edit distance of a suggested name.
+const MAX_DISTANCE: usize = 3;
 
-/// How many names are suggested.
-const MOST_NAMES: usize = 3;
+/// The maximum number of suggested names.
+const MAX_SUGGESTIONS: usize = 3;
 
-/// A name that is no time zone of the IANA data base.
+/// The error for a name that is not a time zone of the IANA database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown time zone {name:?}{}", Suggested(nearest))]
+#[error("unknown time zone {name:?}{}", Suggestions(nearest))]
 pub struct UnknownTimeZone {
-    /// What was written.
+    /// The unknown name.
     pub name: String,
-    /// At most three names that were perhaps meant, the nearest first.
+    /// At most three suggested names, nearest first.
     pub nearest: Vec<String>,
 }
 
 impl UnknownTimeZone {
-    /// That `name` is none, with the names that are nearest to it; looked for in bounded time.
+    /// Creates the error and searches for suggestions, in bounded time.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
@@ -37,24 +37,24 @@ impl UnknownTimeZone {
     }
 }
 
-/// The zone of the IANA data base that `name` names, out of the compiled-in data: what `spec.timeZone` takes.
+/// Returns the zone of `spec.timeZone` from the compiled-in IANA database.
 ///
-/// Names are case-sensitive, as in Kubernetes' `CronJob`, which like this refuses an empty one and `Local`.
+/// Names are case-sensitive. As in Kubernetes' `CronJob`, an empty name and `Local` are errors.
 ///
 /// # Errors
-/// [`UnknownTimeZone`], with the nearest names.
+/// Returns [`UnknownTimeZone`] with suggestions.
 pub fn time_zone(name: &str) -> Result<TimeZone, UnknownTimeZone> {
     bundled(name).ok_or_else(|| UnknownTimeZone::new(name))
 }
 
-/// The zone that `name` stands for. `None` is `Local`: whatever zone the reader of the schedule is in.
+/// Returns the zone in the prefix of a schedule, or `None` for `Local`, which means the local zone of the caller.
 ///
-/// Names come from the compiled-in database only, so that every image and machine agrees. Go opens the file of
-/// that name in its image instead; so it also takes what only happens to lie there (`posix/UTC`, `./UTC`), and
-/// calls a folder such as `America` a directory where this calls it unknown.
+/// Zones come from the compiled-in database, so that every image and machine has the same. Go opens the file of that name
+/// in its image instead. It therefore also accepts other files (`posix/UTC`, `./UTC`), and its error for a folder such
+/// as `America` says "directory" instead of "unknown".
 ///
 /// # Errors
-/// No zone of exactly that name, or a path out of the folder of zones.
+/// Returns an error if no zone has exactly this name, or if the name is a path that leaves the folder of zones.
 pub(super) fn load(name: &str) -> Result<Option<TimeZone>, ScheduleError> {
     match name {
         "" | "UTC" => return Ok(Some(TimeZone::UTC)),
@@ -71,51 +71,51 @@ pub(super) fn load(name: &str) -> Result<Option<TimeZone>, ScheduleError> {
     })
 }
 
-/// The data base does not look at the case of a name; Go does.
+/// Returns the zone with exactly this name. The database ignores the case of names, and Go does not.
 fn bundled(name: &str) -> Option<TimeZone> {
     let zone = TimeZoneDatabase::bundled().get(name).ok()?;
     (zone.iana_name() == Some(name)).then_some(zone)
 }
 
-/// The names that are nearest to `name`, the nearest first: by the letters that differ, in whatever case, of the
-/// whole name or of its city alone.
+/// Returns the names that are nearest to `name`, nearest first, by the edit distance of the whole name or of its city,
+/// ignoring case.
 fn nearest(name: &str) -> Vec<String> {
-    if name.is_empty() || name.len() > LONGEST_NAME {
+    if name.is_empty() || name.len() > MAX_NAME_LENGTH {
         return Vec::new();
     }
-    let meant = name.to_lowercase().replace(' ', "_");
+    let wanted = name.to_lowercase().replace(' ', "_");
     let mut found: Vec<(usize, String)> = TimeZoneDatabase::bundled()
         .available()
         .filter_map(|known| {
             let lower = known.as_str().to_lowercase();
             let city = lower.rsplit('/').next().unwrap_or_default();
-            let whole = wrong_letters(&meant, &lower);
-            let wrong = whole.into_iter().chain(wrong_letters(&meant, city)).min()?;
+            let whole = distance(&wanted, &lower);
+            let wrong = whole.into_iter().chain(distance(&wanted, city)).min()?;
             Some((wrong, known.as_str().to_owned()))
         })
         .collect();
     found.sort();
     let least = found.first().map_or(0, |(wrong, _)| *wrong);
-    // A name that is right but for its case or its continent leaves no doubt.
+    // If only the case or the continent is wrong, the other suggestions are not needed.
     found.retain(|(wrong, _)| least > 0 || *wrong == 0);
-    found.truncate(MOST_NAMES);
+    found.truncate(MAX_SUGGESTIONS);
     found.into_iter().map(|(_, known)| known).collect()
 }
 
-/// How many letters differ, if so few that the one may be meant with the other.
-fn wrong_letters(meant: &str, known: &str) -> Option<usize> {
-    // A third of a short name is not the same name any more.
-    let most = MOST_WRONG.min(known.len() / 3);
-    if meant.len().abs_diff(known.len()) > most {
+/// Returns the edit distance of two names, or `None` if it is too large for a suggestion.
+fn distance(wanted: &str, known: &str) -> Option<usize> {
+    // In a short name, three wrong letters make another name.
+    let max = MAX_DISTANCE.min(known.len() / 3);
+    if wanted.len().abs_diff(known.len()) > max {
         return None;
     }
-    Some(strsim::levenshtein(meant, known)).filter(|wrong| *wrong <= most)
+    Some(strsim::levenshtein(wanted, known)).filter(|wrong| *wrong <= max)
 }
 
-/// "; did you mean A or B".
-struct Suggested<'a>(&'a [String]);
+/// Displays "; did you mean A or B", or nothing without suggestions.
+struct Suggestions<'a>(&'a [String]);
 
-impl fmt::Display for Suggested<'_> {
+impl fmt::Display for Suggestions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return Ok(());

@@ -4,7 +4,7 @@ use serde_json::Value;
 use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::source_directory::SourceDirectory;
 use crate::icarus::answer::Answer;
-use crate::icarus::error::EXCERPT;
+use crate::icarus::error::MAX_EXCERPT_LENGTH;
 use crate::icarus::{NodeFailure, Operation, RestorePhase, SidecarError};
 
 use super::{TAG, directory};
@@ -27,7 +27,7 @@ impl Exchange {
     fn answer(&self) -> Answer {
         let body = match &self.body {
             Value::String(text) => text.clone(),
-            // As the sidecar writes it, over several lines.
+            // The sidecar writes JSON over several lines.
             json => serde_json::to_string_pretty(json).unwrap(),
         };
         Answer {
@@ -37,7 +37,7 @@ impl Exchange {
     }
 }
 
-/// What was understood, in the words of the file.
+/// Returns the parsed answer in the notation of the file.
 fn meaning(of: &str, answer: &Answer) -> String {
     let understood = match of {
         "operation" => answer.operation().map(|operation| {
@@ -71,7 +71,7 @@ fn meaning(of: &str, answer: &Answer) -> String {
 }
 
 #[test]
-fn every_answer_that_was_seen_is_understood() {
+fn every_recorded_answer_is_understood() {
     let recorded: Recorded =
         serde_json::from_str(include_str!("../../../tests/vectors/sidecar.json")).unwrap();
     assert!(recorded.answers.len() > 50, "{}", recorded.answers.len());
@@ -95,7 +95,7 @@ fn operation(body: &str) -> Operation {
 }
 
 #[test]
-fn a_phase_is_known_by_its_directory_and_its_name() {
+fn a_phase_is_identified_by_its_directory_and_its_name() {
     let source = SourceDirectory::of_restore(&directory(), "6f2b-1").unwrap();
     let phase = |directory: &str, global: bool| {
         operation(&format!(
@@ -115,7 +115,7 @@ fn a_phase_is_known_by_its_directory_and_its_name() {
 }
 
 #[test]
-fn a_backup_is_known_by_its_whole_tag() {
+fn a_backup_is_identified_by_its_full_tag() {
     let body = |tag: &str, global: bool| {
         operation(&format!(
             r#"{{"id":"1","type":"backup","state":"RUNNING","errors":[],"snapshotTag":"{tag}","globalRequest":{global}}}"#
@@ -128,7 +128,7 @@ fn a_backup_is_known_by_its_whole_tag() {
 }
 
 #[test]
-fn times_have_any_number_of_digits_and_what_is_none_is_left_out() {
+fn times_have_any_number_of_digits_and_an_invalid_time_is_ignored() {
     let operation = operation(
         r#"{"id":"1","type":"backup","state":"COMPLETED","errors":null,"progress":null,
             "creationTime":"2020-11-09T11:49:16.485Z","startTime":"2026-11-22T21:38:38.727869736Z","completionTime":"soon"}"#,
@@ -139,7 +139,7 @@ fn times_have_any_number_of_digits_and_what_is_none_is_left_out() {
 }
 
 #[test]
-fn a_listing_tells_which_snapshots_are_whole() {
+fn a_listing_has_the_files_and_the_size_of_each_snapshot() {
     let operation = operation(
         r#"{"id":"1","type":"list","state":"COMPLETED","errors":[],"response":{"totalSize":43413,"totalFiles":32,
             "totalManifests":12,"reports":[{"files":32,"size":43413,"name":"q0-168d568b-d346-3f61-968f-a2716307a6e4-1795387717019",
@@ -158,7 +158,7 @@ fn a_listing_tells_which_snapshots_are_whole() {
 }
 
 #[test]
-fn only_the_beginning_of_what_somebody_else_wrote_is_kept_and_on_one_line() {
+fn only_the_start_of_a_foreign_text_is_kept_on_one_line() {
     let answer = Answer {
         status: 502,
         body: format!("<html>\n\r\u{1b}[31m{}", "é".repeat(5_000)).into_bytes(),
@@ -166,7 +166,7 @@ fn only_the_beginning_of_what_somebody_else_wrote_is_kept_and_on_one_line() {
     let Err(SidecarError::Garbage { status, excerpt }) = answer.operation() else {
         panic!("this is garbage")
     };
-    assert_eq!((status, excerpt.chars().count()), (502, EXCERPT));
+    assert_eq!((status, excerpt.chars().count()), (502, MAX_EXCERPT_LENGTH));
     assert!(excerpt.starts_with("<html>   [31mé"), "{excerpt}");
     for away in [
         "Connection refused",
@@ -175,11 +175,11 @@ fn only_the_beginning_of_what_somebody_else_wrote_is_kept_and_on_one_line() {
         assert_eq!(NodeFailure::of_message(away), NodeFailure::CassandraUnreachable);
     }
     let long = NodeFailure::of_message(&"x".repeat(5_000));
-    assert_eq!(long, NodeFailure::Other("x".repeat(EXCERPT)));
+    assert_eq!(long, NodeFailure::Other("x".repeat(MAX_EXCERPT_LENGTH)));
 }
 
 #[test]
-fn any_bytes_are_an_answer_or_garbage_and_nothing_panics() {
+fn any_bytes_are_an_answer_or_an_error() {
     for body in [
         &b"\xff\xfe\x00"[..],
         b"[",

@@ -18,7 +18,7 @@ use crate::icarus::{
 use super::{HOST, TAG, backup, restore, store};
 
 #[test]
-fn a_backup_says_where_to_under_which_name_and_where_cassandra_is_for_every_version() {
+fn a_backup_has_the_fields_that_every_version_needs() {
     assert_eq!(
         OperationRequest::Backup(backup()).to_json(),
         json!({
@@ -38,7 +38,7 @@ fn a_backup_says_where_to_under_which_name_and_where_cassandra_is_for_every_vers
 }
 
 #[test]
-fn limits_go_in_the_forms_that_icarus_reads() {
+fn limits_have_the_forms_that_icarus_reads() {
     let mut backup = backup();
     backup.bandwidth = Some(Bandwidth::parse("100M").unwrap());
     backup.concurrent_connections = NonZeroU32::new(5);
@@ -49,12 +49,12 @@ fn limits_go_in_the_forms_that_icarus_reads() {
         assert_eq!(body["duration"], json!({"value": seconds, "unit": "SECONDS"}));
         assert_eq!(body["bandwidth"], json!({"value": 100_000_000, "unit": "BPS"}));
         assert_eq!(body["concurrentConnections"], 5);
-        assert_eq!(body.get("entities"), None, "absent is everything");
+        assert_eq!(body.get("entities"), None, "no entities means everything");
     }
 }
 
 #[test]
-fn every_phase_of_a_restore_says_the_same_but_for_its_name() {
+fn the_requests_of_a_restore_differ_only_in_the_phase() {
     for phase in RestorePhase::ALL {
         assert_eq!(
             OperationRequest::Restore(restore(phase)).to_json(),
@@ -81,7 +81,7 @@ fn every_phase_of_a_restore_says_the_same_but_for_its_name() {
 }
 
 #[test]
-fn a_restore_can_rename_import_and_take_the_newest_of_a_tag() {
+fn a_restore_can_rename_import_and_select_the_newest_snapshot() {
     let mut restore = restore(RestorePhase::Import);
     restore.rename = Rename::parse(&BTreeMap::from([("k1.t1".into(), "k2.t2".into())])).unwrap();
     restore.strategy = Strategy::Import;
@@ -111,7 +111,7 @@ fn a_restore_can_rename_import_and_take_the_newest_of_a_tag() {
 }
 
 #[test]
-fn what_needs_no_directory_says_none() {
+fn requests_without_a_directory_have_no_directory_fields() {
     assert_eq!(
         OperationRequest::Refresh(Table::parse("k1.t1").unwrap()).to_json(),
         json!({"type": "refresh", "keyspace": "k1", "table": "t1"})
@@ -138,7 +138,7 @@ fn what_needs_no_directory_says_none() {
 }
 
 #[test]
-fn a_secret_has_names_that_kubernetes_takes() {
+fn a_secret_reference_has_names_that_kubernetes_accepts() {
     assert!(SecretReference::new("ns1", "sec").is_some());
     assert_eq!(SecretReference::new("ns1", ""), None);
     assert_eq!(SecretReference::new("ns/1", "sec"), None);

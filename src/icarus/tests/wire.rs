@@ -1,4 +1,4 @@
-//! The client against servers that are slow, cut, huge and mad. Every server is a listener of the test's own.
+//! The client against slow, broken and malicious servers. Each test has its own listener.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use tokio::task::JoinSet;
 
 use crate::icarus::client::HttpSidecars;
 use crate::icarus::{
-    ANSWER_WITHIN, OperationFilter, OperationId, OperationRequest, OperationState, RestorePhase, SidecarApi,
-    SidecarError,
+    OperationFilter, OperationId, OperationRequest, OperationState, REQUEST_TIMEOUT, RestorePhase,
+    SidecarApi, SidecarError,
 };
 use crate::telemetry::metrics::Metrics;
 
 use super::{json, restore};
 
-/// What a server does with a connection once it has read the whole request.
+/// The reaction of a server to a request.
 #[derive(Clone)]
-enum Then {
+enum Reaction {
     Answer(Vec<u8>),
-    /// Reads and says nothing.
+    /// Reads the request and does not answer.
     Silence,
-    /// Resets the connection before it has read anything.
+    /// Resets the connection without reading the request.
     Reset,
 }
 
@@ -35,10 +35,10 @@ struct Server {
     _tasks: JoinSet<()>,
 }
 
-async fn server(then: Then) -> Server {
+async fn server(reaction: Reaction) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
-    let (told, requests) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, requests) = tokio::sync::mpsc::unbounded_channel();
     let connections = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&connections);
     let mut tasks = JoinSet::new();
@@ -47,12 +47,12 @@ async fn server(then: Then) -> Server {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             count.fetch_add(1, Ordering::SeqCst);
-            if matches!(then, Then::Reset) {
+            if matches!(reaction, Reaction::Reset) {
                 stream.set_zero_linger().unwrap();
                 continue;
             }
-            told.send(request(&mut stream).await).unwrap();
-            if let Then::Answer(bytes) = &then {
+            sender.send(request(&mut stream).await).unwrap();
+            if let Reaction::Answer(bytes) = &reaction {
                 // The client may hang up in the middle of a huge one.
                 drop(stream.write_all(bytes).await);
             } else {
@@ -68,7 +68,7 @@ async fn server(then: Then) -> Server {
     }
 }
 
-/// The head and the body of one request.
+/// Reads the head and the body of one request.
 async fn request(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     let mut buffer = [0; 4096];
@@ -88,8 +88,8 @@ async fn request(stream: &mut TcpStream) -> String {
     }
 }
 
-fn http(status: &str, body: &str) -> Then {
-    Then::Answer(
+fn http(status: &str, body: &str) -> Reaction {
+    Reaction::Answer(
         format!(
             "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
@@ -104,17 +104,17 @@ fn truncate() -> OperationRequest {
     OperationRequest::Restore(restore(RestorePhase::Truncate))
 }
 
-/// Long enough for a connection on a busy machine, short enough for a test that waits for its end.
-const SHORT: Duration = Duration::from_secs(2);
+/// A timeout that is long enough to connect on a busy machine, and short enough for a test that waits for it.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[tokio::test]
-async fn a_request_goes_out_whole_once_and_on_a_connection_of_its_own() {
+async fn a_request_is_sent_once_on_a_connection_of_its_own() {
     let mut server = server(http("201 Created", RUNNING)).await;
     let metrics = Metrics::new();
     let client = HttpSidecars::new(metrics.clone());
     for _ in 0..2 {
         let operation = client
-            .submit(server.at, &truncate(), ANSWER_WITHIN)
+            .submit(server.at, &truncate(), REQUEST_TIMEOUT)
             .await
             .unwrap();
         assert_eq!(operation.state, OperationState::Running);
@@ -141,10 +141,10 @@ async fn a_request_goes_out_whole_once_and_on_a_connection_of_its_own() {
 }
 
 #[tokio::test]
-async fn each_question_has_its_path() {
+async fn each_request_has_its_path() {
     let mut server = server(http("200 OK", "{}")).await;
     let client = HttpSidecars::new(Metrics::new());
-    let (at, within) = (server.at, ANSWER_WITHIN);
+    let (at, within) = (server.at, REQUEST_TIMEOUT);
     let id = OperationId::parse("d8bbb89e-1b2a-404d-b4b2-7a44f62eaf6c").unwrap();
     drop(client.operation(at, &id, within).await);
     for filter in [
@@ -172,24 +172,24 @@ async fn each_question_has_its_path() {
 }
 
 #[tokio::test]
-async fn an_answer_in_chunks_is_whole() {
+async fn an_answer_in_chunks_is_complete() {
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
                    9\r\n{\"schemaV\r\n31\r\nersion\" : \"168d568b-d346-3f61-968f-a2716307a6e4\"}\r\n0\r\n\r\n";
-    let server = server(Then::Answer(chunked.into())).await;
+    let server = server(Reaction::Answer(chunked.into())).await;
     let schema = HttpSidecars::new(Metrics::new())
-        .schema_version(server.at, ANSWER_WITHIN)
+        .schema_version(server.at, REQUEST_TIMEOUT)
         .await;
     assert_eq!(schema.unwrap().as_str(), "168d568b-d346-3f61-968f-a2716307a6e4");
 }
 
 #[tokio::test]
-async fn a_port_where_nobody_listens_is_certainly_not_reached() {
+async fn a_refused_connection_has_certainly_sent_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     drop(listener);
     let metrics = Metrics::new();
     let error = HttpSidecars::new(metrics.clone())
-        .submit(at, &truncate(), ANSWER_WITHIN)
+        .submit(at, &truncate(), REQUEST_TIMEOUT)
         .await
         .unwrap_err();
     assert!(matches!(error, SidecarError::Unreachable(_)), "{error:?}");
@@ -200,22 +200,22 @@ async fn a_port_where_nobody_listens_is_certainly_not_reached() {
 }
 
 #[tokio::test]
-async fn a_sidecar_that_says_nothing_may_have_heard_all_the_same() {
-    let mut server = server(Then::Silence).await;
+async fn a_request_without_an_answer_may_have_arrived() {
+    let mut server = server(Reaction::Silence).await;
     let error = HttpSidecars::new(Metrics::new())
-        .submit(server.at, &truncate(), SHORT)
+        .submit(server.at, &truncate(), SHORT_TIMEOUT)
         .await
         .unwrap_err();
-    assert_eq!(error, SidecarError::TimedOut(SHORT));
+    assert_eq!(error, SidecarError::TimedOut(SHORT_TIMEOUT));
     assert!(error.may_have_arrived());
     assert!(
         server.requests.recv().await.unwrap().starts_with("POST"),
-        "it has heard"
+        "the request arrived"
     );
 }
 
 #[tokio::test]
-async fn an_answer_that_never_ends_is_over_with_the_time() {
+async fn an_answer_that_never_ends_times_out() {
     let half = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
@@ -227,19 +227,23 @@ async fn an_answer_that_never_ends_is_over_with_the_time() {
         std::future::pending::<()>().await;
     });
     let error = HttpSidecars::new(Metrics::new())
-        .schema_version(at, SHORT)
+        .schema_version(at, SHORT_TIMEOUT)
         .await
         .unwrap_err();
-    assert_eq!(error, SidecarError::TimedOut(SHORT));
+    assert_eq!(error, SidecarError::TimedOut(SHORT_TIMEOUT));
 }
 
 #[tokio::test]
-async fn an_answer_that_is_cut_may_follow_an_effect() {
+async fn a_request_with_a_truncated_answer_may_have_arrived() {
     let half = b"HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\n{\"id\":".to_vec();
-    for then in [Then::Answer(half), Then::Answer(Vec::new()), Then::Reset] {
-        let server = server(then).await;
+    for reaction in [
+        Reaction::Answer(half),
+        Reaction::Answer(Vec::new()),
+        Reaction::Reset,
+    ] {
+        let server = server(reaction).await;
         let error = HttpSidecars::new(Metrics::new())
-            .submit(server.at, &truncate(), ANSWER_WITHIN)
+            .submit(server.at, &truncate(), REQUEST_TIMEOUT)
             .await
             .unwrap_err();
         assert!(matches!(error, SidecarError::Broken(_)), "{error:?}");
@@ -253,21 +257,21 @@ async fn an_answer_that_is_cut_may_follow_an_effect() {
 }
 
 #[tokio::test]
-async fn what_speaks_no_http_is_a_broken_connection() {
-    let server = server(Then::Answer(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())).await;
+async fn a_server_without_http_is_a_broken_connection() {
+    let server = server(Reaction::Answer(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())).await;
     let error = HttpSidecars::new(Metrics::new())
-        .schema_version(server.at, ANSWER_WITHIN)
+        .schema_version(server.at, REQUEST_TIMEOUT)
         .await
         .unwrap_err();
     assert!(matches!(error, SidecarError::Broken(_)), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_huge_answer_is_not_read() {
+async fn an_answer_over_the_size_limit_is_rejected() {
     let huge = http("200 OK", &"x".repeat(33 << 20));
     let server = server(huge).await;
     let error = HttpSidecars::new(Metrics::new())
-        .submit(server.at, &truncate(), ANSWER_WITHIN)
+        .submit(server.at, &truncate(), REQUEST_TIMEOUT)
         .await
         .unwrap_err();
     assert_eq!(error, SidecarError::TooLarge(32 << 20));
@@ -275,7 +279,7 @@ async fn a_huge_answer_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_refused_body_has_started_nothing_and_garbage_may_have() {
+async fn a_rejected_body_has_started_nothing_and_an_unknown_answer_may_have() {
     for (status, body, arrived) in [
         (
             "500 Internal Server Error",
@@ -297,7 +301,7 @@ async fn a_refused_body_has_started_nothing_and_garbage_may_have() {
     ] {
         let server = server(http(status, body)).await;
         let error = HttpSidecars::new(Metrics::new())
-            .submit(server.at, &truncate(), ANSWER_WITHIN)
+            .submit(server.at, &truncate(), REQUEST_TIMEOUT)
             .await
             .unwrap_err();
         assert_eq!(error.may_have_arrived(), arrived, "{body}: {error:?}");

@@ -19,7 +19,7 @@ pub(in crate::reconcile) use self::sendable::Sendable;
 use self::status::StatusError;
 use crate::api::{BackRestStatus, ConditionType, Kind, NodeStatus};
 use crate::domain::sidecar::Sidecar;
-use crate::icarus::{ANSWER_WITHIN, OperationRequest, SidecarApi};
+use crate::icarus::{OperationRequest, REQUEST_TIMEOUT, SidecarApi};
 use crate::reconcile::lease::{Leadership, LeaseLost};
 use crate::reconcile::observe::{outcome, socket};
 use crate::reconcile::plan::conflict::RunStatus;
@@ -132,7 +132,9 @@ impl<S: SidecarApi> Executor<'_, S> {
                     Ok(_) if !(self.may_send)(K::KIND) => {
                         Outcome::NotSent("the CRD is no longer cassgate's".to_owned())
                     }
-                    Ok((address, body)) => outcome(self.sidecars.submit(address, &body, ANSWER_WITHIN).await),
+                    Ok((address, body)) => {
+                        outcome(self.sidecars.submit(address, &body, REQUEST_TIMEOUT).await)
+                    }
                 };
                 (request.host_id.clone(), outcome)
             }

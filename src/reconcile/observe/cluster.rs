@@ -109,7 +109,7 @@ impl ClusterObservation {
             cluster_gone: found.is_none(),
             ..Self::default()
         };
-        observation.prune_inputs.unsupported = observation.sidecar.lists_and_removes() == Some(false);
+        observation.prune_inputs.unsupported = observation.sidecar.supports_list_and_remove() == Some(false);
         Ok(observation)
     }
 

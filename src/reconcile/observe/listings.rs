@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::icarus::{ANSWER_WITHIN, Operation, OperationId, OperationRequest, SidecarApi, SidecarError};
+use crate::icarus::{Operation, OperationId, OperationRequest, REQUEST_TIMEOUT, SidecarApi, SidecarError};
 
 /// The limit of the wait in one reconcile. The listing of a bucket with thousands of manifests takes minutes.
 const LISTING_TIMEOUT: Duration = Duration::from_mins(3);
@@ -47,7 +47,7 @@ impl Listings {
         let deadline = Instant::now() + LISTING_TIMEOUT;
         let earlier = self.unfinished().get(&at).cloned();
         if let Some(id) = earlier {
-            match sidecars.operation(at, &id, ANSWER_WITHIN).await {
+            match sidecars.operation(at, &id, REQUEST_TIMEOUT).await {
                 Ok(earlier) => {
                     let earlier = wait_for(sidecars, at, earlier, deadline).await?;
                     if !earlier.state.is_terminal() {
@@ -60,7 +60,7 @@ impl Listings {
             }
             self.unfinished().remove(&at);
         }
-        let listing = sidecars.submit(at, request, ANSWER_WITHIN).await?;
+        let listing = sidecars.submit(at, request, REQUEST_TIMEOUT).await?;
         self.unfinished().insert(at, listing.id.clone());
         let listing = wait_for(sidecars, at, listing, deadline).await?;
         if listing.state.is_terminal() {
@@ -85,7 +85,7 @@ async fn wait_for<S: SidecarApi>(
             SLOW_POLL_INTERVAL
         };
         sleep(interval).await;
-        operation = sidecars.operation(at, &operation.id, ANSWER_WITHIN).await?;
+        operation = sidecars.operation(at, &operation.id, REQUEST_TIMEOUT).await?;
     }
     Ok(operation)
 }

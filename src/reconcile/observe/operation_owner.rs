@@ -66,8 +66,8 @@ impl OperationOwner {
             Self::Backup(Some(tag)) if has_tag(operation, tag.tag()) => Relation::Conflicting,
             Self::Backup(_) => Relation::Unrelated,
             Self::Restore(source) => match operation.source_directory.as_deref() {
-                Some(text) if source.is(text) && !operation.global => Relation::Own,
-                Some(text) if source_directory::is_cassgates(text) => Relation::Unrelated,
+                Some(text) if source.matches(text) && !operation.global => Relation::Own,
+                Some(text) if source_directory::is_cassgate_directory(text) => Relation::Unrelated,
                 _ => Relation::Conflicting,
             },
         }

@@ -6,8 +6,8 @@ use super::listings::Listings;
 use super::operation_owner::OperationOwner;
 use super::report::report;
 use crate::icarus::{
-    ANSWER_WITHIN, Operation, OperationFilter, OperationId, OperationRequest, OperationState, PORT, Refusal,
-    SidecarApi, SidecarError, TOPOLOGY_WITHIN, Topology,
+    Operation, OperationFilter, OperationId, OperationRequest, OperationState, PORT, REQUEST_TIMEOUT,
+    Refusal, SidecarApi, SidecarError, TOPOLOGY_TIMEOUT, Topology,
 };
 use crate::reconcile::plan::{Answer, Phase, PodMember, Question};
 
@@ -72,10 +72,10 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
     }
 
     async fn ring_from(&self, address: SocketAddr) -> Result<Topology, SidecarError> {
-        let topology = self.sidecars.topology(address, TOPOLOGY_WITHIN).await?;
+        let topology = self.sidecars.topology(address, TOPOLOGY_TIMEOUT).await?;
         let schema = match topology.schema.clone() {
             Some(schema) => schema,
-            None => self.sidecars.schema_version(address, ANSWER_WITHIN).await?,
+            None => self.sidecars.schema_version(address, REQUEST_TIMEOUT).await?,
         };
         Ok(Topology {
             schema: Some(schema),
@@ -102,7 +102,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
         let Some(id) = OperationId::parse(id) else {
             return Ok(Answer::Operations(Vec::new()));
         };
-        match self.sidecars.operation(address, &id, ANSWER_WITHIN).await {
+        match self.sidecars.operation(address, &id, REQUEST_TIMEOUT).await {
             Ok(operation) => Ok(Answer::Operations(vec![report(&operation)])),
             Err(SidecarError::UnknownOperation) => Ok(Answer::Operations(Vec::new())),
             Err(error) => Err(error.into()),
@@ -136,7 +136,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
 
     async fn operations(&self, pod: &str, filter: OperationFilter) -> Result<Vec<Operation>, Silence> {
         let address = self.address(pod)?;
-        Ok(self.sidecars.operations(address, filter, ANSWER_WITHIN).await?)
+        Ok(self.sidecars.operations(address, filter, REQUEST_TIMEOUT).await?)
     }
 
     /// Counts the files of the run in the share of a node.

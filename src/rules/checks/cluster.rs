@@ -81,7 +81,7 @@ fn unusable_sidecar_version(cluster: &Cluster, context: &Context) -> Option<Stri
     let unreadable = cluster
         .cassandra
         .filter(|version| *version >= UNREADABLE_BY_ICARUS_1);
-    let rejects_casskop = context.casskop_acts() && cluster.sidecar.takes_casskops_requests() == Some(false);
+    let rejects_casskop = context.casskop_acts() && cluster.sidecar.accepts_casskop_requests() == Some(false);
     let message = match unreadable {
         Some(cassandra) if sidecar.major < 2 => {
             let remedy = if context.casskop_acts() {

@@ -18,7 +18,7 @@ pub(super) fn check(backup: &Backup, facts: &Facts, context: &Context) -> Option
     let sidecar = &facts.found_cluster()?.sidecar;
     let version = sidecar
         .version()
-        .filter(|_| sidecar.lists_and_removes() == Some(false))?;
+        .filter(|_| sidecar.supports_list_and_remove() == Some(false))?;
     let message = format!(
         "the cluster's sidecar is Icarus {version}, which cannot list and remove backups, so all of them stay; use Icarus \
          2.0.4, or lifecycle rules of the bucket"

@@ -1,4 +1,4 @@
-//! Every minute is looked at, and it is a run when the wall clock shows it. No calendar library, no search.
+//! Compares runs with a test of every minute against the wall clock, without a calendar library or a search.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,8 @@ use crate::domain::schedule::grammar::{
     Bounds, DAY_OF_MONTH, DAY_OF_WEEK, Field, Fields, HOUR, MINUTE, MONTH,
 };
 
-/// Ordinary ones, and every kind of odd one: by a half hour, by two, at a quarter past, at midnight, four a year.
+/// Zones with usual clock changes and with every kind of unusual ones: by half an hour, by two hours, at a quarter past, at
+/// midnight, four a year.
 pub(super) const ZONES: [&str; 10] = [
     "UTC",
     "America/New_York",
@@ -31,7 +32,7 @@ const FIRST_DAY: Date = date(2025, 1, 1);
 const END: Date = date(2027, 1, 1);
 const QUARTER: i64 = 15 * 60;
 
-/// Of each schedule, so many runs are compared.
+/// The number of compared runs of each schedule.
 const RUNS: usize = 150;
 
 pub(super) fn has(field: Field, number: impl Into<i64>) -> bool {
@@ -58,7 +59,7 @@ pub(super) fn is_time(fields: &Fields, hour: impl Into<i64>, minute: impl Into<i
     has(fields.hour, hour) && has(fields.minute, minute)
 }
 
-/// The first minute after `after`, within two years, at which the wall clock matches.
+/// Returns the first minute after `after`, within two years, at which the wall clock matches.
 pub(super) fn first_match(fields: &Fields, zone: &TimeZone, after: Timestamp) -> Option<Timestamp> {
     let minute = after.as_second().div_euclid(60) + 1;
     (minute..minute + 731 * 24 * 60)
@@ -69,7 +70,7 @@ pub(super) fn first_match(fields: &Fields, zone: &TimeZone, after: Timestamp) ->
         })
 }
 
-/// A zone over the two years, quarter hour by quarter hour.
+/// The offsets of a zone in the two years, one for each quarter of an hour.
 struct Clock {
     zone: TimeZone,
     /// Minutes east of UTC.
@@ -117,7 +118,7 @@ impl Clock {
         }
     }
 
-    /// Every minute after `after` that is a run.
+    /// Returns every minute after `after` that is a run.
     fn runs(&self, fields: &Fields, after: Timestamp) -> impl Iterator<Item = Timestamp> {
         let start = instant(FIRST_DAY).as_second() / 60;
         let days: Vec<bool> = DAYS.iter().map(|day| is_day(fields, *day)).collect();
@@ -132,7 +133,7 @@ impl Clock {
         })
     }
 
-    /// An instant of the two years, in half of the cases within three days of a clock change.
+    /// Returns an instant of the two years, in half of the cases within three days of a clock change.
     fn start(&self, seconds: i64, change: Option<prop::sample::Index>) -> Timestamp {
         match change {
             Some(change) if !self.changes.is_empty() => {
@@ -144,7 +145,7 @@ impl Clock {
     }
 }
 
-/// A field as it is written, and what that means.
+/// The text of a field, and its meaning.
 #[derive(Debug, Clone)]
 struct Written {
     text: String,

@@ -1,4 +1,4 @@
-//! What clock changes do to runs, against counting how often the clock shows each minute.
+//! The effects of clock changes on runs, compared with a count of how often the clock shows each minute.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{at, schedule, zone};
 use crate::domain::schedule::grammar::Fields;
 use crate::domain::schedule::{ClockEffect, ClockTrouble};
 
-fn told(text: &str, after: &str, local: &str) -> Vec<String> {
+fn troubles(text: &str, after: &str, local: &str) -> Vec<String> {
     let show = |trouble: ClockTrouble| match trouble.effect {
         ClockEffect::Skipped => format!("{}: {} skipped", trouble.change, trouble.wall),
         ClockEffect::Twice { first, second } => {
@@ -26,18 +26,21 @@ fn told(text: &str, after: &str, local: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_run_that_is_skipped_and_one_that_is_taken_twice_are_found() {
+fn a_run_that_is_skipped_and_a_run_that_comes_twice_are_found() {
     let year = [
         "2026-03-29T01:00:00Z: 2026-03-29T02:30:00 skipped",
         "2026-10-25T01:00:00Z: 2026-10-25T02:30:00 at 2026-10-25T00:30:00Z and 2026-10-25T01:30:00Z",
     ];
-    assert_eq!(told("30 2 * * *", "2026-01-01T00:00:00Z", "Europe/Berlin"), year);
     assert_eq!(
-        told("TZ=Europe/Berlin 30 2 * * *", "2026-01-01T00:00:00Z", "UTC"),
+        troubles("30 2 * * *", "2026-01-01T00:00:00Z", "Europe/Berlin"),
         year
     );
     assert_eq!(
-        told("30 2 * * *", "2026-03-29T01:00:00Z", "Europe/Berlin")
+        troubles("TZ=Europe/Berlin 30 2 * * *", "2026-01-01T00:00:00Z", "UTC"),
+        year
+    );
+    assert_eq!(
+        troubles("30 2 * * *", "2026-03-29T01:00:00Z", "Europe/Berlin")
             .first()
             .unwrap(),
         year[1]
@@ -51,51 +54,51 @@ fn a_run_that_is_skipped_and_one_that_is_taken_twice_are_found() {
 }
 
 #[test]
-fn the_first_of_several_runs_is_told() {
+fn the_first_of_several_affected_runs_is_returned() {
     assert_eq!(
-        told("*/20 1-4 29 3 *", "2026-01-01T00:00:00Z", "Europe/Berlin"),
+        troubles("*/20 1-4 29 3 *", "2026-01-01T00:00:00Z", "Europe/Berlin"),
         ["2026-03-29T01:00:00Z: 2026-03-29T02:00:00 skipped"]
     );
 }
 
 #[test]
-fn the_edges_of_a_change_are_no_trouble() {
+fn a_run_at_the_edge_of_a_change_is_not_affected() {
     for text in ["59 1 * * *", "0 3 * * *"] {
         assert_eq!(
-            told(text, "2026-01-01T00:00:00Z", "Europe/Berlin"),
+            troubles(text, "2026-01-01T00:00:00Z", "Europe/Berlin"),
             [""; 0],
             "{text}"
         );
     }
     assert_eq!(
-        told("0 2 * * *", "2026-06-01T00:00:00Z", "Europe/Berlin").len(),
+        troubles("0 2 * * *", "2026-06-01T00:00:00Z", "Europe/Berlin").len(),
         2
     );
     // Half an hour, a whole midnight, and a repeated hour across midnight.
     assert_eq!(
-        told("29 2 * * *", "2026-01-01T00:00:00Z", "Australia/Lord_Howe"),
+        troubles("29 2 * * *", "2026-01-01T00:00:00Z", "Australia/Lord_Howe"),
         ["2026-10-03T15:30:00Z: 2026-10-04T02:29:00 skipped"]
     );
     assert_eq!(
-        told("@daily", "2026-01-01T00:00:00Z", "Africa/Cairo"),
+        troubles("@daily", "2026-01-01T00:00:00Z", "Africa/Cairo"),
         ["2026-04-23T22:00:00Z: 2026-04-24T00:00:00 skipped"]
     );
     assert_eq!(
-        told("30 23 * * thu", "2026-01-01T00:00:00Z", "Africa/Cairo"),
+        troubles("30 23 * * thu", "2026-01-01T00:00:00Z", "Africa/Cairo"),
         ["2026-10-29T21:00:00Z: 2026-10-29T23:30:00 at 2026-10-29T20:30:00Z and 2026-10-29T21:30:00Z"]
     );
 }
 
 #[test]
-fn a_day_that_is_left_out_is_skipped() {
+fn the_run_of_a_day_that_the_calendar_skips_is_skipped() {
     assert_eq!(
-        told("0 12 30 12 *", "2011-12-01T00:00:00Z", "Pacific/Apia"),
+        troubles("0 12 30 12 *", "2011-12-01T00:00:00Z", "Pacific/Apia"),
         ["2011-12-30T10:00:00Z: 2011-12-30T12:00:00 skipped"]
     );
 }
 
 #[test]
-fn what_fires_in_every_hour_has_no_trouble() {
+fn a_schedule_that_fires_every_hour_is_not_affected() {
     for text in [
         "* * * * *",
         "0 * * * *",
@@ -106,7 +109,7 @@ fn what_fires_in_every_hour_has_no_trouble() {
         "TZ=Europe/Berlin @every 90m",
     ] {
         assert_eq!(
-            told(text, "2026-01-01T00:00:00Z", "Europe/Berlin"),
+            troubles(text, "2026-01-01T00:00:00Z", "Europe/Berlin"),
             [""; 0],
             "{text}"
         );
@@ -114,35 +117,35 @@ fn what_fires_in_every_hour_has_no_trouble() {
 }
 
 #[test]
-fn what_fires_in_every_hour_has_trouble_where_the_clock_changes_by_half_of_one() {
-    let told = |text| told(text, "2026-05-01T00:00:00Z", "Australia/Lord_Howe");
+fn a_schedule_that_fires_every_hour_is_affected_if_the_clock_changes_by_half_an_hour() {
+    let troubles = |text| troubles(text, "2026-05-01T00:00:00Z", "Australia/Lord_Howe");
     for text in ["* * * * *", "*/15 * * * *", "0,30 * * * *"] {
-        assert_eq!(told(text), [""; 0], "{text}");
+        assert_eq!(troubles(text), [""; 0], "{text}");
     }
     assert_eq!(
-        told("15 * * * *"),
+        troubles("15 * * * *"),
         ["2026-10-03T15:30:00Z: 2026-10-04T02:15:00 skipped"]
     );
     assert_eq!(
-        told("45 * * * *"),
+        troubles("45 * * * *"),
         ["2027-04-03T15:00:00Z: 2027-04-04T01:45:00 at 2027-04-03T14:45:00Z and 2027-04-03T15:15:00Z"]
     );
 }
 
 #[test]
-fn only_a_year_ahead_is_looked_at() {
+fn only_changes_within_a_year_are_returned() {
     // 29 March is the day of the change in 2026 and again in 2037.
     assert_eq!(
-        told("30 2 29 3 *", "2026-01-01T00:00:00Z", "Europe/Berlin").len(),
+        troubles("30 2 29 3 *", "2026-01-01T00:00:00Z", "Europe/Berlin").len(),
         1
     );
     assert_eq!(
-        told("30 2 29 3 *", "2026-04-01T00:00:00Z", "Europe/Berlin"),
+        troubles("30 2 29 3 *", "2026-04-01T00:00:00Z", "Europe/Berlin"),
         [""; 0]
     );
     for zone in ["UTC", "Asia/Kolkata", "Etc/GMT+12"] {
         assert_eq!(
-            told("30 2 * * *", "2026-01-01T00:00:00Z", zone),
+            troubles("30 2 * * *", "2026-01-01T00:00:00Z", zone),
             [""; 0],
             "{zone}"
         );
@@ -157,7 +160,7 @@ fn only_a_year_ahead_is_looked_at() {
     }
 }
 
-/// For each change of the year, the first minute of the schedule that the clock does not show just once.
+/// Returns, for each change of the year, the first minute of the schedule that the clock does not show exactly once.
 fn by_counting(fields: &Fields, zone: &TimeZone, after: Timestamp) -> Vec<(Timestamp, DateTime, usize)> {
     let around = SignedDuration::from_hours(30);
     let year = SignedDuration::from_hours(366 * 24);
@@ -188,7 +191,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.min(512), ..ProptestConfig::default() })]
 
     #[test]
-    fn troubles_are_the_minutes_that_the_clock_does_not_show_once(
+    fn affected_runs_are_the_minutes_that_the_clock_does_not_show_once(
         (text, fields) in expression(), name in proptest::sample::select(ZONES.to_vec()), day in 0..700_i64,
     ) {
         prop_assume!(!fields.takes_every_hour());

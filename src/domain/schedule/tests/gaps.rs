@@ -1,4 +1,4 @@
-//! How far apart runs are, against every day from 1970 to 2099.
+//! The gaps between runs, compared with every day from 1970 to 2099.
 
 use std::sync::LazyLock;
 
@@ -17,8 +17,8 @@ static DAYS: LazyLock<Vec<Date>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The shortest and the longest, in minutes, by looking at every day and every minute of one.
-fn by_looking(fields: &Fields) -> Option<(i64, i64)> {
+/// Returns the shortest and the longest gap in minutes, from every day and every minute of a day.
+fn by_enumeration(fields: &Fields) -> Option<(i64, i64)> {
     let times: Vec<i64> = (0..24 * 60)
         .filter(|time| is_time(fields, time / 60, time % 60))
         .collect();
@@ -83,7 +83,7 @@ fn the_gaps_of_an_interval_are_the_interval() {
 }
 
 #[test]
-fn what_never_fires_has_no_gaps() {
+fn a_schedule_that_never_fires_has_no_gaps() {
     for text in [
         "0 0 30 2 *",
         "0 0 31 4,6,9,11 *",
@@ -96,7 +96,7 @@ fn what_never_fires_has_no_gaps() {
         assert!(schedule(text).never_fires(), "{text}");
         assert_eq!(schedule(text).gaps(), None, "{text}");
     }
-    // One of the two day fields is enough.
+    // A match of one of the two day fields is enough.
     for text in ["0 0 30 2 mon", "0 0 , * mon", "0 0 29 2 *", "0 0 1 * ,"] {
         assert!(!schedule(text).never_fires(), "{text}");
         assert!(schedule(text).gaps().is_some(), "{text}");
@@ -106,7 +106,7 @@ fn what_never_fires_has_no_gaps() {
 proptest! {
     #[test]
     fn the_gaps_are_those_of_all_days_and_minutes((text, fields) in expression()) {
-        prop_assert_eq!(minutes(&text), by_looking(&fields), "{}", text);
-        prop_assert_eq!(schedule(&text).never_fires(), by_looking(&fields).is_none(), "{}", text);
+        prop_assert_eq!(minutes(&text), by_enumeration(&fields), "{}", text);
+        prop_assert_eq!(schedule(&text).never_fires(), by_enumeration(&fields).is_none(), "{}", text);
     }
 }

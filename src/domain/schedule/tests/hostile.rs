@@ -1,4 +1,4 @@
-//! Whatever is written, and whenever it is asked: an answer, and soon.
+//! Any text and any instant has an answer within bounded time.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -60,7 +60,7 @@ const PIECES: [&str; 44] = [
     "0 3 * * *",
 ];
 
-/// Any numbers of a field.
+/// Generates any numbers of a field.
 fn any_of(bounds: &'static Bounds) -> impl Strategy<Value = Field> {
     (any::<u64>(), any::<bool>()).prop_map(|(bits, starred)| Field {
         numbers: bits & bounds.star().numbers,
@@ -68,7 +68,7 @@ fn any_of(bounds: &'static Bounds) -> impl Strategy<Value = Field> {
     })
 }
 
-/// What holds of every text.
+/// Checks the properties that hold for every text.
 fn check(text: &str) -> Result<(), TestCaseError> {
     match Schedule::parse(text) {
         Ok(schedule) => {
@@ -88,7 +88,7 @@ fn check(text: &str) -> Result<(), TestCaseError> {
                     <= 4
             );
         }
-        // An error may quote its text three times, each byte as six.
+        // An error may quote its text three times, with six bytes for each byte.
         Err(error) => prop_assert!(error.to_string().len() < 200 + 20 * text.len(), "{}", error),
     }
     Ok(())
@@ -107,9 +107,9 @@ proptest! {
         check(&pieces.concat())?;
     }
 
-    /// The library reads a calendar when it is first asked for, and then nobody could be told of a refusal.
+    /// The library parses a calendar on first use, when an error could no longer be reported.
     #[test]
-    fn the_library_takes_any_numbers(
+    fn the_library_accepts_any_numbers(
         minute in any_of(&MINUTE), hour in any_of(&HOUR), day_of_month in any_of(&DAY_OF_MONTH),
         month in any_of(&MONTH), day_of_week in any_of(&DAY_OF_WEEK),
     ) {
@@ -127,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn a_long_text_is_answered_as_a_short_one(
+    fn a_long_text_has_the_same_answer_as_a_short_one(
         piece in select(PIECES.to_vec()), other in select(PIECES.to_vec()),
     ) {
         let mut text = [piece, other].concat().repeat(MAX_BYTES);
@@ -161,13 +161,13 @@ proptest! {
         prop_assert!(first.is_none_or(|run| run > early) && second.is_none_or(|run| run > late));
         if let (Some(first), Some(second)) = (first, second) {
             prop_assert!(first <= second, "{} in {}: {} {}", text, name, first, second);
-            // Between the two instants and the first run after both there is nothing else.
+            // There is no run between the two instants and the first run after both.
             prop_assert!(first == second || first <= late, "{} in {}: {} {}", text, name, first, second);
         }
     }
 }
 
-/// In the years of the calendar; two of them are often close.
+/// Generates instants within the calendar, of which two are often close together.
 fn instants() -> impl Strategy<Value = Timestamp> {
     let all = 0..Timestamp::MAX.as_second() / 90;
     let autumn = at("2026-10-20T00:00:00Z").as_second();
@@ -175,7 +175,7 @@ fn instants() -> impl Strategy<Value = Timestamp> {
 }
 
 #[test]
-fn the_ends_of_time_have_an_answer() {
+fn the_first_and_the_last_instant_have_an_answer() {
     for text in ["* * * * *", "@every 1s", "@every 2562047h", "0 0 30 2 *"] {
         for name in ["UTC", "Europe/Berlin", "Pacific/Kiritimati", "Etc/GMT+12"] {
             assert_eq!(

@@ -1,4 +1,4 @@
-//! The answers of robfig/cron v3.0.1 itself; see `tests/vectors/README.md`.
+//! Compares schedules with the recorded answers of robfig/cron v3.0.1; see `tests/vectors/README.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,7 +71,7 @@ fn instant(second: i64, nanos: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap() + SignedDuration::from_nanos(nanos)
 }
 
-/// `fixed:N` as the vectors write it, otherwise a name.
+/// Returns the zone of a vector: `fixed:N`, or a name.
 fn recorded_zone(text: &str) -> TimeZone {
     text.strip_prefix("fixed:").map_or_else(
         || zone(text),
@@ -79,7 +79,7 @@ fn recorded_zone(text: &str) -> TimeZone {
     )
 }
 
-/// The verdict of cassgate in the words of the vectors.
+/// Returns the result of cassgate in the format of the vectors.
 fn verdict(text: &str) -> Parse {
     let mut verdict = Parse {
         spec: text.to_owned(),
@@ -116,7 +116,7 @@ fn verdict(text: &str) -> Parse {
     verdict
 }
 
-/// A name of a file that is no zone of IANA, which robfig takes, or refuses in the words of the file system.
+/// Returns true for the name of a file that is not an IANA zone, which robfig accepts or rejects with a file system error.
 const FILES: [(&str, &str); 6] = [
     ("TZ=posix/America/New_York * * * * *", "posix/America/New_York"),
     ("TZ=right/UTC * * * * *", "right/UTC"),
@@ -127,7 +127,7 @@ const FILES: [(&str, &str); 6] = [
 ];
 
 #[test]
-fn robfig_takes_and_refuses_the_same_texts_with_the_same_words() {
+fn the_same_texts_are_valid_and_errors_have_the_text_of_robfig() {
     let cases = recorded().parse;
     let mut files = 0;
     for case in &cases {
@@ -149,18 +149,18 @@ fn robfig_takes_and_refuses_the_same_texts_with_the_same_words() {
     assert_eq!((cases.len(), files), (218, FILES.len()));
 }
 
-/// Why an answer of robfig is not cassgate's.
+/// The reason why an answer of robfig differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Difference {
-    /// robfig loses or moves runs next to a change of this zone's clock. cassgate fires as the wall clock says.
+    /// robfig loses or moves runs next to a clock change of this zone. cassgate follows the wall clock.
     Walk,
-    /// The zone has got new rules since tzdata 2025b.
+    /// The rules of the zone changed after tzdata 2025b.
     Rules,
-    /// Asked before 1970, or the answer is after 2100.
+    /// The request is before 1970, or the answer is after 2100.
     Years,
 }
 
-/// Zones whose clock skips midnight, or changes by no whole hour or by two; the last two did so in the past.
+/// The zones whose clock skips midnight, or does not change by exactly one hour. The last two did so in the past.
 const WALK: [&str; 15] = [
     "Africa/Cairo",
     "America/Havana",
@@ -244,7 +244,7 @@ fn robfig_fires_at_the_same_instants() {
         (same, count(Difference::Walk), count(Difference::Years)),
         (2352, 214, 11)
     );
-    // New rules come with every release of the zones: then these two change.
+    // Every release of the time zone database may change these two numbers.
     assert_eq!(
         (names(Difference::Rules), count(Difference::Rules)),
         (RULES.into(), 9)

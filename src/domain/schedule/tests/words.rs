@@ -1,4 +1,4 @@
-//! What schedules mean, in words.
+//! Descriptions of schedules in words.
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use super::schedule;
 use crate::domain::schedule::{Schedule, in_words};
 
 #[test]
-fn a_schedule_is_told_in_words() {
+fn a_schedule_is_described_in_words() {
     for (text, words) in [
         ("0 3 * * *", "every day at 03:00"),
         ("@midnight", "every day at 00:00"),
@@ -58,9 +58,12 @@ fn a_schedule_is_told_in_words() {
         (", * * * *", "never"),
         (
             "@every 90m",
-            "every 1h 30m, counted from the moment it is taken up",
+            "every 1h 30m, counted from when the executor schedules it",
         ),
-        ("@every 48h", "every 2d, counted from the moment it is taken up"),
+        (
+            "@every 48h",
+            "every 2d, counted from when the executor schedules it",
+        ),
     ] {
         assert_eq!(schedule(text).words(), words, "{text}");
         assert_eq!(
@@ -72,7 +75,7 @@ fn a_schedule_is_told_in_words() {
 }
 
 #[test]
-fn a_length_of_time_is_told_in_words() {
+fn a_duration_is_formatted_in_words() {
     for (seconds, words) in [
         (1, "1s"),
         (90, "1m 30s"),
@@ -88,7 +91,7 @@ fn a_length_of_time_is_told_in_words() {
 
 proptest! {
     #[test]
-    fn words_are_one_short_line((text, fields) in expression()) {
+    fn a_description_is_one_short_line((text, fields) in expression()) {
         let words = schedule(&text).words();
         prop_assert!(words.len() < 700 && !words.contains(char::is_control), "{}: {}", text, words);
         prop_assert_eq!(words == "never", fields.never_fires());

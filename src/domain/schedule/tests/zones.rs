@@ -1,4 +1,4 @@
-//! Time zones by name, as `spec.timeZone` has them.
+//! The time zones of `spec.timeZone`.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ fn nearest(name: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_zone_of_iana_is_known_by_its_exact_name() {
+fn an_iana_zone_is_found_by_its_exact_name() {
     for name in [
         "UTC",
         "Etc/UTC",
@@ -34,7 +34,7 @@ fn a_zone_of_iana_is_known_by_its_exact_name() {
 }
 
 #[test]
-fn an_unknown_zone_names_the_nearest() {
+fn the_nearest_zones_are_suggested_for_an_unknown_one() {
     for (name, meant) in [
         ("europe/berlin", "Europe/Berlin"),
         ("Europ/Berlin", "Europe/Berlin"),
@@ -59,7 +59,7 @@ fn an_unknown_zone_names_the_nearest() {
 }
 
 #[test]
-fn the_error_says_what_was_perhaps_meant() {
+fn the_error_contains_the_suggestions() {
     assert_eq!(
         time_zone("Europ/Berlin").unwrap_err().to_string(),
         r#"unknown time zone "Europ/Berlin"; did you mean Europe/Berlin"#
@@ -79,7 +79,7 @@ fn the_error_says_what_was_perhaps_meant() {
 }
 
 #[test]
-fn a_prefix_is_seen_even_where_it_is_not_used() {
+fn a_prefix_is_found_even_if_it_is_not_used() {
     for text in [
         "TZ=UTC @daily",
         "CRON_TZ=Local 0 3 * * *",

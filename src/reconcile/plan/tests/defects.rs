@@ -126,13 +126,13 @@ const DEFECTS: [(&str, &[&str]); 31] = [
     ),
     (
         "CANCELED and CANCELLED are two states",
-        &["every_state_is_read_and_an_unknown_one_is_kept"],
+        &["every_state_is_parsed_and_an_unknown_one_is_kept"],
     ),
     (
         "a pod that swallows a request blocks the worker for ever",
         &[
-            "a_sidecar_that_says_nothing_may_have_heard_all_the_same",
-            "an_answer_that_never_ends_is_over_with_the_time",
+            "a_request_without_an_answer_may_have_arrived",
+            "an_answer_that_never_ends_times_out",
         ],
     ),
     (
@@ -142,8 +142,8 @@ const DEFECTS: [(&str, &[&str]); 31] = [
     (
         "no data directories, no timeout and no namespace are sent",
         &[
-            "a_backup_says_where_to_under_which_name_and_where_cassandra_is_for_every_version",
-            "every_phase_of_a_restore_says_the_same_but_for_its_name",
+            "a_backup_has_the_fields_that_every_version_needs",
+            "the_requests_of_a_restore_differ_only_in_the_phase",
         ],
     ),
     (
@@ -161,12 +161,12 @@ const DEFECTS: [(&str, &[&str]); 31] = [
         "a tag restores the newest snapshot whose name begins with it",
         &[
             "the_run_is_the_named_one_else_the_newest_completed_one",
-            "a_backup_is_known_by_its_whole_tag",
+            "a_backup_is_identified_by_its_full_tag",
         ],
     ),
     (
         "a duration and a speed go out in forms that Icarus refuses or drops",
-        &["limits_go_in_the_forms_that_icarus_reads"],
+        &["limits_have_the_forms_that_icarus_reads"],
     ),
     (
         "a restore leaves the tables empty when its pod dies",
