@@ -1,3 +1,5 @@
+//! Backups from their begin to each of their ends.
+
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 

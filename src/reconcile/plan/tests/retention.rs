@@ -1,3 +1,5 @@
+//! The expired snapshots of a history.
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
