@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::json;
 
-use super::conflict::{condition_by, entry, ours, under_way};
+use super::conflict::{condition_by, entry, own_entry, under_way};
 use crate::reconcile::plan::conflict::{condense, is_contested};
 
 #[test]
@@ -11,10 +11,10 @@ fn condensed_managed_fields_give_the_same_evidence() {
     let metadata = json!({"f:metadata": {"f:annotations": {"f:x": {}}}});
     let table = [
         vec![ManagedFieldsEntry::default()],
-        vec![ours()],
-        vec![condition_by("kubectl-edit"), ours()],
-        vec![ours(), entry("casskop", "Update", "", metadata.clone())],
-        vec![ours(), entry("argocd-controller", "Apply", "", metadata)],
+        vec![own_entry()],
+        vec![condition_by("kubectl-edit"), own_entry()],
+        vec![own_entry(), entry("casskop", "Update", "", metadata.clone())],
+        vec![own_entry(), entry("argocd-controller", "Apply", "", metadata)],
     ];
     for (entries, has_notes) in table
         .into_iter()

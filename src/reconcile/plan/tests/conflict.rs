@@ -23,7 +23,7 @@ pub(super) fn entry(manager: &str, operation: &str, subresource: &str, fields: V
     }
 }
 
-pub(super) fn ours() -> ManagedFieldsEntry {
+pub(super) fn own_entry() -> ManagedFieldsEntry {
     let fields =
         json!({"f:status": {"f:condition": {"f:type": {}}, "f:conditions": {}, "f:nodes": {}, "f:id": {}}});
     entry("cassgate", "Apply", "status", fields)
@@ -38,7 +38,7 @@ pub(super) fn condition_by(manager: &str) -> ManagedFieldsEntry {
 pub(super) fn under_way() -> RestoreRun {
     let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "DOWNLOAD" && run.world.counts().len() == 2);
-    run.object.metadata.managed_fields = Some(vec![ours()]);
+    run.object.metadata.managed_fields = Some(vec![own_entry()]);
     run
 }
 
@@ -107,7 +107,7 @@ fn only_a_write_to_a_field_of_an_executor_is_evidence() {
     for (entry, is_evidence) in table {
         let mut run = under_way();
         let sent = run.world.arrived.len();
-        run.object.metadata.managed_fields = Some(vec![ours(), entry.clone()]);
+        run.object.metadata.managed_fields = Some(vec![own_entry(), entry.clone()]);
         let actions = run.step();
         assert_eq!(is_stopped(&actions.status.common), is_evidence, "{entry:?}");
         if is_evidence {
@@ -120,7 +120,7 @@ fn only_a_write_to_a_field_of_an_executor_is_evidence() {
 fn a_restore_with_a_conflict_stops_with_one_event_and_changes_only_its_conditions() {
     let mut run = under_way();
     let (before, sent) = (run.status(), run.world.arrived.len());
-    run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+    run.object.metadata.managed_fields = Some(vec![own_entry(), condition_by("casskop")]);
     for _ in 0..20 {
         let actions = run.step();
         assert_eq!((actions.requests.len(), actions.finalizer), (0, Finalizer::Keep));
@@ -154,9 +154,9 @@ fn a_restore_with_a_conflict_stops_with_one_event_and_changes_only_its_condition
 #[test]
 fn a_restore_stays_stopped_without_the_evidence_until_a_person_resumes_it() {
     let mut run = under_way();
-    run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+    run.object.metadata.managed_fields = Some(vec![own_entry(), condition_by("casskop")]);
     run.step();
-    run.object.metadata.managed_fields = Some(vec![ours()]);
+    run.object.metadata.managed_fields = Some(vec![own_entry()]);
     let sent = run.world.arrived.len();
     for word in ["yes", "2027-01-01T00:00:00Z"] {
         run.object.metadata.annotations = Some([(GO_ON_ANNOTATION.to_owned(), word.to_owned())].into());
@@ -174,7 +174,7 @@ fn a_restore_stays_stopped_without_the_evidence_until_a_person_resumes_it() {
 #[test]
 fn a_review_of_a_conflict_does_not_cover_the_next_one() {
     let mut run = under_way();
-    run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+    run.object.metadata.managed_fields = Some(vec![own_entry(), condition_by("casskop")]);
     run.step();
     run.world.advance(SignedDuration::from_mins(1));
     resume(&mut run);
@@ -182,7 +182,7 @@ fn a_review_of_a_conflict_does_not_cover_the_next_one() {
     assert!(actions.take_over, "what was written becomes ours");
     run.object.metadata.managed_fields = Some(take_over(&run.object.metadata));
     assert!(!is_stopped(&run.step().status.common));
-    run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+    run.object.metadata.managed_fields = Some(vec![own_entry(), condition_by("casskop")]);
     assert!(is_stopped(&run.step().status.common));
 }
 
@@ -191,14 +191,14 @@ fn a_restore_resumed_after_the_tables_were_emptied_empties_and_fills_them_once_m
     for phase in ["TRUNCATE", "IMPORT", "CLEANUP"] {
         let mut run = RestoreRun::new(2);
         run.until(|run| run.phase() == phase);
-        run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+        run.object.metadata.managed_fields = Some(vec![own_entry(), condition_by("casskop")]);
         run.step();
         // The other executor empties the tables.
         for node in &mut run.world.nodes {
             node.rows = Rows::None;
         }
         run.world.advance(SignedDuration::from_mins(5));
-        run.object.metadata.managed_fields = Some(vec![ours()]);
+        run.object.metadata.managed_fields = Some(vec![own_entry()]);
         resume(&mut run);
         run.finish();
         assert_eq!(run.state(), "COMPLETED", "{phase}");
@@ -212,7 +212,7 @@ fn a_restore_resumed_after_the_tables_were_emptied_empties_and_fills_them_once_m
 fn a_state_that_another_executor_wrote_ends_nothing() {
     let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "IMPORT");
-    run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+    run.object.metadata.managed_fields = Some(vec![own_entry(), condition_by("casskop")]);
     let common = &mut run.object.status.as_mut().unwrap().common;
     common.condition.as_mut().unwrap().type_ = "COMPLETED".to_owned();
     common.time_completed = Some("2028-02-29T10:00:00Z".to_owned());
@@ -220,7 +220,7 @@ fn a_state_that_another_executor_wrote_ends_nothing() {
     let actions = run.step();
     assert_eq!(actions.finalizer, Finalizer::Keep, "it keeps its finalizer");
     assert!(is_stopped(&actions.status.common));
-    run.object.metadata.managed_fields = Some(vec![ours()]);
+    run.object.metadata.managed_fields = Some(vec![own_entry()]);
     resume(&mut run);
     run.step();
     assert_eq!(run.state(), "RUNNING");
@@ -237,9 +237,9 @@ fn a_finished_restore_stays_finished_after_writes_of_others() {
     run.finish();
     let sent = run.world.arrived.len();
     for entries in [
-        vec![ours(), condition_by("casskop")],
+        vec![own_entry(), condition_by("casskop")],
         vec![condition_by("casskop")],
-        vec![ours()],
+        vec![own_entry()],
     ] {
         run.object.metadata.managed_fields = Some(entries);
         assert!(!is_contested(&run.object.metadata, run.object.status.as_ref()));
@@ -341,7 +341,7 @@ fn an_operation_that_was_over_at_the_review_does_not_stop_the_restore_again() {
 fn hidden_nodes_are_waited_for_and_nothing_is_overwritten() {
     let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "IMPORT");
-    run.object.metadata.managed_fields = Some(vec![ours()]);
+    run.object.metadata.managed_fields = Some(vec![own_entry()]);
     let whole = run.object.status.clone();
     let sent = run.world.arrived.len();
     // The status as it is read through CassKop's CRD.
@@ -412,7 +412,7 @@ fn a_resumed_restore_whose_nodes_another_executor_overwrote_fails() {
 #[test]
 fn a_stopped_restore_is_released_as_it_is_when_it_is_deleted() {
     let mut run = under_way();
-    run.object.metadata.managed_fields = Some(vec![ours(), condition_by("casskop")]);
+    run.object.metadata.managed_fields = Some(vec![own_entry(), condition_by("casskop")]);
     run.step();
     run.delete();
     let sent = run.world.arrived.len();
@@ -479,7 +479,7 @@ fn taking_over_the_status_leaves_other_fields_to_their_owners() {
     // An entry of cassgate that exists already grows.
     let meta = ObjectMeta {
         managed_fields: Some(vec![
-            ours(),
+            own_entry(),
             entry("a-fork", "Update", "", json!({"f:status": {"f:progress": {}}})),
         ]),
         ..ObjectMeta::default()
@@ -491,7 +491,7 @@ fn taking_over_the_status_leaves_other_fields_to_their_owners() {
         assert!(status.get(field).is_some(), "{field}");
     }
     let nothing = ObjectMeta {
-        managed_fields: Some(vec![ours(), kubectl]),
+        managed_fields: Some(vec![own_entry(), kubectl]),
         ..ObjectMeta::default()
     };
     assert!(!is_written_by_others(&nothing));

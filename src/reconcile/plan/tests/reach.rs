@@ -72,7 +72,7 @@ fn a_restore_completes_when_a_node_comes_back_after_an_hour() {
 
 #[test]
 fn a_restore_whose_rows_are_back_completes_without_the_cleanup_of_a_node() {
-    let ends_untidily = |mut run: RestoreRun, nodes: &str| {
+    let completes_without_cleanup = |mut run: RestoreRun, nodes: &str| {
         run.until(|run| run.object.metadata.finalizers.is_none());
         assert_eq!(run.state(), "COMPLETED");
         assert_eq!(run.rows(), [Rows::Backup; 2]);
@@ -84,11 +84,11 @@ fn a_restore_whose_rows_are_back_completes_without_the_cleanup_of_a_node() {
     let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "CLEANUP");
     run.world.nodes[1].presence = Presence::PodGone;
-    ends_untidily(run, "c1-dc1-rack1-1");
+    completes_without_cleanup(run, "c1-dc1-rack1-1");
     let mut run = RestoreRun::new(2);
     run.world.failing = Some((Phase::Cleanup, "Permission denied", 1_000));
     run.until(|run| run.phase() == "CLEANUP");
-    ends_untidily(run, "c1-dc1-rack1-0, c1-dc1-rack1-1");
+    completes_without_cleanup(run, "c1-dc1-rack1-0, c1-dc1-rack1-1");
 }
 
 #[test]

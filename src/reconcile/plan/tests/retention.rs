@@ -42,8 +42,8 @@ fn expired_runs(history: &str, last: Option<i32>, days: Option<i32>, in_use: &[i
         keep_days: days,
     };
     let in_use: Vec<_> = in_use.iter().map(|days| name(*days)).collect();
-    let expired_runs = expired(&history, &retention, &in_use, now());
-    let days: Vec<_> = expired_runs
+    let expired = expired(&history, &retention, &in_use, now());
+    let days: Vec<_> = expired
         .iter()
         .map(|run| {
             let ended = run.completed.as_ref().unwrap().0;
@@ -153,11 +153,11 @@ proptest! {
         let history: Vec<_> = ages.iter().map(|run_| run(&text(run_))).collect();
         let in_use: Vec<_> = used.iter().map(|days| name(*days)).collect();
         let retention = Retention { keep_last: last, keep_days: days };
-        let expired_runs = expired(&history, &retention, &in_use, now());
+        let expired = expired(&history, &retention, &in_use, now());
         let newest_good = history.iter().position(|run| run.outcome == "COMPLETED");
         let kept_by_count = history.iter().filter(|run| run.outcome == "COMPLETED")
             .take(usize::try_from(last.unwrap_or(0)).unwrap_or(0));
-        for run in &expired_runs {
+        for run in &expired {
             let place = history.iter().position(|known| known == *run).unwrap();
             prop_assert!(newest_good.is_some_and(|newest| place > newest));
             prop_assert!(!in_use.contains(&run.snapshot));
@@ -167,7 +167,7 @@ proptest! {
             }
         }
         // The oldest first.
-        let ends: Vec<_> = expired_runs.iter().map(|run| run.completed.as_ref().unwrap().0).collect();
+        let ends: Vec<_> = expired.iter().map(|run| run.completed.as_ref().unwrap().0).collect();
         prop_assert!(ends.is_sorted());
     }
 }

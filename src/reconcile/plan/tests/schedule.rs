@@ -27,7 +27,7 @@ fn backup(schedule: &str, created: &str) -> CassandraBackup {
     backup
 }
 
-fn stand(status: &mut BackupStatus, state: &str) {
+fn set_state(status: &mut BackupStatus, state: &str) {
     status.common.condition = Some(BackRestCondition {
         type_: state.to_owned(),
         ..BackRestCondition::default()
@@ -115,7 +115,7 @@ fn a_time_that_is_due_during_a_run_waits_or_is_counted_or_replaces_the_run() {
         let mut backup = backup("0 * * * *", "2026-11-24T11:10:00Z");
         backup.spec.concurrency_policy = policy;
         step(&mut backup, time("2026-11-24T11:10:00Z"));
-        stand(backup.status.as_mut().unwrap(), "RUNNING");
+        set_state(backup.status.as_mut().unwrap(), "RUNNING");
         let slot = step(&mut backup, time("2026-11-24T12:00:01Z"));
         assert_eq!((slot.due, slot.replaces), (None, replaces), "{policy:?}");
         assert_eq!(
@@ -155,7 +155,7 @@ fn a_suspended_schedule_does_not_run_and_a_resumed_changed_or_taken_over_one_beg
     let mut left = CassandraBackup::new("left", backup.spec.clone());
     left.metadata.creation_timestamp = Some(Time(time("2024-01-01T00:00:00Z")));
     let mut status = BackupStatus::default();
-    stand(&mut status, "COMPLETED");
+    set_state(&mut status, "COMPLETED");
     left.status = Some(status);
     assert_eq!(step(&mut left, now), Slot::default());
     assert_eq!(next(&left).as_deref(), Some("2026-11-24T16:30:00Z"));
@@ -245,21 +245,21 @@ fn with_retention_the_history_keeps_every_run_that_may_still_be_removed() {
 
 /// A schedule of one minute of some hours of some days of the week, by the wall clock of a zone.
 #[derive(Debug, Clone)]
-struct Wall {
+struct LocalSchedule {
     zone: &'static str,
     minute: i8,
     hours: Vec<i8>,
     weekday: Option<i8>,
 }
 
-impl Wall {
+impl LocalSchedule {
     fn text(&self) -> String {
         let hours: Vec<_> = self.hours.iter().map(ToString::to_string).collect();
         let weekday = self.weekday.map_or_else(|| "*".to_owned(), |day| day.to_string());
         format!("{} {} * * {weekday}", self.minute, hours.join(","))
     }
 
-    /// Checks every minute of the interval without any of the code under test.
+    /// Returns the times of the interval, found minute by minute without any of the code under test.
     fn times(&self, after: Timestamp, until: Timestamp) -> Vec<Timestamp> {
         let zone = TimeZone::get(self.zone).unwrap();
         let mut minute = after.as_second().div_euclid(60) * 60 + 60;
@@ -280,7 +280,7 @@ impl Wall {
     }
 }
 
-fn wall() -> impl Strategy<Value = Wall> {
+fn local_schedule() -> impl Strategy<Value = LocalSchedule> {
     let zones = [
         "UTC",
         "Europe/Paris",
@@ -300,7 +300,7 @@ fn wall() -> impl Strategy<Value = Wall> {
         hours,
         prop::option::weighted(0.3, 0_i8..7),
     )
-        .prop_map(|(zone, minute, hours, weekday)| Wall {
+        .prop_map(|(zone, minute, hours, weekday)| LocalSchedule {
             zone,
             minute,
             hours: hours.into_iter().collect(),
@@ -314,7 +314,7 @@ proptest! {
     /// Reconciles come at random, with outages between them, and every second plan is lost before it is written.
     #[test]
     fn in_a_year_every_time_of_a_schedule_runs_once_or_is_counted(
-        wall in wall(),
+        wall in local_schedule(),
         gaps in prop::collection::vec(prop_oneof![8 => 30_i64..7200, 2 => 7200_i64..200_000], 400..600),
         lost in prop::collection::vec(any::<bool>(), 600),
         lengths in prop::collection::vec(0_i64..9000, 600),
@@ -336,7 +336,7 @@ proptest! {
                 // An edit takes effect at a reconcile and restarts the count. A schedule that was never reconciled counts as
                 // created with the edit.
                 minute = (minute + 7) % 60;
-                object.spec.schedule = Some(Wall { minute, ..wall.clone() }.text());
+                object.spec.schedule = Some(LocalSchedule { minute, ..wall.clone() }.text());
                 since = if object.status.is_some() { now } else { created };
                 runs.clear();
             }
@@ -351,11 +351,11 @@ proptest! {
             prop_assert!(!(under_way && slot.due.is_some()));
             let status = object.status.as_mut().unwrap();
             if under_way && now >= ends {
-                stand(status, "COMPLETED");
+                set_state(status, "COMPLETED");
             } else if let Some(due) = slot.due {
                 let mut begun = status.clone();
                 record_begin(&object, &mut begun, due);
-                stand(&mut begun, "RUNNING");
+                set_state(&mut begun, "RUNNING");
                 object.status = Some(begun);
                 runs.push(due);
                 ends = now.checked_add(SignedDuration::from_secs(lengths[index])).unwrap();
@@ -366,7 +366,7 @@ proptest! {
             let waits = usize::from(next <= now);
             let counted = usize::try_from(status.missed_runs.unwrap_or_default()).unwrap();
             if index % 50 == 0 || index + 1 == gaps.len() {
-                let times = Wall { minute, ..wall.clone() }.times(since, now);
+                let times = LocalSchedule { minute, ..wall.clone() }.times(since, now);
                 prop_assert_eq!(times.len(), runs.len() + counted + waits, "{:?} {}", &wall, now);
                 prop_assert!(runs.iter().all(|run| times.contains(run)), "{:?} {:?}", runs, times);
                 prop_assert!(runs.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", runs);
