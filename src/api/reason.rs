@@ -105,7 +105,7 @@ reasons! {
     RunMissed: Events, "Runs were due and did not take place.";
     ScheduleInvalid: Conditions, "`spec.schedule` or `spec.timeZone` is invalid.";
     Scheduled: Conditions, "The next run is scheduled.";
-    SchemaUnknown: Conditions, "The ring reports a schema version that is not a UUID.";
+    SchemaUnknown: Conditions, "The ring reports no schema version.";
     SecretNotFound: Conditions, "The Secret that the object names does not exist.";
     SidecarBusy: Conditions, "A sidecar is running another operation.";
     SidecarUnreachable: Conditions, "A sidecar does not answer.";
