@@ -1,8 +1,8 @@
-//! Bytes to review to verdict to bytes.
+//! The webhook: bytes to review to verdict to bytes.
 //!
-//! One straight line: `review` decodes, `validate` and `mutate` decide with the findings of
-//! [`evaluate`](crate::evaluate), `wire` encodes. What is wrong with the user's object is a verdict; what is wrong with the request itself or
-//! with us is an HTTP error with a `Status`, so that `failurePolicy` decides.
+//! The steps: `review` decodes, `validate` and `mutate` decide with the findings of
+//! [`evaluate`](crate::evaluate), `wire` encodes. An invalid object is a verdict. An invalid request or an
+//! internal error is an HTTP error with a `Status`, so that `failurePolicy` decides.
 
 mod mutate;
 mod review;
@@ -38,33 +38,33 @@ use crate::telemetry::metrics::{
 use review::{Operation, Review};
 use verdict::Verdict;
 
-/// Where the mutating webhook answers.
+/// The path of the mutating webhook.
 pub const MUTATE: &str = "/mutate";
 
-/// Where the validating webhook answers.
+/// The path of the validating webhook.
 pub const VALIDATE: &str = "/validate";
 
-/// What the API server waits for when it does not say.
+/// The timeout of the API server if the request does not name one.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The part of the API server's patience that reads may take: the rest is for the way back.
-const BUDGET_PERCENT: u32 = 60;
+/// The percentage of the API server's timeout that reads may take. The rest is for the answer.
+const READ_PERCENT: u32 = 60;
 
-/// What the webhook needs to answer.
+/// The state of the webhook.
 pub struct Admission {
-    /// Who knows what the cluster holds.
+    /// The source of the facts.
     pub facts: Arc<dyn FactSource>,
-    /// What the platform team decides.
+    /// The policy of the rules.
     pub policy: Policy,
-    /// Counts what is answered.
+    /// Counts reviews and findings.
     pub metrics: Metrics,
-    /// Whether the status of a kind is a subresource; `None` when nobody could say.
+    /// Returns true if the status of a kind is a subresource; `None` if that is unknown.
     pub status_is_subresource: Box<dyn Fn(Kind) -> Option<bool> + Send + Sync>,
-    /// The time.
+    /// The clock.
     pub now: fn() -> Timestamp,
 }
 
-/// The webhook: POST [`MUTATE`] and [`VALIDATE`], for all kinds.
+/// Returns the routes of the webhook: POST [`MUTATE`] and [`VALIDATE`], for all kinds.
 pub fn router(admission: Arc<Admission>) -> Router {
     Router::new()
         .route(
@@ -95,76 +95,81 @@ impl Webhook {
 
 /// The query that the API server adds to the path.
 #[derive(Deserialize)]
-struct Patience {
+struct TimeoutQuery {
     timeout: Option<String>,
 }
 
-/// How long reads may take.
-struct Budget(Duration);
+/// The time that reads may take.
+struct ReadBudget(Duration);
 
-impl Budget {
-    /// Go writes whole seconds (`10s`); anything else is the default.
-    fn of(timeout: Option<&str>) -> Self {
+impl ReadBudget {
+    /// Returns the budget for the `timeout` of a request.
+    ///
+    /// The API server writes whole seconds (`10s`); any other value means the default.
+    fn for_timeout(timeout: Option<&str>) -> Self {
         let seconds = timeout.and_then(|text| text.strip_suffix('s')?.parse::<u64>().ok());
         let whole = seconds
             .filter(|s| (1..=30).contains(s))
             .map_or(DEFAULT_TIMEOUT, Duration::from_secs);
-        Self(whole * BUDGET_PERCENT / 100)
+        Self(whole * READ_PERCENT / 100)
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Budget {
+impl<S: Sync> FromRequestParts<S> for ReadBudget {
     type Rejection = QueryRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, QueryRejection> {
-        // What the API server writes has nothing in it that would have to be decoded.
+        // The query of the API server needs no URL decoding, so the usual case is read without a deserializer.
         let plain = parts
             .uri
             .query()
             .and_then(|query| query.strip_prefix("timeout="))
             .filter(|text| text.bytes().all(|byte| byte.is_ascii_alphanumeric()));
         if plain.is_some() {
-            return Ok(Self::of(plain));
+            return Ok(Self::for_timeout(plain));
         }
-        let Query(Patience { timeout }) = Query::try_from_uri(&parts.uri)?;
-        Ok(Self::of(timeout.as_deref()))
+        let Query(TimeoutQuery { timeout }) = Query::try_from_uri(&parts.uri)?;
+        Ok(Self::for_timeout(timeout.as_deref()))
     }
 }
 
 async fn serve(
     webhook: Webhook,
     State(admission): State<Arc<Admission>>,
-    Budget(budget): Budget,
+    ReadBudget(budget): ReadBudget,
     body: Bytes,
 ) -> Response {
-    let begun = Instant::now();
+    let received = Instant::now();
     let review = match Review::decode(&body) {
-        // Apart, so that what a request needs to the end is of a size that the allocator has at hand.
+        // Boxed to keep the future of this function small.
         Ok(review) => Box::new(review),
         Err(error) => {
-            tracing::info!(webhook = webhook.as_str(), %error, "undecodable review");
+            tracing::info!(webhook = webhook.as_str(), %error, "review cannot be decoded");
             let verdict = ReviewVerdict::Undecodable;
-            admission
-                .metrics
-                .reviewed(ReviewKind::Other, OperationLabel::Other, verdict, begun.elapsed());
+            admission.metrics.reviewed(
+                ReviewKind::Other,
+                OperationLabel::Other,
+                verdict,
+                received.elapsed(),
+            );
             return json(
                 StatusCode::BAD_REQUEST,
                 wire::failure(400, "BadRequest", error.to_string()),
             );
         }
     };
-    let verdict = admission.decide(webhook, &review, begun + budget).await;
-    admission.tell(webhook, &review, &verdict, begun.elapsed());
+    let verdict = admission.review(webhook, &review, received + budget).await;
+    admission.record(webhook, &review, &verdict, received.elapsed());
     match wire::answer(&review, &verdict) {
         Ok(body) => json(StatusCode::OK, body),
         Err(error) => {
-            tracing::error!(%error, uid = &*review.uid, "answer could not be written");
+            tracing::error!(%error, uid = &*review.uid, "answer cannot be encoded");
             json(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 wire::failure(
                     500,
                     "InternalError",
-                    "cassgate could not write its answer".to_owned(),
+                    "cassgate could not encode its answer".to_owned(),
                 ),
             )
         }
@@ -180,7 +185,7 @@ fn json(code: StatusCode, body: Vec<u8>) -> Response {
 }
 
 impl Admission {
-    async fn decide(&self, webhook: Webhook, review: &Review<'_>, deadline: Instant) -> Verdict {
+    async fn review(&self, webhook: Webhook, review: &Review<'_>, deadline: Instant) -> Verdict {
         let gatherer = Gatherer {
             source: self.facts.as_ref(),
             namespace: &review.namespace,
@@ -188,11 +193,17 @@ impl Admission {
         };
         match webhook {
             Webhook::Mutating => {
-                let apart = review
+                let status_is_subresource = review
                     .kind
                     .judged()
                     .and_then(|kind| (self.status_is_subresource)(kind));
-                mutate::mutate(review, gatherer, apart, (self.now)().as_millisecond()).await
+                mutate::mutate(
+                    review,
+                    gatherer,
+                    status_is_subresource,
+                    (self.now)().as_millisecond(),
+                )
+                .await
             }
             Webhook::Validating => {
                 let context = Context {
@@ -206,8 +217,8 @@ impl Admission {
         }
     }
 
-    /// One line for a decision: refusals where everybody looks, the rest for who asks. Never the object.
-    fn tell(&self, webhook: Webhook, review: &Review<'_>, verdict: &Verdict, elapsed: Duration) {
+    /// Counts a verdict and logs it in one line: denials at level info, all others at level debug. Never logs the object.
+    fn record(&self, webhook: Webhook, review: &Review<'_>, verdict: &Verdict, elapsed: Duration) {
         let outcome = outcome(verdict);
         self.metrics.reviewed(
             kind_label(review),

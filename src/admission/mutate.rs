@@ -1,4 +1,4 @@
-//! `/mutate`: defaults, and a status that stays where it belongs. It never refuses.
+//! `/mutate`: sets defaults and protects the status. It never denies.
 
 use serde_json::Value;
 
@@ -12,31 +12,31 @@ use crate::rules::{decode, defaults, status};
 use super::review::{Operation, Review};
 use super::verdict::Verdict;
 
-/// Where a kind keeps its status: `Some(true)` in a subresource of its own, `Some(false)` in the object, `None` when
-/// nobody could say.
+/// `Some(true)` if the status of a kind is a subresource, `Some(false)` if it is part of the object, `None` if that is
+/// unknown.
 pub(super) type StatusIsSubresource = Option<bool>;
 
-/// The patch of a request, and a warning for what it did to the status.
+/// Returns the patch of a review, with a warning if it changes the status.
 ///
-/// The patch is a diff against the object as it came, so that unknown fields survive.
+/// The patch is a diff against the object as received, so that unknown fields are kept.
 pub(super) async fn mutate(
     review: &Review<'_>,
     gatherer: Gatherer<'_>,
-    apart: StatusIsSubresource,
+    status_is_subresource: StatusIsSubresource,
     now_ms: i64,
 ) -> Verdict {
     let (Some(kind), Some(new)) = (review.kind.judged(), &review.object) else {
-        return Verdict::silent();
+        return Verdict::admit();
     };
     let changed = matches!(review.operation, Operation::Create | Operation::Update);
     if !changed || review.subresource.is_some() || review.deleting() {
-        return Verdict::silent();
+        return Verdict::admit();
     }
-    let came = new.body();
-    let mut object = came.clone();
+    let received = new.body();
+    let mut object = received.clone();
     let old = review.old.as_ref().map(Object::body);
     let old = old.as_ref();
-    let mut findings = mend_status(&mut object, old, apart);
+    let mut findings = protect_status(&mut object, old, status_is_subresource);
     findings.suppress(|rule| new.meta.allows(rule));
     if let Ok(subject) = decode::subject(kind, new.spec, new.meta.clone()) {
         let backup = match &subject {
@@ -51,13 +51,19 @@ pub(super) async fn mutate(
         };
         defaults::fill(kind, &mut object, origin);
     }
-    patched(&came, &object, findings)
+    patched(&received, &object, findings)
 }
 
-/// Status that lives apart is dropped or kept by the API server itself.
-fn mend_status(object: &mut Value, old: Option<&Value>, apart: StatusIsSubresource) -> Findings {
+/// Removes the status of a new object and restores a status that an update removed.
+///
+/// If the status is a subresource, the API server itself drops or keeps it.
+fn protect_status(
+    object: &mut Value,
+    old: Option<&Value>,
+    status_is_subresource: StatusIsSubresource,
+) -> Findings {
     let warning = match old {
-        _ if apart == Some(true) => None,
+        _ if status_is_subresource == Some(true) => None,
         None => status::is_present(object).then(|| {
             defaults::strip_status(object);
             transition::status_stripped()
@@ -70,7 +76,7 @@ fn mend_status(object: &mut Value, old: Option<&Value>, apart: StatusIsSubresour
     warning.into_iter().collect()
 }
 
-/// The backup of a new restore that leaves something to it.
+/// Returns the backup of a restore that inherits fields from it.
 async fn inherited_from(restore: &Restore, gatherer: Gatherer<'_>) -> Option<StoredBackup> {
     if restore.spec.entities.is_some() && restore.spec.secret.is_some() {
         return None;
@@ -84,8 +90,8 @@ async fn inherited_from(restore: &Restore, gatherer: Gatherer<'_>) -> Option<Sto
     }
 }
 
-fn patched(came: &Value, object: &Value, findings: Findings) -> Verdict {
-    let patch = json_patch::diff(came, object);
+fn patched(received: &Value, object: &Value, findings: Findings) -> Verdict {
+    let patch = json_patch::diff(received, object);
     if patch.is_empty() {
         Verdict::Allow(findings)
     } else {

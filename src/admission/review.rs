@@ -1,7 +1,7 @@
-//! Bytes to a review.
+//! Decodes a review.
 //!
-//! The envelope is read leniently: what is unknown is ignored, and only what an answer cannot do without is
-//! demanded. Of an object only `metadata`, `spec` and `status` are kept; managed fields are most of its bytes.
+//! The envelope is decoded leniently: unknown fields are ignored, and only the fields that an answer needs are required.
+//! Of an object only parts of `metadata`, `spec` and `status` are kept, because managed fields are most of its bytes.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,28 +17,28 @@ use crate::evaluate::Object;
 use crate::rules::facts::Caller;
 use crate::rules::subject::{Metadata, VELERO_RESTORE_LABEL};
 
-/// What is asked of a webhook.
+/// The request of an `AdmissionReview`.
 #[derive(Debug)]
 pub(super) struct Review<'a> {
-    /// Repeated in the answer, or the API server does not take it.
+    /// The id of the request. The API server rejects an answer without it.
     pub(super) uid: Cow<'a, str>,
-    /// The kind that the object has, whichever it is.
+    /// The kind of the object.
     pub(super) kind: GroupVersionKind<'a>,
-    /// `status` and the like; `None` for the object itself.
+    /// The subresource, such as `status`; `None` for the object itself.
     pub(super) subresource: Option<Cow<'a, str>>,
-    /// What is done to the object.
+    /// The operation on the object.
     pub(super) operation: Operation,
     /// The namespace.
     pub(super) namespace: Cow<'a, str>,
-    /// The name; empty when the API server will make one of `generateName`.
+    /// The name; `generateName` if the API server has not generated one yet.
     pub(super) name: Cow<'a, str>,
-    /// Whether nothing will be stored.
+    /// True if nothing will be stored.
     pub(super) dry_run: bool,
-    /// Who asks; text until somebody needs to know.
+    /// The caller as JSON text. It is parsed only if it is needed.
     user: Option<&'a RawValue>,
-    /// The object as it would be stored; absent on DELETE.
+    /// The object as it would be stored; `None` on DELETE.
     pub(super) object: Option<Object<'a>>,
-    /// The stored object; absent on CREATE.
+    /// The stored object; `None` on CREATE.
     pub(super) old: Option<Object<'a>>,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct GroupVersionKind<'a> {
 }
 
 impl GroupVersionKind<'_> {
-    /// The kind that we judge, if it is one. v1alpha1 has the same schema as v2 wherever it is still served.
+    /// Returns the kind if cassgate judges it. v1alpha1 has the same schema as v2 wherever it is still served.
     pub(super) fn judged(&self) -> Option<Kind> {
         match (&*self.group, &*self.version, &*self.kind) {
             (api::GROUP, "v2" | "v1alpha1", "CassandraBackup") => Some(Kind::Backup),
@@ -65,7 +65,7 @@ impl GroupVersionKind<'_> {
     }
 }
 
-/// What is done to an object.
+/// The operation on an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
     /// CREATE.
@@ -74,12 +74,12 @@ pub(super) enum Operation {
     Update,
     /// DELETE.
     Delete,
-    /// CONNECT, and what Kubernetes may invent.
+    /// CONNECT, and future operations.
     Other,
 }
 
 impl Operation {
-    fn read(word: &str) -> Self {
+    fn parse(word: &str) -> Self {
         match word {
             "CREATE" => Self::Create,
             "UPDATE" => Self::Update,
@@ -89,16 +89,16 @@ impl Operation {
     }
 }
 
-/// Why bytes are no review.
+/// An error in the bytes of a review.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReviewError {
-    /// Not JSON, or not of the form.
-    #[error("the body is no AdmissionReview of admission.k8s.io/v1: {0}")]
+    /// The body is not JSON or has another form.
+    #[error("the body is not an AdmissionReview of admission.k8s.io/v1: {0}")]
     Form(#[from] serde_json::Error),
-    /// An answer, or nothing at all.
+    /// There is no request, for example because the body is an answer.
     #[error("the AdmissionReview has no request")]
     NoRequest,
-    /// Nothing to answer to.
+    /// The request has no uid to answer to.
     #[error("the request of the AdmissionReview has no uid")]
     NoUid,
 }
@@ -109,9 +109,9 @@ struct Envelope<'a> {
     request: Option<Request<'a>>,
 }
 
-/// A text, which is the body's own where nothing in it is escaped.
+/// A text that borrows from the body unless it has escapes.
 ///
-/// A type of its own since serde borrows a `Cow`, and copies the one of an `Option<Cow>`.
+/// The newtype is needed because serde borrows for a `Cow` but copies for an `Option<Cow>`.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -166,25 +166,25 @@ struct WireMetadata<'a> {
     annotations: Option<WireAnnotations>,
 }
 
-/// The labels that say something to us. The API server lets through only texts.
+/// The labels that rules read. The API server guarantees that values are texts.
 #[derive(Deserialize, Default)]
 struct WireLabels {
     #[serde(rename = "velero.io/restore-name", default)]
     velero_restore: Option<String>,
 }
 
-/// The annotations that say something to us.
+/// The annotations that rules read.
 #[derive(Deserialize, Default)]
 struct WireAnnotations {
-    // `api::CONFIRM_ANNOTATION`; serde takes no constant here, a test holds the two together.
+    // `api::CONFIRM_ANNOTATION`: serde accepts no constant here; a test checks that the two are equal.
     #[serde(rename = "cassgate.db.orange.com/confirm", default)]
     confirm: Option<String>,
-    // `api::ALLOW_ANNOTATION`; the same.
+    // `api::ALLOW_ANNOTATION`, likewise.
     #[serde(rename = "cassgate.db.orange.com/allow", default)]
     allow: Option<String>,
 }
 
-/// `userInfo`, as leniently as it goes: who cannot be made out may read nothing.
+/// `userInfo`. Fields that are missing stay empty, and a user without a name may read nothing.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct WireUser {
@@ -195,7 +195,7 @@ struct WireUser {
 }
 
 impl<'a> WireObject<'a> {
-    /// The object, and the name that its metadata say.
+    /// Returns the object, and its name or `generateName`.
     fn split(self, namespace: &str) -> (Object<'a>, Option<Cow<'a, str>>) {
         let metadata = self.metadata.unwrap_or_default();
         let mut annotations = metadata.annotations.unwrap_or_default();
@@ -228,9 +228,12 @@ impl<'a> WireObject<'a> {
 }
 
 impl<'a> Review<'a> {
-    /// Reads the body of a request.
+    /// Decodes the body of a request.
+    ///
+    /// # Errors
+    /// Returns an error if the body is not a review or has no uid.
     pub(super) fn decode(body: &'a [u8]) -> Result<Self, ReviewError> {
-        // Text that is known to be text is read faster. What is none gets its error from the other way.
+        // serde_json parses valid UTF-8 faster. Other bytes get their error from `from_slice`.
         let envelope: Envelope<'a> = match str::from_utf8(body) {
             Ok(text) => serde_json::from_str(text)?,
             Err(_) => serde_json::from_slice(body)?,
@@ -247,7 +250,7 @@ impl<'a> Review<'a> {
             uid: request.uid,
             kind: request.kind,
             subresource: text(request.sub_resource),
-            operation: Operation::read(&request.operation),
+            operation: Operation::parse(&request.operation),
             name: named.or_else(|| own_name.flatten()).unwrap_or_default(),
             dry_run: request.dry_run.unwrap_or_default(),
             user: request.user_info,
@@ -257,7 +260,7 @@ impl<'a> Review<'a> {
         })
     }
 
-    /// Who asks; nobody in particular where the API server does not say.
+    /// Returns the caller; all fields are empty if the API server names none.
     pub(super) fn caller(&self) -> Caller {
         let user: WireUser = self
             .user
@@ -271,7 +274,7 @@ impl<'a> Review<'a> {
         }
     }
 
-    /// Whether the object is on its way out. Nothing may stand in the way of a finalizer's removal.
+    /// Returns true if the object is being deleted. Such a request is always admitted, so that finalizers can be removed.
     pub(super) fn deleting(&self) -> bool {
         [&self.object, &self.old]
             .into_iter()
@@ -285,15 +288,15 @@ mod tests {
     use super::{Operation, Review};
 
     #[test]
-    fn bytes_that_are_no_review_say_why() {
+    fn bytes_that_are_no_review_have_an_error_with_the_reason() {
         for (body, error) in [
             (
                 "",
-                "the body is no AdmissionReview of admission.k8s.io/v1: EOF while parsing",
+                "the body is not an AdmissionReview of admission.k8s.io/v1: EOF while parsing",
             ),
             (
                 "[]",
-                "the body is no AdmissionReview of admission.k8s.io/v1: invalid length 0",
+                "the body is not an AdmissionReview of admission.k8s.io/v1: invalid length 0",
             ),
             ("{}", "the AdmissionReview has no request"),
             (r#"{"response":{}}"#, "the AdmissionReview has no request"),
@@ -303,11 +306,11 @@ mod tests {
             ),
             (
                 r#"{"request":{"uid":"u"}}"#,
-                "the body is no AdmissionReview of admission.k8s.io/v1: missing field",
+                "the body is not an AdmissionReview of admission.k8s.io/v1: missing field",
             ),
             (
                 r#"{"request":{"uid":"u","operation":"CREATE","object":5}}"#,
-                "the body is no AdmissionReview",
+                "the body is not an AdmissionReview",
             ),
         ] {
             let text = Review::decode(body.as_bytes()).unwrap_err().to_string();
@@ -316,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_operations_kinds_and_fields_are_read() {
+    fn unknown_operations_kinds_and_fields_are_accepted() {
         let body =
             br#"{"request":{"uid":"u","operation":"INVENT","new":[1],"kind":{"kind":"X"},"userInfo":{}}}"#;
         let review = Review::decode(body).unwrap();
@@ -324,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rules_look_at_of_the_metadata_is_read() {
+    fn the_metadata_that_rules_read_is_decoded() {
         let body = format!(
             r#"{{"request":{{"uid":"u","operation":"CREATE","namespace":"prod",
                 "userInfo":{{"username":"jane","groups":["dev"],"extra":{{"scopes":["a"]}}}},
@@ -348,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_with_escapes_are_read_as_well() {
+    fn texts_with_escapes_are_decoded() {
         let body = br#"{"request":{"uid":"u\u0031","operation":"CRE\u0041TE","namespace":"pr\u006fd","name":"b\u002d",
             "kind":{"group":"db.orange.com","version":"v\u0032","kind":"CassandraBackup"},
             "object":{"metadata":{"name":"c\u002d"}}}}"#;
@@ -363,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_to_be_made_shows_its_beginning() {
+    fn an_object_without_a_name_has_its_generate_name() {
         let body = br#"{"request":{"uid":"u","operation":"CREATE","name":"","object":{"metadata":{"generateName":"b-"}}}}"#;
         assert_eq!(Review::decode(body).unwrap().name, "b-");
     }

@@ -1,4 +1,4 @@
-//! The wire: what goes in, what comes out, what is asked on the way.
+//! The webhook over HTTP: requests, answers, and the facts that are read for them.
 
 mod mutating;
 mod neighbours;
@@ -13,11 +13,11 @@ use axum::extract::FromRequestParts;
 use axum::http::{Request, StatusCode};
 use serde_json::json;
 
-use super::Budget;
+use super::ReadBudget;
 use world::{World, admission, backup_spec, object, post, review, with};
 
 #[tokio::test]
-async fn bytes_that_are_no_review_are_400_with_a_status() {
+async fn bytes_that_are_no_review_are_answered_with_400_and_a_status() {
     let world = Arc::new(World::default());
     for path in ["/mutate", "/validate"] {
         for body in [
@@ -45,11 +45,11 @@ async fn bytes_that_are_no_review_are_400_with_a_status() {
 }
 
 #[tokio::test]
-async fn the_budget_is_a_part_of_the_patience_that_the_query_says() {
+async fn reads_may_take_sixty_percent_of_the_timeout_in_the_query() {
     let of = async |query: &str| {
         let request = Request::get(format!("/validate{query}")).body(()).unwrap();
-        let budget = Budget::from_request_parts(&mut request.into_parts().0, &()).await;
-        budget.ok().map(|Budget(budget)| budget)
+        let budget = ReadBudget::from_request_parts(&mut request.into_parts().0, &()).await;
+        budget.ok().map(|ReadBudget(budget)| budget)
     };
     for (query, seconds) in [
         ("?timeout=20s", 12),
@@ -68,7 +68,7 @@ async fn the_budget_is_a_part_of_the_patience_that_the_query_says() {
 }
 
 #[tokio::test]
-async fn decisions_and_rules_are_counted() {
+async fn verdicts_and_findings_are_counted() {
     let world = Arc::new(World::default());
     let admission = admission(&world, None);
     let spec = with(backup_spec(), &json!({"entities": "k1,k2.t2"}));
@@ -90,14 +90,14 @@ async fn decisions_and_rules_are_counted() {
 
 proptest::proptest! {
     #[test]
-    fn no_bytes_make_the_webhook_panic(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+    fn the_webhook_does_not_panic_on_any_bytes(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let (status, _) = runtime.block_on(post(admission(&Arc::new(World::default()), None), "/validate", body));
         proptest::prop_assert_eq!(status, StatusCode::BAD_REQUEST);
     }
 
     #[test]
-    fn no_entities_make_the_webhook_panic_or_speak_in_lines(entities in ".{0,60}", location in ".{0,60}") {
+    fn every_cause_ends_with_its_rule_for_any_text(entities in ".{0,60}", location in ".{0,60}") {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let spec = with(backup_spec(), &json!({"entities": entities, "storageLocation": location}));
         let review = review("CassandraBackup", "CREATE", &json!({"object": object(&spec)}));

@@ -7,7 +7,7 @@ use crate::rules::finding::{Cause, Finding};
 use crate::rules::policy::Context;
 
 use super::review::{Operation, Review};
-use super::verdict::{Refusal, Verdict};
+use super::verdict::{DenialStatus, Verdict};
 
 /// Returns the verdict of a review: the table of requests that are admitted at once and requests that are judged.
 pub(super) async fn validate(review: &Review<'_>, gatherer: Gatherer<'_>, context: &Context) -> Verdict {
@@ -24,8 +24,10 @@ pub(super) async fn validate(review: &Review<'_>, gatherer: Gatherer<'_>, contex
         caller: &|| review.caller(),
     };
     match (review.operation, &review.object, &review.old) {
-        (Operation::Create, Some(new), _) => Verdict::of(evaluation.create(new).await, Refusal::Invalid),
-        (Operation::Update, Some(_), Some(_)) if review.deleting() => Verdict::silent(),
+        (Operation::Create, Some(new), _) => {
+            Verdict::from_findings(evaluation.create(new).await, DenialStatus::Invalid)
+        }
+        (Operation::Update, Some(_), Some(_)) if review.deleting() => Verdict::admit(),
         // Boxed: a future is as large as its largest branch, and most reviews are creations.
         (Operation::Update, Some(new), Some(old)) => {
             let update = Box::pin(evaluation.update(old, new)).await;
@@ -33,18 +35,18 @@ pub(super) async fn validate(review: &Review<'_>, gatherer: Gatherer<'_>, contex
                 .findings
                 .denials()
                 .any(|finding| finding.rule == &BACKUP_IN_USE);
-            let refusal = if update.started || in_use {
-                Refusal::Forbidden
+            let status = if update.started || in_use {
+                DenialStatus::Forbidden
             } else {
-                Refusal::Invalid
+                DenialStatus::Invalid
             };
-            Verdict::of(update.findings, refusal)
+            Verdict::from_findings(update.findings, status)
         }
         (Operation::Delete, _, Some(old)) => {
             let findings = Box::pin(evaluation.delete(old, &review.name)).await;
-            Verdict::of(findings, Refusal::Forbidden)
+            Verdict::from_findings(findings, DenialStatus::Forbidden)
         }
-        (Operation::Delete, _, None) => Verdict::silent(),
+        (Operation::Delete, _, None) => Verdict::admit(),
         _ => unknown(review),
     }
 }
@@ -71,11 +73,11 @@ pub(super) fn unknown(review: &Review<'_>) -> Verdict {
 /// Judges a subresource. Only `/status` matters: it must keep the record that a one-shot object has run.
 fn subresource(review: &Review<'_>) -> Verdict {
     let (Some("status"), Operation::Update) = (review.subresource.as_deref(), review.operation) else {
-        return Verdict::silent();
+        return Verdict::admit();
     };
     let reset = match (&review.old, &review.object) {
         (Some(old), Some(new)) if !review.deleting() => transition::status_reset(&old.body(), &new.body()),
         _ => None,
     };
-    Verdict::of(reset.into_iter().collect(), Refusal::Forbidden)
+    Verdict::from_findings(reset.into_iter().collect(), DenialStatus::Forbidden)
 }

@@ -1,48 +1,48 @@
-//! What becomes of a request.
+//! The outcome of a review.
 
 use json_patch::Patch;
 
 use crate::rules::finding::Findings;
 
-/// What becomes of a request. The wire form is [`wire`](super::wire)'s alone.
+/// The outcome of a review. Only [`wire`](super::wire) knows its encoding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It passes; what was found are warnings.
+    /// The request is admitted, with warnings if there are findings.
     Allow(Findings),
-    /// It is refused, and everything that was found says why.
-    Deny(Findings, Refusal),
-    /// It passes with these changes.
+    /// The request is denied because of these findings.
+    Deny(Findings, DenialStatus),
+    /// The request is admitted with these changes.
     Patch(Patch, Findings),
 }
 
-/// Which status a refusal has.
+/// The status of a denial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// 422: mend the object and apply it again.
+pub(super) enum DenialStatus {
+    /// 422: the user corrects the object and applies it again.
     Invalid,
-    /// 403: never by deleting it and creating it anew, as `kubectl apply --force` does on 422.
+    /// 403: the object must not be deleted and created again, as `kubectl apply --force` does on 422.
     Forbidden,
 }
 
 impl Verdict {
-    /// Everything that was found.
+    /// Returns all findings.
     pub(super) fn findings(&self) -> &Findings {
         match self {
             Self::Allow(findings) | Self::Deny(findings, _) | Self::Patch(_, findings) => findings,
         }
     }
 
-    /// Refuses when anything among `findings` does.
-    pub(super) fn of(findings: Findings, refusal: Refusal) -> Self {
+    /// Returns a denial if `findings` has one, else an admission.
+    pub(super) fn from_findings(findings: Findings, status: DenialStatus) -> Self {
         if findings.denied() {
-            Self::Deny(findings, refusal)
+            Self::Deny(findings, status)
         } else {
             Self::Allow(findings)
         }
     }
 
-    /// Lets pass without a word.
-    pub(super) fn silent() -> Self {
+    /// Admits the request without a warning.
+    pub(super) fn admit() -> Self {
         Self::Allow(Findings::default())
     }
 }

@@ -1,4 +1,4 @@
-//! A verdict to bytes. The one place that knows status codes, base64, causes and the limits of warnings.
+//! Encodes a verdict. Only this file knows status codes, base64, causes and the limits of warnings.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,27 +7,28 @@ use serde::Serialize;
 use crate::rules::finding::{Cause, Finding, Findings};
 
 use super::review::Review;
-use super::verdict::{Refusal, Verdict};
+use super::verdict::{DenialStatus, Verdict};
 
-/// The longest single warning, in characters: what the API server cuts each to once all together are too long.
-const LONGEST_WARNING: usize = 256;
+/// The maximum length of a warning, in characters. The API server cuts each to this length if all together are too long.
+const MAX_WARNING_LENGTH: usize = 256;
 
-/// The longest that all warnings together may be, in characters: above, the API server drops some in silence.
-const LONGEST_WARNINGS: usize = 4096;
+/// The maximum length of all warnings together, in characters. Above it, the API server silently drops some.
+const MAX_WARNINGS_LENGTH: usize = 4096;
 
-/// The longest text of a cause, in characters: more is not read by anybody.
-const LONGEST_CAUSE: usize = 1024;
+/// The maximum length of the text of a cause, in characters, so that it stays readable.
+const MAX_CAUSE_LENGTH: usize = 1024;
 
-/// The longest field of a cause, in characters: a path may end with a name that the user made up.
-const LONGEST_FIELD: usize = 256;
+/// The maximum length of the field of a cause, in characters. A path may end with a name that the user chose.
+const MAX_FIELD_LENGTH: usize = 256;
 
-/// The most that the causes of a refusal may take, in bytes of JSON, each counted once in `causes` and once in
-/// `message`. The warnings take up to four bytes for each of their characters; with them and the names of the rules the
-/// answer stays below 64 KiB.
-const LARGEST_CAUSES: usize = 40 * 1024;
+/// The maximum size of the causes of a denial, in bytes of JSON. Each cause counts twice: in `causes` and in `message`.
+///
+/// With the warnings, which take up to four bytes for each character, and the names of the rules the answer stays below
+/// 64 KiB.
+const MAX_CAUSES_SIZE: usize = 40 * 1024;
 
-/// What stands around the two texts of a cause, in bytes: the names of its fields, its reason, what separates it.
-const AROUND_CAUSE: usize = 64;
+/// The size of a cause without its two texts, in bytes: the names of its fields, its reason and separators.
+const CAUSE_OVERHEAD: usize = 64;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -46,7 +47,7 @@ struct Response<'a> {
     status: Option<Status<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'static str>,
-    /// base64, as Go reads a `[]byte`.
+    /// The patch in base64, the JSON form of a `[]byte` in Go.
     #[serde(skip_serializing_if = "Option::is_none")]
     patch: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -55,7 +56,7 @@ struct Response<'a> {
     audit_annotations: AuditAnnotations,
 }
 
-/// Which rules spoke; the API server puts the webhook's name before each key.
+/// The rules with findings. The API server prefixes each key with the webhook's name.
 #[derive(Serialize)]
 struct AuditAnnotations {
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -102,21 +103,21 @@ struct CauseOnWire {
     field: String,
 }
 
-/// What is said of causes that do not fit.
-const REST: &str = "spec";
+/// The field of the cause that counts those that do not fit.
+const REMAINING_FIELD: &str = "spec";
 
-/// The answer to a review, as JSON.
+/// Returns the answer to a review, as JSON.
 ///
 /// # Errors
-/// None in practice: everything in it serialises.
+/// Returns an error if the answer cannot be serialised, which does not happen with the types of this file.
 pub(super) fn answer(review: &Review<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde_json::Error> {
     let findings = verdict.findings();
     if matches!(verdict, Verdict::Allow(_)) && findings.is_empty() {
-        return silence(&review.uid);
+        return admitted(&review.uid);
     }
     let (allowed, status, patch) = match verdict {
         Verdict::Allow(_) => (true, None, None),
-        Verdict::Deny(_, refusal) => (false, Some(refused(review, findings, *refusal)), None),
+        Verdict::Deny(_, status) => (false, Some(denial_status(review, findings, *status)), None),
         Verdict::Patch(patch, _) => (true, None, Some(STANDARD.encode(serde_json::to_vec(patch)?))),
     };
     serde_json::to_vec(&AdmissionReview {
@@ -138,8 +139,8 @@ pub(super) fn answer(review: &Review<'_>, verdict: &Verdict) -> Result<Vec<u8>, 
     })
 }
 
-/// The answer to most reviews: yes, and not a word.
-fn silence(uid: &str) -> Result<Vec<u8>, serde_json::Error> {
+/// Returns the answer to most reviews: admitted, without warnings. It is written without a serializer for speed.
+fn admitted(uid: &str) -> Result<Vec<u8>, serde_json::Error> {
     const HEAD: &[u8] = br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"#;
     const TAIL: &[u8] = br#","allowed":true}}"#;
     let mut body = Vec::with_capacity(HEAD.len() + uid.len() + 2 + TAIL.len());
@@ -149,7 +150,7 @@ fn silence(uid: &str) -> Result<Vec<u8>, serde_json::Error> {
     Ok(body)
 }
 
-/// A `Status` for a request that gets no review as its answer.
+/// Returns a `Status` for a request that gets no review as its answer.
 pub(super) fn failure(code: u16, reason: &'static str, message: String) -> Vec<u8> {
     let status = Status {
         kind: "Status",
@@ -164,15 +165,15 @@ pub(super) fn failure(code: u16, reason: &'static str, message: String) -> Vec<u
     serde_json::to_vec(&status).unwrap_or_default()
 }
 
-fn refused<'a>(review: &'a Review, findings: &'a Findings, refusal: Refusal) -> Status<'a> {
+fn denial_status<'a>(review: &'a Review, findings: &'a Findings, status: DenialStatus) -> Status<'a> {
     let causes = causes(findings);
     let texts: Vec<String> = causes
         .iter()
         .map(|cause| format!("{}: {}", cause.field, cause.message))
         .collect();
-    let (code, reason, word) = match refusal {
-        Refusal::Invalid => (422, "Invalid", "invalid"),
-        Refusal::Forbidden => (403, "Forbidden", "forbidden"),
+    let (code, reason, word) = match status {
+        DenialStatus::Invalid => (422, "Invalid", "invalid"),
+        DenialStatus::Forbidden => (403, "Forbidden", "forbidden"),
     };
     let (kind, group) = (&review.kind.kind, &review.kind.group);
     let list = match texts.as_slice() {
@@ -196,13 +197,13 @@ fn refused<'a>(review: &'a Review, findings: &'a Findings, refusal: Refusal) -> 
     }
 }
 
-/// The refusals, as many as fit, and how many more there are.
+/// Returns the denials that fit, and a last cause with the number of the others.
 fn causes(findings: &Findings) -> Vec<CauseOnWire> {
-    let mut room = LARGEST_CAUSES;
+    let mut remaining = MAX_CAUSES_SIZE;
     let fitting = findings.denials().map(cause).take_while(|cause| {
-        let length = 2 * (json_length(&cause.message) + json_length(&cause.field)) + AROUND_CAUSE;
-        let fits = length <= room;
-        room = room.saturating_sub(length);
+        let length = 2 * (json_length(&cause.message) + json_length(&cause.field)) + CAUSE_OVERHEAD;
+        let fits = length <= remaining;
+        remaining = remaining.saturating_sub(length);
         fits
     });
     let mut causes: Vec<CauseOnWire> = fitting.collect();
@@ -210,8 +211,8 @@ fn causes(findings: &Findings) -> Vec<CauseOnWire> {
     if left > 0 {
         causes.push(CauseOnWire {
             reason: Cause::Invalid.reason(),
-            message: format!("and {left} more; mend these first, then apply again to see the rest"),
-            field: REST.to_owned(),
+            message: format!("and {left} more; fix these first, then apply again to see the rest"),
+            field: REMAINING_FIELD.to_owned(),
         });
     }
     causes
@@ -221,12 +222,12 @@ fn json_length(text: &str) -> usize {
     serde_json::to_string(text).map_or(0, |json| json.len())
 }
 
-/// What stands in it is shown on terminals and in logs, so it has no control character either.
+/// Encodes a finding as a cause, without control characters: clients show it on terminals and in logs.
 fn cause(finding: &Finding) -> CauseOnWire {
     CauseOnWire {
         reason: finding.cause.reason(),
-        message: cut(one_line(&finding.text()), LONGEST_CAUSE, finding),
-        field: one_line(&finding.path).chars().take(LONGEST_FIELD).collect(),
+        message: cut(one_line(&finding.text()), MAX_CAUSE_LENGTH, finding),
+        field: one_line(&finding.path).chars().take(MAX_FIELD_LENGTH).collect(),
     }
 }
 
@@ -246,19 +247,20 @@ fn rules<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
     ids.join(",")
 }
 
-/// One line each, within the limits of the API server: first what destroys data, last what only informs, and between
-/// them in the order in which they were found.
+/// Returns the warnings, one line each, within the limits of the API server.
+///
+/// Rules that destroy data come first and notices last; otherwise the order is that of the findings.
 fn warnings(findings: &Findings) -> Vec<String> {
     let mut ranked: Vec<&Finding> = findings.warnings().collect();
     ranked.sort_by_key(|finding| (!finding.rule.destroys, finding.rule.notice));
     let all: Vec<String> = ranked.into_iter().map(warning).collect();
-    // What tells of those that do not fit has to fit itself.
+    // The line that counts the omitted warnings has to fit too.
     let reserve = 64;
-    let mut room = LONGEST_WARNINGS - reserve;
+    let mut remaining = MAX_WARNINGS_LENGTH - reserve;
     let fitting = all.iter().take_while(|text| {
         let length = text.chars().count();
-        let fits = length <= room;
-        room = room.saturating_sub(length);
+        let fits = length <= remaining;
+        remaining = remaining.saturating_sub(length);
         fits
     });
     let mut kept: Vec<String> = fitting.cloned().collect();
@@ -269,23 +271,29 @@ fn warnings(findings: &Findings) -> Vec<String> {
     kept
 }
 
-/// A text with a control character would be dropped in silence. The rule stays at the end of a text that is cut.
+/// Returns a warning without control characters, because the API server silently drops a warning that has one.
+///
+/// A text that is too long is shortened and keeps its rule at the end.
 fn warning(finding: &Finding) -> String {
     let whole = one_line(&format!("{}: {}", finding.path, finding.text()));
-    if whole.chars().count() <= LONGEST_WARNING {
+    if whole.chars().count() <= MAX_WARNING_LENGTH {
         return whole;
     }
-    // Whole clauses, as many as fit: what is wrong comes first, the ways out last.
+    // Keep as many whole clauses as fit: the error comes first and the remedies last.
     let end = format!(" [{}]", finding.rule.id);
-    let room = LONGEST_WARNING - end.chars().count();
+    let available = MAX_WARNING_LENGTH - end.chars().count();
     let fitting = whole
         .match_indices("; ")
         .map(|(at, _)| at)
-        .take_while(|at| whole.get(..*at).is_some_and(|head| head.chars().count() <= room))
+        .take_while(|at| {
+            whole
+                .get(..*at)
+                .is_some_and(|head| head.chars().count() <= available)
+        })
         .last();
     match fitting.and_then(|at| whole.get(..at)) {
         Some(head) => format!("{head}{end}"),
-        None => cut(whole, LONGEST_WARNING, finding),
+        None => cut(whole, MAX_WARNING_LENGTH, finding),
     }
 }
 
@@ -304,8 +312,8 @@ fn cut(whole: String, longest: usize, finding: &Finding) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        AdmissionReview, AuditAnnotations, LARGEST_CAUSES, LONGEST_CAUSE, LONGEST_FIELD, LONGEST_WARNING,
-        LONGEST_WARNINGS, Response, causes, silence, warnings,
+        AdmissionReview, AuditAnnotations, MAX_CAUSE_LENGTH, MAX_CAUSES_SIZE, MAX_FIELD_LENGTH,
+        MAX_WARNING_LENGTH, MAX_WARNINGS_LENGTH, Response, admitted, causes, warnings,
     };
     use crate::rules::catalogue::{RESTORE_PARTIAL_DATACENTER, SCHEDULE_PREVIEW, SECRET_ABSENT};
     use crate::rules::finding::{Cause, Finding, Findings};
@@ -319,7 +327,7 @@ mod tests {
         let long = "é\n\t\u{7}".repeat(400);
         let texts = warnings(&[warn(&long)].into_iter().collect());
         assert_eq!(texts.len(), 1);
-        assert_eq!(texts[0].chars().count(), LONGEST_WARNING);
+        assert_eq!(texts[0].chars().count(), MAX_WARNING_LENGTH);
         assert!(
             texts[0].ends_with("… [secret-absent]") && !texts[0].contains(char::is_control),
             "{}",
@@ -328,14 +336,14 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_that_is_too_long_loses_its_last_clauses() {
+    fn a_long_warning_loses_its_last_clauses() {
         let clauses = format!("{}; {}; {}", "a".repeat(100), "b".repeat(50), "c".repeat(100));
         let texts = warnings(&[warn(&clauses)].into_iter().collect());
         assert!(texts[0].ends_with("bbb [secret-absent]"), "{}", texts[0]);
     }
 
     #[test]
-    fn silence_is_what_a_review_without_findings_serialises_to() {
+    fn the_fast_path_equals_the_serialised_answer_without_findings() {
         for uid in ["70ad6968-e044-4ae2-80a1-f4141b02fb26", "\"\n\u{1}é"] {
             let answer = AdmissionReview {
                 api_version: "admission.k8s.io/v1",
@@ -354,12 +362,12 @@ mod tests {
                     },
                 },
             };
-            assert_eq!(silence(uid).unwrap(), serde_json::to_vec(&answer).unwrap());
+            assert_eq!(admitted(uid).unwrap(), serde_json::to_vec(&answer).unwrap());
         }
     }
 
     #[test]
-    fn what_destroys_data_is_warned_of_first_and_what_informs_last() {
+    fn warnings_of_data_loss_come_first_and_notices_last() {
         let of = |rule, path| Finding::warn(rule, path, Cause::Invalid, "x");
         let found: Findings = [
             of(&SCHEDULE_PREVIEW, "spec.schedule"),
@@ -376,17 +384,17 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_cut_each_and_all_together() {
+    fn the_causes_are_bounded_each_and_in_total() {
         let deny = |text: String| Finding::deny(&SECRET_ABSENT, "spec.secret", Cause::Required, text);
         let found: Findings = (0..500)
             .map(|n| deny(format!("{n} {}", "\"".repeat(2_000))))
             .collect();
-        let told = causes(&found);
-        let (last, whole) = told.split_last().unwrap();
+        let causes = causes(&found);
+        let (last, whole) = causes.split_last().unwrap();
         assert!(
             whole
                 .iter()
-                .all(|cause| cause.message.chars().count() == LONGEST_CAUSE)
+                .all(|cause| cause.message.chars().count() == MAX_CAUSE_LENGTH)
         );
         assert!(
             whole
@@ -394,36 +402,36 @@ mod tests {
                 .all(|cause| cause.message.ends_with("… [secret-absent]"))
         );
         let expected = format!(
-            "and {} more; mend these first, then apply again to see the rest",
+            "and {} more; fix these first, then apply again to see the rest",
             500 - whole.len()
         );
         assert_eq!(last.message, expected);
-        let size = serde_json::to_string(&told).unwrap().len();
-        assert!(2 * size < LARGEST_CAUSES + 8_192, "{size}");
+        let size = serde_json::to_string(&causes).unwrap().len();
+        assert!(2 * size < MAX_CAUSES_SIZE + 8_192, "{size}");
     }
 
     #[test]
     fn a_cause_has_no_control_character_and_a_bounded_field() {
         let field = format!("spec.rename[\u{1b}[2J{}]", "k".repeat(1_000));
         let found = Finding::deny(&SECRET_ABSENT, field, Cause::Required, "a\u{7f}b\nc");
-        let told = causes(&[found].into_iter().collect());
-        assert_eq!(told[0].message, "Required value: a b c [secret-absent]");
+        let causes = causes(&[found].into_iter().collect());
+        assert_eq!(causes[0].message, "Required value: a b c [secret-absent]");
         assert!(
-            told[0].field.starts_with("spec.rename[ [2Jkkk"),
+            causes[0].field.starts_with("spec.rename[ [2Jkkk"),
             "{}",
-            told[0].field
+            causes[0].field
         );
-        assert_eq!(told[0].field.chars().count(), LONGEST_FIELD);
+        assert_eq!(causes[0].field.chars().count(), MAX_FIELD_LENGTH);
     }
 
     #[test]
-    fn all_warnings_together_stay_below_what_the_api_server_cuts() {
+    fn all_warnings_together_stay_below_the_limit_of_the_api_server() {
         let many: Findings = (0..100)
             .map(|n| warn(&format!("{n} {}", "x".repeat(200))))
             .collect();
         let texts = warnings(&many);
         let total: usize = texts.iter().map(|text| text.chars().count()).sum();
-        assert!(total <= LONGEST_WARNINGS, "{total}");
+        assert!(total <= MAX_WARNINGS_LENGTH, "{total}");
         let expected = format!("and {} more warnings of cassgate", 100 - (texts.len() - 1));
         assert_eq!(texts.last().unwrap(), &expected);
     }

@@ -1,4 +1,4 @@
-//! Whether somebody may read a Secret: asked of the API server, which knows all of its authorizers.
+//! The right of a user to read a Secret, by SubjectAccessReview: only the API server knows all of its authorizers.
 
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::api::{Api, PostParams};
@@ -11,22 +11,22 @@ use super::live::{LiveReads, READ_TIMEOUT};
 use super::reason::reason;
 
 impl LiveReads {
-    /// Whether `caller` may get this Secret. It is one request, which stores nothing.
+    /// Returns `Found(true)` if `caller` may get this Secret. The request stores nothing.
     pub(super) async fn may_read_secret(
         &self,
         caller: &Caller,
         namespace: &str,
         name: &str,
     ) -> Reference<bool> {
-        let question = question(caller, namespace, name);
-        let asked = async {
+        let review = access_review(caller, namespace, name);
+        let request = async {
             // The semaphore is never closed.
-            let _turn = self.turns.acquire().await;
+            let _permit = self.permits.acquire().await;
             Api::<SubjectAccessReview>::all(self.client.clone())
-                .create(&PostParams::default(), &question)
+                .create(&PostParams::default(), &review)
                 .await
         };
-        let answer = match timeout(READ_TIMEOUT, asked).await {
+        let answer = match timeout(READ_TIMEOUT, request).await {
             Ok(Ok(review)) => Reference::Found(review.status.is_some_and(|status| status.allowed)),
             Ok(Err(error)) => Reference::Unknown(reason(&error)),
             Err(_) => Reference::Unknown("the API server did not answer in time".to_owned()),
@@ -47,12 +47,12 @@ impl LiveReads {
     }
 }
 
-fn question(caller: &Caller, namespace: &str, name: &str) -> SubjectAccessReview {
-    let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+fn access_review(caller: &Caller, namespace: &str, name: &str) -> SubjectAccessReview {
+    let non_empty = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
-            user: filled(&caller.username),
-            uid: filled(&caller.uid),
+            user: non_empty(&caller.username),
+            uid: non_empty(&caller.uid),
             groups: Some(caller.groups.clone()),
             extra: Some(caller.extra.clone()).filter(|extra| !extra.is_empty()),
             resource_attributes: Some(ResourceAttributes {

@@ -1,4 +1,4 @@
-//! What is known of all objects of a kind, kept up to date by a watch.
+//! All objects of a kind, kept up to date by a watch.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -18,64 +18,74 @@ use tokio::{
 use crate::telemetry::metrics::Metrics;
 
 use super::kind::{Pruned, WatchedKind};
-use super::reason::{UNREADABLE, reason, refused};
+use super::reason::{UNREADABLE, reason, status_reason};
 use super::store::{Store, Writer};
 
-/// Objects in one answer of a list. The answer is in memory as a whole, with five kilobytes or more of each backup, and
-/// what is kept of it lies among what is not: of pages five times as long a heap stays a third larger (seen).
-const PAGE: u32 = 50;
+/// The number of objects in one page of a list.
+///
+/// A page is in memory as a whole, with five kilobytes or more for each backup, and fragments the heap: with pages five
+/// times as long it stays a third larger (measured).
+const PAGE_SIZE: u32 = 50;
 
-/// How long the API server keeps a watch open, in seconds. A connection that died without a word is noticed five
+/// The time for which the API server keeps a watch open, in seconds. A connection that died silently is noticed five
 /// seconds after that.
-const WATCH_SECONDS: u32 = 120;
+const WATCH_TIMEOUT_SECONDS: u32 = 120;
 
-/// A watch that was opened again and has not failed for so long stands. It is longer than
-/// [`CONNECT_TIMEOUT`](super::client::CONNECT_TIMEOUT), since kube does not tell when a watch is open.
-const SETTLED: Duration = Duration::from_secs(10);
+/// The time without an error after which a reopened watch counts as established.
+///
+/// kube does not report when a watch is open, so this is longer than
+/// [`CONNECT_TIMEOUT`](super::client::CONNECT_TIMEOUT).
+const ESTABLISHED_AFTER: Duration = Duration::from_secs(10);
 
-/// For how long a cache still answers whose watch is broken. Short, so that no verdict rests on a world long gone; but
-/// an API server that restarts must not cost every review a read that waits for it.
-const TRUSTED_WHILE_STALE: Duration = Duration::from_mins(1);
+/// The time for which a cache still answers after its watch broke.
+///
+/// It is short, so that no verdict rests on old objects. But while an API server restarts, not every review must wait
+/// for a read.
+const MAX_STALENESS: Duration = Duration::from_mins(1);
 
-/// The longest pause between two attempts. kube's own backoff goes up to a minute, and for so long a cache would stay
-/// behind, or a replica not ready, after an API server has come back. An attempt is one small request.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The maximum delay between two attempts.
+///
+/// kube's own backoff goes up to a minute. For so long a cache would be out of date, or a replica not ready, after the
+/// API server is back. An attempt is one small request.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// A watch that has been broken for so long is not resumed: the cache is listed anew. A list says at once that all is
-/// there, where a resumed watch says nothing for [`SETTLED`]; so a cache is complete again one pause after the API
-/// server is back, and before it is no longer trusted.
-const RESUMED_WITHIN: Duration = Duration::from_secs(20);
+/// The time after which a broken watch is not resumed but the cache is listed again.
+///
+/// A complete list shows at once that the cache is up to date, while a resumed watch shows it only after
+/// [`ESTABLISHED_AFTER`]. So the cache is up to date one retry delay after the API server is back, and before
+/// [`MAX_STALENESS`] has passed.
+const MAX_RESUME_AGE: Duration = Duration::from_secs(20);
 
-/// A cache of a kind: the watch, which has to be [run](Self::run), and what it fills.
+/// The cache of a kind. Its watch must be [run](Self::run).
 pub struct Cache<K: WatchedKind> {
     api: Api<Pruned<K>>,
     feed: Feed<K>,
 }
 
-/// How a cache stands.
+/// The state of a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheState {
-    /// It has never been complete; why, in one line. Everything is read live.
+    /// It has never been complete, for this reason in one line. Every object is read live.
     Incomplete(String),
-    /// It holds every object, and the watch stands.
+    /// It has every object, and the watch is open.
     Synced,
-    /// It was complete and the watch broke. That is no reason to stop answering reviews: what the cache does not
-    /// know, or has not known for a minute, is read live.
+    /// It was complete and the watch broke. Reviews are still answered: objects that the cache does not have, and after
+    /// [`MAX_STALENESS`] all objects, are read live.
     Stale {
-        /// When the watch broke.
+        /// The time at which the watch broke.
         since: Instant,
-        /// Why, in one line.
+        /// The reason in one line.
         reason: String,
     },
 }
 
-/// The reading end of a [`Cache`]. A clone is another handle to the same one.
+/// The reader of a [`Cache`]. Clones read the same cache.
 pub struct Cached<K: WatchedKind> {
     store: Arc<Store<K::Fact, K::Index>>,
     state: watch::Receiver<CacheState>,
 }
 
-/// What the events of a watch do. No runtime is needed for it.
+/// Applies the events of a watch to the store. Needs no runtime.
 struct Feed<K: WatchedKind> {
     writer: Writer<K::Fact, K::Index>,
     state: watch::Sender<CacheState>,
@@ -83,9 +93,10 @@ struct Feed<K: WatchedKind> {
 }
 
 impl CacheState {
-    /// Why reviews should not come yet: the text of a closed readiness gate. `None` once the cache has been complete.
+    /// Returns the reason why the replica is not ready: the text of a closed readiness gate. `None` once the cache has
+    /// been complete.
     ///
-    /// A broken watch closes nothing: it breaks on all replicas at once, and a gate without endpoints refuses every
+    /// A broken watch closes no gate: it breaks on all replicas at once, and a webhook without endpoints fails every
     /// apply.
     #[must_use]
     pub fn unready(&self) -> Option<&str> {
@@ -99,13 +110,13 @@ impl CacheState {
         match self {
             Self::Incomplete(_) => false,
             Self::Synced => true,
-            Self::Stale { since, .. } => now < *since + TRUSTED_WHILE_STALE,
+            Self::Stale { since, .. } => now < *since + MAX_STALENESS,
         }
     }
 }
 
 impl<K: WatchedKind> Cache<K> {
-    /// A cache of the objects of all namespaces. It is empty until it [runs](Self::run).
+    /// Returns a cache of the objects of all namespaces. It is empty until it [runs](Self::run).
     #[must_use]
     pub fn new(client: Client, metrics: Metrics) -> Self {
         Self {
@@ -114,7 +125,7 @@ impl<K: WatchedKind> Cache<K> {
         }
     }
 
-    /// The reading end.
+    /// Returns a reader.
     #[must_use]
     pub fn reader(&self) -> Cached<K> {
         Cached {
@@ -123,43 +134,46 @@ impl<K: WatchedKind> Cache<K> {
         }
     }
 
-    /// How the cache stands, now and whenever that changes.
+    /// Returns the state, now and on every change.
     #[must_use]
     pub fn state(&self) -> watch::Receiver<CacheState> {
         self.feed.state.subscribe()
     }
 
-    /// Lists and watches for as long as it is polled; dropping it ends the watch. Failures are told by
-    /// [`state`](Self::state) and the log, once per reason, and tried again after 1 to 5 s.
+    /// Lists and watches as long as it is polled; dropping it ends the watch.
+    ///
+    /// Failures appear in [`state`](Self::state) and, once per reason, in the log. They are retried after 1 to 5 s.
     pub async fn run(self) {
         let Self { api, mut feed } = self;
-        let config = watcher::Config::default().page_size(PAGE).timeout(WATCH_SECONDS);
+        let config = watcher::Config::default()
+            .page_size(PAGE_SIZE)
+            .timeout(WATCH_TIMEOUT_SECONDS);
         let begin = || watcher(api.clone(), config.clone());
         let mut events = pin!(begin());
-        let mut pauses = DefaultBackoff::default();
+        let mut delays = DefaultBackoff::default();
         loop {
             match feed.next(&mut events).await {
                 Some(Ok(event)) => {
-                    // Not after `Init`: kube sends that before each attempt to list, so the pauses would never grow.
+                    // Not after `Init`: kube sends it before each attempt to list, so the delays would never grow.
                     if !matches!(event, Event::Init | Event::InitApply(_)) {
-                        pauses.reset();
+                        delays.reset();
                     }
-                    feed.take(event);
+                    feed.apply_event(event);
                 }
                 Some(Err(error)) => {
                     let now = Instant::now();
-                    feed.failed(&error, now);
+                    feed.record_failure(&error, now);
                     if is_expired(&error) {
-                        // Nothing is wrong with the API server. kube itself would not list again if it said so
+                        // The API server is healthy. kube does not list again by itself if the API server answers 410
                         // instead of opening the watch.
                         events.set(begin());
-                        pauses.reset();
-                    } else if feed.is_past_resuming(now) {
+                        delays.reset();
+                    } else if feed.is_too_old_to_resume(now) {
                         events.set(begin());
                     }
-                    sleep(pauses.next().unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)).await;
+                    sleep(delays.next().unwrap_or(MAX_RETRY_DELAY).min(MAX_RETRY_DELAY)).await;
                 }
-                // The stream of kube has no end.
+                // kube's stream never ends.
                 None => return,
             }
         }
@@ -167,7 +181,7 @@ impl<K: WatchedKind> Cache<K> {
 }
 
 impl<K: WatchedKind> Cached<K> {
-    /// What was lately known of the object. Nothing does not mean that there is none.
+    /// Returns the cached object. `None` does not mean that the API server has none.
     pub(super) fn get(&self, namespace: &str, name: &str, now: Instant) -> Option<Arc<K::Fact>> {
         self.is_trusted(now)
             .then(|| self.store.get(namespace, name))
@@ -180,7 +194,7 @@ impl<K: WatchedKind> Cached<K> {
     }
 
     fn is_trusted(&self, now: Instant) -> bool {
-        // Without a sender nothing runs that would keep the store up to date.
+        // Without a sender, no watch keeps the store up to date.
         self.state.has_changed().is_ok() && self.state.borrow().is_trusted(now)
     }
 }
@@ -204,19 +218,19 @@ impl<K: WatchedKind> Feed<K> {
         }
     }
 
-    /// The next event. If the watch was broken and stays quiet, it stands again.
+    /// Returns the next event. If the watch was broken and is quiet for [`ESTABLISHED_AFTER`], it counts as open again.
     async fn next<S: Stream + Unpin>(&self, events: &mut S) -> Option<S::Item> {
-        while self.awaits_settling() {
-            match timeout(SETTLED, events.next()).await {
+        while self.awaits_silence() {
+            match timeout(ESTABLISHED_AFTER, events.next()).await {
                 Ok(event) => return event,
-                Err(_) => self.turn(CacheState::Synced),
+                Err(_) => self.set_state(CacheState::Synced),
             }
         }
         events.next().await
     }
 
-    /// An event of the watch.
-    fn take(&mut self, event: Event<Pruned<K>>) {
+    /// Applies an event of the watch.
+    fn apply_event(&mut self, event: Event<Pruned<K>>) {
         match event {
             Event::Init => return self.writer.begin_list(),
             Event::InitApply(object) => return self.list(object),
@@ -228,14 +242,14 @@ impl<K: WatchedKind> Feed<K> {
             }
         }
         self.metrics.cache_objects(K::CACHE, self.writer.store().len());
-        self.turn(CacheState::Synced);
+        self.set_state(CacheState::Synced);
     }
 
     fn list(&mut self, object: Pruned<K>) {
         let (namespace, name, fact) = object.into_parts();
         match fact {
             Ok(fact) => self.writer.list(&namespace, &name, fact),
-            Err(error) => skipped::<K>(&namespace, &name, &error),
+            Err(error) => log_skipped::<K>(&namespace, &name, &error),
         }
     }
 
@@ -244,41 +258,41 @@ impl<K: WatchedKind> Feed<K> {
         match fact {
             Ok(fact) => self.writer.apply(&namespace, &name, fact),
             Err(error) => {
-                // What it was before is not true any more.
+                // The previous version is out of date.
                 self.writer.delete(&namespace, &name);
-                skipped::<K>(&namespace, &name, &error);
+                log_skipped::<K>(&namespace, &name, &error);
             }
         }
     }
 
-    /// The watch failed and will be tried again.
-    fn failed(&self, error: &watcher::Error, now: Instant) {
-        let reason = why::<K>(error);
+    /// Records a failure of the watch.
+    fn record_failure(&self, error: &watcher::Error, now: Instant) {
+        let reason = watch_reason::<K>(error);
         let since = match &*self.state.borrow() {
             CacheState::Incomplete(_) => None,
             CacheState::Synced => Some(now),
             CacheState::Stale { since, .. } => Some(*since),
         };
-        self.turn(match since {
+        self.set_state(match since {
             None => CacheState::Incomplete(reason),
             Some(since) => CacheState::Stale { since, reason },
         });
     }
 
-    /// Whether the watch has been broken for too long. A list that is under way goes on by itself.
-    fn is_past_resuming(&self, now: Instant) -> bool {
+    /// Returns true if the watch has been broken for too long to be resumed. A list in progress continues.
+    fn is_too_old_to_resume(&self, now: Instant) -> bool {
         match &*self.state.borrow() {
-            CacheState::Stale { since, .. } => !self.writer.is_listing() && now >= *since + RESUMED_WITHIN,
+            CacheState::Stale { since, .. } => !self.writer.is_listing() && now >= *since + MAX_RESUME_AGE,
             CacheState::Incomplete(_) | CacheState::Synced => false,
         }
     }
 
-    /// Whether silence would mean that the watch stands again. While a list is read it would not.
-    fn awaits_settling(&self) -> bool {
+    /// Returns true if silence means that the watch is open again. It does not while a list is read.
+    fn awaits_silence(&self) -> bool {
         !self.writer.is_listing() && matches!(&*self.state.borrow(), CacheState::Stale { .. })
     }
 
-    fn turn(&self, new: CacheState) {
+    fn set_state(&self, new: CacheState) {
         let kind = K::plural(&());
         self.metrics.cache_synced(K::CACHE, new == CacheState::Synced);
         self.state.send_if_modified(|state| {
@@ -299,12 +313,12 @@ impl<K: WatchedKind> Feed<K> {
     }
 }
 
-fn skipped<K: WatchedKind>(namespace: &str, name: &str, error: &str) {
+fn log_skipped<K: WatchedKind>(namespace: &str, name: &str, error: &str) {
     let kind = K::kind(&());
-    tracing::warn!(%kind, namespace, name, error, "object cannot be read and is left out of the cache");
+    tracing::warn!(%kind, namespace, name, error, "object cannot be decoded and is left out of the cache");
 }
 
-/// Whether the place where the watch would go on is no longer known.
+/// Returns true if the API server no longer knows the resource version at which the watch would resume.
 fn is_expired(error: &watcher::Error) -> bool {
     match error {
         watcher::Error::WatchError(status) | watcher::Error::WatchStartFailed(Error::Api(status)) => {
@@ -314,8 +328,8 @@ fn is_expired(error: &watcher::Error) -> bool {
     }
 }
 
-/// Why a watch failed, in one line.
-fn why<K: WatchedKind>(error: &watcher::Error) -> String {
+/// Returns the reason why a watch failed, in one line.
+fn watch_reason<K: WatchedKind>(error: &watcher::Error) -> String {
     match error {
         watcher::Error::InitialListFailed(Error::Api(status))
         | watcher::Error::WatchStartFailed(Error::Api(status)) => match status.code {
@@ -324,9 +338,9 @@ fn why<K: WatchedKind>(error: &watcher::Error) -> String {
                 K::plural(&())
             ),
             404 => format!("the CRD of {} is not installed", K::kind(&())),
-            _ => refused(status),
+            _ => status_reason(status),
         },
-        watcher::Error::WatchError(status) => refused(status),
+        watcher::Error::WatchError(status) => status_reason(status),
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => reason(error),

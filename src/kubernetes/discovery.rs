@@ -1,7 +1,7 @@
-//! Whether the two kinds have a status subresource: whose CRDs are installed, CassKop's or ours.
+//! Discovery of the status subresources, which shows whose CRDs are installed: CassKop's or ours.
 //!
-//! CassKop writes status through the main resource. Where there is a subresource the API server drops such a write in
-//! silence, and it drops or keeps status by itself on the main resource.
+//! CassKop writes status through the main resource. With a status subresource, the API server silently drops such a
+//! write, and on the main resource it drops or keeps the status itself.
 
 use std::time::Duration;
 
@@ -15,29 +15,30 @@ use crate::api::{API_VERSION, CassandraBackup, CassandraRestore};
 
 use super::reason::reason;
 
-/// How long a discovery may take.
+/// The timeout of one discovery.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Between two discoveries. A CRD is replaced by hand, and rarely.
+/// The time between two discoveries. A CRD is replaced by hand, and rarely.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// Between two discoveries while nothing is known.
+/// The time between two discoveries until both kinds are known.
 const INTERVAL_UNTIL_KNOWN: Duration = Duration::from_secs(5);
 
-/// Which kinds have a status subresource. `None`: not known; the kind is not served, or the API server was never
-/// asked with success.
+/// The status subresources of the two kinds.
+///
+/// `None` if it is unknown: the kind is not served, or no discovery has succeeded yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StatusSubresources {
-    /// `CassandraBackup`.
+    /// True if `CassandraBackup` has one.
     pub backups: Option<bool>,
-    /// `CassandraRestore`.
+    /// True if `CassandraRestore` has one.
     pub restores: Option<bool>,
 }
 
-/// Asks the API server once. It needs no right: every authenticated user may discover what is served.
+/// Asks the API server once. Every authenticated user may discover what is served.
 ///
 /// # Errors
-/// The API server cannot be asked. That the group is not served is an answer: nothing is known of either kind.
+/// Returns an error if the request fails. If the group is not served, both kinds are unknown, which is no error.
 pub async fn status_subresources(client: &Client) -> Result<StatusSubresources, Error> {
     let served = match client.list_api_group_resources(API_VERSION).await {
         Ok(list) => list.resources,
@@ -52,14 +53,13 @@ pub async fn status_subresources(client: &Client) -> Result<StatusSubresources, 
     })
 }
 
-/// Keeps `known` up to date, every minute, for as long as it is polled. What was known stays when the API server
-/// cannot be asked.
+/// Updates `known` every minute as long as it is polled. A failed discovery keeps the previous value.
 pub async fn follow_status_subresources(client: Client, known: watch::Sender<StatusSubresources>) {
     loop {
         match timeout(TIMEOUT, status_subresources(&client)).await {
-            Ok(Ok(found)) => note(&known, found),
+            Ok(Ok(found)) => update(&known, found),
             Ok(Err(error)) => tracing::debug!(reason = reason(&error), "discovery failed"),
-            Err(_) => tracing::debug!("discovery takes too long"),
+            Err(_) => tracing::debug!("discovery timed out"),
         }
         let complete = matches!(
             *known.borrow(),
@@ -72,7 +72,7 @@ pub async fn follow_status_subresources(client: Client, known: watch::Sender<Sta
     }
 }
 
-fn note(known: &watch::Sender<StatusSubresources>, found: StatusSubresources) {
+fn update(known: &watch::Sender<StatusSubresources>, found: StatusSubresources) {
     known.send_if_modified(|known| {
         let changed = *known != found;
         if changed {

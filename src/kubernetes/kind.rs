@@ -1,4 +1,4 @@
-//! The kinds that are watched, and what is kept of their objects.
+//! The watched kinds and the facts that are kept of their objects.
 
 use std::{borrow::Cow, fmt};
 
@@ -16,23 +16,23 @@ use crate::rules::facts::{
 use crate::rules::policy::MissingReferences;
 use crate::telemetry::metrics::{CacheKind, ReadKind};
 
-/// A kind that rules have facts about.
+/// A watched kind.
 pub trait WatchedKind:
     Resource<DynamicType = ()> + DeserializeOwned + Clone + fmt::Debug + Send + Sync + 'static
 {
-    /// What the rules need of an object.
+    /// The part of an object that rules read.
     type Fact: Clone + PartialEq + fmt::Debug + Send + Sync + 'static;
 
     /// The index that finds neighbours of this kind.
     type Index: NeighbourIndex<Self::Fact>;
 
-    /// How metrics call the cache.
+    /// The label of the cache in metrics.
     const CACHE: CacheKind;
 
-    /// How metrics call a live read.
+    /// The label of a live read in metrics.
     const READ: ReadKind;
 
-    /// What the rules need of this object.
+    /// Returns the part of this object that rules read.
     fn fact(&self) -> Self::Fact;
 }
 
@@ -89,18 +89,19 @@ impl WatchedKind for core::Namespace {
     }
 }
 
-/// What a watch makes of an object while it decodes it: names and facts. The object itself, with its managed fields
-/// and its status, is gone before the next one of a page is decoded.
+/// The name and the fact of an object, built while a watch decodes it.
+///
+/// The object itself, with its managed fields and its status, is dropped before the next one of a page is decoded.
 #[derive(Debug, Clone)]
 pub(super) struct Pruned<K: WatchedKind> {
-    /// Namespace, name and resource version; nothing else.
+    /// Only namespace, name and resource version.
     metadata: ObjectMeta,
-    /// The facts, or why the object cannot be read: one that cannot must not stop the watch of all others.
+    /// The fact, or the reason why the object cannot be decoded. Such an object must not stop the watch of all others.
     fact: Result<K::Fact, String>,
 }
 
 impl<K: WatchedKind> Pruned<K> {
-    /// Namespace, name, and the facts or why there are none.
+    /// Returns the namespace, the name, and the fact or the reason why there is none.
     pub(super) fn into_parts(self) -> (String, String, Result<K::Fact, String>) {
         let ObjectMeta { namespace, name, .. } = self.metadata;
         (namespace.unwrap_or_default(), name.unwrap_or_default(), self.fact)

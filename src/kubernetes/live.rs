@@ -1,7 +1,7 @@
-//! Reads for one request, straight from the API server.
+//! Live reads from the API server.
 //!
-//! Only an answer that names the object as not found is [`Reference::Absent`]. A missing right, a CRD that is not
-//! installed, a 404 of something in between, a breakdown: [`Reference::Unknown`].
+//! Only an answer that names the object as not found is [`Reference::Absent`]. A missing right, a missing CRD, a 404 of
+//! a proxy and every other error are [`Reference::Unknown`].
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -25,52 +25,54 @@ use crate::telemetry::metrics::{Metrics, ReadKind, ReadOutcome};
 use super::kind::WatchedKind;
 use super::reason::{UNREADABLE, is_transient, reason};
 
-/// The `ClusterRole` that allows to read Secrets and nothing else. Where cassgate may not read those of a namespace,
-/// the warning names the command that binds it there.
+/// The `ClusterRole` that grants reading Secrets and nothing else.
+///
+/// If cassgate may not read the Secrets of a namespace, the warning contains the command that binds this role there.
 pub const SECRETS_ROLE: &str = "cassgate-secrets";
 
-/// A read takes this long at most, its attempts and the wait for its turn included. A review has a deadline of its
-/// own, which may be shorter; this one keeps a read that several reviews share from hanging for ever.
+/// The timeout of a read, including its attempts and the wait for a permit.
+///
+/// A review has its own deadline, which may be shorter. This one bounds a read that several reviews share.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pauses before another attempt where the answer may be another one a moment later: etcd changes its leader, an API
-/// server restarts. Without them such a moment would turn a refusal into a warning.
-const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
+/// The delays before the second and the third attempt after a transient error: etcd changes its leader, or an API
+/// server restarts. Without them such a moment would turn a denial into a warning.
+const RETRY_DELAYS: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
-/// Reads at the same time. kube speaks HTTP/1.1, where each needs a connection of its own; hundreds of applies at
-/// once must not open hundreds.
-const READS_AT_ONCE: usize = 32;
+/// The maximum number of concurrent reads. kube speaks HTTP/1.1, where each read needs its own connection; hundreds of
+/// applies at once must not open hundreds of connections.
+const MAX_CONCURRENT_READS: usize = 32;
 
-/// Reads objects by name. A clone is another handle to the same connections, limit and metrics.
+/// Reads objects by name. Clones share connections, limit and metrics.
 #[derive(Clone)]
 pub(super) struct LiveReads {
     pub(super) client: Client,
-    pub(super) turns: Arc<Semaphore>,
+    pub(super) permits: Arc<Semaphore>,
     pub(super) metrics: Metrics,
 }
 
-/// Why an object could not be read.
-enum Unread {
-    /// No object can have this name, or none of its namespace.
-    NotAName,
-    /// [`READ_TIMEOUT`] is over.
+/// An error of a read.
+enum ReadError {
+    /// The name or the namespace is not valid.
+    InvalidName,
+    /// [`READ_TIMEOUT`] has passed.
     TimedOut,
     /// A 404 that is not about the object.
     NoSuchKind,
-    /// cassgate lacks the right.
+    /// cassgate has no right to read it.
     Forbidden(Box<Status>),
-    /// Anything else.
+    /// Any other error.
     Failed(Error),
 }
 
-/// Counts a read when it is dropped. One that is given up half way has learnt nothing.
-struct Counted<'a> {
+/// Counts a read when it is dropped. A cancelled read counts as unknown.
+struct ReadCounter<'a> {
     metrics: &'a Metrics,
     kind: ReadKind,
     outcome: ReadOutcome,
 }
 
-/// The part of any object that says which one it is.
+/// The name of any object.
 #[derive(Deserialize)]
 struct Named {
     metadata: Metadata,
@@ -81,7 +83,7 @@ struct Metadata {
     name: String,
 }
 
-/// The part of a Secret that is looked at. It lives as long as that takes, and has no `Debug`.
+/// The data of a Secret. It is dropped right after the check and has no `Debug`, so that values cannot leak.
 #[derive(Deserialize)]
 struct SecretData {
     data: Option<BTreeMap<String, ByteString>>,
@@ -91,17 +93,17 @@ impl LiveReads {
     pub(super) fn new(client: Client, metrics: Metrics) -> Self {
         Self {
             client,
-            turns: Arc::new(Semaphore::new(READS_AT_ONCE)),
+            permits: Arc::new(Semaphore::new(MAX_CONCURRENT_READS)),
             metrics,
         }
     }
 
-    /// What the rules need of an object. One that is in no namespace has an empty one.
+    /// Reads the fact of an object. `namespace` is empty for a kind without namespaces.
     pub(super) async fn object<K: WatchedKind>(&self, namespace: &str, name: &str) -> Reference<K::Fact> {
         self.read::<K, _>(K::READ, namespace, name, object::<K>).await
     }
 
-    /// The keys of a Secret and what is wrong with their values.
+    /// Reads the key names of a Secret and the defects of their values.
     pub(super) async fn secret(&self, namespace: &str, name: &str) -> Reference<Credentials> {
         self.read::<Secret, _>(ReadKind::Secret, namespace, name, credentials)
             .await
@@ -114,58 +116,58 @@ impl LiveReads {
         name: &str,
         decode: fn(&str) -> Result<T, String>,
     ) -> Reference<T> {
-        let mut counted = Counted {
+        let mut counter = ReadCounter {
             metrics: &self.metrics,
             kind,
             outcome: ReadOutcome::Unknown,
         };
         let text = timeout(READ_TIMEOUT, self.get::<K>(kind, namespace, name)).await;
-        let reference = match text.unwrap_or(Err(Unread::TimedOut)) {
+        let reference = match text.unwrap_or(Err(ReadError::TimedOut)) {
             Ok(Some(text)) if is_about(&text, name) => {
                 decode(&text).map_or_else(Reference::Unknown, Reference::Found)
             }
             Ok(Some(_)) => Reference::Unknown(UNREADABLE.to_owned()),
             Ok(None) => Reference::Absent,
-            Err(unread) => Reference::Unknown(unread.text::<K>(kind, namespace)),
+            Err(error) => Reference::Unknown(error.reason::<K>(kind, namespace)),
         };
-        counted.outcome = outcome(&reference);
+        counter.outcome = outcome(&reference);
         tracing::debug!(
             kind = kind.as_str(),
             namespace,
             name,
-            outcome = counted.outcome.as_str(),
+            outcome = counter.outcome.as_str(),
             "live read"
         );
         reference
     }
 
-    /// The object as JSON; nothing: it is not there.
+    /// Returns the object as JSON; `None` if it does not exist.
     async fn get<K: Resource<DynamicType = ()>>(
         &self,
         kind: ReadKind,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<String>, Unread> {
-        // Only what the API server keeps outside of namespaces is asked for without one.
+    ) -> Result<Option<String>, ReadError> {
+        // Only a kind without namespaces is read without one.
         let inside = Some(namespace).filter(|namespace| kind != ReadKind::Namespace || !namespace.is_empty());
         if inside.is_some_and(|namespace| !is_object_name(namespace)) || !is_object_name(name) {
-            return Err(Unread::NotAName);
+            return Err(ReadError::InvalidName);
         }
         let path = Request::new(K::url_path(&(), inside));
         // The semaphore is never closed.
-        let _turn = self.turns.acquire().await;
-        for pause in PAUSES {
+        let _permit = self.permits.acquire().await;
+        for delay in RETRY_DELAYS {
             match self.attempt(&path, name).await {
-                Err(error) if is_transient(&error) => sleep(pause).await,
-                answer => return judged(answer, name),
+                Err(error) if is_transient(&error) => sleep(delay).await,
+                answer => return classify(answer, name),
             }
         }
-        judged(self.attempt(&path, name).await, name)
+        classify(self.attempt(&path, name).await, name)
     }
 
-    /// One GET, without a resource version: the API server then answers with what is stored now, not from its cache.
+    /// Sends one GET without a resource version, so that the API server answers from etcd and not from its cache.
     ///
-    /// It asks for text. Where kube decodes itself it logs an answer that it cannot decode, whole.
+    /// Requests text, because kube logs the whole body of an answer that it cannot decode, which may be a Secret.
     async fn attempt(&self, path: &Request, name: &str) -> Result<String, Error> {
         let request = path
             .get(name, &GetParams::default())
@@ -174,10 +176,10 @@ impl LiveReads {
     }
 }
 
-impl Unread {
-    fn text<K: Resource<DynamicType = ()>>(&self, kind: ReadKind, namespace: &str) -> String {
+impl ReadError {
+    fn reason<K: Resource<DynamicType = ()>>(&self, kind: ReadKind, namespace: &str) -> String {
         match self {
-            Self::NotAName => "no object can have this name".to_owned(),
+            Self::InvalidName => "no object can have this name".to_owned(),
             Self::TimedOut => format!(
                 "the API server did not answer within {} s",
                 READ_TIMEOUT.as_secs()
@@ -201,13 +203,13 @@ impl Unread {
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for ReadCounter<'_> {
     fn drop(&mut self) {
         self.metrics.live_read(self.kind, self.outcome);
     }
 }
 
-fn judged(answer: Result<String, Error>, name: &str) -> Result<Option<String>, Unread> {
+fn classify(answer: Result<String, Error>, name: &str) -> Result<Option<String>, ReadError> {
     match answer {
         Ok(text) => Ok(Some(text)),
         Err(Error::Api(status)) if status.code == 404 => {
@@ -215,11 +217,11 @@ fn judged(answer: Result<String, Error>, name: &str) -> Result<Option<String>, U
             if status.reason == "NotFound" && missing == Some(name) {
                 Ok(None)
             } else {
-                Err(Unread::NoSuchKind)
+                Err(ReadError::NoSuchKind)
             }
         }
-        Err(Error::Api(status)) if status.is_forbidden() => Err(Unread::Forbidden(status)),
-        Err(error) => Err(Unread::Failed(error)),
+        Err(Error::Api(status)) if status.is_forbidden() => Err(ReadError::Forbidden(status)),
+        Err(error) => Err(ReadError::Failed(error)),
     }
 }
 
@@ -234,7 +236,7 @@ fn object<K: WatchedKind>(text: &str) -> Result<K::Fact, String> {
         .map_err(|error| format!("the stored {} cannot be read: {}", K::kind(&()), error.path()))
 }
 
-/// Neither the error nor its path is told: the one may quote a value, the other names a key that is there.
+/// Decodes a Secret. The error has no details: serde may quote a value, and its path names a key.
 fn credentials(text: &str) -> Result<Credentials, String> {
     let secret: SecretData = serde_json::from_str(text).map_err(|_| UNREADABLE.to_owned())?;
     let entries = secret.data.unwrap_or_default();
@@ -253,7 +255,7 @@ fn outcome<T>(reference: &Reference<T>) -> ReadOutcome {
     }
 }
 
-/// The warning has to fit into about two hundred characters, so it is the command and little else.
+/// Returns the reason for a forbidden Secret. A warning has about two hundred characters, so this is mostly the command.
 fn secrets_forbidden(status: &Status, namespace: &str) -> String {
     match service_account(&status.message) {
         Some((home, account)) => format!(
@@ -264,10 +266,11 @@ fn secrets_forbidden(status: &Status, namespace: &str) -> String {
     }
 }
 
-/// Namespace and name of the service account that the API server's refusal is about. Source: the text of its RBAC
-/// authorizer, `… is forbidden: User "system:serviceaccount:NAMESPACE:NAME" cannot get …`.
-fn service_account(refusal: &str) -> Option<(&str, &str)> {
-    let (_, from) = refusal.split_once("\"system:serviceaccount:")?;
+/// Returns the namespace and the name of the service account in the message of a 403.
+///
+/// Source: the text of the RBAC authorizer, `… is forbidden: User "system:serviceaccount:NAMESPACE:NAME" cannot get …`.
+fn service_account(message: &str) -> Option<(&str, &str)> {
+    let (_, from) = message.split_once("\"system:serviceaccount:")?;
     let (account, _) = from.split_once('"')?;
     account
         .split_once(':')

@@ -1,29 +1,30 @@
-//! What the Kubernetes cluster knows: caches, live reads, and the facts of a request out of them.
+//! The facts of the Kubernetes cluster: caches, live reads, and the [`FactSource`](crate::rules::facts::FactSource)
+//! built from them.
 //!
-//! | part | what it does |
+//! | part | content |
 //! |---|---|
-//! | [`client`] | finds the API server, as kubectl does; succeeds when nobody answers there |
+//! | [`client`] | finds the API server as kubectl does; makes no request |
 //! | [`cache`] | watches a kind and keeps what the rules need of each object |
 //! | [`cached_facts`] | the caches of all kinds and the facts from them |
-//! | [`discovery`] | whether the two kinds have a status subresource |
-//! | [`source`] | answers the rules: from a cache where that will do, else by a read |
+//! | [`discovery`] | finds out if the two kinds have a status subresource |
+//! | [`source`] | answers from a cache if that is fresh enough, else by a live read |
 //!
-//! Nothing here spawns: what has to run is a future that the caller owns.
+//! This module spawns no tasks: it returns futures that the caller owns.
 //!
 //! Rights: `get`, `list` and `watch` on `cassandraclusters`, `cassandrabackups`, `cassandrarestores` and `namespaces`,
-//! `get` on `secrets`, `create` on `subjectaccessreviews` (a question, nothing is stored), and what every authenticated
-//! user may do (discovery). Nothing is ever written from here.
+//! `get` on `secrets`, `create` on `subjectaccessreviews` (the API server stores nothing), and discovery,
+//! which every authenticated user may do. This module never writes.
 
 mod access;
 pub mod cache;
 mod caches;
 pub mod client;
 pub mod discovery;
-mod flights;
 mod kind;
 mod live;
 mod reason;
-mod recent;
+mod recent_secrets;
+mod shared_reads;
 pub mod source;
 mod store;
 #[cfg(test)]

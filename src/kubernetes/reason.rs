@@ -1,35 +1,35 @@
-//! Why the API server gave no answer: one short line for people, without addresses, names or bodies.
+//! Errors of the API server as one short line for people, without addresses, names or bodies.
 
 use std::{error::Error as StdError, io};
 
 use kube::{Error, core::Status};
 
-/// Why a request failed, in one line without addresses, names or bodies.
+/// Returns the reason why a request failed, in one line without addresses, names or bodies.
 #[must_use]
 pub fn reason(error: &Error) -> String {
     match error {
-        Error::Api(status) => refused(status),
+        Error::Api(status) => status_reason(status),
         Error::Auth(_) => "cassgate has no usable credentials for the API server".to_owned(),
         Error::SerdeError(_) | Error::FromUtf8(_) => UNREADABLE.to_owned(),
-        other => broken(other).to_owned(),
+        other => connection_reason(other).to_owned(),
     }
 }
 
-/// What is said of an answer that is not what was asked for.
+/// The reason for an answer that cannot be decoded or is about another object.
 pub(super) const UNREADABLE: &str = "the API server's answer cannot be read";
 
-/// Whether the same request may well succeed a moment later.
+/// Returns true if the same request may succeed a moment later.
 pub(super) fn is_transient(error: &Error) -> bool {
     match error {
-        // 500: etcd changes its leader; 429 and 503: too much to do, or not ready yet.
+        // 500: etcd changes its leader; 429 and 503: the API server is overloaded or not ready.
         Error::Api(status) => matches!(status.code, 429 | 500 | 503 | 504),
         Error::HyperError(_) | Error::Service(_) => true,
         _ => false,
     }
 }
 
-/// The words for an answer that refuses.
-pub(super) fn refused(status: &Status) -> String {
+/// Returns the reason for an error status.
+pub(super) fn status_reason(status: &Status) -> String {
     match status.code {
         401 => "the API server does not accept cassgate's credentials (401)".to_owned(),
         403 => "cassgate lacks a right on the API server (403)".to_owned(),
@@ -39,18 +39,18 @@ pub(super) fn refused(status: &Status) -> String {
     }
 }
 
-/// The words for a connection that could not be made or broke, by the innermost cause that says something.
-fn broken(error: &(dyn StdError + 'static)) -> &'static str {
+/// Returns the reason for a failed connection: the outermost cause that has one.
+fn connection_reason(error: &(dyn StdError + 'static)) -> &'static str {
     causes(error)
-        .find_map(words)
+        .find_map(cause_reason)
         .unwrap_or("the API server cannot be reached")
 }
 
-fn words(cause: &(dyn StdError + 'static)) -> Option<&'static str> {
+fn cause_reason(cause: &(dyn StdError + 'static)) -> Option<&'static str> {
     if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
         return Some(match tls {
             rustls::Error::InvalidCertificate(_) => "the API server's certificate is not trusted",
-            _ => "no TLS connection to the API server comes about",
+            _ => "the TLS handshake with the API server failed",
         });
     }
     if let Some(io) = cause.downcast_ref::<io::Error>() {
@@ -64,14 +64,16 @@ fn words(cause: &(dyn StdError + 'static)) -> Option<&'static str> {
             _ => None,
         };
     }
-    // hyper-util's resolver errors are private; this is how they begin.
+    // hyper-util's resolver error is a private type; its text begins like this.
     cause
         .to_string()
         .starts_with("dns error")
         .then_some("the API server's name does not resolve")
 }
 
-/// An error and what is below it. An `io::Error` hides the error that it wraps: its `source` is that one's source.
+/// Returns an error and its causes.
+///
+/// An `io::Error` skips the error that it wraps: its `source` is the source of that error.
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| {
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -79,7 +81,7 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
             .map(|inner| inner as &(dyn StdError + 'static))
             .or_else(|| error.source())
     })
-    // No error chain is that long, unless it runs in a circle.
+    // A chain that is longer than this has a cycle.
     .take(32)
 }
 
@@ -100,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_refuses_is_told_by_its_code() {
+    fn an_error_status_is_described_by_its_code() {
         assert_eq!(
             reason(&api(401)),
             "the API server does not accept cassgate's credentials (401)"
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_told_by_its_innermost_cause() {
+    fn a_failed_connection_is_described_by_its_cause() {
         let io = |kind| service(io::Error::other(io::Error::from(kind)));
         for (kind, expected) in [
             (
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_told_from_what_will_not() {
+    fn only_transient_errors_are_retried() {
         for code in [429, 500, 503, 504] {
             assert!(is_transient(&api(code)), "{code}");
         }

@@ -1,4 +1,4 @@
-//! The facts that rules ask for.
+//! The caches and live reads of the API server as a source of facts.
 
 use std::{fmt, sync::Arc};
 
@@ -16,58 +16,57 @@ use crate::rules::facts::{
 use crate::telemetry::metrics::Metrics;
 
 use super::cache::Cached;
-use super::flights::Flights;
 use super::kind::WatchedKind;
 use super::live::LiveReads;
-use super::recent::RecentSecrets;
+use super::recent_secrets::RecentSecrets;
+use super::shared_reads::SharedReads;
 
-/// What a Kubernetes cluster knows.
+/// Answers from caches, and from live reads of the API server.
 ///
-/// | asked for | [`Freshness::Cached`] | [`Freshness::Live`] |
+/// | object | [`Freshness::Cached`] | [`Freshness::Live`] |
 /// |---|---|---|
-/// | a cluster, a backup, a namespace | the cache's, when it has it; else a read | a read |
-/// | a Secret | what was found within the last five seconds; else a read | a read |
+/// | a cluster, a backup, a namespace | the cached object; a read if there is none | a read |
+/// | a Secret | what was read within the last five seconds; else a read | a read |
 ///
-/// Guarantees:
-/// - `Absent` is never concluded from a cache: the API server was asked and said so.
-/// - The read behind a `Live` answer began after the question. Reads for `Cached` questions about the same object are
-///   shared.
-/// - A read ends within five seconds; what it does not learn by then is `Unknown`.
-/// - The value of a Secret is neither kept nor told. What is kept is which keys it has and what is wrong with them.
+/// # Guarantees
+/// - `Absent` comes from a live read, never from a cache.
+/// - The read behind a `Live` answer begins after the call. `Cached` calls for the same object share a read.
+/// - A read takes at most five seconds; after that the answer is `Unknown`.
+/// - Values of Secrets are neither kept nor returned, only key names and the defects of values.
 ///
-/// A cached or remembered answer can be wrong by now. It never refuses anything wrongly: admission asks again, live,
-/// before it refuses. It may let something pass that has been wrong for a moment. Neighbours are what the caches have,
-/// nothing while they are not to be trusted.
+/// A cached answer can be out of date. It never causes a wrong denial, because [`evaluate`](crate::evaluate) reads live
+/// before a denial; it may admit an object that has been wrong for a moment. Neighbours come from the caches only, and
+/// there are none while a cache is not trusted.
 pub struct ClusterFacts {
     clusters: Watched<CassandraCluster>,
     backups: Watched<CassandraBackup>,
     restores: Cached<CassandraRestore>,
     namespaces: Watched<core::Namespace>,
-    secrets: Flights<Credentials>,
+    secret_reads: SharedReads<Credentials>,
     recent: Arc<RecentSecrets>,
     live: LiveReads,
 }
 
-/// A kind with a cache.
+/// The cache of a kind and its reads in flight.
 struct Watched<K: WatchedKind> {
     cached: Cached<K>,
-    flights: Flights<K::Fact>,
+    reads: SharedReads<K::Fact>,
 }
 
-/// The reading ends of all caches.
+/// The readers of all caches.
 pub struct Readers {
-    /// Of clusters.
+    /// Reads clusters.
     pub clusters: Cached<CassandraCluster>,
-    /// Of backups.
+    /// Reads backups.
     pub backups: Cached<CassandraBackup>,
-    /// Of restores.
+    /// Reads restores.
     pub restores: Cached<CassandraRestore>,
-    /// Of namespaces.
+    /// Reads namespaces.
     pub namespaces: Cached<core::Namespace>,
 }
 
 impl ClusterFacts {
-    /// Facts out of these caches, and by reads of this client.
+    /// Returns a source that reads these caches and makes live reads with this client.
     #[must_use]
     pub fn new(client: Client, readers: Readers, metrics: Metrics) -> Self {
         Self {
@@ -75,13 +74,13 @@ impl ClusterFacts {
             backups: Watched::new(readers.backups),
             restores: readers.restores,
             namespaces: Watched::new(readers.namespaces),
-            secrets: Flights::new(),
+            secret_reads: SharedReads::new(),
             recent: Arc::default(),
             live: LiveReads::new(client, metrics),
         }
     }
 
-    /// Reads the Secret and remembers what was found.
+    /// Reads a Secret and remembers the result.
     fn read_secret(
         &self,
         namespace: &str,
@@ -92,7 +91,7 @@ impl ClusterFacts {
         async move {
             let begun = Instant::now();
             let found = live.secret(&namespace, &name).await;
-            recent.note(&namespace, &name, &found, begun);
+            recent.record(&namespace, &name, &found, begun);
             found
         }
     }
@@ -102,7 +101,7 @@ impl<K: WatchedKind> Watched<K> {
     fn new(cached: Cached<K>) -> Self {
         Self {
             cached,
-            flights: Flights::new(),
+            reads: SharedReads::new(),
         }
     }
 
@@ -119,7 +118,7 @@ impl<K: WatchedKind> Watched<K> {
         if let Some(fact) = self.cached.get(namespace, name, Instant::now()) {
             return Pending::known(Reference::Found(K::Fact::clone(&fact)));
         }
-        Pending::asked(self.flights.join(namespace, name, || {
+        Pending::asked(self.reads.join(namespace, name, || {
             let (live, namespace, name) = (live.clone(), namespace.to_owned(), name.to_owned());
             async move { live.object::<K>(&namespace, &name).await }
         }))
@@ -154,11 +153,11 @@ impl FactSource for ClusterFacts {
         if freshness == Freshness::Live {
             return Pending::asked(self.read_secret(namespace, name));
         }
-        if let Some(credentials) = self.recent.recall(namespace, name, Instant::now()) {
+        if let Some(credentials) = self.recent.get(namespace, name, Instant::now()) {
             return Pending::known(Reference::Found(credentials));
         }
         let read = || self.read_secret(namespace, name);
-        Pending::asked(self.secrets.join(namespace, name, read))
+        Pending::asked(self.secret_reads.join(namespace, name, read))
     }
 
     fn namespace<'a>(&'a self, name: &'a str, freshness: Freshness) -> Pending<'a, Namespace> {

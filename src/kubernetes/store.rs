@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_shows_all_at_once_when_it_is_complete() {
+    fn a_list_becomes_visible_when_it_is_complete() {
         let mut writer = writer();
         writer.apply("prod", "old", "old");
         writer.begin_list();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_breaks_off_changes_nothing() {
+    fn an_unfinished_list_changes_nothing() {
         let mut writer = writer();
         writer.apply("prod", "old", "old");
         writer.begin_list();
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_second_list_repeats_is_not_stored_twice() {
+    fn an_unchanged_object_of_a_second_list_is_shared() {
         let mut writer = writer();
         writer.apply("prod", "same", "same");
         writer.apply("prod", "other", "before");

@@ -31,7 +31,7 @@ pub(crate) fn an_invalid_review_gets_400() {
     for (body, says) in [
         ("", "EOF while parsing a value"),
         ("\u{0}\u{1}garbage", "expected value at line 1 column 1"),
-        ("[]", "the body is no AdmissionReview of admission.k8s.io/v1"),
+        ("[]", "the body is not an AdmissionReview of admission.k8s.io/v1"),
         ("{}", "the AdmissionReview has no request"),
         (r#"{"request":{"operation":"CREATE"}}"#, "has no uid"),
     ] {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::world::{World, admission, ask, backup_spec, object, patch_of, post, ran, review, with};
 
 #[tokio::test]
-async fn a_patch_is_base64_and_adds_only_what_is_absent() {
+async fn a_patch_is_base64_and_adds_only_absent_fields() {
     let world = Arc::new(World::default());
     let spec =
         json!({"cassandraCluster": "c1", "cassandraBackup": "b1", "noDeleteTruncates": true, "unknown": 1});
@@ -29,7 +29,7 @@ async fn a_patch_is_base64_and_adds_only_what_is_absent() {
 }
 
 #[tokio::test]
-async fn mutation_never_refuses_and_leaves_what_it_cannot_read() {
+async fn mutation_admits_every_object_and_leaves_malformed_ones_unchanged() {
     let world = Arc::new(World::default());
     for change in [
         json!({"object": object(&json!({"cassandraCluster": 5}))}),
@@ -44,7 +44,7 @@ async fn mutation_never_refuses_and_leaves_what_it_cannot_read() {
 }
 
 #[tokio::test]
-async fn a_status_in_the_object_is_stripped_on_create_and_put_back_when_wiped() {
+async fn a_status_is_removed_on_create_and_restored_when_an_update_removes_it() {
     let world = Arc::new(World::default());
     let created = review(
         "CassandraBackup",

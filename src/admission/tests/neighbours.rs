@@ -1,4 +1,4 @@
-//! Refusals that rest on other objects: each of those is read first.
+//! Denials that rest on neighbours: each neighbour is read live first.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn restore(name: &str, state: &str) -> StoredRestore {
     }
 }
 
-/// The caches say that `r9` runs; a read says what `now` says, or nothing.
+/// In the caches restore `r9` is running. A live read returns the state `now`, or fails.
 fn world(now: Option<&str>) -> Arc<World> {
     let cached = Arc::new(restore("r9", "RUNNING"));
     Arc::new(World {
@@ -45,7 +45,7 @@ fn delete_backup() -> Value {
 }
 
 #[tokio::test]
-async fn what_still_runs_refuses() {
+async fn a_neighbour_that_is_still_running_denies() {
     let world = world(Some("RUNNING"));
     let response = ask(&world, "/validate", &create_restore()).await;
     assert_eq!(
@@ -62,7 +62,7 @@ async fn what_still_runs_refuses() {
 }
 
 #[tokio::test]
-async fn what_has_ended_since_the_cache_saw_it_refuses_nothing() {
+async fn a_neighbour_that_has_ended_since_it_was_cached_does_not_deny() {
     for now in [Some("COMPLETED"), Some("FAILED"), None] {
         let response = ask(&world(now), "/validate", &create_restore()).await;
         assert_eq!(response, json!({"uid": "u-1", "allowed": true}), "{now:?}");
@@ -72,7 +72,7 @@ async fn what_has_ended_since_the_cache_saw_it_refuses_nothing() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_again_only_warns() {
+async fn a_neighbour_that_cannot_be_read_only_warns() {
     let mut world = Arc::into_inner(world(Some("RUNNING"))).unwrap();
     world.restores_are_silent = true;
     let world = Arc::new(world);
@@ -85,7 +85,7 @@ async fn what_cannot_be_read_again_only_warns() {
 }
 
 #[tokio::test]
-async fn a_backup_in_use_stays_unless_its_namespace_goes() {
+async fn a_backup_in_use_is_kept_unless_its_namespace_is_terminating() {
     let response = ask(&world(Some("RUNNING")), "/validate", &delete_backup()).await;
     assert_eq!(response["status"]["code"], 403);
     assert_eq!(
@@ -102,7 +102,7 @@ async fn a_backup_in_use_stays_unless_its_namespace_goes() {
 }
 
 #[tokio::test]
-async fn where_a_backup_points_to_stays_while_a_restore_reads_it() {
+async fn the_location_of_a_backup_cannot_change_while_a_restore_uses_it() {
     let old = object(&backup_spec());
     let moved = with(old.clone(), &json!({"spec": {"storageLocation": "s3://other"}}));
     let change = json!({"object": moved, "oldObject": old});
@@ -118,7 +118,7 @@ async fn where_a_backup_points_to_stays_while_a_restore_reads_it() {
 }
 
 #[tokio::test]
-async fn what_a_secret_lacks_is_told_to_who_may_read_it() {
+async fn missing_keys_are_shown_only_to_callers_who_may_read_the_secret() {
     let spec = with(backup_spec(), &json!({"secret": "bare"}));
     let change = json!({"object": object(&spec)});
     let review = review("CassandraBackup", "CREATE", &change);

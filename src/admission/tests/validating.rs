@@ -1,4 +1,4 @@
-//! `/validate`: what passes, what is refused, and what is asked on the way.
+//! `/validate`: admissions, denials, and the facts that are read for them.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::world::{World, ask, backup_spec, object, ran, restore_spec, review, validated, with};
 
 #[tokio::test]
-async fn a_good_backup_passes_without_a_word_and_each_fact_is_asked_once() {
+async fn a_good_backup_is_admitted_without_warnings_and_each_fact_is_read_once() {
     let (response, asked) = validated(
         "CassandraBackup",
         "CREATE",
@@ -19,9 +19,9 @@ async fn a_good_backup_passes_without_a_word_and_each_fact_is_asked_once() {
     assert_eq!(asked, ["cluster c1 Cached", "secret s3 Cached"]);
 }
 
-/// Without a runtime there is no timer, and who is polled once waits for nobody.
+/// Without a runtime there is no timer, and a future that is ready at the first poll has not waited.
 #[test]
-fn what_the_caches_know_is_answered_at_once_and_alike() {
+fn facts_from_the_caches_are_judged_without_waiting_and_alike() {
     let world = Arc::new(World {
         known: true,
         ..World::default()
@@ -42,7 +42,7 @@ fn what_the_caches_know_is_answered_at_once_and_alike() {
 }
 
 #[tokio::test]
-async fn a_restore_that_names_no_secret_is_judged_by_the_one_of_its_backup() {
+async fn a_restore_without_a_secret_is_judged_by_the_secret_of_its_backup() {
     for known in [false, true] {
         let world = Arc::new(World {
             known,
@@ -59,7 +59,7 @@ async fn a_restore_that_names_no_secret_is_judged_by_the_one_of_its_backup() {
 }
 
 #[tokio::test]
-async fn a_refusal_has_every_cause_in_kubernetes_form() {
+async fn a_denial_has_every_cause_in_the_form_of_kubernetes() {
     let spec = with(
         restore_spec(),
         &json!({"cassandraCluster": "c2", "entities": "k1,k9"}),
@@ -73,12 +73,12 @@ async fn a_refusal_has_every_cause_in_kubernetes_form() {
     assert_eq!(
         live,
         ["cluster c2 Live", "backup b1 Live", "secret s3 Live"],
-        "a refusal rests on live reads"
+        "a denial rests on live reads"
     );
 }
 
 #[tokio::test]
-async fn a_stale_cache_refuses_nothing() {
+async fn a_stale_cache_does_not_deny() {
     let world = Arc::new(World {
         stale_datacenters: Some(vec!["old".into()]),
         ..World::default()
@@ -95,7 +95,7 @@ async fn a_stale_cache_refuses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_come_in_time_is_unknown_and_refuses_nothing() {
+async fn a_fact_that_misses_the_deadline_is_unknown_and_does_not_deny() {
     let world = Arc::new(World {
         silent: true,
         ..World::default()
@@ -117,7 +117,7 @@ async fn what_does_not_come_in_time_is_unknown_and_refuses_nothing() {
 }
 
 #[tokio::test]
-async fn a_dry_run_only_warns_of_what_is_not_stored_yet() {
+async fn a_dry_run_only_warns_of_absent_references() {
     let spec = with(
         backup_spec(),
         &json!({"cassandraCluster": "later", "secret": "later"}),
@@ -134,7 +134,7 @@ async fn a_dry_run_only_warns_of_what_is_not_stored_yet() {
 }
 
 #[tokio::test]
-async fn what_needs_no_judgement_is_not_looked_up() {
+async fn requests_that_are_not_judged_read_no_facts() {
     let bad = object(&json!({"cassandraCluster": "gone", "storageLocation": "nope"}));
     let deleting = with(
         bad.clone(),
@@ -170,7 +170,7 @@ async fn what_needs_no_judgement_is_not_looked_up() {
 }
 
 #[tokio::test]
-async fn a_broken_field_that_was_stored_is_lowered_and_a_newly_broken_one_is_not() {
+async fn a_denial_of_the_stored_object_is_lowered_and_a_new_one_is_not() {
     let old = object(&with(backup_spec(), &json!({"entities": "k1,k2.t2"})));
     let mended = with(old.clone(), &json!({"spec": {"schedule": "@daily"}}));
     let (response, _) = validated(
@@ -197,7 +197,7 @@ async fn a_broken_field_that_was_stored_is_lowered_and_a_newly_broken_one_is_not
 }
 
 #[tokio::test]
-async fn a_restore_that_has_started_is_forbidden_not_invalid() {
+async fn a_denied_change_of_a_started_restore_is_forbidden_not_invalid() {
     let old = ran(&restore_spec(), "COMPLETED");
     let new = with(old.clone(), &json!({"spec": {"entities": "k1"}}));
     let (response, _) = validated(
@@ -224,7 +224,7 @@ async fn a_restore_that_has_started_is_forbidden_not_invalid() {
 }
 
 #[tokio::test]
-async fn a_status_is_neither_brought_along_nor_wiped() {
+async fn a_status_is_neither_accepted_on_create_nor_lost_on_update() {
     let (response, _) = validated(
         "CassandraBackup",
         "CREATE",
@@ -256,7 +256,7 @@ async fn a_status_is_neither_brought_along_nor_wiped() {
 }
 
 #[tokio::test]
-async fn a_spec_of_the_wrong_shape_is_refused_by_its_paths() {
+async fn a_malformed_spec_is_denied_at_each_path() {
     let spec = json!({"cassandraCluster": 5, "concurrentConnections": "ten"});
     let (response, asked) = validated("CassandraBackup", "CREATE", &json!({"object": object(&spec)})).await;
     let causes = response["status"]["details"]["causes"].as_array().unwrap();
@@ -276,7 +276,7 @@ async fn a_spec_of_the_wrong_shape_is_refused_by_its_paths() {
 }
 
 #[tokio::test]
-async fn what_cassgate_was_not_made_for_passes_with_a_warning() {
+async fn an_unknown_request_is_admitted_with_a_warning() {
     for (kind, operation, change) in [
         (
             "CassandraCluster",
@@ -318,7 +318,7 @@ async fn deleting_a_running_restore_warns() {
 }
 
 #[tokio::test]
-async fn a_warning_that_the_author_allows_is_only_in_the_audit_log() {
+async fn a_suppressed_warning_appears_only_in_the_audit_annotations() {
     let mut new = object(&with(backup_spec(), &json!({"concurrentConnections": 0})));
     let heard = validated("CassandraBackup", "CREATE", &json!({"object": new}))
         .await
@@ -340,7 +340,7 @@ async fn a_warning_that_the_author_allows_is_only_in_the_audit_log() {
 }
 
 #[tokio::test]
-async fn a_refusal_cannot_be_allowed() {
+async fn a_denial_cannot_be_suppressed() {
     let mut new = object(&with(backup_spec(), &json!({"concurrentConnections": -1})));
     new["metadata"]["annotations"] = json!({crate::api::ALLOW_ANNOTATION: "concurrency-out-of-range"});
     let (response, _) = validated("CassandraBackup", "CREATE", &json!({"object": new})).await;

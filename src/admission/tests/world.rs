@@ -1,4 +1,4 @@
-//! A namespace to ask about, and the way to ask.
+//! A source of facts with one namespace, and helpers that send reviews.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,18 +19,18 @@ use crate::rules::facts::{
 use crate::rules::policy::Policy;
 use crate::telemetry::metrics::Metrics;
 
-/// A namespace with cluster c1 (dc1), Secret s3 and backup b1 of `k1.t1,k2.t3`; every question is written down.
+/// A namespace with cluster c1 (dc1), Secret s3 and backup b1 of `k1.t1,k2.t3`; it records every call.
 #[derive(Default)]
 pub(super) struct World {
     pub(super) asked: Mutex<Vec<String>>,
     pub(super) stale_datacenters: Option<Vec<String>>,
     pub(super) silent: bool,
-    /// Caches know everything that may be cached.
+    /// True if every `Cached` answer is known without waiting.
     pub(super) known: bool,
     pub(super) namespace: Namespace,
-    /// What the caches say stands around every object.
+    /// The cached neighbours of every object.
     pub(super) neighbours: Neighbours,
-    /// What a read of a restore finds.
+    /// The restores that a live read returns.
     pub(super) restores: Vec<StoredRestore>,
     pub(super) secret_readers: Vec<String>,
     pub(super) restores_are_silent: bool,

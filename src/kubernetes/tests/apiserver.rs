@@ -1,4 +1,4 @@
-//! An API server that is a map in memory, behind kube's client.
+//! An API server in memory, behind kube's client.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -26,9 +26,9 @@ pub(super) struct ApiServer(Arc<Mutex<State>>);
 struct State {
     /// By plural, namespace and name.
     objects: BTreeMap<(String, String, String), Value>,
-    /// What is answered instead, by path, or by `watch` and path. The last of a row stays.
+    /// Scripted answers by path, or by `watch` and path. The last one repeats.
     instead: HashMap<String, VecDeque<Instead>>,
-    /// Paths with their queries, in the order in which they were asked for.
+    /// The requested paths with their queries, in order.
     requests: Vec<String>,
     /// Open watches by plural.
     watches: Vec<(String, mpsc::UnboundedSender<String>)>,
@@ -41,7 +41,7 @@ pub(super) enum Instead {
     Status(u16, &'static str),
     /// These bytes, with this code.
     Text(u16, String),
-    /// Nothing, ever.
+    /// No answer at all.
     Silence,
     /// The usual answer, after this time.
     Late(Duration),
@@ -70,37 +70,37 @@ impl ApiServer {
         )
     }
 
-    /// Stores the object and tells those who watch.
+    /// Stores the object and notifies the watches.
     pub(super) fn put(&self, plural: &str, object: &Value) {
         self.change(plural, object, "MODIFIED", |objects, key, object| {
             objects.insert(key, object);
         });
     }
 
-    /// Deletes the object and tells those who watch.
+    /// Deletes the object and notifies the watches.
     pub(super) fn delete(&self, plural: &str, object: &Value) {
         self.change(plural, object, "DELETED", |objects, key, _| {
             objects.remove(&key);
         });
     }
 
-    /// Stores the object and tells nobody, as if a watch had missed it.
-    pub(super) fn put_in_silence(&self, plural: &str, object: &Value) {
+    /// Stores the object without notifying watches, as if a watch had missed the event.
+    pub(super) fn put_silently(&self, plural: &str, object: &Value) {
         self.now().objects.insert(key(plural, object), object.clone());
     }
 
-    pub(super) fn delete_in_silence(&self, plural: &str, object: &Value) {
+    pub(super) fn delete_silently(&self, plural: &str, object: &Value) {
         self.now().objects.remove(&key(plural, object));
     }
 
-    /// Answers so from now on, one after the other; the last stays.
+    /// Scripts the next answers; the last one repeats.
     pub(super) fn instead(&self, path: &str, answers: impl IntoIterator<Item = Instead>) {
         self.now()
             .instead
             .insert(path.to_owned(), answers.into_iter().collect());
     }
 
-    /// Sends a line to everybody who watches, and ends the watches.
+    /// Sends a line to all watches and ends them.
     pub(super) fn end_watches(&self, line: &str) {
         for (_, watch) in self.now().watches.drain(..) {
             let _ = watch.unbounded_send(line.to_owned());
@@ -207,7 +207,7 @@ impl ApiServer {
         Response::new(StreamBody::new(lines).boxed_unsync())
     }
 
-    /// Pages of `limit` objects; the token is the number of those that came before.
+    /// Returns a page of `limit` objects; the token is the number of objects before it.
     fn list(&self, plural: &str, query: &str) -> Answer {
         let state = self.now();
         let number = |name: &str| -> Option<usize> {

@@ -17,7 +17,7 @@ const GONE: &str = concat!(
     "\n"
 );
 
-/// A cache of backups that runs as long as this lives.
+/// A cache of backups that runs until this is dropped.
 struct Running {
     state: watch::Receiver<CacheState>,
     cached: Cached<CassandraBackup>,
@@ -47,12 +47,12 @@ impl Running {
     }
 
     async fn until(&mut self, reached: impl FnMut(&CacheState) -> bool) {
-        // Of the time that stands still: a test that waits in vain fails.
+        // In paused time: a test whose state is never reached fails.
         let reached = timeout(Duration::from_hours(1), self.state.wait_for(reached)).await;
         reached.unwrap().unwrap();
     }
 
-    /// Lets everything happen that can happen now.
+    /// Runs all tasks until they are idle.
     async fn settle(&self) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -75,7 +75,7 @@ fn stale(state: &CacheState) -> Option<&str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_pages_of_a_list_are_there_when_it_is_synced() {
+async fn a_synced_cache_has_all_pages_of_a_list() {
     let server = ApiServer::new();
     for number in 0..600 {
         server.put(BACKUPS, &backup(&format!("b{number}"), "s3://b"));
@@ -99,7 +99,7 @@ async fn all_pages_of_a_list_are_there_when_it_is_synced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_happens_to_an_object_arrives() {
+async fn events_of_an_object_reach_the_cache() {
     let server = ApiServer::new();
     let running = Running::synced(&server).await;
     server.put(BACKUPS, &backup("b1", "s3://one"));
@@ -115,7 +115,7 @@ async fn what_happens_to_an_object_arrives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bad_object_is_left_out_and_stops_nothing() {
+async fn a_malformed_object_is_left_out_and_does_not_stop_the_watch() {
     let server = ApiServer::new();
     server.put(BACKUPS, &bad_backup("bad"));
     server.put(BACKUPS, &backup("b1", "s3://one"));
@@ -140,16 +140,16 @@ async fn a_bad_object_is_left_out_and_stops_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_list_shows_the_old_world_until_it_is_complete() {
+async fn the_previous_objects_stay_until_a_second_list_is_complete() {
     let server = ApiServer::new();
     server.put(BACKUPS, &backup("old", "s3://old"));
     for number in 0..300 {
         server.put(BACKUPS, &backup(&format!("b{number}"), "s3://b"));
     }
     let mut running = Running::synced(&server).await;
-    server.delete_in_silence(BACKUPS, &backup("old", "s3://old"));
-    server.put_in_silence(BACKUPS, &backup("new", "s3://new"));
-    // The first page at once, the second five seconds later.
+    server.delete_silently(BACKUPS, &backup("old", "s3://old"));
+    server.put_silently(BACKUPS, &backup("new", "s3://new"));
+    // The first page is answered at once, the second after five seconds.
     server.instead(LIST, [Instead::Usual, Instead::Late(Duration::from_secs(5))]);
     server.end_watches(GONE);
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -171,7 +171,7 @@ async fn a_second_list_shows_the_old_world_until_it_is_complete() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn why_a_cache_is_not_complete_is_told_and_passes() {
+async fn an_incomplete_cache_reports_its_reason_until_it_is_complete() {
     for (answer, reason) in [
         (
             Instead::Text(404, "404 page not found\n".to_owned()),
@@ -205,18 +205,18 @@ async fn why_a_cache_is_not_complete_is_told_and_passes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pauses_between_attempts_grow_to_five_seconds() {
+async fn the_delays_between_attempts_grow_to_five_seconds() {
     let server = ApiServer::new();
     server.instead(LIST, [Instead::Broken(ErrorKind::ConnectionRefused)]);
     let _running = Running::on(&server);
     tokio::time::sleep(Duration::from_mins(10)).await;
-    // Two or three until a pause is five seconds long, then one hundred and twenty at most.
+    // Two or three attempts until a delay is five seconds long, then at most one hundred and twenty.
     let attempts = server.requests().len();
     assert!((119..=123).contains(&attempts), "{attempts}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_breaks_closes_nothing_and_is_told() {
+async fn a_broken_watch_is_reported_and_closes_no_gate() {
     let server = ApiServer::new();
     server.put(BACKUPS, &backup("b1", "s3://one"));
     let mut running = Running::synced(&server).await;
@@ -229,7 +229,7 @@ async fn a_watch_that_breaks_closes_nothing_and_is_told() {
     assert!(running.metric(r#"cassgate_cache_synced{kind="backup"} 0"#));
     assert_eq!(running.location("b1").as_deref(), Some("s3://one"));
 
-    // Another reason does not make it any younger.
+    // Another reason does not change the time at which the watch broke.
     let since = |state: &CacheState| match state {
         CacheState::Stale { since, .. } => *since,
         _ => panic!("{state:?}"),
@@ -243,7 +243,7 @@ async fn a_watch_that_breaks_closes_nothing_and_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_stands_again_is_synced_without_an_event() {
+async fn a_reopened_watch_is_synced_without_an_event() {
     let server = ApiServer::new();
     let mut running = Running::synced(&server).await;
     server.instead(
@@ -264,7 +264,7 @@ async fn a_watch_that_stands_again_is_synced_without_an_event() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_longer_absence_the_next_attempt_is_a_list_that_says_all_at_once() {
+async fn a_watch_that_was_broken_for_long_is_replaced_by_a_list() {
     let server = ApiServer::new();
     let mut running = Running::synced(&server).await;
     let away = Instead::Broken(ErrorKind::ConnectionRefused);
@@ -274,7 +274,7 @@ async fn after_a_longer_absence_the_next_attempt_is_a_list_that_says_all_at_once
     tokio::time::sleep(Duration::from_mins(1)).await;
     assert!(stale(&running.state.borrow()).is_some());
 
-    server.put_in_silence(BACKUPS, &backup("new", "s3://new"));
+    server.put_silently(BACKUPS, &backup("new", "s3://new"));
     server.instead(WATCH, [Instead::Usual]);
     server.instead(LIST, [Instead::Usual]);
     let back = Instant::now();
@@ -284,7 +284,7 @@ async fn after_a_longer_absence_the_next_attempt_is_a_list_that_says_all_at_once
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cache_that_does_not_run_any_more_answers_nothing() {
+async fn a_stopped_cache_answers_nothing() {
     let server = ApiServer::new();
     server.put(BACKUPS, &backup("b1", "s3://one"));
     let mut running = Running::synced(&server).await;
@@ -294,10 +294,10 @@ async fn a_cache_that_does_not_run_any_more_answers_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_cannot_be_resumed_begins_with_a_list() {
+async fn a_watch_that_cannot_be_resumed_is_replaced_by_a_list() {
     let server = ApiServer::new();
     let mut running = Running::synced(&server).await;
-    server.put_in_silence(BACKUPS, &backup("new", "s3://new"));
+    server.put_silently(BACKUPS, &backup("new", "s3://new"));
     server.instead(WATCH, [Instead::Status(410, "too old"), Instead::Usual]);
     server.end_watches("");
     running.until(|state| stale(state).is_some()).await;
@@ -306,7 +306,7 @@ async fn a_watch_that_cannot_be_resumed_begins_with_a_list() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_ends_by_itself_goes_on_where_it_was() {
+async fn a_watch_that_ends_by_itself_is_resumed() {
     let server = ApiServer::new();
     let running = Running::synced(&server).await;
     server.put(BACKUPS, &backup("b1", "s3://one"));

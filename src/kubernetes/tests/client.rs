@@ -1,4 +1,4 @@
-//! Which configuration is taken, and a client on real sockets.
+//! The choice of the configuration, and a client on real sockets.
 
 use std::io;
 
@@ -27,13 +27,13 @@ fn missing_file() -> KubeconfigError {
 }
 
 #[test]
-fn a_kubeconfig_goes_before_the_pod() {
+fn a_kubeconfig_takes_precedence_over_the_pod() {
     let chosen = choose(Ok(config("http://a/")), || Ok(config("http://pod/"))).unwrap();
     assert_eq!(chosen.cluster_url.host(), Some("a"));
 }
 
 #[test]
-fn without_a_kubeconfig_the_pod_says_where_the_server_is() {
+fn without_a_kubeconfig_the_service_account_of_the_pod_is_used() {
     for error in [
         missing_file(),
         KubeconfigError::FindPath,
@@ -45,11 +45,11 @@ fn without_a_kubeconfig_the_pod_says_where_the_server_is() {
 }
 
 #[test]
-fn without_both_the_error_says_what_to_set() {
+fn without_both_the_error_names_the_remedy() {
     let error = choose(Err(missing_file()), no_pod).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no Kubernetes configuration: set KUBECONFIG to a kubeconfig file (~/.kube/config is looked at too), or run \
+        "no Kubernetes configuration: set KUBECONFIG to a kubeconfig file (~/.kube/config is read too), or run \
          in a pod that has a service account (failed to read an incluster environment variable: environment \
          variable not found)"
     );
@@ -73,7 +73,7 @@ fn a_broken_kubeconfig_is_an_error_even_in_a_pod() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_no_error_until_it_is_asked() {
+async fn an_unreachable_server_is_an_error_only_when_a_request_is_made() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -86,7 +86,7 @@ async fn a_server_that_is_not_there_is_no_error_until_it_is_asked() {
 }
 
 #[tokio::test]
-async fn a_server_with_a_foreign_certificate_is_told_as_such() {
+async fn a_server_with_an_untrusted_certificate_is_reported_as_untrusted() {
     let tls = tls();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

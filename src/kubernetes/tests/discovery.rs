@@ -8,7 +8,7 @@ use crate::kubernetes::{StatusSubresources, follow_status_subresources, status_s
 
 const PATH: &str = "/apis/db.orange.com/v2";
 
-/// What the API server says of the group when it serves these.
+/// The API server's answer for the group if it serves these resources.
 fn serving(names: &[&str]) -> Instead {
     let resources: Vec<Value> = names
         .iter()
@@ -25,7 +25,7 @@ async fn found_when(answer: Instead) -> StatusSubresources {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subresource_is_there_or_not_by_kind() {
+async fn the_subresources_of_both_kinds_are_discovered_separately() {
     let casskop = serving(&[
         "cassandrabackups",
         "cassandrarestores",
@@ -50,7 +50,7 @@ async fn a_subresource_is_there_or_not_by_kind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_kind_that_is_not_served_nothing_is_known() {
+async fn a_kind_that_is_not_served_is_unknown() {
     let page = Instead::Text(404, "404 page not found\n".to_owned());
     assert_eq!(found_when(page).await, StatusSubresources::default());
     let half = serving(&["cassandrabackups", "cassandrabackups/status"]);
@@ -64,14 +64,14 @@ async fn of_a_kind_that_is_not_served_nothing_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_server_that_cannot_be_asked_is_an_error() {
+async fn a_failed_discovery_is_an_error() {
     let server = ApiServer::new();
     server.instead(PATH, [Instead::Status(500, "no")]);
     assert!(status_subresources(&server.client()).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_known_follows_the_cluster_and_outlives_its_silence() {
+async fn discovery_follows_changes_and_keeps_the_last_result_on_failure() {
     let ours = [
         "cassandrabackups",
         "cassandrabackups/status",

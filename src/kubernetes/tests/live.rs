@@ -1,4 +1,4 @@
-//! What a live read says when it does not go well.
+//! Live reads that fail.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -15,14 +15,14 @@ const C1: &str = "/apis/db.orange.com/v2/namespaces/prod/cassandraclusters/c1";
 const B1: &str = "/apis/db.orange.com/v2/namespaces/prod/cassandrabackups/b1";
 const S3: &str = "/api/v1/namespaces/prod/secrets/s3";
 
-/// What is said about the cluster when the API server answers so.
+/// Reads a cluster from an API server with this answer.
 async fn cluster_when(answer: Instead) -> Reference<crate::rules::facts::Cluster> {
     let server = ApiServer::new();
     server.instead(C1, [answer]);
     let world = World::without_caches(&server);
-    let said = world.facts.cluster("prod", "c1", Freshness::Live).await;
-    assert_eq!(world.facts.cluster("prod", "c1", Freshness::Cached).await, said);
-    said
+    let read = world.facts.cluster("prod", "c1", Freshness::Live).await;
+    assert_eq!(world.facts.cluster("prod", "c1", Freshness::Cached).await, read);
+    read
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,7 +46,7 @@ async fn only_a_not_found_that_names_the_object_is_absent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_right_on_a_kind_names_the_right() {
+async fn a_forbidden_kind_names_the_missing_right() {
     assert_eq!(
         cluster_when(Instead::Status(403, "cassandraclusters is forbidden")).await,
         unknown("cassgate may not get cassandraclusters in namespace prod (403)")
@@ -54,7 +54,7 @@ async fn a_missing_right_on_a_kind_names_the_right() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_right_on_secrets_names_the_command_that_grants_it() {
+async fn a_forbidden_secret_names_the_command_that_grants_the_right() {
     let server = ApiServer::new();
     let world = World::without_caches(&server);
     let refusal = r#"secrets "s3" is forbidden: User "system:serviceaccount:cassgate-system:cassgate" cannot get resource "secrets" in API group "" in the namespace "prod""#;
@@ -81,7 +81,7 @@ async fn a_missing_right_on_secrets_names_the_command_that_grants_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_does_not_fit_its_type_is_unknown_and_the_place_is_named() {
+async fn a_malformed_object_is_unknown_and_its_field_is_named() {
     let server = ApiServer::new();
     let world = World::without_caches(&server);
     server.put(BACKUPS, &bad_backup("b1"));
@@ -99,10 +99,10 @@ async fn an_object_that_does_not_fit_its_type_is_unknown_and_the_place_is_named(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_about_something_else_is_no_answer() {
+async fn an_answer_about_another_object_is_unknown() {
     for text in ["", "<html>", "{}", "null", r#"{"kind": "Status", "code": 200}"#] {
-        let said = cluster_when(Instead::Text(200, text.to_owned())).await;
-        assert_eq!(said, unknown("the API server's answer cannot be read"), "{text}");
+        let read = cluster_when(Instead::Text(200, text.to_owned())).await;
+        assert_eq!(read, unknown("the API server's answer cannot be read"), "{text}");
     }
     let another = Instead::Text(200, cluster("c2", "dc1").to_string());
     assert_eq!(
@@ -112,7 +112,7 @@ async fn an_answer_about_something_else_is_no_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_breakdown_is_unknown_and_told_in_one_line() {
+async fn an_error_is_unknown_with_a_reason_of_one_line() {
     for (answer, reason) in [
         (
             Instead::Status(500, "etcd at https://10.0.0.1"),
@@ -144,33 +144,33 @@ async fn a_breakdown_is_unknown_and_told_in_one_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_server_that_says_nothing_is_unknown_after_five_seconds() {
+async fn a_read_without_an_answer_is_unknown_after_five_seconds() {
     let begun = Instant::now();
     let server = ApiServer::new();
     server.instead(C1, [Instead::Silence]);
     let world = World::without_caches(&server);
-    let said = world.facts.cluster("prod", "c1", Freshness::Live).await;
-    assert_eq!(said, unknown("the API server did not answer within 5 s"));
+    let read = world.facts.cluster("prod", "c1", Freshness::Live).await;
+    assert_eq!(read, unknown("the API server did not answer within 5 s"));
     assert_eq!(begun.elapsed().as_secs(), 5);
     assert!(world.metric(r#"cassgate_live_reads_total{kind="cluster",outcome="unknown"} 1"#));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_moment_of_trouble_is_waited_out() {
+async fn a_transient_error_is_retried() {
     let server = ApiServer::new();
     server.put(BACKUPS, &backup("b1", "s3://b"));
     let trouble = Instead::Status(500, "etcdserver: leader changed");
     let broken = Instead::Broken(ErrorKind::ConnectionRefused);
     server.instead(B1, [trouble, broken, Instead::Usual]);
     let world = World::without_caches(&server);
-    let said = world.facts.backup("prod", "b1", Freshness::Live).await;
-    assert_eq!(said, fact::<CassandraBackup>(&backup("b1", "s3://b")));
+    let read = world.facts.backup("prod", "b1", Freshness::Live).await;
+    assert_eq!(read, fact::<CassandraBackup>(&backup("b1", "s3://b")));
     assert_eq!(server.requests(), [B1, B1, B1]);
     assert!(world.metric(r#"cassgate_live_reads_total{kind="backup",outcome="found"} 1"#));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_that_is_given_up_counts_as_unknown() {
+async fn a_cancelled_read_counts_as_unknown() {
     let server = ApiServer::new();
     server.instead(C1, [Instead::Silence]);
     let world = World::without_caches(&server);
@@ -184,7 +184,7 @@ async fn a_read_that_is_given_up_counts_as_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_name_never_becomes_a_path() {
+async fn an_invalid_name_never_becomes_a_path() {
     let server = ApiServer::new();
     let world = World::without_caches(&server);
     for (namespace, name) in [
@@ -194,9 +194,9 @@ async fn what_is_no_name_never_becomes_a_path() {
         ("", "c1"),
         ("prod", "a?b"),
     ] {
-        let said = world.facts.cluster(namespace, name, Freshness::Cached).await;
+        let read = world.facts.cluster(namespace, name, Freshness::Cached).await;
         assert_eq!(
-            said,
+            read,
             unknown("no object can have this name"),
             "{namespace} {name}"
         );
@@ -205,13 +205,13 @@ async fn what_is_no_name_never_becomes_a_path() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hundreds_of_reads_at_once_take_turns() {
+async fn concurrent_reads_are_bounded() {
     let server = ApiServer::new();
     server.instead(C1, [Instead::Late(Duration::from_millis(10))]);
     let world = World::without_caches(&server);
     let begun = Instant::now();
     let reads = (0..320).map(|_| world.facts.cluster("prod", "c1", Freshness::Live));
-    let said = futures::future::join_all(reads).await;
-    assert!(said.iter().all(|said| *said == Reference::Absent));
+    let read = futures::future::join_all(reads).await;
+    assert!(read.iter().all(|read| *read == Reference::Absent));
     assert_eq!(begun.elapsed(), Duration::from_millis(100));
 }

@@ -1,5 +1,4 @@
-//! Everything here runs against an API server that is a map in memory, and in time that stands still until nothing
-//! else can happen.
+//! Tests against an API server in memory, with a paused clock that advances only when every task is idle.
 
 mod apiserver;
 mod cache;
@@ -25,7 +24,7 @@ const CLUSTERS: &str = "cassandraclusters";
 const BACKUPS: &str = "cassandrabackups";
 const SECRETS: &str = "secrets";
 
-/// Facts, and what they rest on. The watches end with it.
+/// The facts and their caches. Dropping it ends the watches.
 struct World {
     metrics: Metrics,
     facts: ClusterFacts,
@@ -33,7 +32,7 @@ struct World {
 }
 
 impl World {
-    /// All caches are complete, and no request is remembered.
+    /// Returns facts whose caches are complete, and forgets the recorded requests.
     async fn synced(server: &ApiServer) -> Self {
         let mut world = Caches::new(server.client());
         let readers = Readers {
@@ -56,12 +55,12 @@ impl World {
         }
     }
 
-    /// No cache runs.
+    /// Returns facts without running caches.
     fn without_caches(server: &ApiServer) -> Self {
         Self::with(server.client())
     }
 
-    /// No cache runs.
+    /// Returns facts of this client without running caches.
     fn with(client: Client) -> Self {
         let mut world = Caches::new(client);
         let readers = Readers {
@@ -85,7 +84,7 @@ impl World {
     }
 }
 
-/// Caches that run.
+/// Running caches.
 struct Caches {
     client: Client,
     metrics: Metrics,
@@ -128,12 +127,12 @@ fn backup(name: &str, location: &str) -> Value {
     })
 }
 
-/// A backup that CassKop's CRD would not take, and a broken converter may hand out.
+/// A backup that CassKop's CRD would reject and a broken conversion webhook may return.
 fn bad_backup(name: &str) -> Value {
     json!({"metadata": {"namespace": "prod", "name": name}, "spec": {"cassandraCluster": ["c1"]}})
 }
 
-/// `values` are base64, as in a Secret.
+/// A Secret with these base64 values.
 fn secret(name: &str, values: &Value) -> Value {
     json!({"metadata": {"namespace": "prod", "name": name}, "data": values})
 }

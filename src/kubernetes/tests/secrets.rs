@@ -1,4 +1,4 @@
-//! Secrets: what is remembered, for how long, and that no value goes anywhere.
+//! Secrets: which are remembered and how long, and that no value leaks.
 
 use std::{
     io::Write,
@@ -35,7 +35,7 @@ fn keys() -> Reference<Credentials> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_was_found_is_remembered_for_five_seconds() {
+async fn a_secret_is_remembered_for_five_seconds() {
     let server = ApiServer::new();
     server.put(SECRETS, &good());
     let world = World::without_caches(&server);
@@ -53,7 +53,7 @@ async fn a_secret_that_was_found_is_remembered_for_five_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_live_question_is_read_and_what_it_learns_replaces_what_was_remembered() {
+async fn a_live_call_reads_and_replaces_the_remembered_secret() {
     let server = ApiServer::new();
     server.put(SECRETS, &good());
     let world = World::without_caches(&server);
@@ -90,7 +90,7 @@ async fn a_secret_that_is_absent_or_empty_is_read_each_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cached_questions_at_the_same_time_share_a_read_and_a_live_one_has_its_own() {
+async fn concurrent_cached_calls_share_a_read_and_a_live_call_has_its_own() {
     let server = ApiServer::new();
     server.put(SECRETS, &good());
     server.instead(S3, [Instead::Late(Duration::from_millis(50))]);
@@ -107,9 +107,9 @@ async fn cached_questions_at_the_same_time_share_a_read_and_a_live_one_has_its_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_are_read_decoded_and_judged() {
+async fn values_are_decoded_and_checked() {
     let server = ApiServer::new();
-    // `AKIA` with a line end, and nothing.
+    // `AKIA` with a line end, and an empty value.
     let values = json!({"awsaccesskeyid": "QUtJQQo=", "awsregion": ""});
     server.put(SECRETS, &secret("s3", &values));
     let world = World::without_caches(&server);
@@ -136,17 +136,17 @@ impl Write for Log {
     }
 }
 
-/// Writes events of every level and of all crates.
+/// Records events of every level and of all crates.
 fn everything(log: Log) -> Dispatch {
     let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
     Dispatch::new(lines.with_writer(move || log.clone()).finish())
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_value_of_a_secret_is_logged_shown_or_told() {
+async fn no_value_of_a_secret_is_logged_or_returned() {
     let log = Log::default();
-    // Two of them, though one is set: with a single one, tracing lets whichever test comes first to a line decide, by
-    // its own thread, whether that line is ever written.
+    // Two dispatchers, although only one is used: with a single one, tracing caches per log line the decision of the
+    // first thread that reaches it, so a test in another thread could disable a line.
     let [dispatch, _second] = [log.clone(), Log::default()].map(everything);
     let guard = tracing::dispatcher::set_default(&dispatch);
     tracing::callsite::rebuild_interest_cache();
@@ -156,7 +156,7 @@ async fn no_value_of_a_secret_is_logged_shown_or_told() {
     let mut told = Vec::new();
     for object in [
         good(),
-        // Not base64, not a map, not even text: an answer that a decoder would quote.
+        // Neither base64 nor a map nor text: answers that the error of a decoder would quote.
         secret("s3", &json!({"awsaccesskeyid": "topsecret!"})),
         secret("s3", &json!(["topsecret"])),
         secret("s3", &json!({"awsaccesskeyid": {"topsecret": "topsecret"}})),

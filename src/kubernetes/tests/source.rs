@@ -13,7 +13,7 @@ const C1: &str = "/apis/db.orange.com/v2/namespaces/prod/cassandraclusters/c1";
 const B1: &str = "/apis/db.orange.com/v2/namespaces/prod/cassandrabackups/b1";
 
 #[tokio::test(start_paused = true)]
-async fn what_the_cache_has_is_not_asked_for() {
+async fn a_cached_object_is_not_read() {
     let server = ApiServer::new();
     server.put(CLUSTERS, &cluster("c1", "dc1"));
     server.put(BACKUPS, &backup("b1", "s3://b"));
@@ -26,10 +26,10 @@ async fn what_the_cache_has_is_not_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_cache_lacks_is_read() {
+async fn an_object_that_is_not_cached_is_read() {
     let server = ApiServer::new();
     let world = World::synced(&server).await;
-    server.put_in_silence(CLUSTERS, &cluster("c1", "dc1"));
+    server.put_silently(CLUSTERS, &cluster("c1", "dc1"));
     let found = world.facts.cluster("prod", "c1", Freshness::Cached).await;
     assert_eq!(found, fact::<CassandraCluster>(&cluster("c1", "dc1")));
     assert_eq!(
@@ -42,13 +42,13 @@ async fn what_the_cache_lacks_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_live_answer_is_read_though_the_cache_has_another() {
+async fn a_live_call_reads_even_if_the_object_is_cached() {
     let server = ApiServer::new();
     server.put(CLUSTERS, &cluster("c1", "dc1"));
     server.put(BACKUPS, &backup("b1", "s3://old"));
     let world = World::synced(&server).await;
-    server.put_in_silence(CLUSTERS, &cluster("c1", "dc2"));
-    server.delete_in_silence(BACKUPS, &backup("b1", "s3://old"));
+    server.put_silently(CLUSTERS, &cluster("c1", "dc2"));
+    server.delete_silently(BACKUPS, &backup("b1", "s3://old"));
     let found = world.facts.cluster("prod", "c1", Freshness::Live).await;
     assert_eq!(found, fact::<CassandraCluster>(&cluster("c1", "dc2")));
     assert_eq!(
@@ -59,7 +59,7 @@ async fn a_live_answer_is_read_though_the_cache_has_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn before_a_cache_is_complete_everything_is_read() {
+async fn before_a_cache_is_complete_every_object_is_read() {
     let server = ApiServer::new();
     server.put(CLUSTERS, &cluster("c1", "dc1"));
     let world = World::without_caches(&server);
@@ -71,7 +71,7 @@ async fn before_a_cache_is_complete_everything_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broken_watch_is_trusted_for_a_minute_and_then_everything_is_read() {
+async fn after_a_broken_watch_the_cache_is_trusted_for_a_minute() {
     let server = ApiServer::new();
     server.put(CLUSTERS, &cluster("c1", "dc1"));
     let world = World::synced(&server).await;
@@ -81,7 +81,7 @@ async fn a_broken_watch_is_trusted_for_a_minute_and_then_everything_is_read() {
     }
     let broken = Instant::now();
     server.end_watches("");
-    server.put_in_silence(CLUSTERS, &cluster("c1", "dc2"));
+    server.put_silently(CLUSTERS, &cluster("c1", "dc2"));
     let old = fact::<CassandraCluster>(&cluster("c1", "dc1"));
     tokio::time::sleep_until(broken + Duration::from_secs(59)).await;
     assert_eq!(world.facts.cluster("prod", "c1", Freshness::Cached).await, old);
@@ -91,7 +91,7 @@ async fn a_broken_watch_is_trusted_for_a_minute_and_then_everything_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cached_questions_at_the_same_time_share_a_read_and_live_ones_do_not() {
+async fn concurrent_cached_calls_share_a_read_and_live_calls_do_not() {
     let server = ApiServer::new();
     server.put(CLUSTERS, &cluster("c1", "dc1"));
     server.instead(C1, [Instead::Late(Duration::from_millis(50))]);
@@ -110,7 +110,7 @@ async fn cached_questions_at_the_same_time_share_a_read_and_live_ones_do_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_that_is_dropped_leaves_the_read_to_the_others() {
+async fn a_dropped_call_does_not_cancel_a_shared_read() {
     let server = ApiServer::new();
     server.put(CLUSTERS, &cluster("c1", "dc1"));
     server.instead(C1, [Instead::Late(Duration::from_millis(50))]);
@@ -127,7 +127,7 @@ async fn a_question_that_is_dropped_leaves_the_read_to_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn neighbours_come_out_of_the_caches_and_a_restore_is_read() {
+async fn neighbours_come_from_the_caches_and_a_restore_is_read_live() {
     let server = ApiServer::new();
     let mut backup = backup("b1", "s3://b");
     backup["spec"]["snapshotTag"] = json!("daily");
@@ -163,7 +163,7 @@ async fn neighbours_come_out_of_the_caches_and_a_restore_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_namespace_says_whether_it_goes_and_what_missing_references_mean() {
+async fn a_namespace_has_its_deletion_and_its_policy_label() {
     let server = ApiServer::new();
     let namespace = json!({"metadata": {"name": "prod", "labels": {MISSING_REFERENCES_LABEL: "warn"},
                            "deletionTimestamp": "2026-01-01T00:00:00Z"}});
@@ -186,7 +186,7 @@ async fn a_namespace_says_whether_it_goes_and_what_missing_references_mean() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whether_somebody_may_read_a_secret_is_asked_of_the_api_server() {
+async fn the_right_to_read_a_secret_is_asked_of_the_api_server() {
     let server = ApiServer::new();
     let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
     let world = World::without_caches(&server);

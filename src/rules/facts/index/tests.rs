@@ -52,7 +52,7 @@ fn alike(index: &BackupIndex, name: &str, tag: &str) -> Vec<String> {
 }
 
 #[test]
-fn tags_that_begin_alike_are_found_both_ways_the_own_first_and_of_those_the_ones_that_ran() {
+fn overlapping_tags_are_found_in_both_directions_first_in_the_own_namespace_and_first_those_that_ran() {
     let mut index = BackupIndex::default();
     for (namespace, name, tag, state) in [
         ("prod", "shorter", "da", None),
@@ -77,7 +77,7 @@ fn tags_that_begin_alike_are_found_both_ways_the_own_first_and_of_those_the_ones
 }
 
 #[test]
-fn tags_are_found_among_all_others_as_if_each_was_looked_at() {
+fn the_index_finds_the_same_tags_as_a_full_scan() {
     let mut random = fastrand::Rng::with_seed(6);
     let mut text = |letters: &[&str], most| -> String {
         let length = random.usize(1..=most);
@@ -106,7 +106,7 @@ fn tags_are_found_among_all_others_as_if_each_was_looked_at() {
 }
 
 #[test]
-fn what_was_removed_is_found_nowhere() {
+fn a_removed_object_is_not_found() {
     let mut index = BackupIndex::default();
     let object = backup("b1", "daily", Some("RUNNING"), Some("@daily"));
     index.insert("test", "b1", &object);
@@ -122,7 +122,7 @@ fn what_was_removed_is_found_nowhere() {
 }
 
 #[test]
-fn a_name_that_begins_like_another_is_another() {
+fn a_name_that_begins_with_another_name_is_not_found() {
     let mut index = BackupIndex::default();
     index.insert("test", "nightly2", &backup("nightly2", "t", None, Some("@daily")));
     index.insert("prod", "nightly", &backup("nightly", "t", None, Some("@daily")));
@@ -133,7 +133,7 @@ fn a_name_that_begins_like_another_is_another() {
 }
 
 #[test]
-fn ten_thousand_are_answered_with_a_few() {
+fn an_answer_from_ten_thousand_objects_is_bounded() {
     let mut index = BackupIndex::default();
     for number in 0..10_000 {
         let name = format!("b{number}");
@@ -148,7 +148,7 @@ fn ten_thousand_are_answered_with_a_few() {
 }
 
 #[test]
-fn what_runs_is_found_first_and_then_what_was_created_last() {
+fn running_restores_come_first_and_then_the_youngest() {
     let created = |name: &str, state: Option<&str>, seconds: Option<i64>| {
         Arc::new(StoredRestore {
             created: seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok()),
@@ -180,7 +180,7 @@ fn what_runs_is_found_first_and_then_what_was_created_last() {
 }
 
 #[test]
-fn tags_of_the_own_namespace_are_found_before_those_of_a_hundred_others() {
+fn the_own_namespace_is_found_before_a_hundred_others() {
     for states in [["COMPLETED", "COMPLETED"], ["COMPLETED", ""], ["", ""]] {
         let [theirs, own] = states.map(|state| (!state.is_empty()).then_some(state));
         let mut index = BackupIndex::default();
@@ -199,7 +199,7 @@ fn tags_of_the_own_namespace_are_found_before_those_of_a_hundred_others() {
 }
 
 #[test]
-fn restores_are_found_by_cluster_by_backup_and_by_their_end() {
+fn restores_are_found_by_cluster_by_backup_and_by_end() {
     let mut index = RestoreIndex::default();
     for (name, state, ended) in [
         ("waiting", None, 0),
