@@ -35,7 +35,7 @@ impl FactSource for Layered<'_> {
         freshness: Freshness,
     ) -> Pending<'a, StoredBackup> {
         match self.tree.find_backup(namespace, name) {
-            Some(Reference::Found(mut own)) if own.run == Run::Unsaid => Pending::asked(async move {
+            Some(Reference::Found(mut own)) if own.run == Run::Unknown => Pending::asked(async move {
                 if let Reference::Found(stored) = self.live.backup(namespace, name, freshness).await {
                     own.run = stored.run;
                     own.history = stored.history;
@@ -67,7 +67,7 @@ impl FactSource for Layered<'_> {
 
     fn restore<'a>(&'a self, namespace: &'a str, name: &'a str) -> Pending<'a, StoredRestore> {
         match self.tree.find_restore(namespace, name) {
-            Some(Reference::Found(own)) if own.run == Run::Unsaid => self.live.restore(namespace, name),
+            Some(Reference::Found(own)) if own.run == Run::Unknown => self.live.restore(namespace, name),
             Some(known) => Pending::known(known),
             None => self.live.restore(namespace, name),
         }

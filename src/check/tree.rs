@@ -29,7 +29,7 @@ type ByName<T> = HashMap<String, HashMap<String, Reference<T>>>;
 /// The objects of the given manifests, as a source of facts.
 ///
 /// An object that no manifest describes is `Unknown`, never `Absent`. A manifest without a status does not say whether
-/// the object has run, so its run is [`Run::Unsaid`] and it is no running, unfinished or ended neighbour.
+/// the object has run, so its run is [`Run::Unknown`] and it is no running, unfinished or ended neighbour.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     clusters: ByName<Cluster>,
@@ -84,7 +84,7 @@ impl Tree {
                     Arc::new(restore)
                 });
                 if let Reference::Found(restore) = &restore
-                    && restore.run != Run::Unsaid
+                    && restore.run != Run::Unknown
                 {
                     self.restore_index.insert(namespace, name, restore);
                 }
@@ -261,7 +261,7 @@ fn is_named(generated: &GeneratedSecret, name: &str) -> bool {
 
 /// Returns the run of a manifest. Without a status it is unknown, while a stored object without one has never run.
 fn known_run(run: Run) -> Run {
-    if run == Run::Never { Run::Unsaid } else { run }
+    if run == Run::Never { Run::Unknown } else { run }
 }
 
 /// Decodes an object; `Unknown` if its final content is not known.

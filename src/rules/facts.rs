@@ -1,4 +1,4 @@
-//! What the rules know of the world: plain data, and the trait by which it is asked for.
+//! The facts that rules read, as plain data, and the trait of their sources.
 
 mod index;
 mod neighbours;
@@ -14,22 +14,22 @@ pub use index::{BackupIndex, NeighbourIndex, RestoreIndex};
 pub use neighbours::{Alike, Around, MAX_NEIGHBOURS, NeighbourRef, Neighbours};
 pub use objects::{Cluster, Namespace, PastSnapshot, Run, StoredBackup, StoredRestore};
 
-/// What is known of an object that another one names.
+/// The referenced object, as far as it is known.
 ///
-/// `Absent` is a claim: somebody looked at the API server and it was not there. A cache that does not have it says
-/// nothing. `Unknown` never refuses anything.
+/// `Absent` is returned only after a live read: an object that is missing in a cache may exist. `Unknown` never causes a
+/// denial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference<T> {
-    /// It is there.
+    /// The object exists.
     Found(T),
-    /// It is not there.
+    /// The object does not exist.
     Absent,
-    /// Nobody could say, for this reason.
+    /// It is unknown whether the object exists, for this reason.
     Unknown(String),
 }
 
 impl<T> Reference<T> {
-    /// The object, where it is there.
+    /// Returns the object if it exists.
     #[must_use]
     pub fn found(&self) -> Option<&T> {
         match self {
@@ -39,7 +39,9 @@ impl<T> Reference<T> {
     }
 }
 
-/// What is known about everything that one object names or meets. `None`: nobody asked, or the object names none.
+/// The facts about the references and the neighbours of one object.
+///
+/// A reference is `None` if the object names none or if it was not looked up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// `spec.cassandraCluster`.
@@ -50,78 +52,78 @@ pub struct Facts {
     pub secret: Option<Reference<Credentials>>,
     /// The namespace of the object.
     pub namespace: Option<Reference<Namespace>>,
-    /// Other backups and restores that it may get in the way of.
+    /// Other backups and restores that it can conflict with.
     pub neighbours: Neighbours,
 }
 
 impl Facts {
-    /// The cluster, where it is there.
+    /// Returns the cluster if it exists.
     #[must_use]
     pub fn found_cluster(&self) -> Option<&Cluster> {
         self.cluster.as_ref()?.found()
     }
 
-    /// The backup, where it is there.
+    /// Returns the backup if it exists.
     #[must_use]
     pub fn found_backup(&self) -> Option<&StoredBackup> {
         self.backup.as_ref()?.found()
     }
 
-    /// The namespace, where it could be read.
+    /// Returns the namespace if it could be read.
     #[must_use]
     pub fn found_namespace(&self) -> Option<&Namespace> {
         self.namespace.as_ref()?.found()
     }
 }
 
-/// How fresh an answer has to be.
+/// The required freshness of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// What was seen lately will do. `Absent` still needs a look at the API server.
+    /// A cached answer is enough. `Absent` still needs a live read.
     Cached,
-    /// Only what the API server says now: a refusal rests on it.
+    /// Only a live read, because a denial rests on it.
     Live,
 }
 
-/// Who asks, as the API server says it.
+/// The user of a request, from the API server's `userInfo`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Caller {
-    /// The user's name; empty where the API server did not say.
+    /// The user's name; empty if the API server names none.
     pub username: String,
     /// The user's id.
     pub uid: String,
     /// The user's groups.
     pub groups: Vec<String>,
-    /// What the authenticator adds.
+    /// Extra attributes from the authenticator.
     pub extra: std::collections::BTreeMap<String, Vec<String>>,
 }
 
-/// An answer that is there, or on its way.
+/// An answer that is known or still has to be awaited.
 ///
-/// Most answers come out of a cache. Who takes them [at once](Self::at_once) needs no task, no timer and no box.
-#[must_use = "an answer that nobody waits for never comes"]
+/// Most answers come from a cache. Taking them with [`at_once`](Self::at_once) needs no task, no timer and no allocation.
+#[must_use = "an answer is read only if it is awaited"]
 pub enum Pending<'a, T> {
-    /// Nobody has to be waited for.
+    /// The answer is known.
     Known(Ready<Reference<T>>),
-    /// Somebody was asked.
+    /// The answer has to be awaited.
     Asked(Pin<Box<dyn Future<Output = Reference<T>> + Send + 'a>>),
 }
 
 impl<'a, T> Pending<'a, T> {
-    /// What is known already.
+    /// Returns an answer that is known.
     pub fn known(answer: Reference<T>) -> Self {
         Self::Known(ready(answer))
     }
 
-    /// What will be known when this has ended.
+    /// Returns the answer of a future.
     pub fn asked(answer: impl Future<Output = Reference<T>> + Send + 'a) -> Self {
         Self::Asked(Box::pin(answer))
     }
 
-    /// The answer where it is there.
+    /// Returns the answer if it is known.
     ///
     /// # Errors
-    /// Itself, when somebody has to be waited for.
+    /// Returns `self` if the answer has to be awaited.
     pub fn at_once(self) -> Result<Reference<T>, Self> {
         match self {
             Self::Known(answer) => Ok(answer.into_inner()),
@@ -141,16 +143,21 @@ impl<T> Future for Pending<'_, T> {
     }
 }
 
-/// Whoever can say what a namespace holds: the Kubernetes cluster, or a tree of manifests.
+/// A source of facts.
 ///
-/// Names are names that Kubernetes takes; see [`is_object_name`](crate::domain::object_name::is_object_name).
-/// An answer never fails: what cannot be found out is [`Reference::Unknown`].
+/// The caches of the API server, a tree of manifests, and a tree layered over the API server implement it.
+///
+/// # Assumptions
+/// Names are valid object names; see [`is_object_name`](crate::domain::object_name::is_object_name).
+///
+/// # Guarantees
+/// An answer never fails: an object that cannot be read is [`Reference::Unknown`].
 pub trait FactSource: Send + Sync {
-    /// The `CassandraCluster` of this name.
+    /// Returns the `CassandraCluster` of this name.
     fn cluster<'a>(&'a self, namespace: &'a str, name: &'a str, freshness: Freshness)
     -> Pending<'a, Cluster>;
 
-    /// The `CassandraBackup` of this name.
+    /// Returns the `CassandraBackup` of this name.
     fn backup<'a>(
         &'a self,
         namespace: &'a str,
@@ -158,7 +165,7 @@ pub trait FactSource: Send + Sync {
         freshness: Freshness,
     ) -> Pending<'a, StoredBackup>;
 
-    /// The keys of the Secret of this name.
+    /// Returns the keys of the Secret of this name.
     fn secret<'a>(
         &'a self,
         namespace: &'a str,
@@ -166,16 +173,16 @@ pub trait FactSource: Send + Sync {
         freshness: Freshness,
     ) -> Pending<'a, Credentials>;
 
-    /// The namespace of this name.
+    /// Returns the namespace of this name.
     fn namespace<'a>(&'a self, name: &'a str, freshness: Freshness) -> Pending<'a, Namespace>;
 
-    /// The `CassandraRestore` of this name, as it is now.
+    /// Returns the `CassandraRestore` of this name, read live.
     fn restore<'a>(&'a self, namespace: &'a str, name: &'a str) -> Pending<'a, StoredRestore>;
 
-    /// What was seen around an object lately. Whoever refuses because of a neighbour reads it first.
+    /// Returns the neighbours of an object from caches. Before a denial, the caller reads the neighbour live.
     fn neighbours(&self, around: Around<'_>) -> Neighbours;
 
-    /// Whether this user may read the Secret of this name.
+    /// Returns `Found(true)` if this user may read the Secret of this name.
     fn may_read_secret<'a>(
         &'a self,
         caller: &'a Caller,

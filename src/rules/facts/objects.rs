@@ -1,4 +1,4 @@
-//! Stored objects, as far as rules look at them.
+//! The parts of stored objects that rules read.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -13,22 +13,22 @@ use crate::domain::image::Version;
 use crate::domain::sidecar::Sidecar;
 use crate::rules::policy::MissingReferences;
 
-/// The part of a `CassandraCluster` that rules look at.
+/// The part of a `CassandraCluster` that rules read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
     /// The names of its datacenters, in the order of its topology; an empty topology is `dc1`.
     pub datacenters: Arc<[String]>,
-    /// Whether its pods have the sidecar.
+    /// True if its pods have the sidecar.
     pub sidecar_enabled: bool,
-    /// Which sidecar.
+    /// The sidecar, from the tag of its image.
     pub sidecar: Sidecar,
-    /// Which Cassandra, where its image tells.
+    /// The version of Cassandra, if the tag of its image has one.
     pub cassandra: Option<Version>,
-    /// The directories that the sidecar has mounted beside Cassandra's own.
+    /// The mount paths of the sidecar other than Cassandra's data.
     pub mounts: Vec<String>,
-    /// Whether it is being deleted.
+    /// True if it is being deleted.
     pub terminating: bool,
-    /// Why it is not ready, in a few words; `None` also where CassKop says nothing.
+    /// The reason why it is not ready, in a few words; `None` if it is ready or CassKop reports nothing.
     pub unready: Option<String>,
 }
 
@@ -49,7 +49,7 @@ impl From<&CassandraCluster> for Cluster {
     }
 }
 
-/// CassKop's words: a phase that is not Running, or an action that goes on.
+/// Returns the reason why CassKop reports a cluster as not ready: a phase other than Running, or an action in progress.
 fn unready(cluster: &CassandraCluster) -> Option<String> {
     let status = &cluster.status;
     if let Some(phase) = status
@@ -75,12 +75,12 @@ fn unready(cluster: &CassandraCluster) -> Option<String> {
         })
 }
 
-/// What an object's status says of its last run.
+/// The last run of an object, from its status.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Run {
-    /// Nobody said: a manifest without a status.
+    /// It is unknown: a manifest without a status.
     #[default]
-    Unsaid,
+    Unknown,
     /// It has never run.
     Never,
     /// The word of `status.condition.type`.
@@ -97,49 +97,49 @@ impl Run {
             })
     }
 
-    /// The state; `None` where it has never run or nobody said.
+    /// Returns the state; `None` if it has never run or the run is unknown.
     #[must_use]
     pub fn state(&self) -> Option<ConditionType<'_>> {
         match self {
             Self::State(word) => Some(ConditionType::parse(word)),
-            Self::Unsaid | Self::Never => None,
+            Self::Unknown | Self::Never => None,
         }
     }
 
-    /// Whether it is under way, `REQUIRED` to `RUNNING`.
+    /// Returns true if it is in progress: `REQUIRED` to `RUNNING`.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.state().is_some_and(ConditionType::is_active)
     }
 
-    /// Whether it is not over: under way, or stored and not begun. What nobody said is not known to be.
+    /// Returns true if it is in progress, or stored and not started. An unknown run is not unfinished.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         *self == Self::Never || self.is_active()
     }
 }
 
-/// A run of a backup that is over.
+/// A finished run of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastSnapshot {
-    /// Its full name.
+    /// The full name of its snapshot.
     pub name: Box<str>,
-    /// Whether it ended well.
+    /// True if it was COMPLETED.
     pub good: bool,
 }
 
-/// The part of a stored `CassandraBackup` that rules look at.
+/// The part of a stored `CassandraBackup` that rules read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoredBackup {
     /// Its name.
     pub name: String,
     /// Its spec.
     pub spec: CassandraBackupSpec,
-    /// How its last run stands.
+    /// Its last run.
     pub run: Run,
-    /// The runs that are over, the newest first; only our executor writes them.
+    /// The finished runs, the newest first. Only cassgate as executor writes them.
     pub history: Vec<PastSnapshot>,
-    /// The restore that used it last, as our executor notes it.
+    /// The restore that used it last. Only cassgate as executor records it.
     pub last_restore: Option<String>,
 }
 
@@ -166,22 +166,22 @@ impl From<&CassandraBackup> for StoredBackup {
     }
 }
 
-/// The part of a stored `CassandraRestore` that rules look at.
+/// The part of a stored `CassandraRestore` that rules read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoredRestore {
     /// Its name.
     pub name: String,
-    /// The cluster that it fills.
+    /// The cluster into which it restores.
     pub cluster: String,
-    /// The backup that it takes.
+    /// The backup that it restores.
     pub backup: String,
-    /// How it stands.
+    /// Its run.
     pub run: Run,
-    /// When it was created.
+    /// The time of its creation.
     pub created: Option<Timestamp>,
-    /// When it was over, or else created: what a later restore is compared with.
+    /// The time of its end, or of its creation if the end is unknown. A later restore is compared with it.
     pub ended: Option<Timestamp>,
-    /// Whether it has taken over all that it needs from its backup; only our executor does that.
+    /// True if it has copied everything that it needs from its backup to its status. Only cassgate as executor does that.
     pub copied: bool,
 }
 
@@ -206,25 +206,26 @@ impl From<&CassandraRestore> for StoredRestore {
 }
 
 impl StoredRestore {
-    /// Whether it has not begun. CassKop gives such a one up without a word when its operator starts again.
+    /// Returns true if it has not started. CassKop silently abandons such a restore when its operator restarts.
     #[must_use]
     pub fn waits(&self) -> bool {
         self.run == Run::Never || self.run.state() == Some(ConditionType::Required)
     }
 
-    /// What those that are not over are sorted by: what is under way, then what was created last. So the first few of
-    /// many have one that was not given up, where there is one.
+    /// Returns the sort key of unfinished restores: first those in progress, then the youngest.
+    ///
+    /// With this order, the first few of many include one that was not abandoned, if there is one.
     #[must_use]
     pub fn precedence(&self) -> (bool, Reverse<Timestamp>) {
         (self.waits(), Reverse(self.created.unwrap_or(Timestamp::MAX)))
     }
 }
 
-/// The part of a Namespace that rules look at.
+/// The part of a Namespace that rules read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Namespace {
-    /// Whether it is being deleted, with everything in it.
+    /// True if it is being deleted, with everything in it.
     pub terminating: bool,
-    /// What its label [`MISSING_REFERENCES_LABEL`](crate::api::MISSING_REFERENCES_LABEL) says.
+    /// The value of its label [`MISSING_REFERENCES_LABEL`](crate::api::MISSING_REFERENCES_LABEL).
     pub missing_references: Option<MissingReferences>,
 }
