@@ -2,7 +2,7 @@
 
 use super::catalogue::{Rule, Severity};
 
-/// Why a field is rejected, as in `details.causes[].reason` of a Kubernetes `Status`.
+/// The reason why a field is rejected, as in `details.causes[].reason` of a Kubernetes `Status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The value is malformed or contradicts another value.

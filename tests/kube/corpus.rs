@@ -8,7 +8,7 @@ use futures::{StreamExt, stream};
 use http::Method;
 use serde_json::json;
 
-use crate::scene::case::{self, Case, Executor, Told, library};
+use crate::scene::case::{self, Case, Executor, ReportedFinding, library};
 use crate::scene::{AT_ONCE, Answer, Scene, collection, crds_of};
 use crate::support::{gate::Gate, http::runtime, manifests};
 
@@ -105,9 +105,9 @@ fn verdict(case: &Case, namespace: &str, answer: &Answer) -> Result<(), String> 
         .as_array()
         .cloned()
         .unwrap_or_default();
-    let denied: Vec<Told> = causes
+    let denied: Vec<ReportedFinding> = causes
         .iter()
-        .map(|cause| Told {
+        .map(|cause| ReportedFinding {
             cause: cause["reason"].as_str().unwrap_or_default().to_owned(),
             text: format!(
                 "{}: {}",

@@ -11,7 +11,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Map, Value, json};
 
-use self::case::{Case, Executor, Told};
+use self::case::{Case, Executor, ReportedFinding};
 use crate::support::{
     http::runtime,
     manifests,
@@ -40,7 +40,7 @@ pub(crate) struct Answer {
     /// The object, or a `Status`.
     pub(crate) body: Value,
     /// The warnings.
-    pub(crate) warnings: Vec<Told>,
+    pub(crate) warnings: Vec<ReportedFinding>,
 }
 
 impl Scene {
@@ -179,10 +179,14 @@ pub(crate) async fn send(
         .await
         .unwrap();
     let code = response.status().as_u16();
-    let warnings = response.headers().get_all("warning").iter().map(|value| Told {
-        cause: String::new(),
-        text: warning(&String::from_utf8_lossy(value.as_bytes())),
-    });
+    let warnings = response
+        .headers()
+        .get_all("warning")
+        .iter()
+        .map(|value| ReportedFinding {
+            cause: String::new(),
+            text: warning(&String::from_utf8_lossy(value.as_bytes())),
+        });
     let warnings = warnings.collect();
     let bytes = response.into_body().collect_bytes().await.unwrap();
     Answer {

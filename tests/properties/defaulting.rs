@@ -1,4 +1,4 @@
-//! What the mutating side adds, and that it changes nothing else.
+//! Properties of the mutating webhook: it adds defaults and changes nothing else.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::gate::{Answer, Gate};
 use crate::inputs::{any_object, any_value, backup_spec, restore_spec, world};
 
-/// Any object, as a tree: with a spec of ours mostly.
+/// Any JSON value, mostly an object with a spec of a backup or restore.
 fn any_tree() -> impl Strategy<Value = Value> {
     prop_oneof![
         4 => prop_oneof![backup_spec(), restore_spec()].prop_map(|spec| json!({"spec": spec})),
@@ -30,7 +30,7 @@ fn stored(spec: &Value) -> StoredBackup {
     }
 }
 
-/// The rules that refuse, and those that warn.
+/// Returns the rules of denials and the rules of warnings.
 fn rules(answer: &Answer) -> (BTreeSet<String>, BTreeSet<String>) {
     let rule = |text: &str| text.rsplit_once('[').unwrap().1.to_owned();
     let denied = answer.causes();
@@ -63,13 +63,13 @@ proptest! {
     }
 
     #[test]
-    fn the_patch_applies_to_the_original_and_touches_only_what_was_absent(
+    fn the_patch_applies_to_the_original_and_adds_only_absent_fields(
         object in any_object(), old in option::of(any_object()), meta in any_value(),
     ) {
         let gate = Gate::new(world(), Executor::Casskop);
         let mut object = object;
         object["metadata"]["annotations"] = json!({"x": meta.to_string()});
-        // An update keeps its kind.
+        // An update never changes the kind.
         let old = old.filter(|old| old["kind"] == object["kind"]).unwrap_or_default();
         let operation = if old.is_null() { "CREATE" } else { "UPDATE" };
         let answer = gate.ask("/mutate", operation, &object, &old);
@@ -88,7 +88,7 @@ proptest! {
     }
 
     #[test]
-    fn a_defaulted_object_is_judged_as_before(object in any_object()) {
+    fn defaults_do_not_change_the_verdict(object in any_object()) {
         for executor in [Executor::Casskop, Executor::Cassgate, Executor::None] {
             let gate = Gate::new(world(), executor);
             let before = gate.ask("/validate", "CREATE", &object, &Value::Null);
@@ -98,14 +98,14 @@ proptest! {
     }
 
     #[test]
-    fn what_was_admitted_is_admitted_again_unchanged(object in any_object()) {
+    fn an_admitted_object_is_admitted_again_unchanged(object in any_object()) {
         for executor in [Executor::Casskop, Executor::Cassgate, Executor::None] {
             let gate = Gate::new(world(), executor);
             let (stored, answer) = gate.pass("CREATE", &object, &Value::Null);
             if !answer.allowed() {
                 continue;
             }
-            // Applied once more, as it is stored and as it was written; and brought back from a backup of the API.
+            // Applied again in stored and in original form, and re-created as by a backup tool.
             for (operation, new, old) in
                 [("UPDATE", &stored, &stored), ("UPDATE", &object, &stored), ("CREATE", &stored, &Value::Null)]
             {

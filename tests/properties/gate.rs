@@ -1,4 +1,4 @@
-//! The webhook in this process.
+//! The webhooks in this process.
 
 use std::sync::Arc;
 
@@ -15,28 +15,28 @@ use tower::ServiceExt;
 
 use crate::world::World;
 
-/// One answer.
+/// An answer of a webhook.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub(crate) bytes: usize,
     /// The `response` of the review.
     pub(crate) response: Value,
 }
 
 impl Answer {
-    /// Whether it lets the object pass.
+    /// Returns true if the object is admitted.
     pub(crate) fn allowed(&self) -> bool {
         self.response["allowed"] == true
     }
 
-    /// The causes of a refusal.
+    /// Returns the causes of a denial.
     pub(crate) fn causes(&self) -> Vec<Value> {
         let causes = &self.response["status"]["details"]["causes"];
         causes.as_array().cloned().unwrap_or_default()
     }
 
-    /// The operations of the patch.
+    /// Returns the operations of the patch.
     pub(crate) fn patch(&self) -> Vec<Value> {
         let Some(patch) = self.response["patch"].as_str() else {
             return Vec::new();
@@ -44,7 +44,7 @@ impl Answer {
         serde_json::from_slice(&STANDARD.decode(patch).unwrap()).unwrap()
     }
 
-    /// `object` with the patch.
+    /// Applies the patch to `object`.
     pub(crate) fn applied(&self, object: &Value) -> Value {
         let patch: json_patch::Patch = serde_json::from_value(Value::Array(self.patch())).unwrap();
         let mut object = object.clone();
@@ -53,14 +53,14 @@ impl Answer {
     }
 }
 
-/// The webhook before a cluster.
+/// The webhooks in front of a Kubernetes cluster.
 pub(crate) struct Gate {
     admission: Arc<Admission>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Gate {
-    /// In front of `world`, for the objects of `executor`.
+    /// Creates the webhooks in front of `world`, with this executor.
     pub(crate) fn new(world: World, executor: Executor) -> Self {
         let policy = Policy {
             executor,
@@ -84,7 +84,7 @@ impl Gate {
         }
     }
 
-    /// Asks one side.
+    /// Sends a review to one webhook.
     pub(crate) fn ask(&self, path: &str, operation: &str, object: &Value, old: &Value) -> Answer {
         let subject = if object.is_null() { old } else { object };
         let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
@@ -95,7 +95,7 @@ impl Gate {
         }});
         let body = Body::from(review.to_string());
         let request = Request::post(path).body(body).unwrap();
-        // As cassgate::server, whose own limit is 8 MiB.
+        // cassgate::server disables axum's limit too, and has its own limit of 8 MiB.
         let router = router(Arc::clone(&self.admission)).layer(DefaultBodyLimit::disable());
         let body = self.runtime.block_on(async {
             let response = router.oneshot(request).await.unwrap();
@@ -109,17 +109,18 @@ impl Gate {
         }
     }
 
-    /// Asks both sides, as the API server does; the object as it would be stored, and the second answer.
+    /// Sends the object to both webhooks, as the API server does. Returns the mutated object and the answer of the
+    /// validating webhook.
     pub(crate) fn pass(&self, operation: &str, object: &Value, old: &Value) -> (Value, Answer) {
         let mutated = self.ask("/mutate", operation, object, old);
-        assert!(mutated.allowed(), "the mutating side never refuses");
+        assert!(mutated.allowed(), "the mutating webhook never denies");
         let object = mutated.applied(object);
         let answer = self.ask("/validate", operation, &object, old);
         (object, answer)
     }
 }
 
-/// An object of the namespace `prod`.
+/// Returns an object in the namespace `prod`.
 pub(crate) fn object(kind: &str, name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "db.orange.com/v2", "kind": kind, "metadata": {"name": name, "namespace": "prod"},
            "spec": spec})

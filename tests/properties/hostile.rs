@@ -1,5 +1,5 @@
-//! Sizes that nobody means well: refused, or let pass, with a bounded answer. What grew with the square of a size would
-//! take minutes here and be noticed; no clock judges.
+//! Hostile sizes: every answer is bounded. Code with quadratic running time would take minutes here, so the tests need no
+//! time limit.
 
 use std::fmt::Write as _;
 
@@ -10,8 +10,8 @@ use crate::gate::{Answer, Gate, object};
 use crate::inputs::world;
 use crate::world::World;
 
-/// The most bytes of an answer.
-const LONGEST_ANSWER: usize = 64 * 1024;
+/// Maximum size of an answer, in bytes.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 const MIB: usize = 1024 * 1024;
 
@@ -31,14 +31,14 @@ fn changed(kind: &str, mut spec: Value, change: &Value) -> Value {
     object(kind, "x1", &spec)
 }
 
-/// Both sides on a new object and on a change of `old`; every answer is small. The last one is that of
-/// the validating side to the new object.
-fn asked(world: World, object: &Value, old: &Value) -> Answer {
+/// Sends the object to both webhooks as a creation and as an update of `old`, and checks the size of every answer. Returns
+/// the answer of the validating webhook to the creation.
+fn answer_to(world: World, object: &Value, old: &Value) -> Answer {
     let gate = Gate::new(world, Executor::Casskop);
     let bounded = |path: &str, operation: &str, old: &Value| {
         let answer = gate.ask(path, operation, object, old);
         assert!(
-            answer.bytes < LONGEST_ANSWER,
+            answer.bytes < MAX_ANSWER_BYTES,
             "{path} {operation}: {} bytes",
             answer.bytes
         );
@@ -59,19 +59,19 @@ fn asked(world: World, object: &Value, old: &Value) -> Answer {
     bounded("/validate", "CREATE", &Value::Null)
 }
 
-/// What stands behind the causes that fit.
+/// Returns true if the text is the last cause, which counts the omitted ones.
 fn is_rest(text: &str) -> bool {
     text.starts_with("and ") && text.contains(" more; ")
 }
 
-/// Asks, and expects a refusal of `field` by `rule`.
-fn refused(object: &Value, field: &str, rule: &str) {
+/// Asserts that the object is denied with a cause of `rule` for `field`.
+fn assert_denied(object: &Value, field: &str, rule: &str) {
     let old = if object["kind"] == "CassandraBackup" {
         backup(&json!({}))
     } else {
         restore(&json!({}))
     };
-    let answer = asked(world(), object, &old);
+    let answer = answer_to(world(), object, &old);
     let end = format!("[{rule}]");
     let is_it = |cause: &Value| {
         cause["field"].as_str().unwrap().starts_with(field)
@@ -84,13 +84,13 @@ fn refused(object: &Value, field: &str, rule: &str) {
     );
 }
 
-/// The same text until it has a MiB.
+/// Returns `piece`, repeated to 1 MiB.
 fn mebibyte(piece: &str) -> String {
     piece.repeat(MIB / piece.len() + 1)
 }
 
 #[test]
-fn entities_of_a_mebibyte_are_refused() {
+fn entities_of_a_mebibyte_are_denied() {
     for piece in [
         "k",
         "k1,",
@@ -102,12 +102,12 @@ fn entities_of_a_mebibyte_are_refused() {
         "\u{1b}[31m",
     ] {
         let entities = mebibyte(piece);
-        refused(
+        assert_denied(
             &backup(&json!({"entities": entities})),
             "spec.entities",
             "entities-malformed",
         );
-        refused(
+        assert_denied(
             &restore(&json!({"entities": entities})),
             "spec.entities",
             "entities-malformed",
@@ -116,20 +116,20 @@ fn entities_of_a_mebibyte_are_refused() {
 }
 
 #[test]
-fn as_many_wrong_items_as_fit_into_entities_are_refused() {
+fn the_maximum_number_of_malformed_items_is_denied() {
     let full = |piece: &str| piece.repeat(32 * 1024 / piece.len());
     for (piece, rule) in [
         ("-,", "entities-malformed"),
         ("a.b.c ", "entities-malformed"),
         ("k1,k2.t2,", "entities-mixed"),
     ] {
-        refused(&backup(&json!({"entities": full(piece)})), "spec.entities", rule);
-        refused(&restore(&json!({"entities": full(piece)})), "spec.entities", rule);
+        assert_denied(&backup(&json!({"entities": full(piece)})), "spec.entities", rule);
+        assert_denied(&restore(&json!({"entities": full(piece)})), "spec.entities", rule);
     }
 }
 
 #[test]
-fn ten_thousand_renames_are_refused() {
+fn ten_thousand_renames_are_denied() {
     let map = |name: fn(usize) -> (String, String), count: usize| -> Map<String, Value> {
         (0..count)
             .map(name)
@@ -143,13 +143,13 @@ fn ten_thousand_renames_are_refused() {
         |n| (format!("\u{1b}{n}"), String::new()),
     ] as [fn(usize) -> (String, String); 4]
     {
-        refused(
+        assert_denied(
             &restore(&json!({"rename": map(name, 10_000)})),
             "spec.rename",
             "rename-malformed",
         );
         // And the most that are read.
-        let answer = asked(
+        let answer = answer_to(
             world(),
             &restore(&json!({"rename": map(name, 1_000)})),
             &restore(&json!({})),
@@ -164,7 +164,7 @@ fn a_rename_of_a_mebibyte_is_refused() {
         (mebibyte("k"), "k1.t2".to_owned()),
         ("k1.t1".to_owned(), mebibyte("k1.t2")),
     ] {
-        refused(
+        assert_denied(
             &restore(&json!({"rename": {from: into}})),
             "spec.rename[",
             "rename-malformed",
@@ -175,7 +175,7 @@ fn a_rename_of_a_mebibyte_is_refused() {
 #[test]
 fn a_schedule_of_a_mebibyte_is_refused() {
     for piece in ["1,", "\u{7f}"] {
-        refused(
+        assert_denied(
             &backup(&json!({"schedule": mebibyte(piece)})),
             "spec.schedule",
             "schedule-malformed",
@@ -184,14 +184,14 @@ fn a_schedule_of_a_mebibyte_is_refused() {
     // The longest that are read.
     for piece in ["* ", "1,", "\u{7f}", "é"] {
         let text = piece.repeat(4096 / piece.len());
-        refused(
+        assert_denied(
             &backup(&json!({"schedule": text})),
             "spec.schedule",
             "schedule-malformed",
         );
     }
     let text = format!("TZ={} 0 3 * * *", "Europe/Berlim".repeat(300));
-    refused(
+    assert_denied(
         &backup(&json!({"schedule": text})),
         "spec.schedule",
         "schedule-malformed",
@@ -206,7 +206,7 @@ fn a_storage_location_of_a_mebibyte_has_a_bounded_answer() {
         mebibyte(" "),
         format!("file:///{}", mebibyte("a//")),
     ] {
-        refused(
+        assert_denied(
             &backup(&json!({"storageLocation": text})),
             "spec.storageLocation",
             "storage-location-malformed",
@@ -216,7 +216,7 @@ fn a_storage_location_of_a_mebibyte_has_a_bounded_answer() {
         format!("s3://{}", mebibyte("b")),
         format!("file:///{}/b/c/d/n", mebibyte("a/a")),
     ] {
-        asked(
+        answer_to(
             world(),
             &backup(&json!({"storageLocation": text})),
             &backup(&json!({})),
@@ -236,7 +236,7 @@ fn any_text_of_a_mebibyte_has_a_bounded_answer() {
         "bandwidth",
         "timeZone",
     ] {
-        asked(world(), &backup(&json!({ field: text })), &backup(&json!({})));
+        answer_to(world(), &backup(&json!({ field: text })), &backup(&json!({})));
     }
     for field in [
         "cassandraCluster",
@@ -246,9 +246,9 @@ fn any_text_of_a_mebibyte_has_a_bounded_answer() {
         "schemaVersion",
         "snapshot",
     ] {
-        asked(world(), &restore(&json!({ field: text })), &restore(&json!({})));
+        answer_to(world(), &restore(&json!({ field: text })), &restore(&json!({})));
     }
-    refused(
+    assert_denied(
         &restore(&json!({"cassandraDirectory": text})),
         "spec.cassandraDirectory",
         "cassandra-directory-malformed",
@@ -256,7 +256,7 @@ fn any_text_of_a_mebibyte_has_a_bounded_answer() {
 }
 
 #[test]
-fn fields_that_do_not_fit_have_a_bounded_answer() {
+fn fields_of_a_wrong_type_have_a_bounded_answer() {
     let long = mebibyte("x\u{7}");
     for change in [
         json!({"concurrentConnections": long}),
@@ -264,10 +264,10 @@ fn fields_that_do_not_fit_have_a_bounded_answer() {
         json!({"concurrencyPolicy": long}),
         json!({"suspend": vec![long.as_str(); 2]}),
     ] {
-        refused(&backup(&change), "spec.", "spec-malformed");
+        assert_denied(&backup(&change), "spec.", "spec-malformed");
     }
     let rename = Map::from_iter([(long, json!(7))]);
-    refused(
+    assert_denied(
         &restore(&json!({"rename": rename})),
         "spec.rename",
         "spec-malformed",
@@ -275,7 +275,7 @@ fn fields_that_do_not_fit_have_a_bounded_answer() {
 }
 
 #[test]
-fn twenty_thousand_changed_fields_of_what_has_started_have_a_bounded_answer() {
+fn twenty_thousand_changed_fields_of_a_started_object_have_a_bounded_answer() {
     let mut old = backup(&json!({}));
     let many: Map<String, Value> = (0..20_000).map(|n| (format!("f{n}"), json!(n))).collect();
     let new = backup(&Value::Object(many));
@@ -283,19 +283,19 @@ fn twenty_thousand_changed_fields_of_what_has_started_have_a_bounded_answer() {
         old["status"] = json!({"condition": {"type": state}});
         let mut new = new.clone();
         new["status"] = old["status"].clone();
-        asked(world(), &new, &old);
+        answer_to(world(), &new, &old);
         let mut long = old.clone();
         long["spec"] = Value::Object(Map::from_iter([(mebibyte("f\u{7}"), json!(1))]));
-        asked(world(), &long, &old);
-        // And without the status: it is put back, or its loss refused.
+        answer_to(world(), &long, &old);
+        // Without the status: it is put back, or its removal is denied.
         new["status"].take();
         let gate = Gate::new(world(), Executor::Casskop);
-        assert!(gate.ask("/validate", "UPDATE", &new, &old).bytes < LONGEST_ANSWER);
+        assert!(gate.ask("/validate", "UPDATE", &new, &old).bytes < MAX_ANSWER_BYTES);
     }
 }
 
 #[test]
-fn a_restore_that_names_thousands_of_tables_which_its_backup_has_not_is_refused() {
+fn a_restore_of_thousands_of_tables_outside_its_backup_is_denied() {
     let list = |letter: char| {
         let mut text = String::new();
         for n in 0..4_000 {
@@ -309,7 +309,7 @@ fn a_restore_that_names_thousands_of_tables_which_its_backup_has_not_is_refused(
     long["status"] = json!({"condition": {"type": "COMPLETED"}});
     world.objects.push(long);
     let object = restore(&json!({"cassandraBackup": "long", "entities": list('b')}));
-    let answer = asked(world, &object, &restore(&json!({})));
+    let answer = answer_to(world, &object, &restore(&json!({})));
     let outside = |cause: &Value| {
         let text = cause["message"].as_str().unwrap();
         text.ends_with("[entities-outside-backup]")

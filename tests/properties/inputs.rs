@@ -1,4 +1,4 @@
-//! Objects out of which properties are drawn: mostly sound, with something wrong in every field now and then.
+//! Strategies for objects: mostly valid, with invalid values in every field.
 
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -9,17 +9,17 @@ use serde_json::{Map, Value, json};
 use crate::gate::object;
 use crate::world::World;
 
-/// A keyspace out of few, so that lists overlap.
+/// One of a few keyspaces, so that lists overlap.
 pub(crate) fn keyspace() -> impl Strategy<Value = String> {
     select(vec!["k1", "k2", "k3", "K4", "system"]).prop_map(ToOwned::to_owned)
 }
 
-/// A table out of few.
+/// One of a few tables.
 pub(crate) fn table() -> impl Strategy<Value = String> {
     (keyspace(), 1..4_u8).prop_map(|(keyspace, number)| format!("{keyspace}.t{number}"))
 }
 
-/// The items of a list that is one: all keyspaces or all tables.
+/// The items of a valid list: only keyspaces or only tables.
 pub(crate) fn items() -> impl Strategy<Value = Vec<String>> {
     prop_oneof![
         btree_set(keyspace(), 1..5).prop_map(|names| names.into_iter().collect()),
@@ -27,7 +27,7 @@ pub(crate) fn items() -> impl Strategy<Value = Vec<String>> {
     ]
 }
 
-/// The items of any list.
+/// The items of a list that may be invalid.
 pub(crate) fn any_items() -> impl Strategy<Value = Vec<String>> {
     let odd = select(vec!["k1", "k1.t1", "a.b.c", "\"k\"", ".", "k-1", "é", "k2.t2"]);
     prop_oneof![
@@ -44,7 +44,7 @@ fn texts(texts: &[&'static str]) -> BoxedStrategy<Value> {
     select(texts.to_vec()).prop_map(|text| json!(text)).boxed()
 }
 
-/// A value as no user means it, of any type.
+/// Any JSON value.
 pub(crate) fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -61,7 +61,7 @@ pub(crate) fn any_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The fields that are there, each with a value of its own.
+/// A random subset of the fields, each with its own value.
 fn fields(candidates: Vec<(&'static str, BoxedStrategy<Value>)>) -> BoxedStrategy<Map<String, Value>> {
     let each = candidates.into_iter().map(|(name, value)| {
         option::of(value)

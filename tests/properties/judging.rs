@@ -1,4 +1,4 @@
-//! What a verdict depends on, and what it does not.
+//! Properties of the validating webhook.
 
 use cassgate::rules::policy::Executor;
 use proptest::prelude::*;
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::gate::{Answer, Gate, object};
 use crate::inputs::{any_items, any_value, world};
 
-/// What is told of which field, without the words.
-fn told(answer: &Answer) -> Vec<(String, String)> {
+/// Returns field and rule of each finding.
+fn rules_by_field(answer: &Answer) -> Vec<(String, String)> {
     let of = |field: &Value, text: &str| {
         let rule = text.rsplit_once('[').unwrap().1;
         (field.as_str().unwrap().to_owned(), rule.to_owned())
@@ -18,19 +18,19 @@ fn told(answer: &Answer) -> Vec<(String, String)> {
         .cloned()
         .unwrap_or_default();
     let warned = warnings.iter().map(|text| text.as_str().unwrap());
-    let mut told: Vec<_> = warned.map(|text| of(&json!("warning"), text)).collect();
-    told.extend(
+    let mut rules: Vec<_> = warned.map(|text| of(&json!("warning"), text)).collect();
+    rules.extend(
         answer
             .causes()
             .iter()
             .map(|cause| of(&cause["field"], cause["message"].as_str().unwrap())),
     );
-    told.sort();
-    told
+    rules.sort();
+    rules
 }
 
-/// Both sides, asked for a new object and for a change.
-fn any_answer(gate: &Gate, object: &Value, old: &Value) {
+/// Sends a creation, an update and a deletion of the object.
+fn send_all(gate: &Gate, object: &Value, old: &Value) {
     gate.pass("CREATE", object, &Value::Null);
     gate.pass("UPDATE", object, old);
     gate.ask("/validate", "DELETE", &Value::Null, object);
@@ -52,7 +52,7 @@ proptest! {
             let restore = json!({"cassandraCluster": "c1", "cassandraBackup": "b1", "entities": own.join(separator)});
             let backup = gate.ask("/validate", "CREATE", &object("CassandraBackup", "b2", &spec), &Value::Null);
             let restore = gate.ask("/validate", "CREATE", &object("CassandraRestore", "r1", &restore), &Value::Null);
-            (told(&backup), told(&restore))
+            (rules_by_field(&backup), rules_by_field(&restore))
         });
         let [first, second] = answers;
         prop_assert_eq!(first, second);
@@ -65,14 +65,14 @@ proptest! {
         let kind = if restore { "CassandraRestore" } else { "CassandraBackup" };
         let gate = Gate::new(world(), Executor::Casskop);
         let old = json!({"kind": kind, "spec": old, "status": status});
-        any_answer(&gate, &json!({"kind": kind, "spec": spec, "status": old["status"]}), &old);
-        // A metadata that is none is no review, and says so.
+        send_all(&gate, &json!({"kind": kind, "spec": spec, "status": old["status"]}), &old);
+        // Metadata that is not an object makes the review malformed, so only the name is random.
         let named = json!({"kind": kind, "metadata": {"name": metadata.to_string()}, "spec": spec});
-        any_answer(&gate, &named, &old);
+        send_all(&gate, &named, &old);
     }
 
     #[test]
-    fn no_field_of_a_sound_object_makes_the_webhook_panic(
+    fn no_field_of_a_valid_object_makes_the_webhook_panic(
         field in prop_oneof![
             Just("cassandraCluster"), Just("cassandraBackup"), Just("storageLocation"), Just("datacenter"),
             Just("schedule"), Just("timeZone"), Just("snapshotTag"), Just("duration"), Just("bandwidth"),
@@ -88,7 +88,7 @@ proptest! {
             let old = object(kind, "x1", &sound);
             let mut new = old.clone();
             new["spec"][field] = value.clone();
-            any_answer(&gate, &new, &old);
+            send_all(&gate, &new, &old);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What holds for every object, whoever wrote it: properties, and sizes that nobody means well.
+//! Properties of the webhooks that hold for every object, and bounds for hostile sizes.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! A part of a backup is a part of it, however it is drawn.
+//! A restore of a part of its backup is never outside the backup.
 
 use cassgate::rules::policy::Executor;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::gate::{Gate, object};
 use crate::inputs::{items, world};
 
-/// What a backup names, and a part of that: some of its keyspaces, some of its tables, or tables of its keyspaces.
+/// The entities of a backup, and a part of them: some keyspaces, some tables, or tables of its keyspaces.
 fn backup_and_part() -> impl Strategy<Value = (String, String)> {
     items().prop_flat_map(|held| {
         let some = subsequence(held.clone(), 1..=held.len());

@@ -1,7 +1,7 @@
-//! A scenario of `tests/corpus`: what is there, what is asked, and what the answer has to be.
+//! A scenario of `tests/corpus`: the stored objects, the request and the expected answer.
 //!
 //! The same files are judged in this process (`tests/verdicts`) and by a real kube-apiserver (`tests/kube/corpus.rs`).
-//! `tests/corpus/README.md` tells how one is written.
+//! `tests/corpus/README.md` describes the format.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,75 +9,75 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// One file.
+/// A scenario: the content of one file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Case {
-    /// Folder and name, without the ending.
+    /// Folder and name of the file, without the extension.
     #[serde(skip)]
     pub(crate) name: String,
-    /// Why it is so, in a line.
+    /// The reason for the answer, in one sentence.
     pub(crate) why: String,
-    /// The rows of the tables of scenarios that it stands for.
+    /// The rows of the tables of scenarios that it covers.
     #[serde(default)]
     pub(crate) rows: Vec<String>,
-    /// Who acts.
+    /// The executor.
     #[serde(default)]
     pub(crate) executor: Executor,
     /// Further flags of `cassgate run`.
     #[serde(default)]
     pub(crate) flags: Vec<String>,
-    /// What is stored already, unjudged: names out of the library, or objects.
+    /// The objects that are stored before, without admission: names in the library, or objects.
     #[serde(default)]
     pub(crate) given: Vec<Value>,
-    /// Labels of the namespace.
+    /// The labels of the namespace.
     #[serde(default)]
     pub(crate) namespace: Map<String, Value>,
-    /// A user who may write backups and restores, and read no Secret; else the administrator asks.
+    /// True if the user may write backups and restores, but read no Secrets. Otherwise the user is an administrator.
     #[serde(default)]
     pub(crate) restricted: bool,
-    /// A new object.
+    /// The object to create.
     pub(crate) create: Option<Value>,
-    /// A stored object and what becomes of it.
+    /// The stored object and its change.
     pub(crate) update: Option<Update>,
-    /// A stored object that goes.
+    /// The stored object to delete.
     pub(crate) delete: Option<Value>,
-    /// Whether nothing is stored.
+    /// True if the request is a dry run.
     #[serde(default)]
     pub(crate) dry_run: bool,
-    /// The refusals; none: it passes.
+    /// The expected denials; empty if the request is admitted.
     #[serde(default)]
     pub(crate) denied: Vec<Expected>,
-    /// The warnings.
+    /// The expected warnings.
     #[serde(default)]
     pub(crate) warned: Vec<Expected>,
-    /// The status code of the refusal.
+    /// The status code of the denial; 422 if absent.
     pub(crate) code: Option<u16>,
-    /// Fields that the stored spec has in the end, beside those that were written; null: it has not.
+    /// Expected fields of the stored spec; null if the field must be absent.
     pub(crate) stored: Option<Value>,
-    /// Where `cassgate check` says something else than the webhook, from the same manifests.
+    /// The findings of `cassgate check` for the same manifests, if they differ from those of the webhook.
     pub(crate) offline: Option<Offline>,
 }
 
-/// A change of a stored object.
+/// An update of a stored object.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Update {
-    /// As it is stored.
+    /// The stored object.
     pub(crate) from: Value,
-    /// What is merged into it; null takes a field out.
+    /// The change that is merged into it; null removes a field.
     pub(crate) to: Value,
 }
 
-/// What one finding has to be.
+/// An expected finding.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Expected {
-    /// The rule.
+    /// The rule id.
     pub(crate) rule: String,
-    /// The field.
+    /// The path of the field.
     pub(crate) path: String,
-    /// Kubernetes' reason of the cause; only of refusals, warnings do not carry it.
+    /// The Kubernetes reason of the cause; for denials only, because warnings have none.
     pub(crate) cause: Option<String>,
     /// A part of the text.
     #[serde(default)]
@@ -88,7 +88,7 @@ pub(crate) struct Expected {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Offline {
-    /// The refusals.
+    /// The denials.
     #[serde(default)]
     pub(crate) denied: Vec<Expected>,
     /// The warnings.
@@ -103,14 +103,14 @@ pub(crate) enum Executor {
     /// CassKop, with CassKop's CRDs.
     #[default]
     Casskop,
-    /// cassgate, with ours.
+    /// cassgate, with cassgate's CRDs.
     Cassgate,
-    /// Nobody in particular, with ours.
+    /// Unspecified, with cassgate's CRDs.
     None,
 }
 
 impl Executor {
-    /// The flag.
+    /// Returns the flag of `cassgate run`.
     pub(crate) fn flag(self) -> &'static str {
         match self {
             Self::Casskop => "--executor=casskop",
@@ -120,7 +120,7 @@ impl Executor {
     }
 }
 
-/// Every scenario, in the order of their names.
+/// Returns all scenarios, sorted by name.
 pub(crate) fn all() -> Vec<Case> {
     let root = root();
     let mut paths = Vec::new();
@@ -162,13 +162,13 @@ fn read(root: &Path, path: &Path) -> Case {
         .with_extension("")
         .display()
         .to_string();
-    let asked = [
+    let requests = [
         case.create.is_some(),
         case.update.is_some(),
         case.delete.is_some(),
     ];
     assert_eq!(
-        asked.iter().filter(|asked| **asked).count(),
+        requests.iter().filter(|present| **present).count(),
         1,
         "{}: one of create, update, delete",
         case.name
@@ -176,14 +176,14 @@ fn read(root: &Path, path: &Path) -> Case {
     case
 }
 
-/// The objects that scenarios name: `tests/corpus/library.yaml`.
+/// Reads the objects that scenarios can name, from `tests/corpus/library.yaml`.
 pub(crate) fn library() -> Map<String, Value> {
     let text = fs::read_to_string(root().join("library.yaml")).unwrap();
     serde_saphyr::from_str(&text).unwrap()
 }
 
 impl Case {
-    /// What is stored already, as whole objects in this namespace; of another namespace where an object says so.
+    /// Returns the stored objects in full form, in `namespace` unless an object names another one.
     pub(crate) fn stored_objects(&self, library: &Map<String, Value>, namespace: &str) -> Vec<Value> {
         let whole = |given: &Value| match given {
             Value::String(name) => {
@@ -204,7 +204,7 @@ impl Case {
         objects
     }
 
-    /// The object that is asked about: as it is written, or as it is stored before it goes.
+    /// Returns the object of the request; for a DELETE, the stored object.
     pub(crate) fn subject(&self, namespace: &str) -> Value {
         match (&self.create, &self.update, &self.delete) {
             (Some(object), ..) | (.., Some(object)) => object_of(object, namespace),
@@ -215,20 +215,20 @@ impl Case {
                 json_patch::merge(&mut object, &change);
                 object
             }
-            _ => unreachable!("one of them is there"),
+            _ => unreachable!("every case has exactly one request"),
         }
     }
 }
 
 impl Case {
-    /// Whether an answer is the expected one: causes, warnings, the code of a refusal, and the object as it is stored.
+    /// Compares an answer with the expected one: causes, warnings, the status code of a denial and the stored object.
     ///
     /// # Errors
-    /// Every difference, a line each.
+    /// Returns all differences, one per line.
     pub(crate) fn holds(
         &self,
-        denied: &[Told],
-        warned: &[Told],
+        denied: &[ReportedFinding],
+        warned: &[ReportedFinding],
         code: Option<u16>,
         object: &Value,
     ) -> Result<(), String> {
@@ -244,9 +244,9 @@ impl Case {
             wrong.push(format!("  code {code:?} and not {expected:?}"));
         }
         for (field, value) in self.stored.iter().flat_map(|stored| stored.as_object().unwrap()) {
-            let stands = object["spec"].get(field).unwrap_or(&Value::Null);
-            if stands != value {
-                wrong.push(format!("  stored spec.{field}: {stands} and not {value}"));
+            let actual = object["spec"].get(field).unwrap_or(&Value::Null);
+            if actual != value {
+                wrong.push(format!("  stored spec.{field}: {actual} and not {value}"));
             }
         }
         if wrong.is_empty() {
@@ -257,7 +257,7 @@ impl Case {
     }
 }
 
-/// A whole object out of the short form: `kind`, `name`, `spec`, and what else there is.
+/// Returns the full form of an object in short form.
 pub(crate) fn object_of(short: &Value, namespace: &str) -> Value {
     let mut object = short.clone();
     hoist(&mut object, namespace);
@@ -271,8 +271,8 @@ pub(crate) fn object_of(short: &Value, namespace: &str) -> Value {
     object
 }
 
-/// `name`, `namespace`, `labels` and `annotations` belong to the metadata. A `namespace` in the short form is the
-/// ending of another one.
+/// Moves `name`, `namespace`, `labels`, `annotations` and `finalizers` into the metadata. A `namespace` in the short form is
+/// the suffix of a second namespace.
 fn hoist(object: &mut Value, namespace: &str) {
     let fields = object.as_object_mut().unwrap();
     let mut metadata = fields
@@ -292,29 +292,29 @@ fn hoist(object: &mut Value, namespace: &str) {
     fields.insert("metadata".to_owned(), Value::Object(metadata));
 }
 
-/// What was said of an object: severity aside, as users see it.
+/// A finding as users see it, without its severity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Told {
-    /// Kubernetes' reason; empty for a warning.
+pub(crate) struct ReportedFinding {
+    /// The Kubernetes reason; empty for a warning.
     pub(crate) cause: String,
     /// The whole text: `FIELD: MESSAGE [RULE]`.
     pub(crate) text: String,
 }
 
-/// Whether what was told is what was expected, one for one and in any order.
+/// Compares findings with the expected ones, in any order.
 ///
 /// # Errors
-/// Both lists.
-pub(crate) fn matches(expected: &[Expected], told: &[Told]) -> Result<(), String> {
-    let mut rest: Vec<&Told> = told.iter().collect();
+/// Returns the expected findings that are missing and the findings that were not expected.
+pub(crate) fn matches(expected: &[Expected], actual: &[ReportedFinding]) -> Result<(), String> {
+    let mut rest: Vec<&ReportedFinding> = actual.iter().collect();
     let mut missing = Vec::new();
     for want in expected {
-        let fits = |told: &&Told| {
-            let cause = want.cause.as_deref().is_none_or(|cause| told.cause == cause);
+        let fits = |finding: &&ReportedFinding| {
+            let cause = want.cause.as_deref().is_none_or(|cause| finding.cause == cause);
             cause
-                && told.text.starts_with(&format!("{}: ", want.path))
-                && told.text.ends_with(&format!(" [{}]", want.rule))
-                && told.text.contains(&want.says)
+                && finding.text.starts_with(&format!("{}: ", want.path))
+                && finding.text.ends_with(&format!(" [{}]", want.rule))
+                && finding.text.contains(&want.says)
         };
         match rest.iter().position(fits) {
             Some(at) => drop(rest.remove(at)),
@@ -324,15 +324,15 @@ pub(crate) fn matches(expected: &[Expected], told: &[Told]) -> Result<(), String
     if missing.is_empty() && rest.is_empty() {
         return Ok(());
     }
-    let texts = |told: &[&Told]| {
-        let lines: Vec<String> = told
+    let texts = |actual: &[&ReportedFinding]| {
+        let lines: Vec<String> = actual
             .iter()
-            .map(|told| format!("\n      {} {}", told.cause, told.text))
+            .map(|finding| format!("\n      {} {}", finding.cause, finding.text))
             .collect();
         lines.concat()
     };
     Err(format!(
-        "\n    not said: {}\n    said beside: {}",
+        "\n    missing: {}\n    unexpected: {}",
         missing.join("\n      "),
         texts(&rest)
     ))

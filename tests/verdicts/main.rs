@@ -1,4 +1,5 @@
-//! The corpus of scenarios, and the manifests in the rules' pages, judged in this process.
+//! Verdicts of the webhooks and of `cassgate check`, computed in this process, for the corpus of scenarios and the manifests
+//! in the rules' pages.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,12 +22,12 @@ use clap::Parser;
 use serde_json::Value;
 
 use case::{Case, Executor};
-use webhook::{Asked, Outcome, ask};
+use webhook::{AdmissionRequest, Outcome, send};
 use world::World;
 
 const NAMESPACE: &str = "prod";
 
-/// The flags of `cassgate run` that decide verdicts.
+/// The flags of `cassgate run` that affect verdicts.
 #[derive(Parser)]
 struct Flags {
     #[command(flatten)]
@@ -45,7 +46,7 @@ fn judged(case: &Case, library: &serde_json::Map<String, Value>) -> Outcome {
         (None, None) => Value::Null,
         _ => stored.last().cloned().unwrap(),
     };
-    let asked = Asked {
+    let request = AdmissionRequest {
         operation: match (&case.create, &case.update) {
             (Some(_), _) => "CREATE",
             (_, Some(_)) => "UPDATE",
@@ -58,7 +59,7 @@ fn judged(case: &Case, library: &serde_json::Map<String, Value>) -> Outcome {
         },
         old,
         dry_run: case.dry_run,
-        status_apart: case.executor != Executor::Casskop,
+        status_is_subresource: case.executor != Executor::Casskop,
     };
     let world = World {
         objects: stored,
@@ -67,7 +68,7 @@ fn judged(case: &Case, library: &serde_json::Map<String, Value>) -> Outcome {
     };
     let mut flags = vec![case.executor.flag().to_owned()];
     flags.extend(case.flags.iter().cloned());
-    ask(world, policy(&flags), &asked)
+    send(world, policy(&flags), &request)
 }
 
 fn verdict(case: &Case, outcome: &Outcome) -> Result<(), String> {
@@ -84,12 +85,9 @@ fn every_scenario_gets_its_verdict() {
         if let Err(why) = verdict(case, &outcome) {
             wrong.push(format!("{}: {}\n{why}", case.name, case.why));
         }
-        for told in &outcome.warned {
-            if told.text.contains('…') {
-                wrong.push(format!(
-                    "{}: a warning that does not fit: {}",
-                    case.name, told.text
-                ));
+        for finding in &outcome.warned {
+            if finding.text.contains('…') {
+                wrong.push(format!("{}: a truncated warning: {}", case.name, finding.text));
             }
         }
     }
@@ -102,26 +100,26 @@ fn every_scenario_gets_its_verdict() {
     );
 }
 
-/// The rows of the tables of scenarios that no request shows.
-const ELSEWHERE: [(&str, &str); 10] = [
+/// The rows of the tables of scenarios that no file of the corpus covers, with the reason.
+const COVERED_ELSEWHERE: [(&str, &str); 10] = [
     (
         "B37",
-        "v1alpha1 is served by CassKop's old CRDs only; src/admission/review.rs reads both versions alike",
+        "only CassKop's old CRDs serve v1alpha1; src/admission/review.rs reads both versions in the same way",
     ),
     ("B38", "a misspelt field never reaches the webhook"),
-    ("U14", "a rotated Secret is no request of ours"),
+    ("U14", "a changed Secret causes no request to the webhook"),
     ("U15", "the reconciler watches Secrets"),
-    ("D6", "a cluster that goes is no request of ours"),
+    ("D6", "the deletion of a cluster causes no request to the webhook"),
     (
         "R32",
-        "an unknown field is dropped by the API server before the webhook",
+        "the API server drops an unknown field before it calls the webhook",
     ),
-    ("C2", "taking over is the reconciler's"),
-    ("C3", "the way back is the reconciler's"),
+    ("C2", "the takeover from CassKop is a task of the reconciler"),
+    ("C3", "the rollback to CassKop is a task of the reconciler"),
     ("C4", "tests/kube/status.rs writes status as a subresource"),
     (
         "U12",
-        "tests/kube/server_side_apply.rs has two managers; the annotation is update/annotation-is-written",
+        "tests/kube/server_side_apply.rs has two field managers; update/annotation-is-written covers the annotation",
     ),
 ];
 
@@ -133,14 +131,14 @@ fn every_row_of_the_tables_has_a_scenario() {
         .into_iter()
         .flat_map(|(table, last)| (1..=last).map(move |row| format!("{table}{row}")));
     let missing: Vec<String> = rows
-        .filter(|row| !shown.contains(row) && ELSEWHERE.iter().all(|(other, _)| other != row))
+        .filter(|row| !shown.contains(row) && COVERED_ELSEWHERE.iter().all(|(other, _)| other != row))
         .collect();
     assert_eq!(missing, [""; 0]);
 }
 
-/// What is stored is admitted again: nobody has to confirm twice, or to mend what was let through.
+/// A stored object can be applied again without another confirmation.
 #[test]
-fn what_was_admitted_is_admitted_again_unchanged() {
+fn an_admitted_object_is_admitted_again_unchanged() {
     let library = case::library();
     for case in case::all()
         .iter()
@@ -154,7 +152,7 @@ fn what_was_admitted_is_admitted_again_unchanged() {
             outcome
                 .denied
                 .iter()
-                .map(|told| told.text.clone())
+                .map(|finding| finding.text.clone())
                 .collect::<Vec<_>>()
         };
         assert_eq!(texts(&second), [""; 0], "{}", case.name);

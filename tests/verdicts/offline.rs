@@ -1,7 +1,7 @@
-//! The corpus once more, from manifests alone: `cassgate check` says what the webhook says.
+//! The corpus judged by `cassgate check` from manifests alone: its verdicts equal those of the webhook.
 //!
-//! A scenario's `offline:` column stands in where the two differ, which is only for references that are absent and for
-//! rules about state (design: a manifest says nothing of what has run).
+//! `offline:` of a scenario lists the findings if the two differ. They may differ only for missing references and for rules
+//! about state, because a manifest does not show whether an object has run.
 
 use std::io::Write;
 
@@ -12,10 +12,10 @@ use cassgate::check::{Settings, check};
 use cassgate::rules::catalogue::Severity;
 use serde_json::{Map, Value, json};
 
-use crate::case::{self, Case, Executor, Told, matches};
+use crate::case::{self, Case, Executor, ReportedFinding, matches};
 use crate::{NAMESPACE, policy};
 
-/// The rules that may differ. All others have to say the same in both columns.
+/// The rules that may differ. All others must have the same findings.
 const MAY_DIFFER: [&str; 11] = [
     "backup-in-use",
     "backup-kind-change",
@@ -30,8 +30,8 @@ const MAY_DIFFER: [&str; 11] = [
     "status-reset",
 ];
 
-/// The objects of a scenario as a stream of documents, as `kustomize build` would print them. The last is the one that
-/// is asked about.
+/// Returns the objects of a scenario as a stream of documents, as `kustomize build` would print them. The last one is under
+/// review.
 fn manifests(case: &Case, library: &Map<String, Value>) -> String {
     let mut stored = case.stored_objects(library, NAMESPACE);
     if case.update.is_some() || case.delete.is_some() {
@@ -39,7 +39,7 @@ fn manifests(case: &Case, library: &Map<String, Value>) -> String {
     }
     let mut subject = case.subject(NAMESPACE);
     if case.create.is_none() {
-        // What is stored has a status; what stands in Git has none.
+        // A stored object has a status, a manifest in Git has none.
         subject.as_object_mut().unwrap().remove("status");
     }
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
@@ -77,17 +77,17 @@ fn judged(case: &Case, library: &Map<String, Value>) -> (String, ObjectReport) {
     (text, report.objects.pop().unwrap())
 }
 
-fn told(object: &ObjectReport, severity: Severity) -> Vec<Told> {
+fn findings_of(object: &ObjectReport, severity: Severity) -> Vec<ReportedFinding> {
     let findings = object.findings.iter();
     let of = findings.filter(|finding| finding.severity == severity && finding.suppression.is_none());
-    of.map(|finding| Told {
+    of.map(|finding| ReportedFinding {
         cause: finding.cause.to_owned(),
         text: format!("{}: {}", finding.path, finding.message),
     })
     .collect()
 }
 
-/// Whether a scenario can be asked by a manifest: nothing is deleted, and more than status and metadata changes.
+/// Returns true if `check` can judge the scenario: it is no deletion, and it changes the spec.
 fn is_about_a_manifest(case: &Case) -> bool {
     match &case.update {
         Some(update) => update.to.get("spec").is_some(),
@@ -95,7 +95,7 @@ fn is_about_a_manifest(case: &Case) -> bool {
     }
 }
 
-/// What a scenario's columns say that differs, but may not.
+/// Returns the differences between both expectations that [`MAY_DIFFER`] does not allow.
 fn unexplained(case: &Case) -> Vec<String> {
     let Some(offline) = &case.offline else {
         return Vec::new();
@@ -138,7 +138,7 @@ fn every_scenario_gets_the_same_verdict_from_manifests_alone() {
             ("denied", denied, Severity::Deny),
             ("warned", warned, Severity::Warn),
         ] {
-            if let Err(why) = matches(expected, &told(&object, severity)) {
+            if let Err(why) = matches(expected, &findings_of(&object, severity)) {
                 wrong.push(format!("{}: {}\n  {word}:{why}", case.name, case.why));
             }
         }
@@ -158,18 +158,18 @@ fn every_scenario_gets_the_same_verdict_from_manifests_alone() {
                 .any(|line| line.contains(last) || line.contains("spec:"));
             if line > lines || !named {
                 wrong.push(format!(
-                    "{}: {} is told at line {line}: {shown:?}",
+                    "{}: {} is reported at line {line}: {shown:?}",
                     case.name, finding.path
                 ));
             }
         }
     }
     let right = cases.len() - wrong.len().min(cases.len());
-    // Past the capture of the harness: `make test` shows it.
+    // Bypasses the output capture of the test harness, so that `make test` shows it.
     writeln!(
         std::io::stderr(),
-        "cassgate check: {right} of {} scenarios have the expected offline verdict ({} %), {differing} of them by a \
-         column of their own; {} are deletions and changes of a status, which no manifest asks for",
+        "cassgate check: {right} of {} scenarios have the expected offline verdict ({} %), {differing} of them with \
+         their own `offline` expectation; {} are deletions and changes of a status, which `check` does not judge",
         cases.len(),
         100 * right / cases.len(),
         all.len() - cases.len()
@@ -184,7 +184,7 @@ fn every_scenario_gets_the_same_verdict_from_manifests_alone() {
 }
 
 #[test]
-fn only_what_is_absent_and_what_has_run_differs_from_the_webhook() {
+fn check_differs_from_the_webhook_only_for_missing_references_and_state() {
     let wrong: Vec<String> = case::all().iter().flat_map(unexplained).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(case::all().iter().any(|case| case.executor != Executor::Casskop));

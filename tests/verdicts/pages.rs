@@ -1,4 +1,4 @@
-//! The manifests in `docs/rules`: the first of a page meets its rule, the second does not.
+//! The manifests in `docs/rules`: the examples of a page get the verdict that their heading names.
 
 use std::fs;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::path::Path;
 use cassgate::rules::catalogue::{self, Rule, Severity};
 use serde_json::{Map, Value};
 
-use crate::webhook::{Asked, Outcome, ask};
+use crate::webhook::{AdmissionRequest, Outcome, send};
 use crate::world::World;
 use crate::{NAMESPACE, policy};
 
-/// A fenced block of YAML: the last document is asked about, those before it are stored. One of the same kind and name
-/// among them is what it was before.
+/// A fenced block of YAML. The last document is under review, those before it are stored. A stored document of the same
+/// kind and name is its old version.
 struct Example {
     heading: String,
     flags: Vec<String>,
@@ -25,8 +25,8 @@ fn examples(rule: &Rule) -> Vec<Example> {
     while let Some(line) = lines.next() {
         if let Some(title) = line.strip_prefix("## ") {
             title.clone_into(&mut heading);
-        } else if let Some(said) = line.strip_prefix("<!-- flags: ") {
-            flags = said
+        } else if let Some(list) = line.strip_prefix("<!-- flags: ") {
+            flags = list
                 .trim_end_matches(" -->")
                 .split_whitespace()
                 .map(ToOwned::to_owned)
@@ -66,41 +66,41 @@ fn judged(example: &Example) -> Outcome {
     };
     let old = documents.iter().find(same).cloned();
     let policy = policy(&example.flags);
-    let status_apart = policy.executor != cassgate::rules::policy::Executor::Casskop;
-    let asked = Asked {
+    let status_is_subresource = policy.executor != cassgate::rules::policy::Executor::Casskop;
+    let request = AdmissionRequest {
         operation: if old.is_some() { "UPDATE" } else { "CREATE" },
         object,
         old: old.unwrap_or_default(),
         dry_run: false,
-        status_apart,
+        status_is_subresource,
     };
     let world = World {
         objects: documents,
         labels: Map::new(),
         reads_secrets: true,
     };
-    ask(world, policy, &asked)
+    send(world, policy, &request)
 }
 
-fn spoke(outcome: &Outcome, rule: &Rule) -> (bool, bool) {
+fn reports(outcome: &Outcome, rule: &Rule) -> (bool, bool) {
     let end = format!(" [{}]", rule.id);
     (
-        outcome.denied.iter().any(|told| told.text.ends_with(&end)),
-        outcome.warned.iter().any(|told| told.text.ends_with(&end)),
+        outcome.denied.iter().any(|finding| finding.text.ends_with(&end)),
+        outcome.warned.iter().any(|finding| finding.text.ends_with(&end)),
     )
 }
 
-/// Rules that refuse only where the mutating side was not reached or status is a subresource of its own: through both
-/// webhooks in turn it mends the object first, so their pages begin with what it warns of.
-const MENDED: [&Rule; 2] = [&catalogue::STATUS_ON_CREATE, &catalogue::STATUS_RESET];
+/// Rules that deny only if the mutating webhook was not reached or status is a subresource. Otherwise the mutating webhook
+/// fixes the object and warns, so their pages start with a warning.
+const FIXED_BY_MUTATION: [&Rule; 2] = [&catalogue::STATUS_ON_CREATE, &catalogue::STATUS_RESET];
 
 #[test]
-fn the_manifests_of_each_page_are_what_they_are_said_to_be() {
+fn the_examples_of_each_page_get_the_verdict_of_their_heading() {
     let mut wrong = Vec::new();
     for rule in catalogue::all() {
         let examples = examples(rule);
         let headings: Vec<&str> = examples.iter().map(|example| example.heading.as_str()).collect();
-        let bad = if rule.severities.contains(&Severity::Deny) && !MENDED.contains(&rule) {
+        let bad = if rule.severities.contains(&Severity::Deny) && !FIXED_BY_MUTATION.contains(&rule) {
             "Refused"
         } else {
             "Warned"
@@ -115,10 +115,10 @@ fn the_manifests_of_each_page_are_what_they_are_said_to_be() {
         for example in &examples {
             let outcome = judged(example);
             let right = match example.heading.as_str() {
-                "Refused" => spoke(&outcome, rule).0,
-                "Warned" => spoke(&outcome, rule) == (false, true),
-                // Whoever follows a page meets no other rule either.
-                _ => outcome.denied.is_empty() && spoke(&outcome, rule) == (false, false),
+                "Refused" => reports(&outcome, rule).0,
+                "Warned" => reports(&outcome, rule) == (false, true),
+                // An accepted example must not be denied by another rule either.
+                _ => outcome.denied.is_empty() && reports(&outcome, rule) == (false, false),
             };
             if !right {
                 wrong.push(format!("{}: {}: {outcome:#?}", rule.id, example.heading));
@@ -129,12 +129,12 @@ fn the_manifests_of_each_page_are_what_they_are_said_to_be() {
 }
 
 #[test]
-fn no_page_is_left_out_of_the_folder() {
+fn every_rule_has_a_page() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules");
     let pages = fs::read_dir(folder).unwrap().count();
     assert_eq!(
         pages,
         catalogue::all().count() + 1,
-        "one for each rule, and the list"
+        "one page for each rule, and the list"
     );
 }

@@ -1,33 +1,33 @@
-//! What the real sidecar did with each of these (Icarus 1.1.3, 2.0.4 and 3.0.0 on Cassandra, and the parsers of Esop
-//! 1.1.4 by themselves), against what the gate says before it happens.
+//! Recorded behaviour of the real sidecar (Icarus 1.1.3, 2.0.4 and 3.0.0 on Cassandra, and the parsers of Esop 1.1.4 alone),
+//! compared with the verdicts of the webhooks.
 //!
-//! Nothing that the sidecar refuses or that loses data may pass in silence. What it takes and we refuse is named, with
-//! the reason.
+//! Every value that the sidecar rejects must be denied, and every value that loses data must cause a finding. Values that
+//! the sidecar accepts and cassgate denies are listed with the reason.
 
 use cassgate::rules::policy::Policy;
 use serde_json::{Map, Value, json};
 
 use crate::NAMESPACE;
 use crate::case::{library, object_of};
-use crate::webhook::{Asked, Outcome, ask};
+use crate::webhook::{AdmissionRequest, Outcome, send};
 use crate::world::World;
 
-/// What was recorded.
+/// The recorded behaviour of the sidecar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Did {
-    /// It did what was meant.
+enum Recorded {
+    /// It did what the user intended.
     Worked,
-    /// It refused or failed, before any table was touched, with this text.
+    /// It rejected the request or failed with this text, before it changed a table.
     Failed(&'static str),
-    /// It said COMPLETED, and this was wrong.
+    /// It ended as COMPLETED, with this damage.
     Harmed(&'static str),
 }
-use Did::{Failed, Harmed, Worked};
+use Recorded::{Failed, Harmed, Worked};
 
-/// What we refuse although the sidecar did as it was told.
-const NARROWER: [(&str, &str); 4] = [
-    ("s3://b?x=1", "no bucket has such a name; S3 refuses it later"),
-    ("s3://user@b", "no bucket has such a name; S3 refuses it later"),
+/// Values that cassgate denies although the sidecar accepts them, with the reason.
+const STRICTER: [(&str, &str); 4] = [
+    ("s3://b?x=1", "not a valid name of a bucket; S3 rejects it later"),
+    ("s3://user@b", "not a valid name of a bucket; S3 rejects it later"),
     ("s3://bucket ", "the blank becomes part of the bucket's name"),
     ("k1.*", "Esop looks for a table of that name; Cassandra has none"),
 ];
@@ -62,28 +62,30 @@ fn judged(object: &Value) -> Outcome {
         labels: Map::new(),
         reads_secrets: true,
     };
-    let asked = Asked {
+    let request = AdmissionRequest {
         operation: "CREATE",
         object: object_of(object, NAMESPACE),
         old: Value::Null,
         dry_run: false,
-        status_apart: false,
+        status_is_subresource: false,
     };
-    ask(world, Policy::default(), &asked)
+    send(world, Policy::default(), &request)
 }
 
-fn agrees(what: &str, did: Did, outcome: &Outcome) -> Result<(), String> {
-    let refused = !outcome.denied.is_empty();
-    let told = refused || !outcome.warned.is_empty();
-    let right = match did {
-        Worked => !refused || NARROWER.iter().any(|(known, _)| *known == what),
-        Failed(_) => refused,
-        Harmed(_) => told,
+fn agrees(what: &str, recorded: Recorded, outcome: &Outcome) -> Result<(), String> {
+    let denied = !outcome.denied.is_empty();
+    let reported = denied || !outcome.warned.is_empty();
+    let agrees = match recorded {
+        Worked => !denied || STRICTER.iter().any(|(known, _)| *known == what),
+        Failed(_) => denied,
+        Harmed(_) => reported,
     };
-    if right {
+    if agrees {
         Ok(())
     } else {
-        Err(format!("{what:?}: the sidecar {did:?}, and we said {outcome:#?}"))
+        Err(format!(
+            "{what:?}: the sidecar {recorded:?}, but the verdict is {outcome:#?}"
+        ))
     }
 }
 
@@ -93,7 +95,7 @@ fn all_agree(results: impl IntoIterator<Item = Result<(), String>>) {
 }
 
 #[test]
-fn storage_locations_are_taken_as_the_sidecar_takes_them() {
+fn storage_locations_are_accepted_as_by_the_sidecar() {
     let form = "is not in form protocol://bucketName/clusterId/datacenterid/nodeId";
     let providers = "Available storage providers: [s3, azure, gcp, file, oracle, minio, ceph]";
     let of_file = "is not in form file:///some/backup/path/clusterId/datacenterId/nodeId";
@@ -133,11 +135,13 @@ fn storage_locations_are_taken_as_the_sidecar_takes_them() {
         ),
         ("file:///var/backups/bucket/cluster/dc/node", Worked),
     ];
-    all_agree(recorded.map(|(text, did)| agrees(text, did, &backup("storageLocation", &json!(text)))));
+    all_agree(
+        recorded.map(|(text, behaviour)| agrees(text, behaviour, &backup("storageLocation", &json!(text)))),
+    );
 }
 
 #[test]
-fn entities_are_read_as_the_sidecar_reads_them_and_nothing_is_dropped() {
+fn entities_are_parsed_as_by_the_sidecar_and_no_item_is_dropped() {
     let everything = Harmed("an empty list: every keyspace, the system's too");
     let recorded = [
         ("", Worked),
@@ -166,11 +170,11 @@ fn entities_are_read_as_the_sidecar_reads_them_and_nothing_is_dropped() {
             Failed("Some keyspaces to process are not present in Cassandra"),
         ),
     ];
-    all_agree(recorded.map(|(text, did)| agrees(text, did, &backup("entities", &json!(text)))));
+    all_agree(recorded.map(|(text, behaviour)| agrees(text, behaviour, &backup("entities", &json!(text)))));
 }
 
 #[test]
-fn restores_are_refused_or_told_where_the_sidecar_fails_or_loses_data() {
+fn restores_on_which_the_sidecar_fails_or_loses_data_have_findings() {
     let not_in_manifest = Failed("Keyspace k3 is not in manifest!");
     let emptied = Harmed("k1.t2 had 100 rows, and then none");
     let recorded = [
@@ -218,12 +222,14 @@ fn restores_are_refused_or_told_where_the_sidecar_fails_or_loses_data() {
         ),
     ];
     all_agree(
-        recorded.map(|(name, more, did)| agrees(&format!("{name} {more}"), did, &restore(name, &more))),
+        recorded.map(|(name, more, behaviour)| {
+            agrees(&format!("{name} {more}"), behaviour, &restore(name, &more))
+        }),
     );
 }
 
 #[test]
-fn renamings_are_refused_where_the_sidecar_refuses_them() {
+fn rename_maps_that_the_sidecar_rejects_are_denied() {
     let key = Failed("Invalid 'rename' parameter: rename map contains a value which is one of its key");
     let keyspaces = Failed("you can not use keyspace entities in connection with rename entities");
     let recorded = [
@@ -274,11 +280,11 @@ fn renamings_are_refused_where_the_sidecar_refuses_them() {
             Harmed("the system's table was emptied"),
         ),
     ];
-    all_agree(recorded.map(|(name, entities, rename, did)| {
+    all_agree(recorded.map(|(name, entities, rename, behaviour)| {
         let what = format!("{name} {entities} {rename}");
         agrees(
             &what,
-            did,
+            behaviour,
             &restore(name, &json!({"entities": entities, "rename": rename})),
         )
     }));

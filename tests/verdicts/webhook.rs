@@ -1,4 +1,4 @@
-//! The two webhooks in this process, one after the other, as the API server calls them.
+//! The two webhooks in this process, called in sequence as by the API server.
 
 use std::sync::Arc;
 
@@ -12,45 +12,45 @@ use http::Request;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::case::Told;
+use crate::case::ReportedFinding;
 use crate::world::World;
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// The causes of the refusal; none: it passed.
-    pub(crate) denied: Vec<Told>,
-    /// The warnings of both sides.
-    pub(crate) warned: Vec<Told>,
-    /// The code of the refusal.
+    /// The causes of the denial; empty if the request was admitted.
+    pub(crate) denied: Vec<ReportedFinding>,
+    /// The warnings of both webhooks.
+    pub(crate) warned: Vec<ReportedFinding>,
+    /// The status code of the denial.
     pub(crate) code: Option<u16>,
     /// The object as it would be stored.
     pub(crate) object: Value,
 }
 
-/// One request, as the API server sees it.
+/// A request to the API server.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct AdmissionRequest {
     /// CREATE, UPDATE or DELETE.
     pub(crate) operation: &'static str,
-    /// The new object; null where one goes.
+    /// The new object; null for a DELETE.
     pub(crate) object: Value,
-    /// The stored object; null where one comes.
+    /// The stored object; null for a CREATE.
     pub(crate) old: Value,
-    /// Whether nothing is stored.
+    /// True if the request is a dry run.
     pub(crate) dry_run: bool,
-    /// Whether status is a subresource.
-    pub(crate) status_apart: bool,
+    /// True if status is a subresource.
+    pub(crate) status_is_subresource: bool,
 }
 
-/// Asks the mutating side and then the validating side.
-pub(crate) fn ask(world: World, policy: Policy, asked: &Asked) -> Outcome {
-    let apart = asked.status_apart;
+/// Sends a review to the mutating webhook and then to the validating webhook.
+pub(crate) fn send(world: World, policy: Policy, request: &AdmissionRequest) -> Outcome {
+    let is_subresource = request.status_is_subresource;
     let admission = Arc::new(Admission {
         facts: Arc::new(world),
         policy,
         metrics: Metrics::new(),
-        status_is_subresource: Box::new(move |_| Some(apart)),
+        status_is_subresource: Box::new(move |_| Some(is_subresource)),
         now: jiff::Timestamp::now,
     });
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -58,22 +58,22 @@ pub(crate) fn ask(world: World, policy: Policy, asked: &Asked) -> Outcome {
         .build()
         .unwrap();
     let mut outcome = Outcome {
-        object: asked.object.clone(),
+        object: request.object.clone(),
         ..Outcome::default()
     };
-    if apart {
-        keep_status_apart(&mut outcome.object, &asked.old);
+    if is_subresource {
+        keep_stored_status(&mut outcome.object, &request.old);
     }
-    if asked.operation != "DELETE" {
-        let answer = runtime.block_on(post(&admission, "/mutate", &review(asked, &outcome.object)));
-        assert_eq!(answer["allowed"], true, "the mutating side never refuses");
+    if request.operation != "DELETE" {
+        let answer = runtime.block_on(post(&admission, "/mutate", &review(request, &outcome.object)));
+        assert_eq!(answer["allowed"], true, "the mutating webhook never denies");
         if let Some(patch) = answer["patch"].as_str() {
             let patch: json_patch::Patch = serde_json::from_slice(&STANDARD.decode(patch).unwrap()).unwrap();
             json_patch::patch(&mut outcome.object, &patch).unwrap();
         }
         outcome.warned.extend(warnings(&answer));
     }
-    let answer = runtime.block_on(post(&admission, "/validate", &review(asked, &outcome.object)));
+    let answer = runtime.block_on(post(&admission, "/validate", &review(request, &outcome.object)));
     outcome.warned.extend(warnings(&answer));
     if answer["allowed"] == false {
         let causes = answer["status"]["details"]["causes"].as_array().unwrap();
@@ -85,8 +85,8 @@ pub(crate) fn ask(world: World, policy: Policy, asked: &Asked) -> Outcome {
     outcome
 }
 
-/// A subresource that the main resource cannot write: the API server keeps what is stored.
-fn keep_status_apart(object: &mut Value, old: &Value) {
+/// Keeps the stored status, as the API server does on the main resource if status is a subresource.
+fn keep_stored_status(object: &mut Value, old: &Value) {
     if let Some(fields) = object.as_object_mut() {
         match old.get("status") {
             Some(status) => drop(fields.insert("status".to_owned(), status.clone())),
@@ -95,9 +95,9 @@ fn keep_status_apart(object: &mut Value, old: &Value) {
     }
 }
 
-fn review(asked: &Asked, object: &Value) -> Value {
-    let subject = if asked.operation == "DELETE" {
-        &asked.old
+fn review(request: &AdmissionRequest, object: &Value) -> Value {
+    let subject = if request.operation == "DELETE" {
+        &request.old
     } else {
         object
     };
@@ -106,9 +106,9 @@ fn review(asked: &Asked, object: &Value) -> Value {
         "uid": "u-1",
         "kind": {"group": "db.orange.com", "version": "v2", "kind": subject["kind"]},
         "name": metadata["name"], "namespace": metadata["namespace"],
-        "operation": asked.operation, "dryRun": asked.dry_run, "userInfo": {"username": "jane"},
-        "object": if asked.operation == "DELETE" { &Value::Null } else { object },
-        "oldObject": asked.old,
+        "operation": request.operation, "dryRun": request.dry_run, "userInfo": {"username": "jane"},
+        "object": if request.operation == "DELETE" { &Value::Null } else { object },
+        "oldObject": request.old,
     }})
 }
 
@@ -121,17 +121,17 @@ async fn post(admission: &Arc<Admission>, path: &str, review: &Value) -> Value {
     answer["response"].clone()
 }
 
-fn cause(cause: &Value) -> Told {
+fn cause(cause: &Value) -> ReportedFinding {
     let text = |name: &str| cause[name].as_str().unwrap();
-    Told {
+    ReportedFinding {
         cause: text("reason").to_owned(),
         text: format!("{}: {}", text("field"), text("message")),
     }
 }
 
-fn warnings(answer: &Value) -> impl Iterator<Item = Told> {
+fn warnings(answer: &Value) -> impl Iterator<Item = ReportedFinding> {
     let warnings = answer["warnings"].as_array().cloned().unwrap_or_default();
-    warnings.into_iter().map(|text| Told {
+    warnings.into_iter().map(|text| ReportedFinding {
         cause: String::new(),
         text: text.as_str().unwrap().to_owned(),
     })

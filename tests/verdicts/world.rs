@@ -1,4 +1,4 @@
-//! A Kubernetes cluster in memory: the facts of a scenario, found the plain way, by looking at every object.
+//! A Kubernetes cluster in memory: the facts of a scenario, computed without an index from all objects.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ use serde_json::Value;
 /// The objects of all namespaces.
 #[derive(Debug, Default)]
 pub(crate) struct World {
-    /// Whole objects.
+    /// The stored objects.
     pub(crate) objects: Vec<Value>,
     /// The labels of every namespace.
     pub(crate) labels: serde_json::Map<String, Value>,
-    /// Whether the caller may read Secrets.
+    /// True if the caller may read Secrets.
     pub(crate) reads_secrets: bool,
 }
 

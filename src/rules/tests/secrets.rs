@@ -98,11 +98,11 @@ fn icarus_3_does_not_support_some_providers_and_endpoints() {
         ("awsregion", "eu-west-1"),
         ("awsendpoint", "m:1"),
     ];
-    let nobody = acting(Executor::None);
+    let unspecified = acting(Executor::None);
     let findings = judge(
         &backup(&json!({"storageLocation": "minio://b"})),
         &three(&full),
-        &nobody,
+        &unspecified,
     );
     assert_eq!(
         brief(&findings),
@@ -112,7 +112,7 @@ fn icarus_3_does_not_support_some_providers_and_endpoints() {
             "warn secret-ignored spec.secret"
         ]
     );
-    let findings = judge(&backup(&json!({})), &three(&full), &nobody);
+    let findings = judge(&backup(&json!({})), &three(&full), &unspecified);
     assert_eq!(
         brief(&findings),
         [
