@@ -120,8 +120,8 @@ pub(super) const STATUS_ON_CREATE: PolicyRule = PolicyRule {
     path: "status",
     cause: Cause::Forbidden,
     value: "",
-    message: "a new object has not run yet; CassKop takes an object with a status for one that has run, and never runs it; leave \
-     status out of the manifest",
+    message: "a new object has not run yet; CassKop treats an object with a status as one that has run, and never runs it; \
+     leave status out of the manifest",
     gaps: "",
 };
 

@@ -152,8 +152,8 @@ fn changed_fields<'a>(old: &'a Value, new: &'a Value) -> impl Iterator<Item = &'
 #[must_use]
 pub fn status_on_create(new: &Value) -> Option<Finding> {
     is_present(new).then(|| {
-        let message = "a new object has not run yet; CassKop takes an object with a status for one that has run, and never runs it; \
-                       leave status out of the manifest";
+        let message = "a new object has not run yet; CassKop treats an object with a status as one that has run, and never runs \
+                       it; leave status out of the manifest";
         Finding::deny(&STATUS_ON_CREATE, "status", Cause::Forbidden, message)
     })
 }
