@@ -16,12 +16,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    connection::{self, StreamExecutor},
+    connection::{self, ConnectionContext, StreamExecutor},
     limits::Limits,
     listen::Bound,
     peers::{Peers, Slot},
 };
-use crate::telemetry::metrics::{Listener, Metrics};
+use crate::telemetry::metrics::Metrics;
 
 /// The delay after a failed accept. Without it, the loop would spin when the process is out of file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
@@ -50,23 +50,6 @@ pub enum Drained {
         /// The number of connections (not requests).
         connections: usize,
     },
-}
-
-/// The shared state of the connections of one listener.
-#[derive(Debug)]
-pub(super) struct ConnectionContext {
-    pub(super) listener: Listener,
-    pub(super) tls: Option<Arc<ServerConfig>>,
-    pub(super) http: auto::Builder<StreamExecutor>,
-    pub(super) router: Router,
-    pub(super) limits: Limits,
-    pub(super) metrics: Metrics,
-    /// Cancelled when connections must finish their requests and close.
-    pub(super) stop: CancellationToken,
-    /// Cancelled when connections must close at once.
-    pub(super) abort: CancellationToken,
-    /// True if the last handshake ended with a rejected certificate. Consecutive rejections are logged once.
-    pub(super) certificate_rejected: AtomicBool,
 }
 
 impl Server {

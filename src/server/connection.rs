@@ -5,12 +5,15 @@ use std::{
     io,
     net::SocketAddr,
     pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use axum::{body::Body, response::Response};
+use axum::{Router, body::Body, response::Response};
 use hyper::{Request, body::Incoming, rt::Executor, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::{rt::TokioIo, server::conn::auto};
 use rustls::{ServerConfig, server::Acceptor};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -18,15 +21,31 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
 use super::{
-    accept::ConnectionContext,
     limits::Limits,
     peers::{Peer, Slot},
 };
-use crate::telemetry::metrics::HandshakeFailure;
+use crate::telemetry::metrics::{HandshakeFailure, Listener, Metrics};
+
+/// The shared state of the connections of one listener.
+#[derive(Debug)]
+pub(super) struct ConnectionContext {
+    pub(super) listener: Listener,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) http: auto::Builder<StreamExecutor>,
+    pub(super) router: Router,
+    pub(super) limits: Limits,
+    pub(super) metrics: Metrics,
+    /// Cancelled when connections must finish their requests and close.
+    pub(super) stop: CancellationToken,
+    /// Cancelled when connections must close at once.
+    pub(super) abort: CancellationToken,
+    /// True if the last handshake ended with a rejected certificate. Consecutive rejections are logged once.
+    pub(super) certificate_rejected: AtomicBool,
+}
 
 /// Runs the streams of HTTP/2 connections in tasks that the server owns.
 #[derive(Debug, Clone)]

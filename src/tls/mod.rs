@@ -18,13 +18,15 @@ mod reloader;
 pub mod self_signed;
 mod served_pair;
 mod state;
+mod subject_alt_name;
 
 pub use config::{ConfigError, install_default_provider, server_config};
 pub use dev::{DevError, DevOptions};
 pub use files::{FilesError, PairFiles};
-pub use options::{CertificateSource, PairSource, SubjectAltName, SubjectAltNameError};
+pub use options::{CertificateSource, PairSource};
 pub use pair::{Pair, PairError};
 pub use reloader::{Reload, Reloader, StartError};
 pub use self_signed::{SelfOptions, SelfRotator};
 pub use served_pair::ServedPair;
 pub use state::CertificateState;
+pub use subject_alt_name::{SubjectAltName, SubjectAltNameError};

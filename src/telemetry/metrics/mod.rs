@@ -322,6 +322,21 @@ impl Metrics {
             .get_or_create(&RenewalLabels { outcome })
             .inc();
     }
+
+    /// Counts a finished run.
+    pub fn run_finished(&self, kind: RunKind, outcome: RunOutcome) {
+        self.0.runs.finish(kind, outcome);
+    }
+
+    /// Exports the unfinished runs and scheduled backups. Removes the series of backups that no longer exist.
+    pub fn set_census(&self, census: &Census) {
+        self.0.runs.set(census);
+    }
+
+    /// Removes the series, because another replica exports them now.
+    pub fn clear_census(&self) {
+        self.0.runs.clear();
+    }
 }
 
 impl Default for Metrics {

@@ -12,7 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Metrics, RunKind, RunOutcome, RunState};
+use super::labels::{RunKind, RunOutcome, RunState};
 
 /// The number of scheduled backups that have series of their own, five each.
 pub const MAX_SCHEDULED_BACKUPS: usize = 1_000;
@@ -83,27 +83,6 @@ struct BackupLabels {
     name: String,
 }
 
-impl Metrics {
-    /// Counts a finished run.
-    pub fn run_finished(&self, kind: RunKind, outcome: RunOutcome) {
-        self.0
-            .runs
-            .finished
-            .get_or_create(&FinishedLabels { kind, outcome })
-            .inc();
-    }
-
-    /// Exports the unfinished runs and scheduled backups. Removes the series of backups that no longer exist.
-    pub fn set_census(&self, census: &Census) {
-        self.0.runs.set(census);
-    }
-
-    /// Removes the series, because another replica exports them now.
-    pub fn clear_census(&self) {
-        self.0.runs.clear();
-    }
-}
-
 impl Families {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
@@ -153,7 +132,13 @@ impl Families {
         );
     }
 
-    fn set(&self, census: &Census) {
+    pub(super) fn finish(&self, kind: RunKind, outcome: RunOutcome) {
+        self.finished
+            .get_or_create(&FinishedLabels { kind, outcome })
+            .inc();
+    }
+
+    pub(super) fn set(&self, census: &Census) {
         for &kind in RunKind::ALL {
             for &outcome in RunOutcome::ALL {
                 // Alerts use the rate of this counter, and a series that first appears with its first failure has no rate.
@@ -202,7 +187,7 @@ impl Families {
         ]
     }
 
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         self.exported
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -3,12 +3,33 @@
 use std::collections::BTreeSet;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
+use x509_parser::parse_x509_certificate;
 
-use super::plan::Authority;
+use super::plan::{Authority, saturating_add};
+
+/// The time by which the start of every validity is set back, because clocks differ.
+pub(super) const BACKDATE: SignedDuration = SignedDuration::from_hours(1);
 
 /// The length of a line of base64 in PEM.
 const LINE_LENGTH: usize = 64;
+
+impl Authority {
+    /// Reads a certificate of a `caBundle`, which may be that of a single server. Returns `None` if `der` is not a
+    /// certificate.
+    pub(super) fn read(der: &[u8]) -> Option<Self> {
+        let (_, certificate) = parse_x509_certificate(der).ok()?;
+        let validity = certificate.validity();
+        let time = |seconds: i64, limit| Timestamp::from_second(seconds).unwrap_or(limit);
+        let not_before = time(validity.not_before.timestamp(), Timestamp::MIN);
+        Some(Self {
+            issued_at: saturating_add(not_before, BACKDATE),
+            not_after: time(validity.not_after.timestamp(), Timestamp::MAX),
+            der: der.into(),
+        })
+    }
+}
 
 /// Returns the certificates in `text`. Skips everything else, as the API server does.
 pub(super) fn read(text: &[u8]) -> BTreeSet<Authority> {
@@ -38,8 +59,6 @@ fn pem(authority: &Authority) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::{SignedDuration, Timestamp};
-
     use super::super::signer::Signer;
     use super::*;
 

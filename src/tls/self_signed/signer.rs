@@ -16,9 +16,6 @@ use super::{
 };
 use crate::tls::{Pair, PairError};
 
-/// The time by which the start of every validity is set back, because clocks differ.
-const BACKDATE: SignedDuration = SignedDuration::from_hours(1);
-
 /// An authority and its key.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Signer {
@@ -118,22 +115,6 @@ impl Signer {
     }
 }
 
-impl Authority {
-    /// Reads a certificate of a `caBundle`, which may be that of a single server. Returns `None` if `der` is not a
-    /// certificate.
-    pub(super) fn read(der: &[u8]) -> Option<Self> {
-        let (_, certificate) = parse_x509_certificate(der).ok()?;
-        let validity = certificate.validity();
-        let time = |seconds: i64, limit| Timestamp::from_second(seconds).unwrap_or(limit);
-        let not_before = time(validity.not_before.timestamp(), Timestamp::MIN);
-        Some(Self {
-            issued_at: saturating_add(not_before, BACKDATE),
-            not_after: time(validity.not_after.timestamp(), Timestamp::MAX),
-            der: der.into(),
-        })
-    }
-}
-
 impl AsRef<Authority> for Signer {
     fn as_ref(&self) -> &Authority {
         &self.authority
@@ -156,7 +137,7 @@ fn whole_second(time: Timestamp) -> Timestamp {
 }
 
 fn set_validity(parameters: &mut CertificateParams, now: Timestamp, not_after: Timestamp) {
-    let not_before = now.checked_sub(BACKDATE).unwrap_or(Timestamp::UNIX_EPOCH);
+    let not_before = now.checked_sub(bundle::BACKDATE).unwrap_or(Timestamp::UNIX_EPOCH);
     let date_time = |time: Timestamp| {
         date_time_ymd(1970, 1, 1) + Duration::from_secs(u64::try_from(time.as_second()).unwrap_or(0))
     };
