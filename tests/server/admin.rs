@@ -7,7 +7,7 @@ use cassgate::{
 };
 use tokio::net::TcpStream;
 
-use crate::support::{Client, Served};
+use crate::support::{Client, RunningServer};
 
 /// Returns the router of the admin port, and the layer that keeps the handle of its log usable.
 fn router(readiness: Readiness, metrics: Metrics) -> (impl Sized, Router) {
@@ -15,7 +15,7 @@ fn router(readiness: Readiness, metrics: Metrics) -> (impl Sized, Router) {
     (layer, admin::router(readiness, metrics, log))
 }
 
-async fn client(served: &Served) -> Client {
+async fn client(served: &RunningServer) -> Client {
     Client::http1(TcpStream::connect(served.address).await.unwrap()).await
 }
 
@@ -25,7 +25,7 @@ async fn readyz_lists_the_closed_gates_and_livez_does_not_depend_on_them() {
     let tls = readiness.gate("tls", "no certificate loaded yet");
     let cache = readiness.gate("cache:backup", "not listed yet");
     let (_layer, router) = router(readiness, metrics.clone());
-    let served = Served::plain(router, metrics).await;
+    let served = RunningServer::plain(router, metrics).await;
     let mut client = client(&served).await;
 
     let closed = r#"[{"gate":"tls","open":false,"reason":"no certificate loaded yet"},{"gate":"cache:backup","open":false,"reason":"not listed yet"}]"#;
@@ -62,7 +62,7 @@ async fn verbose_readyz_lists_the_notes_and_a_note_does_not_affect_readiness() {
     let tls = readiness.gate("tls", "no certificate loaded yet");
     let lease = readiness.note("lease", "not looked at yet");
     let (_layer, router) = router(readiness, metrics.clone());
-    let served = Served::plain(router, metrics).await;
+    let served = RunningServer::plain(router, metrics).await;
     let mut client = client(&served).await;
     let closed = r#"[{"gate":"tls","open":false,"reason":"no certificate loaded yet"}]"#;
     let answer = client.get("/readyz").await.unwrap();
@@ -83,7 +83,7 @@ async fn metrics_are_in_the_open_metrics_text_format() {
     let metrics = Metrics::new();
     metrics.panicked();
     let (_layer, router) = router(Readiness::new(), metrics.clone());
-    let served = Served::plain(router, metrics).await;
+    let served = RunningServer::plain(router, metrics).await;
     let answer = client(&served).await.get("/metrics").await.unwrap();
     assert_eq!(answer.status, 200);
     assert_eq!(
@@ -109,7 +109,7 @@ async fn metrics_are_in_the_open_metrics_text_format() {
 async fn the_log_level_can_be_read_and_changed() {
     let metrics = Metrics::new();
     let (_layer, router) = router(Readiness::new(), metrics.clone());
-    let served = Served::plain(router, metrics).await;
+    let served = RunningServer::plain(router, metrics).await;
     let mut client = client(&served).await;
     assert_eq!(client.get("/loglevel").await.unwrap().body, "info\n");
     let answer = client.put("/loglevel", "info,kube=debug").await.unwrap();
@@ -131,7 +131,7 @@ async fn the_log_level_can_be_read_and_changed() {
 async fn other_paths_and_methods_are_rejected() {
     let metrics = Metrics::new();
     let (_layer, router) = router(Readiness::new(), metrics.clone());
-    let served = Served::plain(router, metrics).await;
+    let served = RunningServer::plain(router, metrics).await;
     let mut client = client(&served).await;
     assert_eq!(client.post("/livez", "").await.unwrap().status, 405);
     assert_eq!(client.post("/loglevel", "debug").await.unwrap().status, 405);

@@ -18,20 +18,20 @@ use rcgen::{
     KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize,
 };
 
-use crate::support::{Authority, NEVER, PemPair, Served, http2, now};
+use crate::support::{Authority, NEVER, PemPair, RunningServer, http2, now};
 
 /// The outcome of a pair at start.
 #[derive(Debug, PartialEq)]
 enum Outcome {
     /// A client that trusts the authority gets an answer, and the replica is ready.
-    Served,
+    Ready,
     /// The pair is served, but the replica is not ready, for this reason.
     NotReady(&'static str),
     /// cassgate does not start, with this error; `{}` is the directory.
     Rejected(&'static str),
 }
 
-use Outcome::{NotReady, Rejected, Served as ServedWell};
+use Outcome::{NotReady, Ready, Rejected};
 
 const NO_KEY: &str = "{}/tls.key: no private key in it; an unencrypted PEM block that begins with \
                       -----BEGIN PRIVATE KEY-----, -----BEGIN EC PRIVATE KEY----- or -----BEGIN RSA PRIVATE KEY----- \
@@ -53,7 +53,7 @@ async fn each_kind_of_pair_has_its_outcome() {
         let outcome = outcome(folder.path(), &authority).await;
         let folder = folder.path().display().to_string();
         let expected = match expected {
-            ServedWell => Ok(None),
+            Ready => Ok(None),
             NotReady(reason) => Ok(Some(reason.to_owned())),
             Rejected(error) => Err(error.replace("{}", &folder)),
         };
@@ -74,19 +74,11 @@ fn keys(authority: &Authority) -> Vec<(&'static str, PemPair, Outcome)> {
     let signed = |algorithm| authority.issue_with(&KeyPair::generate_for(algorithm).unwrap());
     let rsa = |size| KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, size).unwrap();
     vec![
-        ("ECDSA P-256", signed(&PKCS_ECDSA_P256_SHA256), ServedWell),
-        ("ECDSA P-384", signed(&PKCS_ECDSA_P384_SHA384), ServedWell),
-        ("Ed25519", signed(&PKCS_ED25519), ServedWell),
-        (
-            "RSA 2048",
-            authority.issue_with(&rsa(RsaKeySize::_2048)),
-            ServedWell,
-        ),
-        (
-            "RSA 4096",
-            authority.issue_with(&rsa(RsaKeySize::_4096)),
-            ServedWell,
-        ),
+        ("ECDSA P-256", signed(&PKCS_ECDSA_P256_SHA256), Ready),
+        ("ECDSA P-384", signed(&PKCS_ECDSA_P384_SHA384), Ready),
+        ("Ed25519", signed(&PKCS_ED25519), Ready),
+        ("RSA 2048", authority.issue_with(&rsa(RsaKeySize::_2048)), Ready),
+        ("RSA 4096", authority.issue_with(&rsa(RsaKeySize::_4096)), Ready),
         (
             "RSA 1024",
             PemPair {
@@ -128,12 +120,12 @@ fn chains(authority: &Authority) -> Vec<(&'static str, PemPair, Outcome)> {
                 certificate: format!("{}{}", plain.certificate, authority.pem()),
                 ..plain.clone()
             },
-            ServedWell,
+            Ready,
         ),
         (
             "with an intermediate",
             with(&[&leaf.certificate, &between]),
-            ServedWell,
+            Ready,
         ),
         (
             "the intermediate first",
@@ -236,7 +228,7 @@ async fn outcome(folder: &Path, authority: &Authority) -> Result<Option<String>,
         return Ok(Some(reason.to_owned()));
     }
     let router = Router::new().route("/", get(async || "hello"));
-    let served = Served::https(&reloader, router, Limits::default(), metrics, NEVER).await;
+    let served = RunningServer::https(&reloader, router, Limits::default(), metrics, NEVER).await;
     let mut client = http2(served.address, &authority.roots()).await;
     assert_eq!(client.get("/").await.unwrap().body, "hello");
     Ok(None)

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::support::{
-    Authority, NEVER, SOON, Served, Volume, now, roots, tls, tls_config, until, value, write_pair,
+    Authority, NEVER, RunningServer, SOON, Volume, now, roots, tls, tls_config, until, value, write_pair,
 };
 
 /// A reloader with the metrics that it writes and a readiness gate for its state.
@@ -52,9 +52,9 @@ impl Replica {
         Self::start(PairSource::Files(PairFiles::in_directory(directory))).unwrap()
     }
 
-    async fn served(&self) -> Served {
+    async fn served(&self) -> RunningServer {
         let (limits, metrics) = (Limits::default(), self.metrics.clone());
-        Served::https(&self.reloader, Router::new(), limits, metrics, NEVER).await
+        RunningServer::https(&self.reloader, Router::new(), limits, metrics, NEVER).await
     }
 
     /// Returns the closed gates and their reasons, after the gate has followed the state of the certificate.

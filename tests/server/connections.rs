@@ -8,7 +8,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Authority, Client, NEVER, SOON, Secured, http1, http2, tls, tls_config, until, value};
+use crate::support::{
+    Authority, Client, NEVER, SOON, TlsServer, http1, http2, tls, tls_config, until, value,
+};
 
 /// Returns limits whose deadlines never pass.
 fn without_deadlines() -> Limits {
@@ -29,7 +31,7 @@ fn hello() -> Router {
 
 #[tokio::test]
 async fn the_protocol_is_the_negotiated_one() {
-    let served = Secured::new(hello(), without_deadlines()).await;
+    let served = TlsServer::new(hello(), without_deadlines()).await;
     for (offered, agreed, version) in [
         (&["h2", "http/1.1"][..], Some("h2"), Version::HTTP_2),
         (&["http/1.1"], Some("http/1.1"), Version::HTTP_11),
@@ -54,7 +56,7 @@ async fn the_protocol_is_the_negotiated_one() {
 
 #[tokio::test]
 async fn a_client_with_tls_1_2_is_served() {
-    let served = Secured::new(hello(), without_deadlines()).await;
+    let served = TlsServer::new(hello(), without_deadlines()).await;
     let mut config = tls_config(served.roots.clone(), &["h2"]);
     let provider = config.crypto_provider().clone();
     config = rustls::ClientConfig::builder_with_provider(provider)
@@ -72,7 +74,7 @@ async fn a_client_with_tls_1_2_is_served() {
 
 #[tokio::test]
 async fn an_unfinished_handshake_is_cut_at_its_deadline() {
-    let served = Secured::new(
+    let served = TlsServer::new(
         hello(),
         Limits {
             handshake_timeout: SOON,
@@ -102,7 +104,7 @@ async fn an_unfinished_handshake_is_cut_at_its_deadline() {
 
 #[tokio::test]
 async fn plain_http_and_a_bare_tcp_connect_are_counted_as_different_failures() {
-    let served = Secured::new(hello(), without_deadlines()).await;
+    let served = TlsServer::new(hello(), without_deadlines()).await;
     let metrics = &served.server.metrics;
     let mut plain = TcpStream::connect(served.address()).await.unwrap();
     plain
@@ -126,7 +128,7 @@ async fn plain_http_and_a_bare_tcp_connect_are_counted_as_different_failures() {
 
 #[tokio::test]
 async fn a_client_that_rejects_the_certificate_counts_as_a_protocol_failure() {
-    let served = Secured::new(hello(), without_deadlines()).await;
+    let served = TlsServer::new(hello(), without_deadlines()).await;
     let config = tls_config(Authority::new().roots(), &["h2"]);
     let error = tls(served.address(), config).await.unwrap_err();
     assert!(error.to_string().contains("invalid peer certificate"), "{error}");
@@ -142,7 +144,7 @@ async fn a_client_that_rejects_the_certificate_counts_as_a_protocol_failure() {
 
 #[tokio::test]
 async fn a_client_that_sends_no_request_is_cut_in_every_protocol() {
-    let served = Secured::new(
+    let served = TlsServer::new(
         hello(),
         Limits {
             first_request_timeout: SOON,
@@ -160,7 +162,7 @@ async fn a_client_that_sends_no_request_is_cut_in_every_protocol() {
 
 #[tokio::test]
 async fn a_request_whose_headers_never_end_is_cut() {
-    let served = Secured::new(
+    let served = TlsServer::new(
         hello(),
         Limits {
             first_request_timeout: SOON,
@@ -178,7 +180,7 @@ async fn a_request_whose_headers_never_end_is_cut() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
-    let served = Secured::new(
+    let served = TlsServer::new(
         hello(),
         Limits {
             first_request_timeout: SOON,
@@ -198,7 +200,7 @@ async fn an_idle_connection_is_closed() {
 
 #[tokio::test]
 async fn a_connection_over_the_limit_waits_until_another_one_ends() {
-    let served = Secured::new(
+    let served = TlsServer::new(
         hello(),
         Limits {
             max_connections: 1,
@@ -227,7 +229,7 @@ async fn a_connection_over_the_limit_waits_until_another_one_ends() {
 
 #[tokio::test]
 async fn a_new_connection_over_the_limit_evicts_a_silent_one() {
-    let served = Secured::new(
+    let served = TlsServer::new(
         hello(),
         Limits {
             max_connections: 2,
@@ -254,7 +256,7 @@ async fn a_new_connection_over_the_limit_evicts_a_silent_one() {
 
 #[tokio::test]
 async fn headers_over_16_kib_are_rejected() {
-    let served = Secured::new(hello(), without_deadlines()).await;
+    let served = TlsServer::new(hello(), without_deadlines()).await;
     let mut stream = tls(served.address(), tls_config(served.roots.clone(), &["http/1.1"]))
         .await
         .unwrap();
@@ -270,7 +272,7 @@ async fn headers_over_16_kib_are_rejected() {
 
 #[tokio::test]
 async fn a_closed_connection_leaves_no_task_behind() {
-    let served = Secured::new(hello(), without_deadlines()).await;
+    let served = TlsServer::new(hello(), without_deadlines()).await;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     for _ in 0..10 {

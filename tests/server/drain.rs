@@ -9,7 +9,7 @@ use cassgate::{
 };
 use tokio::{net::TcpStream, sync::Semaphore};
 
-use crate::support::{NEVER, SOON, Secured, http1, http2, tls, tls_config, until, value};
+use crate::support::{NEVER, SOON, TlsServer, http1, http2, tls, tls_config, until, value};
 
 /// A handler that answers when the test permits it.
 #[derive(Clone)]
@@ -55,7 +55,7 @@ impl BlockedHandler {
 #[tokio::test]
 async fn requests_in_flight_are_answered_despite_hanging_handshakes_and_idle_connections() {
     let blocked = BlockedHandler::new();
-    let served = Secured::new(blocked.router(), Limits::default()).await;
+    let served = TlsServer::new(blocked.router(), Limits::default()).await;
     let (address, roots) = (served.address(), &served.roots);
     let (mut old, mut new) = (http1(address, roots).await, http2(address, roots).await);
     let mut idle = [http1(address, roots).await, http2(address, roots).await];
@@ -89,14 +89,14 @@ async fn requests_in_flight_are_answered_despite_hanging_handshakes_and_idle_con
 
 #[tokio::test]
 async fn a_server_without_connections_stops_at_once() {
-    let served = Secured::new(BlockedHandler::new().router(), Limits::default()).await;
+    let served = TlsServer::new(BlockedHandler::new().router(), Limits::default()).await;
     assert_eq!(served.server.stopped().await, Drained::Finished);
 }
 
 #[tokio::test]
 async fn connections_that_remain_at_the_deadline_are_cut_and_counted() {
     let blocked = BlockedHandler::new();
-    let served = Secured::with(blocked.router(), Limits::default(), Metrics::new(), SOON).await;
+    let served = TlsServer::with(blocked.router(), Limits::default(), Metrics::new(), SOON).await;
     let (address, roots) = (served.address(), &served.roots);
     let (mut old, mut new) = (http1(address, roots).await, http2(address, roots).await);
     let old = tokio::spawn(async move { old.get("/").await });
@@ -112,7 +112,7 @@ async fn connections_that_remain_at_the_deadline_are_cut_and_counted() {
 #[tokio::test]
 async fn a_dropped_server_ends_its_connections() {
     let blocked = BlockedHandler::new();
-    let served = Secured::with(blocked.router(), Limits::default(), Metrics::new(), NEVER).await;
+    let served = TlsServer::with(blocked.router(), Limits::default(), Metrics::new(), NEVER).await;
     let (address, roots) = (served.address(), &served.roots);
     let (mut old, mut new) = (http1(address, roots).await, http2(address, roots).await);
     let old = tokio::spawn(async move { old.get("/").await });

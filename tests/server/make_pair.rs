@@ -16,7 +16,7 @@ use cassgate::{
 use jiff::Timestamp;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use crate::support::{NEVER, Served, http2, roots};
+use crate::support::{NEVER, RunningServer, http2, roots};
 
 fn make_pair(arguments: &[&str]) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/make-pair.sh");
@@ -61,7 +61,7 @@ async fn a_pair_of_the_script_is_served_and_clients_of_its_authority_trust_it() 
     let reloader = Reloader::start(source, metrics.clone(), Timestamp::now()).unwrap();
     assert_eq!(reloader.state().borrow().unready(), None);
     let router = Router::new().route("/", get(async || "hello"));
-    let served = Served::https(&reloader, router, Limits::default(), metrics, NEVER).await;
+    let served = RunningServer::https(&reloader, router, Limits::default(), metrics, NEVER).await;
     let authority = CertificateDer::from_pem_file(out.join("ca.crt")).unwrap();
     let mut client = http2(served.address, &roots(authority)).await;
     assert_eq!(client.get("/").await.unwrap().body, "hello");

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{NEVER, SOON, Secured, http1, http2, tls, tls_config, value};
+use crate::support::{NEVER, SOON, TlsServer, http1, http2, tls, tls_config, value};
 
 fn routes() -> Router {
     Router::new()
@@ -27,10 +27,10 @@ fn routes() -> Router {
         )
 }
 
-async fn hardened() -> Secured {
+async fn hardened() -> TlsServer {
     let metrics = Metrics::new();
     let router = harden(routes(), metrics.clone());
-    Secured::with(router, Limits::default(), metrics, NEVER).await
+    TlsServer::with(router, Limits::default(), metrics, NEVER).await
 }
 
 fn zeros(length: usize) -> Bytes {
@@ -76,7 +76,7 @@ async fn a_body_of_8_mib_is_read_and_one_byte_more_gets_413() {
 #[tokio::test]
 async fn a_body_that_is_announced_too_large_gets_413_before_it_is_sent() {
     let served = hardened().await;
-    let answer = raw(&served, "content-length: 8388609\r\n\r\n").await;
+    let answer = send_raw(&served, "content-length: 8388609\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     assert_eq!(serde_json::from_str::<Value>(body).unwrap(), too_large());
@@ -91,7 +91,7 @@ async fn a_chunked_body_over_the_limit_gets_413() {
         "transfer-encoding: chunked\r\n\r\n800001\r\n{}",
         "0".repeat(MAX_BODY_SIZE + 1)
     );
-    let answer = raw(&served, &request).await;
+    let answer = send_raw(&served, &request).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     assert_eq!(serde_json::from_str::<Value>(body).unwrap(), too_large());
@@ -122,8 +122,8 @@ async fn a_panic_of_a_handler_gets_500_and_is_counted_and_the_connection_stays_u
 async fn a_body_that_never_ends_gets_504() {
     let metrics = Metrics::new();
     let router = harden_with_timeout(routes(), metrics.clone(), SOON);
-    let served = Secured::with(router, Limits::default(), metrics, NEVER).await;
-    let answer = raw(&served, "content-length: 10\r\n\r\nabc").await;
+    let served = TlsServer::with(router, Limits::default(), metrics, NEVER).await;
+    let answer = send_raw(&served, "content-length: 10\r\n\r\nabc").await;
     assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     let expected = status(
@@ -140,11 +140,11 @@ async fn when_all_bodies_exceed_the_limit_the_largest_gets_503() {
     let mut unfinished = Vec::new();
     // Each body lacks its last byte.
     for megabytes in [7, 6, 6] {
-        unfinished.push(begun(&served, megabytes * 1024 * 1024).await);
+        unfinished.push(send_all_but_last_byte(&served, megabytes * 1024 * 1024).await);
     }
     let mut small = http1(served.address(), &served.roots).await;
     assert_eq!(small.post("/length", "abc").await.unwrap().body, "3");
-    let _last = begun(&served, 6 * 1024 * 1024).await;
+    let _last = send_all_but_last_byte(&served, 6 * 1024 * 1024).await;
     let mut answer = String::new();
     unfinished[0].read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
@@ -163,7 +163,7 @@ async fn when_all_bodies_exceed_the_limit_the_largest_gets_503() {
 }
 
 /// Sends a request whose body lacks its last byte.
-async fn begun(served: &Secured, sent: usize) -> TlsStream<TcpStream> {
+async fn send_all_but_last_byte(served: &TlsServer, sent: usize) -> TlsStream<TcpStream> {
     let config = tls_config(served.roots.clone(), &["http/1.1"]);
     let mut stream = tls(served.address(), config).await.unwrap();
     let length = sent + 1;
@@ -176,8 +176,8 @@ async fn begun(served: &Secured, sent: usize) -> TlsStream<TcpStream> {
     stream
 }
 
-/// Sends a request as it is written here and answers with all that comes back until the server closes.
-async fn raw(served: &Secured, rest: &str) -> String {
+/// Sends a request with these headers and body, unchanged. Returns the bytes that the server sends until it closes.
+async fn send_raw(served: &TlsServer, rest: &str) -> String {
     let config = tls_config(served.roots.clone(), &["http/1.1"]);
     let mut stream = tls(served.address(), config).await.unwrap();
     let head = "POST /length HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub(crate) use client::{Client, http1, http2, tls, tls_config};
 pub(crate) use pairs::{Authority, PemPair, Volume, roots, write_pair};
-pub(crate) use server::{Secured, Served, now};
+pub(crate) use server::{RunningServer, TlsServer, now};
 
 use cassgate::telemetry::metrics::Metrics;
 

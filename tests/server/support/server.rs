@@ -25,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use super::{Authority, NEVER, write_pair};
 
 /// A server that runs until it is stopped or dropped.
-pub(crate) struct Served {
+pub(crate) struct RunningServer {
     pub(crate) address: SocketAddr,
     pub(crate) metrics: Metrics,
     pub(crate) stop: CancellationToken,
@@ -33,8 +33,8 @@ pub(crate) struct Served {
 }
 
 /// A TLS server with a certificate of its own.
-pub(crate) struct Secured {
-    pub(crate) server: Served,
+pub(crate) struct TlsServer {
+    pub(crate) server: RunningServer,
     pub(crate) roots: RootCertStore,
     _reloader: Reloader,
     _files: TempDir,
@@ -45,7 +45,7 @@ pub(crate) fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
 }
 
-impl Served {
+impl RunningServer {
     /// Starts a server for plain HTTP.
     pub(crate) async fn plain(router: Router, metrics: Metrics) -> Self {
         let bound = listen::bind(Listener::Admin, (Ipv4Addr::LOCALHOST, 0).into())
@@ -96,7 +96,7 @@ impl Served {
     }
 }
 
-impl Secured {
+impl TlsServer {
     /// Starts a TLS server for this router.
     pub(crate) async fn new(router: Router, limits: Limits) -> Self {
         Self::with(router, limits, Metrics::new(), NEVER).await
@@ -108,7 +108,7 @@ impl Secured {
         write_pair(files.path(), &authority.issue());
         let source = PairSource::Files(PairFiles::in_directory(files.path()));
         let reloader = Reloader::start(source, metrics.clone(), now()).unwrap();
-        let server = Served::https(&reloader, router, limits, metrics, drain).await;
+        let server = RunningServer::https(&reloader, router, limits, metrics, drain).await;
         Self {
             server,
             roots: authority.roots(),
