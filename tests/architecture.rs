@@ -80,7 +80,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
 const RECONCILE_MAY_IMPORT: [(&str, &[&str]); 7] = [
     ("reconcile/lease", &["telemetry"]),
     ("reconcile/plan", &["api", "domain", "icarus", "rules"]),
-    ("reconcile/object", &["api", "reconcile/plan"]),
+    ("reconcile/object", &["api", "domain", "reconcile/plan"]),
     ("reconcile/queue", &["api", "reconcile/object", "reconcile/plan"]),
     (
         "reconcile/observe",

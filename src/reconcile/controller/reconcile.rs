@@ -29,12 +29,16 @@ const MAX_QUESTION_ROUNDS: usize = 8;
 /// The reasons why a reconcile failed. It is retried.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReconcileError {
+    /// The API server did not return what an observation needs.
     #[error(transparent)]
     Kubernetes(#[from] kube::Error),
+    /// The plan was not carried out in full.
     #[error(transparent)]
     Execute(#[from] ExecuteError),
+    /// The operations of the object cannot be identified, because a field is not valid.
     #[error(transparent)]
     Unsendable(#[from] Unsendable),
+    /// The plan keeps asking. This is a mistake in the planner.
     #[error("the plan still has questions after {MAX_QUESTION_ROUNDS} rounds of answers")]
     TooManyQuestions,
 }
@@ -71,6 +75,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
         let Some(object) = api.get_opt(&cached.name_any()).await? else {
             return Ok(Action::await_change());
         };
+        // The object was created anew under its name. The watch reports the new one, too.
         if object.uid() != cached.uid() {
             return Ok(Action::await_change());
         }
@@ -134,7 +139,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             now,
             members: &[],
             missing: None,
-            wait: Some(self.queue.cached_wait(object)?),
+            wait: Some(self.queue.cached_reason_to_wait(object)?),
             needs: None,
             stop: self.crd_conflict(K::KIND),
             cluster_gone: false,
@@ -148,6 +153,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
         Some(requeue_after(delay))
     }
 
+    /// Returns the lock under which objects of a cluster start. Locks that no task uses are dropped.
     fn start_lock(&self, namespace: &str, cluster: &str) -> Arc<AsyncMutex<()>> {
         let mut locks = self.start_locks.lock().unwrap_or_else(PoisonError::into_inner);
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);

@@ -21,7 +21,7 @@ use crate::api::{BackRestStatus, ConditionType, Kind, NodeStatus};
 use crate::domain::sidecar::Sidecar;
 use crate::icarus::{OperationRequest, REQUEST_TIMEOUT, SidecarApi};
 use crate::reconcile::lease::{Leadership, LeaseLost};
-use crate::reconcile::observe::{outcome, socket};
+use crate::reconcile::observe::{outcome, sidecar_address};
 use crate::reconcile::plan::conflict::RunStatus;
 use crate::reconcile::plan::{Actions, Finalizer, Outcome, REQUEUE_INTERVAL, Request, record, wait_event};
 use crate::reconcile::queue::OperationQueue;
@@ -31,10 +31,13 @@ use crate::telemetry::metrics::{Metrics, RunKind, RunOutcome};
 /// The reasons why a plan was not carried out in full. It is made anew after a while.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::reconcile) enum ExecuteError {
+    /// The API server denied a write or did not respond.
     #[error(transparent)]
     Kubernetes(#[from] kube::Error),
+    /// The status was not written.
     #[error(transparent)]
     Status(#[from] StatusError),
+    /// Another replica may lead by now.
     #[error(transparent)]
     Lease(#[from] LeaseLost),
 }
@@ -143,7 +146,7 @@ impl<S: SidecarApi> Executor<'_, S> {
     }
 }
 
-/// Returns the outcome of a run if it ended with this change of the status.
+/// Returns the outcome of a run if the run ended with this change of the status.
 fn run_outcome(before: Option<&BackRestStatus>, after: &BackRestStatus) -> Option<RunOutcome> {
     let outcome = match after.state()? {
         ConditionType::Completed => RunOutcome::Completed,
@@ -164,6 +167,7 @@ fn run_kind(kind: Kind) -> RunKind {
     }
 }
 
+/// Builds a request and returns it with the address of its sidecar.
 fn build_request<K: Sendable>(
     object: &K,
     nodes: &[NodeStatus],
@@ -176,7 +180,7 @@ fn build_request<K: Sendable>(
     };
     let node = nodes.iter().find(|node| node.host_id == request.host_id);
     let node = node.ok_or_else(|| unsendable(format!("there is no node {}", request.host_id)))?;
-    let address = socket(&request.address)
+    let address = sidecar_address(&request.address)
         .ok_or_else(|| unsendable(format!("{:?} is not an IP address", request.address)))?;
     Ok((address, object.request(node, &request.task, sidecar)?))
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::reconciled::ReconciledObject;
-use crate::api::{BackupStatus, CassandraBackup, CassandraRestore, RestoreStatus};
+use crate::api::{BackupStatus, CassandraBackup, CassandraRestore, Phase, RestoreStatus};
 use crate::reconcile::plan::conflict::RunStatus;
 use crate::reconcile::plan::prune::{self, PruneInputs};
 use crate::reconcile::plan::restore::RestoreInputs;
@@ -95,6 +95,7 @@ impl Plannable for CassandraRestore {
     /// `IMPORT` counts too: a plan can go on from `IMPORT` to `CLEANUP` with one observation.
     fn needs_restores(&self, _: Timestamp) -> bool {
         let phase = self.status.as_ref().and_then(|status| status.phase.as_deref());
-        !self.run_has_started() || matches!(phase, Some("IMPORT" | "CLEANUP"))
+        let phase = phase.and_then(Phase::parse);
+        !self.run_has_started() || matches!(phase, Some(Phase::Import | Phase::Cleanup))
     }
 }

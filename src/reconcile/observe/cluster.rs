@@ -83,7 +83,7 @@ pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
         observation.wait = needs.refused.clone();
         observation.needs = Some(needs);
         if observation.wait.is_none() && observation.without_nodes_at.is_none() {
-            observation.wait = queue.wait(client, object).await?;
+            observation.wait = queue.reason_to_wait(client, object).await?;
         }
         if let Some(restore) = object.as_restore() {
             observation.read_source(client, restore).await?;

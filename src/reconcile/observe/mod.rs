@@ -10,4 +10,4 @@ pub(in crate::reconcile) use cluster::{ClusterObservation, observe_cluster};
 pub(in crate::reconcile) use listings::Listings;
 pub(in crate::reconcile) use operation_owner::OperationOwner;
 pub(in crate::reconcile) use report::outcome;
-pub(in crate::reconcile) use sidecars::{SidecarObserver, socket};
+pub(in crate::reconcile) use sidecars::{SidecarObserver, sidecar_address};

@@ -3,7 +3,7 @@
 use super::report::report;
 use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::source_directory::{self, SourceDirectory};
-use crate::icarus::{Operation, OperationKind, RestorePhase};
+use crate::icarus::{Operation, OperationKind};
 use crate::reconcile::plan::{OperationReport, Phase};
 
 /// Identifies the operations of one object among all operations that a sidecar remembers.
@@ -29,7 +29,7 @@ enum Relation {
 impl OperationOwner {
     /// Returns true if `operation` is the one that the object sends in this phase.
     pub(super) fn owns_phase(&self, operation: &Operation, phase: Phase) -> bool {
-        match (self, RestorePhase::parse(phase.as_str())) {
+        match (self, phase.restore_phase()) {
             (Self::Backup(Some(tag)), _) => operation.is_backup(tag),
             (Self::Backup(None), _) => false,
             (Self::Restore(source), Some(phase)) => operation.is_phase(source, phase),

@@ -24,9 +24,9 @@ pub(in crate::reconcile) struct SidecarObserver<'a, S> {
 }
 
 /// The reason why a question has no answer.
-struct Silence(String);
+struct Unavailable(String);
 
-impl From<SidecarError> for Silence {
+impl From<SidecarError> for Unavailable {
     fn from(error: SidecarError) -> Self {
         Self(error.to_string())
     }
@@ -52,12 +52,12 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
                 self.stored(pod, request, snapshot).await
             }
         };
-        answer.unwrap_or_else(|Silence(reason)| Answer::Unavailable(reason))
+        answer.unwrap_or_else(|Unavailable(reason)| Answer::Unavailable(reason))
     }
 
     /// Reads the ring from the first sidecar that responds. The sidecars are asked one after the other, because the
     /// request takes a Cassandra node five seconds.
-    async fn ring(&self) -> Result<Answer, Silence> {
+    async fn ring(&self) -> Result<Answer, Unavailable> {
         let mut reason = "the cluster has no pod with an address".to_owned();
         for member in self.members {
             let Ok(address) = self.address(&member.pod) else {
@@ -68,7 +68,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
                 Err(error) => reason = format!("{}: {error}", member.pod),
             }
         }
-        Err(Silence(reason))
+        Err(Unavailable(reason))
     }
 
     async fn ring_from(&self, address: SocketAddr) -> Result<Topology, SidecarError> {
@@ -84,7 +84,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
     }
 
     /// Returns the restores and backups that are running in a sidecar.
-    async fn busy(&self, pod: &str) -> Result<Answer, Silence> {
+    async fn busy(&self, pod: &str) -> Result<Answer, Unavailable> {
         let mut running = Vec::new();
         for filter in [OperationFilter::Restores, OperationFilter::Backups] {
             let operations = self.operations(pod, filter).await?;
@@ -97,7 +97,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
     }
 
     /// Returns the operation with this id; nothing if the sidecar does not know it.
-    async fn operation(&self, pod: &str, id: &str) -> Result<Answer, Silence> {
+    async fn operation(&self, pod: &str, id: &str) -> Result<Answer, Unavailable> {
         let address = self.address(pod)?;
         let Some(id) = OperationId::parse(id) else {
             return Ok(Answer::Operations(Vec::new()));
@@ -110,7 +110,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
     }
 
     /// Returns the operations of the object in one phase.
-    async fn sent(&self, pod: &str, phase: Phase) -> Result<Answer, Silence> {
+    async fn sent(&self, pod: &str, phase: Phase) -> Result<Answer, Unavailable> {
         let filter = match phase {
             Phase::Backup => OperationFilter::Backups,
             Phase::Refresh => OperationFilter::Refreshes,
@@ -125,7 +125,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
     }
 
     /// Returns the operations that conflict with the object.
-    async fn conflicting(&self, pod: &str) -> Result<Answer, Silence> {
+    async fn conflicting(&self, pod: &str) -> Result<Answer, Unavailable> {
         let filter = match self.owner {
             OperationOwner::Backup(_) => OperationFilter::Backups,
             OperationOwner::Restore(_) => OperationFilter::Restores,
@@ -134,13 +134,13 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
         Ok(Answer::Operations(self.owner.conflicting(&operations)))
     }
 
-    async fn operations(&self, pod: &str, filter: OperationFilter) -> Result<Vec<Operation>, Silence> {
+    async fn operations(&self, pod: &str, filter: OperationFilter) -> Result<Vec<Operation>, Unavailable> {
         let address = self.address(pod)?;
         Ok(self.sidecars.operations(address, filter, REQUEST_TIMEOUT).await?)
     }
 
     /// Counts the files of the run in the share of a node.
-    async fn files(&self, pod: &str, host_id: &str) -> Result<Answer, Silence> {
+    async fn files(&self, pod: &str, host_id: &str) -> Result<Answer, Unavailable> {
         let (Some(request), OperationOwner::Backup(Some(tag))) =
             ((self.listing_request)(host_id, None), &self.owner)
         else {
@@ -159,7 +159,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
                 })
             }
             (state, _) if state.is_terminal() => Ok(Answer::Unsupported),
-            _ => Err(Silence(format!(
+            _ => Err(Unavailable(format!(
                 "the listing of the share of {pod} is still running"
             ))),
         }
@@ -171,8 +171,8 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
         pod: &str,
         request: Option<OperationRequest>,
         snapshot: &str,
-    ) -> Result<Answer, Silence> {
-        let invalid = || Silence("the name of its share of the bucket is not valid".to_owned());
+    ) -> Result<Answer, Unavailable> {
+        let invalid = || Unavailable("the name of its share of the bucket is not valid".to_owned());
         let request = request.ok_or_else(invalid)?;
         let Some(operation) = self.list(pod, &request).await? else {
             return Ok(Answer::Unsupported);
@@ -182,14 +182,14 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
             (OperationState::Completed, Some(listing)) => {
                 Ok(Answer::Stored(listing.snapshot(snapshot).is_some()))
             }
-            _ => Err(Silence(format!(
+            _ => Err(Unavailable(format!(
                 "the listing of the share of {pod} did not complete"
             ))),
         }
     }
 
     /// Lists the share of a node. The operation may still be running. Returns `None` if the sidecar cannot list.
-    async fn list(&self, pod: &str, request: &OperationRequest) -> Result<Option<Operation>, Silence> {
+    async fn list(&self, pod: &str, request: &OperationRequest) -> Result<Option<Operation>, Unavailable> {
         let address = self.address(pod)?;
         match self.listings.list(self.sidecars, address, request).await {
             Ok(operation) => Ok(Some(operation)),
@@ -199,16 +199,16 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
         }
     }
 
-    fn address(&self, pod: &str) -> Result<SocketAddr, Silence> {
+    fn address(&self, pod: &str) -> Result<SocketAddr, Unavailable> {
         let member = self.members.iter().find(|member| member.pod == pod);
         let address = member.and_then(|member| member.address.as_deref());
-        let address = address.and_then(socket);
-        address.ok_or_else(|| Silence(format!("pod {pod} does not exist or has no address")))
+        let address = address.and_then(sidecar_address);
+        address.ok_or_else(|| Unavailable(format!("pod {pod} does not exist or has no address")))
     }
 }
 
 /// Returns the socket address of the sidecar of a pod with this IP address.
-pub(in crate::reconcile) fn socket(address: &str) -> Option<SocketAddr> {
+pub(in crate::reconcile) fn sidecar_address(address: &str) -> Option<SocketAddr> {
     address
         .parse::<IpAddr>()
         .ok()

@@ -14,7 +14,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::{Api, Client, ResourceExt};
 
-use super::order::{QueueEntry, QueueState, Queued, wait_for_turn};
+use super::order::{QueueEntry, QueueState, Queued, reason_to_wait};
 use super::wake;
 use crate::api::{CassandraBackup, CassandraRestore, Kind};
 use crate::reconcile::plan::Wait;
@@ -72,16 +72,16 @@ impl OperationQueue {
     }
 
     /// Returns the reason why it is not the object's turn, according to the watches. `None`: it may be its turn.
-    pub(in crate::reconcile) fn cached_wait<K: Queued>(&self, object: &K) -> Option<Wait> {
+    pub(in crate::reconcile) fn cached_reason_to_wait<K: Queued>(&self, object: &K) -> Option<Wait> {
         let own = object.queue_entry((self.now)());
-        wait_for_turn(&own, &self.entries(object.namespace().as_deref()?, &own.cluster))
+        reason_to_wait(&own, &self.entries(object.namespace().as_deref()?, &own.cluster))
     }
 
     /// Returns the reason why it is not the object's turn; `None` if it is. The caller holds the lock of the cluster.
     ///
     /// # Errors
     /// The API server does not return the object that started last.
-    pub(in crate::reconcile) async fn wait<K: Queued>(
+    pub(in crate::reconcile) async fn reason_to_wait<K: Queued>(
         &self,
         client: &Client,
         object: &K,
@@ -103,7 +103,7 @@ impl OperationQueue {
                 }
             });
         }
-        Ok(wait_for_turn(&own, &all))
+        Ok(reason_to_wait(&own, &all))
     }
 
     /// Wakes objects whose time comes near, for as long as the future is polled.
@@ -148,7 +148,7 @@ impl OperationQueue {
         }
         let all = self.entries(&cluster.0, &cluster.1);
         let mut ready = all.iter().filter(|other| other.state == QueueState::Ready);
-        let Some(next) = ready.find(|other| wait_for_turn(other, &all).is_none()) else {
+        let Some(next) = ready.find(|other| reason_to_wait(other, &all).is_none()) else {
             return;
         };
         match next.kind {

@@ -94,7 +94,7 @@ fn source_directory(
 }
 
 fn phase(phase: Phase) -> Result<RestorePhase, Unsendable> {
-    RestorePhase::parse(phase.as_str()).ok_or_else(|| Unsendable {
+    phase.restore_phase().ok_or_else(|| Unsendable {
         field: "status.phase",
         why: format!("{} is not a phase of a restore", phase.as_str()),
     })

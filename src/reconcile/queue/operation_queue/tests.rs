@@ -103,8 +103,12 @@ fn server(object: Option<Value>) -> Client {
     Client::new(service_fn(answer), "team")
 }
 
-async fn wait_of(world: &World, client: &Client, name: &str) -> Option<String> {
-    let wait = world.queue.wait(client, &backup(name, 9, None)).await.unwrap();
+async fn reason_of(world: &World, client: &Client, name: &str) -> Option<String> {
+    let wait = world
+        .queue
+        .reason_to_wait(client, &backup(name, 9, None))
+        .await
+        .unwrap();
     wait.map(|wait| wait.message)
 }
 
@@ -130,19 +134,19 @@ async fn the_object_that_started_last_is_read_live() {
     let running = "backup a of cluster c1 is running".to_owned();
 
     let client = server(Some(object("CassandraBackup", "a", 1, Some("RUNNING"))));
-    assert_eq!(wait_of(&world, &client, "b").await, Some(running));
+    assert_eq!(reason_of(&world, &client, "b").await, Some(running));
 
     let over = server(Some(object("CassandraBackup", "a", 1, Some("COMPLETED"))));
-    assert_eq!(wait_of(&world, &over, "b").await, None);
+    assert_eq!(reason_of(&world, &over, "b").await, None);
     // The result is the same while the watch still reports it as running.
     world.backup(backup("a", 1, Some("RUNNING")));
-    assert_eq!(wait_of(&world, &over, "b").await, None);
-    assert_eq!(wait_of(&world, &server(None), "b").await, None);
+    assert_eq!(reason_of(&world, &over, "b").await, None);
+    assert_eq!(reason_of(&world, &server(None), "b").await, None);
 
     // A run that another executor started is known from the watch alone.
     world.backup(backup("of-casskop", 0, Some("RUNNING")));
     let foreign = "backup of-casskop of cluster c1 is running".to_owned();
-    assert_eq!(wait_of(&world, &over, "b").await, Some(foreign));
+    assert_eq!(reason_of(&world, &over, "b").await, Some(foreign));
 }
 
 #[tokio::test]
@@ -154,9 +158,15 @@ async fn the_object_that_started_last_needs_no_request() {
         service_fn(|_: Request<Body>| async { Err::<Response<Body>, _>(std::io::Error::other("refused")) }),
         "team",
     );
-    let wait = world.queue.wait(&failing, &backup("a", 1, None)).await;
+    let wait = world.queue.reason_to_wait(&failing, &backup("a", 1, None)).await;
     assert_eq!(wait.unwrap(), None);
-    assert!(world.queue.wait(&failing, &backup("b", 2, None)).await.is_err());
+    assert!(
+        world
+            .queue
+            .reason_to_wait(&failing, &backup("b", 2, None))
+            .await
+            .is_err()
+    );
 }
 
 #[test]

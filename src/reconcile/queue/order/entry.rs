@@ -16,7 +16,7 @@ pub enum QueueState {
     /// It is ready to run.
     Ready,
     /// It is over, or it waits for something other than its turn.
-    Aside,
+    Idle,
 }
 
 /// A backup or restore that needs its cluster for itself.
@@ -108,7 +108,7 @@ fn created(meta: &ObjectMeta) -> Timestamp {
 fn state(common: Option<&BackRestStatus>, is_idle: bool) -> QueueState {
     let Some(common) = common else {
         return if is_idle {
-            QueueState::Aside
+            QueueState::Idle
         } else {
             QueueState::Ready
         };
@@ -121,11 +121,11 @@ fn state(common: Option<&BackRestStatus>, is_idle: bool) -> QueueState {
         // Another executor may have written the state, and it may have left tables empty.
         QueueState::Active
     } else if common.is_terminal() {
-        QueueState::Aside
+        QueueState::Idle
     } else if common.has_started() {
         QueueState::Active
     } else if is_idle || has_condition(REFERENCES_RESOLVED, "False") || has_condition(STALLED, "True") {
-        QueueState::Aside
+        QueueState::Idle
     } else {
         QueueState::Ready
     }
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(backup.queue_entry(now).state, QueueState::Ready);
         let conditions = &mut backup.status.as_mut().unwrap().common.conditions;
         conditions[0].status = "False".to_owned();
-        assert_eq!(backup.queue_entry(now).state, QueueState::Aside);
+        assert_eq!(backup.queue_entry(now).state, QueueState::Idle);
         // `Stalled` is for what a human has to change, such as a datacenter without nodes. A failed run has it, too.
         let conditions = &mut backup.status.as_mut().unwrap().common.conditions;
         conditions[0].reason = "DatacenterNotFound".to_owned();
@@ -166,7 +166,7 @@ mod tests {
             backup.status.as_mut().unwrap().common.conditions.push(condition);
             backup.queue_entry(now).state
         };
-        assert_eq!(state_with(STALLED), QueueState::Aside);
+        assert_eq!(state_with(STALLED), QueueState::Idle);
         assert_eq!(state_with(FAILED), QueueState::Ready);
     }
 }

@@ -5,4 +5,4 @@ mod turn;
 
 pub(in crate::reconcile) use entry::Queued;
 pub use entry::{QueueEntry, QueueState};
-pub use turn::wait_for_turn;
+pub use turn::reason_to_wait;

@@ -24,7 +24,7 @@ fn noun(kind: Kind) -> &'static str {
 
 /// Returns the reason why it is not the turn of `own` yet; `None` if it is. `all` may contain `own`.
 #[must_use]
-pub fn wait_for_turn(own: &QueueEntry, all: &[QueueEntry]) -> Option<Wait> {
+pub fn reason_to_wait(own: &QueueEntry, all: &[QueueEntry]) -> Option<Wait> {
     let is_other = |other: &&QueueEntry| other.cluster == own.cluster && !other.is_same_object(own);
     let others: Vec<_> = all.iter().filter(is_other).collect();
     if let Some(active) = others.iter().find(|other| other.state == QueueState::Active) {
@@ -71,7 +71,7 @@ mod tests {
             state: match next() {
                 "active" => QueueState::Active,
                 "ready" => QueueState::Ready,
-                _ => QueueState::Aside,
+                _ => QueueState::Idle,
             },
         }
     }
@@ -101,7 +101,7 @@ mod tests {
             ("backup b 5 c1 ready", &["restore r 1 c2 active"], None),
             (
                 "backup b 5 c1 ready",
-                &["restore r 1 c1 aside", "backup a 1 c1 aside"],
+                &["restore r 1 c1 idle", "backup a 1 c1 idle"],
                 None,
             ),
             // A backup and a restore of the same name are two objects.
@@ -113,7 +113,7 @@ mod tests {
         ];
         for (own, others, expected) in table {
             let others: Vec<_> = others.iter().map(|other| entry(other)).collect();
-            let wait = wait_for_turn(&entry(own), &others);
+            let wait = reason_to_wait(&entry(own), &others);
             assert_eq!(
                 wait.as_ref().map(|wait| wait.message.as_str()),
                 expected,
@@ -136,7 +136,7 @@ mod tests {
         .collect();
         let first: Vec<_> = all
             .iter()
-            .filter(|own| wait_for_turn(own, &all).is_none())
+            .filter(|own| reason_to_wait(own, &all).is_none())
             .map(|own| own.name.as_str())
             .collect();
         assert_eq!(first, ["z"]);
