@@ -1,4 +1,4 @@
-//! Judges scheduled backups between their runs, so that a missing Secret is reported before the night.
+//! Judges scheduled backups between their runs, so that a missing Secret is reported before the run is due.
 //!
 //! A judgement uses the caches of the rules and one read of the Secret. Only changes are reported. Secrets cannot be
 //! watched (cassgate may not list them), so each backup is judged at a slow pace, and at once when its cluster changes.
@@ -39,13 +39,13 @@ const JUDGEMENTS_AFTER_CHANGE: u8 = 2;
 type Key = (String, String);
 
 /// A cluster as it is watched. One cluster that cannot be decoded must not break the watch of all others.
-type Guarded = DeserializeGuard<CassandraCluster>;
+type GuardedCluster = DeserializeGuard<CassandraCluster>;
 
 /// Watches what the next run of every scheduled backup needs.
 pub(super) struct NextRunWatch<'a> {
     pub(super) judge: &'a dyn Judge,
     pub(super) backups: Store<CassandraBackup>,
-    pub(super) clusters: Api<Guarded>,
+    pub(super) clusters: Api<GuardedCluster>,
     pub(super) now: fn() -> Timestamp,
 }
 
@@ -152,7 +152,7 @@ struct Clusters {
 }
 
 impl Clusters {
-    fn apply(&mut self, event: Event<Guarded>) {
+    fn apply(&mut self, event: Event<GuardedCluster>) {
         match event {
             Event::Init => self.listing.clear(),
             Event::InitApply(cluster) => {
@@ -202,7 +202,7 @@ impl Clusters {
 }
 
 /// Returns the facts for which the rules may deny a backup. Readiness is left out: it changes often and denies nothing.
-fn fact(cluster: Guarded) -> (Key, Option<Cluster>) {
+fn fact(cluster: GuardedCluster) -> (Key, Option<Cluster>) {
     let key = (cluster.namespace().unwrap_or_default(), cluster.name_any());
     let fact = cluster.0.ok().map(|cluster| Cluster {
         unready: None,

@@ -165,7 +165,7 @@ fn last_success(backup: &CassandraBackup) -> Option<SuccessfulRun> {
 }
 
 /// Returns half of the seconds between `start` and the second slot after it. Twice this interval after a successful run,
-/// two slots have passed without another one. Weekends without slots are thereby no delay.
+/// two slots have passed without another one. A weekend without slots is therefore not a delay.
 fn interval(backup: &CassandraBackup, start: Timestamp) -> Option<i64> {
     let [_, second] = schedule::next_two(&backup.spec, start)?;
     Some((second.as_second() - start.as_second()) / 2)

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 
-fn cluster(name: &str, spec: &Value) -> Guarded {
+fn cluster(name: &str, spec: &Value) -> GuardedCluster {
     let object = json!({
         "apiVersion": "db.orange.com/v2", "kind": "CassandraCluster",
         "metadata": { "namespace": "ns", "name": name }, "spec": spec,
@@ -11,11 +11,11 @@ fn cluster(name: &str, spec: &Value) -> Guarded {
     serde_json::from_value(object).unwrap()
 }
 
-fn with(sidecar: &Value) -> Guarded {
+fn with(sidecar: &Value) -> GuardedCluster {
     cluster("c1", &json!({ "backRestSidecar": sidecar }))
 }
 
-fn list(clusters: &mut Clusters, all: impl IntoIterator<Item = Guarded>) {
+fn list(clusters: &mut Clusters, all: impl IntoIterator<Item = GuardedCluster>) {
     clusters.apply(Event::Init);
     for cluster in all {
         clusters.apply(Event::InitApply(cluster));
