@@ -1,4 +1,4 @@
-//! The right of a user to read a Secret, by SubjectAccessReview: only the API server knows all of its authorizers.
+//! The right of a user to read a Secret, by `SubjectAccessReview`: only the API server knows all of its authorizers.
 
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::api::{Api, PostParams};

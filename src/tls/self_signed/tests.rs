@@ -227,7 +227,7 @@ async fn one_reconciliation_leads_from_an_empty_secret_to_a_certificate_that_cli
     assert_eq!(store.keys(), ["ca.crt", "ca.key"]);
     for name in [
         "cassgate.cassgate-system.svc",
-        "cassgate.cassgate-system.svc.store.local",
+        "cassgate.cassgate-system.svc.cluster.local",
         "127.0.0.1",
     ] {
         assert!(replica.is_accepted(&store.bundle(), name, 1), "{name}");
