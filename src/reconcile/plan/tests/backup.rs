@@ -1,5 +1,3 @@
-//! Backups from their begin to each of their ends.
-
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 

@@ -10,11 +10,10 @@ use serde::de::DeserializeOwned;
 use super::world::{Rows, World};
 use super::{Effect, Kill, MAX_RECONCILES, StepCounter, decide, send};
 use crate::api::{
-    BackupStatus, CassandraBackup, CassandraBackupSpec, CassandraRestore, CassandraRestoreSpec, NodeStatus,
+    BackupStatus, CassandraBackup, CassandraBackupSpec, CassandraRestore, CassandraRestoreSpec,
     RESTORE_FINALIZER, RestoreSource, RestoreStatus, UNSCHEDULE_FINALIZER,
 };
 use crate::reconcile::plan::conflict::RunStatus;
-use crate::reconcile::plan::prune::{self, PruneInputs};
 use crate::reconcile::plan::restore::RestoreInputs;
 use crate::reconcile::plan::{Actions, Event, Finalizer, Observation, Plan, Wait, backup, record, restore};
 
@@ -29,16 +28,11 @@ pub(super) trait Planned {
     fn stored_status(&self) -> Option<&Self::Status>;
     fn store_status(&mut self, status: Self::Status);
     fn plan(&self, observation: &Observation<'_>, inputs: &Self::Inputs) -> Plan<Self::Status>;
-
-    /// Returns the nodes to which the requests of the last plan went.
-    fn nodes(status: &mut Self::Status) -> &mut Vec<NodeStatus> {
-        &mut status.common_mut().nodes
-    }
 }
 
 impl Planned for CassandraBackup {
     type Status = BackupStatus;
-    type Inputs = PruneInputs;
+    type Inputs = ();
 
     const FINALIZER: &'static str = UNSCHEDULE_FINALIZER;
 
@@ -54,16 +48,8 @@ impl Planned for CassandraBackup {
         self.status = Some(status);
     }
 
-    fn plan(&self, observation: &Observation<'_>, inputs: &PruneInputs) -> Plan<BackupStatus> {
-        prune::plan(self, observation, inputs).unwrap_or_else(|| backup::plan(self, observation))
-    }
-
-    fn nodes(status: &mut BackupStatus) -> &mut Vec<NodeStatus> {
-        if prune::in_flight(status) {
-            &mut status.retention.as_mut().unwrap().nodes
-        } else {
-            &mut status.common.nodes
-        }
+    fn plan(&self, observation: &Observation<'_>, (): &()) -> Plan<BackupStatus> {
+        backup::plan(self, observation)
     }
 }
 
@@ -172,7 +158,7 @@ impl<O: Planned> Run<O> {
         let outcomes = send(&mut self.world, actions, &mut self.counter)?;
         let mut status = self.status();
         for (host_id, outcome) in outcomes {
-            record(O::nodes(&mut status), &host_id, &outcome);
+            record(&mut status.common_mut().nodes, &host_id, &outcome);
         }
         if kill == Kill::Never {
             self.write(status)?;
@@ -244,11 +230,7 @@ impl BackupRun {
             snapshot_tag: Some("nightly".to_owned()),
             ..CassandraBackupSpec::default()
         };
-        Self::of(
-            CassandraBackup::new("nightly", spec),
-            PruneInputs::default(),
-            nodes,
-        )
+        Self::of(CassandraBackup::new("nightly", spec), (), nodes)
     }
 }
 

@@ -1,93 +1,148 @@
-//! The removal of expired snapshots.
-
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 
-use super::harness::BackupRun;
 use super::retention::{name, run};
-use super::world::{Fault, Presence};
-use super::{KillPoint, MAX_RECONCILES};
-use crate::api::{BackRestCondition, BackupStatus, NodeStatus, RETENTION_ANNOTATION, Reason, Retention};
-use crate::reconcile::plan::prune::{in_flight, is_needed, plan};
-use crate::reconcile::plan::{Plan, Task, Wait};
+use super::world::{Fault, Presence, World};
+use super::{KillPoint, MAX_RECONCILES, StepCounter, decide, send};
+use crate::api::{
+    BackRestCondition, BackupStatus, CassandraBackup, CassandraBackupSpec, NodeStatus, RETENTION_ANNOTATION,
+    Reason, Retention,
+};
+use crate::reconcile::plan::prune::{PruneInputs, in_flight, is_needed, plan};
+use crate::reconcile::plan::{Event, Plan, Task, Wait, backup, record};
 
-/// Returns a scheduled backup between two runs, with one snapshot too many.
-fn expired(nodes: usize) -> BackupRun {
-    let mut pruning = BackupRun::new(nodes);
-    for node in &mut pruning.world.nodes {
-        node.uploaded = true;
-    }
-    let object = &mut pruning.object;
-    object.metadata.generation = None;
-    object.spec.schedule = Some("@daily".to_owned());
-    object.spec.retention = Some(Retention {
-        keep_last: Some(1),
-        keep_days: None,
-    });
-    let mut status = BackupStatus {
-        history: vec![run("1"), run("9")],
-        ..BackupStatus::default()
-    };
-    status.common.condition = Some(BackRestCondition {
-        type_: "COMPLETED".to_owned(),
-        ..BackRestCondition::default()
-    });
-    status.common.nodes = vec![NodeStatus::default()];
-    object.status = Some(status);
-    pruning
+struct PruneRun {
+    world: World,
+    backup: CassandraBackup,
+    events: Vec<Event>,
+    counter: StepCounter,
+    wait: Option<Wait>,
+    inputs: PruneInputs,
 }
 
-/// Reconciles once, and asserts the guarantees of a removal. Returns the time after which it is requeued.
-fn step(pruning: &mut BackupRun) -> SignedDuration {
-    let actions = pruning.step();
-    for _ in &actions.requests {
-        let history = &actions.status.history;
-        assert!(
-            history.iter().all(|run| run.snapshot != name(9)),
-            "it left the history first"
-        );
-    }
-    assert!(actions.requests.len() < 2);
-    actions.requeue_after.unwrap_or(SignedDuration::from_secs(1))
-}
-
-fn step_and_wait(pruning: &mut BackupRun) {
-    let after = step(pruning);
-    pruning.world.advance(after.max(SignedDuration::from_millis(200)));
-}
-
-fn finish(pruning: &mut BackupRun) {
-    for _ in 0..MAX_RECONCILES {
-        if !is_needed(&pruning.object, pruning.world.now) {
-            break;
+impl PruneRun {
+    /// A scheduled backup between two runs, with one snapshot too many.
+    fn new(nodes: usize) -> Self {
+        let mut world = World::new(nodes);
+        for node in &mut world.nodes {
+            node.uploaded = true;
         }
-        step_and_wait(pruning);
+        let mut backup = CassandraBackup::new(
+            "nightly",
+            CassandraBackupSpec {
+                cassandra_cluster: "c1".to_owned(),
+                schedule: Some("@daily".to_owned()),
+                retention: Some(Retention {
+                    keep_last: Some(1),
+                    keep_days: None,
+                }),
+                ..CassandraBackupSpec::default()
+            },
+        );
+        let mut status = BackupStatus {
+            history: vec![run("1"), run("9")],
+            ..BackupStatus::default()
+        };
+        status.common.condition = Some(BackRestCondition {
+            type_: "COMPLETED".to_owned(),
+            ..BackRestCondition::default()
+        });
+        status.common.nodes = vec![NodeStatus::default()];
+        backup.status = Some(status);
+        Self {
+            world,
+            backup,
+            events: Vec::new(),
+            counter: StepCounter::default(),
+            wait: None,
+            inputs: PruneInputs::default(),
+        }
     }
-    assert_eq!(pruning.status().retention, None);
-    assert_eq!(pruning.status().history, [run("1")]);
-    assert!(pruning.world.nodes.iter().all(|node| !node.uploaded));
-    assert_eq!(pruning.world.violations, Vec::<String>::new());
-}
 
-/// Asserts that nothing is sent or removed. The schedule may be armed meanwhile.
-fn assert_nothing_is_removed(pruning: &mut BackupRun) {
-    let before = pruning.status();
-    step(pruning);
-    let after = pruning.status();
-    assert_eq!(
-        (after.retention, after.history),
-        (before.retention, before.history)
-    );
-    assert!(pruning.world.arrived.is_empty());
+    fn status(&self) -> BackupStatus {
+        self.backup.status.clone().unwrap()
+    }
+
+    /// Reconciles once and executes the plan. Returns the time after which it is requeued.
+    fn step(&mut self) -> SignedDuration {
+        let (object, inputs) = (&self.backup, &self.inputs);
+        let actions = decide(&self.world, self.wait.as_ref(), |observation| {
+            plan(object, observation, inputs).unwrap_or_else(|| backup::plan(object, observation))
+        });
+        for _ in &actions.requests {
+            let history = &actions.status.history;
+            assert!(
+                history.iter().all(|run| run.snapshot != name(9)),
+                "it left the history first"
+            );
+        }
+        assert!(actions.requests.len() < 2);
+        let again = actions.requeue_after.unwrap_or(SignedDuration::from_secs(1));
+        if !self.write(&actions.status) {
+            return again;
+        }
+        self.events.extend(actions.events.iter().cloned());
+        let Some(outcomes) = send(&mut self.world, &actions, &mut self.counter) else {
+            return again;
+        };
+        let mut status = self.status();
+        if let Some(retention) = &mut status.retention {
+            for (host_id, outcome) in outcomes {
+                record(&mut retention.nodes, &host_id, &outcome);
+            }
+        }
+        self.write(&status);
+        again
+    }
+
+    /// Returns false if the process was killed.
+    fn write(&mut self, status: &BackupStatus) -> bool {
+        if self.backup.status.as_ref() == Some(status) {
+            return true;
+        }
+        let stored = serde_json::from_value(serde_json::to_value(status).unwrap()).unwrap();
+        assert_eq!(*status, stored, "the API server keeps what is written");
+        let effect = self.counter.step();
+        if effect != super::Effect::KilledBefore {
+            self.backup.status = Some(stored);
+        }
+        effect == super::Effect::Done
+    }
+
+    fn finish(&mut self) {
+        for _ in 0..MAX_RECONCILES {
+            if !is_needed(&self.backup, self.world.now) {
+                break;
+            }
+            let again = self.step();
+            self.world.advance(again.max(SignedDuration::from_millis(200)));
+        }
+        assert_eq!(self.status().retention, None);
+        assert_eq!(self.status().history, [run("1")]);
+        assert!(self.world.nodes.iter().all(|node| !node.uploaded));
+        assert_eq!(self.world.violations, Vec::<String>::new());
+    }
+
+    /// Asserts that nothing is sent or removed. The schedule may be armed meanwhile.
+    fn assert_nothing_is_removed(&mut self) {
+        let before = self.status();
+        self.step();
+        let after = self.status();
+        assert_eq!(
+            (after.retention, after.history),
+            (before.retention, before.history)
+        );
+        assert!(self.world.arrived.is_empty());
+    }
 }
 
 #[test]
 fn a_snapshot_is_removed_from_one_node_after_the_other_and_then_reported() {
-    let mut pruning = expired(3);
-    finish(&mut pruning);
+    let mut pruning = PruneRun::new(3);
+    pruning.finish();
     let arrived: Vec<_> = pruning
         .world
         .arrived
@@ -108,55 +163,55 @@ fn a_snapshot_is_removed_from_one_node_after_the_other_and_then_reported() {
 
 #[test]
 fn a_snapshot_that_is_already_gone_is_not_removed_again() {
-    let mut pruning = expired(2);
+    let mut pruning = PruneRun::new(2);
     pruning.world.nodes[0].uploaded = false;
-    finish(&mut pruning);
+    pruning.finish();
     assert_eq!(pruning.world.arrived, [(1, Task::Remove)]);
 }
 
 #[test]
 fn nothing_is_removed_out_of_turn_or_while_it_is_in_use() {
-    let mut pruning = expired(2);
+    let mut pruning = PruneRun::new(2);
     pruning.wait = Some(Wait::new(Reason::Queued, "restore r of cluster c1 is at work"));
-    assert_nothing_is_removed(&mut pruning);
+    pruning.assert_nothing_is_removed();
     pruning.wait = None;
     pruning.inputs.in_use = vec![name(9)];
-    assert_nothing_is_removed(&mut pruning);
+    pruning.assert_nothing_is_removed();
     pruning.inputs.in_use.clear();
     pruning.inputs.unsupported = true;
-    assert_nothing_is_removed(&mut pruning);
+    pruning.assert_nothing_is_removed();
     pruning.inputs.unsupported = false;
     pruning.world.restart(0, 60);
-    assert_nothing_is_removed(&mut pruning);
+    pruning.assert_nothing_is_removed();
     pruning.world.advance(SignedDuration::from_secs(61));
     let mut due = pruning.status();
     due.next_schedule_time = Some(Time(pruning.world.now));
-    pruning.object.status = Some(due);
+    pruning.backup.status = Some(due);
     assert!(
-        !is_needed(&pruning.object, pruning.world.now),
+        !is_needed(&pruning.backup, pruning.world.now),
         "a due run comes first"
     );
     let mut running = pruning.status();
     running.next_schedule_time = None;
-    pruning.object.status = Some(running.clone());
-    assert!(is_needed(&pruning.object, pruning.world.now));
+    pruning.backup.status = Some(running.clone());
+    assert!(is_needed(&pruning.backup, pruning.world.now));
     running.common.condition.as_mut().unwrap().type_ = "RUNNING".to_owned();
-    pruning.object.status = Some(running);
+    pruning.backup.status = Some(running);
     assert!(
-        !is_needed(&pruning.object, pruning.world.now),
+        !is_needed(&pruning.backup, pruning.world.now),
         "its own run is not over"
     );
 }
 
 #[test]
 fn others_have_their_turn_between_two_nodes_of_a_removal() {
-    let mut pruning = expired(2);
-    step(&mut pruning);
+    let mut pruning = PruneRun::new(2);
+    pruning.step();
     assert!(in_flight(&pruning.status()));
     pruning.wait = Some(Wait::new(Reason::Queued, "restore r of cluster c1 comes first"));
     for _ in 0..5 {
         pruning.world.advance(SignedDuration::from_secs(10));
-        step(&mut pruning);
+        pruning.step();
     }
     assert!(!in_flight(&pruning.status()));
     assert_eq!(pruning.world.arrived.len(), 1);
@@ -164,21 +219,21 @@ fn others_have_their_turn_between_two_nodes_of_a_removal() {
     let listings = pruning.world.listings.get();
     for _ in 0..5 {
         pruning.world.advance(SignedDuration::from_secs(10));
-        step(&mut pruning);
+        pruning.step();
     }
     assert_eq!(pruning.world.listings.get(), listings);
     pruning.wait = None;
-    finish(&mut pruning);
+    pruning.finish();
     assert_eq!(pruning.world.arrived.len(), 2);
 }
 
 #[test]
 fn a_report_removes_nothing_and_is_published_once() {
-    let mut pruning = expired(2);
+    let mut pruning = PruneRun::new(2);
     let annotations = BTreeMap::from([(RETENTION_ANNOTATION.to_owned(), "report".to_owned())]);
-    pruning.object.metadata.annotations = Some(annotations);
-    step(&mut pruning);
-    step(&mut pruning);
+    pruning.backup.metadata.annotations = Some(annotations);
+    pruning.step();
+    pruning.step();
     assert_eq!(pruning.events.len(), 1, "{:?}", pruning.events);
     assert_eq!(pruning.events[0].reason, "SnapshotsExpired");
     assert!(
@@ -191,15 +246,15 @@ fn a_report_removes_nothing_and_is_published_once() {
     );
     assert_eq!(pruning.status().retention.unwrap().reported, [name(9)]);
     assert!(pruning.world.arrived.is_empty());
-    pruning.object.metadata.annotations = None;
-    finish(&mut pruning);
+    pruning.backup.metadata.annotations = None;
+    pruning.finish();
 }
 
 #[test]
 fn an_event_warns_of_a_node_that_keeps_a_snapshot() {
-    let mut pruning = expired(1);
+    let mut pruning = PruneRun::new(1);
     pruning.world.faults = vec![Fault::Fail("Access Denied"); 7];
-    finish(&mut pruning);
+    pruning.finish();
     let reasons: Vec<_> = pruning.events.iter().map(|event| event.reason).collect();
     assert_eq!(reasons, ["SnapshotNotRemoved", "SnapshotRemoved"]);
     assert!(
@@ -213,11 +268,12 @@ fn an_event_warns_of_a_node_that_keeps_a_snapshot() {
 
 #[test]
 fn a_share_that_cannot_be_listed_is_reported_once_and_skipped_once_its_node_left_the_ring() {
-    let mut pruning = expired(2);
-    step(&mut pruning);
+    let mut pruning = PruneRun::new(2);
+    pruning.step();
     pruning.world.nodes[1].presence = Presence::PodGone;
     for _ in 0..200 {
-        step_and_wait(&mut pruning);
+        let again = pruning.step();
+        pruning.world.advance(again.max(SignedDuration::from_millis(200)));
     }
     let events: Vec<_> = pruning
         .events
@@ -237,39 +293,39 @@ fn a_share_that_cannot_be_listed_is_reported_once_and_skipped_once_its_node_left
     );
     pruning.world.nodes[1].presence = Presence::LeftRing;
     pruning.world.nodes[1].uploaded = false;
-    finish(&mut pruning);
+    pruning.finish();
     assert_eq!(pruning.events.last().unwrap().reason, "SnapshotRemoved");
 }
 
 #[test]
 fn a_kill_at_any_write_or_request_costs_nothing() {
-    let mut whole = expired(2);
-    finish(&mut whole);
+    let mut whole = PruneRun::new(2);
+    whole.finish();
     assert!(whole.counter.steps > 6, "{}", whole.counter.steps);
     for point in 0..whole.counter.steps {
         for after in [false, true] {
-            let mut pruning = expired(2);
+            let mut pruning = PruneRun::new(2);
             pruning.counter.kill_point = Some(KillPoint { point, after });
-            finish(&mut pruning);
+            pruning.finish();
         }
     }
 }
 
 #[test]
 fn a_sidecar_that_cannot_list_is_left_alone() {
-    let pruning = expired(1);
+    let pruning = PruneRun::new(1);
     let actions = decide_unsupported(&pruning);
     assert!(actions.is_none());
 }
 
 /// Returns the plan for sidecars without `list`; `None` if everything stays.
-fn decide_unsupported(pruning: &BackupRun) -> Option<Plan<BackupStatus>> {
+fn decide_unsupported(pruning: &PruneRun) -> Option<Plan<BackupStatus>> {
     use crate::reconcile::plan::{Answer, Answers, Question};
     let members = pruning.world.members();
     let mut answers = Answers::new();
     loop {
         let observation = pruning.world.observation(&members, &answers);
-        match plan(&pruning.object, &observation, &pruning.inputs) {
+        match plan(&pruning.backup, &observation, &pruning.inputs) {
             Some(Plan::Ask(questions)) => {
                 for question in questions {
                     let answer = if matches!(question, Question::Stored { .. }) {
@@ -303,14 +359,15 @@ proptest! {
         faults in prop::collection::vec(fault(), 0..8),
         restarts in prop::collection::vec((0..30_usize, 0..4_usize, 0..120_i64), 0..4),
     ) {
-        let mut pruning = expired(nodes);
+        let mut pruning = PruneRun::new(nodes);
         pruning.world.faults = faults;
-        for index in 0..30 {
-            for (_, node, seconds) in restarts.iter().filter(|restart| restart.0 == index) {
+        for step in 0..30 {
+            for (_, node, seconds) in restarts.iter().filter(|restart| restart.0 == step) {
                 pruning.world.restart(node % nodes, *seconds);
             }
-            step_and_wait(&mut pruning);
+            let again = pruning.step();
+            pruning.world.advance(again.max(SignedDuration::from_millis(200)));
         }
-        finish(&mut pruning);
+        pruning.finish();
     }
 }

@@ -1,5 +1,3 @@
-//! The expired snapshots of a history.
-
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
