@@ -26,13 +26,13 @@ pub(super) fn paths(node: &Node, path: &str) -> Vec<String> {
 }
 
 /// Returns true if any key or value below `node` contains a placeholder.
-pub(super) fn is_below(node: &Node) -> bool {
+pub(super) fn is_in_node(node: &Node) -> bool {
     match &node.kind {
         NodeKind::Text(text) => is_in(text),
-        NodeKind::List(items) => items.iter().any(|item| is_below(&item.node)),
+        NodeKind::List(items) => items.iter().any(|item| is_in_node(&item.node)),
         NodeKind::Map(entries) => entries
             .iter()
-            .any(|entry| is_in(&entry.key) || is_below(&entry.value.node)),
+            .any(|entry| is_in(&entry.key) || is_in_node(&entry.value.node)),
         NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(_) => false,
     }
 }

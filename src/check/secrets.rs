@@ -11,7 +11,7 @@ use super::placeholder;
 use super::yaml::{Node, NodeKind};
 
 /// Returns the Secrets that a manifest creates, by name. `name` is the applied name of the manifest itself.
-pub(super) fn of(manifest: &Manifest, name: &str) -> Vec<(String, Reference<Credentials>)> {
+pub(super) fn created_by(manifest: &Manifest, name: &str) -> Vec<(String, Reference<Credentials>)> {
     let node = manifest.node();
     let own = |credentials| vec![(name.to_owned(), credentials)];
     match manifest.kind {
@@ -29,7 +29,7 @@ pub(super) fn of(manifest: &Manifest, name: &str) -> Vec<(String, Reference<Cred
                 .unwrap_or(name);
             vec![(target.to_owned(), external(spec))]
         }
-        ManifestKind::SecretProviderClass => provided(node),
+        ManifestKind::SecretProviderClass => secret_objects(node),
         _ => Vec::new(),
     }
 }
@@ -39,7 +39,7 @@ fn plain(node: &Node) -> Credentials {
     let encrypted = node.get("sops").is_some();
     let values = |field: &'static str| node.get(field).map(Node::entries).unwrap_or_default();
     let known = |text: &str| !encrypted && !placeholder::is_in(text) && !text.starts_with("ENC[");
-    let mut read: Vec<(&str, Vec<u8>)> = Vec::new();
+    let mut valued: Vec<(&str, Vec<u8>)> = Vec::new();
     let mut named: Vec<&str> = Vec::new();
     for entry in values("data") {
         let decoded = match &entry.value.node.kind {
@@ -50,17 +50,17 @@ fn plain(node: &Node) -> Credentials {
             _ => None,
         };
         match decoded {
-            Some(value) => read.push((&entry.key, value)),
+            Some(value) => valued.push((&entry.key, value)),
             None => named.push(&entry.key),
         }
     }
     for entry in values("stringData") {
         match &entry.value.node.kind {
-            NodeKind::Text(text) if known(text) => read.push((&entry.key, text.as_bytes().to_vec())),
+            NodeKind::Text(text) if known(text) => valued.push((&entry.key, text.as_bytes().to_vec())),
             _ => named.push(&entry.key),
         }
     }
-    let entries = read.iter().map(|(key, value)| (*key, value.as_slice()));
+    let entries = valued.iter().map(|(key, value)| (*key, value.as_slice()));
     Credentials::read(entries).and_named(named)
 }
 
@@ -68,6 +68,7 @@ fn named<'a>(keys: impl IntoIterator<Item = &'a str>) -> Reference<Credentials> 
     Reference::Found(Credentials::default().and_named(keys))
 }
 
+/// Reads the keys of a `SealedSecret`.
 fn sealed(node: &Node) -> Reference<Credentials> {
     let Some(data) = node.at(&["spec", "encryptedData"]) else {
         return Reference::Unknown(
@@ -128,7 +129,7 @@ fn external(spec: Option<&Node>) -> Reference<Credentials> {
 }
 
 /// Reads the Secrets of a `SecretProviderClass`.
-fn provided(node: &Node) -> Vec<(String, Reference<Credentials>)> {
+fn secret_objects(node: &Node) -> Vec<(String, Reference<Credentials>)> {
     let objects = node
         .at(&["spec", "secretObjects"])
         .map(Node::items)
@@ -143,7 +144,7 @@ fn provided(node: &Node) -> Vec<(String, Reference<Credentials>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::created_by;
     use crate::check::manifest::{Manifest, ManifestKind};
     use crate::check::yaml::Reader;
     use crate::domain::credentials::{Defect, Key};
@@ -160,7 +161,7 @@ mod tests {
 
     fn read(kind: ManifestKind, text: &str) -> Vec<(String, Vec<Key>)> {
         let manifest = manifest(kind, text);
-        let secrets = of(&manifest, manifest.name()).into_iter();
+        let secrets = created_by(&manifest, manifest.name()).into_iter();
         secrets
             .map(|(name, known)| match known {
                 Reference::Found(known) => {
@@ -198,7 +199,7 @@ mod tests {
                     format!("spec: {{externalSecretSpec: {spec}}}"),
                 ),
             ] {
-                let (name, known) = of(&manifest(kind, &text), "own").remove(0);
+                let (name, known) = created_by(&manifest(kind, &text), "own").remove(0);
                 assert_eq!(name, "s3");
                 match known {
                     Reference::Unknown(reason) => {
@@ -274,7 +275,7 @@ mod tests {
             document: 1,
             object: child,
         };
-        let (_, known) = of(&manifest, manifest.name()).remove(0);
+        let (_, known) = created_by(&manifest, manifest.name()).remove(0);
         let Reference::Found(known) = known else {
             panic!("{known:?}")
         };

@@ -106,7 +106,9 @@ impl Tree {
                     self.add_secrets(resource, namespace, file);
                 }
                 if selects {
-                    let names = secrets::of(manifest, name).into_iter().map(|(name, _)| name);
+                    let names = secrets::created_by(manifest, name)
+                        .into_iter()
+                        .map(|(name, _)| name);
                     self.anywhere.extend(names);
                 }
             }
@@ -115,7 +117,7 @@ impl Tree {
     }
 
     fn add_secrets(&mut self, resource: &Resource, namespace: &str, file: &str) {
-        for (name, mut credentials) in secrets::of(&resource.manifest, resource.name()) {
+        for (name, mut credentials) in secrets::created_by(&resource.manifest, resource.name()) {
             if let Some(why) = &resource.opaque {
                 credentials = Reference::Unknown(why.clone());
             }
@@ -270,7 +272,7 @@ fn decode<K: DeserializeOwned, T>(resource: &Resource, read: impl FnOnce(K) -> T
     if let Some(why) = &resource.opaque {
         return Reference::Unknown(why.clone());
     }
-    if manifest.node().get("spec").is_some_and(placeholder::is_below) {
+    if manifest.node().get("spec").is_some_and(placeholder::is_in_node) {
         return Reference::Unknown(
             "its manifest in the given files contains placeholders; render it first".to_owned(),
         );

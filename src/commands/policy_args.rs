@@ -75,7 +75,7 @@ enum RestoreGuardArg {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SecretDetailsArg {
-    /// Users who may read that Secret; others are only told that it is unusable
+    /// Users who may read that Secret; other users learn only that it is unusable
     Caller,
     /// Every user who may create the object
     Always,

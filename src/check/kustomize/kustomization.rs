@@ -47,6 +47,7 @@ impl Kustomization {
         matches!(name, "kustomization.yaml" | "kustomization.yml" | "Kustomization")
     }
 
+    /// Reads the kustomization in `file`.
     pub(super) fn read(node: &Node, file: &str) -> Self {
         let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
         let paths = |field: &str| -> Vec<String> {
@@ -85,19 +86,19 @@ impl Kustomization {
         };
         for field in ["patches", "patchesStrategicMerge", "patchesJson6902"] {
             for patch in node.get(field).map(Node::items).unwrap_or_default() {
-                kustomization.patch(&patch.node, &folder);
+                kustomization.add_patch(&patch.node, &folder);
             }
         }
         kustomization.folder = folder;
         kustomization
     }
 
-    fn patch(&mut self, patch: &Node, folder: &str) {
+    fn add_patch(&mut self, patch: &Node, folder: &str) {
         // An item of `patchesStrategicMerge` is a path, or the patch as a text.
-        let written = patch
+        let path = patch
             .text_at(&["path"])
             .or_else(|| patch.text().filter(|text| !text.contains('\n')));
-        let file = written.map(|path| join(folder, path));
+        let file = path.map(|path| join(folder, path));
         self.patch_files.extend(file.clone());
         if patch.get("target").is_none()
             && let Some(file) = file
@@ -110,11 +111,12 @@ impl Kustomization {
         let inline = patch
             .text_at(&["patch"])
             .or_else(|| patch.text().filter(|text| text.contains('\n')));
+        // Without a target, the patch itself names the object.
         if patch.get("target").is_none()
             && let (Some(text), Some(last)) = (inline, self.patched.last_mut())
-            && let Some(Ok(child)) = Reader::new(text).next()
+            && let Some(Ok(object)) = Reader::new(text).next()
         {
-            let field = |keys: &[&str]| child.node.text_at(keys).map(ToOwned::to_owned);
+            let field = |keys: &[&str]| object.node.text_at(keys).map(ToOwned::to_owned);
             *last = (field(&["kind"]), field(&["metadata", "name"]));
         }
     }
@@ -123,9 +125,10 @@ impl Kustomization {
 /// Returns the first field that may change a field of an object that the check reads.
 fn changes_all(node: &Node) -> Option<&'static str> {
     let is_set = |field: &str| node.get(field).is_some_and(|value| !is_empty(value));
-    let any_own = |entries: &[Entry]| entries.iter().any(|entry| entry.key.starts_with(OWN_PREFIX));
-    let sets_own = |field: &str| node.get(field).is_some_and(|map| any_own(map.entries()));
-    let labels = |item: &SpannedNode| item.node.get("pairs").is_some_and(|map| any_own(map.entries()));
+    let has_own = |entries: &[Entry]| entries.iter().any(|entry| entry.key.starts_with(OWN_PREFIX));
+    let sets_own = |field: &str| node.get(field).is_some_and(|map| has_own(map.entries()));
+    let sets_own_label =
+        |item: &SpannedNode| item.node.get("pairs").is_some_and(|map| has_own(map.entries()));
     if let Some(field) = ["replacements", "transformers", "vars"]
         .into_iter()
         .find(|field| is_set(field))
@@ -140,7 +143,7 @@ fn changes_all(node: &Node) -> Option<&'static str> {
     }
     if node
         .get("labels")
-        .is_some_and(|list| list.items().iter().any(labels))
+        .is_some_and(|list| list.items().iter().any(sets_own_label))
     {
         return Some("labels");
     }
