@@ -160,7 +160,7 @@ expect 1 'The CassandraRestore "careless" is invalid' "[cluster-not-found]" "[cl
 
 title "The explanation of a rule"
 shown "$cassgate" explain entities-wider-than-backup
-expect 0 "What it refuses destroys data."
+expect 0 "What it denies would destroy data."
 
 title "A warning"
 shown kubectl apply -f own-credentials.yaml
