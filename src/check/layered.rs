@@ -2,7 +2,7 @@
 
 use crate::domain::credentials::Credentials;
 use crate::rules::facts::{
-    Around, Caller, Cluster, FactSource, Freshness, Namespace, Neighbours, Pending, Reference, Run,
+    Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, Reference, Run,
     StoredBackup, StoredRestore,
 };
 
@@ -77,16 +77,16 @@ impl FactSource for Layered<'_> {
     ///
     /// A manifest says what its backup will be, so it takes the place of the stored backup of the same name. What is
     /// running is known by the API server only.
-    fn neighbours(&self, around: Around<'_>) -> Neighbours {
-        let mut own = self.tree.neighbours(around);
-        let mut stored = self.live.neighbours(around);
+    fn neighbours(&self, query: NeighbourQuery<'_>) -> Neighbours {
+        let mut own = self.tree.neighbours(query);
+        let mut stored = self.live.neighbours(query);
         stored
-            .alike
+            .overlapping_backups
             .retain(|other| !self.tree.has_backup(&other.namespace, &other.backup.name));
         stored.namesakes.retain(|namespace| {
-            !own.namesakes.contains(namespace) && !self.tree.has_backup(namespace, around.name)
+            !own.namesakes.contains(namespace) && !self.tree.has_backup(namespace, query.name)
         });
-        stored.alike.append(&mut own.alike);
+        stored.overlapping_backups.append(&mut own.overlapping_backups);
         stored.namesakes.append(&mut own.namesakes);
         stored
     }

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, MISSING_REFERENCES_LABEL};
 use crate::domain::credentials::Credentials;
 use crate::rules::facts::{
-    Around, BackupIndex, Caller, Cluster, FactSource, Freshness, Namespace, NeighbourIndex, Neighbours,
-    Pending, Reference, RestoreIndex, Run, StoredBackup, StoredRestore,
+    BackupIndex, Caller, Cluster, FactSource, Freshness, Namespace, NeighbourIndex, NeighbourQuery,
+    Neighbours, Pending, Reference, RestoreIndex, Run, StoredBackup, StoredRestore,
 };
 use crate::rules::policy::MissingReferences;
 
@@ -222,10 +222,10 @@ impl FactSource for Tree {
         answer(self.find_restore(namespace, name))
     }
 
-    fn neighbours(&self, around: Around<'_>) -> Neighbours {
+    fn neighbours(&self, query: NeighbourQuery<'_>) -> Neighbours {
         let mut neighbours = Neighbours::default();
-        self.backup_index.find(&around, &mut neighbours);
-        self.restore_index.find(&around, &mut neighbours);
+        self.backup_index.find(&query, &mut neighbours);
+        self.restore_index.find(&query, &mut neighbours);
         neighbours
     }
 

@@ -6,7 +6,7 @@ use crate::domain::credentials::Credentials;
 use crate::domain::object_name::is_object_name;
 use crate::domain::storage::Provider;
 use crate::rules::facts::{
-    Around, Caller, Cluster, FactSource, Facts, Freshness, Namespace, Neighbours, Pending, Reference,
+    Caller, Cluster, FactSource, Facts, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, Reference,
     StoredBackup, StoredRestore,
 };
 use crate::rules::subject::Subject;
@@ -117,14 +117,16 @@ impl<'a> Gatherer<'a> {
 
     fn with_neighbours(self, subject: &Subject, facts: Facts) -> Facts {
         Facts {
-            neighbours: self.source.neighbours(subject.around(facts.found_backup())),
+            neighbours: self
+                .source
+                .neighbours(subject.neighbour_query(facts.found_backup())),
             ..facts
         }
     }
 
     /// Returns the neighbours of a backup of which only the name is known.
     pub(super) fn neighbours_of_backup(self, name: &str) -> Neighbours {
-        self.source.neighbours(Around {
+        self.source.neighbours(NeighbourQuery {
             namespace: self.namespace,
             name,
             restore: false,

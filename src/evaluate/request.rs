@@ -79,7 +79,7 @@ impl Evaluation<'_> {
                 let judged = judge(&subject, self.gatherer, rules).await;
                 found.extend(self.redact(judged, &subject).await);
             }
-            Err(misfits) => found.extend(misfits),
+            Err(malformed) => found.extend(malformed),
         }
         found.suppress(|rule| new.meta.allows(rule));
         found
@@ -98,7 +98,7 @@ impl Evaluation<'_> {
                     let judged = self.lower_old_denials(judged, old, started).await;
                     found.extend(self.redact(judged, &subject).await);
                 }
-                Err(misfits) => found.extend(misfits),
+                Err(malformed) => found.extend(malformed),
             }
             // A denied change needs no restart of CassKop.
             if !found.denied() {

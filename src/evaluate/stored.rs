@@ -49,7 +49,7 @@ impl StoredJudge {
         let namespace = meta.namespace.clone();
         let subject = match decode::subject_from_value(kind, object.get("spec"), meta) {
             Ok(subject) => subject,
-            Err(misfits) => return misfits,
+            Err(malformed) => return malformed,
         };
         let context = Context {
             policy: self.policy.clone(),

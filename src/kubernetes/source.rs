@@ -10,8 +10,8 @@ use k8s_openapi::api::core::v1 as core;
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore};
 use crate::domain::credentials::Credentials;
 use crate::rules::facts::{
-    Around, Caller, Cluster, FactSource, Freshness, Namespace, Neighbours, Pending, Reference, StoredBackup,
-    StoredRestore,
+    Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, Reference,
+    StoredBackup, StoredRestore,
 };
 use crate::telemetry::metrics::Metrics;
 
@@ -168,14 +168,14 @@ impl FactSource for ClusterFacts {
         Pending::asked(self.live.object::<CassandraRestore>(namespace, name))
     }
 
-    fn neighbours(&self, around: Around<'_>) -> Neighbours {
+    fn neighbours(&self, query: NeighbourQuery<'_>) -> Neighbours {
         let now = Instant::now();
         let mut found = Neighbours::default();
         self.backups
             .cached
-            .ask(now, |backups| backups.find(&around, &mut found));
+            .ask(now, |backups| backups.find(&query, &mut found));
         self.restores
-            .ask(now, |restores| restores.find(&around, &mut found));
+            .ask(now, |restores| restores.find(&query, &mut found));
         found
     }
 

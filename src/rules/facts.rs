@@ -11,7 +11,7 @@ use std::task::{self, Poll};
 use crate::domain::credentials::Credentials;
 
 pub use index::{BackupIndex, NeighbourIndex, RestoreIndex};
-pub use neighbours::{Alike, Around, MAX_NEIGHBOURS, NeighbourRef, Neighbours};
+pub use neighbours::{MAX_NEIGHBOURS, NeighbourQuery, NeighbourRef, Neighbours, OverlappingBackup};
 pub use objects::{Cluster, Namespace, PastSnapshot, Run, StoredBackup, StoredRestore};
 
 /// The referenced object, as far as it is known.
@@ -180,7 +180,7 @@ pub trait FactSource: Send + Sync {
     fn restore<'a>(&'a self, namespace: &'a str, name: &'a str) -> Pending<'a, StoredRestore>;
 
     /// Returns the neighbours of an object from caches. Before a denial, the caller reads the neighbour live.
-    fn neighbours(&self, around: Around<'_>) -> Neighbours;
+    fn neighbours(&self, query: NeighbourQuery<'_>) -> Neighbours;
 
     /// Returns `Found(true)` if this user may read the Secret of this name.
     fn may_read_secret<'a>(

@@ -14,7 +14,7 @@ use crate::domain::snapshot_tag::{SnapshotTag, SnapshotTagError};
 use crate::domain::storage::{Provider, StorageLocation, StorageLocationError};
 
 use super::catalogue::Rule;
-use super::facts::{Around, StoredBackup};
+use super::facts::{NeighbourQuery, StoredBackup};
 use crate::api::Kind;
 
 /// The part of an object's metadata that rules use.
@@ -250,9 +250,9 @@ impl Subject {
         }
     }
 
-    /// Returns what identifies its neighbours. `backup` is the backup of a restore, if it is known.
+    /// Returns the query for its neighbours. `backup` is the backup of a restore, if it is known.
     #[must_use]
-    pub fn around<'a>(&'a self, backup: Option<&'a StoredBackup>) -> Around<'a> {
+    pub fn neighbour_query<'a>(&'a self, backup: Option<&'a StoredBackup>) -> NeighbourQuery<'a> {
         let meta = self.meta();
         let (restore, name, spec) = match self {
             Self::Backup(own) => (false, &meta.name, Some(&own.spec)),
@@ -262,7 +262,7 @@ impl Subject {
                 backup.map(|backup| &backup.spec),
             ),
         };
-        Around {
+        NeighbourQuery {
             namespace: &meta.namespace,
             name: &meta.name,
             restore,

@@ -6,8 +6,8 @@ use cassgate::api::{CassandraBackup, CassandraCluster, CassandraRestore, MISSING
 use cassgate::domain::credentials::Credentials;
 use cassgate::domain::storage::StorageLocation;
 use cassgate::rules::facts::{
-    Alike, Around, Caller, Cluster, FactSource, Freshness, Namespace, Neighbours, Pending, Reference,
-    StoredBackup, StoredRestore,
+    Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours, OverlappingBackup,
+    Pending, Reference, StoredBackup, StoredRestore,
 };
 use cassgate::rules::policy::MissingReferences;
 use serde::de::DeserializeOwned;
@@ -98,26 +98,26 @@ impl FactSource for World {
         Self::answer(found.map(|object| StoredRestore::from(&typed::<CassandraRestore>(object))))
     }
 
-    fn neighbours(&self, around: Around<'_>) -> Neighbours {
+    fn neighbours(&self, query: NeighbourQuery<'_>) -> Neighbours {
         let others = || {
             self.backups().filter(move |(namespace, backup)| {
-                (*namespace, backup.name.as_str()) != (around.namespace, around.backup)
+                (*namespace, backup.name.as_str()) != (query.namespace, query.backup)
             })
         };
         let overlaps = |backup: &StoredBackup| {
             let tag = backup.spec.snapshot_tag.as_deref().unwrap_or_default();
-            let near = backup.spec.cassandra_cluster == around.cluster
-                && place(&backup.spec.storage_location) == place(around.location);
-            let both = !tag.is_empty() && !around.tag.is_empty();
-            near && both && (tag.starts_with(around.tag) || around.tag.starts_with(tag))
+            let near = backup.spec.cassandra_cluster == query.cluster
+                && place(&backup.spec.storage_location) == place(query.location);
+            let both = !tag.is_empty() && !query.tag.is_empty();
+            near && both && (tag.starts_with(query.tag) || query.tag.starts_with(tag))
         };
-        let restores = self.restores(around.namespace);
+        let restores = self.restores(query.namespace);
         let unfinished = |restore: &&Arc<StoredRestore>| restore.run.is_unfinished();
-        let itself = |name: &str, is_restore: bool| around.restore == is_restore && name == around.name;
+        let itself = |name: &str, is_restore: bool| query.restore == is_restore && name == query.name;
         Neighbours {
-            alike: others()
+            overlapping_backups: others()
                 .filter(|(_, backup)| overlaps(backup))
-                .map(|(namespace, backup)| Alike {
+                .map(|(namespace, backup)| OverlappingBackup {
                     namespace: namespace.into(),
                     backup: Arc::new(backup),
                 })
@@ -125,15 +125,15 @@ impl FactSource for World {
             namesakes: self
                 .backups()
                 .filter(|(namespace, backup)| {
-                    *namespace != around.namespace && backup.name == around.name && backup.spec.is_scheduled()
+                    *namespace != query.namespace && backup.name == query.name && backup.spec.is_scheduled()
                 })
                 .map(|(namespace, _)| namespace.into())
                 .collect(),
             running_backups: self
                 .backups()
                 .filter(|(namespace, backup)| {
-                    *namespace == around.namespace
-                        && backup.spec.cassandra_cluster == around.cluster
+                    *namespace == query.namespace
+                        && backup.spec.cassandra_cluster == query.cluster
                         && backup.run.is_active()
                         && !itself(&backup.name, false)
                 })
@@ -142,18 +142,18 @@ impl FactSource for World {
             unfinished_restores: restores
                 .iter()
                 .filter(unfinished)
-                .filter(|restore| restore.cluster == around.cluster && !itself(&restore.name, true))
+                .filter(|restore| restore.cluster == query.cluster && !itself(&restore.name, true))
                 .cloned()
                 .collect(),
             users: restores
                 .iter()
                 .filter(unfinished)
-                .filter(|restore| !around.restore && restore.backup == around.backup)
+                .filter(|restore| !query.restore && restore.backup == query.backup)
                 .cloned()
                 .collect(),
             last_restore: restores
                 .iter()
-                .filter(|restore| !restore.run.is_unfinished() && restore.cluster == around.cluster)
+                .filter(|restore| !restore.run.is_unfinished() && restore.cluster == query.cluster)
                 .max_by_key(|restore| restore.ended)
                 .cloned(),
             unreadable: Vec::new(),

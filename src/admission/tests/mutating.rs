@@ -1,4 +1,4 @@
-//! `/mutate`: what is filled in and what is mended.
+//! `/mutate`: defaults, and changes of the status.
 
 use std::sync::Arc;
 

@@ -122,7 +122,7 @@ async fn missing_keys_are_shown_only_to_callers_who_may_read_the_secret() {
     let spec = with(backup_spec(), &json!({"secret": "bare"}));
     let change = json!({"object": object(&spec)});
     let review = review("CassandraBackup", "CREATE", &change);
-    for (readers, said) in [
+    for (readers, expected) in [
         (vec!["jane"], "Secret bare has no awsaccesskeyid"),
         (
             vec![],
@@ -137,7 +137,7 @@ async fn missing_keys_are_shown_only_to_callers_who_may_read_the_secret() {
         let message = response["status"]["details"]["causes"][0]["message"]
             .as_str()
             .unwrap();
-        assert!(message.contains(said), "{message}");
+        assert!(message.contains(expected), "{message}");
         assert!(world.asked().contains(&"access jane bare Live".to_owned()));
     }
 }

@@ -172,11 +172,11 @@ async fn requests_that_are_not_judged_read_no_facts() {
 #[tokio::test]
 async fn a_denial_of_the_stored_object_is_lowered_and_a_new_one_is_not() {
     let old = object(&with(backup_spec(), &json!({"entities": "k1,k2.t2"})));
-    let mended = with(old.clone(), &json!({"spec": {"schedule": "@daily"}}));
+    let corrected = with(old.clone(), &json!({"spec": {"schedule": "@daily"}}));
     let (response, _) = validated(
         "CassandraBackup",
         "UPDATE",
-        &json!({"object": mended, "oldObject": old}),
+        &json!({"object": corrected, "oldObject": old}),
     )
     .await;
     assert_eq!(response["allowed"], true);

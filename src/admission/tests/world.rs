@@ -13,7 +13,7 @@ use crate::admission::{Admission, router};
 use crate::domain::credentials::Credentials;
 use crate::domain::sidecar::Sidecar;
 use crate::rules::facts::{
-    Around, Caller, Cluster, FactSource, Freshness, Namespace, Neighbours, Pending, Reference, Run,
+    Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, Reference, Run,
     StoredBackup, StoredRestore,
 };
 use crate::rules::policy::Policy;
@@ -124,7 +124,7 @@ impl FactSource for World {
         self.answer(&format!("restore {name}"), Freshness::Live, found)
     }
 
-    fn neighbours(&self, _: Around<'_>) -> Neighbours {
+    fn neighbours(&self, _: NeighbourQuery<'_>) -> Neighbours {
         self.neighbours.clone()
     }
 
@@ -171,12 +171,12 @@ pub(super) fn review(kind: &str, operation: &str, change: &Value) -> Value {
     json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": with(request, change)})
 }
 
-pub(super) fn admission(world: &Arc<World>, apart: Option<bool>) -> Arc<Admission> {
+pub(super) fn admission(world: &Arc<World>, status_is_subresource: Option<bool>) -> Arc<Admission> {
     Arc::new(Admission {
         facts: world.clone(),
         policy: Policy::default(),
         metrics: Metrics::new(),
-        status_is_subresource: Box::new(move |_| apart),
+        status_is_subresource: Box::new(move |_| status_is_subresource),
         now: || jiff::Timestamp::from_millisecond(1_700_000_000_000).unwrap_or_default(),
     })
 }

@@ -9,7 +9,7 @@ use super::super::{Settings, check};
 use super::{CLUSTER, backup, restore, summaries};
 use crate::domain::credentials::Credentials;
 use crate::rules::facts::{
-    Around, Caller, Cluster, FactSource, Freshness, Namespace, Neighbours, Pending, Reference, Run,
+    Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, Reference, Run,
     StoredBackup, StoredRestore,
 };
 
@@ -55,7 +55,7 @@ impl FactSource for Live {
         self.answer("restore", name, Reference::Absent)
     }
 
-    fn neighbours(&self, _: Around<'_>) -> Neighbours {
+    fn neighbours(&self, _: NeighbourQuery<'_>) -> Neighbours {
         Neighbours {
             unfinished_restores: self.running.clone(),
             ..Neighbours::default()

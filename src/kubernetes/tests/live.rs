@@ -57,8 +57,8 @@ async fn a_forbidden_kind_names_the_missing_right() {
 async fn a_forbidden_secret_names_the_command_that_grants_the_right() {
     let server = ApiServer::new();
     let world = World::without_caches(&server);
-    let refusal = r#"secrets "s3" is forbidden: User "system:serviceaccount:cassgate-system:cassgate" cannot get resource "secrets" in API group "" in the namespace "prod""#;
-    server.instead(S3, [Instead::Status(403, refusal)]);
+    let message = r#"secrets "s3" is forbidden: User "system:serviceaccount:cassgate-system:cassgate" cannot get resource "secrets" in API group "" in the namespace "prod""#;
+    server.instead(S3, [Instead::Status(403, message)]);
     assert_eq!(
         world.facts.secret("prod", "s3", Freshness::Live).await,
         unknown(

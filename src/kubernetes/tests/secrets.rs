@@ -153,7 +153,7 @@ async fn no_value_of_a_secret_is_logged_or_returned() {
 
     let server = ApiServer::new();
     let world = World::without_caches(&server);
-    let mut told = Vec::new();
+    let mut texts = Vec::new();
     for object in [
         good(),
         // Neither base64 nor a map nor text: answers that the error of a decoder would quote.
@@ -163,24 +163,24 @@ async fn no_value_of_a_secret_is_logged_or_returned() {
         secret("topsecret", &json!({"awsaccesskeyid": VALUE})),
     ] {
         server.instead(S3, [Instead::Text(200, object.to_string())]);
-        told.push(format!(
+        texts.push(format!(
             "{:?}",
             world.facts.secret("prod", "s3", Freshness::Live).await
         ));
     }
     server.instead(S3, [Instead::Text(200, "topsecret".to_owned())]);
-    told.push(format!(
+    texts.push(format!(
         "{:?}",
         world.facts.secret("prod", "s3", Freshness::Live).await
     ));
-    told.push(format!("{:?}", world.facts));
-    told.push(world.metrics.encode());
+    texts.push(format!("{:?}", world.facts));
+    texts.push(world.metrics.encode());
     drop(guard);
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert_eq!(log.matches("live read").count(), 6, "{log}");
-    told.push(log);
-    for text in told {
+    texts.push(log);
+    for text in texts {
         assert!(!text.contains("topsecret") && !text.contains(VALUE), "{text}");
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, MISSING_REFERENCES_LABEL};
-use crate::rules::facts::{Around, Caller, FactSource, Freshness, Namespace, Neighbours, Reference};
+use crate::rules::facts::{Caller, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours, Reference};
 use crate::rules::policy::MissingReferences;
 
 use super::apiserver::{ApiServer, Instead};
@@ -138,7 +138,7 @@ async fn neighbours_come_from_the_caches_and_a_restore_is_read_live() {
     });
     server.put("cassandrarestores", &restore);
     let world = World::synced(&server).await;
-    let around = Around {
+    let query = NeighbourQuery {
         namespace: "prod",
         name: "b2",
         restore: false,
@@ -147,19 +147,15 @@ async fn neighbours_come_from_the_caches_and_a_restore_is_read_live() {
         location: "s3://b",
         tag: "daily-eu",
     };
-    let found = world.facts.neighbours(around);
-    assert_eq!(found.alike[0].backup.name, "b1");
+    let found = world.facts.neighbours(query);
+    assert_eq!(found.overlapping_backups[0].backup.name, "b1");
     assert_eq!(found.unfinished_restores[0].name, "r1");
     assert_eq!(server.requests(), [""; 0]);
     let read = world.facts.restore("prod", "r1").await;
     assert_eq!(read, fact::<CassandraRestore>(&restore));
     assert_eq!(server.requests().len(), 1);
-    let blind = World::without_caches(&server).facts.neighbours(around);
-    assert_eq!(
-        blind,
-        Neighbours::default(),
-        "nothing is known, and nothing refused"
-    );
+    let without_caches = World::without_caches(&server).facts.neighbours(query);
+    assert_eq!(without_caches, Neighbours::default(), "no neighbours are known");
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,11 +174,11 @@ async fn a_namespace_has_its_deletion_and_its_policy_label() {
         }
     }
     server.instead("/api/v1/namespaces/prod", [Instead::Status(403, "no")]);
-    let said = World::without_caches(&server)
+    let read = World::without_caches(&server)
         .facts
         .namespace("prod", Freshness::Live)
         .await;
-    assert_eq!(said, unknown("cassgate may not get namespaces (403)"));
+    assert_eq!(read, unknown("cassgate may not get namespaces (403)"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,7 +200,7 @@ async fn the_right_to_read_a_secret_is_asked_of_the_api_server() {
         assert_eq!(world.facts.may_read_secret(&jane, "prod", "s3").await, expected);
     }
     server.instead(path, [Instead::Status(403, "no")]);
-    let said = world.facts.may_read_secret(&jane, "prod", "s3").await;
-    assert_eq!(said, unknown("cassgate lacks a right on the API server (403)"));
+    let allowed = world.facts.may_read_secret(&jane, "prod", "s3").await;
+    assert_eq!(allowed, unknown("cassgate lacks a right on the API server (403)"));
     assert!(world.metric(r#"cassgate_live_reads_total{kind="access",outcome="found"} 2"#));
 }

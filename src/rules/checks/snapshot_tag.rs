@@ -7,7 +7,7 @@ use crate::rules::catalogue::{
     BACKUP_DUPLICATE, SCHEDULE_NAME_SHARED, SNAPSHOT_TAG_AMBIGUOUS, SNAPSHOT_TAG_MALFORMED,
     SNAPSHOT_TAG_OVERLAPS, Severity,
 };
-use crate::rules::facts::{Alike, Facts, StoredBackup};
+use crate::rules::facts::{Facts, OverlappingBackup, StoredBackup};
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
 use crate::rules::subject::{Backup, Restore, non_empty};
@@ -46,7 +46,7 @@ fn malformed(error: &SnapshotTagError, text: &str) -> Finding {
 }
 
 /// Returns the name of a backup for messages, with its namespace if that differs.
-fn display(other: &Alike, own: &Backup) -> String {
+fn display(other: &OverlappingBackup, own: &Backup) -> String {
     if *other.namespace == *own.meta.namespace {
         format!("backup {}", other.backup.name)
     } else {
@@ -55,7 +55,7 @@ fn display(other: &Alike, own: &Backup) -> String {
 }
 
 /// Returns the name for [`Finding::related_object`]: `name` in the same namespace, `namespace/name` in another.
-fn qualified_name(other: &Alike, namespace: &str) -> String {
+fn qualified_name(other: &OverlappingBackup, namespace: &str) -> String {
     if *other.namespace == *namespace {
         other.backup.name.clone()
     } else {
@@ -69,7 +69,7 @@ fn qualified_name(other: &Alike, namespace: &str) -> String {
 /// permanently, also a scheduled one (`reconcile.go:145`).
 fn duplicate(backup: &Backup, facts: &Facts, context: &Context) -> Option<Finding> {
     let spec = &backup.spec;
-    let same = |other: &&Alike| {
+    let same = |other: &&OverlappingBackup| {
         let theirs = &other.backup.spec;
         let in_scope = context.casskop_acts() || *other.namespace == *backup.meta.namespace;
         // CassKop compares locations as text.
@@ -81,7 +81,7 @@ fn duplicate(backup: &Backup, facts: &Facts, context: &Context) -> Option<Findin
             && !theirs.is_scheduled()
             && other.backup.run.state().is_some()
     };
-    let other = facts.neighbours.alike.iter().find(same)?;
+    let other = facts.neighbours.overlapping_backups.iter().find(same)?;
     let name = display(other, backup);
     let state = other
         .backup
@@ -131,7 +131,7 @@ fn overlaps(backup: &Backup, facts: &Facts) -> Option<Finding> {
     let tag = backup.tag.as_ref()?.as_ref().ok()?.as_str();
     let own = backup.spec.datacenter.as_deref();
     let other =
-        facts.neighbours.alike.iter().find(|other| {
+        facts.neighbours.overlapping_backups.iter().find(|other| {
             *other.namespace == *backup.meta.namespace && share_a_datacenter(own, &other.backup)
         })?;
     let name = display(other, backup);
@@ -188,7 +188,7 @@ pub(super) fn ambiguous(
     let exact =
         restore.spec.exact_schema_version == Some(true) && matches!(restore.schema_version, Some(Ok(_)));
     let datacenter = non_empty(restore.spec.datacenter.as_deref()).or(backup.spec.datacenter.as_deref());
-    let others = facts.neighbours.alike.iter().filter(|other| {
+    let others = facts.neighbours.overlapping_backups.iter().filter(|other| {
         let theirs = other.backup.spec.snapshot_tag.as_deref().unwrap_or_default();
         *other.namespace == *restore.meta.namespace
             && theirs.starts_with(tag)

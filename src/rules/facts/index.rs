@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::domain::storage::StorageLocation;
 
-use super::neighbours::{Alike, Around, MAX_NEIGHBOURS, Neighbours};
+use super::neighbours::{MAX_NEIGHBOURS, NeighbourQuery, Neighbours, OverlappingBackup};
 use super::objects::{StoredBackup, StoredRestore};
 
 /// An index of the objects of one kind that finds neighbours.
@@ -180,71 +180,71 @@ impl NeighbourIndex<StoredBackup> for BackupIndex {
 }
 
 impl BackupIndex {
-    /// Writes the backups around an object into `neighbours`.
-    pub fn find(&self, around: &Around<'_>, neighbours: &mut Neighbours) {
-        neighbours.alike = self.alike(around);
-        neighbours.namesakes = self.namesakes(around);
-        neighbours.running_backups = self.running(around);
+    /// Writes the backups among the neighbours of an object into `neighbours`.
+    pub fn find(&self, query: &NeighbourQuery<'_>, neighbours: &mut Neighbours) {
+        neighbours.overlapping_backups = self.overlapping_backups(query);
+        neighbours.namesakes = self.namesakes(query);
+        neighbours.running_backups = self.running(query);
     }
 
     /// Returns the backups whose tag begins with the object's tag or is a beginning of it: those of the object's
     /// namespace first, and of them and of all first those that have run.
-    fn alike(&self, around: &Around<'_>) -> Vec<Alike> {
-        let mut alike: Vec<Alike> = Vec::new();
-        if around.tag.is_empty() || around.location.is_empty() {
-            return alike;
+    fn overlapping_backups(&self, query: &NeighbourQuery<'_>) -> Vec<OverlappingBackup> {
+        let mut overlapping_backups: Vec<OverlappingBackup> = Vec::new();
+        if query.tag.is_empty() || query.location.is_empty() {
+            return overlapping_backups;
         }
         if self.by_tag.0.is_empty() {
-            return alike;
+            return overlapping_backups;
         }
-        let place = place(around.location);
-        let all = key(&[around.cluster, &place]);
-        let own = key(&[around.namespace, around.cluster, &place]);
+        let place = place(query.location);
+        let all = key(&[query.cluster, &place]);
+        let own = key(&[query.namespace, query.cluster, &place]);
         for (map, base, at) in [
             (&self.own_run_by_tag, &own, NAMESPACE_IN_OWN),
             (&self.own_by_tag, &own, NAMESPACE_IN_OWN),
             (&self.run_by_tag, &all, NAMESPACE_IN_ALL),
             (&self.by_tag, &all, NAMESPACE_IN_ALL),
         ] {
-            let limit = alike.len() + MAX_NEIGHBOURS;
-            for (key, backup) in overlapping(map, base, around.tag) {
+            let limit = overlapping_backups.len() + MAX_NEIGHBOURS;
+            for (key, backup) in overlapping(map, base, query.tag) {
                 let namespace = key.split(SEPARATOR).nth(at).unwrap_or_default();
-                if alike.len() == limit {
+                if overlapping_backups.len() == limit {
                     break;
                 }
-                let known = alike
+                let known = overlapping_backups
                     .iter()
                     .any(|other| *other.namespace == *namespace && other.backup.name == backup.name);
-                let itself = namespace == around.namespace && backup.name == around.backup;
+                let itself = namespace == query.namespace && backup.name == query.backup;
                 if !known && !itself {
-                    alike.push(Alike {
+                    overlapping_backups.push(OverlappingBackup {
                         namespace: namespace.into(),
                         backup: Arc::clone(backup),
                     });
                 }
             }
         }
-        alike
+        overlapping_backups
     }
 
     /// Returns the other namespaces that have a scheduled backup of this name.
-    fn namesakes(&self, around: &Around<'_>) -> Vec<Box<str>> {
+    fn namesakes(&self, query: &NeighbourQuery<'_>) -> Vec<Box<str>> {
         self.scheduled
-            .with_parts(&[around.name])
+            .with_parts(&[query.name])
             .filter_map(|(key, _)| key.split(SEPARATOR).nth(1))
-            .filter(|namespace| *namespace != around.namespace)
+            .filter(|namespace| *namespace != query.namespace)
             .take(MAX_NEIGHBOURS)
             .map(Into::into)
             .collect()
     }
 
     /// Returns the backups of this cluster that are running.
-    fn running(&self, around: &Around<'_>) -> Vec<Arc<StoredBackup>> {
-        let cluster = [around.namespace, around.cluster];
+    fn running(&self, query: &NeighbourQuery<'_>) -> Vec<Arc<StoredBackup>> {
+        let cluster = [query.namespace, query.cluster];
         let others = self.running.with_parts(&cluster);
         others
             .map(|(_, backup)| backup)
-            .filter(|backup| around.restore || backup.name != around.name)
+            .filter(|backup| query.restore || backup.name != query.name)
             .take(MAX_NEIGHBOURS)
             .map(Arc::clone)
             .collect()
@@ -341,31 +341,31 @@ impl NeighbourIndex<StoredRestore> for RestoreIndex {
 }
 
 impl RestoreIndex {
-    /// Writes the restores around an object into `neighbours`.
-    pub fn find(&self, around: &Around<'_>, neighbours: &mut Neighbours) {
-        neighbours.unfinished_restores = self.unfinished(around);
-        neighbours.users = self.users(around);
-        neighbours.last_restore = self.last(around);
+    /// Writes the restores among the neighbours of an object into `neighbours`.
+    pub fn find(&self, query: &NeighbourQuery<'_>, neighbours: &mut Neighbours) {
+        neighbours.unfinished_restores = self.unfinished(query);
+        neighbours.users = self.users(query);
+        neighbours.last_restore = self.last(query);
     }
 
     /// Returns the unfinished restores of this cluster in the order of their precedence.
-    fn unfinished(&self, around: &Around<'_>) -> Vec<Arc<StoredRestore>> {
-        let cluster = [around.namespace, around.cluster];
+    fn unfinished(&self, query: &NeighbourQuery<'_>) -> Vec<Arc<StoredRestore>> {
+        let cluster = [query.namespace, query.cluster];
         let others = self.unfinished.with_parts(&cluster);
         others
             .map(|(_, restore)| restore)
-            .filter(|restore| !is_itself(restore, around))
+            .filter(|restore| !is_itself(restore, query))
             .take(MAX_NEIGHBOURS)
             .map(Arc::clone)
             .collect()
     }
 
     /// Returns the unfinished restores of this backup; none if the object is a restore.
-    fn users(&self, around: &Around<'_>) -> Vec<Arc<StoredRestore>> {
-        if around.restore {
+    fn users(&self, query: &NeighbourQuery<'_>) -> Vec<Arc<StoredRestore>> {
+        if query.restore {
             return Vec::new();
         }
-        let backup = [around.namespace, around.backup];
+        let backup = [query.namespace, query.backup];
         let users = self.users.with_parts(&backup);
         users
             .map(|(_, restore)| Arc::clone(restore))
@@ -374,17 +374,17 @@ impl RestoreIndex {
     }
 
     /// Returns the restore of this cluster that ended last.
-    fn last(&self, around: &Around<'_>) -> Option<Arc<StoredRestore>> {
-        let cluster = [around.namespace, around.cluster];
+    fn last(&self, query: &NeighbourQuery<'_>) -> Option<Arc<StoredRestore>> {
+        let cluster = [query.namespace, query.cluster];
         let mut ended = self.ended.with_parts(&cluster);
-        let last = ended.rfind(|(_, restore)| !is_itself(restore, around));
+        let last = ended.rfind(|(_, restore)| !is_itself(restore, query));
         last.map(|(_, restore)| Arc::clone(restore))
     }
 }
 
 /// Returns true if `restore` is the object whose neighbours are asked for.
-fn is_itself(restore: &StoredRestore, around: &Around<'_>) -> bool {
-    around.restore && restore.name == around.name
+fn is_itself(restore: &StoredRestore, query: &NeighbourQuery<'_>) -> bool {
+    query.restore && restore.name == query.name
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ use crate::rules::finding::Findings;
 /// A message names one of them, and each costs a live read before a denial.
 pub const MAX_NEIGHBOURS: usize = 8;
 
-/// The object whose neighbours are asked for.
+/// The query for the neighbours of an object: its name and what they have in common with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Around<'a> {
+pub struct NeighbourQuery<'a> {
     /// Its namespace.
     pub namespace: &'a str,
     /// Its name. The object is not a neighbour of itself.
@@ -33,7 +33,7 @@ pub struct Around<'a> {
 /// Another backup of a cluster of the same name to the same location, with a tag that begins with the tag of the
 /// object or is a beginning of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alike {
+pub struct OverlappingBackup {
     /// Its namespace.
     pub namespace: Box<str>,
     /// The backup.
@@ -42,12 +42,12 @@ pub struct Alike {
 
 /// The neighbours of an object, as last seen.
 ///
-/// Each list has at most [`MAX_NEIGHBOURS`] items, except `alike`: twice as many from the object's namespace and twice
+/// Each list has at most [`MAX_NEIGHBOURS`] items, except `overlapping_backups`: twice as many from the object's namespace and twice
 /// as many from all. A list is empty if the source does not know; no denial rests on the absence of a neighbour.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Neighbours {
     /// Backups with a tag that overlaps, first those of the object's namespace.
-    pub alike: Vec<Alike>,
+    pub overlapping_backups: Vec<OverlappingBackup>,
     /// Other namespaces that have a scheduled backup of the same name.
     pub namesakes: Vec<Box<str>>,
     /// Backups of the same cluster that are running.
@@ -92,7 +92,7 @@ impl Neighbours {
     /// `namespace` is the namespace of the object.
     #[must_use]
     pub fn behind_denials(&self, findings: &Findings, namespace: &str) -> Vec<NeighbourRef> {
-        let backups = self.alike.iter().map(|other| {
+        let backups = self.overlapping_backups.iter().map(|other| {
             let (namespace, name) = (other.namespace.to_string(), other.backup.name.clone());
             NeighbourRef::Backup(namespace, name)
         });
@@ -118,15 +118,15 @@ impl Neighbours {
         read: Reference<StoredBackup>,
         about: String,
     ) {
-        let matches = |other: &Alike| *other.namespace == *namespace && other.backup.name == name;
+        let matches = |other: &OverlappingBackup| *other.namespace == *namespace && other.backup.name == name;
         match read {
             Reference::Found(backup) => {
                 let backup = Arc::new(backup);
-                for other in self.alike.iter_mut().filter(|other| matches(other)) {
+                for other in self.overlapping_backups.iter_mut().filter(|other| matches(other)) {
                     other.backup = Arc::clone(&backup);
                 }
             }
-            Reference::Absent => self.alike.retain(|other| !matches(other)),
+            Reference::Absent => self.overlapping_backups.retain(|other| !matches(other)),
             Reference::Unknown(_) => self.unreadable.push(about),
         }
     }

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use crate::api::CassandraBackupSpec;
-use crate::rules::facts::{Around, MAX_NEIGHBOURS, Run, StoredBackup, StoredRestore};
+use crate::rules::facts::{MAX_NEIGHBOURS, NeighbourQuery, Run, StoredBackup, StoredRestore};
 
 use super::{BackupIndex, NeighbourIndex, RestoreIndex};
 
-fn around<'a>(name: &'a str, tag: &'a str) -> Around<'a> {
-    Around {
+fn query<'a>(name: &'a str, tag: &'a str) -> NeighbourQuery<'a> {
+    NeighbourQuery {
         namespace: "prod",
         name,
         restore: false,
@@ -43,9 +43,9 @@ fn restore(name: &str, state: Option<&str>, ended: i64) -> Arc<StoredRestore> {
     })
 }
 
-fn alike(index: &BackupIndex, name: &str, tag: &str) -> Vec<String> {
+fn overlapping_backups(index: &BackupIndex, name: &str, tag: &str) -> Vec<String> {
     index
-        .alike(&around(name, tag))
+        .overlapping_backups(&query(name, tag))
         .iter()
         .map(|other| format!("{}/{}", other.namespace, other.backup.name))
         .collect()
@@ -65,15 +65,15 @@ fn overlapping_tags_are_found_in_both_directions_first_in_the_own_namespace_and_
         index.insert(namespace, name, &backup(name, tag, state, None));
     }
     assert_eq!(
-        alike(&index, "itself", "daily"),
+        overlapping_backups(&index, "itself", "daily"),
         ["prod/longer", "prod/same", "prod/shorter", "test/elsewhere"]
     );
-    assert_eq!(alike(&index, "new", ""), [""; 0]);
-    let far = Around {
+    assert_eq!(overlapping_backups(&index, "new", ""), [""; 0]);
+    let far = NeighbourQuery {
         location: "s3://other",
-        ..around("new", "daily")
+        ..query("new", "daily")
     };
-    assert!(index.alike(&far).is_empty());
+    assert!(index.overlapping_backups(&far).is_empty());
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn the_index_finds_the_same_tags_as_a_full_scan() {
             index.insert("prod", &name, &backup(&name, tag, None, None));
         }
         let asked = text(&letters, 5);
-        let mut found = alike(&index, "new", &asked);
+        let mut found = overlapping_backups(&index, "new", &asked);
         found.sort();
         let overlaps = |tag: &String| tag.starts_with(&asked) || asked.starts_with(tag.as_str());
         let expected: Vec<String> = (0..8)
@@ -110,15 +110,15 @@ fn a_removed_object_is_not_found() {
     let mut index = BackupIndex::default();
     let object = backup("b1", "daily", Some("RUNNING"), Some("@daily"));
     index.insert("test", "b1", &object);
-    assert_eq!(index.namesakes(&around("b1", "")), ["test".into()]);
-    let here = Around {
+    assert_eq!(index.namesakes(&query("b1", "")), ["test".into()]);
+    let here = NeighbourQuery {
         namespace: "test",
-        ..around("b2", "daily")
+        ..query("b2", "daily")
     };
     assert_eq!(index.running(&here).len(), 1);
     index.remove("test", "b1", &object);
-    assert_eq!(alike(&index, "b1", "daily"), [""; 0]);
-    assert!(index.namesakes(&around("b1", "")).is_empty() && index.running(&here).is_empty());
+    assert_eq!(overlapping_backups(&index, "b1", "daily"), [""; 0]);
+    assert!(index.namesakes(&query("b1", "")).is_empty() && index.running(&here).is_empty());
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_name_that_begins_with_another_name_is_not_found() {
     index.insert("test", "nightly2", &backup("nightly2", "t", None, Some("@daily")));
     index.insert("prod", "nightly", &backup("nightly", "t", None, Some("@daily")));
     assert!(
-        index.namesakes(&around("nightly", "")).is_empty(),
+        index.namesakes(&query("nightly", "")).is_empty(),
         "the one of the same namespace is itself"
     );
 }
@@ -143,8 +143,11 @@ fn an_answer_from_ten_thousand_objects_is_bounded() {
             &backup(&name, "same", Some("RUNNING"), Some("@daily")),
         );
     }
-    assert_eq!(alike(&index, "new", "same").len(), 4 * MAX_NEIGHBOURS);
-    assert_eq!(index.running(&around("new", "")).len(), MAX_NEIGHBOURS);
+    assert_eq!(
+        overlapping_backups(&index, "new", "same").len(),
+        4 * MAX_NEIGHBOURS
+    );
+    assert_eq!(index.running(&query("new", "")).len(), MAX_NEIGHBOURS);
 }
 
 #[test]
@@ -165,7 +168,7 @@ fn running_restores_come_first_and_then_the_youngest() {
     for restore in &all {
         index.insert("prod", &restore.name, restore);
     }
-    let found = index.unfinished(&around("new", ""));
+    let found = index.unfinished(&query("new", ""));
     let names: Vec<_> = found.iter().map(|restore| restore.name.as_str()).collect();
     assert_eq!(
         names,
@@ -176,7 +179,7 @@ fn running_restores_come_first_and_then_the_youngest() {
     for restore in &all {
         index.remove("prod", &restore.name, restore);
     }
-    assert!(index.unfinished(&around("new", "")).is_empty());
+    assert!(index.unfinished(&query("new", "")).is_empty());
 }
 
 #[test]
@@ -190,7 +193,7 @@ fn the_own_namespace_is_found_before_a_hundred_others() {
         for (name, tag) in [("longer", "daily2"), ("same", "daily"), ("shorter", "da")] {
             index.insert("prod", name, &backup(name, tag, own, None));
         }
-        let found = alike(&index, "new", "daily");
+        let found = overlapping_backups(&index, "new", "daily");
         assert!(found.len() <= 4 * MAX_NEIGHBOURS, "{found:?}");
         for own in ["prod/same", "prod/longer", "prod/shorter"] {
             assert!(found.iter().any(|name| name == own), "{own}: {found:?}");
@@ -212,13 +215,13 @@ fn restores_are_found_by_cluster_by_backup_and_by_end() {
     let names = |restores: Vec<Arc<StoredRestore>>| -> Vec<String> {
         restores.iter().map(|restore| restore.name.clone()).collect()
     };
-    let of_backup = around("b1", "");
+    let of_backup = query("b1", "");
     assert_eq!(names(index.unfinished(&of_backup)), ["running", "waiting"]);
     assert_eq!(names(index.users(&of_backup)), ["running", "waiting"]);
     assert_eq!(index.last(&of_backup).unwrap().name, "good");
-    let itself = Around {
+    let itself = NeighbourQuery {
         restore: true,
-        ..around("running", "")
+        ..query("running", "")
     };
     assert_eq!(names(index.unfinished(&itself)), ["waiting"]);
     assert_eq!(names(index.users(&itself)), [""; 0]);
