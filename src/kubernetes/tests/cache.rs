@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use super::apiserver::{ApiServer, Instead};
 use super::*;
 use crate::api::CassandraBackup;
-use crate::kubernetes::Cached;
+use crate::kubernetes::{Cache, Cached};
 use crate::rules::facts::StoredBackup;
 
 const LIST: &str = "/apis/db.orange.com/v2/cassandrabackups";

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use kube::Client;
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::task::JoinSet;
 
 use crate::rules::facts::Reference;
 use crate::telemetry::metrics::Metrics;
 
-use super::{Cache, CacheState, Cached, ClusterFacts, Readers, WatchedKind};
+use super::{CacheState, ClusterFacts, WatchedKind, cached_facts};
 use apiserver::ApiServer;
 
 const CLUSTERS: &str = "cassandraclusters";
@@ -34,14 +34,15 @@ struct World {
 impl World {
     /// Returns facts whose caches are complete, and forgets the recorded requests.
     async fn synced(server: &ApiServer) -> Self {
-        let mut world = Caches::new(server.client());
-        let readers = Readers {
-            clusters: world.start(),
-            backups: world.start(),
-            restores: world.start(),
-            namespaces: world.start(),
-        };
-        for mut state in world.states {
+        let metrics = Metrics::new();
+        let (facts, caches) = cached_facts(&server.client(), &metrics);
+        let mut watches = JoinSet::new();
+        let mut states = Vec::new();
+        for cache in caches {
+            states.push(cache.state);
+            watches.spawn(cache.run);
+        }
+        for mut state in states {
             state
                 .wait_for(|state| *state == CacheState::Synced)
                 .await
@@ -49,9 +50,9 @@ impl World {
         }
         server.forget_requests();
         Self {
-            facts: ClusterFacts::new(world.client, readers, world.metrics.clone()),
-            metrics: world.metrics,
-            _watches: world.watches,
+            facts,
+            metrics,
+            _watches: watches,
         }
     }
 
@@ -62,52 +63,17 @@ impl World {
 
     /// Returns facts of this client without running caches.
     fn with(client: Client) -> Self {
-        let mut world = Caches::new(client);
-        let readers = Readers {
-            clusters: world.start(),
-            backups: world.start(),
-            restores: world.start(),
-            namespaces: world.start(),
-        };
-        world.watches.abort_all();
-        let watches = std::mem::take(&mut world.watches);
-        drop(watches);
+        let metrics = Metrics::new();
+        let (facts, _) = cached_facts(&client, &metrics);
         Self {
-            facts: ClusterFacts::new(world.client, readers, world.metrics.clone()),
-            metrics: world.metrics,
+            facts,
+            metrics,
             _watches: JoinSet::new(),
         }
     }
 
     fn metric(&self, line: &str) -> bool {
         self.metrics.encode().lines().any(|found| found == line)
-    }
-}
-
-/// Running caches.
-struct Caches {
-    client: Client,
-    metrics: Metrics,
-    states: Vec<watch::Receiver<CacheState>>,
-    watches: JoinSet<()>,
-}
-
-impl Caches {
-    fn new(client: Client) -> Self {
-        Self {
-            client,
-            metrics: Metrics::new(),
-            states: Vec::new(),
-            watches: JoinSet::new(),
-        }
-    }
-
-    fn start<K: WatchedKind>(&mut self) -> Cached<K> {
-        let cache = Cache::<K>::new(self.client.clone(), self.metrics.clone());
-        let reader = cache.reader();
-        self.states.push(cache.state());
-        self.watches.spawn(cache.run());
-        reader
     }
 }
 
