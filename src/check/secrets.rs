@@ -39,8 +39,8 @@ fn plain(node: &Node) -> Credentials {
     let encrypted = node.get("sops").is_some();
     let values = |field: &'static str| node.get(field).map(Node::entries).unwrap_or_default();
     let known = |text: &str| !encrypted && !placeholder::is_in(text) && !text.starts_with("ENC[");
-    let mut valued: Vec<(&str, Vec<u8>)> = Vec::new();
-    let mut named: Vec<&str> = Vec::new();
+    let mut with_value: Vec<(&str, Vec<u8>)> = Vec::new();
+    let mut without_value: Vec<&str> = Vec::new();
     for entry in values("data") {
         let decoded = match &entry.value.node.kind {
             NodeKind::Text(text) if known(text) => STANDARD
@@ -50,18 +50,18 @@ fn plain(node: &Node) -> Credentials {
             _ => None,
         };
         match decoded {
-            Some(value) => valued.push((&entry.key, value)),
-            None => named.push(&entry.key),
+            Some(value) => with_value.push((&entry.key, value)),
+            None => without_value.push(&entry.key),
         }
     }
     for entry in values("stringData") {
         match &entry.value.node.kind {
-            NodeKind::Text(text) if known(text) => valued.push((&entry.key, text.as_bytes().to_vec())),
-            _ => named.push(&entry.key),
+            NodeKind::Text(text) if known(text) => with_value.push((&entry.key, text.as_bytes().to_vec())),
+            _ => without_value.push(&entry.key),
         }
     }
-    let entries = valued.iter().map(|(key, value)| (*key, value.as_slice()));
-    Credentials::read(entries).and_named(named)
+    let entries = with_value.iter().map(|(key, value)| (*key, value.as_slice()));
+    Credentials::read(entries).and_named(without_value)
 }
 
 fn named<'a>(keys: impl IntoIterator<Item = &'a str>) -> Reference<Credentials> {

@@ -95,10 +95,10 @@ impl Kustomization {
 
     fn add_patch(&mut self, patch: &Node, folder: &str) {
         // An item of `patchesStrategicMerge` is a path, or the patch as a text.
-        let path = patch
+        let name = patch
             .text_at(&["path"])
             .or_else(|| patch.text().filter(|text| !text.contains('\n')));
-        let file = path.map(|path| join(folder, path));
+        let file = name.map(|name| join(folder, name));
         self.patch_files.extend(file.clone());
         if patch.get("target").is_none()
             && let Some(file) = file

@@ -78,7 +78,7 @@ async fn an_unreachable_server_is_an_error_only_when_a_request_is_made() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let client = client(config(&format!("http://{address}"))).unwrap();
-    let world = World::with(client);
+    let world = World::with(&client);
     assert_eq!(
         world.facts.cluster("prod", "c1", Freshness::Live).await,
         unknown("connection refused by the API server")
@@ -98,7 +98,7 @@ async fn a_server_with_an_untrusted_certificate_is_reported_as_untrusted() {
     });
     let mut config = config(&format!("https://{address}"));
     config.root_cert = Some(vec![self_signed().0.to_vec()]);
-    let world = World::with(client(config).unwrap());
+    let world = World::with(&client(config).unwrap());
     assert_eq!(
         world.facts.cluster("prod", "c1", Freshness::Live).await,
         unknown("the API server's certificate is not trusted")

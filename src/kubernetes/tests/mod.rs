@@ -58,13 +58,13 @@ impl World {
 
     /// Returns facts without running caches.
     fn without_caches(server: &ApiServer) -> Self {
-        Self::with(server.client())
+        Self::with(&server.client())
     }
 
     /// Returns facts of this client without running caches.
-    fn with(client: Client) -> Self {
+    fn with(client: &Client) -> Self {
         let metrics = Metrics::new();
-        let (facts, _) = cached_facts(&client, &metrics);
+        let (facts, _) = cached_facts(client, &metrics);
         Self {
             facts,
             metrics,
