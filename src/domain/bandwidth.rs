@@ -17,7 +17,7 @@ pub struct Bandwidth {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BandwidthError {
     /// The text is not digits and a unit.
-    #[error("is not a whole number with K, M or G (or no unit, for bytes) behind it")]
+    #[error("is not a whole number with K, M or G (or no unit, for bytes)")]
     Form,
     /// The limit is zero.
     #[error("allows nothing")]

@@ -39,7 +39,7 @@ pub enum RenameError {
         table: Table,
     },
     /// A table is renamed to itself.
-    #[error("goes into itself; leave the pair out, a table that is not renamed gets its own data")]
+    #[error("is renamed into itself; leave the pair out: a table that is not renamed gets its own data")]
     Itself {
         /// The key as it was written.
         key: String,
@@ -47,7 +47,7 @@ pub enum RenameError {
         table: Table,
     },
     /// Two tables have the same target.
-    #[error("{target} is the target of {} too; give each a table of its own", .others.join(", "))]
+    #[error("{target} is also the target of {}; give each table a target of its own", .others.join(", "))]
     SharedTarget {
         /// The key as it was written.
         key: String,
@@ -58,7 +58,7 @@ pub enum RenameError {
     },
     /// A table is both a source and a target: a swap or a chain.
     #[error(
-        "{target} is renamed itself, into {next}, and the sidecar takes no swaps or chains; use a target that is not \
+        "{target} is renamed itself, to {next}, and the sidecar supports no swaps or chains; use a target that is not \
          renamed"
     )]
     Chain {
@@ -288,25 +288,25 @@ mod tests {
     #[test]
     fn a_table_is_the_source_or_the_target_of_one_pair() {
         for (pairs, expected) in [
-            (&[("k1.t1", "k1.t1")][..], &["k1.t1: goes into itself"][..]),
-            (&[("k1.t1", "k1.t1 ")], &["k1.t1: goes into itself"]),
+            (&[("k1.t1", "k1.t1")][..], &["k1.t1: is renamed into itself"][..]),
+            (&[("k1.t1", "k1.t1 ")], &["k1.t1: is renamed into itself"]),
             (
                 &[("k1.t1", "k.x"), ("k1.t2", "k.x")],
                 &[
-                    "k1.t1: k.x is the target of k1.t2 too",
-                    "k1.t2: k.x is the target of k1.t1 too",
+                    "k1.t1: k.x is also the target of k1.t2",
+                    "k1.t2: k.x is also the target of k1.t1",
                 ],
             ),
             (
                 &[("k1.t1", "k1.t2"), ("k1.t2", "k1.t1")],
                 &[
-                    "k1.t1: k1.t2 is renamed itself, into k1.t1",
-                    "k1.t2: k1.t1 is renamed itself, into k1.t2",
+                    "k1.t1: k1.t2 is renamed itself, to k1.t1",
+                    "k1.t2: k1.t1 is renamed itself, to k1.t2",
                 ],
             ),
             (
                 &[("k1.t1", "k1.t2"), ("k1.t2", "k1.t3")],
-                &["k1.t1: k1.t2 is renamed itself, into k1.t3"],
+                &["k1.t1: k1.t2 is renamed itself, to k1.t3"],
             ),
             (
                 &[("k1.t1", "k.x"), ("k1.t1 ", "k.y")],
