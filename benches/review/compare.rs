@@ -277,8 +277,8 @@ fn load(options: &Options, launcher: &Launcher<'_>, server: &Server, streams: us
     }
     let output = command.arg("--ca").arg(launcher.pair.authority()).output()?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("load on {}: {}", server.name, said.trim()).into());
+        let printed = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("load on {}: {}", server.name, printed.trim()).into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }

@@ -37,7 +37,7 @@ impl Operation {
         let now = Timestamp::now();
         let over = now >= self.ends();
         let mut shown = self.body.clone();
-        let told = json!({
+        let reported = json!({
             "id": self.id(),
             "state": if over { "COMPLETED" } else { "RUNNING" },
             "progress": if over { 1.0 } else { 0.5 },
@@ -45,8 +45,8 @@ impl Operation {
             "creationTime": self.created.to_string(),
             "startTime": self.created.to_string(),
         });
-        if let (Some(shown), Value::Object(told)) = (shown.as_object_mut(), told) {
-            shown.extend(told);
+        if let (Some(shown), Value::Object(reported)) = (shown.as_object_mut(), reported) {
+            shown.extend(reported);
             if over {
                 shown.insert("completionTime".to_owned(), json!(self.ends().to_string()));
             }

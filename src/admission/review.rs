@@ -1,7 +1,7 @@
 //! Decodes a review.
 //!
 //! The envelope is decoded leniently: unknown fields are ignored, and only the fields that an answer needs are required.
-//! Of an object only parts of `metadata`, `spec` and `status` are kept, because managed fields are most of its bytes.
+//! Only parts of `metadata`, `spec` and `status` of an object are kept, because managed fields are most of its bytes.
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -27,19 +27,19 @@ pub struct GoDuration {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GoDurationError {
     /// The text is malformed, or the duration is over 292 years long.
-    #[error("time: invalid duration {}", Quoted(text))]
+    #[error("time: invalid duration {}", TimeQuoted(text))]
     Invalid {
         /// The whole text.
         text: String,
     },
     /// A number has no unit.
-    #[error("time: missing unit in duration {}", Quoted(text))]
+    #[error("time: missing unit in duration {}", TimeQuoted(text))]
     MissingUnit {
         /// The whole text.
         text: String,
     },
     /// A unit does not exist in Go. Users often write days or weeks.
-    #[error("time: unknown unit {} in duration {}", Quoted(unit), Quoted(text))]
+    #[error("time: unknown unit {} in duration {}", TimeQuoted(unit), TimeQuoted(text))]
     UnknownUnit {
         /// The text in the place of a unit.
         unit: String,
@@ -189,9 +189,9 @@ fn part_of_unit(digits: &str, unit: u64) -> u64 {
 }
 
 /// Displays a text as Go's package `time` quotes it: characters other than printable ASCII appear as escaped bytes.
-struct Quoted<'a>(&'a str);
+struct TimeQuoted<'a>(&'a str);
 
-impl fmt::Display for Quoted<'_> {
+impl fmt::Display for TimeQuoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
         for c in self.0.chars() {

@@ -117,7 +117,7 @@ fn trimmed_to(lab: &Lab, oldest: &str) {
     are_stored(lab, stay);
     let events = lab.stage.kubectl.run(&["get", "events", "-o", "json"]).stdout;
     for run in go {
-        let told = format!("Snapshot {run} expired by spec.retention");
-        assert!(events.contains(&told), "{told} in {events}");
+        let reported = format!("Snapshot {run} expired by spec.retention");
+        assert!(events.contains(&reported), "{reported} in {events}");
     }
 }

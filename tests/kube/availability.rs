@@ -161,10 +161,10 @@ pub(crate) fn without_an_api_server_it_answers_local_rules_and_reports_why_it_is
         refused("cache:cassandrarestores"),
         refused("cache:namespaces")
     ]);
-    let told = expected.to_string();
+    let published = expected.to_string();
     // The reason is "not listed yet" until the first attempt has failed.
     for _ in 0..600 {
-        if gate.readyz().body == told {
+        if gate.readyz().body == published {
             break;
         }
         thread::sleep(Duration::from_millis(50));

@@ -21,35 +21,35 @@ fn check(stage: &Stage, more: &[&str], manifests: &str) -> (i32, String) {
         .env("KUBECONFIG", stage.servers.admin_kubeconfig())
         .output()
         .unwrap();
-    let said =
+    let printed =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    (output.status.code().unwrap(), said)
+    (output.status.code().unwrap(), printed)
 }
 
 pub(crate) fn references_outside_the_files_are_read_from_the_cluster() {
     let stage = Stage::new(Crds::Ours);
     stage.kubectl.apply(&documents(&[cluster(), secret()])).succeeds();
     let good = backup("b1", "");
-    let (code, said) = check(&stage, &[], &good);
-    assert_eq!(code, 0, "{said}");
+    let (code, printed) = check(&stage, &[], &good);
+    assert_eq!(code, 0, "{printed}");
     assert!(
-        said.contains("cluster-not-found"),
-        "offline nobody knows it: {said}"
+        printed.contains("cluster-not-found"),
+        "offline it is unknown: {printed}"
     );
-    let (code, said) = check(&stage, &["--live", "--deny-warnings"], &good);
-    assert_eq!(code, 0, "{said}");
+    let (code, printed) = check(&stage, &["--live", "--deny-warnings"], &good);
+    assert_eq!(code, 0, "{printed}");
     assert!(
-        !said.contains("cluster-not-found") && !said.contains("secret-not-found"),
-        "{said}"
+        !printed.contains("cluster-not-found") && !printed.contains("secret-not-found"),
+        "{printed}"
     );
-    let (code, said) = check(
+    let (code, printed) = check(
         &stage,
         &["--live"],
         &backup("b1", "secret: nowhere\ndatacenter: dc9"),
     );
-    assert_eq!(code, 1, "{said}");
+    assert_eq!(code, 1, "{printed}");
     for rule in ["secret-not-found", "datacenter-unknown"] {
-        assert!(said.contains(rule), "{rule}: {said}");
+        assert!(printed.contains(rule), "{rule}: {printed}");
     }
 }
 
@@ -71,11 +71,11 @@ pub(crate) fn a_restore_is_judged_by_the_backup_in_the_cluster_as_the_webhook_do
         if state.is_some() {
             here.has_run("b1");
         }
-        let (code, said) = check(&here.stage, &["--live"], &wider);
-        assert_eq!(code, 1, "{said}");
-        assert!(said.contains(rule), "{rule}: {said}");
+        let (code, printed) = check(&here.stage, &["--live"], &wider);
+        assert_eq!(code, 1, "{printed}");
+        assert!(printed.contains(rule), "{rule}: {printed}");
         here.kubectl().apply(&wider).refused_with(&[&format!("[{rule}]")]);
     }
-    let (code, said) = check(&here.stage, &["--live"], &restore("r1", "entities: k1.t1"));
-    assert_eq!(code, 0, "{said}");
+    let (code, printed) = check(&here.stage, &["--live"], &restore("r1", "entities: k1.t1"));
+    assert_eq!(code, 0, "{printed}");
 }

@@ -29,7 +29,7 @@ fn verdicts(report: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let one = |object: &Value| {
         let findings = object["findings"].as_array().unwrap();
-        let told = findings.iter().map(|finding| {
+        let reported = findings.iter().map(|finding| {
             ["severity", "rule", "path"]
                 .map(|field| text(&finding[field]))
                 .join(" ")
@@ -37,7 +37,7 @@ fn verdicts(report: &Value) -> BTreeMap<String, BTreeSet<String>> {
         let name = ["kind", "namespace", "name"]
             .map(|field| text(&object[field]))
             .join(" ");
-        (name, told.collect())
+        (name, reported.collect())
     };
     report["objects"].as_array().unwrap().iter().map(one).collect()
 }
@@ -134,8 +134,8 @@ pub(crate) fn unrendered_kustomizations_get_the_verdict_of_their_rendering() {
         assert_eq!(written.len(), judged, "{overlay}: {written:?}");
         let rendered = rendered_verdicts(&folder);
         assert_eq!(rendered.len(), 2, "{rendered:?}");
-        for (object, told) in &written {
-            assert_eq!(rendered.get(object), Some(told), "{overlay}: {object}");
+        for (object, reported) in &written {
+            assert_eq!(rendered.get(object), Some(reported), "{overlay}: {object}");
         }
     }
     let folder = repository().join("tests/gitops/clusters/overlays/prod");

@@ -22,8 +22,8 @@ const MOST_MEMORY: usize = 100 * 1024 * 1024;
 
 /// Number of concurrent connections; `make soak` uses ten thousand.
 fn connections() -> usize {
-    let said = env::var("CASSGATE_TEST_CONNECTIONS");
-    said.map_or(2000, |number| {
+    let output = env::var("CASSGATE_TEST_CONNECTIONS");
+    output.map_or(2000, |number| {
         number.parse().expect("CASSGATE_TEST_CONNECTIONS is a number")
     })
 }

@@ -47,7 +47,7 @@ mod support;
 mod update;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use runs::{hardships, kills, needs, rivals};
+use runs::{disturbances, kills, needs, other_executors};
 use slots::{adoption, crowd, restarts, year};
 
 /// Lists the tests of each module under the names of their functions.
@@ -97,7 +97,7 @@ tests! {
         a_restore_runs_once_when_an_act_fails,
         a_restore_runs_once_when_an_answer_is_lost,
     ;
-    hardships:
+    disturbances:
         a_restore_that_is_deleted_ends_as_its_phase_allows,
         a_restore_continues_when_its_backup_is_deleted,
         a_restore_releases_its_finalizer_when_its_namespace_is_deleted,
@@ -109,7 +109,7 @@ tests! {
     needs:
         missing_references_of_the_next_run_are_reported_once_before_it_is_due,
     ;
-    rivals:
+    other_executors:
         a_status_write_of_casskop_during_a_restore_stops_it_before_the_next_request,
         a_put_of_casskop_during_a_backup_stops_it_until_the_user_continues_it,
         an_operation_of_casskop_in_a_sidecar_stops_a_restore_once_until_the_user_continues_it,

@@ -150,8 +150,11 @@ pub(crate) fn the_metrics_after_real_traffic_are_valid_open_metrics() {
     );
 
     let checked = promtool(&["check", "metrics"], &as_older_text(&text));
-    let said = String::from_utf8_lossy(&checked.stdout) + String::from_utf8_lossy(&checked.stderr);
-    assert!(checked.status.success() && said.is_empty(), "{said}\n{text}");
+    let printed = String::from_utf8_lossy(&checked.stdout) + String::from_utf8_lossy(&checked.stderr);
+    assert!(
+        checked.status.success() && printed.is_empty(),
+        "{printed}\n{text}"
+    );
 }
 
 pub(crate) fn a_denial_is_one_log_line_with_uid_and_rules_and_without_the_object() {

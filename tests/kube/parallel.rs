@@ -55,7 +55,7 @@ pub(crate) fn five_hundred_applies_get_the_right_verdict_each() {
                 let (object, rules) = numbered(number);
                 let name = format!("b{number}");
                 let parameters = PatchParams::apply("parallel");
-                let told = match backups.patch(&name, &parameters, &Patch::Apply(&object)).await {
+                let reported = match backups.patch(&name, &parameters, &Patch::Apply(&object)).await {
                     Ok(_) => Vec::new(),
                     Err(Error::Api(status)) if status.code == 422 => {
                         let causes = status.details.map(|details| details.causes).unwrap_or_default();
@@ -63,15 +63,15 @@ pub(crate) fn five_hundred_applies_get_the_right_verdict_each() {
                     }
                     Err(error) => vec![error.to_string()],
                 };
-                let right = told.len() == rules.len()
-                    && told
+                let right = reported.len() == rules.len()
+                    && reported
                         .iter()
                         .zip(rules)
                         .all(|(text, rule)| text.ends_with(&format!("[{rule}]")));
                 if !right {
                     wrong.fetch_add(1, Ordering::Relaxed);
                 }
-                format!("{name}: {told:?}, expected {rules:?}")
+                format!("{name}: {reported:?}, expected {rules:?}")
             }
         };
         futures::stream::iter(0..REQUESTS)

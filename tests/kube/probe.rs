@@ -173,35 +173,38 @@ impl Installed {
 
     /// Probes until the line of this hop begins with `begins`, and returns the whole output.
     fn until(&self, hop: &str, begins: &str) -> Output {
-        let mut said = self.probe(&[]);
+        let mut printed = self.probe(&[]);
         for _ in 0..ATTEMPTS {
-            if said.hop(hop).starts_with(begins) {
-                return said;
+            if printed.hop(hop).starts_with(begins) {
+                return printed;
             }
             thread::sleep(Duration::from_millis(50));
-            said = self.probe(&[]);
+            printed = self.probe(&[]);
         }
-        panic!("{hop} never is {begins:?}, but: {said:#?}\n{}", self.gate.log());
+        panic!(
+            "{hop} never is {begins:?}, but: {printed:#?}\n{}",
+            self.gate.log()
+        );
     }
 
     /// Probes until exactly these hops are broken, this one with these words.
     #[track_caller]
     fn is_broken(&self, hop: &str, words: &[&str]) -> Output {
-        let said = self.until(hop, "broken");
+        let printed = self.until(hop, "broken");
         for text in words {
-            assert!(said.hop(hop).contains(text), "{text:?} is not in {said:#?}");
+            assert!(printed.hop(hop).contains(text), "{text:?} is not in {printed:#?}");
         }
-        assert_eq!(said.code, 1, "{said:#?}");
-        let last = said.stdout.lines().last().unwrap();
+        assert_eq!(printed.code, 1, "{printed:#?}");
+        let last = printed.stdout.lines().last().unwrap();
         assert_eq!(
             last,
             format!(
                 "The path to cassgate is broken in namespace {}: {hop}.",
                 self.stage.namespace
             ),
-            "{said:#?}"
+            "{printed:#?}"
         );
-        said
+        printed
     }
 }
 
@@ -225,7 +228,7 @@ fn probe_as(kubeconfig: &str, arguments: &[&str]) -> Output {
 
 pub(crate) fn a_good_path_is_reported_hop_by_hop() {
     let here = Installed::new(&[]);
-    let said = here.until("server", "ok");
+    let printed = here.until("server", "ok");
     let (namespace, port) = (&here.stage.namespace, here.gate.webhook.port());
     let expected = format!(
         "\
@@ -238,11 +241,11 @@ The path to cassgate is good in namespace {namespace}.
 "
     );
     assert_eq!(
-        (said.stdout.as_str(), said.stderr.as_str(), said.code),
+        (printed.stdout.as_str(), printed.stderr.as_str(), printed.code),
         (expected.as_str(), "", 0)
     );
-    let said = here.probe(&["--format=json"]);
-    let document: Value = serde_json::from_str(&said.stdout).unwrap();
+    let printed = here.probe(&["--format=json"]);
+    let document: Value = serde_json::from_str(&printed.stdout).unwrap();
     assert_eq!(
         (document["good"].clone(), document["namespace"].clone()),
         (json!(true), json!(namespace))
@@ -261,25 +264,26 @@ The path to cassgate is good in namespace {namespace}.
 
 pub(crate) fn strict_dry_runs_are_not_a_broken_path() {
     let here = Installed::new(&["--missing-references-on-dry-run=deny"]);
-    let said = here.until("server", "ok");
-    assert_eq!(said.code, 0, "{said:#?}");
+    let printed = here.until("server", "ok");
+    assert_eq!(printed.code, 0, "{printed:#?}");
     assert!(
-        said.hop("server")
+        printed
+            .hop("server")
             .contains("only for its missing references [cluster-not-found, secret-not-found]"),
-        "{said:#?}"
+        "{printed:#?}"
     );
 }
 
 pub(crate) fn absent_or_weakened_configurations_are_reported() {
     let here = Installed::new(&[]);
     here.until("server", "ok");
-    let said = probe(
+    let printed = probe(
         &here.stage,
         &["--namespace", &here.stage.namespace, "--webhooks=nobody"],
     );
-    assert_eq!(said.code, 1, "{said:#?}");
+    assert_eq!(printed.code, 1, "{printed:#?}");
     assert_eq!(
-        said.hop("configuration"),
+        printed.hop("configuration"),
         "broken   there are no webhook configurations named nobody; apply the manifests again, or name yours with --webhooks"
     );
 
@@ -308,11 +312,12 @@ pub(crate) fn absent_or_weakened_configurations_are_reported() {
     );
 
     here.register(|webhook| webhook["objectSelector"] = json!({"matchLabels": {"judge": "me"}}));
-    let said = here.until("configuration", "broken   default.cassgate");
+    let printed = here.until("configuration", "broken   default.cassgate");
     assert!(
-        said.hop("configuration")
+        printed
+            .hop("configuration")
             .contains("is called only for objects with judge=me"),
-        "{said:#?}"
+        "{printed:#?}"
     );
 }
 
@@ -326,30 +331,31 @@ pub(crate) fn an_exempt_namespace_is_reported_with_its_label() {
         .kubectl
         .run(&["label", "namespace", namespace, &format!("{label}=disabled")])
         .succeeds();
-    let said = here.until("server", "unknown");
-    assert_eq!(said.code, 1, "{said:#?}");
+    let printed = here.until("server", "unknown");
+    assert_eq!(printed.code, 1, "{printed:#?}");
     assert!(
-        said.hop("configuration").starts_with(&format!(
+        printed.hop("configuration").starts_with(&format!(
             "broken   namespace {namespace} is exempt: default.cassgate.db.orange.com is called only where {label} notin (disabled)"
         )),
-        "{said:#?}"
+        "{printed:#?}"
     );
     assert!(
-        said.hop("configuration")
+        printed
+            .hop("configuration")
             .ends_with(&format!("kubectl label namespace {namespace} {label}-")),
-        "{said:#?}"
+        "{printed:#?}"
     );
     assert_eq!(
-        said.hop("server"),
+        printed.hop("server"),
         "unknown  the API server did not call it; see the configuration"
     );
-    let said = probe(
+    let printed = probe(
         &here.stage,
         &["--namespace=nowhere", "--webhooks", &here.webhooks()],
     );
-    assert_eq!(said.code, 1, "{said:#?}");
+    assert_eq!(printed.code, 1, "{printed:#?}");
     assert_eq!(
-        said.hop("configuration"),
+        printed.hop("configuration"),
         "broken   there is no namespace nowhere; name one with --namespace"
     );
 }
@@ -359,7 +365,7 @@ pub(crate) fn a_ca_bundle_that_does_not_match_is_reported() {
     here.until("server", "ok");
     let stranger = STANDARD.encode(fs::read(make_pair(&fresh_directory("stranger"))).unwrap());
     here.register_with(&stranger, |_| {});
-    let said = here.is_broken(
+    let printed = here.is_broken(
         "ca",
         &[
             "the caBundle of validate.cassgate.db.orange.com (one authority) does not verify the certificate of the server",
@@ -368,10 +374,10 @@ pub(crate) fn a_ca_bundle_that_does_not_match_is_reported() {
         ],
     );
     assert_eq!(
-        said.hop("certificate"),
+        printed.hop("certificate"),
         "unknown  no call reached the certificate"
     );
-    assert_eq!(said.hop("server"), "unknown  no call reached the server");
+    assert_eq!(printed.hop("server"), "unknown  no call reached the server");
 
     here.register(|webhook| {
         webhook["clientConfig"]["caBundle"] = Value::Null;
@@ -387,14 +393,15 @@ pub(crate) fn a_ca_bundle_that_does_not_match_is_reported() {
             webhook["clientConfig"]["caBundle"] = json!(stranger);
         }
     });
-    let said = here.until(
+    let printed = here.until(
         "ca",
         "broken   the caBundle of default.cassgate.db.orange.com shares no authority",
     );
     assert!(
-        said.hop("server")
+        printed
+            .hop("server")
             .starts_with("broken   the mutating webhook was not called, or its answer was not used"),
-        "{said:#?}"
+        "{printed:#?}"
     );
 }
 
@@ -421,15 +428,15 @@ pub(crate) fn a_service_without_endpoints_is_reported() {
     here.register(|_| {});
     here.serve(at, false);
     here.gate.stop();
-    let said = here.until("server", "broken   no answer");
+    let printed = here.until("server", "broken   no answer");
     assert!(
-        said.hop("service").starts_with(&format!(
+        printed.hop("service").starts_with(&format!(
             "broken   Service {namespace}/cassgate has no ready endpoint (not ready: 1)"
         )),
-        "{said:#?}"
+        "{printed:#?}"
     );
     assert_eq!(
-        said.stdout.lines().last().unwrap(),
+        printed.stdout.lines().last().unwrap(),
         format!("The path to cassgate is broken in namespace {namespace}: service, server.")
     );
 }
@@ -463,10 +470,10 @@ pub(crate) fn a_silent_or_foreign_server_is_reported() {
     let mut here = Installed::new(&[]);
     here.until("server", "ok");
     here.register(|webhook| webhook["clientConfig"]["service"]["path"] = json!("/nowhere"));
-    let said = here.is_broken("server", &["the answer is not that of a working cassgate"]);
+    let printed = here.is_broken("server", &["the answer is not that of a working cassgate"]);
     // The handshake succeeded, but that was not reported, so the hop is unknown.
     assert_eq!(
-        said.hop("certificate"),
+        printed.hop("certificate"),
         "unknown  no call reached the certificate"
     );
 
@@ -481,10 +488,10 @@ pub(crate) fn a_silent_or_foreign_server_is_reported() {
         "server",
         "broken   no answer: failed to call webhook: Post \"https://cassgate",
     );
-    let said = here.probe(&[]);
+    let printed = here.probe(&[]);
     assert!(
-        said.hop("server").contains("deadline exceeded") || said.hop("server").contains("timeout"),
-        "{said:#?}"
+        printed.hop("server").contains("deadline exceeded") || printed.hop("server").contains("timeout"),
+        "{printed:#?}"
     );
 }
 
@@ -496,18 +503,18 @@ pub(crate) fn an_unreadable_hop_is_unknown() {
     let account = here.stage.servers.kubeconfig_of(&here.stage.namespace, "author");
     let account = account.display().to_string();
     let arguments = ["--namespace", &here.stage.namespace];
-    let said = probe_as(&account, &arguments);
-    assert_eq!(said.code, 1, "{said:#?}");
+    let printed = probe_as(&account, &arguments);
+    assert_eq!(printed.code, 1, "{printed:#?}");
     assert_eq!(
-        said.hop("server"),
+        printed.hop("server"),
         "unknown  your account may not create cassandrabackups here, and a dry run needs that right"
     );
     assert_eq!(
-        said.hop("configuration"),
+        printed.hop("configuration"),
         "unknown  the MutatingWebhookConfiguration cassgate could not be read: your account may not read it (403)"
     );
     assert_eq!(
-        said.stdout.lines().last().unwrap(),
+        printed.stdout.lines().last().unwrap(),
         format!(
             "The path to cassgate could not be verified in namespace {}; unknown: configuration, ca, service, certificate, server.",
             here.stage.namespace
@@ -533,29 +540,30 @@ pub(crate) fn an_unreadable_hop_is_unknown() {
             &format!("--serviceaccount={}:author", here.stage.namespace),
         ])
         .succeeds();
-    let mut said = probe_as(&account, &arguments);
+    let mut printed = probe_as(&account, &arguments);
     for _ in 0..ATTEMPTS {
-        if said.code == 0 {
+        if printed.code == 0 {
             break;
         }
         thread::sleep(Duration::from_millis(50));
-        said = probe_as(&account, &arguments);
+        printed = probe_as(&account, &arguments);
     }
-    assert_eq!(said.code, 0, "{said:#?}");
-    assert!(said.hop("service").starts_with("unknown"), "{said:#?}");
+    assert_eq!(printed.code, 0, "{printed:#?}");
+    assert!(printed.hop("service").starts_with("unknown"), "{printed:#?}");
     assert!(
-        said.hop("server")
+        printed
+            .hop("server")
             .starts_with("ok       validate.cassgate.db.orange.com denies the bad object"),
-        "{said:#?}"
+        "{printed:#?}"
     );
 }
 
 pub(crate) fn an_unreachable_api_server_and_invalid_options_exit_with_2() {
     let stage = Stage::new(Crds::Ours);
-    let said = probe(&stage, &["--format=xml"]);
-    assert_eq!(said.code, 2, "{said:#?}");
-    let said = probe(&stage, &["--context=nowhere"]);
-    assert_eq!((said.code, said.stdout.as_str()), (2, ""), "{said:#?}");
+    let printed = probe(&stage, &["--format=xml"]);
+    assert_eq!(printed.code, 2, "{printed:#?}");
+    let printed = probe(&stage, &["--context=nowhere"]);
+    assert_eq!((printed.code, printed.stdout.as_str()), (2, ""), "{printed:#?}");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = nobody.local_addr().unwrap();
     drop(nobody);
@@ -569,13 +577,13 @@ pub(crate) fn an_unreachable_api_server_and_invalid_options_exit_with_2() {
         .unwrap();
     let file = fresh_directory("away").join("kubeconfig");
     fs::write(&file, kubeconfig.replace(server, &format!("https://{at}"))).unwrap();
-    let said = probe_as(&file.display().to_string(), &[]);
+    let printed = probe_as(&file.display().to_string(), &[]);
     assert_eq!(
-        (said.code, said.stderr.as_str()),
+        (printed.code, printed.stderr.as_str()),
         (
             2,
             "cassgate: the API server did not answer: connection refused by the API server\n"
         ),
-        "{said:#?}"
+        "{printed:#?}"
     );
 }

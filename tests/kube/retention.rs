@@ -21,11 +21,11 @@ fn waits_for_notes(lab: &Lab, count: usize) -> Vec<String> {
         "jsonpath={range .items[?(@.involvedObject.name==\"weekly\")]}{.reason}: {.message}{\"\\n\"}{end}";
     loop {
         let events = lab.stage.kubectl.run(&["get", "events", "-o", notes]).stdout;
-        let told: Vec<_> = events.lines().map(str::to_owned).collect();
-        if told.len() >= count {
-            return told;
+        let published: Vec<_> = events.lines().map(str::to_owned).collect();
+        if published.len() >= count {
+            return published;
         }
-        assert!(begun.elapsed() < TIMEOUT, "{told:#?}");
+        assert!(begun.elapsed() < TIMEOUT, "{published:#?}");
         thread::sleep(Duration::from_millis(200));
     }
 }
@@ -125,19 +125,19 @@ pub(crate) fn old_snapshots_are_removed_unless_a_restore_names_them() {
             );
         }
         assert_eq!(lab.ring.violations(), Vec::<String>::new());
-        let told = waits_for_notes(&lab, 3);
+        let published = waits_for_notes(&lab, 3);
         for tag in [&one, &two] {
             let removed =
                 format!("SnapshotRemoved: Snapshot {tag} expired by spec.retention: it was removed");
             assert!(
-                told.iter().any(|note| note.starts_with(&removed)),
-                "{removed} in {told:#?}"
+                published.iter().any(|note| note.starts_with(&removed)),
+                "{removed} in {published:#?}"
             );
         }
         let reported = format!("SnapshotsExpired: 1 snapshot would be removed by spec.retention: {two};");
         assert!(
-            told.iter().any(|note| note.starts_with(&reported)),
-            "{reported} in {told:#?}"
+            published.iter().any(|note| note.starts_with(&reported)),
+            "{reported} in {published:#?}"
         );
     });
 }

@@ -1,9 +1,9 @@
 //! The reconciler on a real kube-apiserver with a model of the sidecars: what users see of a run.
 
-pub(crate) mod hardships;
+pub(crate) mod disturbances;
 pub(crate) mod kills;
 pub(crate) mod needs;
-pub(crate) mod rivals;
+pub(crate) mod other_executors;
 pub(crate) mod wire;
 pub(crate) mod world;
 
@@ -278,7 +278,10 @@ pub(crate) fn a_backup_and_a_restore_return_the_rows_and_report_their_progress()
         for kind in ["backup", "restore"] {
             let line = format!(r#"cassgate_runs_finished_total{{kind="{kind}",outcome="completed"}} 1"#);
             let text = lab.metrics.encode();
-            assert!(text.lines().any(|told| told == line), "{line} is not in\n{text}");
+            assert!(
+                text.lines().any(|reported| reported == line),
+                "{line} is not in\n{text}"
+            );
         }
         kubectl
             .run(&[
@@ -342,17 +345,17 @@ pub(crate) fn a_run_waits_for_missing_references() {
         assert_eq!(lab.ring.submitted(), []);
         // Several reconciles later there is still one event.
         thread::sleep(Duration::from_secs(12));
-        let told = kubectl.run(&[
+        let reported = kubectl.run(&[
             "get",
             "events",
             "-o",
             "jsonpath={range .items[?(@.reason=='Waiting')]}{.type} {.message}{'\\n'}{end}",
         ]);
-        assert_eq!(told.stdout.lines().count(), 1, "{}", told.stdout);
+        assert_eq!(reported.stdout.lines().count(), 1, "{}", reported.stdout);
         assert!(
-            told.stdout.starts_with("Normal BackupNotFound: "),
+            reported.stdout.starts_with("Normal BackupNotFound: "),
             "{}",
-            told.stdout
+            reported.stdout
         );
         kubectl.apply(&backup("late", "entities: k1")).succeeds();
         lab.waits_for("cassandrabackup", "late", "COMPLETED");

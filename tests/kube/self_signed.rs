@@ -240,7 +240,7 @@ pub(crate) fn authorities_rotate_under_load_while_replicas_are_killed() {
     two.stop_well().unwrap();
 }
 
-/// What was observed during two rotations.
+/// Observations during two rotations.
 #[derive(Default)]
 struct Rotated {
     /// Handshakes with each of three bundles, to each of two replicas.

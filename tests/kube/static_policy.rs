@@ -172,10 +172,10 @@ pub(crate) fn the_policy_agrees_with_the_rules_in_every_scenario() {
         drop(policies);
         for (case, answer) in answers {
             judged += 1;
-            let told = denial(&answer);
+            let reported = denial(&answer);
             let expected: Vec<&str> = case.denied.iter().map(|denied| denied.rule.as_str()).collect();
             let code = case.code.unwrap_or(422);
-            match &told {
+            match &reported {
                 Some((rule, as_code)) if expected.contains(&rule.as_str()) => {
                     refused.insert(rule.clone());
                     if *as_code != code {
@@ -248,9 +248,9 @@ pub(crate) fn the_policy_agrees_with_the_rules_on_hostile_texts() {
     for ((kind, more), answer) in answers {
         let whole = object(kind, namespace, more);
         let judged = Judged::new(&whole);
-        let told = denial(&answer);
-        assert!(told.is_some() || answer.code < 300, "{more}: {}", answer.body);
-        if let Some((rule, code)) = &told {
+        let reported = denial(&answer);
+        assert!(reported.is_some() || answer.code < 300, "{more}: {}", answer.body);
+        if let Some((rule, code)) = &reported {
             *refused.entry(rule.clone()).or_insert(0) += 1;
             if *code != 422 {
                 wrong.push(format!("{kind} {more}: {code}"));
@@ -258,7 +258,7 @@ pub(crate) fn the_policy_agrees_with_the_rules_on_hostile_texts() {
         }
         wrong.extend(
             judged
-                .against(told.map(|told| told.0), &whole)
+                .against(reported.map(|reported| reported.0), &whole)
                 .map(|why| format!("{kind} {more}: {why}")),
         );
     }
@@ -354,10 +354,14 @@ pub(crate) fn the_policy_agrees_with_the_rules_on_updates() {
     let (mut wrong, mut refused, mut silent) = (Vec::new(), BTreeMap::new(), 0);
     for (number, old, new, answer) in answers {
         let change = &changes[number];
-        let told = denial(&answer);
-        assert!(told.is_some() || answer.code < 300, "{change:?}: {}", answer.body);
+        let reported = denial(&answer);
+        assert!(
+            reported.is_some() || answer.code < 300,
+            "{change:?}: {}",
+            answer.body
+        );
         let judged = Judged::change(&old, &new);
-        if let Some((rule, code)) = &told {
+        if let Some((rule, code)) = &reported {
             *refused.entry(rule.clone()).or_insert(0) += 1;
             if *code != judged.code {
                 wrong.push(format!("{change:?}: {code} and not {}", judged.code));
@@ -367,7 +371,7 @@ pub(crate) fn the_policy_agrees_with_the_rules_on_updates() {
         }
         wrong.extend(
             judged
-                .against(told.map(|told| told.0), &new)
+                .against(reported.map(|reported| reported.0), &new)
                 .map(|why| format!("{change:?}: {why}")),
         );
     }
@@ -427,10 +431,10 @@ pub(crate) fn an_object_beyond_the_cost_limit_passes_and_smaller_ones_are_denied
         let answer = runtime().block_on(create(&client, &whole));
         let took = begun.elapsed();
         slowest = slowest.max(took);
-        let told = denial(&answer).map(|told| told.0);
-        if told.as_deref() != expected {
+        let reported = denial(&answer).map(|reported| reported.0);
+        if reported.as_deref() != expected {
             let shown: String = whole["spec"].to_string().chars().take(160).collect();
-            wrong.push(format!("{told:?} and not {expected:?}: {shown}"));
+            wrong.push(format!("{reported:?} and not {expected:?}: {shown}"));
         }
     }
     let good = object(

@@ -8,7 +8,7 @@
 #
 # DIR is made and must be empty or absent. It then holds
 #   kubeconfig          the administrator
-#   NAME.kubeconfig     limited users, without any right until somebody binds one: backup-author
+#   NAME.kubeconfig     limited users, without any right until a test binds one: backup-author
 #   tokens/NAME         the bearer tokens of all of them
 #   *.log               what the servers say
 #
@@ -93,7 +93,7 @@ stop() {
 trap stop EXIT
 trap 'exit 0' TERM INT
 
-# Sockets in DIR: no ports to pick, and nobody else on the machine can write to this etcd.
+# Sockets in DIR: no ports to choose, and no other user of the machine can write to this etcd.
 start_etcd() {
 	"$here/guard.sh" "$assets/etcd" --data-dir=etcd --unsafe-no-fsync --log-level=warn \
 		--listen-client-urls=unix://etcd.sock:0 --advertise-client-urls=unix://etcd.sock:0 \
@@ -145,7 +145,7 @@ done
 for user in $limited_users; do write_kubeconfig "$user.kubeconfig" "$user"; done
 echo "ready $dir/kubeconfig"
 
-# --- until nobody needs them ----------------------------------------------------------------------------------
+# --- until standard input closes ------------------------------------------------------------------------------
 
 exec 3<&0
 cat <&3 >/dev/null 2>&1 4>&- 5>&- &

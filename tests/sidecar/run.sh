@@ -103,7 +103,7 @@ sidecar() {
 	local more=()
 	[ -z "${KUBECONFIG:-}" ] || more+=(-Dkubernetes.client=true)
 	[ -z "${FIRST_LOOK:-}" ] || more+=("-Dfirst.look=$FIRST_LOOK")
-	# A machine role that is asked for at an address that nobody answers costs half a minute.
+	# A request for a machine role to an address without a server takes half a minute.
 	export AWS_EC2_METADATA_DISABLED=true
 	cd "$run"
 	# Esop keeps manifests below its home and in the folder for temporary files while it uploads them. Two nodes that

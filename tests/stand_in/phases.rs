@@ -79,8 +79,8 @@ async fn cleanup_keeps_the_copies_on_request_and_otherwise_removes_all_of_them()
     other.source = source("r2");
     run(&ring, 0, &OperationRequest::Restore(other)).await;
     assert_eq!(ring.truncated(0, "k1.t1").len(), 0);
-    let told = ring.violations();
-    assert!(told[0].contains("taken the safety copies"), "{told:?}");
+    let reported = ring.violations();
+    assert!(reported[0].contains("taken the safety copies"), "{reported:?}");
 }
 
 #[tokio::test]

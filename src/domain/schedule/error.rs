@@ -27,7 +27,7 @@ pub enum ScheduleError {
     #[error(
         "no schedule follows the time zone in {}: \
          write a space and the schedule after it, as in \"TZ=UTC 0 3 * * *\"",
-        Quoted(text)
+        StrconvQuoted(text)
     )]
     NothingAfterZone {
         /// The whole text.
@@ -70,7 +70,7 @@ pub enum ScheduleError {
     /// A text is neither a number nor a name.
     #[error(
         "failed to parse int from {text}: strconv.Atoi: parsing {}: {reason}",
-        Quoted(text)
+        StrconvQuoted(text)
     )]
     Number {
         /// The text.
@@ -148,9 +148,9 @@ pub enum NumberError {
 }
 
 /// Displays a text as Go's `strconv.Quote` does.
-struct Quoted<'a>(&'a str);
+struct StrconvQuoted<'a>(&'a str);
 
-impl fmt::Display for Quoted<'_> {
+impl fmt::Display for StrconvQuoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
         for c in self.0.chars() {

@@ -24,7 +24,7 @@ pub(super) struct ApiServer(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// By plural, namespace and name.
+    /// Objects by plural, namespace and name.
     objects: BTreeMap<(String, String, String), Value>,
     /// Scripted answers by path, or by `watch` and path. The last one repeats.
     instead: HashMap<String, VecDeque<Instead>>,

@@ -103,11 +103,11 @@ fn key<S: AsRef<str>>(parts: &[S]) -> String {
 /// The backups that can be neighbours of an object.
 #[derive(Debug, Default)]
 pub struct BackupIndex {
-    /// By cluster, location, tag, namespace, name.
+    /// Keys by cluster, location, tag, namespace, name.
     by_tag: OrderedMap<StoredBackup>,
     /// Those that have run, by the same key. They come first because denials rest on them alone.
     run_by_tag: OrderedMap<StoredBackup>,
-    /// By namespace, cluster, location, tag, name. Other namespaces cannot crowd out the object's own.
+    /// Keys by namespace, cluster, location, tag, name. Other namespaces cannot crowd out the object's own.
     own_by_tag: OrderedMap<StoredBackup>,
     /// Those that have run, by the same key.
     own_run_by_tag: OrderedMap<StoredBackup>,

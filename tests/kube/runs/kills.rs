@@ -29,7 +29,7 @@ pub(super) fn sent(world: &World, since: usize) -> BTreeMap<(usize, String), usi
             OperationRequest::Backup(_) => "BACKUP".to_owned(),
             OperationRequest::Restore(restore) => format!("{:?}", restore.phase),
             OperationRequest::List(_) => continue,
-            other => panic!("nobody asked for {other:?}"),
+            other => panic!("unexpected request: {other:?}"),
         };
         *sent.entry((node, what)).or_default() += 1;
     }

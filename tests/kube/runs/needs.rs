@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::Lab;
 use super::kills::fill;
-use super::rivals::{condition, events};
+use super::other_executors::{condition, events};
 use super::world::{World, in_simulated_time_on};
 use crate::support::objects::{backup, cluster, secret};
 
@@ -42,15 +42,15 @@ async fn until_ready(world: &World, status: &str, reason: &str) -> Value {
 async fn are_told(world: &World, warnings: usize, recoveries: usize) {
     // An event follows the status that it describes.
     sleep(Duration::from_secs(5)).await;
-    let told = |reason, type_| {
+    let published = |reason, type_| {
         let events = events(world, NAME, reason);
         assert!(events.iter().all(|event| event["type"] == type_), "{events:#?}");
         events.len()
     };
     let all = (
-        told("NotReady", "Warning"),
-        told("Ready", "Normal"),
-        told("Waiting", ""),
+        published("NotReady", "Warning"),
+        published("Ready", "Normal"),
+        published("Waiting", ""),
     );
     assert_eq!(all, (warnings, recoveries, 0));
 }

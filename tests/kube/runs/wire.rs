@@ -63,7 +63,7 @@ pub(crate) trait Listener: Send + Sync {
     fn written(&self, path: &str, answer: &[u8]);
 
     /// A watch at this path delivered a change.
-    fn watched(&self, path: &str, told: &[u8]);
+    fn watched(&self, path: &str, reported: &[u8]);
 
     /// A watch at this path began or ended.
     fn watches(&self, path: &str, begun: bool);

@@ -117,7 +117,7 @@ fn install(world: &World, folder: &str, subresource: bool) {
         stage.namespace
     );
     manifests::install_crds(&stage.kubectl, folder, || {
-        let said = stage
+        let output = stage
             .kubectl
             .run(&["get", "--raw", "/apis/db.orange.com/v2"])
             .stdout;
@@ -129,7 +129,7 @@ fn install(world: &World, folder: &str, subresource: bool) {
         serves == subresource
             && ["backups", "restores"]
                 .iter()
-                .all(|kind| said.contains(&format!("cassandra{kind}/status")) == subresource)
+                .all(|kind| output.contains(&format!("cassandra{kind}/status")) == subresource)
     });
 }
 
@@ -196,7 +196,7 @@ async fn adopt(world: &World, accounts: &mut [(Account, Plan)], time: SignedDura
         assert_eq!(
             status["missedRuns"],
             Value::Null,
-            "{}: nobody owes anything",
+            "{}: no slot is due",
             account.name
         );
         assert!(

@@ -51,7 +51,7 @@ struct Notes {
     waits: isize,
     /// The newest version that was written, and the newest that the reconciler received.
     written: u64,
-    told: u64,
+    reported: u64,
     /// The number of open watches. A watch that ended is opened again after some simulated time.
     watches: usize,
     /// Dropping it lets time continue. It receives a message with each event.
@@ -136,7 +136,7 @@ impl Notes {
 
     /// Returns true if an answer is pending.
     fn is_waiting(&self) -> bool {
-        self.waits > 0 || (self.watches > 0 && self.written > self.told)
+        self.waits > 0 || (self.watches > 0 && self.written > self.reported)
     }
 
     fn note(&mut self, backup: Value) {
@@ -199,15 +199,15 @@ impl Listener for Record {
         }
     }
 
-    fn watched(&self, path: &str, told: &[u8]) {
+    fn watched(&self, path: &str, reported: &[u8]) {
         if !is_of_backups(path) {
             return;
         }
-        let text = String::from_utf8_lossy(told);
+        let text = String::from_utf8_lossy(reported);
         let versions = text.split(r#""resourceVersion":""#).skip(1);
         let versions = versions.filter_map(|rest| rest.split('"').next()?.parse::<u64>().ok());
         let mut notes = self.notes();
-        notes.told = versions.fold(notes.told, u64::max);
+        notes.reported = versions.fold(notes.reported, u64::max);
         // The API server sends a bookmark each minute; it does not answer a pending write.
         if !(text.contains(r#""type":"BOOKMARK""#) && notes.is_waiting()) {
             notes.hold_time();
@@ -219,7 +219,7 @@ impl Listener for Record {
             let mut notes = self.notes();
             if begun {
                 // The watch continues after a listing that contained everything until then.
-                notes.told = notes.written;
+                notes.reported = notes.written;
                 notes.watches += 1;
             } else {
                 notes.watches -= 1;

@@ -278,9 +278,9 @@ impl Account {
                 self.name, history.takes
             ));
         }
-        let told = history.object["status"]["missedRuns"].as_i64().unwrap_or(0);
-        if told != missed {
-            violations.push(format!("{}: {missed} missed, and {told} are told", self.name));
+        let reported = history.object["status"]["missedRuns"].as_i64().unwrap_or(0);
+        if reported != missed {
+            violations.push(format!("{}: {missed} missed, and {reported} are told", self.name));
         }
         violations
     }

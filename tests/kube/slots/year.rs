@@ -364,7 +364,10 @@ pub(super) fn violations<'a>(world: &World, accounts: impl IntoIterator<Item = &
                 }
             }
         }
-        violations.extend(sent.keys().map(|strange| format!("nobody wanted {strange:?}")));
+        violations.extend(
+            sent.keys()
+                .map(|strange| format!("unexpected request: {strange:?}")),
+        );
         violations.extend(lab.ring.violations());
     }
     violations

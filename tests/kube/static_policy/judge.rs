@@ -53,8 +53,8 @@ impl Judged {
     }
 
     /// Compares with the policy's answer and returns the difference.
-    pub(super) fn against(&self, told: Option<String>, object: &Value) -> Option<String> {
-        match told {
+    pub(super) fn against(&self, reported: Option<String>, object: &Value) -> Option<String> {
+        match reported {
             Some(rule) if self.denied.contains(rule.as_str()) => None,
             Some(rule) => Some(format!("{rule}, and the rules say {:?}", self.denied)),
             None => {

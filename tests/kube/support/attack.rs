@@ -269,7 +269,7 @@ fn request(number: u32) -> Vec<u8> {
 }
 
 async fn until_closed(mut stream: impl AsyncRead + Unpin) -> io::Result<()> {
-    let mut said = [0; 1024];
-    while stream.read(&mut said).await? > 0 {}
+    let mut output = [0; 1024];
+    while stream.read(&mut output).await? > 0 {}
     Ok(())
 }

@@ -190,9 +190,9 @@ fn until_ended(
         }
     };
     let last = stream::once(async move {
-        let told = json!({"type": "ERROR", "object": status(410)}).to_string();
+        let reported = json!({"type": "ERROR", "object": status(410)}).to_string();
         let forgotten = *last.borrow_and_update() == Condition::Forgetful;
-        forgotten.then(|| Ok(Frame::data(Bytes::from(told + "\n"))))
+        forgotten.then(|| Ok(Frame::data(Bytes::from(reported + "\n"))))
     });
     events
         .take_until(ended)

@@ -30,7 +30,7 @@ pub(crate) struct Stage {
 /// A stage and the cassgate that guards it.
 #[derive(Debug)]
 pub(crate) struct Guarded {
-    /// Where it happens.
+    /// The stage.
     pub(crate) stage: Stage,
     /// The cassgate.
     pub(crate) gate: Arc<Gate>,

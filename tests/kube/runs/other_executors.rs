@@ -49,7 +49,7 @@ pub(super) fn events(world: &World, name: &str, reason: &str) -> Vec<Value> {
 
 /// Asserts that a stopped object has one event, and returns its message.
 #[track_caller]
-fn told(world: &World, name: &str, object: &Value) -> String {
+fn reported(world: &World, name: &str, object: &Value) -> String {
     let message = condition(object, "Stalled").unwrap()["message"]
         .as_str()
         .unwrap()
@@ -111,7 +111,7 @@ pub(crate) fn a_status_write_of_casskop_during_a_restore_stops_it_before_the_nex
                 assert_eq!(last_request(&world), last, "{:#?}", world.wire.acts());
                 let later = world.until(&world.restores(), &name, is_stopped).await;
                 assert_eq!(later["status"], stopped["status"], "it rests");
-                let message = told(&world, &name, &stopped);
+                let message = reported(&world, &name, &stopped);
                 assert!(message.starts_with("casskop wrote status."), "{message}");
                 assert_eq!(
                     stopped["status"]["condition"]["type"],
@@ -159,7 +159,7 @@ pub(crate) fn a_put_of_casskop_during_a_backup_stops_it_until_the_user_continues
                 }
             }
             let stopped = world.until(&world.backups(), "nightly", is_stopped).await;
-            let message = told(&world, "nightly", &stopped);
+            let message = reported(&world, "nightly", &stopped);
             assert!(
                 message.starts_with("casskop wrote the metadata while cassgate runs this"),
                 "{message}"
@@ -212,7 +212,7 @@ pub(crate) fn an_operation_of_casskop_in_a_sidecar_stops_a_restore_once_until_th
             let last = last_request(&world);
             sleep(Duration::from_mins(10)).await;
             assert_eq!(last_request(&world), last, "{:#?}", world.wire.acts());
-            let message = told(&world, "contested", &stopped);
+            let message = reported(&world, "contested", &stopped);
             let expected = "the sidecar of c1-dc1-rack1-1 has operation 5a5a5a5a-0000-0000-0000-00000000ca55, which \
                             cassgate did not send: another executor may act on the same tables";
             assert!(message.starts_with(expected), "{message}");
