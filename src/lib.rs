@@ -8,18 +8,18 @@
 //! |---|---|
 //! | [`commands`] | the command line: one file per subcommand |
 //! | [`supervisor`] | background tasks of `cassgate run`: start order, supervision, shutdown order |
-//! | [`admission`] | bytes to review to verdict to bytes |
+//! | [`admission`] | decodes an admission review, judges it and encodes the response |
 //! | [`check`] | offline verdicts: YAML with spans, GitOps documents, renderers |
 //! | [`probe`] | diagnosis of the path from kubectl to the webhook |
 //! | [`reconcile`] | observe, plan (pure), execute: runs admitted backups and restores |
-//! | [`evaluate`] | the one way from an object to findings: facts, rules, live reads before a denial |
+//! | [`evaluate`] | gathers the facts of an object, applies the rules, and reads live before a denial |
 //! | [`kubernetes`] | caches and live reads of the API server |
 //! | [`rules`] | pure: from an object and the facts to findings; defaults |
 //! | [`icarus`] | requests to a node's sidecar, its answers, and the HTTP client |
 //! | [`server`] | HTTPS accept loop, limits, admin server, readiness, shutdown |
 //! | [`tls`] | certificate sources and rotation |
 //! | [`api`] | the objects on the wire |
-//! | [`domain`] | parsed values: the constructor is the proof |
+//! | [`domain`] | parsed values: a value exists only for valid text |
 //! | [`telemetry`] | logs and metrics |
 //!
 //! Imports point downwards only; `tests/architecture.rs` checks that.

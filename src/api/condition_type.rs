@@ -18,7 +18,7 @@ pub enum ConditionType<'a> {
     Failed,
     /// Was cancelled.
     Cancelled,
-    /// Any other text. It proves nothing about the run.
+    /// Any other text. Nothing may be concluded about the run.
     Unknown(&'a str),
 }
 

@@ -16,7 +16,7 @@ const HEADER: &str =
 /// The error for CRDs that cannot be printed or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CrdsError {
-    /// The serializer failed. The types in this module give no reason for that.
+    /// The serializer failed. The types in this module should never cause that.
     #[error("CRD {name}: cannot be written as YAML")]
     Serialize {
         /// The CRD, `PLURAL.GROUP`.

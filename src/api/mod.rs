@@ -69,7 +69,7 @@ pub const RETENTION_ANNOTATION: &str = "cassgate.db.orange.com/retention";
 
 /// The annotation on a backup or restore that resumes it after another executor acted on it.
 ///
-/// Its value is the time that the condition `Stalled` names.
+/// Its value is the `lastTransitionTime` of the condition `Stalled`.
 pub const GO_ON_ANNOTATION: &str = "cassgate.db.orange.com/go-on";
 
 /// The annotation on a backup with the restore that last used it.

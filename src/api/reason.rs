@@ -55,11 +55,11 @@ macro_rules! reasons {
 
 reasons! {
     Abandoned: Conditions,
-        "The restore was given up because its annotation `cassgate.db.orange.com/abandon` asks for it.";
+        "The restore was given up because its annotation `cassgate.db.orange.com/abandon` is set.";
     AnotherExecutor: Both,
         "Another executor wrote to the object or sent operations to its sidecars; the run is stopped until a person decides.";
     BackupCompleted: Events, "The backup completed on every node.";
-    BackupEmpty: Conditions, "Every node completed the backup, but none of them lists a file of it.";
+    BackupEmpty: Conditions, "Every node completed the backup, but the bucket has no file of it.";
     BackupFailed: Both, "The backup failed on at least one node.";
     BackupInitiated: Events, "The backup begins.";
     BackupNotFound: Conditions, "The backup that the restore names does not exist.";
@@ -68,7 +68,7 @@ reasons! {
         "The run was cancelled because the next one was due and `spec.concurrencyPolicy` is `Replace`.";
     CleaningUp: Conditions, "The nodes delete the downloaded files.";
     ClusterNotFound: Conditions, "The CassandraCluster that the object names does not exist.";
-    Completed: Conditions, "The run ended well.";
+    Completed: Conditions, "The run completed.";
     CrdNotOurs: Both,
         "The installed CRD is CassKop's: it has no status subresource or none of cassgate's fields, so nothing is sent.";
     DatacenterNotFound: Conditions, "The ring has no node in the datacenter that the object names.";
@@ -101,7 +101,7 @@ reasons! {
     RestoreCompleted: Events, "The restore completed on every node.";
     RestoreFailed: Events, "The restore failed, or was given up; the message says what the tables hold.";
     RestoreInitiated: Events, "The restore begins.";
-    RestoreRepeats: Both, "The tables are emptied and filled once more, because an import failed or was disturbed.";
+    RestoreRepeats: Both, "The tables are emptied again, because an import failed, a container restarted during it, or the restore was given up.";
     RunMissed: Events, "Runs were due and did not take place.";
     ScheduleInvalid: Conditions, "`spec.schedule` or `spec.timeZone` is invalid.";
     Scheduled: Conditions, "The next run is scheduled.";
@@ -110,8 +110,8 @@ reasons! {
     SidecarBusy: Conditions, "A sidecar is running another operation.";
     SidecarUnreachable: Conditions, "A sidecar does not answer.";
     SnapshotNotFound: Conditions, "The bucket has no manifest of the snapshot for a node.";
-    SnapshotNotRemoved: Events, "An expired snapshot could not be removed from the share of a node yet.";
-    SnapshotRemoved: Events, "An expired snapshot was removed from the share of every node.";
+    SnapshotNotRemoved: Events, "An expired snapshot could not be removed from the folder of a node yet.";
+    SnapshotRemoved: Events, "An expired snapshot was removed from the folder of every node.";
     SnapshotsExpired: Events,
         "Snapshots that `spec.retention` would remove, with the annotation `cassgate.db.orange.com/retention: report`.";
     StatusUnreadable: Conditions, "The status has a value that cassgate does not know, so nothing is sent.";

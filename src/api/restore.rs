@@ -89,7 +89,7 @@ pub struct CassandraRestoreSpec {
     pub cassandra_directory: Option<String>,
 
     /// `true` keeps the copies that Cassandra makes of the tables before they are emptied (the snapshots
-    /// `truncated-…`). They allow a way back, and use disk space until they are removed. Default: `false`,
+    /// `truncated-…`). The former rows can be copied back from them. They use disk space until they are removed. Default: `false`,
     /// they are deleted at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_delete_truncates: Option<bool>,

@@ -79,7 +79,7 @@ pub struct RestoreStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<RestoreSource>,
 
-    /// The phase of the ring as a whole: `INIT`, `DOWNLOAD`, `TRUNCATE`, `IMPORT` or `CLEANUP`. The tables are
+    /// The phase of the restore: `INIT`, `DOWNLOAD`, `TRUNCATE`, `IMPORT` or `CLEANUP`. The tables are
     /// unchanged until `TRUNCATE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
@@ -134,11 +134,13 @@ pub struct GivingUp {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct BackRestStatus {
-    /// The time at which the sidecar accepted the operation, in RFC 3339. Example: `2026-11-22T21:38:38.725Z`.
+    /// The time at which the sidecar accepted the operation, in RFC 3339; with cassgate the time at which the run began.
+    /// Example: `2026-11-22T21:38:38.725Z`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_created: Option<String>,
 
-    /// The time at which the sidecar started the operation, in RFC 3339.
+    /// The time at which the sidecar started the operation, in RFC 3339; with cassgate the time at which the first operation
+    /// of a node was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_started: Option<String>,
 
@@ -222,7 +224,7 @@ pub struct BackRestCondition {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct FailureCause {
-    /// The node that reported the error: its host name or address.
+    /// The node that reported the error: with cassgate its pod or its host id, with CassKop its host name or address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
 

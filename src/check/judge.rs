@@ -54,7 +54,7 @@ pub(super) async fn judge(resource: &Resource, source: &dyn FactSource, settings
                 Some(gatherer) => gatherer.facts(&subject, Freshness::Live).await,
                 None => Facts::default(),
             };
-            // A neighbour may conflict with the value of a placeholder, or no longer conflict with it.
+            // Conflicts with neighbours may depend on the value of a placeholder, so none are reported.
             if !placeholders.is_empty() {
                 facts.neighbours = Neighbours::default();
             }

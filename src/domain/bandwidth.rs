@@ -20,7 +20,7 @@ pub enum BandwidthError {
     #[error("is not a whole number with K, M or G (or no unit, for bytes)")]
     Form,
     /// The limit is zero.
-    #[error("allows nothing")]
+    #[error("is zero, which allows no upload")]
     Zero,
     /// The number does not fit into a signed 32-bit integer.
     #[error("has a number above 2147483647, which CassKop cannot hold; use a larger unit")]

@@ -119,7 +119,7 @@ pub enum EntitiesError {
     },
     /// The text has only separators.
     #[error(
-        "names nothing, and the sidecar would take everything; leave the field out to cover every keyspace"
+        "has only separators, and the sidecar would cover every keyspace; leave the field out to cover every keyspace"
     )]
     NamesNothing,
     /// The text is longer than [`MAX_LIST_LENGTH`].
@@ -148,7 +148,7 @@ pub enum Flaw {
     EmptyPart,
     /// The item has more than one dot.
     #[error(
-        "has {0} parts, and the sidecar would drop it and widen the operation; write keyspace or keyspace.table"
+        "has {0} parts, and the sidecar would ignore it and could cover everything; write keyspace or keyspace.table"
     )]
     Parts(usize),
     /// The item has quotes, which the sidecar compares with the names of directories.

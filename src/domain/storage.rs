@@ -115,8 +115,8 @@ pub enum StorageLocationError {
 
 fn unknown_scheme(nearest: Option<&Provider>) -> String {
     nearest.map_or_else(
-        || "no sidecar has this storage".to_owned(),
-        |provider| format!("no sidecar has this storage; write {provider}://"),
+        || "no sidecar supports this scheme".to_owned(),
+        |provider| format!("no sidecar supports this scheme; write {provider}://"),
     )
 }
 
@@ -322,7 +322,7 @@ mod tests {
         }
         assert_eq!(
             StorageLocation::parse("gs://bk").unwrap_err().to_string(),
-            "no sidecar has this storage; write gcp://"
+            "no sidecar supports this scheme; write gcp://"
         );
     }
 }

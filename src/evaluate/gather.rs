@@ -181,7 +181,9 @@ impl<'a> Gatherer<'a> {
             return pending.await;
         };
         timeout_at(deadline, pending).await.unwrap_or_else(|_| {
-            Reference::Unknown("the API server did not answer within the time of this request".to_owned())
+            Reference::Unknown(
+                "the API server did not answer within the time limit of this request".to_owned(),
+            )
         })
     }
 }

@@ -9,8 +9,8 @@ use super::gather::Gatherer;
 /// Returns the findings of `rules` on the facts of `subject`.
 ///
 /// # Guarantees
-/// No denial rests on cached facts. If there is one, the references of the object are read live and judged again, and
-/// then every neighbour that a denial rests on. Each round reads neighbours that were not read before, so the number
+/// No denial rests on cached facts. If the first result contains a denial, the references of the object are read
+/// live and the rules run again, and then every neighbour that a denial rests on is read. Each round reads neighbours that were not read before, so the number
 /// of rounds is bounded by the number of neighbours.
 pub(super) async fn judge(
     subject: &Subject,
@@ -22,7 +22,7 @@ pub(super) async fn judge(
         .map(|facts| rules(&facts))
     {
         Ok(found) => found,
-        // Boxed, here and below: most reviews do not come here, and their future stays small.
+        // Boxed, here and below, to keep the common future small.
         Err(pending) => rules(&Box::pin(gatherer.wait(pending, subject, Freshness::Cached)).await),
     };
     if found.denied() {

@@ -1,4 +1,6 @@
-//! The one way from an object to findings. The webhook, `check` and the reconciler use it.
+//! Evaluates one object: gathers facts, applies the rules, and reads live before a denial.
+//!
+//! The webhook uses all of it, the reconciler judges stored objects, and `check` uses the gatherer.
 //!
 //! | part | content |
 //! |---|---|

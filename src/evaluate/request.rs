@@ -100,7 +100,7 @@ impl Evaluation<'_> {
                 }
                 Err(malformed) => found.extend(malformed),
             }
-            // A denied change needs no restart of CassKop.
+            // The warning applies only to a change that is stored.
             if !found.denied() {
                 found.extend(transition::update_missed_by_casskop(self.kind, self.context));
             }
@@ -125,7 +125,7 @@ impl Evaluation<'_> {
         judge(subject, self.gatherer, rules).await
     }
 
-    /// Lowers each denial that the stored object has as well to a warning.
+    /// Lowers each denial that the stored object already has to a warning, except denials that prevent the loss of data.
     async fn lower_old_denials(&self, mut found: Findings, old: &Object<'_>, started: bool) -> Findings {
         if found.denied()
             && let Ok(before) = self.subject(old)

@@ -1,4 +1,4 @@
-//! Judges stored objects: one may have been stored without a review, and its references may have changed since.
+//! Judges stored objects again: they may have been stored without a review, or their references may have changed.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Runs admitted backups and restores on the sidecars: once, to the end, and resumed after any crash.
 //!
-//! Only the replica that holds the lease reconciles. A reconcile is one pass of a straight line: `observe` reads the
+//! Only the replica that holds the lease reconciles. A reconcile is one pass in a fixed order: `observe` reads the
 //! state of the cluster, `plan` decides the next step, and `execute` carries it out. All progress is recorded in the
 //! status of the object, and nowhere else.
 //!
@@ -14,7 +14,7 @@
 //! | [`execute`] | writes the status, sends the requests and records their outcome |
 //! | [`controller`] | the watches, and the loop over all of the above |
 //!
-//! A module imports only modules that stand above it in this table.
+//! A module imports only modules that are listed above it.
 
 pub mod controller;
 pub mod execute;

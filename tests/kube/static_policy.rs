@@ -31,8 +31,8 @@ const MENDED: [(&str, &str); 6] = [
     ("backup/with-a-status", "status-on-create"),
     ("restore/with-a-status", "status-on-create"),
     ("update/defaults-stay", "backup-started"),
-    ("update/status-of-a-finished-one-shot-set-back", "status-reset"),
     ("update/status-of-a-finished-one-shot-removed", "status-reset"),
+    ("update/status-of-a-finished-one-shot-set-back", "status-reset"),
     ("update/status-of-a-finished-restore-removed", "status-reset"),
 ];
 
@@ -409,8 +409,8 @@ pub(crate) fn the_overlay_is_accepted_and_reports_one_mistake_at_a_time() {
     let own = format!("cassgate-cassandrabackups-{}", stage.namespace);
     stage.kubectl.apply(&objects::backup("b1", "entities: k1,k2.t2\nbandwidth: \"0\"")).refused(&format!(
         "The cassandrabackups \"b1\" is invalid: : ValidatingAdmissionPolicy '{own}' with binding '{own}' denied request: \
-         spec.bandwidth: Invalid value: \"0\": is no whole number from 1 to 2147483647 with K, M or G (or no unit, for \
-         bytes) behind it; the upload would not be limited at all, or the sidecar answers 500; write bytes per second, \
+         spec.bandwidth: Invalid value: \"0\": is not an integer from 1 to 2147483647 with K, M or G (or no unit, for \
+         bytes); the upload would not be limited at all, or the sidecar would answer 500; write bytes per second, \
          for example 50M [bandwidth-malformed]"
     ));
     stage

@@ -108,7 +108,7 @@ async fn a_fact_that_misses_the_deadline_is_unknown_and_does_not_deny() {
     let response = ask(&world, "/validate?timeout=2s", &review).await;
     assert_eq!(response["allowed"], true);
     let expected = "spec.cassandraCluster: Not found: \"c1\": not checked: the API server did not answer within the \
-                    time of this request [cluster-not-found]";
+                    time limit of this request [cluster-not-found]";
     assert_eq!(response["warnings"][0], expected);
     assert_eq!(
         response["auditAnnotations"],

@@ -57,7 +57,7 @@ impl NextRunWatch<'_> {
         F: Fn(Arc<CassandraBackup>) -> Reported + Sync,
         Reported: Future<Output = bool> + Send,
     {
-        // An error means that the writer of the store is gone, and the leadership is over with it.
+        // An error means that the writer of the store is gone, so this replica no longer leads.
         if self.backups.wait_until_ready().await.is_err() {
             return;
         }
@@ -143,7 +143,8 @@ fn judged_value(backup: &CassandraBackup) -> Value {
 /// The clusters, and the recent changes among them.
 #[derive(Default)]
 struct Clusters {
-    /// The facts about each cluster; `None` inside for a cluster that cannot be decoded, outside before the first list.
+    /// The facts about each cluster; the inner `None` is a cluster that cannot be decoded, the outer one means
+    /// that no list has completed.
     known: Option<HashMap<Key, Option<Cluster>>>,
     /// The list that is being received.
     listing: HashMap<Key, Option<Cluster>>,

@@ -31,7 +31,7 @@ pub(super) async fn update(
         }
     }
     let metrics = RemoveOnDrop(metrics);
-    // An error means that the writer of the store is gone, and the leadership is over with it.
+    // An error means that the writer of the store is gone, so this replica no longer leads.
     if backups.wait_until_ready().await.is_err() || restores.wait_until_ready().await.is_err() {
         return;
     }

@@ -35,7 +35,7 @@ pub(super) async fn write<K: ReconciledObject>(
         .patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch))
         .await;
     match written {
-        // A deleted object is gone as soon as its last finalizer is released.
+        // The object is already gone, for example because another client removed the finalizer.
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(object),
         written => written,
     }
@@ -43,8 +43,8 @@ pub(super) async fn write<K: ReconciledObject>(
 
 /// Records on a backup, given by name and uid, the last restore of it.
 ///
-/// A backup that is gone or was created anew needs no record. A backup that may not be written to must not block the
-/// deletion of the restore, so that error is only logged.
+/// A backup that is gone or was created anew needs no record. An error that the API server returns is only logged, so that
+/// it does not block the deletion of the restore; the record is then missing.
 ///
 /// # Errors
 /// [`kube::Error`] if the API server does not respond.

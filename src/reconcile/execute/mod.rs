@@ -28,7 +28,7 @@ use crate::reconcile::queue::OperationQueue;
 use crate::reconcile::queue::order::Queued;
 use crate::telemetry::metrics::{Metrics, RunKind, RunOutcome};
 
-/// The reasons why a plan was not carried out in full. It is made anew after a while.
+/// The reasons why a plan was not carried out in full. The object is planned again after a delay.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::reconcile) enum ExecuteError {
     /// The API server denied a write or did not respond.
@@ -56,8 +56,10 @@ pub(in crate::reconcile) struct Executor<'a, S> {
 }
 
 impl<S: SidecarApi> Executor<'_, S> {
-    /// Carries out `actions` in this order: the finalizer, the status, the requests, their outcome, the events. Returns
-    /// the requeue delay.
+    /// Carries out `actions` and returns the requeue delay.
+    ///
+    /// The order: add the finalizer, take over the status, write the status, send the requests, write their outcome,
+    /// publish the events, record the restore on its backup, release the finalizer.
     ///
     /// # Errors
     /// [`ExecuteError`]. A request is sent only after the status that announces it was written.
@@ -113,7 +115,8 @@ impl<S: SidecarApi> Executor<'_, S> {
 
     /// Sends all requests at once and returns their outcomes by host id.
     ///
-    /// The lease is renewed and read back first. Before each request, the last check is that this still holds.
+    /// The lease is renewed and read back first. A request is sent only if the lease is still held and `may_send` is
+    /// true.
     async fn send<K: Sendable>(
         &self,
         object: &K,

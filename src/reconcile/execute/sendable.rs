@@ -1,4 +1,4 @@
-//! The sidecar side of an object: its requests and the owner of its operations.
+//! Requests to sidecars that are built from an object.
 
 use super::request::{self, Unsendable};
 use crate::api::{CassandraBackup, CassandraRestore, NodeStatus};
@@ -10,7 +10,7 @@ use crate::reconcile::plan::Task;
 
 /// An object whose requests can be sent to sidecars.
 pub(in crate::reconcile) trait Sendable: ReconciledObject {
-    /// Returns the owner by which the operations of the object are found again.
+    /// Returns the value that identifies the operations of this object on a sidecar.
     ///
     /// # Errors
     /// A field of the object or of its status is not valid.
@@ -27,7 +27,7 @@ pub(in crate::reconcile) trait Sendable: ReconciledObject {
         sidecar: &Sidecar,
     ) -> Result<OperationRequest, Unsendable>;
 
-    /// Builds the request that lists a node's share of the bucket. Without `datacenter`, the datacenter is that of the
+    /// Builds the request that lists a node's folder in the bucket. Without `datacenter`, the datacenter is that of the
     /// node in the last run. `None` if there is nothing to list or a field is not valid.
     fn listing_request(&self, host_id: &str, datacenter: Option<&str>) -> Option<OperationRequest>;
 }

@@ -1,7 +1,7 @@
 //! Writes the status by server-side apply.
 //!
-//! Every write carries the uid and the resource version that the plan was made of. If another client wrote in between,
-//! or if the object was created anew under its name, the write fails and the plan is made anew.
+//! Every write carries the uid and the resource version on which the plan is based. If another client wrote in between,
+//! or if the object was created anew under its name, the write fails and the object is planned again.
 
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};

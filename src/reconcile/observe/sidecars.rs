@@ -17,7 +17,7 @@ pub(in crate::reconcile) struct SidecarObserver<'a, S> {
     pub(in crate::reconcile) members: &'a [PodMember],
     pub(in crate::reconcile) owner: OperationOwner,
     pub(in crate::reconcile) listings: &'a Listings,
-    /// Builds the request that lists the share of a node in the bucket, from its host id and, where the status does not
+    /// Builds the request that lists the folder of a node in the bucket, from its host id and, where the status does not
     /// have it, its datacenter.
     pub(in crate::reconcile) listing_request:
         &'a (dyn Fn(&str, Option<&str>) -> Option<OperationRequest> + Sync),
@@ -139,7 +139,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
         Ok(self.sidecars.operations(address, filter, REQUEST_TIMEOUT).await?)
     }
 
-    /// Counts the files of the run in the share of a node.
+    /// Counts the files of the run in the folder of a node.
     async fn files(&self, pod: &str, host_id: &str) -> Result<Answer, Unavailable> {
         let (Some(request), OperationOwner::Backup(Some(tag))) =
             ((self.listing_request)(host_id, None), &self.owner)
@@ -160,19 +160,19 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
             }
             (state, _) if state.is_terminal() => Ok(Answer::Unsupported),
             _ => Err(Unavailable(format!(
-                "the listing of the share of {pod} is still running"
+                "the listing of the folder of {pod} is still running"
             ))),
         }
     }
 
-    /// Looks for a snapshot in the share of a node.
+    /// Looks for a snapshot in the folder of a node.
     async fn stored(
         &self,
         pod: &str,
         request: Option<OperationRequest>,
         snapshot: &str,
     ) -> Result<Answer, Unavailable> {
-        let invalid = || Unavailable("the name of its share of the bucket is not valid".to_owned());
+        let invalid = || Unavailable("the name of its folder in the bucket is not valid".to_owned());
         let request = request.ok_or_else(invalid)?;
         let Some(operation) = self.list(pod, &request).await? else {
             return Ok(Answer::Unsupported);
@@ -183,12 +183,12 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
                 Ok(Answer::Stored(listing.snapshot(snapshot).is_some()))
             }
             _ => Err(Unavailable(format!(
-                "the listing of the share of {pod} did not complete"
+                "the listing of the folder of {pod} did not complete"
             ))),
         }
     }
 
-    /// Lists the share of a node. The operation may still be running. Returns `None` if the sidecar cannot list.
+    /// Lists the folder of a node. The operation may still be running. Returns `None` if the sidecar cannot list.
     async fn list(&self, pod: &str, request: &OperationRequest) -> Result<Option<Operation>, Unavailable> {
         let address = self.address(pod)?;
         match self.listings.list(self.sidecars, address, request).await {

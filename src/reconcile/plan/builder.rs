@@ -248,11 +248,11 @@ impl<'a> PlanBuilder<'a> {
         }
     }
 
-    /// Returns true unless another executor sent the sidecar something since cassgate did.
+    /// Returns true unless the sidecar reports an operation of another executor that no person has reviewed.
     ///
-    /// Before its first request the sidecar was asked if it is idle. A sidecar that does not answer proves nothing;
-    /// the request itself will show. An operation that is over and older than the person's review, by the sidecar's own
-    /// clock, is known: the sidecar remembers it for an hour, and it would stop the run again and again.
+    /// Before the first request to a node the sidecar was idle, so it is not asked again. Returns true if the sidecar
+    /// does not answer: the request then fails too. A finished operation that was created before the review, by the
+    /// sidecar's clock, is ignored: the sidecar reports it for an hour, and it would stop the resumed run again.
     fn has_no_conflict(&mut self, pod: &str, node: &NodeStatus) -> bool {
         if node.operation.is_none() && node.past_operations.is_empty() {
             return true;

@@ -23,8 +23,8 @@ pub(super) const IN_PROGRESS: [Reason; 7] = [
     Reason::Following,
 ];
 
-/// Drops the conditions that have their usual value, unless a run waits or is under way: the new wait is compared word
-/// for word with the stored one, so all of it is kept then.
+/// Drops the conditions with their usual value from a cached status, to save memory. Keeps all of them while a run waits
+/// or is under way, because the next wait is compared with the stored one.
 pub fn condense(common: &mut BackRestStatus) {
     if common.true_condition(RECONCILING).is_some() {
         return;
@@ -93,7 +93,8 @@ pub(super) fn set_state(
     });
 }
 
-/// Writes the state of a run under way: `RUNNING` from the first operation on, and the operation of the first node.
+/// Writes the state of a run under way: `RUNNING` from the first operation on, and copies the operation and the pod of the first
+/// node to `id` and `coordinatorMember`.
 pub(super) fn set_running(common: &mut BackRestStatus, now: Timestamp) {
     let began = common
         .condition

@@ -19,8 +19,8 @@ pub(super) fn is_foreign(common: &BackRestStatus) -> bool {
 pub(super) fn follow(common: &mut BackRestStatus, generation: Option<i64>, plan: &mut PlanBuilder<'_>) {
     let now = plan.observation.now;
     let (Some(id), Some(pod)) = (common.id.clone(), common.coordinator_member.clone()) else {
-        let message = "another executor began it and left no operation id, so its outcome is unknown: look at the \
-                       data, and create the object again under another name";
+        let message = "another executor began the run and recorded no operation id, so its outcome is unknown: check \
+                       the data, and create the object again under another name";
         fail(common, generation, Reason::LeftBehind, message, Vec::new(), now);
         plan.warn(Reason::OperationUnknown, message.to_owned());
         plan.close();
@@ -39,7 +39,7 @@ pub(super) fn follow(common: &mut BackRestStatus, generation: Option<i64>, plan:
                 record(common, generation, operation, plan);
             } else {
                 let message = format!(
-                    "the sidecar of {pod} does not know operation {id} any more, so its outcome is unknown: look at \
+                    "the sidecar of {pod} does not know operation {id} any more, so its outcome is unknown: check \
                      the data, and create the object again under another name"
                 );
                 let reason = Reason::OperationUnknown;

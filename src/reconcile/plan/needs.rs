@@ -1,7 +1,7 @@
 //! The verdict of the rules on a stored object, as the reason why its next run would wait.
 //!
 //! The conditions are the record of the last verdict. A reconcile that finds the same verdict writes and publishes
-//! nothing, and neither does the run that is due later and waits for the same.
+//! nothing, and neither does the due run that waits for the same reason.
 
 use super::conditions;
 use super::wait::Wait;
@@ -24,7 +24,7 @@ pub struct Needs {
     pub missing: Option<Wait>,
     /// Everything that the rules deny.
     pub refused: Option<Wait>,
-    /// The objects that it names and that could not be looked up, by field. They prove nothing.
+    /// The objects that it names and that could not be looked up, by field. They may or may not exist.
     pub unchecked: Vec<(String, Wait)>,
 }
 
@@ -69,8 +69,8 @@ impl Needs {
 
     /// Returns what the next run lacks by this verdict and the recorded one.
     ///
-    /// A recorded need stays if it cannot be checked: if the object itself could not be looked up, or the cluster, on
-    /// which every other verdict depends.
+    /// Keeps the recorded need if the lookup of the object that it names failed, or that of the cluster, on which every
+    /// other verdict depends.
     pub(super) fn unmet(&self, recorded: Option<&Wait>) -> Option<Wait> {
         let cannot_tell = self.unchecked.iter().any(|(field, wait)| {
             let names_field = |recorded: &Wait| recorded.message.contains(&format!("{field}: "));

@@ -15,7 +15,7 @@ const MAX_MESSAGE_LENGTH: usize = 500;
 
 /// The message of a node whose sidecar loses operations.
 pub(super) const LOSES_OPERATIONS: &str =
-    "its sidecar lost the operation again and again: it is being restarted";
+    "its sidecar lost the operation repeatedly, because the sidecar keeps restarting";
 
 /// The message for an operation that failed without an error.
 pub(super) const NO_REASON: &str = "the sidecar gives no reason";
@@ -38,7 +38,7 @@ pub enum Outcome {
     Rejected(String),
     /// It certainly did not reach the sidecar, for this reason.
     NotSent(String),
-    /// It may have reached the sidecar; the response is missing for this reason. Later questions find out.
+    /// It may have reached the sidecar; the response is missing for this reason. A later question to the sidecar shows whether it arrived.
     Unknown(String),
 }
 
@@ -146,7 +146,7 @@ pub(super) fn record_failure(node: &mut NodeStatus, error: &str) {
     node.message = Some(shorten(error));
 }
 
-/// Records that the node's part completed, as the bucket proves; its sidecar need not remember the operation.
+/// Records that the node's part completed, because the bucket contains its files, even if the sidecar has forgotten the operation.
 pub(super) fn record_completed(node: &mut NodeStatus) {
     set_state(node, ConditionType::Completed);
     node.progress = Some(percent(1.0));
@@ -238,8 +238,8 @@ pub(super) fn enter(node: &mut NodeStatus, phase: Phase) {
     node.table = None;
 }
 
-/// Begins another phase for a repair. The attempts count on, so that the delay between them keeps growing.
-pub(super) fn detour(node: &mut NodeStatus, phase: Phase) {
+/// Enters another phase for a repair. The count of attempts continues, so that the delay between them keeps growing.
+pub(super) fn enter_repair(node: &mut NodeStatus, phase: Phase) {
     let (attempts, sent) = (node.attempts, node.sent.take());
     enter(node, phase);
     node.attempts = attempts;
@@ -292,7 +292,8 @@ pub(super) fn set_state(node: &mut NodeStatus, state: ConditionType<'_>) {
     node.state = Some(state.as_str().to_owned());
 }
 
-/// Returns the state of an operation as a status has it. An unknown state counts as running: it proves nothing.
+/// Returns the state of an operation as a status has it. An unknown state counts as running, because the operation may
+/// not be over.
 pub(super) fn state_of(state: &OperationState) -> ConditionType<'static> {
     match state {
         OperationState::Pending => ConditionType::Pending,

@@ -72,7 +72,8 @@ pub enum Question {
         /// The id.
         id: String,
     },
-    /// The operations of the same kind that others sent to the sidecar since its first operation of this object:
+    /// The operations of the same kind that other executors sent to this sidecar after cassgate's first operation for
+    /// this object:
     /// any restore, or a backup under the same tag.
     Others {
         /// The pod.
@@ -86,7 +87,7 @@ pub enum Question {
         /// The phase.
         phase: Phase,
     },
-    /// The presence of a snapshot in the node's share of the bucket.
+    /// The presence of a snapshot in the node's folder of the bucket.
     Stored {
         /// The pod.
         pod: String,
@@ -109,7 +110,7 @@ pub enum Question {
 /// The answer of a sidecar.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    /// There is no answer, for this reason. It proves nothing.
+    /// There is no answer, for this reason. Nothing may be concluded from it.
     Unavailable(String),
     /// The ring as Cassandra sees it, with its schema version.
     Ring(Topology),
@@ -147,7 +148,7 @@ pub struct OperationReport {
 }
 
 impl OperationReport {
-    /// Returns true if the operation may still be under way. An unknown state proves nothing, so it counts as running.
+    /// Returns true if the operation may still be under way. An unknown state counts as running.
     pub(super) fn is_active(&self) -> bool {
         !self.state.is_terminal()
     }

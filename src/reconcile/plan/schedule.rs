@@ -185,11 +185,11 @@ pub(super) fn record_end(history: &mut Vec<PastRun>, run: PastRun, has_retention
     }
 }
 
-/// Returns the instant after which the times of an adopted schedule count: the creation of a new backup, else now, as
-/// for a schedule that was changed, resumed or taken over from `CassKop`.
+/// Returns the instant after which a schedule that is new in the status is due: the creation of a new backup; now for a
+/// schedule that was changed, resumed or taken over from `CassKop`.
 ///
 /// `CassKop` empties the status before each run, so an empty status is that of a new backup only if the backup does not
-/// carry `CassKop`'s marks.
+/// carry `CassKop`'s finalizer or annotation.
 fn adoption_time(backup: &CassandraBackup, status: &BackupStatus, now: Timestamp) -> Timestamp {
     let common = &status.common;
     let is_known =

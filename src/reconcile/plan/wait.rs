@@ -2,7 +2,7 @@
 
 use crate::api::Reason;
 
-/// The reason why a run waits. The run continues without a restart of cassgate as soon as the reason is gone.
+/// The reason why a run waits. The run continues by itself as soon as the reason no longer applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait {
     /// The reason of the condition.
@@ -14,7 +14,7 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// Creates a wait for something that comes by itself.
+    /// Creates a wait for something that needs no person.
     #[must_use]
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {

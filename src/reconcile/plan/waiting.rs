@@ -18,8 +18,8 @@ pub fn waiting_condition(common: &BackRestStatus) -> Option<&Condition> {
 
 /// Returns the event for a run that begins to wait, or that waits for another reason than before.
 ///
-/// A later reconcile with the same reason publishes nothing, even if the message changed. Neither does a scheduled run
-/// that waits for what was published before it was due.
+/// A later reconcile with the same reason publishes nothing, even if the message changed. Neither does a due
+/// scheduled run whose reason was published before.
 #[must_use]
 pub fn wait_event(before: Option<&BackRestStatus>, after: &BackRestStatus) -> Option<Event> {
     let wait = waiting_condition(after)?;

@@ -1,8 +1,8 @@
-//! The queues of all clusters, kept from what the watches report, so that a turn costs no request.
+//! The queues of all clusters, kept from what the watches report, so that deciding a turn needs no request.
 //!
 //! A watch may lag behind the writes of this leader. Two facts make up for that: an object starts only under the lock of
-//! its cluster, and the object that started there last is read live. Every earlier one was over by then, or that one
-//! would not have started.
+//! its cluster, and the object that started there last is read live. All objects that started
+//! before it were over by then; otherwise it would not have started.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -20,7 +20,7 @@ pub(in crate::reconcile) const MAX_TIMER: SignedDuration = SignedDuration::from_
 /// timer before it is due.
 const PASS_INTERVAL: Duration = Duration::from_mins(50);
 
-/// Requests a reconcile of an object. A closed channel means that this leadership is over.
+/// Requests a reconcile of an object. A closed channel means that this replica no longer leads.
 pub(in crate::reconcile) fn wake<K: Plannable>(
     wake_ups: &UnboundedSender<ObjectRef<K>>,
     object: ObjectRef<K>,

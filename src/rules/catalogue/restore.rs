@@ -78,7 +78,7 @@ rules! {
     RESTORE_IN_PROGRESS = "restore-in-progress", Restore, EITHER, destroys;
     "Another restore of the cluster has not ended, or a running restore is deleted.";
     "Two restores empty each other's tables; Icarus rejects the second one only at some moments. A restore cannot be cancelled: after its deletion the sidecars continue without supervision.";
-    "Wait until the other restore is COMPLETED or FAILED. If its operator or sidecar died, check the content of its tables and delete it.";
+    "Wait until the other restore is COMPLETED or FAILED. If CassKop or a sidecar stopped, check the content of its tables and delete it.";
 
     RESTORE_LEFTOVERS = "restore-leftovers", Restore, WARN;
     "An earlier restore of the cluster failed and left its downloads on the nodes.";

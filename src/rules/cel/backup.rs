@@ -116,7 +116,7 @@ pub(super) static POLICY_RULES: &[PolicyRule] = &[
         path: "spec.storageLocation",
         cause: Cause::NotSupported,
         value: "variables.location",
-        message: "no sidecar has this storage (supported, in lower case: s3, azure, gcp, oracle, minio, ceph, file)",
+        message: "no sidecar supports this scheme (supported, in lower case: s3, azure, gcp, oracle, minio, ceph, file)",
         gaps: "providers that the cluster's sidecar no longer supports; texts over 32 KiB",
     },
     PolicyRule {

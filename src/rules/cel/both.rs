@@ -165,7 +165,7 @@ pub(super) const ENTITIES_MALFORMED: PolicyRule = PolicyRule {
     cause: Cause::Invalid,
     value: "variables.entities",
     message: "an item is neither a keyspace nor keyspace.table (letters, digits and _, at most 48, without quotes and without blanks \
-     around the dot); the sidecar would drop it and widen the operation; write only such items, at most 32 KiB in all, \
+     around the dot); the sidecar would ignore it and could cover everything; write only such items, at most 32 KiB in all, \
      or leave the field out",
     gaps: "entities that a restore inherits from its backup",
 };

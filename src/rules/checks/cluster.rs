@@ -33,7 +33,7 @@ pub(super) fn check(subject: &Subject, facts: &Facts, context: &Context, finding
         return;
     };
     if cluster.terminating {
-        let message = "this cluster and its pods are being deleted; wait until it exists again";
+        let message = "this cluster and its pods are being deleted; name another cluster, or wait until it has been created again";
         findings.push(warning(name, &CLUSTER_TERMINATING, message.to_owned()));
     }
     findings.extend(not_ready(subject, cluster));
@@ -160,8 +160,8 @@ fn unknown_datacenter(subject: &Subject, cluster: &Cluster) -> Option<Finding> {
         Kind::Restore => (
             Severity::Warn,
             format!(
-                "cluster {name} has only {known} here; valid only if another Kubernetes cluster runs this datacenter of the \
-                 ring"
+                "cluster {name} has only {known} here; the restore works only if another Kubernetes cluster runs this \
+                 datacenter of the ring"
             ),
         ),
         Kind::Backup => (

@@ -1,7 +1,7 @@
 //! Other backups and restores that are in progress on the same Cassandra cluster.
 //!
 //! Observed: a backup during a restore is accepted and both end as COMPLETED, although the snapshot may have been taken
-//! between truncation and import. Two restores truncate tables under each other; Icarus rejects the second one only at
+//! between truncation and import. Two restores empty tables that the other one is filling; Icarus rejects the second one only at
 //! some moments. Downloads of a failed restore are linked into the tables of the next one.
 
 use jiff::{SignedDuration, Timestamp};
@@ -85,7 +85,7 @@ fn unfinished_restore(
     let state = other.run.state().map_or("not started", ConditionType::as_str);
     let remedy = match context.policy.executor {
         Executor::Casskop => {
-            "; wait until it has ended; if its operator or sidecar died, check its tables and delete that restore"
+            "; wait until it has ended; if CassKop or a sidecar stopped, check its tables and delete that restore"
         }
         Executor::Cassgate | Executor::None => "",
     };

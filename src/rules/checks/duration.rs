@@ -37,7 +37,7 @@ pub(super) fn check(backup: &Backup, facts: &Facts, context: &Context) -> Option
     let version = facts.found_cluster()?.sidecar.version()?;
     (context.cassgate_acts() && version.major < 2).then(|| {
         let message = format!(
-            "the cluster's sidecar is Icarus {version}, which accepts no duration, so it is not sent; limit the upload \
+            "the cluster's sidecar is Icarus {version}, which accepts no duration, so cassgate does not send this field; limit the upload \
              with bandwidth"
         );
         Finding::warn(&DURATION_IGNORED, PATH, Cause::NotSupported, message).value(text)

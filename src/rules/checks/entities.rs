@@ -65,7 +65,7 @@ pub(super) fn name_case(
 
 /// Denies a restore of entities that its backup does not contain, and of Cassandra's own keyspaces.
 ///
-/// A keyspace is wider than some of its tables: Icarus empties every table of the keyspace and refills only those that
+/// The backup may contain only some tables of a requested keyspace: Icarus empties every table of the keyspace and refills only those that
 /// were backed up (observed on 2.0.4). A restore without entities covers those of its backup (CassKop's
 /// `PerformRestore`), so these are checked instead.
 pub(super) fn within_backup(restore: &Restore, facts: &Facts, findings: &mut Findings) {

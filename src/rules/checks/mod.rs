@@ -1,7 +1,7 @@
 //! The checks, one file per subject.
 //!
-//! A check is a pure function from an object and facts to findings. Checks run in the order of the spec's fields, so
-//! that a user reads the findings from top to bottom.
+//! A check is a pure function from an object and facts to findings. Checks run in the order of this module: a
+//! user reads the findings in that order.
 
 mod backup_reference;
 mod bandwidth;
@@ -31,7 +31,7 @@ use crate::rules::subject::{Backup, Restore, Subject};
 
 /// Judges an object in its new state, without regard to its old one.
 ///
-/// Returns the findings in the order of the spec's fields. Denials about neighbours that could not be read again and
+/// Returns the findings in the order of the checks below. Denials about neighbours that could not be read again and
 /// denials that the object's author confirmed are warnings.
 #[must_use]
 pub fn judge(subject: &Subject, facts: &Facts, context: &Context) -> Findings {

@@ -23,7 +23,8 @@ const RECOMMENDED_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
 /// Number of runs in the preview.
 const PREVIEW_RUNS: usize = 3;
 
-/// Denies a schedule that does not parse or runs too often, and warns about one that surprises its author.
+/// Denies a schedule that does not parse or runs too often, and warns about one that never fires, may
+/// overlap, or is affected by a clock change.
 ///
 /// CassKop parses schedules with robfig/cron's `ParseStandard`. It reports an error only in an event and never runs the
 /// backup.

@@ -1,8 +1,8 @@
 //! The Secret with the credentials of a backup or restore.
 //!
 //! The required keys follow Esop 1.1.4 and 2.0.4 (`TransferManagerFactory`, `CephModule`, `AzureModule`, `GCPModule`) and
-//! the checks of CassKop's backup controller. Icarus 3.0.0 and later ignore Secrets. Messages name missing keys, but
-//! never present keys or values.
+//! the checks of CassKop's backup controller. Icarus 3.0.0 and later ignore Secrets. Messages name missing keys and
+//! keys with an unusable value, never values, and only to users who may read the Secret.
 
 use crate::api::MISSING_REFERENCES_LABEL;
 use crate::domain::credentials::{Credentials, Defect, Key};

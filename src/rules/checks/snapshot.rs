@@ -85,7 +85,7 @@ fn not_restorable(backup: &StoredBackup, confirmed: bool, context: &Context) -> 
     };
     let name = &backup.name;
     let remedy = if confirmed {
-        "confirmed by its author".to_owned()
+        "admitted because the restore carries the confirming annotation".to_owned()
     } else if backup.run.is_active() {
         format!(
             "wait until it is COMPLETED; CassKop leaves a backup at {} if its operator restarts: if you know that it is \
@@ -114,7 +114,7 @@ fn not_in_history(requested: &str, backup: &StoredBackup) -> Option<Finding> {
     let known = backup.history.iter().find(|run| *run.name == *requested);
     let problem = match known {
         Some(run) if run.good => return None,
-        Some(_) => "is a run that did not complete",
+        Some(_) => "is not a completed run",
         None => "is not a run",
     };
     let completed: Vec<&str> = backup

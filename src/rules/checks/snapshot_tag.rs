@@ -174,7 +174,8 @@ fn shared_name(backup: &Backup, facts: &Facts) -> Option<Finding> {
     )
 }
 
-/// Denies a restore by CassKop whose tag is a prefix of another backup's tag.
+/// Reports a restore by CassKop whose backup has a tag that is a prefix of another backup's tag: a denial if the other
+/// backup surely has snapshots, otherwise a warning.
 ///
 /// Observed: with tags `a` and later `ab`, a restore by tag `a` is COMPLETED with the data of `ab`. An exact schema
 /// version selects the snapshot unless both tags are equal.

@@ -53,8 +53,8 @@ pub fn spec_changed_after_start(kind: Kind, old: &Value, new: &Value) -> Finding
 fn kind_change(old: &Value, state: &str) -> Finding {
     let message = if is_scheduled(old) {
         format!(
-            "this backup is {state} and has a schedule; without one it counts as run and keeps a finalizer that CassKop \
-             never removes; keep the schedule, or create another backup"
+            "this backup is {state} and has a schedule; without one CassKop treats it as already run and never removes \
+             its finalizer; keep the schedule, or create another backup"
         )
     } else {
         format!(
@@ -105,7 +105,7 @@ pub fn deleted_while_in_use(neighbours: &Neighbours) -> Option<Finding> {
     Some(finding.related_object("CassandraRestore", &user.name))
 }
 
-/// Warns about an update of a backup with CassKop as executor: its filter drops every update
+/// Warns about an update of a backup with CassKop as executor: CassKop's event filter drops every update
 /// (`cassandrabackup_controller.go:37`).
 #[must_use]
 pub fn update_missed_by_casskop(kind: Kind, context: &Context) -> Option<Finding> {

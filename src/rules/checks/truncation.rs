@@ -18,7 +18,8 @@ use crate::rules::subject::{Restore, non_empty};
 
 const ENTITIES: &str = "spec.entities";
 
-/// Reports restores that lose data, at the severity of the restore guard.
+/// Reports restores that empty more than they refill, at the severity of `--restore-guard`, and denies restores that have
+/// already run.
 pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, findings: &mut Findings) {
     findings.extend(recreated(restore, facts, context));
     let entities = restore.effective_entities(facts.found_backup());

@@ -9,7 +9,7 @@ use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::sidecar::Sidecar;
 use crate::icarus::{BackupRequest, ListRequest, OperationRequest, RemoveBackupRequest, Store};
 
-/// Builds the request that uploads the share of one node.
+/// Builds the request that uploads the data of one node.
 ///
 /// # Errors
 /// The first field that cannot be sent.
@@ -39,7 +39,7 @@ pub fn backup(
     }))
 }
 
-/// Builds the request that lists the share of one node in the bucket.
+/// Builds the request that lists the folder of one node in the bucket.
 ///
 /// # Errors
 /// The first field that cannot be sent.
@@ -48,7 +48,7 @@ pub fn list(backup: &CassandraBackup, node: &NodeStatus) -> Result<OperationRequ
     Ok(OperationRequest::List(ListRequest { store }))
 }
 
-/// Builds the request that removes the snapshot in `status.retention.removing` from the share of one node.
+/// Builds the request that removes the snapshot in `status.retention.removing` from the folder of one node.
 ///
 /// # Errors
 /// The first field that cannot be sent.

@@ -16,7 +16,7 @@ use crate::icarus::{SecretReference, Store};
 /// The directory of Cassandra in the clusters of `CassKop`.
 const CASSANDRA_DIRECTORY: &str = "/var/lib/cassandra";
 
-/// Returns the share of a node in the bucket, with the Secret that opens it.
+/// Returns the folder of a node in the bucket, with the Secret that opens it.
 pub(super) fn bucket(
     location: &str,
     common: &BackRestStatus,

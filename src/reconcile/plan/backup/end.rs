@@ -33,7 +33,7 @@ impl BackupPlanner<'_> {
     pub(super) fn cancel(&mut self) {
         let snapshot = self.close(ConditionType::Cancelled);
         let message =
-            "given up, since the next run was due and spec.concurrencyPolicy is Replace; its uploaded files \
+            "cancelled because the next run was due and spec.concurrencyPolicy is Replace; its uploaded files \
                        stay in the bucket"
                 .to_owned();
         let event = format!("Backup under snapshot {snapshot} was {message}");

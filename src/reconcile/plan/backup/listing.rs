@@ -1,4 +1,5 @@
-//! The listings of the nodes' shares: they find a part whose operation was lost, and a backup without any file.
+//! Listings of the nodes' folders: they show whether a part was uploaded although its operation was lost, and whether a
+//! backup has no file at all.
 
 use super::BackupPlanner;
 use super::upload::MAX_LOST_ATTEMPTS;
@@ -68,7 +69,8 @@ impl<'a> BackupPlanner<'a> {
     /// Checks the listings of all nodes once every node is done, and ends the run.
     ///
     /// A backup in which no node lists a file has failed: sidecars skip tables whose files have names that they do not
-    /// know (UUIDs), without an error. A listing is waited for no longer than a sidecar: the upload is there without it.
+    /// know (UUIDs), without an error. After 15 minutes without a listing the run completes anyway, because
+    /// the files are uploaded.
     pub(super) fn check_listings(&mut self) {
         let now = self.plan.observation.now;
         let mut total = Some((0_u64, 0_u64));
@@ -101,9 +103,9 @@ impl<'a> BackupPlanner<'a> {
         }
         self.size = total.and_then(|(_, size)| i64::try_from(size).ok());
         if total.is_some_and(|(files, _)| files == 0) {
-            let message = "no node lists a file of it, so there is nothing to restore: either the tables are empty, or \
-                           their files have names that this sidecar does not know; set \
-                           uuid_sstable_identifiers_enabled: false in cassandra.yaml and rewrite the files, or take a \
+            let message = "the bucket has no file of this backup from any node, so there is nothing to restore: either the \
+                           tables are empty, or their files have names that this sidecar does not support; set \
+                           uuid_sstable_identifiers_enabled: false in cassandra.yaml and rewrite the files, or use a \
                            newer sidecar";
             self.fail(Reason::BackupEmpty, message.to_owned());
         } else {

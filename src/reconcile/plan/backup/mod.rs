@@ -93,8 +93,7 @@ impl BackupPlanner<'_> {
 
     fn begin_once(&mut self) {
         if self.backup.spec.suspend == Some(true) {
-            let message =
-                "spec.suspend is true: it describes a snapshot that is in the bucket already and never runs";
+            let message = "spec.suspend is true: this backup never runs; it describes a snapshot that is already in the bucket";
             self.plan.wait = Some(Wait::new(Reason::Suspended, message));
         } else {
             self.begin();

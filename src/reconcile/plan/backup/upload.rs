@@ -58,7 +58,9 @@ impl BackupPlanner<'_> {
             NodeState::UnderWay => self.plan.requeue(POLL_INTERVAL),
             NodeState::Unreachable | NodeState::Unsent if node::is_out_of_reach(node, observation.now) => {
                 let error = node.message.take();
-                let error = error.as_deref().unwrap_or("its pod is away");
+                let error = error
+                    .as_deref()
+                    .unwrap_or("the node is not in the ring, or no pod has its address");
                 let message = format!("its sidecar did not answer for 15 minutes: {error}");
                 node::record_failure(node, &message);
                 return true;
@@ -92,15 +94,15 @@ impl BackupPlanner<'_> {
 
     fn remedy(&self) -> &'static str {
         if self.backup.spec.is_scheduled() {
-            "fix it; the next run follows the schedule"
+            "fix the cause; the next run starts at the next time of the schedule"
         } else {
-            "fix it and create the backup again under another name"
+            "fix the cause and create the backup again under another name"
         }
     }
 }
 
-/// Returns true if another attempt may succeed: the failure itself removes a snapshot that is in the way, and a
-/// Cassandra that restarts comes back.
+/// Returns true if another attempt may succeed: after `SnapshotExists` the failed attempt has removed the snapshot, and
+/// after the others Cassandra may only be restarting.
 fn is_transient(failure: &NodeFailure) -> bool {
     matches!(
         failure,

@@ -40,10 +40,10 @@ impl ConflictEvidence {
                  the same tables, and cassgate sends nothing more"
             ),
             Self::NodesMissing => {
-                "status.nodes is gone, which says what each node has done: either CassKop's CRDs are installed, which \
-                 hide it, or the object was written while they were; nothing is sent. Install cassgate's CRDs: the run \
-                 continues if status.nodes comes back. If it does not, look at the data, delete this object, remove \
-                 cassgate's finalizer by hand, and create it again under another name"
+                "status.nodes, the record of what each node has done, is missing: either CassKop's CRDs are installed and \
+                 hide it, or the object was written while they were installed and it was deleted. cassgate sends \
+                 nothing. Install cassgate's CRDs: if status.nodes reappears, the run continues. Otherwise check the \
+                 data, delete this object, remove cassgate's finalizer by hand, and create it again under another name"
                     .to_owned()
             }
         }

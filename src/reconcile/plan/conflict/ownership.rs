@@ -11,7 +11,7 @@ use crate::reconcile::plan::finalizer::has_finalizer;
 /// The ownership of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::reconcile::plan) enum Ownership {
-    /// No other executor acts on the object.
+    /// There is no conflict: the run has not begun, or has ended, or nothing shows that another executor acts on it.
     Ours,
     /// The run is stopped because of this evidence; `None`: it was stopped before.
     Stopped(Option<ConflictEvidence>),
@@ -98,8 +98,8 @@ fn has_begun(meta: &ObjectMeta, common: &BackRestStatus) -> bool {
 fn has_lost_nodes(meta: &ObjectMeta, common: &BackRestStatus) -> bool {
     let is_restore = has_finalizer(RESTORE_FINALIZER, meta);
     let owned = owns_nodes(meta);
-    // A restore needs the nodes to its end, even if another executor ends it. A backup that is over leaves
-    // nothing undone, even if another executor ended it.
+    // In a terminal state the nodes are no longer needed, except in a restore that another executor may have ended:
+    // cassgate still has to finish it.
     let over = common.is_terminal() && !(is_restore && other_writer(meta).is_some());
     common.nodes.is_empty() && !over && (owned || (is_restore && common.has_started()))
 }

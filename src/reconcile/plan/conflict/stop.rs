@@ -31,20 +31,20 @@ pub(in crate::reconcile::plan) fn stop(
     let now = plan.observation.now;
     let common = status.common_mut();
     if evidence == Some(&ConflictEvidence::NodesMissing) {
-        // A write would remove for good what may only be hidden, and so would the release of the finalizer.
+        // Any write, also the removal of the finalizer, would delete a `status.nodes` that the CRD only hides.
         plan.warn_repeatedly(Reason::CrdNotOurs, ConflictEvidence::NodesMissing.message());
         plan.requeue(NODES_MISSING_INTERVAL);
     } else if meta.deletion_timestamp.is_some() {
         if has_finalizer(RESTORE_FINALIZER, meta) {
             let message = "deleted after it was stopped: cassgate leaves everything as it is; downloaded files may \
-                           still lie on the nodes, and tables that were emptied are empty";
+                           still be on the nodes, and tables that the restore emptied have not been refilled";
             plan.warn(Reason::AnotherExecutor, message.to_owned());
             plan.finalizer = Finalizer::Release;
         }
     } else if let Some(evidence) = evidence {
         let message = format!(
-            "{}; fence it off, and look at the operations of the sidecars and at the data; then delete this object, \
-             or let cassgate go on with the annotation {GO_ON_ANNOTATION}: \"{}\" (docs/executor.md)",
+            "{}; stop the other executor and check the operations of the sidecars and the data; then delete this \
+             object, or resume the run with the annotation {GO_ON_ANNOTATION}: \"{}\" (docs/executor.md)",
             evidence.message(),
             whole_seconds(now).0
         );
@@ -55,7 +55,7 @@ pub(in crate::reconcile::plan) fn stop(
     }
 }
 
-/// Resumes a run that was stopped. The state that others wrote does not count.
+/// Resumes a run that was stopped. Overwrites the state that another executor wrote.
 pub(in crate::reconcile::plan) fn resume(
     plan: &mut PlanBuilder<'_>,
     meta: &ObjectMeta,

@@ -1,4 +1,4 @@
-//! The removal of a snapshot from the share of a node.
+//! The removal of a snapshot from the folder of a node.
 
 use jiff::SignedDuration;
 
@@ -13,7 +13,7 @@ use crate::reconcile::plan::timing::{ARRIVAL_TIMEOUT, POLL_INTERVAL, REQUEUE_INT
 /// Number of attempts on a node after which an event warns.
 const WARN_AFTER_ATTEMPTS: i32 = 5;
 
-/// The interval at which a share is listed that could not be listed for long.
+/// The interval between listings of a folder that could not be listed for 15 minutes.
 const UNLISTED_INTERVAL: SignedDuration = SignedDuration::from_mins(5);
 
 impl PrunePlanner<'_> {
@@ -28,8 +28,8 @@ impl PrunePlanner<'_> {
             datacenter: node.datacenter.clone().unwrap_or_default(),
             snapshot: snapshot.to_owned(),
         };
-        // A listing deletes what a removal in the same sidecar reads (found in the source of Esop), so it waits for its
-        // turn too.
+        // A listing deletes what a removal in the same sidecar reads (found in the source of Esop), so the listing waits
+        // for the turn of the backup too.
         if self.has_to_wait() {
             return;
         }
@@ -76,8 +76,8 @@ impl PrunePlanner<'_> {
         if node.state() != Some(ConditionType::Failed) {
             let pod = node::name(node);
             let message = format!(
-                "Snapshot {snapshot} stays for now: the share of {pod} could not be listed for 15 minutes: {error}; \
-                 the removal is retried every few minutes"
+                "Snapshot {snapshot} is not removed yet: the folder of {pod} in the bucket could not be listed for 15 \
+                 minutes: {error}; the removal is retried every few minutes"
             );
             self.plan.warn(Reason::SnapshotNotRemoved, message);
             node::set_state(node, ConditionType::Failed);
@@ -142,7 +142,7 @@ impl PrunePlanner<'_> {
             let pod = node::name(node);
             let error = error.unwrap_or_else(|| "the listing still has it".to_owned());
             let message = format!(
-                "Snapshot {snapshot} is still in the share of {pod} after {attempts} tries: {error}; the removal is \
+                "Snapshot {snapshot} is still in the folder of {pod} after {attempts} tries: {error}; the removal is \
                  retried every few minutes"
             );
             self.plan.warn(Reason::SnapshotNotRemoved, message);
@@ -170,7 +170,7 @@ impl PrunePlanner<'_> {
         self.status.history.retain(|past| past.snapshot != run.snapshot);
         if self.retention.nodes.iter().all(NodeStatus::is_completed) {
             let message = format!(
-                "Snapshot {} expired by spec.retention: it was removed from the share of each node.",
+                "Snapshot {} expired by spec.retention: it was removed from the folder of each node.",
                 run.snapshot,
             );
             self.plan.notify(Reason::SnapshotRemoved, message);

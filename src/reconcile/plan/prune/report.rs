@@ -37,8 +37,8 @@ fn message(names: &[String]) -> String {
     let first = first.join(", ");
     let more = if names.len() > MAX_NAMES { ", …" } else { "" };
     format!(
-        "{count} would be removed by spec.retention: {first}{more}; take the annotation {RETENTION_ANNOTATION} off to \
-         remove them."
+        "{count} would be removed by spec.retention: {first}{more}; remove the annotation {RETENTION_ANNOTATION} to \
+         have them removed."
     )
 }
 

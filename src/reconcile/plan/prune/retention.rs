@@ -1,8 +1,8 @@
 //! The expired snapshots of a scheduled backup. Pure.
 //!
 //! `keepLast` keeps a run while fewer than that many completed runs are newer, `keepDays` while it is younger; a run
-//! stays if either keeps it. Failed runs follow the same two, so that their remains go with the completed runs around
-//! them. The newest completed run, every newer run, and every snapshot that a restore uses always stay.
+//! stays if either keeps it. Failed runs expire by the same two fields, so that their files are removed together with the
+//! completed runs of that time. The newest completed run, every newer run, and every snapshot that a restore uses always stay.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -10,8 +10,8 @@ use crate::reconcile::plan::timing::{add, whole_seconds};
 const CLEANUP_TIMEOUT: SignedDuration = SignedDuration::from_mins(15);
 
 impl RestorePlanner<'_> {
-    /// Handles a deletion of the restore or of the cluster, and the annotation that abandons the restore.
-    pub(super) fn handle_abort(&mut self) {
+    /// Handles a deletion of the restore or of the cluster, and the annotation to give the restore up.
+    pub(super) fn handle_give_up_requests(&mut self) {
         if self.observation.cluster_gone {
             self.fail_without_cluster();
             return;
@@ -19,8 +19,8 @@ impl RestorePlanner<'_> {
         if self.status.giving_up.is_some() {
             return;
         }
-        if self.is_abandoned() && self.status.phase() != Some(Phase::Cleanup) {
-            let message = format!("the annotation {ABANDON_ANNOTATION} asks for it");
+        if self.has_abandon_annotation() && self.status.phase() != Some(Phase::Cleanup) {
+            let message = format!("the annotation {ABANDON_ANNOTATION} is set");
             self.give_up(Reason::Abandoned, message, None);
         } else if self.is_deleted() && self.status.truncation.is_none() {
             let message = "the restore was deleted before any table was emptied".to_owned();
@@ -30,8 +30,8 @@ impl RestorePlanner<'_> {
 
     /// Gives the restore up.
     ///
-    /// Before the tables are emptied that costs nothing: the downloaded files are deleted. After that another
-    /// `TRUNCATE` follows, so that no half imported file comes back later.
+    /// Before `TRUNCATE` no row is lost: the downloaded files are deleted. After it the tables are emptied once more and
+    /// stay empty, so that no partly imported file is loaded later.
     pub(super) fn give_up(&mut self, reason: Reason, message: String, source: Option<String>) {
         self.status.giving_up = Some(GivingUp {
             reason: reason.as_str().to_owned(),
@@ -55,7 +55,7 @@ impl RestorePlanner<'_> {
         giving_up.is_some_and(|giving_up| add(&giving_up.since, CLEANUP_TIMEOUT) <= self.observation.now)
     }
 
-    fn is_abandoned(&self) -> bool {
+    fn has_abandon_annotation(&self) -> bool {
         let annotations = self.restore.metadata.annotations.as_ref();
         annotations.is_some_and(|annotations| annotations.contains_key(ABANDON_ANNOTATION))
     }

@@ -3,7 +3,7 @@
 use super::RestorePlanner;
 use crate::api::Phase;
 
-/// Maximum number of attempts at the last cleanup of a node. All rows are back then.
+/// Maximum number of attempts at the last cleanup of a node. No row depends on this cleanup.
 pub(super) const MAX_CLEANUP_ATTEMPTS: i32 = 8;
 
 impl RestorePlanner<'_> {

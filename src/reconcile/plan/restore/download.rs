@@ -10,7 +10,7 @@ pub(super) const MAX_DOWNLOAD_ATTEMPTS: i32 = 6;
 pub(super) const MAX_LOST_DOWNLOADS: i32 = 24;
 
 impl RestorePlanner<'_> {
-    /// Runs `DOWNLOAD`. Returns true if the ring passed to another phase.
+    /// Runs `DOWNLOAD`. Returns true if the restore entered another phase.
     pub(super) fn download(&mut self) -> bool {
         let done = self.advance_all(&self.host_ids());
         // A failure may have led to another phase.
@@ -22,18 +22,18 @@ impl RestorePlanner<'_> {
         let Some(nodes) = self.plan.ring_nodes(self.restore.spec.datacenter.as_deref()) else {
             return false;
         };
-        let mut now: Vec<_> = nodes
+        let mut current: Vec<_> = nodes
             .into_iter()
             .map(|node| node.host.as_str().to_owned())
             .collect();
-        let mut then = self.host_ids();
-        now.sort();
-        then.sort();
-        if now != then {
+        let mut downloaded = self.host_ids();
+        current.sort();
+        downloaded.sort();
+        if current != downloaded {
             let message = format!(
                 "the nodes of the ring changed while the files were downloaded: there were {}, now there are {}",
-                then.join(", "),
-                now.join(", ")
+                downloaded.join(", "),
+                current.join(", ")
             );
             self.give_up(Reason::NodesChanged, message, None);
             return true;
@@ -44,6 +44,6 @@ impl RestorePlanner<'_> {
     /// Deletes what an interrupted download left, before the next one: the sidecar does not download a file again that
     /// is there but broken.
     pub(super) fn restart_download(&mut self, host_id: &str) {
-        self.detour(host_id, Phase::Cleanup);
+        self.enter_repair(host_id, Phase::Cleanup);
     }
 }

@@ -34,7 +34,7 @@ impl RestorePlanner<'_> {
 
     /// Ends a resumed restore whose `status.nodes` is lost, and with it what each node has done.
     pub(super) fn fail_without_nodes(&mut self) {
-        let message = "another executor wrote the status, which no longer says what each node has done: look at the \
+        let message = "another executor wrote the status, which no longer says what each node has done: check the \
                        data, and create the restore again under another name";
         self.fail(
             ConditionType::Failed,
@@ -45,7 +45,7 @@ impl RestorePlanner<'_> {
 
     fn complete(&mut self) {
         let nodes = &self.status.common.nodes;
-        let mut message = format!("{} nodes have their rows back", nodes.len());
+        let mut message = format!("the rows of {} nodes are restored", nodes.len());
         let nodes = nodes.iter().filter(|node| !node.is_completed());
         let not_cleaned: Vec<_> = nodes.map(node::name).collect();
         if !not_cleaned.is_empty() {
@@ -90,7 +90,8 @@ impl RestorePlanner<'_> {
     /// Returns why the restore was given up, what the tables hold, and the remedy.
     fn final_message(&self, given_up: &GivingUp) -> String {
         let remedy = match &self.status.truncation {
-            None => "no table was touched; fix it and create the restore again under another name".to_owned(),
+            None => "no table was touched; fix the cause and create the restore again under another name"
+                .to_owned(),
             Some(truncation) => format!(
                 "the tables are empty; their former rows are on every node in the first snapshots \
                  truncated-<milliseconds>-<table> made after {}; create the restore again under another name, \

@@ -7,10 +7,10 @@ use crate::reconcile::plan::timing::POLL_INTERVAL;
 use crate::reconcile::plan::wait::Wait;
 
 /// Maximum number of attempts at an import of a restore that is given up.
-pub(super) const MAX_ABANDONED_IMPORTS: i32 = 3;
+pub(super) const MAX_IMPORTS_WHEN_GIVEN_UP: i32 = 3;
 
 impl RestorePlanner<'_> {
-    /// Runs `IMPORT`. Returns true if the ring passed to another phase.
+    /// Runs `IMPORT`. Returns true if the restore entered another phase.
     pub(super) fn import(&mut self) -> bool {
         self.report_repeated_rounds();
         if !self.advance_all(&self.host_ids()) {
@@ -41,7 +41,7 @@ impl RestorePlanner<'_> {
                 Some(_) => return Some(false),
                 None => {
                     let message = format!(
-                        "pod {pod} is away; the restore checks for a restart of its containers when it is back"
+                        "the containers of {pod} are unknown; the restore checks for a restart when they are known"
                     );
                     self.plan.wait_for(Wait::new(Reason::PodNotRunning, message));
                     return None;
@@ -51,8 +51,8 @@ impl RestorePlanner<'_> {
         self.has_no_stray_truncation()
     }
 
-    /// Returns true if the node that emptied the tables knows no `TRUNCATE` but those that were waited for. One that
-    /// was believed lost and arrived late has emptied imported tables.
+    /// Returns true if the sidecar of the truncating node reports no `TRUNCATE` beside those in `past_operations`. One
+    /// that was counted as lost may have run late and emptied imported tables.
     fn has_no_stray_truncation(&mut self) -> Option<bool> {
         let host_id = self.status.truncation.as_ref()?.host_id.clone();
         let pod = self.node_mut(&host_id)?.pod.clone()?;

@@ -4,7 +4,7 @@ use super::RestorePlanner;
 use crate::api::Phase;
 
 impl RestorePlanner<'_> {
-    /// Runs `INIT`. Returns true if the ring passed to another phase.
+    /// Runs `INIT`. Returns true if the restore entered another phase.
     pub(super) fn init(&mut self) -> bool {
         let done = self.advance_all(&self.host_ids());
         // A failure may have led to another phase.

@@ -76,7 +76,7 @@ pub struct RestoreInputs {
     /// The snapshot to restore and its place. Needed until the restore has begun; from then on it is in the status.
     pub source: Option<RestoreSource>,
     /// True if the copies of the emptied tables have to stay whatever the spec says: another restore of the cluster
-    /// failed after it had emptied tables, and the copies are of both.
+    /// failed after it had emptied tables, and a cleanup would delete the copies of both.
     pub keep_truncated: bool,
 }
 
@@ -100,7 +100,7 @@ impl RestorePlanner<'_> {
         } else if !self.restore.has_started() {
             self.begin();
         } else {
-            self.handle_abort();
+            self.handle_give_up_requests();
             self.run_phases();
         }
     }
@@ -140,7 +140,7 @@ impl RestorePlanner<'_> {
         }
     }
 
-    /// Runs the current phase. Returns true if the ring passed to another phase.
+    /// Runs the current phase. Returns true if the restore entered another phase.
     fn run_phase(&mut self) -> bool {
         match self.status.phase() {
             Some(Phase::Init) => self.init(),

@@ -2,7 +2,7 @@
 
 use super::cleanup::MAX_CLEANUP_ATTEMPTS;
 use super::download::{MAX_DOWNLOAD_ATTEMPTS, MAX_LOST_DOWNLOADS};
-use super::import::MAX_ABANDONED_IMPORTS;
+use super::import::MAX_IMPORTS_WHEN_GIVEN_UP;
 use super::{RestorePlanner, STALLED_AFTER_ATTEMPTS};
 use crate::api::{Phase, Reason};
 use crate::icarus::NodeFailure;
@@ -12,7 +12,7 @@ use crate::reconcile::plan::timing::{POLL_INTERVAL, REQUEUE_INTERVAL};
 use crate::reconcile::plan::wait::Wait;
 
 impl RestorePlanner<'_> {
-    /// Advances the parts of these nodes. Returns true if all are done and the ring is still in the same phase.
+    /// Advances the parts of these nodes. Returns true if all are done and the restore is still in the same phase.
     pub(super) fn advance_all(&mut self, host_ids: &[String]) -> bool {
         let phase = self.status.phase.clone();
         let mut all_done = true;
@@ -26,7 +26,7 @@ impl RestorePlanner<'_> {
         all_done
     }
 
-    /// Advances the part of a node. Returns true if the node is done with the ring's phase.
+    /// Advances the part of a node. Returns true if the node is done with the restore's phase.
     fn advance(&mut self, host_id: &str) -> bool {
         let observation = self.observation;
         let Some(node) = self.node_mut(host_id) else {
@@ -78,13 +78,13 @@ impl RestorePlanner<'_> {
         }
     }
 
-    /// Handles a completed operation. Returns true if it was the one of the ring's phase, and not a repair.
+    /// Handles a completed operation. Returns true if it was the one of the restore's phase, and not a repair.
     fn handle_completed(&mut self, host_id: &str, phase: Phase) -> bool {
         match (self.status.phase(), phase) {
             (Some(Phase::Download | Phase::Import), Phase::Cleanup) => {
-                self.detour(host_id, Phase::Download);
+                self.enter_repair(host_id, Phase::Download);
             }
-            (Some(Phase::Import), Phase::Download) => self.detour(host_id, Phase::Import),
+            (Some(Phase::Import), Phase::Download) => self.enter_repair(host_id, Phase::Import),
             (Some(Phase::Import), Phase::Refresh) => return self.refresh_next_table(host_id),
             _ => return true,
         }
@@ -94,9 +94,9 @@ impl RestorePlanner<'_> {
     /// Handles a failed operation. Returns true if the node counts as done all the same.
     fn handle_failed(&mut self, host_id: &str, phase: Phase, failure: &NodeFailure) -> bool {
         let untouched = self.status.truncation.is_none();
-        let abandoned = self.status.giving_up.is_some();
+        let given_up = self.status.giving_up.is_some();
         let attempts = self.node_mut(host_id).map_or(0, |node| node::attempts(node));
-        if attempts >= STALLED_AFTER_ATTEMPTS && !untouched && !abandoned {
+        if attempts >= STALLED_AFTER_ATTEMPTS && !untouched && !given_up {
             self.report_failing_node(host_id, phase);
         }
         let last_cleanup = self.status.phase() == Some(Phase::Cleanup);
@@ -111,8 +111,8 @@ impl RestorePlanner<'_> {
                 self.give_up_because_of(host_id, failure);
             }
             (Phase::Download, NodeFailure::DownloadCorrupt) => self.restart_download(host_id),
-            (Phase::Import, _) if abandoned && attempts >= MAX_ABANDONED_IMPORTS => return true,
-            (Phase::Import, NodeFailure::FilesMissing) => self.detour(host_id, Phase::Download),
+            (Phase::Import, _) if given_up && attempts >= MAX_IMPORTS_WHEN_GIVEN_UP => return true,
+            (Phase::Import, NodeFailure::FilesMissing) => self.enter_repair(host_id, Phase::Download),
             (Phase::Import, NodeFailure::HardlinkingFailed) => self.refresh(host_id),
             (Phase::Import | Phase::Refresh, NodeFailure::CorruptCannotImport) => {
                 self.report_failing_node(host_id, phase);
@@ -149,14 +149,14 @@ impl RestorePlanner<'_> {
     }
 
     /// Begins another phase on one node for a repair.
-    pub(super) fn detour(&mut self, host_id: &str, phase: Phase) {
+    pub(super) fn enter_repair(&mut self, host_id: &str, phase: Phase) {
         if let Some(node) = self.node_mut(host_id) {
-            node::detour(node, phase);
+            node::enter_repair(node, phase);
         }
         self.send_task(host_id, phase);
     }
 
-    /// Returns from a refresh to the import. The failure stays visible, and the delay after it stays.
+    /// Returns from a refresh to the import. Keeps the error message and the retry delay.
     fn return_to_import(&mut self, host_id: &str) {
         if let Some(node) = self.node_mut(host_id) {
             node.phase = Some(Phase::Import.as_str().to_owned());
@@ -183,7 +183,7 @@ impl RestorePlanner<'_> {
                  then the restore continues"
             )
         } else {
-            "it is retried".to_owned()
+            "the operation is retried".to_owned()
         };
         let message = format!("{} on {pod}: {message}; {remedy}", phase.as_str());
         self.plan.wait_for(Wait::stalled(Reason::NodeFails, message));

@@ -7,7 +7,7 @@ use crate::reconcile::plan::timing::whole_seconds;
 use crate::reconcile::plan::wait::Wait;
 
 impl RestorePlanner<'_> {
-    /// Runs `TRUNCATE`. Returns true if the ring passed to another phase.
+    /// Runs `TRUNCATE`. Returns true if the restore entered another phase.
     pub(super) fn truncate(&mut self) -> bool {
         let Some(host_id) = self
             .status
@@ -23,8 +23,8 @@ impl RestorePlanner<'_> {
         };
         self.report_repeated_rounds();
         if !self.advance_all(std::slice::from_ref(&host_id)) {
-            // No other node would ever empty them.
-            return self.is_left_behind(&host_id) && self.enter_truncate();
+            // The chosen node left the ring, so another round has to choose another node.
+            return self.is_skipped(&host_id) && self.enter_truncate();
         }
         let next = if self.status.giving_up.is_some() {
             Phase::Cleanup
@@ -39,7 +39,7 @@ impl RestorePlanner<'_> {
     ///
     /// Records the containers of every node first: a comparison with them shows later if the import can be trusted.
     pub(super) fn enter_truncate(&mut self) -> bool {
-        let left_behind = self.nodes_left_behind();
+        let left_behind = self.skipped_nodes();
         if !self.record_containers(&left_behind) {
             return false;
         }
@@ -65,7 +65,7 @@ impl RestorePlanner<'_> {
             node.sent = (rounds > 1).then(|| now.clone());
         }
         if rounds > 1 {
-            let message = format!("the tables are emptied and filled once more (time {rounds})");
+            let message = format!("the tables are emptied again (round {rounds})");
             self.plan.notify(Reason::RestoreRepeats, message);
         }
         self.status.truncation = Some(Truncation {
@@ -77,9 +77,9 @@ impl RestorePlanner<'_> {
         true
     }
 
-    fn nodes_left_behind(&mut self) -> Vec<String> {
+    fn skipped_nodes(&mut self) -> Vec<String> {
         let mut host_ids = self.host_ids();
-        host_ids.retain(|host_id| self.is_left_behind(host_id));
+        host_ids.retain(|host_id| self.is_skipped(host_id));
         host_ids
     }
 
@@ -116,8 +116,8 @@ impl RestorePlanner<'_> {
             return;
         }
         let message = format!(
-            "the tables were emptied {rounds} times, and each import was disturbed or failed: read the events and the \
-             logs of the sidecars; the restore retries until the annotation {ABANDON_ANNOTATION} gives it up"
+            "the tables were emptied {rounds} times, and each import failed, or a container restarted during it: read the \
+             events and the logs of the sidecars; the restore retries until the annotation {ABANDON_ANNOTATION} is set"
         );
         self.plan.wait_for(Wait::stalled(Reason::RestoreRepeats, message));
     }

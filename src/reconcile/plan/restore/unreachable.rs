@@ -7,7 +7,8 @@ use crate::reconcile::plan::node;
 use crate::reconcile::plan::wait::Wait;
 
 impl RestorePlanner<'_> {
-    /// Returns true if the ring passes a phase without this node, which is not done.
+    /// Returns true if the restore continues its phase without this unfinished node. Otherwise, if the node cannot be
+    /// reached, may give the restore up or report it as stalled.
     ///
     /// Only work that cannot cost a row is skipped: cleanup, and, in a restore that is given up, the import of a node
     /// that is no longer in the ring.
@@ -37,7 +38,7 @@ impl RestorePlanner<'_> {
     }
 
     /// Returns true if a restore that is given up continues without this node, which left the ring.
-    pub(super) fn is_left_behind(&mut self, host_id: &str) -> bool {
+    pub(super) fn is_skipped(&mut self, host_id: &str) -> bool {
         self.status.giving_up.is_some() && self.is_out_of_reach(host_id) && self.has_left_ring(host_id)
     }
 
@@ -57,7 +58,8 @@ impl RestorePlanner<'_> {
     /// Reports the restore as stalled because it waits for a node.
     fn report_node_away(&mut self, host_id: &str) {
         let (pod, error) = self.name_and_message(host_id);
-        let error = error.unwrap_or_else(|| "its pod is away".to_owned());
+        let error =
+            error.unwrap_or_else(|| "the node is not in the ring, or no pod has its address".to_owned());
         let remedy = if self.status.truncation.is_some() {
             format!(
                 "the restore continues when the node is back; if it never comes back, remove it from the ring and \

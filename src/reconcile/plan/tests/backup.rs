@@ -95,7 +95,7 @@ fn a_lost_part_that_cannot_be_listed_is_reported_and_waited_for_until_a_timeout(
         if ends == "FAILED" {
             let why = run.reason("Failed").unwrap().1;
             let expected = "c1-dc1-rack1-1: its sidecar lost the operation, and its uploaded files could not be listed \
-                            for 15 minutes: Access Denied; fix it and create the backup again under another name";
+                            for 15 minutes: Access Denied; fix the cause and create the backup again under another name";
             assert_eq!(why, expected);
         }
     }
@@ -116,7 +116,7 @@ fn a_failed_node_fails_the_backup_once_the_others_are_done() {
     assert_eq!(
         message,
         "c1-dc1-rack1-1: Bucket b does not exist or we could not determine its existence.; \
-         fix it and create the backup again under another name"
+         fix the cause and create the backup again under another name"
     );
     let causes = run.status().common.condition.unwrap().failure_cause;
     assert_eq!(causes.len(), 1);

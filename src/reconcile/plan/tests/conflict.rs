@@ -135,7 +135,7 @@ fn a_restore_with_a_conflict_stops_with_one_event_and_changes_only_its_condition
     assert!(
         message.starts_with(
             "casskop wrote status.condition while cassgate runs this: another executor may act on it, and cassgate \
-             sends nothing more; fence it off"
+             sends nothing more; stop the other executor and check"
         ),
         "{message}"
     );

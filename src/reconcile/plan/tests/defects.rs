@@ -437,7 +437,7 @@ fn a_restore_that_casskop_left_at_required_ends_with_a_remedy() {
     let (reason, message) = run.reason("Failed").unwrap();
     assert_eq!(reason, "LeftBehind");
     assert!(
-        message.ends_with("look at the data, and create the object again under another name"),
+        message.ends_with("check the data, and create the object again under another name"),
         "{message}"
     );
     assert_eq!(run.events.len(), 1);

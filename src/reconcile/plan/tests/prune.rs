@@ -155,7 +155,7 @@ fn a_snapshot_is_removed_from_one_node_after_the_other_and_then_reported() {
     };
     assert_eq!((event.reason.as_str(), event.warning), ("SnapshotRemoved", false));
     let expected = format!(
-        "Snapshot {} expired by spec.retention: it was removed from the share of each node.",
+        "Snapshot {} expired by spec.retention: it was removed from the folder of each node.",
         name(9)
     );
     assert_eq!(event.message, expected);
@@ -238,7 +238,7 @@ fn a_report_removes_nothing_and_is_published_once() {
     assert_eq!(pruning.events[0].reason, "SnapshotsExpired");
     assert!(
         pruning.events[0].message.starts_with(&format!(
-            "1 snapshot would be removed by spec.retention: {}; take the annotation",
+            "1 snapshot would be removed by spec.retention: {}; remove the annotation",
             name(9)
         )),
         "{}",
@@ -281,7 +281,7 @@ fn a_share_that_cannot_be_listed_is_reported_once_and_skipped_once_its_node_left
         .map(|event| (event.warning, event.message.as_str()))
         .collect();
     let message = format!(
-        "Snapshot {} stays for now: the share of c1-dc1-rack1-1 could not be listed for 15 minutes: \
+        "Snapshot {} is not removed yet: the folder of c1-dc1-rack1-1 in the bucket could not be listed for 15 minutes: \
          connection refused; the removal is retried every few minutes",
         name(9)
     );

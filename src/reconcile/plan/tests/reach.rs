@@ -77,7 +77,7 @@ fn a_restore_whose_rows_are_back_completes_without_the_cleanup_of_a_node() {
         assert_eq!(run.state(), "COMPLETED");
         assert_eq!(run.rows(), [Rows::Backup; 2]);
         let message = format!(
-            "2 nodes have their rows back; the downloaded files, and the copies of the emptied tables, are left on {nodes}"
+            "the rows of 2 nodes are restored; the downloaded files, and the copies of the emptied tables, are left on {nodes}"
         );
         assert_eq!(run.reason("Complete").unwrap().1, message);
     };
@@ -133,7 +133,7 @@ fn a_sidecar_that_every_download_kills_ends_the_restore_before_any_table_is_touc
     let (reason, message) = run.reason("Failed").unwrap();
     assert_eq!(reason, "OperationFailed");
     assert!(
-        message.starts_with("c1-dc1-rack1-1: its sidecar lost the operation again and again"),
+        message.starts_with("c1-dc1-rack1-1: its sidecar lost the operation repeatedly"),
         "{message}"
     );
     assert_eq!(run.rows(), [Rows::Users; 2]);
@@ -159,7 +159,8 @@ fn an_import_that_gets_stuck_in_each_round_is_reported_and_the_rounds_back_off()
     run.until(|run| is_stalled_by(run, "RestoreRepeats"));
     let (_, message) = run.reason("Stalled").unwrap();
     assert!(
-        message.starts_with("the tables were emptied 6 times, and each import was disturbed or failed"),
+        message
+            .starts_with("the tables were emptied 6 times, and each import failed, or a container restarted"),
         "{message}"
     );
     let rounds = |run: &RestoreRun| run.status().truncation.unwrap().rounds;

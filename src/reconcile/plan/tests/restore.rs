@@ -33,7 +33,10 @@ fn a_restore_passes_all_phases_and_brings_the_rows_back() {
     let complete = run.reason("Complete").unwrap();
     assert_eq!(
         complete,
-        ("Completed".to_owned(), "3 nodes have their rows back".to_owned())
+        (
+            "Completed".to_owned(),
+            "the rows of 3 nodes are restored".to_owned()
+        )
     );
     assert_eq!(run.reason("Reconciling"), None);
     assert!(
@@ -108,7 +111,7 @@ fn a_missing_snapshot_ends_the_restore_before_any_table_is_touched() {
     assert_eq!(
         message,
         "c1-dc1-rack1-1: There is no manifest requested found.; no table was touched; \
-         fix it and create the restore again under another name"
+         fix the cause and create the restore again under another name"
     );
     assert!(!run.world.counts().contains_key(&Phase::Truncate));
 }

@@ -8,7 +8,7 @@ use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, Kind};
 use crate::reconcile::object::ReconciledObject;
 use crate::reconcile::plan::{conflict, needs, prune, schedule};
 
-/// The part that an object has in the queue of its cluster.
+/// The state of an object in the queue of its cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueState {
     /// It runs on the cluster.
@@ -34,7 +34,7 @@ pub struct QueueEntry {
     pub created: Timestamp,
     /// The name of the `CassandraCluster`.
     pub cluster: String,
-    /// The part that it has in the queue.
+    /// The state in the queue.
     pub state: QueueState,
 }
 
