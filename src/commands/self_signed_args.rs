@@ -70,7 +70,7 @@ pub struct SelfArgs {
 /// Lifetimes that are too short.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LifetimeError {
-    /// A certificate that lives shorter than [`MIN_LEAF_LIFETIME`].
+    /// A certificate that lives shorter than ten seconds.
     #[error("--tls-self-leaf-lifetime {0:#} is too short; write 10s or more")]
     ShortLeaf(SignedDuration),
     /// An authority that cannot be replaced in time.

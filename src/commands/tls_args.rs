@@ -78,7 +78,7 @@ pub enum TlsOptionsError {
     /// A key without its certificate.
     #[error("--tls-key {0:?} needs --tls-cert FILE, the certificate of that key")]
     NoCertificate(PathBuf),
-    /// An interval below [`MIN_RELOAD_INTERVAL`].
+    /// An interval below one second.
     #[error("--tls-reload-interval {0:?} is too short; write {MIN_RELOAD_INTERVAL:?} or more")]
     ShortReloadInterval(Duration),
     /// Files in mode `dev`.

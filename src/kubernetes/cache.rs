@@ -70,7 +70,7 @@ pub enum CacheState {
     /// It has every object, and the watch is open.
     Synced,
     /// It was complete and the watch broke. Reviews are still answered: objects that the cache does not have, and after
-    /// [`MAX_STALENESS`] all objects, are read live.
+    /// a minute all objects, are read live.
     Stale {
         /// The time at which the watch broke.
         since: Instant,

@@ -185,7 +185,7 @@ impl Finding {
 
 /// Returns the path of a map entry: `spec.rename[k1.t1]`.
 ///
-/// The key comes from the user, so it is cut to [`MAX_VALUE_CHARS`] and its control characters are replaced.
+/// The key comes from the user, so it is cut to 100 characters and its control characters are replaced.
 #[must_use]
 pub fn entry(map: &str, key: &str) -> String {
     let key: String = key
@@ -312,7 +312,7 @@ impl Findings {
     /// Lowers to a warning each denial that the stored object `old` has too (ratcheting validation).
     ///
     /// A new or stricter rule then does not prevent users from changing other fields. A denial whose rule
-    /// [destroys](Rule::destroys) data stays, unless the object `has_started`.
+    /// [destroys](field@Rule::destroys) data stays, unless the object `has_started`.
     pub fn ratchet(&mut self, old: &Self, has_started: bool) {
         for finding in &mut self.0 {
             let kept = finding.rule.destroys && !has_started;

@@ -24,9 +24,9 @@ pub struct Metadata {
     pub namespace: String,
     /// The name; empty while the API server has not generated one from `generateName`.
     pub name: String,
-    /// The value of [`CONFIRM_ANNOTATION`](crate::api::CONFIRM_ANNOTATION): rule ids, separated by commas.
+    /// The value of [`CONFIRM_ANNOTATION`]: rule ids, separated by commas.
     pub confirms: Option<String>,
-    /// The value of [`ALLOW_ANNOTATION`](crate::api::ALLOW_ANNOTATION): rule ids, separated by commas.
+    /// The value of [`ALLOW_ANNOTATION`]: rule ids, separated by commas.
     pub allows: Option<String>,
     /// The value of the label that Velero puts on objects that it restores.
     pub velero_restore: Option<String>,

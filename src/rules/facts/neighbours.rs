@@ -73,7 +73,7 @@ pub enum NeighbourRef {
 }
 
 impl NeighbourRef {
-    /// Returns the name that findings use: [`Finding::about`](crate::rules::finding::Finding::about).
+    /// Returns the name that findings use: [`Finding::related_objects`](crate::rules::finding::Finding::related_objects).
     ///
     /// `namespace` is the namespace of the object.
     #[must_use]
