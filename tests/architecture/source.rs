@@ -52,18 +52,18 @@ pub(crate) fn is_within(module: &str, ancestor: &str) -> bool {
 
 /// Returns every file of `src` except `main.rs` and test files.
 pub(crate) fn sources() -> Vec<Source> {
-    all_files()
+    files_of("src")
         .into_iter()
         .filter(|source| source.file != "main.rs" && !is_test_file(&source.file))
         .collect()
 }
 
-/// Returns every file of `src`.
-pub(crate) fn all_files() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+/// Returns every Rust file of a folder of the repository, such as `src`.
+pub(crate) fn files_of(folder: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files = Vec::new();
     collect(&root, &root, &mut files);
-    assert!(files.len() > 30, "src was not found");
+    assert!(files.len() > 10, "{folder} has only {} Rust files", files.len());
     files
 }
 
