@@ -18,7 +18,7 @@ mod source;
 #[path = "architecture/tests.rs"]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -288,6 +288,35 @@ fn files_stay_short() {
         .map(|(lines, file)| format!("{file} has {lines} lines; the limit is {MAX_LINES}"))
         .collect();
     assert!(long.is_empty(), "{long:#?}");
+}
+
+/// Returns the names between backticks in a cell of a Markdown table.
+fn code_spans(cell: &str) -> BTreeSet<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_architecture_page_lists_each_module_and_its_permitted_imports() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
+    let page = fs::read_to_string(page).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `src/"));
+    let listed: BTreeMap<_, _> = rows
+        .map(|row| {
+            let cells: Vec<_> = row.trim_matches('|').split('|').collect();
+            let module = cells[0].trim().trim_matches('`');
+            (module, code_spans(cells[cells.len() - 1]))
+        })
+        .collect();
+    let folders: Vec<_> = MAY_IMPORT
+        .into_iter()
+        .filter(|(name, _)| *name != "lib")
+        .map(|(name, imports)| (format!("src/{name}/"), imports))
+        .collect();
+    let permitted: BTreeMap<_, BTreeSet<_>> = folders
+        .iter()
+        .map(|(folder, imports)| (folder.as_str(), imports.iter().copied().collect()))
+        .collect();
+    assert_eq!(listed, permitted, "docs/architecture.md and MAY_IMPORT differ");
 }
 
 #[test]
