@@ -201,14 +201,19 @@ fn the_fields_that_cassgate_adds_are_these() {
     assert_eq!(
         own(&backup.0, &backup.1, ".spec"),
         [
+            ".spec.clusterName",
             ".spec.concurrencyPolicy",
+            ".spec.nodes",
             ".spec.retention",
             ".spec.startingDeadlineSeconds",
             ".spec.suspend",
             ".spec.timeZone"
         ]
     );
-    assert_eq!(own(&restore.0, &restore.1, ".spec"), [".spec.snapshot"]);
+    assert_eq!(
+        own(&restore.0, &restore.1, ".spec"),
+        [".spec.nodes", ".spec.snapshot"]
+    );
     assert_eq!(
         own(&backup.0, &backup.1, ".status"),
         [
@@ -221,6 +226,8 @@ fn the_fields_that_cassgate_adds_are_these() {
             ".status.nodes",
             ".status.observedGeneration",
             ".status.retention",
+            ".status.ringUnsettledSince",
+            ".status.rings",
             ".status.run",
             ".status.schedule",
             ".status.snapshotTag"
@@ -229,12 +236,14 @@ fn the_fields_that_cassgate_adds_are_these() {
     assert_eq!(
         own(&restore.0, &restore.1, ".status"),
         [
+            ".status.clusterGoneSince",
             ".status.clusterName",
             ".status.conditions",
             ".status.givingUp",
             ".status.nodes",
             ".status.observedGeneration",
             ".status.phase",
+            ".status.proposedNodes",
             ".status.source",
             ".status.truncation"
         ]
@@ -267,9 +276,11 @@ fn every_field_has_a_description_for_kubectl_explain() {
                 .get("description")
                 .and_then(Value::as_str)
                 .unwrap_or_default();
-            // The API server has its own description of `metadata` and rejects another. A list of strings has one description.
-            let is_text_of_list = path.ends_with("[]") && schema["type"] == "string";
-            let undescribed = path == ".metadata" || path.ends_with("{}") || is_text_of_list;
+            // The API server has its own description of `metadata` and rejects another. A list of strings or numbers has one
+            // description.
+            let is_plain_item =
+                path.ends_with("[]") && (schema["type"] == "string" || schema["type"] == "integer");
+            let undescribed = path == ".metadata" || path.ends_with("{}") || is_plain_item;
             assert_eq!(described.ends_with('.'), !undescribed, "{path}: {described:?}");
             let lines = described.lines();
             assert!(

@@ -4,6 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::lenient::null_is_default;
 use super::run::BackupRun;
 use super::status::BackupStatus;
 
@@ -168,6 +169,36 @@ pub struct CassandraBackupSpec {
     /// Default: all snapshots are kept. Requires cassgate as executor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+
+    /// The name of the Cassandra cluster whose backup is in the bucket, which is the first folder in the bucket. Only
+    /// for a suspended backup without a schedule, which describes a bucket. Default: the name of the cluster that is
+    /// restored. Requires cassgate as executor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub cluster_name: Option<String>,
+
+    /// The Cassandra nodes whose parts are in the bucket. Only for a suspended backup without a schedule, which
+    /// describes a bucket. A restore into another cluster names the node for each of them in its own `nodes`. Requires
+    /// cassgate as executor.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub nodes: Vec<BackupNode>,
+}
+
+/// A Cassandra node whose part of a backup is in the bucket.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupNode {
+    /// The host id of the node, which is the third folder in the bucket. Example:
+    /// `9da86270-7a5c-4a0b-9e9b-0f6d3f0c2a11`.
+    pub host_id: String,
+
+    /// The datacenter of the node, which is the second folder in the bucket. Example: `dc1`.
+    pub datacenter: String,
 }
 
 /// The values of `spec.concurrencyPolicy`.
@@ -224,6 +255,10 @@ impl CassandraBackupSpec {
             duration: self.duration.clone(),
             bandwidth: self.bandwidth.clone(),
             concurrent_connections: self.concurrent_connections,
+            datacenter: self
+                .datacenter
+                .clone()
+                .filter(|datacenter| !datacenter.is_empty()),
         }
     }
 }

@@ -19,8 +19,9 @@ mod run;
 mod status;
 #[cfg(test)]
 mod tests;
+mod truncation;
 
-pub use backup::{CassandraBackup, CassandraBackupSpec, ConcurrencyPolicy, Retention};
+pub use backup::{BackupNode, CassandraBackup, CassandraBackupSpec, ConcurrencyPolicy, Retention};
 pub use cluster::{
     CassandraCluster, CassandraClusterSpec, CassandraClusterStatus, DEFAULT_DATACENTER,
     DEFAULT_SIDECAR_IMAGE, Datacenter, Sidecar, SidecarVolumeMount, Topology,
@@ -30,12 +31,11 @@ pub use crds::{CrdFile, CrdsError, crd_files, crds, crds_yaml, write_crds};
 pub use kind::Kind;
 pub use node::{NodeContainers, NodeStatus};
 pub use reason::{Reason, ReasonScope};
-pub use restore::{CassandraRestore, CassandraRestoreSpec};
+pub use restore::{CassandraRestore, CassandraRestoreSpec, RestoreNode};
 pub use retention::RetentionStatus;
-pub use run::{BackupRun, PastRun, RestoreSource};
-pub use status::{
-    BackRestCondition, BackRestStatus, BackupStatus, FailureCause, GivingUp, RestoreStatus, Truncation,
-};
+pub use run::{BackupRun, PastRun, RestoreSource, RunNode, RunRing};
+pub use status::{BackRestCondition, BackRestStatus, BackupStatus, FailureCause, GivingUp, RestoreStatus};
+pub use truncation::{Truncation, TruncationState};
 
 pub use crate::domain::phase::Phase;
 
@@ -76,6 +76,15 @@ pub const GO_ON_ANNOTATION: &str = "cassgate.db.orange.com/go-on";
 ///
 /// It distinguishes a new restore from one that a backup tool or a GitOps controller creates again.
 pub const LAST_RESTORE_ANNOTATION: &str = "cassgate.db.orange.com/last-restore";
+
+/// The annotation on an object that only cassgate as executor runs as it is meant.
+///
+/// Its value is [`REQUIRES_EXECUTOR`]. CassKop's CRDs prune the fields `suspend`, `clusterName` and `nodes` before the
+/// webhook sees the object; what is left would be run.
+pub const REQUIRES_ANNOTATION: &str = "cassgate.db.orange.com/requires";
+
+/// The value of [`REQUIRES_ANNOTATION`].
+pub const REQUIRES_EXECUTOR: &str = "executor";
 
 /// The label on a namespace that decides whether a missing reference is denied or only warned about: `deny` or `warn`.
 pub const MISSING_REFERENCES_LABEL: &str = "cassgate.db.orange.com/missing-references";

@@ -77,6 +77,33 @@ pub struct NodeStatus {
     /// restarted in between, and the tables are emptied and filled again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containers: Option<NodeContainers>,
+
+    /// The host id of the node whose part of the backup is restored on this node, if it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_host_id: Option<String>,
+
+    /// The datacenter in the bucket of the part that is restored on this node, if it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_datacenter: Option<String>,
+
+    /// The size of the node's part of the backup in bytes, if the sidecar reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub bytes: Option<i64>,
+
+    /// The number of files of the node's part of the backup, if the sidecar reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub files: Option<i64>,
+
+    /// `true` if the sidecar lost the upload, so that files may be missing in the bucket although its manifest is
+    /// there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unproven: Option<bool>,
+
+    /// The time since which the operation of this phase fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Time>,
 }
 
 /// The containers of a node, each by its id and, after `#`, its restart count.

@@ -64,11 +64,13 @@ reasons! {
     BackupInitiated: Events, "The backup begins.";
     BackupNotFound: Conditions, "The backup that the restore names does not exist.";
     BackupNotReady: Conditions, "The backup that the restore names has no completed run yet.";
+    BackupPartial: Conditions, "The run covers only some of the nodes of the cluster; the others were not in the ring.";
     BackupReplaced: Events,
         "The run was cancelled because the next one was due and `spec.concurrencyPolicy` is `Replace`.";
     CleaningUp: Conditions, "The nodes delete the downloaded files.";
     ClusterNotFound: Conditions, "The CassandraCluster that the object names does not exist.";
     Completed: Conditions, "The run completed.";
+    CopiesKept: Events, "The copies of the emptied tables are kept on the nodes; the message says why.";
     CrdNotOurs: Both,
         "The installed CRD is CassKop's: it has no status subresource or none of cassgate's fields, so nothing is sent.";
     DatacenterNotFound: Conditions, "The ring has no node in the datacenter that the object names.";
@@ -84,12 +86,16 @@ reasons! {
     NodeAway: Conditions, "A node that the restore needs has not been reached for 15 minutes.";
     NodeFails: Conditions, "An operation that has to succeed fails on a node again and again.";
     NodeNotFound: Conditions, "A node of the run is not in the ring.";
-    NodesChanged: Conditions,
-        "The nodes of the ring changed before the tables were emptied, and the restore was given up.";
+    NodeNotInBackup: Conditions,
+        "A node of the ring is not in the backup, so the restore ended before it emptied any table.";
+    NodesDown: Conditions,
+        "A Cassandra node considers another one to be down, so the sidecars refuse every phase of a restore.";
     NotReady: Events, "The next scheduled run would not begin; the message says what it lacks.";
     OperationFailed: Conditions, "An operation failed on a sidecar, and the run ended with it.";
     OperationUnknown: Both,
         "The sidecar no longer knows the operation of another executor, so its outcome is unknown.";
+    PartUnproven: Both,
+        "A sidecar lost the upload of its part, and the files in the bucket are not proven to be complete.";
     PodNotFound: Conditions, "No pod of the cluster has the address of a node of the ring.";
     PodNotRunning: Conditions, "The containers of a pod are unknown, so a restart could not be noticed.";
     Queued: Conditions, "Another backup or restore of the cluster comes first.";
@@ -102,9 +108,15 @@ reasons! {
     RestoreFailed: Events, "The restore failed, or was given up; the message says what the tables hold.";
     RestoreInitiated: Events, "The restore begins.";
     RestoreRepeats: Both, "The tables are emptied again, because an import failed, a container restarted during it, or the restore was given up.";
+    RingChanged: Conditions,
+        "A node of the backup is not in the ring, so the restore ended before it emptied any table.";
+    RingUnsettled: Conditions,
+        "A running pod of the cluster is not in the ring, or two sidecars report different rings.";
     RunMissed: Events, "Runs were due and did not take place.";
     ScheduleInvalid: Conditions, "`spec.schedule` or `spec.timeZone` is invalid.";
     Scheduled: Conditions, "The next run is scheduled.";
+    SchemaMismatch: Conditions,
+        "The snapshot has another schema version than `spec.exactSchemaVersion` requires.";
     SchemaUnknown: Conditions, "The ring reports no schema version.";
     SecretNotFound: Conditions, "The Secret that the object names does not exist.";
     SidecarBusy: Conditions, "A sidecar is running another operation.";
@@ -116,7 +128,13 @@ reasons! {
         "Snapshots that `spec.retention` would remove, with the annotation `cassgate.db.orange.com/retention: report`.";
     StatusUnreadable: Conditions, "The status has a value that cassgate does not know, so nothing is sent.";
     Suspended: Conditions, "`spec.suspend` is true.";
+    TableMissing: Conditions,
+        "A table of the snapshot does not exist, so the restore ended before it emptied any table.";
+    TablesNotTruncated: Conditions,
+        "Some tables could not be emptied; the message names them and the remedy.";
     TagInvalid: Conditions, "`spec.snapshotTag` is invalid.";
+    TokensDiffer: Conditions,
+        "A node has other tokens than the part of the backup that it should receive.";
     Truncating: Conditions, "One node empties the tables on all nodes.";
     Uploading: Conditions, "The nodes upload the snapshot.";
     Waiting: Events, "A run waits, or waits for something else than before; the message says for what.";

@@ -6,6 +6,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::lenient::null_is_default;
 use super::status::RestoreStatus;
 
 /// The backup to restore, the part of it, and the options. The restored tables are emptied first, in every
@@ -128,6 +129,31 @@ pub struct CassandraRestoreSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub snapshot: Option<String>,
+
+    /// The nodes that receive the parts of nodes of the backup that are no longer in the ring: a node that was replaced
+    /// and kept its tokens, or the nodes of another cluster with the same tokens. Every other part is restored on its own
+    /// node. Different tokens end the restore before any table is emptied. Requires cassgate as executor.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["hostId"]))]
+    pub nodes: Vec<RestoreNode>,
+}
+
+/// The part of one node of a backup, and the pod that receives it.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreNode {
+    /// The host id of the node in the backup. Example: `9da86270-7a5c-4a0b-9e9b-0f6d3f0c2a11`.
+    pub host_id: String,
+
+    /// The pod whose Cassandra node receives the part. It must have the same tokens. Without it, the part is left out,
+    /// and rows whose replicas were all in such parts are lost: that needs the confirmation of the rule
+    /// `restore-incomplete`. Example: `cassandra-demo-dc1-rack1-0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
 }
 
 impl CassandraRestore {

@@ -6,6 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::lenient::null_is_default;
+
 /// The spec with which a run of a backup started.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -35,6 +37,38 @@ pub struct BackupRun {
     /// `spec.concurrentConnections` at the start of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrent_connections: Option<i32>,
+
+    /// `spec.datacenter` at the start of the run. If absent, the run covers every datacenter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub datacenter: Option<String>,
+}
+
+/// A Cassandra node of a run.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase")]
+pub struct RunNode {
+    /// The host id of the node in Cassandra, a UUID, which is the third folder in the bucket.
+    pub host_id: String,
+
+    /// The datacenter of the node in Cassandra, which is the second folder in the bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub datacenter: Option<String>,
+
+    /// The pod of the node at the time of the run. Absent if only the bucket was described.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+}
+
+/// The nodes of one or more runs. Runs on the same nodes share one record.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RunRing {
+    /// The number by which `history[].ring` refers to this ring. A number is never reused.
+    pub id: i64,
+
+    /// The nodes, ordered by host id.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub nodes: Vec<RunNode>,
 }
 
 /// A run of a backup that has ended.
@@ -49,7 +83,8 @@ pub struct PastRun {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_location: Option<String>,
 
-    /// The final state of the run: `COMPLETED`, `FAILED` or `CANCELLED`.
+    /// The final state of the run: `COMPLETED`, `PARTIAL` (some nodes of the cluster were left out), `FAILED` or
+    /// `CANCELLED`.
     pub outcome: String,
 
     /// The start of the run.
@@ -64,6 +99,51 @@ pub struct PastRun {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub size: Option<i64>,
+
+    /// The `CassandraCluster` that the run backed up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cassandra_cluster: Option<String>,
+
+    /// The name of the cluster in Cassandra, which is the first folder in the bucket. Absent in runs that an earlier
+    /// version of cassgate recorded, like the fields below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_name: Option<String>,
+
+    /// The one datacenter that the run covered. If absent while `ring` is present, the run covered every datacenter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub datacenter: Option<String>,
+
+    /// The entities that the run covered. If absent while `clusterName` is present, the run covered every keyspace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entities: Option<String>,
+
+    /// The schema version of the ring at the start of the run, a UUID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_version: Option<String>,
+
+    /// The nodes of the run: the `id` of an entry of `status.rings`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ring: Option<i64>,
+
+    /// The size of each node's part in bytes, in the order of the nodes of the ring, if the sidecars report it. Kept for
+    /// the newest runs only.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub node_bytes: Vec<i64>,
+
+    /// The number of files of each node's part, in the order of the nodes of the ring, if the sidecars report it. Kept
+    /// for the newest runs only.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub node_files: Vec<i64>,
 }
 
 /// The values that a restore copied from its backup when it started.
@@ -93,4 +173,22 @@ pub struct RestoreSource {
     /// The tables whose data goes into other tables, from the restore's `spec.rename`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rename: Option<BTreeMap<String, String>>,
+
+    /// The name of the cluster in Cassandra at the time of the run, which is the first folder in the bucket. If absent,
+    /// it is unknown and taken from the ring of the restore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_name: Option<String>,
+
+    /// The one datacenter that the run covered. If absent, the run covered every datacenter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub datacenter: Option<String>,
+
+    /// The nodes of the run, or those that the description of the bucket names. If absent, they are unknown.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub nodes: Vec<RunNode>,
 }

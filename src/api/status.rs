@@ -12,8 +12,10 @@ use crate::domain::phase::Phase;
 use super::condition_type::ConditionType;
 use super::lenient::null_is_default;
 use super::node::NodeStatus;
+use super::restore::RestoreNode;
 use super::retention::RetentionStatus;
-use super::run::{BackupRun, PastRun, RestoreSource};
+use super::run::{BackupRun, PastRun, RestoreSource, RunRing};
+use super::truncation::Truncation;
 
 /// The state of a backup.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
@@ -61,6 +63,19 @@ pub struct BackupStatus {
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub history: Vec<PastRun>,
 
+    /// The nodes of the runs in `history`.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
+    pub rings: Vec<RunRing>,
+
+    /// The time since which a run is due and does not begin, because running pods of the cluster are not in the ring.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ring_unsettled_since: Option<Time>,
+
     /// The progress of the removal of snapshots by `spec.retention`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<Box<RetentionStatus>>,
@@ -84,36 +99,34 @@ pub struct RestoreStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
 
-    /// The time at which and the node by which the tables were emptied. If absent, they are unchanged.
+    /// The record of the emptying of the tables. If absent, the tables are unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncation: Option<Truncation>,
 
     /// The reason for which the restore is being ended. It ends when its nodes are cleaned up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub giving_up: Option<GivingUp>,
-}
 
-/// The time at which and the node by which the tables of a restore were emptied.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct Truncation {
-    /// The time just before the first `TRUNCATE` was sent. The first copies `truncated-…` that Cassandra made
-    /// after this time contain the data of the tables from before the restore.
-    pub begun: Time,
+    /// The time since which neither the `CassandraCluster` nor a pod of it exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_gone_since: Option<Time>,
 
-    /// Cassandra's id of the node that empties the tables on all nodes.
-    pub host_id: String,
-
-    /// The number of times the tables were emptied. A restart of a container in between adds one.
-    #[schemars(range(min = 1))]
-    pub rounds: i32,
+    /// A proposal for `spec.nodes` of a new restore: nodes of the backup that are no longer in the ring, with the nodes
+    /// that run in their pods today.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub proposed_nodes: Vec<RestoreNode>,
 }
 
 /// The reason for which a restore is being ended.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct GivingUp {
-    /// The reason in one word, for programs. Example: `NodesChanged`.
+    /// The reason in one word, for programs. Example: `RingChanged`.
     pub reason: String,
 
     /// The reason in a sentence, for people.

@@ -25,6 +25,13 @@ pub enum NodeFailure {
     SnapshotExists,
     /// The node's folder of the bucket has no manifest with this tag.
     NoManifest,
+    /// DOWNLOAD: the tokens of the node are not those in the manifest. Nothing was downloaded.
+    TokensDiffer,
+    /// DOWNLOAD: a table of the manifest does not exist on the node. Nothing was downloaded.
+    TableMissing,
+    /// TRUNCATE: some tables could not be emptied, others may be empty. Icarus finds tables by the folders in the data
+    /// directory, where a dropped table keeps its folder.
+    TablesNotTruncated,
     /// Any other failure, with the first 200 characters of its message; empty without a message.
     Other(String),
 }
@@ -54,6 +61,12 @@ impl NodeFailure {
             Self::FilesMissing
         } else if contains("There is no manifest requested found") {
             Self::NoManifest
+        } else if contains("Tokens from snapshot and tokens of this node does not match") {
+            Self::TokensDiffer
+        } else if contains("Unable to find table id for") {
+            Self::TableMissing
+        } else if contains("Some tables were unable to be truncated") {
+            Self::TablesNotTruncated
         } else if contains("Failed to retrieve RMIServer stub") || message == "Connection refused" {
             Self::CassandraUnreachable
         } else if message.starts_with("Snapshot ") && contains(" already exists.") {
@@ -70,7 +83,7 @@ impl NodeFailure {
             Self::HardlinkingFailed => 7,
             Self::DownloadCorrupt => 6,
             Self::FilesMissing => 5,
-            Self::NoManifest => 4,
+            Self::NoManifest | Self::TokensDiffer | Self::TableMissing | Self::TablesNotTruncated => 4,
             Self::Other(_) | Self::CassandraUnreachable => 3,
             Self::SnapshotExists => 2,
             Self::NodesDown => 1,

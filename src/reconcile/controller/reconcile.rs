@@ -142,6 +142,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             wait: Some(self.queue.cached_reason_to_wait(object)?),
             needs: None,
             stop: self.crd_conflict(K::KIND),
+            sidecar: ClusterObservation::default().sidecar,
             cluster_gone: false,
             answers: &Answers::new(),
         };
@@ -209,6 +210,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
                 wait: cluster.wait.clone(),
                 needs: cluster.needs.clone(),
                 stop: self.crd_conflict(K::KIND),
+                sidecar: cluster.sidecar.clone(),
                 cluster_gone: cluster.cluster_gone,
                 answers: &answers,
             };

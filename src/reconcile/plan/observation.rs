@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::needs::Needs;
 use super::wait::Wait;
 use crate::api::{NodeContainers, Phase};
+use crate::domain::sidecar::Sidecar;
 use crate::icarus::{OperationError, OperationState, Topology};
 
 /// The state of the world at one reconcile.
@@ -25,6 +26,8 @@ pub struct Observation<'a> {
     /// The reason why nothing may be sent at all, even for a run under way: another executor acts, or the CRDs do not
     /// fit.
     pub stop: Option<Wait>,
+    /// The sidecar that the pods run.
+    pub sidecar: Sidecar,
     /// True if the `CassandraCluster` does not exist any more.
     pub cluster_gone: bool,
     /// The answers to the questions of this reconcile so far.

@@ -75,6 +75,7 @@ impl BackupPlanner<'_> {
             started: time(&common.time_created),
             completed: time(&common.time_completed),
             size: self.size,
+            ..PastRun::default()
         };
         let has_retention = self.backup.spec.retention.is_some();
         schedule::record_end(&mut self.status.history, run, has_retention);

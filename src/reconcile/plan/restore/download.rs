@@ -35,7 +35,7 @@ impl RestorePlanner<'_> {
                 downloaded.join(", "),
                 current.join(", ")
             );
-            self.give_up(Reason::NodesChanged, message, None);
+            self.give_up(Reason::RingChanged, message, None);
             return true;
         }
         self.enter_truncate()

@@ -29,6 +29,7 @@ pub fn source(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<Re
         entities: given(&own.entities, &theirs.entities),
         secret: given(&own.secret, &theirs.secret),
         rename: own.rename.clone().filter(|rename| !rename.is_empty()),
+        ..RestoreSource::default()
     })
 }
 

@@ -72,6 +72,8 @@ impl RestorePlanner<'_> {
             begun: before.map_or(now, |before| before.begun),
             host_id,
             rounds,
+            state: None,
+            failed_tables: Vec::new(),
         });
         self.status.phase = Some(Phase::Truncate.as_str().to_owned());
         true

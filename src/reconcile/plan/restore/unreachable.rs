@@ -30,7 +30,7 @@ impl RestorePlanner<'_> {
         let left = (self.status.truncation.is_none() || given_up) && self.has_left_ring(host_id);
         if left && !given_up {
             let message = format!("node {host_id} left the ring while the files were downloaded");
-            self.give_up(Reason::NodesChanged, message, None);
+            self.give_up(Reason::RingChanged, message, None);
         } else if !left {
             self.report_node_away(host_id);
         }

@@ -155,7 +155,7 @@ fn a_node_that_joins_stops_a_restore_before_the_tables_are_emptied_and_not_after
     run.world.nodes.push(third);
     run.finish();
     assert_eq!(run.state(), "FAILED");
-    assert_eq!(run.reason("Failed").unwrap().0, "NodesChanged");
+    assert_eq!(run.reason("Failed").unwrap().0, "RingChanged");
     assert_eq!(run.rows()[..2], [Rows::Users; 2]);
 
     let mut run = RestoreRun::new(2);

@@ -105,7 +105,7 @@ fn a_node_that_leaves_the_ring_during_the_download_ends_the_restore_and_one_that
     run.until(|run| run.object.metadata.finalizers.is_none());
     assert_eq!(run.state(), "FAILED");
     let (reason, message) = run.reason("Failed").unwrap();
-    assert_eq!(reason, "NodesChanged");
+    assert_eq!(reason, "RingChanged");
     assert!(
         message.starts_with(&format!(
             "node {} left the ring while the files were downloaded; no table was touched",

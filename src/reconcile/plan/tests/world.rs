@@ -13,6 +13,7 @@ use crate::api::NodeContainers;
 use crate::domain::host_id::HostId;
 use crate::domain::node_location::Segment;
 use crate::domain::schema_version::SchemaVersion;
+use crate::domain::sidecar::Sidecar;
 use crate::icarus::{OperationError, OperationState, RingNode, Topology};
 use crate::reconcile::plan::{
     Answer, Answers, Observation, OperationReport, Outcome, Phase, PodMember, Question, Request, Task,
@@ -146,6 +147,7 @@ impl World {
             wait: None,
             needs: None,
             stop: None,
+            sidecar: Sidecar::from_image("icarus:2.0.4"),
             cluster_gone: false,
             answers,
         }
