@@ -26,7 +26,7 @@ async fn listed(client: &RingClient, by: usize, share: usize) -> Listing {
 
 #[tokio::test]
 async fn rows_are_restored_from_a_backup_taken_node_by_node() {
-    let ring = Ring::start(2, Pace::Quick, None);
+    let ring = Ring::start(2, Pace::Quick);
     let cassandra = ring.address(0);
     cql::create(cassandra, &[("k1", 1), ("k2", 2)]);
     cql::insert(cassandra, &TABLES, 0..100);

@@ -26,8 +26,6 @@ enum Process {
 struct KillTest {
     lab: Lab,
     party: Process,
-    /// The restart counts of Cassandra and the sidecar of each node.
-    restarts: [(u32, u32); 2],
 }
 
 impl KillTest {
@@ -74,22 +72,11 @@ impl KillTest {
     }
 
     fn kill(&mut self, node: usize) {
-        let at = self.lab.ring.node(node);
-        let (cassandra, sidecar) = &mut self.restarts[node];
         match self.party {
-            Process::Cassgate => return self.lab.kill_cassgate(),
-            Process::Sidecar => {
-                at.kill_sidecar();
-                at.start_sidecar();
-                *sidecar += 1;
-            }
-            Process::Cassandra => {
-                at.kill_cassandra();
-                at.start_cassandra();
-                *cassandra += 1;
-            }
+            Process::Cassgate => self.lab.kill_cassgate(),
+            Process::Sidecar => self.lab.kill_sidecar(node),
+            Process::Cassandra => self.lab.kill_cassandra(node),
         }
-        self.lab.report(node, self.restarts[node]);
     }
 }
 
@@ -112,7 +99,6 @@ fn run(party: Process, phases: &[&str]) {
     let mut siege = KillTest {
         lab: Lab::new(Pace::AsIcarus),
         party,
-        restarts: [(0, 0); 2],
     };
     siege.lab.backup("nightly", "  entities: k1,k2\n");
     if all {

@@ -1,8 +1,7 @@
 //! A Kubernetes cluster with one Cassandra ring. Everything is real except the kubelet: kube-apiserver, cassgate,
 //! Cassandra, the engine of Icarus.
 
-use std::ops::Range;
-use std::path::PathBuf;
+use std::ops::{Deref, DerefMut, Range};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use crate::kube::pods;
 use crate::kube::servers::{Crds, Servers};
 use crate::kube::stage::Stage;
 use crate::support::cql;
-use crate::support::ring::{Pace, Ring};
+use crate::support::ring::{Pace, Ring, RingSettings, Tokens};
 
 /// Timeout for a run.
 const RUN_TIMEOUT: Duration = Duration::from_mins(8);
@@ -45,55 +44,62 @@ subjects:
 - {kind: ServiceAccount, name: sidecar}
 ";
 
-/// Number of nodes in the ring.
-const NODES: u8 = 2;
-
-/// A ring whose nodes are pods of a Kubernetes cluster with a running cassgate. Each lab has its own API server:
-/// another holder of the lease would act here too.
-pub(crate) struct Lab {
+/// A Cassandra ring whose nodes are pods of a namespace. cassgate runs its backups and restores.
+pub(crate) struct Site {
     pub(crate) ring: Ring,
     pub(crate) stage: Stage,
-    pub(crate) gate: Gate,
+    /// The name of the `CassandraCluster`.
+    cluster: &'static str,
     /// The client for frequent reads: a kubectl process for each would use more CPU than all nodes.
     api: Api,
     runtime: Runtime,
+    /// The restart counts of Cassandra and the sidecar of each node.
+    restarts: Vec<(u32, u32)>,
+}
+
+/// A site and the running cassgate. Each lab has its own API server: another holder of the lease would act here too.
+pub(crate) struct Lab {
+    site: Site,
+    pub(crate) gate: Gate,
+}
+
+impl Deref for Lab {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
+impl DerefMut for Lab {
+    fn deref_mut(&mut self) -> &mut Site {
+        &mut self.site
+    }
 }
 
 impl Lab {
-    /// Starts everything and fills the tables with the keys 0 to 99.
+    /// Starts everything with two nodes, and fills the tables with the keys 0 to 99.
     pub(crate) fn new(pace: Pace) -> Self {
-        let stage = Stage::on(servers());
-        let cluster = cluster_with("c1", &["dc1"]).replace("icarus:1.1.3", "icarus:2.0.4");
-        stage.kubectl.apply(&cluster).succeeds();
-        // cassgate starts first: it waits for a while, since it cannot know whether the lease had a holder just now.
-        let gate = Self::cassgate(&stage);
-        stage.register(&gate);
-        let ring = Ring::start(NODES, pace, Some(&Self::sidecars_kubeconfig(&stage)));
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let api = runtime.block_on(Api::of(stage.servers));
-        let lab = Self {
-            ring,
-            stage,
-            gate,
-            api,
-            runtime,
-        };
-        for node in 0..usize::from(NODES) {
-            pods::create(&lab.stage.kubectl, node);
-            lab.report(node, (0, 0));
-        }
-        cql::create(lab.ring.address(0), &[("k1", 1), ("k2", 2)]);
-        lab.insert(0..100);
+        let lab = Self::with(RingSettings {
+            pace,
+            ..RingSettings::default()
+        });
+        lab.create_tables();
         lab
     }
 
-    fn sidecars_kubeconfig(stage: &Stage) -> PathBuf {
-        stage.kubectl.apply(SIDECAR).succeeds();
-        stage.servers.kubeconfig_of(&stage.namespace, "sidecar")
+    /// Starts everything with an empty ring.
+    pub(crate) fn with(settings: RingSettings) -> Self {
+        let stage = Stage::on(servers());
+        // cassgate starts first: it waits for a while, since it cannot know whether the lease had a holder just now.
+        let gate = Self::cassgate(&stage);
+        let site = Site::new(stage, "c1", &gate, settings);
+        Self { site, gate }
+    }
+
+    /// Starts another ring in another namespace, whose cluster has this name.
+    pub(crate) fn another(&self, cluster: &'static str, settings: RingSettings) -> Site {
+        Site::new(Stage::on(self.stage.servers), cluster, &self.gate, settings)
     }
 
     /// Kills cassgate like a failing machine, without releasing the lease, and starts another one.
@@ -110,11 +116,142 @@ impl Lab {
         gate.wait_until_ready();
         gate
     }
+}
 
-    /// Reports a pod's status with these restart counts of Cassandra and the sidecar, as a kubelet does.
-    pub(crate) fn report(&self, node: usize, restarts: (u32, u32)) {
-        let address = self.ring.address(node).into();
-        pods::report(&self.stage.kubectl, node, address, restarts);
+impl Site {
+    fn new(stage: Stage, cluster: &'static str, gate: &Gate, settings: RingSettings) -> Self {
+        let manifest = cluster_with(cluster, &["dc1"]).replace("icarus:1.1.3", "icarus:2.0.4");
+        stage.kubectl.apply(&manifest).succeeds();
+        stage.register(gate);
+        stage.kubectl.apply(SIDECAR).succeeds();
+        let kubeconfig = stage.servers.kubeconfig_of(&stage.namespace, "sidecar");
+        let ring = Ring::with(RingSettings {
+            kubeconfig: Some(kubeconfig),
+            ..settings
+        });
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let api = runtime.block_on(Api::of(stage.servers));
+        let mut site = Self {
+            ring,
+            stage,
+            cluster,
+            api,
+            runtime,
+            restarts: Vec::new(),
+        };
+        for node in 0..site.ring.size() {
+            site.create_pod(node);
+        }
+        site
+    }
+
+    /// Creates the tables, and fills them with the keys 0 to 99.
+    pub(crate) fn create_tables(&self) {
+        cql::create(self.ring.address(0), &[("k1", 1), ("k2", 2)]);
+        self.insert(0..100);
+    }
+
+    /// Kills Cassandra on every node at once, and starts it again.
+    pub(crate) fn restart_ring(&mut self) {
+        let nodes = 0..self.ring.size();
+        for node in nodes.clone() {
+            self.ring.node(node).kill_cassandra();
+        }
+        for node in nodes {
+            self.ring.node(node).start_cassandra();
+            self.restarts[node].0 += 1;
+            self.report(node);
+            self.ring.node(node).wait_for_cassandra();
+        }
+    }
+
+    /// Creates the pod of a node of the ring.
+    pub(crate) fn create_pod(&mut self, node: usize) {
+        pods::create_in(&self.stage.kubectl, self.cluster, node);
+        self.restarts.resize(node + 1, (0, 0));
+        self.restarts[node] = (0, 0);
+        self.report(node);
+    }
+
+    /// Adds a node to the ring and its pod.
+    pub(crate) fn add_node(&mut self, tokens: Tokens) {
+        self.ring.add(tokens);
+        self.create_pod(self.ring.size() - 1);
+    }
+
+    /// Stops the last node and deletes its pod and its volume.
+    pub(crate) fn lose_last_node(&mut self) {
+        let last = self.ring.size() - 1;
+        self.delete_pod(last);
+        self.ring.node(last).stop();
+    }
+
+    /// Starts a successor of the last node, which was lost: a pod of the same name with another address and an empty
+    /// disk.
+    pub(crate) fn replace_last_node(&mut self, tokens: Tokens) {
+        let last = self.ring.size() - 1;
+        self.ring.replace(last, tokens);
+        self.create_pod(last);
+    }
+
+    /// Decommissions the last node, which streams its rows to the others, and deletes its pod.
+    pub(crate) fn decommission_last_node(&mut self) {
+        let last = self.ring.size() - 1;
+        // Without the flag it fails: system_distributed has three replicas.
+        self.ring.nodetool(last, &["decommission", "--force"]);
+        self.ring.pop();
+        self.delete_pod(last);
+        self.restarts.truncate(last);
+    }
+
+    /// Returns the host id of a node.
+    pub(crate) fn host_id(&self, node: usize) -> String {
+        let info = self.ring.nodetool(node, &["info"]);
+        let id = info.lines().find_map(|line| line.strip_prefix("ID"));
+        id.unwrap().trim_start_matches([' ', ':']).trim().to_owned()
+    }
+
+    /// Returns the pod name of a node.
+    pub(crate) fn pod(&self, node: usize) -> String {
+        pods::name_in(self.cluster, node)
+    }
+
+    fn delete_pod(&self, node: usize) {
+        self.stage
+            .kubectl
+            .run(&["delete", "pod", &self.pod(node), "--grace-period=0", "--force"])
+            .succeeds();
+    }
+
+    /// Reports a pod's status, as a kubelet does.
+    fn report(&self, node: usize) {
+        let (address, restarts) = (self.ring.address(node).into(), self.restarts[node]);
+        pods::report_in(&self.stage.kubectl, self.cluster, node, address, restarts);
+    }
+
+    /// Kills the sidecar of a node, and starts it again as a kubelet does.
+    pub(crate) fn kill_sidecar(&mut self, node: usize) {
+        self.ring.node(node).kill_sidecar();
+        self.restart_sidecar(node);
+    }
+
+    /// Starts the sidecar of a node again, as a kubelet does.
+    pub(crate) fn restart_sidecar(&mut self, node: usize) {
+        self.ring.node(node).start_sidecar();
+        self.restarts[node].1 += 1;
+        self.report(node);
+    }
+
+    /// Kills Cassandra on a node, and starts it again as a kubelet does.
+    pub(crate) fn kill_cassandra(&mut self, node: usize) {
+        self.ring.node(node).kill_cassandra();
+        self.ring.node(node).start_cassandra();
+        self.restarts[node].0 += 1;
+        self.report(node);
     }
 
     /// Creates a backup to the directory that all sidecars share; the tag is the name.
@@ -135,11 +272,24 @@ impl Lab {
         );
     }
 
+    /// Creates a restore whose annotation confirms this rule.
+    pub(crate) fn confirmed_restore(&self, name: &str, backup: &str, rule: &str, more: &str) {
+        let annotations = format!("cassgate.db.orange.com/confirm: {rule}");
+        let spec = format!("  cassandraBackup: {backup}\n{more}");
+        self.apply_annotated("CassandraRestore", name, &annotations, &spec);
+    }
+
     /// Applies an object with these lines in its spec.
     pub(crate) fn apply(&self, kind: &str, name: &str, spec: &str) {
+        self.apply_annotated(kind, name, "", spec);
+    }
+
+    /// Applies an object with these annotations, separated by commas, and these lines in its spec.
+    pub(crate) fn apply_annotated(&self, kind: &str, name: &str, annotations: &str, spec: &str) {
         let manifest = format!(
-            "apiVersion: db.orange.com/v2\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n  \
-             cassandraCluster: c1\n{spec}"
+            "apiVersion: db.orange.com/v2\nkind: {kind}\nmetadata: {{name: {name}, annotations: {{{annotations}}}}}\n\
+             spec:\n  cassandraCluster: {}\n{spec}",
+            self.cluster
         );
         self.stage.kubectl.apply(&manifest).succeeds();
     }
@@ -178,6 +328,31 @@ impl Lab {
         })
     }
 
+    /// Waits until an object has failed, and returns the reason and the message.
+    pub(crate) fn fails(&self, kind: &str, name: &str) -> (String, String) {
+        let object = self.waits(kind, name, "FAILED", |status| {
+            let state = &status["condition"]["type"];
+            assert!(state != "COMPLETED", "{kind} {name}: {status:#}");
+            state == "FAILED"
+        });
+        let failed = condition(&object["status"], "Failed");
+        let text = |field: &str| failed[field].as_str().unwrap().to_owned();
+        assert_eq!(failed["status"], "True", "{:#}", object["status"]);
+        (text("reason"), text("message"))
+    }
+
+    /// Waits until a condition of an object is `True` with this reason, and returns its message.
+    pub(crate) fn says(&self, kind: &str, name: &str, of: &str, reason: &str) -> String {
+        let object = self.waits(kind, name, reason, |status| {
+            let condition = condition(status, of);
+            condition["status"] == "True" && condition["reason"] == reason
+        });
+        condition(&object["status"], of)["message"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
     /// Inserts rows with these keys into every table.
     pub(crate) fn insert(&self, keys: Range<u32>) {
         cql::insert(self.ring.address(0), &TABLES, keys);
@@ -196,9 +371,16 @@ impl Lab {
     }
 }
 
+/// Returns a condition.
+fn condition<'a>(status: &'a Value, of: &str) -> &'a Value {
+    let conditions = status["conditions"].as_array();
+    let found = conditions.and_then(|all| all.iter().find(|condition| condition["type"] == of));
+    found.unwrap_or(&Value::Null)
+}
+
 /// Returns the status of a node.
 pub(crate) fn node_of(status: &Value, node: usize) -> &Value {
-    let name = pods::name(node);
+    let name = pods::name_in("c1", node);
     let nodes = status["nodes"].as_array();
     let found = nodes.and_then(|nodes| nodes.iter().find(|one| one["pod"] == name));
     found.unwrap_or(&Value::Null)

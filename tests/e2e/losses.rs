@@ -16,7 +16,7 @@ const TABLES: [&str; 2] = ["k1.t1", "k1.t2"];
 
 #[tokio::test]
 async fn downloads_survive_a_sidecar_restart_and_tables_survive_a_down_node() {
-    let mut ring = Ring::start(2, Pace::AsIcarus, None);
+    let mut ring = Ring::start(2, Pace::AsIcarus);
     let cassandra = ring.address(0);
     cql::create(cassandra, &[("k1", 1)]);
     cql::insert(cassandra, &TABLES, 0..100);

@@ -20,5 +20,6 @@ mod kube;
 mod lab;
 mod losses;
 mod node;
+mod recovery;
 mod runs;
 mod support;

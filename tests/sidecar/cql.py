@@ -12,6 +12,7 @@ import time
 from cassandra import ConsistencyLevel, ReadTimeout, Unavailable, WriteTimeout
 from cassandra.cluster import Cluster, ExecutionProfile, EXEC_PROFILE_DEFAULT
 from cassandra.policies import FallthroughRetryPolicy, WhiteListRoundRobinPolicy
+from cassandra.util import SortedSet
 
 PATIENCE_SECONDS = 120
 
@@ -43,8 +44,13 @@ def run(statement):
             time.sleep(0.5)
 
 
+def plain(value):
+    """Returns what JSON has for a value of Cassandra: a list for a set and for a value of a user's type."""
+    return sorted(value) if isinstance(value, (set, SortedSet)) else str(value)
+
+
 for line in sys.stdin:
     rows = run(line.strip())
     if rows.column_names:
-        print(json.dumps([list(row) for row in rows]))
+        print(json.dumps([list(row) for row in rows], default=plain))
 cluster.shutdown()

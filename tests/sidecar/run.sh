@@ -9,6 +9,9 @@
 # bound to 127.0.0.1.
 #
 #   DATACENTER    the node's datacenter (dc1)
+#   CLUSTER       the name of the Cassandra cluster (cassgate test)
+#   TOKENS        the node's four tokens, separated by commas; Cassandra chooses random ones without it
+#   REPLACES      the address of a dead node whose tokens and data this node takes over at its first start
 #   HEAP          Cassandra's memory (384M)
 #   EXPIRATION    seconds for which the sidecar remembers finished operations (3600)
 #   FIRST_LOOK    milliseconds until the sidecar first polls for completion; by default one to five seconds, as in Icarus
@@ -60,8 +63,9 @@ cassandra() {
 		rack=rack1
 	END
 	cat >"$run/cassandra.yaml" <<-END
-		cluster_name: cassgate test
+		cluster_name: ${CLUSTER:-cassgate test}
 		num_tokens: 4
+		${TOKENS:+initial_token: $TOKENS}
 		partitioner: org.apache.cassandra.dht.Murmur3Partitioner
 		seed_provider: [{class_name: org.apache.cassandra.locator.SimpleSeedProvider, parameters: [{seeds: "$1"}]}]
 		commitlog_sync: periodic
@@ -85,7 +89,10 @@ cassandra() {
 		commitlog_total_space: 128MiB
 		key_cache_size: 4MiB
 		file_cache_size: 32MiB
+		materialized_views_enabled: true
 	END
+	local more=()
+	[ -z "${REPLACES:-}" ] || more+=("-Dcassandra.replace_address_first_boot=$REPLACES")
 	exec java @"$here/jvm17.args" "-Xms${HEAP:-384M}" "-Xmx${HEAP:-384M}" -Xss384k \
 		-XX:+UseSerialGC -XX:-UsePerfData -XX:TieredStopAtLevel=1 \
 		-javaagent:"$(echo "$parts"/cassandra/jamm-*.jar)" -Djava.io.tmpdir="$home/tmp" \
@@ -95,7 +102,7 @@ cassandra() {
 		-Dcassandra.storagedir="$home" -Dcassandra.logdir="$home/log" -Dcassandra-foreground=yes \
 		-Dcassandra.jmx.local.port="$jmx" -Dcassandra.ring_delay_ms=1000 \
 		-Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.superuser_setup_delay_ms=0 \
-		-Dcassandra.initial_token_allocate_disabled=true \
+		-Dcassandra.initial_token_allocate_disabled=true -Dcassandra.broadcast_interval_ms=1000 "${more[@]}" \
 		-cp "$parts/cassandra/*" org.apache.cassandra.service.CassandraDaemon >>"$run/out" 2>&1
 }
 

@@ -1,5 +1,6 @@
 //! CQL through Python's driver: every read and write uses all replicas.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::Ipv4Addr;
@@ -8,7 +9,7 @@ use std::process::{Command, Stdio};
 use super::{parts, repository};
 
 /// Runs statements on one node and returns the rows of each SELECT.
-fn run(address: Ipv4Addr, statements: &[String]) -> Vec<Vec<serde_json::Value>> {
+pub(crate) fn run<S: Borrow<str>>(address: Ipv4Addr, statements: &[S]) -> Vec<Vec<serde_json::Value>> {
     let mut child = Command::new(parts().join("python/bin/python"))
         .arg(repository().join("tests/sidecar/cql.py"))
         .arg(address.to_string())
@@ -84,4 +85,20 @@ pub(crate) fn hold(address: Ipv4Addr, tables: &[&str], expected: &BTreeSet<u32>)
     for (table, keys) in tables.iter().zip(keys(address, tables)) {
         assert_eq!(keys, *expected, "{table}");
     }
+}
+
+/// Returns the keys of a table whose first replica is on a node with these tokens, in a ring with all these tokens.
+pub(crate) fn owned_keys(address: Ipv4Addr, table: &str, tokens: &[i64], ring: &[i64]) -> BTreeSet<u32> {
+    let rows = run(address, &[format!("select id, token(id) from {table}")]).remove(0);
+    let rows = rows
+        .into_iter()
+        .map(|row| serde_json::from_value::<(u32, i64)>(row).unwrap());
+    // A row belongs to the first token at or after its own, and after the last one to the first.
+    let first_replica = |token: i64| {
+        let after = ring.iter().filter(|end| **end >= token).min();
+        after.or_else(|| ring.iter().min()).unwrap()
+    };
+    rows.filter(|(_, token)| tokens.contains(first_replica(*token)))
+        .map(|(key, _)| key)
+        .collect()
 }

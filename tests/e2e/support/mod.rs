@@ -1,6 +1,7 @@
 //! Real nodes, CQL, and an S3 server.
 
 pub(crate) mod cql;
+mod nodetool;
 pub(crate) mod ring;
 pub(crate) mod s3;
 

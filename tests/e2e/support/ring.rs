@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
@@ -19,6 +19,9 @@ use crate::kube::process_guard::GuardedProcess;
 /// Timeout for the start of a server on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_mins(4);
 
+/// Maximum number of nodes of a ring, including those that have left it.
+const MAX_NODES: u8 = 6;
+
 /// Maximum number of restarts of a server that ends before it serves.
 const MAX_RESTARTS: usize = 3;
 
@@ -32,9 +35,51 @@ pub(crate) enum Pace {
     Quick,
 }
 
+/// The settings of a ring.
+#[derive(Debug, Clone)]
+pub(crate) struct RingSettings {
+    /// Number of nodes at the start.
+    pub(crate) size: u8,
+    pub(crate) pace: Pace,
+    /// The API server from which the sidecars read Secrets; without it a sidecar assumes that it is outside of
+    /// Kubernetes.
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The name of the Cassandra cluster.
+    pub(crate) cluster: &'static str,
+    /// The tokens of each node. Cassandra chooses random ones for the nodes beyond.
+    pub(crate) tokens: Vec<Vec<i64>>,
+}
+
+impl Default for RingSettings {
+    fn default() -> Self {
+        Self {
+            size: 2,
+            pace: Pace::Quick,
+            kubeconfig: None,
+            cluster: "cassgate test",
+            tokens: Vec::new(),
+        }
+    }
+}
+
+/// The tokens that a node takes at its first start.
+#[derive(Debug, Clone)]
+pub(crate) enum Tokens {
+    /// Random ones.
+    Random,
+    /// These.
+    Given(Vec<i64>),
+    /// Those of the dead node with this address.
+    Replaces(Ipv4Addr),
+}
+
 /// A ring. All its processes stop when it is dropped or when this process dies.
 pub(crate) struct Ring {
     nodes: Vec<Node>,
+    settings: RingSettings,
+    /// The addresses for further nodes.
+    addresses: std::vec::IntoIter<Ipv4Addr>,
+    seed: Ipv4Addr,
     folder: TempDir,
 }
 
@@ -43,43 +88,45 @@ pub(crate) struct Node {
     /// The address of the node.
     pub(crate) address: Ipv4Addr,
     seed: Ipv4Addr,
-    pace: Pace,
+    tokens: Tokens,
+    settings: RingSettings,
     folder: PathBuf,
-    /// The kubeconfig for the sidecar's reads of Secrets; without it the sidecar assumes that it is outside of
-    /// Kubernetes.
-    kubeconfig: Option<PathBuf>,
-    jmx: u16,
+    pub(super) jmx: u16,
     cassandra: Option<GuardedProcess>,
     sidecar: Option<GuardedProcess>,
 }
 
 impl Ring {
+    /// Starts a ring of this size with the default settings.
+    pub(crate) fn start(size: u8, pace: Pace) -> Self {
+        Self::with(RingSettings {
+            size,
+            pace,
+            ..RingSettings::default()
+        })
+    }
+
     /// Starts the nodes one after the other, as Cassandra requires: of two seeds that started together, one
-    /// considered the other dead for minutes (observed on a busy machine). Waits until all of them serve. The
-    /// sidecars read Secrets from the API server of the kubeconfig.
-    pub(crate) fn start(size: u8, pace: Pace, kubeconfig: Option<&Path>) -> Self {
+    /// considered the other dead for minutes (observed on a busy machine). Waits until all of them serve.
+    pub(crate) fn with(settings: RingSettings) -> Self {
         parts();
         let folder = tempfile::Builder::new()
             .prefix("ring-")
             .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
             .unwrap();
-        let addresses = free_addresses(size);
-        let node = |address: &Ipv4Addr| Node {
-            address: *address,
+        let addresses = free_addresses(MAX_NODES);
+        let mut ring = Self {
+            nodes: Vec::new(),
             seed: addresses[0],
-            pace,
-            folder: folder.path().join(address.to_string()),
-            kubeconfig: kubeconfig.map(Path::to_owned),
-            jmx: free_port(),
-            cassandra: None,
-            sidecar: None,
+            addresses: addresses.into_iter(),
+            settings,
+            folder,
         };
-        let nodes = addresses.iter().map(node).collect();
-        let mut ring = Self { nodes, folder };
-        for node in &mut ring.nodes {
-            node.start_sidecar();
-            node.start_cassandra();
-            node.wait_for_cassandra();
+        for number in 0..usize::from(ring.settings.size) {
+            let tokens = ring.settings.tokens.get(number).cloned();
+            let mut node = ring.new_node(tokens.map_or(Tokens::Random, Tokens::Given));
+            node.start();
+            ring.nodes.push(node);
         }
         for node in &mut ring.nodes {
             node.wait_for_sidecar();
@@ -87,14 +134,71 @@ impl Ring {
         ring
     }
 
+    /// Adds a node, which bootstraps: it takes over the rows of its tokens. Waits until it serves.
+    pub(crate) fn add(&mut self, tokens: Tokens) {
+        let mut node = self.new_node(tokens);
+        node.start();
+        node.wait_for_sidecar();
+        self.nodes.push(node);
+    }
+
+    /// Starts a node with another address and an empty disk in place of one that was stopped, as a pod with a new
+    /// volume.
+    pub(crate) fn replace(&mut self, number: usize, tokens: Tokens) {
+        let mut node = self.new_node(tokens);
+        node.start();
+        node.wait_for_sidecar();
+        self.nodes[number] = node;
+    }
+
+    /// Removes the last node from this list; it stops. `nodetool decommission` or `removenode` removes it from the
+    /// ring.
+    pub(crate) fn pop(&mut self) {
+        self.nodes.pop().unwrap().stop();
+    }
+
+    fn new_node(&mut self, tokens: Tokens) -> Node {
+        let address = self.addresses.next().expect("a ring has few nodes");
+        Node {
+            address,
+            seed: self.seed,
+            tokens,
+            settings: self.settings.clone(),
+            folder: self.folder.path().join(address.to_string()),
+            jmx: free_port(),
+            cassandra: None,
+            sidecar: None,
+        }
+    }
+
     /// Returns a node.
     pub(crate) fn node(&mut self, number: usize) -> &mut Node {
         &mut self.nodes[number]
     }
 
+    /// Runs nodetool on a node and returns its output.
+    #[track_caller]
+    pub(crate) fn nodetool(&self, number: usize, arguments: &[&str]) -> String {
+        let done = self.try_nodetool(number, arguments);
+        done.unwrap_or_else(|why| panic!("nodetool {arguments:?} on node {number}: {why}"))
+    }
+
+    /// Runs nodetool on a node.
+    ///
+    /// # Errors
+    /// The output, if it fails.
+    pub(crate) fn try_nodetool(&self, number: usize, arguments: &[&str]) -> Result<String, String> {
+        self.nodes[number].nodetool(arguments)
+    }
+
     /// Returns the address of a node, for CQL.
     pub(crate) fn address(&self, number: usize) -> Ipv4Addr {
         self.nodes[number].address
+    }
+
+    /// Returns the number of nodes.
+    pub(crate) fn size(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Returns the addresses of the sidecars.
@@ -104,13 +208,18 @@ impl Ring {
 
     /// Returns a directory that all sidecars share, as a `file://` location for the whole cluster.
     pub(crate) fn store(&self) -> String {
-        format!("file://{}/store/bucket/c/d/n", self.folder.path().display())
+        format!("file://{}/bucket/c/d/n", self.store_folder().display())
+    }
+
+    /// Returns that directory.
+    pub(crate) fn store_folder(&self) -> PathBuf {
+        self.folder.path().join("store")
     }
 
     /// Returns the snapshots in that directory, with the number of nodes of each.
     pub(crate) fn stored(&self) -> BTreeMap<String, usize> {
         let mut stored = BTreeMap::new();
-        for file in WalkDir::new(self.folder.path().join("store")) {
+        for file in WalkDir::new(self.store_folder()) {
             let file = file.unwrap().into_path();
             if file.parent().is_some_and(|folder| folder.ends_with("manifests")) {
                 let snapshot = file.file_stem().unwrap().to_string_lossy().into_owned();
@@ -144,6 +253,20 @@ impl Node {
     /// Returns the address of the sidecar.
     pub(crate) fn sidecar(&self) -> SocketAddr {
         SocketAddr::from((self.address, PORT))
+    }
+
+    /// Starts both halves, and waits until Cassandra serves.
+    fn start(&mut self) {
+        self.start_sidecar();
+        self.start_cassandra();
+        self.wait_for_cassandra();
+    }
+
+    /// Stops both halves, as the deletion of a pod does.
+    pub(crate) fn stop(&mut self) {
+        for mut server in [self.sidecar.take(), self.cassandra.take()].into_iter().flatten() {
+            server.stop();
+        }
     }
 
     /// Starts Cassandra on its existing data.
@@ -220,8 +343,14 @@ impl Node {
             .args(more)
             // The user's KUBECONFIG may name an unrelated cluster.
             .env_remove("KUBECONFIG")
-            .envs(self.kubeconfig.iter().map(|file| ("KUBECONFIG", file)))
-            .envs(match self.pace {
+            .envs(self.settings.kubeconfig.iter().map(|file| ("KUBECONFIG", file)))
+            .env("CLUSTER", self.settings.cluster)
+            .envs(match &self.tokens {
+                Tokens::Random => None,
+                Tokens::Given(tokens) => Some(("TOKENS", separated(tokens))),
+                Tokens::Replaces(address) => Some(("REPLACES", address.to_string())),
+            })
+            .envs(match self.settings.pace {
                 Pace::AsIcarus => None,
                 Pace::Quick => Some(("FIRST_LOOK", "200")),
             })
@@ -242,6 +371,20 @@ impl Node {
             eprintln!("{}", server.stderr().so_far().join("\n"));
         }
     }
+}
+
+/// Returns four tokens for each node of a ring, which give every node an equal share.
+pub(crate) fn even_tokens(nodes: usize) -> Vec<Vec<i64>> {
+    let tokens = i64::try_from(4 * nodes).unwrap();
+    let width = i64::MAX / tokens * 2;
+    let all: Vec<i64> = (-tokens / 2..tokens / 2).map(|number| number * width).collect();
+    let of_node = |node| all.iter().skip(node).step_by(nodes).copied().collect();
+    (0..nodes).map(of_node).collect()
+}
+
+fn separated(tokens: &[i64]) -> String {
+    let texts: Vec<String> = tokens.iter().map(i64::to_string).collect();
+    texts.join(",")
 }
 
 /// Returns unused addresses: 127.A.B.1 and up, with A and B from the process id and a counter.

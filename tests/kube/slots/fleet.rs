@@ -77,7 +77,7 @@ impl Fleet {
         let pods = format!("/api/v1/namespaces/{namespace}/pods");
         send(world, Method::POST, pods.clone(), pods::pod(&cluster, 0)).await;
         let ring = &world.labs[lab].ring;
-        let reported = pods::reported(0, ring.address(0).ip(), ring.restarts(0));
+        let reported = pods::reported(ring.address(0).ip(), ring.restarts(0));
         let status = format!("{pods}/{}/status", pods::name_in(&cluster, 0));
         send(world, Method::PATCH, status, reported).await;
     }

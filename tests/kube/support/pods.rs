@@ -6,11 +6,6 @@ use serde_json::{Value, json};
 
 use super::kubectl::Kubectl;
 
-/// Returns the pod name of a node of cluster `c1`.
-pub(crate) fn name(node: usize) -> String {
-    name_in("c1", node)
-}
-
 /// Returns the pod name of a node.
 pub(crate) fn name_in(cluster: &str, node: usize) -> String {
     format!("{cluster}-dc1-rack1-{node}")
@@ -32,11 +27,11 @@ pub(crate) fn pod(cluster: &str, node: usize) -> Value {
 }
 
 /// Returns a kubelet's report about a pod with this address and these restart counts of Cassandra and sidecar.
-pub(crate) fn reported(node: usize, address: IpAddr, (cassandra, sidecar): (u32, u32)) -> Value {
+pub(crate) fn reported(address: IpAddr, (cassandra, sidecar): (u32, u32)) -> Value {
     let container = |name: &str, restarts: u32| {
         json!({
             "name": name, "image": "x", "imageID": "x", "ready": true, "restartCount": restarts,
-            "containerID": format!("containerd://{name}-{node}-{restarts}"),
+            "containerID": format!("containerd://{name}-{address}-{restarts}"),
             "state": { "running": { "startedAt": "2026-11-22T00:00:00Z" } },
         })
     };
@@ -48,12 +43,28 @@ pub(crate) fn reported(node: usize, address: IpAddr, (cassandra, sidecar): (u32,
 
 /// Creates the pod of a node of cluster `c1`.
 pub(crate) fn create(kubectl: &Kubectl, node: usize) {
-    kubectl.apply(&pod("c1", node).to_string()).succeeds();
+    create_in(kubectl, "c1", node);
+}
+
+/// Creates the pod of a node.
+pub(crate) fn create_in(kubectl: &Kubectl, cluster: &str, node: usize) {
+    kubectl.apply(&pod(cluster, node).to_string()).succeeds();
 }
 
 /// Reports that the pod of a node of cluster `c1` is running, with [`reported`].
 pub(crate) fn report(kubectl: &Kubectl, node: usize, address: IpAddr, restarts: (u32, u32)) {
-    let (pod, patch) = (name(node), reported(node, address, restarts).to_string());
+    report_in(kubectl, "c1", node, address, restarts);
+}
+
+/// Reports that the pod of a node is running, with [`reported`].
+pub(crate) fn report_in(
+    kubectl: &Kubectl,
+    cluster: &str,
+    node: usize,
+    address: IpAddr,
+    restarts: (u32, u32),
+) {
+    let (pod, patch) = (name_in(cluster, node), reported(address, restarts).to_string());
     let arguments = [
         "patch",
         "pod",

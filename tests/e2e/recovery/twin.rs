@@ -1,0 +1,60 @@
+//! Another cluster with the same tokens is filled from a bucket.
+
+use serde_json::json;
+
+use super::{backed_up, even};
+use crate::lab::TABLES;
+use crate::support::cql;
+use crate::support::ring::RingSettings;
+
+#[test]
+#[ignore = "waits for the records of runs"]
+fn a_twin_in_another_namespace_gets_every_row_from_the_bucket_of_a_lost_cluster() {
+    let mut lab = backed_up(2);
+    let hosts = [lab.host_id(0), lab.host_id(1)];
+    let location = lab.ring.store();
+    let snapshot = lab.get("cassandrabackup", "nightly")["status"]["snapshotTag"].clone();
+    // Nothing of the first cluster is left but its bucket.
+    for node in 0..2 {
+        lab.ring.node(node).stop();
+    }
+
+    let twin = lab.another(
+        "c2",
+        RingSettings {
+            cluster: "cassgate twin",
+            ..even(2)
+        },
+    );
+    twin.create_tables();
+    twin.insert(100..150);
+    let nodes: Vec<_> = hosts
+        .iter()
+        .map(|host| json!({ "hostId": host, "datacenter": "dc1" }))
+        .collect();
+    twin.apply_annotated(
+        "CassandraBackup",
+        "bucket",
+        "cassgate.db.orange.com/requires: executor",
+        &format!(
+            "  suspend: true\n  storageLocation: {location}\n  snapshotTag: {snapshot}\n  entities: k1,k2\n  \
+             clusterName: cassgate-test\n  nodes: {}\n",
+            json!(nodes)
+        ),
+    );
+
+    let pairs = |pods: [usize; 2]| {
+        let pair = |(host, pod)| json!({ "hostId": host, "pod": twin.pod(pod) });
+        let pairs: Vec<_> = hosts.iter().zip(pods).map(pair).collect();
+        format!("  nodes: {}\n", json!(pairs))
+    };
+    twin.restore("crossed", "bucket", &pairs([1, 0]));
+    let (reason, message) = twin.fails("cassandrarestore", "crossed");
+    assert_eq!(reason, "TokensDiffer", "{message}");
+    twin.hold(&TABLES, 0..150);
+    twin.restore("paired", "bucket", &pairs([0, 1]));
+    twin.is("cassandrarestore", "paired", "COMPLETED");
+    twin.hold(&TABLES, 0..100);
+    let keys = cql::keys(twin.ring.address(1), &TABLES);
+    assert!(keys.iter().all(|keys| keys.len() == 100), "{keys:?}");
+}
