@@ -130,6 +130,19 @@ impl NodeStatus {
         self.phase.as_deref().and_then(Phase::parse)
     }
 
+    /// Returns the host id of the node whose folder in the bucket is read or written: that of the part which a restore
+    /// gives to this node, or else the node's own.
+    #[must_use]
+    pub fn bucket_host_id(&self) -> &str {
+        self.source_host_id.as_deref().unwrap_or(&self.host_id)
+    }
+
+    /// Returns the datacenter of that folder.
+    #[must_use]
+    pub fn bucket_datacenter(&self) -> Option<&str> {
+        self.source_datacenter.as_deref().or(self.datacenter.as_deref())
+    }
+
     /// Returns true if its operation completed.
     #[must_use]
     pub fn is_completed(&self) -> bool {

@@ -87,7 +87,7 @@ reasons! {
     NodeFails: Conditions, "An operation that has to succeed fails on a node again and again.";
     NodeNotFound: Conditions, "A node of the run is not in the ring.";
     NodeNotInBackup: Conditions,
-        "A node of the ring is not in the backup, so the restore ended before it emptied any table.";
+        "A node of the ring, or one that `spec.nodes` names, is not in the backup, so the restore ended before it emptied any table.";
     NodesDown: Conditions,
         "A Cassandra node considers another one to be down, so the sidecars refuse every phase of a restore.";
     NotReady: Events, "The next scheduled run would not begin; the message says what it lacks.";
@@ -106,10 +106,12 @@ reasons! {
     Resolved: Conditions, "Every object that this object names exists.";
     RestoreCompleted: Events, "The restore completed on every node.";
     RestoreFailed: Events, "The restore failed, or was given up; the message says what the tables hold.";
+    RestoreIncomplete: Events,
+        "The restore leaves parts of the backup out, as `spec.nodes` says; the message names them and what is lost.";
     RestoreInitiated: Events, "The restore begins.";
     RestoreRepeats: Both, "The tables are emptied again, because an import failed, a container restarted during it, or the restore was given up.";
     RingChanged: Conditions,
-        "A node of the backup is not in the ring, so the restore ended before it emptied any table.";
+        "The part of a node of the backup has no node in the ring that receives it, so the restore ended before it emptied any table.";
     RingUnsettled: Conditions,
         "A running pod of the cluster is not in the ring, or two sidecars report different rings.";
     RunMissed: Events, "Runs were due and did not take place.";

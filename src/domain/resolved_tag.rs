@@ -75,21 +75,23 @@ impl ResolvedTag {
     /// name if it does not end with them.
     #[must_use]
     pub fn tag(&self) -> &str {
-        let time = self.0.rfind('-').unwrap_or(self.0.len());
+        self.split().map_or(&self.0, |(tag, _)| tag)
+    }
+
+    /// Returns the schema version of the ring at the start of the run; `None` if the name does not end with a schema
+    /// version and the time.
+    #[must_use]
+    pub fn schema_version(&self) -> Option<SchemaVersion> {
+        self.split().map(|(_, schema)| schema)
+    }
+
+    /// Splits the name without the time into the tag and the schema version.
+    fn split(&self) -> Option<(&str, SchemaVersion)> {
+        let time = self.0.rfind('-')?;
         // A schema version is a UUID of 36 characters.
-        let schema = time
-            .checked_sub(37)
-            .and_then(|start| Some((start, self.0.get(start..time)?)));
-        match schema {
-            Some((start, version))
-                if version
-                    .strip_prefix('-')
-                    .is_some_and(|v| SchemaVersion::parse(v).is_ok()) =>
-            {
-                self.0.get(..start).unwrap_or(&self.0)
-            }
-            _ => &self.0,
-        }
+        let start = time.checked_sub(37)?;
+        let schema = self.0.get(start..time)?.strip_prefix('-')?;
+        Some((self.0.get(..start)?, SchemaVersion::parse(schema).ok()?))
     }
 
     /// Returns the start of the run, to the millisecond, or `None` if the number is out of range for a time.
@@ -127,9 +129,13 @@ mod tests {
         assert_eq!(name.as_str(), format!("first-{SCHEMA}-1795383523776"));
         assert_eq!(ResolvedTag::parse(name.as_str()), Ok(name.clone()));
         assert_eq!(name.tag(), "first");
+        assert_eq!(name.schema_version(), SchemaVersion::parse(SCHEMA).ok());
         for whole in ["first-1795383523776", "-168d568b-d346-3f61-968f-a2716307a6e-1"] {
             let tag = ResolvedTag::parse(whole);
-            assert!(tag.is_err() || tag.is_ok_and(|tag| tag.tag() == whole), "{whole}");
+            assert!(
+                tag.is_err() || tag.is_ok_and(|tag| tag.tag() == whole && tag.schema_version().is_none()),
+                "{whole}"
+            );
         }
         assert_eq!(name.time().unwrap().as_millisecond(), 1_795_383_523_776);
         assert_eq!(

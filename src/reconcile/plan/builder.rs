@@ -176,6 +176,13 @@ impl<'a> PlanBuilder<'a> {
     /// Returns the nodes of a run that begins, each with its pod, ordered by pod. `None` unless every one of them is
     /// idle.
     pub(super) fn participants(&mut self, datacenter: Option<&str>) -> Option<Vec<NodeStatus>> {
+        let participants = self.located_nodes(datacenter)?;
+        self.are_idle(&participants).then_some(participants)
+    }
+
+    /// Returns the nodes of the ring, or those of one datacenter, each with its pod, ordered by pod. `None` unless every
+    /// one of them has a pod.
+    pub(super) fn located_nodes(&mut self, datacenter: Option<&str>) -> Option<Vec<NodeStatus>> {
         let nodes = self.ring_nodes(datacenter)?;
         let mut participants = Vec::new();
         for node in nodes {
@@ -188,12 +195,17 @@ impl<'a> PlanBuilder<'a> {
             });
         }
         participants.sort_by(|a, b| a.pod.cmp(&b.pod));
+        Some(participants)
+    }
+
+    /// Returns true if the sidecars of all these nodes run no operation of any client.
+    pub(super) fn are_idle(&mut self, nodes: &[NodeStatus]) -> bool {
         let mut idle = true;
-        for node in &participants {
+        for node in nodes {
             // Every node is asked at once, so the loop does not stop at the first busy one.
             idle &= self.is_idle(node);
         }
-        idle.then_some(participants)
+        idle
     }
 
     /// Returns the pod of a node and its address, on which the ring and Kubernetes have to agree.

@@ -16,7 +16,7 @@ use crate::icarus::{SecretReference, Store};
 /// The directory of Cassandra in the clusters of `CassKop`.
 const CASSANDRA_DIRECTORY: &str = "/var/lib/cassandra";
 
-/// Returns the folder of a node in the bucket, with the Secret that opens it.
+/// Returns the folder of a node's part in the bucket, with the Secret that opens it.
 pub(super) fn bucket(
     location: &str,
     common: &BackRestStatus,
@@ -27,9 +27,9 @@ pub(super) fn bucket(
     let location = StorageLocation::parse(location).map_err(unsendable("storageLocation"))?;
     let cluster = common.cluster_name.as_deref().unwrap_or_default();
     let cluster = Segment::parse(cluster).map_err(unsendable("status.clusterName"))?;
-    let datacenter = node.datacenter.as_deref().unwrap_or_default();
-    let datacenter = Segment::parse(datacenter).map_err(unsendable("status.nodes[].datacenter"))?;
-    let host = HostId::parse(&node.host_id).map_err(unsendable("status.nodes[].hostId"))?;
+    let datacenter = Segment::parse(node.bucket_datacenter().unwrap_or_default());
+    let datacenter = datacenter.map_err(unsendable("status.nodes[].datacenter"))?;
+    let host = HostId::parse(node.bucket_host_id()).map_err(unsendable("status.nodes[].hostId"))?;
     let secret = secret.filter(|name| !name.is_empty() && location.provider() != Provider::File);
     let secret = secret.map(|name| {
         SecretReference::new(namespace, name).ok_or_else(|| Unsendable {

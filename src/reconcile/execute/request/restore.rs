@@ -2,7 +2,7 @@
 
 use super::Unsendable;
 use super::fields::{bucket, connections, directory, entities, first_error, namespace, unsendable};
-use crate::api::{CassandraRestore, NodeStatus};
+use crate::api::{CassandraRestore, NodeStatus, RestoreStatus};
 use crate::domain::cassandra_directory::CassandraDirectory;
 use crate::domain::entities::Table;
 use crate::domain::rename::Rename;
@@ -26,8 +26,12 @@ pub fn restore(
         let table = Table::parse(table).map_err(unsendable("status.nodes[].table"))?;
         return Ok(OperationRequest::Refresh(table));
     }
-    let status = restore.status.clone().unwrap_or_default();
-    let source = status.source.unwrap_or_default();
+    let RestoreStatus {
+        mut common, source, ..
+    } = restore.status.clone().unwrap_or_default();
+    let source = source.unwrap_or_default();
+    // The backup may be one of a cluster with another name.
+    common.cluster_name = source.cluster_name.or(common.cluster_name);
     let spec = &restore.spec;
     let directory = directory(spec.cassandra_directory.as_deref())?;
     let rename = source.rename.or_else(|| spec.rename.clone()).unwrap_or_default();
@@ -35,7 +39,7 @@ pub fn restore(
     Ok(OperationRequest::Restore(RestoreRequest {
         store: bucket(
             location,
-            &status.common,
+            &common,
             node,
             namespace(&restore.metadata),
             source.secret.as_deref(),
@@ -68,11 +72,16 @@ pub fn download_directory(restore: &CassandraRestore) -> Result<SourceDirectory,
 
 /// Returns the snapshot with this resolved tag. A backup that another executor took may have recorded only its plain
 /// tag: then the newest snapshot of that tag.
+///
+/// The planner has compared the schema version in a resolved tag with the one that the spec requires. A plain tag can look
+/// like a resolved one (`nightly-2024`), but then it has no schema version.
 fn snapshot(restore: &CassandraRestore, text: &str) -> Result<Snapshot, Unsendable> {
-    if let Ok(tag) = ResolvedTag::parse(text) {
+    let spec = &restore.spec;
+    if let Ok(tag) = ResolvedTag::parse(text)
+        && (spec.exact_schema_version != Some(true) || tag.schema_version().is_some())
+    {
         return Ok(Snapshot::Resolved(tag));
     }
-    let spec = &restore.spec;
     let schema = match (spec.exact_schema_version, spec.schema_version.as_deref()) {
         (Some(true), Some(version)) if !version.is_empty() => {
             let version = SchemaVersion::parse(version).map_err(unsendable("spec.schemaVersion"))?;

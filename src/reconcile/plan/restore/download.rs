@@ -1,7 +1,8 @@
 //! `DOWNLOAD`: every node downloads and checks its files, beside Cassandra's own.
 
 use super::RestorePlanner;
-use crate::api::{Phase, Reason};
+use super::ring::RingComparison;
+use crate::api::Phase;
 
 /// Maximum number of attempts at a download before the restore is given up. A cleanup between two attempts counts too.
 pub(super) const MAX_DOWNLOAD_ATTEMPTS: i32 = 6;
@@ -17,28 +18,13 @@ impl RestorePlanner<'_> {
         done && self.status.phase() == Some(Phase::Download) && self.begin_truncation()
     }
 
-    /// Begins `TRUNCATE` if the nodes of the ring are still those that downloaded the files; else gives up.
+    /// Begins `TRUNCATE` if the ring still fits the parts that were downloaded; else gives up.
     fn begin_truncation(&mut self) -> bool {
-        let Some(nodes) = self.plan.ring_nodes(self.restore.spec.datacenter.as_deref()) else {
-            return false;
-        };
-        let mut current: Vec<_> = nodes
-            .into_iter()
-            .map(|node| node.host.as_str().to_owned())
-            .collect();
-        let mut downloaded = self.host_ids();
-        current.sort();
-        downloaded.sort();
-        if current != downloaded {
-            let message = format!(
-                "the nodes of the ring changed while the files were downloaded: there were {}, now there are {}",
-                downloaded.join(", "),
-                current.join(", ")
-            );
-            self.give_up(Reason::RingChanged, message, None);
-            return true;
+        match self.compare_ring() {
+            RingComparison::Same => self.enter_truncate(),
+            RingComparison::GivenUp => true,
+            RingComparison::Unknown => false,
         }
-        self.enter_truncate()
     }
 
     /// Deletes what an interrupted download left, before the next one: the sidecar does not download a file again that

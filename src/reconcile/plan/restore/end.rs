@@ -52,6 +52,10 @@ impl RestorePlanner<'_> {
             message.push_str("; the downloaded files, and the copies of the emptied tables, are left on ");
             message.push_str(&not_cleaned.join(", "));
         }
+        let incomplete = self.incomplete_warning();
+        if let Some(warning) = &incomplete {
+            message = format!("{message}; {warning}");
+        }
         self.close(
             ConditionType::Completed,
             Vec::new(),
@@ -59,6 +63,10 @@ impl RestorePlanner<'_> {
         );
         let event = self.event_message(&message);
         self.plan.notify(Reason::RestoreCompleted, event);
+        if let Some(warning) = incomplete {
+            let event = self.event_message(&warning);
+            self.plan.warn(Reason::RestoreIncomplete, event);
+        }
     }
 
     fn fail(&mut self, state: ConditionType<'_>, reason: &str, message: String) {

@@ -11,12 +11,18 @@ mod download;
 mod end;
 mod import;
 mod init;
+mod mismatch;
 mod nodes;
+mod pairing;
 mod progress;
 mod refresh;
+mod ring;
+mod schema;
 pub mod source;
 mod truncate;
 mod unreachable;
+
+use std::collections::BTreeMap;
 
 use super::actions::Plan;
 use super::builder::PlanBuilder;
@@ -42,8 +48,8 @@ const MAX_PHASES_PER_PLAN: usize = 8;
 /// `inputs`: what the restore takes over from its backup when it begins, and the needs of other restores.
 ///
 /// # Guarantees
-/// A finished restore never runs again. `TRUNCATE` is planned only when the download of every node is complete and the
-/// nodes of the ring are still the same. An operation that may still be under way is never sent again. `CLEANUP` keeps
+/// A finished restore never runs again. `TRUNCATE` is planned only when the download of every node is complete and every
+/// part of the backup is assigned to a node of the ring, or left out by `spec.nodes`. An operation that may still be under way is never sent again. `CLEANUP` keeps
 /// the copies of the emptied tables unless the restore completed. If any container restarts between `TRUNCATE` and the
 /// end, another `TRUNCATE` and `IMPORT` follow.
 #[must_use]
@@ -75,6 +81,8 @@ pub fn plan(
 pub struct RestoreInputs {
     /// The snapshot to restore and its place. Needed until the restore has begun; from then on it is in the status.
     pub source: Option<RestoreSource>,
+    /// The sizes of the parts of that snapshot in bytes, by the host id of the part, where they are known.
+    pub part_sizes: BTreeMap<String, i64>,
     /// True if the copies of the emptied tables have to stay whatever the spec says: another restore of the cluster
     /// failed after it had emptied tables, and a cleanup would delete the copies of both.
     pub keep_truncated: bool,

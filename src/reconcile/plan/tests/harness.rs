@@ -250,7 +250,7 @@ impl RestoreRun {
         };
         let inputs = RestoreInputs {
             source: Some(source),
-            keep_truncated: false,
+            ..RestoreInputs::default()
         };
         Self::of(CassandraRestore::new("monday", spec), inputs, nodes)
     }

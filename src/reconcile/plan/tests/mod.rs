@@ -1,6 +1,7 @@
 //! Whole runs against a ring that loses, delays and forgets requests and operations.
 
 mod backup;
+mod changed_ring;
 mod condensed;
 mod conflict;
 mod defects;
