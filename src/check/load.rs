@@ -1,7 +1,8 @@
 //! From the bytes of files to manifests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
+use super::excerpt;
 use super::files::{Input, Unreadable};
 use super::kustomize::{EnvFiles, Kustomization, Kustomizations, keys_of_env_file};
 use super::manifest::{Manifest, ManifestKind};
@@ -38,10 +39,16 @@ impl Loaded {
         let before = self.manifests.len();
         let mut first_error = None;
         let mut documents = 0;
+        let mut end = 0;
         for object in Reader::new(&text) {
             documents += 1;
             match object {
-                Ok(object) => self.document(file, documents, object, MAX_LIST_DEPTH),
+                Ok(object) => {
+                    end = object.span.end;
+                    let first = self.manifests.len();
+                    self.document(file, documents, object, MAX_LIST_DEPTH);
+                    self.mark_shared_values(first);
+                }
                 Err(error) => first_error = Some(error),
             }
         }
@@ -52,13 +59,15 @@ impl Loaded {
             if placeholder::is_template(&text) {
                 self.template(file, error.line);
             } else {
-                quoted = true;
+                let quotable = excerpt::may_quote_error(&excerpt::document_behind(&text, end), error.line);
+                quoted |= quotable;
                 self.errors.push(ErrorReport {
                     file,
                     document: documents,
                     line: error.line,
                     column: error.column,
                     message: error.message,
+                    quotable,
                 });
             }
         }
@@ -119,6 +128,7 @@ impl Loaded {
                 file,
                 document,
                 object,
+                opaque: None,
             });
         } else if api_version.is_some_and(|version| version.starts_with("db.orange.com/")) {
             let message = format!(
@@ -127,6 +137,26 @@ impl Loaded {
                 kind.unwrap_or_default()
             );
             self.note(file, object.span.line, message);
+        }
+    }
+
+    /// Marks the objects of a document, those from `first` on, that share a value with a Secret in it through an alias.
+    ///
+    /// A message about such an object could contain the value.
+    fn mark_shared_values(&mut self, first: usize) {
+        let Some(objects) = self.manifests.get_mut(first..) else {
+            return;
+        };
+        let mut values = HashSet::new();
+        for secret in objects.iter().filter(|object| object.kind.holds_values()) {
+            secret.collect_values(&mut values);
+        }
+        for object in objects.iter_mut().filter(|object| !object.kind.holds_values()) {
+            if !values.is_empty() && object.shares(&values) {
+                object.opaque = Some(
+                    "an alias shares a value with a Secret, which cassgate does not show; write the value itself",
+                );
+            }
         }
     }
 
@@ -149,6 +179,7 @@ impl Loaded {
             line: u32::try_from(line).unwrap_or(u32::MAX),
             column: 1,
             message: "is not UTF-8 text".to_owned(),
+            quotable: false,
         });
     }
 
@@ -159,6 +190,7 @@ impl Loaded {
             line: 1,
             column: 1,
             message: error.to_string(),
+            quotable: false,
         });
     }
 }

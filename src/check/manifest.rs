@@ -1,8 +1,11 @@
 //! A document of a kind that the check reads, and the object that it becomes when it is applied.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use crate::api::{GROUP, Kind};
 
-use super::yaml::{Node, SpannedNode};
+use super::yaml::{Entry, Node, SpannedNode};
 
 /// The kinds of documents that the check reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,19 @@ impl ManifestKind {
             _ => None,
         }
     }
+
+    /// Returns true for a Secret, and for an object from which a Secret is made.
+    pub(super) fn holds_values(self) -> bool {
+        match self {
+            Self::Secret
+            | Self::SealedSecret
+            | Self::ExternalSecret
+            | Self::ClusterExternalSecret
+            | Self::SecretProviderClass
+            | Self::Kustomization => true,
+            Self::Backup | Self::Restore | Self::Cluster | Self::Namespace => false,
+        }
+    }
 }
 
 /// A document, or an item of a list in a document, as it is written.
@@ -59,6 +75,8 @@ pub(super) struct Manifest {
     pub(super) document: usize,
     /// The object and its position.
     pub(super) object: SpannedNode,
+    /// The reason that it is not judged; `None` if nothing in its document prevents it.
+    pub(super) opaque: Option<&'static str>,
 }
 
 impl Manifest {
@@ -74,6 +92,24 @@ impl Manifest {
 
     pub(super) fn namespace(&self) -> Option<&str> {
         self.node().text_at(&["metadata", "namespace"])
+    }
+
+    /// Adds the nodes below every field except `apiVersion`, `kind` and `metadata`, by their addresses.
+    pub(super) fn collect_values(&self, values: &mut HashSet<*const Node>) {
+        let is_value = |entry: &&Entry| !matches!(&*entry.key, "apiVersion" | "kind" | "metadata");
+        for entry in self.node().entries().iter().filter(is_value) {
+            entry.value.walk(&mut |node| {
+                values.insert(Arc::as_ptr(&node.node));
+            });
+        }
+    }
+
+    /// Returns true if a node of the object is one of `values`.
+    pub(super) fn shares(&self, values: &HashSet<*const Node>) -> bool {
+        let mut shares = false;
+        self.object
+            .walk(&mut |node| shares |= values.contains(&Arc::as_ptr(&node.node)));
+        shares
     }
 
     /// Returns the field `kind` as it is written.

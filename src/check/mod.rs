@@ -7,7 +7,7 @@
 //!
 //! # Guarantees
 //! An unknown value never denies anything: a placeholder, a field that a patch may change, a Secret that is made
-//! elsewhere. No value of a Secret is kept or shown. A file that cannot be read is an error with its position, and all
+//! elsewhere. No value of a Secret is kept or shown: a line that may belong to a Secret is not quoted. A file that cannot be read is an error with its position, and all
 //! other files are judged.
 
 pub mod files;
@@ -16,6 +16,7 @@ pub mod render;
 pub mod report;
 pub mod yaml;
 
+mod excerpt;
 mod judge;
 mod kustomize;
 mod layered;

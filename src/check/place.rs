@@ -52,7 +52,9 @@ pub(super) fn place(loaded: Loaded, default_namespace: &str) -> (Resources, Repo
             let resource = Resource {
                 namespace: namespace.unwrap_or_else(|| default_namespace.to_owned()),
                 renamed: placement.name,
-                opaque: placement.opaque,
+                opaque: placement
+                    .opaque
+                    .or_else(|| manifest.opaque.map(ToOwned::to_owned)),
                 manifest: manifest.clone(),
             };
             if manifest.kind.judged().is_some() {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::rules::catalogue::{Rule, Severity};
 use crate::rules::finding::Findings;
 
+use super::excerpt;
 use super::manifest::Resource;
 use super::yaml::Span;
 
@@ -30,6 +31,8 @@ pub struct ErrorReport {
     pub column: u32,
     /// The message.
     pub message: String,
+    /// True if a report may quote the line.
+    pub quotable: bool,
 }
 
 /// A note about something that was not judged.
@@ -69,6 +72,8 @@ pub struct FindingReport {
     pub span: Span,
     /// The reason that it does not fail the check; `None` if it does.
     pub suppression: Option<Suppression>,
+    /// True if a report may quote the line.
+    pub quotable: bool,
 }
 
 /// A judged object.
@@ -162,11 +167,20 @@ impl Report {
         let manifest = &resource.manifest;
         let node = manifest.node();
         let object = manifest.object.span;
-        let findings = findings.into_iter().map(|finding| FindingReport {
-            span: node.span_of(&finding.path).unwrap_or(Span {
+        let text = self
+            .sources
+            .get(manifest.file)
+            .and_then(|source| source.text.as_deref());
+        let span_of = |path: &str| {
+            node.span_of(path).unwrap_or(Span {
                 end: object.begin,
                 ..object
-            }),
+            })
+        };
+        let may_quote = |span| text.is_some_and(|text| excerpt::may_quote(text, &manifest.object, span));
+        let findings = findings.into_iter().map(|finding| FindingReport {
+            span: span_of(&finding.path),
+            quotable: may_quote(span_of(&finding.path)),
             message: finding.text(),
             cause: finding.cause.reason(),
             rule: finding.rule,
@@ -174,6 +188,7 @@ impl Report {
             path: finding.path,
             suppression: finding.suppressed.then_some(Suppression::Annotation),
         });
+        let findings = findings.collect();
         let text = |key: &str| node.text_at(&[key]).unwrap_or_default().to_owned();
         self.objects.push(ObjectReport {
             file: manifest.file,
@@ -183,7 +198,7 @@ impl Report {
             kind: text("kind"),
             namespace: resource.namespace.clone(),
             name: manifest.name().to_owned(),
-            findings: findings.collect(),
+            findings,
         });
         if let Some(path) = placeholders.first() {
             let fields = placeholders.join(", ");

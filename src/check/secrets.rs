@@ -156,6 +156,7 @@ mod tests {
             file: 0,
             document: 1,
             object: Reader::new(text).next().unwrap().unwrap(),
+            opaque: None,
         }
     }
 
@@ -274,6 +275,7 @@ mod tests {
             file: 0,
             document: 1,
             object: child,
+            opaque: None,
         };
         let (_, known) = created_by(&manifest, manifest.name()).remove(0);
         let Reference::Found(known) = known else {

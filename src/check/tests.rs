@@ -3,6 +3,7 @@
 mod kustomize;
 mod live;
 mod neighbours;
+mod secret_values;
 
 use super::files::Input;
 use super::load::Loaded;

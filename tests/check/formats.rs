@@ -90,9 +90,10 @@ fn the_text_of_a_file_is_escaped_in_every_format() {
     assert!(junit.contains("&lt;/failure&gt;&amp;"), "{junit}");
     let text = shown("text");
     assert!(!text.contains("\n::"), "{text}");
-    let high = check(&gitops(), &["-"], "a: \"\"\u{9b}31m\n");
+    let high = "apiVersion: db.orange.com/v2\nkind: CassandraBackup\na: \"\"\u{9b}31m\n";
+    let high = check(&gitops(), &["-"], high);
     assert!(
-        high.stdout.contains("1 | a: \"\"\u{b7}31m") && !high.stdout.contains('\u{9b}'),
+        high.stdout.contains("3 | a: \"\"\u{b7}31m") && !high.stdout.contains('\u{9b}'),
         "{}",
         high.stdout
     );

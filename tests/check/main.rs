@@ -12,6 +12,7 @@ mod command;
 mod formats;
 mod progress;
 mod schemas;
+mod secret_values;
 mod yaml;
 
 use std::io::Write;

@@ -93,8 +93,8 @@ impl Generator {
         for file in &self.env_files {
             match env_files.get(file) {
                 Some(Ok(named)) => keys.extend(named.iter().cloned()),
-                Some(Err(why)) => return Err(format!("its keys are in {file}, which {why}")),
-                None => return Err(format!("its keys are in {file}, which is not read")),
+                Some(Err(why)) => return Err(format!("its keys are in {}, which {why}", shown(file))),
+                None => return Err(format!("its keys are in {}, which is not read", shown(file))),
             }
         }
         Ok(keys)
@@ -125,6 +125,15 @@ impl GeneratedSecret {
         };
         self.hashed &= outer.hashed;
         self.file = outer.file;
+    }
+}
+
+/// Returns the name of an env file for messages. A literal in the place of a name contains a value.
+fn shown(file: &str) -> &str {
+    if file.contains('=') {
+        "an item of envs with = in it"
+    } else {
+        file
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
             column: error.column,
             ..Span::default()
         };
-        let shown = shown(report, error.file, span);
+        let shown = shown(report, error.file, span, error.quotable);
         let group = Level::ERROR.primary_title(clean(&error.message)).element(shown);
         writeln!(into, "{}\n", renderer.render(&[group]))?;
     }
@@ -44,7 +44,8 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
                 .primary_title(sentence(finding))
                 .id(finding.rule.id)
                 .id_url(page(finding.rule));
-            let mut group: Group<'_> = title.element(shown(report, object.file, finding.span));
+            let mut group: Group<'_> =
+                title.element(shown(report, object.file, finding.span, finding.quotable));
             group = group.element(Level::NOTE.message(subject.as_str()));
             if let Some(remark) = remark(finding) {
                 group = group.element(Level::NOTE.message(remark));
@@ -60,12 +61,16 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
     writeln!(into, "{}", total(report))
 }
 
-/// Returns the line of a span with the span marked, or only the position if the text is not available.
-fn shown(report: &Report, file: usize, span: Span) -> Element<'_> {
+/// Returns the line of a span with the span marked, or only the position if the line may not be quoted.
+fn shown(report: &Report, file: usize, span: Span, quotable: bool) -> Element<'_> {
     let name = clean(report.name(file));
     let line = usize::try_from(span.line).unwrap_or(1);
     let column = usize::try_from(span.column).unwrap_or(1);
-    let source = report.sources.get(file).and_then(|source| excerpt(source, span));
+    let source = report
+        .sources
+        .get(file)
+        .filter(|_| quotable)
+        .and_then(|source| excerpt(source, span));
     match source {
         Some((text, span)) => Snippet::source(visible(text))
             .line_start(line)

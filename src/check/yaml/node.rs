@@ -65,6 +65,16 @@ pub struct Entry {
     pub value: SpannedNode,
 }
 
+impl SpannedNode {
+    /// Calls `visit` with this node and every node below it, also with those that aliases refer to.
+    pub fn walk(&self, visit: &mut impl FnMut(&Self)) {
+        visit(self);
+        self.node.items().iter().for_each(|item| item.walk(visit));
+        let entries = self.node.entries().iter();
+        entries.for_each(|entry| entry.value.walk(visit));
+    }
+}
+
 impl Node {
     /// Creates a node without children.
     pub(super) fn leaf(kind: NodeKind) -> Self {

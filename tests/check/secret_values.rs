@@ -1,0 +1,181 @@
+//! No report contains the value of a Secret: generated files with marked values, damaged in every way.
+
+use cassgate::check::files::Input;
+use cassgate::check::load::Loaded;
+use cassgate::check::render::{Format, Style};
+use cassgate::check::report::Report;
+use cassgate::check::{Settings, check};
+use proptest::prelude::*;
+
+/// The value of every Secret. No key, name or message contains any five characters of it.
+const MARKER: &str = "Zx7QqV3wJ8pK";
+
+/// A backup with mistakes, so that reports quote its lines.
+const BACKUP: &str = "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b1}\nspec:\n  cassandraCluster: c1\n  \
+                      storageLocation: s3://bk\n  secret: s3\n  entities: k1,k2.t\n  bandwidth: fast\n";
+
+/// Documents that hold the marker as a value.
+const HOLDERS: [&str; 20] = [
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData:\n  awssecretaccesskey: VALUE\n  awsregion: VALUE\n  gcp: VALUE\n",
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\ndata: {awsaccesskeyid: VALUE, awsendpoint: VALUE}\n",
+    "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s3\nstringData: {awssecretaccesskey: 'VALUE', awsregion: \"VALUE\"}\n",
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData:\n  gcp: |\n    {\"key\": \"VALUE\"}\n  azurestoragekey: >-\n    VALUE\n    VALUE\n",
+    "{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"metadata\": {\"name\": \"s3\"}, \"stringData\": {\"awssecretaccesskey\": \"VALUE\"}}\n",
+    "{\n  \"apiVersion\": \"v1\",\n  \"kind\": \"Secret\",\n  \"metadata\": {\"name\": \"s3\"},\n  \"data\": {\n    \"gcp\": \"VALUE\"\n  }\n}\n",
+    "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: s3}\nspec:\n  encryptedData: {awsaccesskeyid: VALUE}\n  template:\n    stringData: {awsregion: VALUE}\n",
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData: {awssecretaccesskey: \"ENC[AES256_GCM,data:VALUE,type:str]\"}\nsops: {mac: VALUE}\n",
+    "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nsecretGenerator:\n- name: s3\n  literals: [awssecretaccesskey=VALUE, \"awsregion=VALUE\"]\n",
+    "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nsecretGenerator:\n- name: s3\n  envs: [awssecretaccesskey=VALUE]\n  options: {disableNameSuffixHash: true}\n",
+    "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\npatches:\n- patch: |-\n    kind: Secret\n    metadata: {name: s3}\n    stringData: {awsregion: VALUE}\n",
+    "apiVersion: isindir.github.com/v1alpha3\nkind: SopsSecret\nmetadata: {name: s3}\nspec:\n  secretTemplates: [{name: s3, stringData: {awsregion: VALUE}}]\n",
+    "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: s3}\nspec:\n  target: {template: {data: {awsregion: VALUE}}}\n",
+    "stringData:\n  awssecretaccesskey: VALUE\n",
+    "backup:\n  credentials: {secretKey: VALUE}\n",
+    "awssecretaccesskey=VALUE\n",
+    "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Secret\n  metadata: {name: s3}\n  stringData: {awsregion: VALUE}\n- apiVersion: db.orange.com/v2\n  kind: CassandraBackup\n  metadata: {name: b2}\n  spec: {cassandraCluster: c1, storageLocation: s3://bk, secret: s3, bandwidth: fast}\n",
+    "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Secret, metadata: {name: s3}, stringData: {gcp: VALUE}}, {apiVersion: db.orange.com/v2, kind: CassandraBackup, metadata: {name: b2}, spec: {cassandraCluster: c1, bandwidth: fast}}]}\n",
+    "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: s3}, stringData: {gcp: &v VALUE, awsregion: &m {a: VALUE}}}\n- {apiVersion: db.orange.com/v2, kind: CassandraBackup, metadata: {name: b2}, spec: {cassandraCluster: c1, bandwidth: *v, secret: *v, entities: *m}}\n- {apiVersion: db.orange.com/v2, kind: CassandraCluster, metadata: {name: c1}, spec: {nodesPerRacks: *v}}\n",
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData:\n  awssecretaccesskey: VALUE---\napiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b3}\nspec: {cassandraCluster: c1, bandwidth: fast}\n",
+];
+
+/// Texts whose insertion makes a document unreadable, or another one.
+const DAMAGES: [&str; 24] = [
+    ": ",
+    ":",
+    "\"",
+    "'",
+    "\t",
+    "\n",
+    " ",
+    "  ",
+    "- ",
+    "---\n",
+    "\n---\n",
+    "[",
+    "]",
+    "{",
+    "}",
+    "*v ",
+    "&v ",
+    "!!binary ",
+    "<<: ",
+    "# ",
+    "|\n",
+    "%",
+    "{{ .x }}",
+    "\u{1}",
+];
+
+#[derive(Debug, Clone)]
+enum Damage {
+    None,
+    Insert(usize, &'static str),
+    Remove(usize),
+    Truncate(usize),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let at = 0..10_000_usize;
+    prop_oneof![
+        1 => Just(Damage::None),
+        6 => (at.clone(), prop::sample::select(DAMAGES.to_vec())).prop_map(|(at, text)| Damage::Insert(at, text)),
+        2 => at.clone().prop_map(Damage::Remove),
+        1 => at.prop_map(Damage::Truncate),
+    ]
+}
+
+/// Applies the damage. Every position is valid, because the text is ASCII.
+fn damaged(mut text: String, damage: &Damage) -> String {
+    let length = text.len();
+    match *damage {
+        Damage::None => {}
+        Damage::Insert(at, more) => text.insert_str(at % (length + 1), more),
+        Damage::Remove(at) => drop(text.remove(at % length)),
+        Damage::Truncate(at) => text.truncate(at % length),
+    }
+    text
+}
+
+fn judged(name: &str, text: &str) -> Report {
+    let mut loaded = Loaded::default();
+    let input = |name: &str, text: &str| Input {
+        name: name.to_owned(),
+        bytes: Ok(text.as_bytes().to_vec()),
+    };
+    loaded.add(input(name, text));
+    loaded.add(input("other.yaml", BACKUP));
+    for file in loaded.env_files() {
+        loaded.add_env_file(input(&file, &format!("awsregion={MARKER}\n{MARKER}\n")));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(check(loaded, &Settings::default(), None, |_, _| ()))
+}
+
+fn rendered(report: &Report, format: Format, colour: bool) -> String {
+    let style = Style {
+        colour,
+        now: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let mut written = Vec::new();
+    format.write(report, style, &mut written).unwrap();
+    String::from_utf8(written).unwrap()
+}
+
+/// Asserts that no format of the report contains five characters of the marker.
+fn assert_hidden(text: &str, report: &Report) {
+    let formats = [
+        (Format::Text, true),
+        (Format::Text, false),
+        (Format::Json, false),
+        (Format::Sarif, false),
+        (Format::Junit, false),
+        (Format::Github, false),
+        (Format::Markdown, false),
+    ];
+    for (format, colour) in formats {
+        let output = rendered(report, format, colour);
+        for at in 0..=MARKER.len() - 5 {
+            let piece = &MARKER[at..at + 5];
+            assert!(
+                !output.contains(piece),
+                "{format:?} shows {piece}:\n{output}\nof:\n{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn insertions_all_over_a_document_keep_the_value_hidden() {
+    for holder in HOLDERS {
+        let text = holder.replace("VALUE", MARKER);
+        assert_hidden(&text, &judged("file.yaml", &text));
+        for more in [": ", "\"", "---\n"] {
+            for at in (0..=text.len()).step_by(3) {
+                let text = damaged(text.clone(), &Damage::Insert(at, more));
+                assert_hidden(&text, &judged("file.yaml", &text));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn no_report_shows_a_value_of_a_secret(
+        name in prop::sample::select(vec!["file.yaml", "kustomization.yaml", "secrets.env", "<stdin>"]),
+        parts in prop::collection::vec(prop::sample::select(HOLDERS.to_vec()), 1..3),
+        backup_at in 0..3_usize,
+        damages in prop::collection::vec(damage(), 1..3),
+    ) {
+        let mut parts: Vec<String> = parts.iter().map(|part| part.replace("VALUE", MARKER)).collect();
+        parts.insert(backup_at.min(parts.len()), BACKUP.to_owned());
+        let mut text = parts.join("---\n");
+        for damage in &damages {
+            if !text.is_empty() {
+                text = damaged(text, damage);
+            }
+        }
+        assert_hidden(&text, &judged(name, &text));
+    }
+}
