@@ -338,6 +338,12 @@ fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 impl RestoreStatus {
+    /// Returns true if the restore may have emptied a table: see [`Truncation::may_have_emptied`].
+    #[must_use]
+    pub fn may_have_emptied(&self) -> bool {
+        self.truncation.as_ref().is_some_and(Truncation::may_have_emptied)
+    }
+
     /// Returns the parsed `phase`, or `None` if it is absent or unknown.
     #[must_use]
     pub fn phase(&self) -> Option<Phase> {

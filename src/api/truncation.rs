@@ -10,8 +10,8 @@ use super::lenient::null_is_default;
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Truncation {
-    /// The time just before the first `TRUNCATE` was sent. The first copies `truncated-…` that Cassandra made
-    /// after this time contain the data of the tables from before the restore.
+    /// The time just before the first `TRUNCATE` was sent that may have emptied a table. The first copies
+    /// `truncated-…` that Cassandra made after this time contain the data of the tables from before the restore.
     pub begun: Time,
 
     /// Cassandra's id of the node that empties the tables on all nodes.
@@ -22,9 +22,9 @@ pub struct Truncation {
     pub rounds: i32,
 
     /// The state of the tables: `INTENDED` (a `TRUNCATE` is about to be sent, or it is unknown whether it arrived),
-    /// `ACCEPTED` (a sidecar has accepted it), `FAILED_UNTOUCHED` (it failed before it emptied any table),
-    /// `PARTLY_EMPTIED` (it failed for some tables) or `EMPTIED`. If absent, an earlier version of cassgate wrote the
-    /// record, and the tables count as emptied.
+    /// `ACCEPTED` (a sidecar has accepted it), `FAILED_UNTOUCHED` (none has arrived, or each failed before it emptied
+    /// any table), `PARTLY_EMPTIED` (it failed for some tables) or `EMPTIED`. If absent, an earlier version of cassgate
+    /// wrote the record, and the tables count as emptied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
 
@@ -45,7 +45,7 @@ pub enum TruncationState {
     Intended,
     /// A sidecar has accepted the request.
     Accepted,
-    /// The operation failed before it emptied any table.
+    /// No request has arrived, or each operation failed before it emptied any table.
     FailedUntouched,
     /// The operation failed for some tables.
     PartlyEmptied,

@@ -49,6 +49,16 @@ impl Sidecar {
         Some((version.major, version.minor, version.patch) >= (2, 0, 2))
     }
 
+    /// Returns true if an IMPORT fails for ever on hard links that an earlier IMPORT left, so that only a refresh of each
+    /// table gets past them, or `None` if the version is unknown.
+    ///
+    /// Icarus 1.1.3 does (observed). 2.0.4 and 3.0.0 skip links that exist and complete half an SSTable, which a refresh
+    /// would corrupt (observed).
+    #[must_use]
+    pub fn needs_refresh(&self) -> Option<bool> {
+        self.version().map(|version| version.major < 2)
+    }
+
     /// Returns true if the sidecar ignores Kubernetes Secrets, or `None` if the version is unknown.
     ///
     /// Esop 3.0 no longer reads them.

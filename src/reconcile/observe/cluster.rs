@@ -5,9 +5,8 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
-use crate::api::{
-    CassandraBackup, CassandraCluster, CassandraRestore, ConditionType, NodeContainers, Reason,
-};
+use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, NodeContainers, Reason};
+use crate::domain::object_name::is_label_value;
 use crate::domain::sidecar::Sidecar;
 use crate::evaluate::Judge;
 use crate::reconcile::object::Plannable;
@@ -15,6 +14,7 @@ use crate::reconcile::plan::needs::Needs;
 use crate::reconcile::plan::prune::PruneInputs;
 use crate::reconcile::plan::prune::retention::snapshots_in_use;
 use crate::reconcile::plan::restore::RestoreInputs;
+use crate::reconcile::plan::restore::copies::unfinished_restores;
 use crate::reconcile::plan::restore::source::source;
 use crate::reconcile::plan::{PodMember, Wait};
 use crate::reconcile::queue::OperationQueue;
@@ -71,8 +71,8 @@ pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
     if object.needs_restores(now) {
         // Data is deleted on the strength of this list, so it is a live read.
         let restores = restores(client, &namespace).await?;
-        observation.restore_inputs.keep_truncated =
-            has_failed_after_truncation(&restores, object.cluster(), &object.name_any());
+        observation.restore_inputs.unfinished_restores =
+            unfinished_restores(&restores, object.cluster(), &object.name_any());
         observation.prune_inputs.in_use = restores.iter().flat_map(snapshots_in_use).collect();
     }
     if !object.run_has_started() {
@@ -98,10 +98,12 @@ impl ClusterObservation {
         let clusters: Api<CassandraCluster> = Api::namespaced(client.clone(), namespace);
         let found = clusters.get_opt(cluster).await?;
         let image = found.as_ref().and_then(CassandraCluster::running_sidecar_image);
-        // The name of a cluster that does not exist may not even be valid as a label.
-        let members = match &found {
-            Some(_) => members(client, namespace, cluster).await?,
-            None => Vec::new(),
+        // The pods of a cluster may outlive its object (`cascade=orphan`). The name of a cluster that does not exist may
+        // not even be valid as a label.
+        let members = if found.is_some() || is_label_value(cluster) {
+            members(client, namespace, cluster).await?
+        } else {
+            Vec::new()
         };
         let mut observation = Self {
             members,
@@ -144,23 +146,6 @@ impl ClusterObservation {
 async fn restores(client: &Client, namespace: &str) -> Result<Vec<CassandraRestore>, kube::Error> {
     let api: Api<CassandraRestore> = Api::namespaced(client.clone(), namespace);
     Ok(api.list(&ListParams::default()).await?.items)
-}
-
-/// Returns true if another restore of the cluster failed after it had emptied tables: the safety copies are then all
-/// that is left of the data.
-fn has_failed_after_truncation(restores: &[CassandraRestore], cluster: &str, own: &str) -> bool {
-    let others = restores.iter().filter(|restore| restore.name_any() != own);
-    let mut statuses = others
-        .filter(|restore| restore.spec.cassandra_cluster == cluster)
-        .filter_map(|restore| restore.status.as_ref());
-    statuses.any(|status| {
-        let failed = status
-            .common
-            .condition
-            .as_ref()
-            .is_some_and(|condition| condition.state() == ConditionType::Failed);
-        failed && status.truncation.is_some()
-    })
 }
 
 /// Returns the pods of a cluster. Only these two labels are safe to select by: into all others `CassKop` merges the

@@ -105,7 +105,7 @@ impl<'a> PlanBuilder<'a> {
         });
     }
 
-    /// Ends the run: drops all questions, requests and waits. Events stay.
+    /// Drops all questions, requests and waits, because the run ends or is given up. Events stay.
     pub(super) fn close(&mut self) {
         self.wait = None;
         self.requeue_after = None;

@@ -13,6 +13,9 @@ const MAX_PAST_OPERATIONS: usize = 64;
 /// Maximum length of a sidecar's error in a status, in characters: some errors have kilobytes.
 const MAX_MESSAGE_LENGTH: usize = 500;
 
+/// Maximum number of characters of the tables that a shortened message names. All of them are needed later.
+const MAX_TABLES_LENGTH: usize = 4_000;
+
 /// The message of a node whose sidecar loses operations.
 pub(super) const LOSES_OPERATIONS: &str =
     "its sidecar lost the operation repeatedly, because the sidecar keeps restarting";
@@ -205,7 +208,10 @@ fn record_operation(node: &mut NodeStatus, operation: &OperationReport) -> NodeS
     set_state(node, state_of(&operation.state));
     match &operation.state {
         OperationState::Pending | OperationState::Running | OperationState::Unknown(_) => {
-            node.message = None;
+            // Another try of what fails is reported with the last error, until it succeeds.
+            if node.failing_since.is_none() {
+                node.message = None;
+            }
             NodeState::UnderWay
         }
         OperationState::Completed => {
@@ -235,15 +241,17 @@ pub(super) fn enter(node: &mut NodeStatus, phase: Phase) {
     node.progress = None;
     node.message = None;
     node.silent_since = None;
+    node.failing_since = None;
     node.table = None;
 }
 
 /// Enters another phase for a repair. The count of attempts continues, so that the delay between them keeps growing.
 pub(super) fn enter_repair(node: &mut NodeStatus, phase: Phase) {
-    let (attempts, sent) = (node.attempts, node.sent.take());
+    let (attempts, sent, failing_since) = (node.attempts, node.sent.take(), node.failing_since.take());
     enter(node, phase);
     node.attempts = attempts;
     node.sent = sent;
+    node.failing_since = failing_since;
 }
 
 /// Records a request before it is sent.
@@ -304,6 +312,19 @@ pub(super) fn state_of(state: &OperationState) -> ConditionType<'static> {
     }
 }
 
+/// Shortens a sidecar's error. Of one about tables that were not emptied, every table stays.
 fn shorten(text: &str) -> String {
-    text.chars().take(MAX_MESSAGE_LENGTH).collect()
+    let prefix = |text: &str, length: usize| text.chars().take(length).collect::<String>();
+    let shortened = prefix(text, MAX_MESSAGE_LENGTH);
+    if shortened.len() == text.len() || NodeFailure::of_message(text) != NodeFailure::TablesNotTruncated {
+        return shortened;
+    }
+    let tables = NodeFailure::tables(text);
+    let Some((before, _)) = text.split_once('{').filter(|_| !tables.is_empty()) else {
+        return shortened;
+    };
+    prefix(
+        &format!("{before}{{{}=…}}", tables.join("=…, ")),
+        MAX_TABLES_LENGTH,
+    )
 }

@@ -10,28 +10,30 @@ use crate::reconcile::plan::timing::{add, whole_seconds};
 const CLEANUP_TIMEOUT: SignedDuration = SignedDuration::from_mins(15);
 
 impl RestorePlanner<'_> {
-    /// Handles a deletion of the restore or of the cluster, and the annotation to give the restore up.
+    /// Handles a deletion of the restore, and the annotation to give the restore up.
     pub(super) fn handle_give_up_requests(&mut self) {
-        if self.observation.cluster_gone {
-            self.fail_without_cluster();
-            return;
-        }
         if self.status.giving_up.is_some() {
             return;
         }
         if self.has_abandon_annotation() && self.status.phase() != Some(Phase::Cleanup) {
             let message = format!("the annotation {ABANDON_ANNOTATION} is set");
             self.give_up(Reason::Abandoned, message, None);
-        } else if self.is_deleted() && self.status.truncation.is_none() {
-            let message = "the restore was deleted before any table was emptied".to_owned();
-            self.give_up(Reason::Deleted, message, None);
+        } else if self.is_deleted() && !self.may_have_emptied() {
+            self.give_up_deleted();
         }
+    }
+
+    /// Gives a deleted restore up that has emptied no table.
+    pub(super) fn give_up_deleted(&mut self) {
+        let message = "the restore was deleted before any table was emptied".to_owned();
+        self.give_up(Reason::Deleted, message, None);
     }
 
     /// Gives the restore up.
     ///
-    /// Before `TRUNCATE` no row is lost: the downloaded files are deleted. After it the tables are emptied once more and
-    /// stay empty, so that no partly imported file is loaded later.
+    /// While no table can have been emptied, no row is lost: the downloaded files are deleted, and nothing is sent that
+    /// this plan had planned before. The outcome of a `TRUNCATE` under way is awaited. After an import the tables are
+    /// emptied once more and stay empty, so that no partly imported file is loaded later.
     pub(super) fn give_up(&mut self, reason: Reason, message: String, source: Option<String>) {
         self.status.giving_up = Some(GivingUp {
             reason: reason.as_str().to_owned(),
@@ -39,9 +41,10 @@ impl RestorePlanner<'_> {
             source,
             since: whole_seconds(self.observation.now),
         });
-        if self.status.truncation.is_some() {
+        if self.may_have_emptied() {
             return;
         }
+        self.plan.close();
         if self.status.phase() == Some(Phase::Init) {
             self.end();
         } else {

@@ -24,12 +24,16 @@ impl RestorePlanner<'_> {
 
     /// Ends the restore because its cluster does not exist any more.
     pub(super) fn fail_without_cluster(&mut self) {
-        let message = "the CassandraCluster is gone, and its nodes with it";
-        self.fail(
-            ConditionType::Failed,
-            Reason::ClusterNotFound.as_str(),
-            message.to_owned(),
-        );
+        let gone = "the CassandraCluster does not exist any more, and neither does a pod of it";
+        let message = if self.may_have_emptied() {
+            format!(
+                "{gone}; if the volumes of its nodes are left: {}",
+                self.tables_message()
+            )
+        } else {
+            gone.to_owned()
+        };
+        self.fail(ConditionType::Failed, Reason::ClusterNotFound.as_str(), message);
     }
 
     /// Ends a resumed restore whose `status.nodes` is lost, and with it what each node has done.
@@ -67,6 +71,7 @@ impl RestorePlanner<'_> {
             let event = self.event_message(&warning);
             self.plan.warn(Reason::RestoreIncomplete, event);
         }
+        self.report_kept_copies();
     }
 
     fn fail(&mut self, state: ConditionType<'_>, reason: &str, message: String) {
@@ -97,19 +102,10 @@ impl RestorePlanner<'_> {
 
     /// Returns why the restore was given up, what the tables hold, and the remedy.
     fn final_message(&self, given_up: &GivingUp) -> String {
-        let remedy = match &self.status.truncation {
-            None => "no table was touched; fix the cause and create the restore again under another name"
-                .to_owned(),
-            Some(truncation) => format!(
-                "the tables are empty; their former rows are on every node in the first snapshots \
-                 truncated-<milliseconds>-<table> made after {}; create the restore again under another name, \
-                 or copy those back",
-                truncation.begun.0
-            ),
-        };
+        let tables = self.tables_message();
         let source = given_up.source.as_ref();
         let source = source.map(|source| format!("{source}: ")).unwrap_or_default();
-        format!("{source}{}; {remedy}", given_up.message)
+        format!("{source}{}; {tables}", given_up.message)
     }
 
     /// Returns the reason why the restore was given up, and the errors of the nodes.

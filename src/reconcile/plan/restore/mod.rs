@@ -7,8 +7,11 @@
 mod abort;
 mod begin;
 mod cleanup;
+mod cluster_gone;
+pub mod copies;
 mod download;
 mod end;
+mod failures;
 mod import;
 mod init;
 mod mismatch;
@@ -19,6 +22,7 @@ mod refresh;
 mod ring;
 mod schema;
 pub mod source;
+mod tables;
 mod truncate;
 mod unreachable;
 
@@ -48,10 +52,11 @@ const MAX_PHASES_PER_PLAN: usize = 8;
 /// `inputs`: what the restore takes over from its backup when it begins, and the needs of other restores.
 ///
 /// # Guarantees
-/// A finished restore never runs again. `TRUNCATE` is planned only when the download of every node is complete and every
-/// part of the backup is assigned to a node of the ring, or left out by `spec.nodes`. An operation that may still be under way is never sent again. `CLEANUP` keeps
-/// the copies of the emptied tables unless the restore completed. If any container restarts between `TRUNCATE` and the
-/// end, another `TRUNCATE` and `IMPORT` follow.
+/// A finished restore never runs again. The first `TRUNCATE` that may empty a table is planned only when the download of
+/// every node is complete and every part of the backup is assigned to a node of the ring, or left out by `spec.nodes`. An
+/// operation that may still be under way is never sent again. A restore that is given up before an import sends no other
+/// `TRUNCATE`. `CLEANUP` keeps the copies of the emptied tables unless the restore completed. If any container restarts
+/// between `TRUNCATE` and the end, another `TRUNCATE` and `IMPORT` follow.
 #[must_use]
 pub fn plan(
     restore: &CassandraRestore,
@@ -83,9 +88,9 @@ pub struct RestoreInputs {
     pub source: Option<RestoreSource>,
     /// The sizes of the parts of that snapshot in bytes, by the host id of the part, where they are known.
     pub part_sizes: BTreeMap<String, i64>,
-    /// True if the copies of the emptied tables have to stay whatever the spec says: another restore of the cluster
-    /// failed after it had emptied tables, and a cleanup would delete the copies of both.
-    pub keep_truncated: bool,
+    /// The other restores of the cluster that may have emptied tables and did not complete. The copies of the emptied
+    /// tables stay whatever the spec says, because a cleanup would delete those of every restore.
+    pub unfinished_restores: Vec<String>,
 }
 
 struct RestorePlanner<'a> {
@@ -107,7 +112,7 @@ impl RestorePlanner<'_> {
             foreign::follow(&mut self.status.common, generation, &mut self.plan);
         } else if !self.restore.has_started() {
             self.begin();
-        } else {
+        } else if !self.handle_missing_cluster() {
             self.handle_give_up_requests();
             self.run_phases();
         }
@@ -128,7 +133,7 @@ impl RestorePlanner<'_> {
             self.fail_without_nodes();
             return;
         }
-        if self.status.truncation.is_some() && self.status.giving_up.is_none() {
+        if self.may_have_emptied() && self.status.giving_up.is_none() {
             if self.status.phase() == Some(Phase::Cleanup) {
                 self.enter(Phase::Import);
             }
@@ -148,9 +153,10 @@ impl RestorePlanner<'_> {
         }
     }
 
-    /// Runs the current phase. Returns true if the restore entered another phase.
+    /// Runs the current phase. Returns true if the restore entered another phase, also because it was given up.
     fn run_phase(&mut self) -> bool {
-        match self.status.phase() {
+        let before = self.status.phase();
+        let passes = match before {
             Some(Phase::Init) => self.init(),
             Some(Phase::Download) => self.download(),
             Some(Phase::Truncate) => self.truncate(),
@@ -166,7 +172,8 @@ impl RestorePlanner<'_> {
                     .wait_for(Wait::stalled(Reason::StatusUnreadable, message));
                 false
             }
-        }
+        };
+        passes || self.status.phase() != before
     }
 
     /// Begins a phase on all nodes.

@@ -4,12 +4,11 @@ use super::cleanup::MAX_CLEANUP_ATTEMPTS;
 use super::download::{MAX_DOWNLOAD_ATTEMPTS, MAX_LOST_DOWNLOADS};
 use super::import::MAX_IMPORTS_WHEN_GIVEN_UP;
 use super::{RestorePlanner, STALLED_AFTER_ATTEMPTS};
-use crate::api::{Phase, Reason};
+use crate::api::Phase;
 use crate::icarus::NodeFailure;
 use crate::reconcile::plan::actions::Task;
 use crate::reconcile::plan::node::{self, NodeState};
-use crate::reconcile::plan::timing::{POLL_INTERVAL, REQUEUE_INTERVAL};
-use crate::reconcile::plan::wait::Wait;
+use crate::reconcile::plan::timing::{POLL_INTERVAL, REQUEUE_INTERVAL, whole_seconds};
 
 impl RestorePlanner<'_> {
     /// Advances the parts of these nodes. Returns true if all are done and the restore is still in the same phase.
@@ -36,6 +35,15 @@ impl RestorePlanner<'_> {
         let Some(phase) = node.phase() else {
             return true;
         };
+        match &state {
+            NodeState::Completed => node.failing_since = None,
+            NodeState::Failed(_) => {
+                let now = whole_seconds(observation.now);
+                node.failing_since.get_or_insert(now);
+            }
+            _ => {}
+        }
+        self.report_nodes_down(host_id, phase);
         match state {
             NodeState::Ask(question) => {
                 self.plan.questions.insert(question);
@@ -54,7 +62,7 @@ impl RestorePlanner<'_> {
 
     /// Handles an operation that the sidecar does not know any more.
     fn handle_lost(&mut self, host_id: &str, phase: Phase) {
-        let untouched = self.status.truncation.is_none();
+        let untouched = !self.may_have_emptied();
         let (mut attempts, mut accepted) = (0, false);
         if let Some(node) = self.node_mut(host_id) {
             node.silent_since = None;
@@ -93,7 +101,7 @@ impl RestorePlanner<'_> {
 
     /// Handles a failed operation. Returns true if the node counts as done all the same.
     fn handle_failed(&mut self, host_id: &str, phase: Phase, failure: &NodeFailure) -> bool {
-        let untouched = self.status.truncation.is_none();
+        let untouched = !self.may_have_emptied();
         let given_up = self.status.giving_up.is_some();
         let attempts = self.node_mut(host_id).map_or(0, |node| node::attempts(node));
         if attempts >= STALLED_AFTER_ATTEMPTS && !untouched && !given_up {
@@ -103,8 +111,12 @@ impl RestorePlanner<'_> {
         match (phase, failure) {
             (Phase::Cleanup, _) if self.cleanup_timed_out() => return true,
             (Phase::Cleanup, _) if last_cleanup && attempts >= MAX_CLEANUP_ATTEMPTS => return true,
-            (_, NodeFailure::TwoRestores | NodeFailure::NodesDown) => self.send_task(host_id, phase),
+            (_, NodeFailure::TwoRestores | NodeFailure::NodesDown)
+            | (Phase::Truncate, NodeFailure::TablesNotTruncated) => self.send_task(host_id, phase),
             (Phase::Init, _) | (Phase::Download, NodeFailure::NoManifest) if untouched => {
+                self.give_up_because_of(host_id, failure);
+            }
+            (Phase::Download, NodeFailure::TokensDiffer | NodeFailure::TableMissing) if untouched => {
                 self.give_up_because_of(host_id, failure);
             }
             (Phase::Download, _) if untouched && attempts >= MAX_DOWNLOAD_ATTEMPTS => {
@@ -133,6 +145,9 @@ impl RestorePlanner<'_> {
 
     /// Sends the task of a phase to a node if its next attempt is due.
     pub(super) fn send_task(&mut self, host_id: &str, phase: Phase) {
+        if phase == Phase::Truncate && !self.may_send_truncate(host_id) {
+            return;
+        }
         let keep_truncated = !self.may_delete_copies();
         let nodes = &mut self.status.common.nodes;
         let Some(node) = nodes.iter_mut().find(|node| node.host_id == host_id) else {
@@ -146,6 +161,9 @@ impl RestorePlanner<'_> {
             phase => Task::Phase(phase),
         };
         self.plan.send(node, task);
+        if phase == Phase::Truncate {
+            self.record_truncate_request(host_id);
+        }
     }
 
     /// Begins another phase on one node for a repair.
@@ -161,39 +179,5 @@ impl RestorePlanner<'_> {
         if let Some(node) = self.node_mut(host_id) {
             node.phase = Some(Phase::Import.as_str().to_owned());
         }
-    }
-
-    fn give_up_because_of(&mut self, host_id: &str, failure: &NodeFailure) {
-        let (name, message) = self.name_and_message(host_id);
-        let reason = if *failure == NodeFailure::NoManifest {
-            Reason::SnapshotNotFound
-        } else {
-            Reason::OperationFailed
-        };
-        self.give_up(reason, message.unwrap_or_default(), Some(name));
-    }
-
-    /// Reports the restore as stalled because of a node on which an operation fails that has to succeed.
-    fn report_failing_node(&mut self, host_id: &str, phase: Phase) {
-        let (pod, message) = self.name_and_message(host_id);
-        let message = message.unwrap_or_default();
-        let remedy = if NodeFailure::of_message(&message) == NodeFailure::CorruptCannotImport {
-            format!(
-                "delete the files of that table in the data directory of {pod} that Cassandra has not loaded, \
-                 then the restore continues"
-            )
-        } else {
-            "the operation is retried".to_owned()
-        };
-        let message = format!("{} on {pod}: {message}; {remedy}", phase.as_str());
-        self.plan.wait_for(Wait::stalled(Reason::NodeFails, message));
-    }
-
-    /// Returns the node's name for people, and its last error.
-    pub(super) fn name_and_message(&self, host_id: &str) -> (String, Option<String>) {
-        let mut nodes = self.status.common.nodes.iter();
-        let node = nodes.find(|node| node.host_id == host_id);
-        let name = node.map_or(host_id, node::name).to_owned();
-        (name, node.and_then(|node| node.message.clone()))
     }
 }

@@ -2,16 +2,28 @@
 
 use super::RestorePlanner;
 use crate::api::{Phase, Reason};
-use crate::domain::entities::{Entities, Table};
 use crate::reconcile::plan::node;
 use crate::reconcile::plan::wait::Wait;
 
 impl RestorePlanner<'_> {
-    /// Begins to refresh the tables of a node.
+    /// Begins to refresh the tables of a node on Icarus 1, and imports again on any other sidecar.
     ///
     /// Icarus 1 fails on hard links that an earlier import left. A refresh makes Cassandra load them, table by table;
-    /// the next `TRUNCATE` then removes them.
+    /// the next `TRUNCATE` then removes them. On a later version, and on an unknown one, a refresh could load half an
+    /// SSTable, which only a person can repair; another import costs nothing.
     pub(super) fn refresh(&mut self, host_id: &str) {
+        match self.observation.sidecar.needs_refresh() {
+            Some(true) => {}
+            Some(false) => {
+                self.send_task(host_id, Phase::Import);
+                return;
+            }
+            None => {
+                self.report_unknown_sidecar(host_id);
+                self.send_task(host_id, Phase::Import);
+                return;
+            }
+        }
         let Some(first) = self.imported_tables().into_iter().next() else {
             let message = format!(
                 "an import on node {host_id} is stuck on links of an earlier one, and the restore names no tables to \
@@ -22,6 +34,17 @@ impl RestorePlanner<'_> {
             return;
         };
         self.refresh_table(host_id, first);
+    }
+
+    /// Reports an import that another import may not get past, because the version of the sidecar is unknown.
+    fn report_unknown_sidecar(&mut self, host_id: &str) {
+        let (pod, error) = self.name_and_message(host_id);
+        let message = format!(
+            "IMPORT on {pod}: {}; the image of the sidecar does not name its version; if it is Icarus 1, restart the Cassandra \
+             of {pod}: it then loads the links of the earlier import, and the restore continues; IMPORT is retried",
+            error.unwrap_or_default()
+        );
+        self.plan.wait_for(Wait::stalled(Reason::ImportStuck, message));
     }
 
     /// Refreshes the next table of a node. Returns true if there is none.
@@ -46,22 +69,5 @@ impl RestorePlanner<'_> {
             node.table = Some(table);
         }
         self.send_task(host_id, Phase::Refresh);
-    }
-
-    /// Returns the tables that get rows, after the renaming. Empty if the restore does not name tables.
-    fn imported_tables(&self) -> Vec<String> {
-        let Some(source) = &self.status.source else {
-            return Vec::new();
-        };
-        let entities = Entities::parse(source.entities.as_deref().unwrap_or_default());
-        let Ok(Entities::Tables(tables)) = entities else {
-            return Vec::new();
-        };
-        let renamed = |table: &Table| {
-            let name = table.to_string();
-            let target = source.rename.as_ref().and_then(|rename| rename.get(&name));
-            target.cloned().unwrap_or(name)
-        };
-        tables.iter().map(renamed).collect()
     }
 }

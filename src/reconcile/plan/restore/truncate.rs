@@ -1,30 +1,33 @@
 //! `TRUNCATE`: one node empties the tables on all nodes.
 
-use super::{RestorePlanner, STALLED_AFTER_ATTEMPTS};
-use crate::api::{ABANDON_ANNOTATION, Phase, Reason, Truncation};
-use crate::reconcile::plan::node;
+use super::ring::RingComparison;
+use super::{RestorePlanner, STALLED_AFTER_ATTEMPTS, tables};
+use crate::api::{ABANDON_ANNOTATION, Phase, Reason, Truncation, TruncationState};
+use crate::icarus::NodeFailure;
+use crate::reconcile::plan::node::{self, NodeState};
 use crate::reconcile::plan::timing::whole_seconds;
 use crate::reconcile::plan::wait::Wait;
 
 impl RestorePlanner<'_> {
     /// Runs `TRUNCATE`. Returns true if the restore entered another phase.
     pub(super) fn truncate(&mut self) -> bool {
-        let Some(host_id) = self
-            .status
-            .truncation
-            .as_ref()
-            .map(|truncation| truncation.host_id.clone())
-        else {
-            let message =
-                "status.phase is TRUNCATE and status.truncation is gone: nothing is sent until it is back";
+        let Some(host_id) = self.truncating_node() else {
+            let message = "status.phase is TRUNCATE, and status.truncation or the node that it names is gone: nothing is \
+                           sent until it is back";
             self.plan
                 .wait_for(Wait::stalled(Reason::StatusUnreadable, message));
             return false;
         };
+        let Some(state) = self.observe_truncation(&host_id) else {
+            return false;
+        };
+        if self.ends_in_truncate(&state) {
+            return true;
+        }
         self.report_repeated_rounds();
+        self.report_kept_tables(&host_id);
         if !self.advance_all(std::slice::from_ref(&host_id)) {
-            // The chosen node left the ring, so another round has to choose another node.
-            return self.is_skipped(&host_id) && self.enter_truncate();
+            return self.is_skipped(&host_id) && self.continue_without_truncating_node();
         }
         let next = if self.status.giving_up.is_some() {
             Phase::Cleanup
@@ -33,6 +36,74 @@ impl RestorePlanner<'_> {
         };
         self.enter(next);
         true
+    }
+
+    /// Returns the node that empties the tables, if the status has it.
+    fn truncating_node(&mut self) -> Option<String> {
+        let host_id = self.status.truncation.as_ref()?.host_id.clone();
+        self.node_mut(&host_id).map(|node| node.host_id.clone())
+    }
+
+    /// Ends `TRUNCATE` for a restore that is given up, or was deleted, and needs no other `TRUNCATE`. Returns true if the
+    /// restore entered another phase.
+    ///
+    /// Only an import leaves files that a restart of Cassandra would load into emptied tables, so the first round needs
+    /// no second `TRUNCATE`. A table that could not be emptied would keep any later round from its end.
+    fn ends_in_truncate(&mut self, state: &NodeState) -> bool {
+        if self.is_deleted() && self.status.giving_up.is_none() && !self.may_have_emptied() {
+            self.give_up_deleted();
+            return true;
+        }
+        let may_run = matches!(
+            state,
+            NodeState::UnderWay | NodeState::Unreachable | NodeState::Completed
+        );
+        let is_partly_done = *state == NodeState::Failed(NodeFailure::TablesNotTruncated);
+        let ends = self.status.giving_up.is_some() && !may_run && (self.rounds() == 1 || is_partly_done);
+        if ends {
+            self.enter(Phase::Cleanup);
+        }
+        ends
+    }
+
+    /// Continues a restore that is given up and whose truncating node left the ring: another node empties the tables, if
+    /// they have to be emptied.
+    fn continue_without_truncating_node(&mut self) -> bool {
+        if self.rounds() == 1 {
+            self.enter(Phase::Cleanup);
+            return true;
+        }
+        self.enter_truncate()
+    }
+
+    /// Returns true if a `TRUNCATE` that is due may be sent. Before the first one that may empty a table, and after one
+    /// that kept tables, the containers are recorded again, and before the first one the ring must still fit the
+    /// parts that were downloaded; otherwise the restore is given up.
+    pub(super) fn may_send_truncate(&mut self, host_id: &str) -> bool {
+        let now = self.observation.now;
+        let is_due = self
+            .node_mut(host_id)
+            .is_some_and(|node| node::next_attempt(node) <= now);
+        if !is_due {
+            return true;
+        }
+        if !self.may_have_emptied() && self.compare_ring() != RingComparison::Same {
+            return false;
+        }
+        let state = self.status.truncation.as_ref().map(Truncation::state);
+        let keeps_record = !matches!(
+            state,
+            Some(TruncationState::FailedUntouched | TruncationState::PartlyEmptied)
+        );
+        keeps_record || self.record_containers(&[])
+    }
+
+    /// Returns how many times the tables were emptied, or are being emptied.
+    pub(super) fn rounds(&self) -> i32 {
+        self.status
+            .truncation
+            .as_ref()
+            .map_or(0, |truncation| truncation.rounds)
     }
 
     /// Begins `TRUNCATE`, for the first or for another round. Returns false if it has to wait.
@@ -68,12 +139,20 @@ impl RestorePlanner<'_> {
             let message = format!("the tables are emptied again (round {rounds})");
             self.plan.notify(Reason::RestoreRepeats, message);
         }
+        // Nothing was sent in the first round.
+        let state = before
+            .as_ref()
+            .map_or(TruncationState::FailedUntouched, Truncation::state);
+        let failed_tables = before
+            .as_ref()
+            .map(|before| before.failed_tables.clone())
+            .unwrap_or_default();
         self.status.truncation = Some(Truncation {
             begun: before.map_or(now, |before| before.begun),
             host_id,
             rounds,
-            state: None,
-            failed_tables: Vec::new(),
+            state: Some(state.as_str().to_owned()),
+            failed_tables,
         });
         self.status.phase = Some(Phase::Truncate.as_str().to_owned());
         true
@@ -112,8 +191,7 @@ impl RestorePlanner<'_> {
 
     /// Reports the restore as stalled after many rounds: each leaves another copy of the tables on every node.
     pub(super) fn report_repeated_rounds(&mut self) {
-        let truncation = self.status.truncation.as_ref();
-        let rounds = truncation.map_or(0, |truncation| truncation.rounds);
+        let rounds = self.rounds();
         if rounds <= STALLED_AFTER_ATTEMPTS || self.status.giving_up.is_some() {
             return;
         }
@@ -122,5 +200,26 @@ impl RestorePlanner<'_> {
              events and the logs of the sidecars; the restore retries until the annotation {ABANDON_ANNOTATION} is set"
         );
         self.plan.wait_for(Wait::stalled(Reason::RestoreRepeats, message));
+    }
+
+    /// Reports the restore as stalled because tables could not be emptied. Nothing is imported until they are.
+    fn report_kept_tables(&mut self, host_id: &str) {
+        let Some(truncation) = &self.status.truncation else {
+            return;
+        };
+        if truncation.state() != TruncationState::PartlyEmptied || self.status.giving_up.is_some() {
+            return;
+        }
+        let kept = tables::names(&truncation.failed_tables);
+        let (pod, error) = self.name_and_message(host_id);
+        let error = error.unwrap_or_else(|| node::NO_REASON.to_owned());
+        let message = format!(
+            "TRUNCATE on {pod} could not empty {kept}, and the other tables are empty: {error}; if a table was dropped, make it \
+             again, or run nodetool clearsnapshot for it and remove its folder from the data directory, on every node; \
+             TRUNCATE is retried, nothing is imported before it succeeds, and the annotation {ABANDON_ANNOTATION} ends \
+             the restore"
+        );
+        self.plan
+            .wait_for(Wait::stalled(Reason::TablesNotTruncated, message));
     }
 }

@@ -27,9 +27,14 @@ impl RestorePlanner<'_> {
             return true;
         }
         let given_up = self.status.giving_up.is_some();
-        let left = (self.status.truncation.is_none() || given_up) && self.has_left_ring(host_id);
+        let left = (!self.may_have_emptied() || given_up) && self.has_left_ring(host_id);
         if left && !given_up {
-            let message = format!("node {host_id} left the ring while the files were downloaded");
+            let when = if phase == Some(Phase::Truncate) {
+                "before the tables were emptied"
+            } else {
+                "while the files were downloaded"
+            };
+            let message = format!("node {host_id} left the ring {when}");
             self.give_up(Reason::RingChanged, message, None);
         } else if !left {
             self.report_node_away(host_id);
@@ -60,7 +65,7 @@ impl RestorePlanner<'_> {
         let (pod, error) = self.name_and_message(host_id);
         let error =
             error.unwrap_or_else(|| "the node is not in the ring, or no pod has its address".to_owned());
-        let remedy = if self.status.truncation.is_some() {
+        let remedy = if self.may_have_emptied() {
             format!(
                 "the restore continues when the node is back; if it never comes back, remove it from the ring and \
                  set the annotation {ABANDON_ANNOTATION}"

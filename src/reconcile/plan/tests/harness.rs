@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use super::world::{Rows, World};
 use super::{Effect, Kill, MAX_RECONCILES, StepCounter, decide, send};
 use crate::api::{
-    BackupStatus, CassandraBackup, CassandraBackupSpec, CassandraRestore, CassandraRestoreSpec,
-    RESTORE_FINALIZER, RestoreSource, RestoreStatus, UNSCHEDULE_FINALIZER,
+    ABANDON_ANNOTATION, BackupStatus, CassandraBackup, CassandraBackupSpec, CassandraRestore,
+    CassandraRestoreSpec, RESTORE_FINALIZER, RestoreSource, RestoreStatus, UNSCHEDULE_FINALIZER,
 };
 use crate::reconcile::plan::conflict::RunStatus;
 use crate::reconcile::plan::restore::RestoreInputs;
@@ -257,6 +257,12 @@ impl RestoreRun {
 
     pub(super) fn phase(&self) -> String {
         self.status().phase.unwrap_or_default()
+    }
+
+    /// Sets the annotation that gives the restore up.
+    pub(super) fn abandon(&mut self) {
+        let annotations = self.object.metadata.annotations.get_or_insert_default();
+        annotations.insert(ABANDON_ANNOTATION.to_owned(), "yes".to_owned());
     }
 
     pub(super) fn rows(&self) -> Vec<Rows> {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::harness::RestoreRun;
 use super::world::{Fault, Rows};
 use super::{Kill, KillPoint, MAX_RECONCILES};
+use crate::domain::sidecar::Sidecar;
 use crate::reconcile::plan::{Phase, Task};
 
 #[test]
@@ -101,6 +102,7 @@ fn a_failing_import_is_retried_until_it_succeeds_and_reported_meanwhile() {
 #[test]
 fn icarus_1_stuck_on_links_is_refreshed_table_by_table_and_everything_is_emptied_once_more() {
     let mut run = RestoreRun::new(2);
+    run.world.sidecar = Sidecar::from_image("icarus:1.1.3");
     let error = "Hardlinking phase finished with errors, the linking of downloaded SSTables to Cassandra directory has failed.";
     run.world.failing = Some((Phase::Import, error, 1));
     run.finish();
@@ -123,12 +125,40 @@ fn icarus_1_stuck_on_links_is_refreshed_table_by_table_and_everything_is_emptied
             table("k1.t2"),
             Task::Phase(Phase::Truncate),
             Task::Phase(Phase::Import),
-            Task::Cleanup {
-                keep_truncated: false
-            }
+            Task::Cleanup { keep_truncated: true }
         ]
     );
     assert_eq!(run.rows(), [Rows::Backup; 2]);
+}
+
+#[test]
+fn another_sidecar_stuck_on_links_imports_again_and_is_never_refreshed() {
+    let error = "Hardlinking phase finished with errors, the linking of downloaded SSTables to Cassandra directory has failed.";
+    for image in ["icarus:2.0.4", "icarus:3.0.0", "icarus@sha256:00"] {
+        let mut run = RestoreRun::new(2);
+        run.world.sidecar = Sidecar::from_image(image);
+        run.world.failing = Some((Phase::Import, error, 4));
+        run.until(|run| run.world.counts().get(&Phase::Import) >= Some(&3));
+        let stalled = run.reason("Stalled");
+        if image.contains("sha256") {
+            let (reason, message) = stalled.unwrap();
+            assert_eq!(reason, "ImportStuck");
+            assert!(
+                message.contains(
+                    "the image of the sidecar does not name its version; if it is Icarus 1, restart the Cassandra of \
+                     c1-dc1-rack1-"
+                ),
+                "{message}"
+            );
+        } else {
+            assert_eq!(stalled, None, "{image}");
+        }
+        run.finish();
+        assert_eq!(run.state(), "COMPLETED", "{image}");
+        assert_eq!(run.rows(), [Rows::Backup; 2], "{image}");
+        assert!(!run.world.counts().contains_key(&Phase::Refresh), "{image}");
+        assert_eq!(run.status().truncation.unwrap().rounds, 1, "{image}");
+    }
 }
 
 #[test]
@@ -240,7 +270,7 @@ proptest! {
             }
             run.step_and_wait();
         }
-        let emptied = run.status().truncation.is_some();
+        let emptied = run.status().may_have_emptied();
         if run.state() == "COMPLETED" {
             prop_assert_eq!(run.rows(), [Rows::Backup; 2]);
         } else {

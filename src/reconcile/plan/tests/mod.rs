@@ -2,9 +2,11 @@
 
 mod backup;
 mod changed_ring;
+mod cluster_gone;
 mod condensed;
 mod conflict;
 mod defects;
+mod failures;
 mod harness;
 mod losses;
 mod needs;
@@ -14,6 +16,7 @@ mod restore;
 mod retention;
 mod schedule;
 mod scheduled;
+mod truncation;
 mod world;
 
 use super::{Actions, Answers, Observation, Outcome, Plan, Wait};

@@ -6,7 +6,6 @@ use jiff::SignedDuration;
 
 use super::harness::RestoreRun;
 use super::world::{Fault, Rows};
-use crate::api::ABANDON_ANNOTATION;
 use crate::reconcile::plan::restore::plan;
 use crate::reconcile::plan::{Phase, Plan};
 
@@ -92,10 +91,23 @@ fn the_copies_stay_if_the_spec_or_another_restore_needs_them() {
     for (spec, other) in [(Some(true), false), (None, true), (Some(false), true)] {
         let mut run = RestoreRun::new(2);
         run.object.spec.no_delete_truncates = spec;
-        run.inputs.keep_truncated = other;
+        if other {
+            run.inputs.unfinished_restores = vec!["sunday".to_owned()];
+        }
         run.finish();
         assert_eq!(run.state(), "COMPLETED");
         assert!(run.world.nodes.iter().all(|node| node.copies), "{spec:?} {other}");
+        let kept = run.events.iter().find(|event| event.reason == "CopiesKept");
+        assert_eq!(kept.is_some(), spec != Some(true), "{spec:?} {other}");
+        if let Some(kept) = kept {
+            assert!(kept.warning);
+            assert_eq!(
+                kept.message,
+                "The copies of the emptied tables, the snapshots truncated-<milliseconds>-<table>, are kept on every node: of \
+                 the same cluster, sunday may have emptied tables and did not complete. Remove them with nodetool \
+                 clearsnapshot when nobody needs them."
+            );
+        }
     }
 }
 
@@ -170,15 +182,22 @@ fn a_restore_abandoned_in_the_import_leaves_empty_tables_no_links_and_the_copies
     let mut run = RestoreRun::new(2);
     run.world.failing = Some((Phase::Import, "Failed tables to refresh: {}", 100));
     run.until(|run| run.reason("Stalled").is_some());
-    let annotations = [(ABANDON_ANNOTATION.to_owned(), "true".to_owned())];
-    run.object.metadata.annotations = Some(annotations.into_iter().collect());
+    run.abandon();
     run.finish();
     assert_eq!(run.state(), "FAILED");
     assert_eq!(run.rows(), [Rows::None; 2]);
     assert!(run.world.nodes.iter().all(|node| node.copies));
     let (reason, message) = run.reason("Failed").unwrap();
     assert_eq!(reason, "Abandoned");
-    assert!(message.contains("truncated-<milliseconds>-<table>"), "{message}");
+    let begun = run.status().truncation.unwrap().begun.0;
+    assert_eq!(
+        message,
+        format!(
+            "the annotation cassgate.db.orange.com/abandon is set; the tables are empty (k1.t1, k1.t2); their former rows \
+             are in the first snapshots truncated-<milliseconds>-<table> that each node made after {begun}; create the \
+             restore again under another name, or load those again (docs/recovery.md, \"The way back\")"
+        )
+    );
 }
 
 #[test]

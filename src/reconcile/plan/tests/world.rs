@@ -99,6 +99,16 @@ pub(super) struct World {
     pub(super) faults: Vec<Fault>,
     /// The operations of this phase fail with this error, this many times.
     pub(super) failing: Option<(Phase, &'static str, usize)>,
+    /// True while the nodes consider one to be down: `DOWNLOAD`, `TRUNCATE` and `IMPORT` fail their health check.
+    pub(super) nodes_down: bool,
+    /// The tables that `TRUNCATE` cannot empty. It empties all others.
+    pub(super) kept_tables: Vec<&'static str>,
+    /// True if the last `TRUNCATE` kept tables.
+    partly_emptied: bool,
+    /// The version of the sidecars.
+    pub(super) sidecar: Sidecar,
+    /// True while the `CassandraCluster` does not exist.
+    pub(super) cluster_gone: bool,
     /// The time until which the bucket answers no sidecar.
     pub(super) unlisted_until: Timestamp,
     /// The broken guarantees.
@@ -129,6 +139,11 @@ impl World {
             nodes: vec![node; nodes],
             faults: Vec::new(),
             failing: None,
+            nodes_down: false,
+            kept_tables: Vec::new(),
+            partly_emptied: false,
+            sidecar: Sidecar::from_image("icarus:2.0.4"),
+            cluster_gone: false,
             unlisted_until: Timestamp::MIN,
             violations: Vec::new(),
             listings: Cell::new(0),
@@ -147,8 +162,8 @@ impl World {
             wait: None,
             needs: None,
             stop: None,
-            sidecar: Sidecar::from_image("icarus:2.0.4"),
-            cluster_gone: false,
+            sidecar: self.sidecar.clone(),
+            cluster_gone: self.cluster_gone,
             answers,
         }
     }
@@ -204,7 +219,7 @@ impl World {
 
     fn complete(&mut self, index: usize, place: usize) {
         let task = self.nodes[index].operations[place].task.clone();
-        let mut error = None;
+        let mut error: Option<String> = None;
         match task {
             Task::Phase(Phase::Download) => self.nodes[index].downloaded = Downloaded::All,
             Task::Phase(Phase::Truncate) => {
@@ -216,12 +231,20 @@ impl World {
                     node.copies |= node.rows == Rows::Users;
                     node.rows = Rows::None;
                 }
+                self.partly_emptied = !self.kept_tables.is_empty();
+                if self.partly_emptied {
+                    let failures = self.kept_tables.join("=Unknown keyspace/cf pair, ");
+                    error = Some(format!(
+                        "Some tables were unable to be truncated: {{{failures}=Unknown keyspace/cf pair}}"
+                    ));
+                }
             }
             Task::Phase(Phase::Import) if self.nodes[index].downloaded == Downloaded::All => {
                 self.nodes[index].rows = Rows::Backup;
             }
             Task::Phase(Phase::Import) => {
-                error = Some("Some local files were corrupted or they are missing, please consult the logs");
+                let missing = "Some local files were corrupted or they are missing, please consult the logs";
+                error = Some(missing.to_owned());
             }
             Task::Cleanup { keep_truncated } => {
                 self.nodes[index].downloaded = Downloaded::Nothing;
@@ -240,7 +263,7 @@ impl World {
         } else {
             OperationState::Failed
         };
-        report.errors = errors(error);
+        report.errors = errors(error.as_deref());
     }
 
     /// Kills a sidecar. It is back after this many seconds and has forgotten everything.
@@ -309,12 +332,18 @@ impl World {
         if task == Task::Remove && others.any(|(_, node)| node.operations.iter().any(removes)) {
             self.violations.push("removed on two nodes at once".to_owned());
         }
+        if self.partly_emptied && task == Task::Phase(Phase::Import) {
+            self.violations
+                .push("imported into tables that kept rows".to_owned());
+        }
         if busy && is_backup {
             self.violations
                 .push(format!("two backups of one tag at once on node {index}"));
         }
         let error = if busy {
             Some("We can not run two normal restoration requests simultaneously.")
+        } else if self.nodes_down && has_health_check(&task) {
+            Some(NODES_DOWN)
         } else if task == Task::Phase(Phase::Download) && node.downloaded == Downloaded::Partial {
             Some("Unable to download files successfully: data/k1/t1/nb-5-big-Data.db")
         } else if let Some((phase, error, times)) = self.failing.as_mut()
@@ -423,6 +452,17 @@ impl Operation {
     fn is_running(&self) -> bool {
         self.report.state == OperationState::Running
     }
+}
+
+/// The error of an operation while the nodes consider one to be down.
+pub(super) const NODES_DOWN: &str =
+    "Failure detector of this node reports that 1 node(s) in a cluster are down!";
+
+fn has_health_check(task: &Task) -> bool {
+    matches!(
+        task,
+        Task::Phase(Phase::Download | Phase::Truncate | Phase::Import)
+    )
 }
 
 /// Returns the host id of a node.

@@ -1,0 +1,144 @@
+//! The copies of emptied tables (`truncated-…`), and the restores that still need them. Pure.
+
+use super::RestorePlanner;
+use super::tables::names;
+use crate::api::{CassandraRestore, ConditionType, Phase, Reason, RestoreStatus};
+
+/// Returns the names of the other restores of the cluster that may have emptied tables and did not complete: the copies
+/// of those tables may be all that is left of the data, and a cleanup would delete the copies of every restore.
+#[must_use]
+pub fn unfinished_restores(restores: &[CassandraRestore], cluster: &str, own: &str) -> Vec<String> {
+    let of_cluster = restores
+        .iter()
+        .filter(|restore| restore.spec.cassandra_cluster == cluster);
+    let unfinished = of_cluster.filter(|restore| restore.status.as_ref().is_some_and(needs_copies));
+    let names = unfinished.filter_map(|restore| restore.metadata.name.clone());
+    names.filter(|name| name != own).collect()
+}
+
+/// Returns true if a restore may have emptied tables and did not complete. A restore of another executor has no record of
+/// what it emptied, so it counts from its start on.
+fn needs_copies(status: &RestoreStatus) -> bool {
+    let Some(state) = status.common.state() else {
+        return false;
+    };
+    let is_own = status.source.is_some() || status.phase.is_some() || status.truncation.is_some();
+    state != ConditionType::Completed && (!is_own || status.may_have_emptied())
+}
+
+impl RestorePlanner<'_> {
+    /// Returns true if a cleanup may delete the copies of the emptied tables: only the last one of a restore that ended
+    /// well does, if no other restore needs them. After more than one round they also hold what users wrote between the
+    /// rounds.
+    pub(super) fn may_delete_copies(&self) -> bool {
+        self.status.phase() == Some(Phase::Cleanup)
+            && self.status.giving_up.is_none()
+            && self.restore.spec.no_delete_truncates != Some(true)
+            && self.inputs.unfinished_restores.is_empty()
+            && self.rounds() <= 1
+    }
+
+    /// Publishes where the copies of the emptied tables are and why, if the spec does not ask for them.
+    pub(super) fn report_kept_copies(&mut self) {
+        if self.restore.spec.no_delete_truncates == Some(true) {
+            return;
+        }
+        let others = &self.inputs.unfinished_restores;
+        let mut reasons = Vec::new();
+        if self.rounds() > 1 {
+            reasons.push(format!(
+                "the tables were emptied {} times, and the copies also hold what was written in between",
+                self.rounds()
+            ));
+        }
+        if !others.is_empty() {
+            reasons.push(format!(
+                "of the same cluster, {} may have emptied tables and did not complete",
+                names(others)
+            ));
+        }
+        if reasons.is_empty() {
+            return;
+        }
+        let message = format!(
+            "The copies of the emptied tables, the snapshots truncated-<milliseconds>-<table>, are kept on every node: {}. \
+             Remove them with nodetool clearsnapshot when nobody needs them.",
+            reasons.join("; ")
+        );
+        self.plan.warn(Reason::CopiesKept, message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unfinished_restores;
+    use crate::api::{
+        BackRestCondition, CassandraRestore, CassandraRestoreSpec, RestoreSource, RestoreStatus, Truncation,
+    };
+
+    fn restore(name: &str, cluster: &str, state: Option<&str>) -> CassandraRestore {
+        let spec = CassandraRestoreSpec {
+            cassandra_cluster: cluster.to_owned(),
+            ..CassandraRestoreSpec::default()
+        };
+        let mut restore = CassandraRestore::new(name, spec);
+        let mut status = RestoreStatus::default();
+        status.common.condition = state.map(|state| BackRestCondition {
+            type_: state.to_owned(),
+            ..BackRestCondition::default()
+        });
+        restore.status = Some(status);
+        restore
+    }
+
+    /// Returns a restore of cassgate's whose record of the tables has this state; `Err`: there is no record.
+    fn own(name: &str, state: &str, tables: Result<Option<&str>, ()>) -> CassandraRestore {
+        let mut restore = restore(name, "c1", Some(state));
+        let status = restore.status.as_mut().unwrap();
+        status.source = Some(RestoreSource::default());
+        status.phase = Some("CLEANUP".to_owned());
+        status.truncation = tables.ok().map(|state| Truncation {
+            begun: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH),
+            host_id: "h".to_owned(),
+            rounds: 1,
+            state: state.map(str::to_owned),
+            failed_tables: Vec::new(),
+        });
+        restore
+    }
+
+    #[test]
+    fn every_restore_that_may_have_emptied_tables_and_did_not_complete_needs_the_copies() {
+        let restores = [
+            own("failed", "FAILED", Ok(Some("EMPTIED"))),
+            own("failed-partly", "FAILED", Ok(Some("PARTLY_EMPTIED"))),
+            own("failed-unknown", "FAILED", Ok(Some("ACCEPTED"))),
+            own("failed-in-an-earlier-version", "FAILED", Ok(None)),
+            own("stopped", "RUNNING", Ok(Some("EMPTIED"))),
+            restore("of-casskop-failed", "c1", Some("FAILED")),
+            restore("of-casskop-left-running", "c1", Some("RUNNING")),
+            restore("of-casskop-cancelled", "c1", Some("CANCELLED")),
+            own("untouched", "FAILED", Ok(Some("FAILED_UNTOUCHED"))),
+            own("failed-in-download", "FAILED", Err(())),
+            own("cancelled", "CANCELLED", Err(())),
+            own("completed", "COMPLETED", Ok(Some("EMPTIED"))),
+            own("monday", "RUNNING", Ok(Some("EMPTIED"))),
+            restore("of-casskop-completed", "c1", Some("COMPLETED")),
+            restore("waiting", "c1", None),
+            restore("of-another-cluster", "c2", Some("FAILED")),
+        ];
+        assert_eq!(
+            unfinished_restores(&restores, "c1", "monday"),
+            [
+                "failed",
+                "failed-partly",
+                "failed-unknown",
+                "failed-in-an-earlier-version",
+                "stopped",
+                "of-casskop-failed",
+                "of-casskop-left-running",
+                "of-casskop-cancelled",
+            ]
+        );
+    }
+}

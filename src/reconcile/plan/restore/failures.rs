@@ -1,0 +1,117 @@
+//! Failures of a node in a phase: the restore is given up because of them, or reports them and their remedy.
+
+use jiff::SignedDuration;
+
+use super::RestorePlanner;
+use crate::api::{NodeStatus, Phase, Reason};
+use crate::icarus::NodeFailure;
+use crate::reconcile::plan::node;
+use crate::reconcile::plan::timing::add;
+use crate::reconcile::plan::wait::Wait;
+
+/// The time after which a ring with a node that is down is reported as stalled. A restart of a node takes less.
+const DOWN_STALLED_AFTER: SignedDuration = SignedDuration::from_mins(15);
+
+impl RestorePlanner<'_> {
+    /// Gives the restore up because an operation of a node failed, before any table was emptied.
+    pub(super) fn give_up_because_of(&mut self, host_id: &str, failure: &NodeFailure) {
+        let (name, message) = self.name_and_message(host_id);
+        let message = message.unwrap_or_default();
+        let (reason, remedy) = match failure {
+            NodeFailure::NoManifest => (Reason::SnapshotNotFound, None),
+            NodeFailure::TokensDiffer => (Reason::TokensDiffer, Some(self.tokens_remedy(host_id))),
+            NodeFailure::TableMissing => {
+                let remedy = self.missing_table_remedy(host_id, &message);
+                (Reason::TableMissing, Some(remedy))
+            }
+            _ => (Reason::OperationFailed, None),
+        };
+        let remedy = remedy.map(|remedy| format!(": {remedy}")).unwrap_or_default();
+        self.give_up(reason, format!("{message}{remedy}"), Some(name));
+    }
+
+    /// Names the pair whose tokens differ.
+    fn tokens_remedy(&self, host_id: &str) -> String {
+        let (part, pod) = self.node(host_id).map_or((host_id, host_id), |node| {
+            (node.bucket_host_id(), node::name(node))
+        });
+        format!(
+            "the part of host id {part} from the backup has other tokens than the node of pod {pod}; name in spec.nodes \
+             the pod whose node has the tokens of that part"
+        )
+    }
+
+    /// Names the table that is missing, and the file that has its definition.
+    fn missing_table_remedy(&self, host_id: &str, message: &str) -> String {
+        let tables = NodeFailure::tables(message);
+        let table = tables.first().map_or("the table", String::as_str);
+        let source = self.status.source.as_ref();
+        let tag = source.and_then(|source| source.snapshot_tag.as_deref());
+        let cluster = source.and_then(|source| source.cluster_name.as_deref());
+        let cluster = cluster.or(self.status.common.cluster_name.as_deref());
+        let node = self.node(host_id);
+        let datacenter = node.and_then(NodeStatus::bucket_datacenter);
+        format!(
+            "make {table} again; its CREATE TABLE is in manifests/{}.json, in the folder {}/{}/{} of the bucket",
+            tag.unwrap_or_default(),
+            cluster.unwrap_or_default(),
+            datacenter.unwrap_or_default(),
+            node.map_or(host_id, NodeStatus::bucket_host_id),
+        )
+    }
+
+    /// Reports that the sidecars refuse the phase because Cassandra considers a node to be down, from the first such
+    /// failure until another outcome: as stalled after 15 minutes.
+    pub(super) fn report_nodes_down(&mut self, host_id: &str, phase: Phase) {
+        let Some(node) = self.node(host_id) else {
+            return;
+        };
+        let (Some(since), Some(error)) = (&node.failing_since, &node.message) else {
+            return;
+        };
+        if NodeFailure::of_message(error) != NodeFailure::NodesDown {
+            return;
+        }
+        let message = format!(
+            "{} on {}: {error}; start every Cassandra node; after a decommission or a replacement the others remember the \
+             old node for three days: restart each Cassandra node, one after the other, or wait; then the restore \
+             continues",
+            phase.as_str(),
+            node::name(node)
+        );
+        let stalled = add(since, DOWN_STALLED_AFTER) <= self.observation.now;
+        let wait = Wait::new(Reason::NodesDown, message);
+        self.plan.wait_for(Wait { stalled, ..wait });
+    }
+
+    /// Reports the restore as stalled because of a node on which an operation fails that has to succeed.
+    pub(super) fn report_failing_node(&mut self, host_id: &str, phase: Phase) {
+        let (pod, message) = self.name_and_message(host_id);
+        let message = message.unwrap_or_default();
+        let remedy = match NodeFailure::of_message(&message) {
+            NodeFailure::CorruptCannotImport => format!(
+                "delete the files of that table in the data directory of {pod} that Cassandra has not loaded, \
+                 then the restore continues"
+            ),
+            NodeFailure::TableMissing => {
+                let remedy = self.missing_table_remedy(host_id, &message);
+                format!("{remedy}; then the restore continues")
+            }
+            _ => "the operation is retried".to_owned(),
+        };
+        let message = format!("{} on {pod}: {message}; {remedy}", phase.as_str());
+        self.plan.wait_for(Wait::stalled(Reason::NodeFails, message));
+    }
+
+    /// Returns the node's name for people, and its last error.
+    pub(super) fn name_and_message(&self, host_id: &str) -> (String, Option<String>) {
+        let node = self.node(host_id);
+        let name = node.map_or(host_id, node::name).to_owned();
+        (name, node.and_then(|node| node.message.clone()))
+    }
+
+    fn node(&self, host_id: &str) -> Option<&NodeStatus> {
+        let mut nodes = self.status.common.nodes.iter();
+        nodes.find(|node| node.host_id == host_id)
+    }
+}
