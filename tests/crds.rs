@@ -244,6 +244,7 @@ fn the_fields_that_cassgate_adds_are_these() {
             ".status.observedGeneration",
             ".status.phase",
             ".status.proposedNodes",
+            ".status.ringUnsettledSince",
             ".status.source",
             ".status.truncation"
         ]

@@ -259,6 +259,7 @@ impl CassandraBackupSpec {
                 .datacenter
                 .clone()
                 .filter(|datacenter| !datacenter.is_empty()),
+            left_out: Vec::new(),
         }
     }
 }

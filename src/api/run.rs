@@ -41,6 +41,15 @@ pub struct BackupRun {
     /// `spec.datacenter` at the start of the run. If absent, the run covers every datacenter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datacenter: Option<String>,
+
+    /// The running pods and the nodes that the run leaves out, because they were not in the ring for 15 minutes.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub left_out: Vec<String>,
 }
 
 /// A Cassandra node of a run.

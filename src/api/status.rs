@@ -72,10 +72,6 @@ pub struct BackupStatus {
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
     pub rings: Vec<RunRing>,
 
-    /// The time since which a run is due and does not begin, because running pods of the cluster are not in the ring.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ring_unsettled_since: Option<Time>,
-
     /// The progress of the removal of snapshots by `spec.retention`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<Box<RetentionStatus>>,
@@ -183,6 +179,11 @@ pub struct BackRestStatus {
     /// The name of the cluster in Cassandra, which is the first folder in the bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_name: Option<String>,
+
+    /// The time since which a run is due and does not begin, because running pods of the cluster are not in the ring, or
+    /// because two sidecars report different rings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ring_unsettled_since: Option<Time>,
 
     /// The `metadata.generation` of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]

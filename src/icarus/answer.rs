@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::schema_version::SchemaVersion;
 
 use super::error::{Refusal, SidecarError, excerpt};
-use super::node::{RawSchema, RawTopology, Topology};
+use super::node::{NodeMode, RawSchema, RawStatus, RawTopology, Topology};
 use super::operation::{Operation, Raw};
 
 /// The status and the body of an answer.
@@ -50,6 +50,14 @@ impl Answer {
     /// Returns the error that the sidecar reports, or an error if the answer is not understood.
     pub fn schema_version(&self) -> Result<SchemaVersion, SidecarError> {
         self.parse(RawSchema::parse)
+    }
+
+    /// Parses the answer of `GET /status`.
+    ///
+    /// # Errors
+    /// Returns the error that the sidecar reports, or an error if the answer is not understood.
+    pub fn mode(&self) -> Result<NodeMode, SidecarError> {
+        self.parse(RawStatus::parse)
     }
 
     /// Parses the answer of `GET /topology`.

@@ -8,7 +8,7 @@ use crate::telemetry::metrics::{Metrics, SidecarOutcome, SidecarRequest};
 
 use super::answer::Answer;
 use super::error::SidecarError;
-use super::node::Topology;
+use super::node::{NodeMode, Topology};
 use super::operation::{Operation, OperationId};
 use super::request::{OperationFilter, OperationRequest};
 use super::{SidecarApi, wire};
@@ -117,6 +117,11 @@ impl SidecarApi for HttpSidecars {
         let wire = get(at, "/version/schema", timeout);
         self.send(SidecarRequest::Schema, wire, Answer::schema_version)
             .await
+    }
+
+    async fn mode(&self, at: SocketAddr, timeout: Duration) -> Result<NodeMode, SidecarError> {
+        let wire = get(at, "/status", timeout);
+        self.send(SidecarRequest::Status, wire, Answer::mode).await
     }
 
     async fn topology(&self, at: SocketAddr, timeout: Duration) -> Result<Topology, SidecarError> {

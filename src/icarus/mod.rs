@@ -27,7 +27,7 @@ use crate::domain::schema_version::SchemaVersion;
 pub use error::{Refusal, SidecarError};
 pub use failure::NodeFailure;
 pub use listing::{Listing, StoredSnapshot};
-pub use node::{RingNode, Topology};
+pub use node::{NodeMode, RingNode, Topology};
 pub use operation::{Operation, OperationError, OperationId, OperationKind, OperationState};
 pub use request::{
     BackupRequest, ListRequest, OperationFilter, OperationRequest, RemoveBackupRequest, RestoreRequest,
@@ -86,6 +86,13 @@ pub trait SidecarApi: Send + Sync {
         at: SocketAddr,
         timeout: Duration,
     ) -> impl Future<Output = Result<SchemaVersion, SidecarError>> + Send;
+
+    /// Returns the mode of the node, as the node sees itself.
+    fn mode(
+        &self,
+        at: SocketAddr,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<NodeMode, SidecarError>> + Send;
 
     /// Returns the ring as the node sees it, with the nodes of every datacenter.
     fn topology(

@@ -1,5 +1,6 @@
 //! The ring as a sidecar reports it.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::Deserialize;
@@ -7,6 +8,9 @@ use serde::Deserialize;
 use crate::domain::host_id::HostId;
 use crate::domain::node_location::Segment;
 use crate::domain::schema_version::SchemaVersion;
+
+/// Maximum length of a mode, in bytes. It becomes part of messages.
+const MAX_MODE_LENGTH: usize = 64;
 
 /// A node of the ring.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +32,62 @@ pub struct Topology {
     pub schema: Option<SchemaVersion>,
     /// The nodes, sorted by host id.
     pub nodes: Vec<RingNode>,
+}
+
+/// The mode of a Cassandra node, as the node sees itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeMode {
+    /// It is a part of the ring.
+    Normal,
+    /// It is about to become a part of the ring and still receives its rows.
+    Joining,
+    /// It has left the ring for good and has no rows.
+    Decommissioned,
+    /// Another mode, such as `STARTING`, `LEAVING` or `DRAINED`.
+    Other(String),
+}
+
+impl NodeMode {
+    /// Parses the mode. Case matters.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "NORMAL" => Self::Normal,
+            "JOINING" => Self::Joining,
+            "DECOMMISSIONED" => Self::Decommissioned,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// Returns the mode as a sidecar reports it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Normal => "NORMAL",
+            Self::Joining => "JOINING",
+            Self::Decommissioned => "DECOMMISSIONED",
+            Self::Other(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for NodeMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawStatus {
+    node_state: String,
+}
+
+impl RawStatus {
+    /// Returns `None` if the mode is longer than any known one several times over.
+    pub(super) fn parse(self) -> Option<NodeMode> {
+        (self.node_state.len() <= MAX_MODE_LENGTH).then(|| NodeMode::parse(&self.node_state))
+    }
 }
 
 #[derive(Deserialize)]

@@ -51,6 +51,7 @@ fn meaning(of: &str, answer: &Answer) -> String {
         }),
         "operations" => answer.operations().map(|all| format!("{} operations", all.len())),
         "schema" => answer.schema_version().map(|version| version.to_string()),
+        "status" => answer.mode().map(|mode| format!("{mode} {mode:?}")),
         "topology" => answer.topology().map(|ring| {
             let node = &ring.nodes[0];
             format!(
@@ -197,6 +198,7 @@ fn any_bytes_are_an_answer_or_an_error() {
             assert!(answer.operation().is_err(), "{body:?}");
             assert!(answer.operations().is_err(), "{body:?}");
             assert!(answer.topology().is_err(), "{body:?}");
+            assert!(answer.mode().is_err(), "{body:?}");
             assert!(answer.schema_version().is_err(), "{body:?}");
         }
     }

@@ -156,6 +156,7 @@ async fn each_request_has_its_path() {
         drop(client.operations(at, filter, within).await);
     }
     drop(client.schema_version(at, within).await);
+    drop(client.mode(at, within).await);
     drop(client.topology(at, within).await);
     for path in [
         "/operations/d8bbb89e-1b2a-404d-b4b2-7a44f62eaf6c",
@@ -164,6 +165,7 @@ async fn each_request_has_its_path() {
         "/operations?type=refresh",
         "/operations?type=remove-backup",
         "/version/schema",
+        "/status",
         "/topology",
     ] {
         let sent = server.requests.recv().await.unwrap();

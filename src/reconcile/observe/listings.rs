@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::domain::entities::Table;
     use crate::domain::schema_version::SchemaVersion;
-    use crate::icarus::{OperationFilter, OperationKind, OperationState, Topology};
+    use crate::icarus::{NodeMode, OperationFilter, OperationKind, OperationState, Topology};
 
     /// A sidecar whose listings end when the test ends them.
     #[derive(Default)]
@@ -155,6 +155,10 @@ mod tests {
         }
 
         async fn schema_version(&self, _: SocketAddr, _: Duration) -> Result<SchemaVersion, SidecarError> {
+            unreachable!()
+        }
+
+        async fn mode(&self, _: SocketAddr, _: Duration) -> Result<NodeMode, SidecarError> {
             unreachable!()
         }
 

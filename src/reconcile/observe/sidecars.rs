@@ -2,6 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+
 use super::listings::Listings;
 use super::operation_owner::OperationOwner;
 use super::report::report;
@@ -9,7 +12,10 @@ use crate::icarus::{
     Operation, OperationFilter, OperationId, OperationRequest, OperationState, PORT, REQUEST_TIMEOUT,
     Refusal, SidecarApi, SidecarError, TOPOLOGY_TIMEOUT, Topology,
 };
-use crate::reconcile::plan::{Answer, Phase, PodMember, Question};
+use crate::reconcile::plan::{Answer, Phase, PodMember, Question, RingView};
+
+/// Number of sidecars that report the ring at the begin of a run.
+const RING_VIEWS: usize = 2;
 
 /// Asks the sidecars of one cluster on behalf of one object.
 pub(in crate::reconcile) struct SidecarObserver<'a, S> {
@@ -37,6 +43,8 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
     pub(in crate::reconcile) async fn ask(&self, question: &Question) -> Answer {
         let answer = match question {
             Question::Ring => self.ring().await,
+            Question::RingViews => self.ring_views().await,
+            Question::Mode { pod } => self.mode(pod).await,
             Question::Busy { pod } => self.busy(pod).await,
             Question::Operation { pod, id } => self.operation(pod, id).await,
             Question::Sent { pod, phase } => self.sent(pod, *phase).await,
@@ -69,6 +77,57 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
             }
         }
         Err(Unavailable(reason))
+    }
+
+    /// Reads the ring from the sidecars of two pods at once. Those that do not respond are replaced by others.
+    async fn ring_views(&self) -> Result<Answer, Unavailable> {
+        let mut members = self.members.iter();
+        let mut asked: FuturesUnordered<_> = members
+            .by_ref()
+            .filter_map(|member| self.view(member))
+            .take(RING_VIEWS)
+            .collect();
+        let (mut views, mut silent) = (Vec::new(), Vec::new());
+        while let Some(result) = asked.next().await {
+            match result {
+                Ok(view) => views.push(view),
+                Err(error) => {
+                    silent.push(error);
+                    asked.extend(members.by_ref().find_map(|member| self.view(member)));
+                }
+            }
+        }
+        if views.is_empty() {
+            let reason = silent.first().map_or_else(
+                || "the cluster has no pod with an address".to_owned(),
+                |(pod, error)| format!("{pod}: {error}"),
+            );
+            return Err(Unavailable(reason));
+        }
+        views.sort_by(|a, b| a.pod.cmp(&b.pod));
+        silent.sort();
+        Ok(Answer::RingViews { views, silent })
+    }
+
+    /// Reads the ring from the sidecar of a pod; `None` if the pod has no address. The error has the name of the pod.
+    fn view<'s>(
+        &'s self,
+        member: &'s PodMember,
+    ) -> Option<impl Future<Output = Result<RingView, (String, String)>> + Send + 's> {
+        let address = self.address(&member.pod).ok()?;
+        Some(async move {
+            let pod = member.pod.clone();
+            match self.ring_from(address).await {
+                Ok(ring) => Ok(RingView { pod, ring }),
+                Err(error) => Err((pod, error.to_string())),
+            }
+        })
+    }
+
+    /// Reads the mode of the Cassandra node of a pod.
+    async fn mode(&self, pod: &str) -> Result<Answer, Unavailable> {
+        let address = self.address(pod)?;
+        Ok(Answer::Mode(self.sidecars.mode(address, REQUEST_TIMEOUT).await?))
     }
 
     async fn ring_from(&self, address: SocketAddr) -> Result<Topology, SidecarError> {

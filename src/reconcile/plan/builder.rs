@@ -136,23 +136,6 @@ impl<'a> PlanBuilder<'a> {
         wait.is_none()
     }
 
-    /// Returns the ring. `None` if it has to be asked for, or if no sidecar answers; then the run waits.
-    pub(super) fn ring(&mut self) -> Option<&'a Topology> {
-        match self.observation.answers.get(&Question::Ring) {
-            Some(Answer::Ring(ring)) => Some(ring),
-            Some(Answer::Unavailable(error)) => {
-                let message = format!("no sidecar reports the ring: {error}");
-                self.wait_for(Wait::new(Reason::SidecarUnreachable, message));
-                None
-            }
-            Some(_) => None,
-            None => {
-                self.questions.insert(Question::Ring);
-                None
-            }
-        }
-    }
-
     /// Returns the nodes of the ring, or those of one datacenter. `None` if they are not known yet, or if there are
     /// none.
     pub(super) fn ring_nodes(&mut self, datacenter: Option<&str>) -> Option<Vec<&'a RingNode>> {

@@ -19,6 +19,7 @@ mod observation;
 pub mod prune;
 pub mod readiness;
 pub mod restore;
+mod ring;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,7 @@ pub use actions::{Actions, Event, Plan, Request, Task};
 pub use conditions::condense;
 pub use finalizer::{Finalizer, has_finalizer};
 pub use node::{Outcome, record};
-pub use observation::{Answer, Answers, Observation, OperationReport, PodMember, Question};
+pub use observation::{Answer, Answers, Observation, OperationReport, PodMember, Question, RingView};
 pub use timing::{ARRIVAL_TIMEOUT, POLL_INTERVAL, REQUEUE_INTERVAL};
 pub use wait::Wait;
 pub use waiting::{wait_event, waiting_condition};

@@ -8,7 +8,7 @@ use super::needs::Needs;
 use super::wait::Wait;
 use crate::api::{NodeContainers, Phase};
 use crate::domain::sidecar::Sidecar;
-use crate::icarus::{OperationError, OperationState, Topology};
+use crate::icarus::{NodeMode, OperationError, OperationState, Topology};
 
 /// The state of the world at one reconcile.
 #[derive(Debug, Clone)]
@@ -58,11 +58,27 @@ pub struct PodMember {
     pub containers: Option<NodeContainers>,
 }
 
+/// The ring as the sidecar of one pod reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RingView {
+    /// The pod.
+    pub pod: String,
+    /// The ring.
+    pub ring: Topology,
+}
+
 /// A question to a sidecar that a planner cannot do without.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Question {
     /// The nodes and the schema version of the ring, from any sidecar of the cluster.
     Ring,
+    /// The ring from the sidecars of two pods, or of one if no other answers.
+    RingViews,
+    /// The mode of the Cassandra node of this pod, as the node sees itself.
+    Mode {
+        /// The pod.
+        pod: String,
+    },
     /// The operations that run on the sidecar of this pod, sent by any client.
     Busy {
         /// The pod.
@@ -117,6 +133,15 @@ pub enum Answer {
     Unavailable(String),
     /// The ring as Cassandra sees it, with its schema version.
     Ring(Topology),
+    /// The ring as several Cassandra nodes see it.
+    RingViews {
+        /// One view for each sidecar that answered: one or two.
+        views: Vec<RingView>,
+        /// The pods whose sidecars did not answer, with the error.
+        silent: Vec<(String, String)>,
+    },
+    /// The mode of a Cassandra node.
+    Mode(NodeMode),
     /// The requested operations. Empty if the sidecar knows none.
     Operations(Vec<OperationReport>),
     /// The files of the node's part of a backup.

@@ -144,6 +144,8 @@ labels! {
         Operations = "operations",
         /// The version of the schema.
         Schema = "schema",
+        /// The mode of a node.
+        Status = "status",
         /// The ring.
         Topology = "topology",
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cassgate::domain::schema_version::SchemaVersion;
 use cassgate::icarus::{
-    Operation, OperationFilter, OperationId, OperationRequest, SidecarApi, SidecarError, Topology,
+    NodeMode, Operation, OperationFilter, OperationId, OperationRequest, SidecarApi, SidecarError, Topology,
 };
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
@@ -455,6 +455,10 @@ impl<S: SidecarApi> SidecarApi for Sidecars<S> {
 
     async fn schema_version(&self, at: SocketAddr, within: Duration) -> Result<SchemaVersion, SidecarError> {
         self.ring.schema_version(at, within).await
+    }
+
+    async fn mode(&self, at: SocketAddr, within: Duration) -> Result<NodeMode, SidecarError> {
+        self.ring.mode(at, within).await
     }
 
     async fn topology(&self, at: SocketAddr, within: Duration) -> Result<Topology, SidecarError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cassgate::domain::schema_version::SchemaVersion;
 use cassgate::icarus::{
-    Operation, OperationFilter, OperationId, OperationRequest, SidecarApi, SidecarError, Topology,
+    NodeMode, Operation, OperationFilter, OperationId, OperationRequest, SidecarApi, SidecarError, Topology,
 };
 use tokio::time::sleep;
 
@@ -97,6 +97,10 @@ impl SidecarApi for Rings {
 
     async fn schema_version(&self, at: SocketAddr, within: Duration) -> Result<SchemaVersion, SidecarError> {
         self.at(at).schema_version(at, within).await
+    }
+
+    async fn mode(&self, at: SocketAddr, within: Duration) -> Result<NodeMode, SidecarError> {
+        self.at(at).mode(at, within).await
     }
 
     async fn topology(&self, at: SocketAddr, within: Duration) -> Result<Topology, SidecarError> {

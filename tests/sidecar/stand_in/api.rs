@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use cassgate::domain::schema_version::SchemaVersion;
 use cassgate::icarus::{
-    Operation, OperationFilter, OperationId, OperationKind, OperationRequest, Refusal, RingNode, SidecarApi,
-    SidecarError, Topology,
+    NodeMode, Operation, OperationFilter, OperationId, OperationKind, OperationRequest, Refusal, RingNode,
+    SidecarApi, SidecarError, Topology,
 };
 
 use super::{ApiRequest, Call, NetworkFault, Ring, State};
@@ -140,13 +140,21 @@ impl SidecarApi for Ring {
         self.ask(at, ApiRequest::SchemaVersion, |state, _| state.schema.clone())
     }
 
+    async fn mode(&self, at: SocketAddr, _: Duration) -> Result<NodeMode, SidecarError> {
+        self.ask(at, ApiRequest::Status, |state, node| {
+            state.nodes[node].mode.clone()
+        })
+    }
+
     async fn topology(&self, at: SocketAddr, _: Duration) -> Result<Topology, SidecarError> {
-        self.ask(at, ApiRequest::Topology, |state, _| {
+        self.ask(at, ApiRequest::Topology, |state, asked| {
+            let unseen = &state.nodes[asked].unseen;
             let mut nodes: Vec<RingNode> = state
                 .nodes
                 .iter()
-                .filter(|node| node.in_ring)
-                .map(|node| RingNode {
+                .enumerate()
+                .filter(|(number, node)| node.in_ring && !unseen.contains(number))
+                .map(|(_, node)| RingNode {
                     host: node.host.clone(),
                     datacenter: node.datacenter.clone(),
                     address: node.address.ip(),

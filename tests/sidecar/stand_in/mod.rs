@@ -25,7 +25,9 @@ use cassgate::domain::host_id::HostId;
 use cassgate::domain::image::Version;
 use cassgate::domain::node_location::Segment;
 use cassgate::domain::schema_version::SchemaVersion;
-use cassgate::icarus::{Operation, OperationFilter, OperationId, OperationRequest, PORT, SidecarError};
+use cassgate::icarus::{
+    NodeMode, Operation, OperationFilter, OperationId, OperationRequest, PORT, SidecarError,
+};
 use jiff::Timestamp;
 
 use disk::{Disk, merged};
@@ -55,6 +57,7 @@ pub(crate) enum ApiRequest {
     Operation(OperationId),
     Operations(OperationFilter),
     SchemaVersion,
+    Status,
     Topology,
 }
 
@@ -100,6 +103,10 @@ struct Node {
     datacenter: Segment,
     address: SocketAddr,
     in_ring: bool,
+    /// The mode that its Cassandra reports.
+    mode: NodeMode,
+    /// The nodes that its Cassandra does not know to be in the ring.
+    unseen: BTreeSet<usize>,
     cassandra_up: bool,
     sidecar_up: bool,
     disk: Disk,
@@ -266,6 +273,36 @@ impl Ring {
         self.state().join()
     }
 
+    /// Adds an empty node whose Cassandra runs and is not in the ring yet, and returns its number.
+    pub(crate) fn begin_join(&self) -> usize {
+        let mut state = self.state();
+        let number = state.join();
+        let node = &mut state.nodes[number];
+        node.in_ring = false;
+        node.mode = NodeMode::Joining;
+        number
+    }
+
+    /// Sets the mode that the Cassandra of a node reports.
+    pub(crate) fn set_mode(&self, node: usize, mode: NodeMode) {
+        self.state().nodes[node].mode = mode;
+    }
+
+    /// Makes a node a part of the ring, or leaves it running outside of the ring.
+    pub(crate) fn set_in_ring(&self, node: usize, in_ring: bool) {
+        self.state().nodes[node].in_ring = in_ring;
+    }
+
+    /// Makes a node ignorant of another one, or lets it know the other one again.
+    pub(crate) fn set_unseen(&self, node: usize, other: usize, unseen: bool) {
+        let seen_by = &mut self.state().nodes[node].unseen;
+        if unseen {
+            seen_by.insert(other);
+        } else {
+            seen_by.remove(&other);
+        }
+    }
+
     /// Removes a node from the ring.
     pub(crate) fn leave(&self, node: usize) {
         let node = &mut self.state().nodes[node];
@@ -375,6 +412,8 @@ impl State {
             datacenter: Segment::parse("dc1").unwrap(),
             address: SocketAddr::from((Ipv4Addr::new(10, 1, 0, last), PORT)),
             in_ring: true,
+            mode: NodeMode::Normal,
+            unseen: BTreeSet::new(),
             cassandra_up: true,
             sidecar_up: true,
             disk: Disk::new(self.replicas.keys()),

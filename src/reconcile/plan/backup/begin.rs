@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 
 use super::BackupPlanner;
-use crate::api::{BackRestStatus, CassandraBackupSpec, Phase, Reason};
+use crate::api::{BackRestStatus, BackupRun, CassandraBackupSpec, Phase, Reason};
 use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::schema_version::SchemaVersion;
 use crate::domain::snapshot_tag::SnapshotTag;
+use crate::reconcile::plan::ring::{RingCheck, RingScope};
 use crate::reconcile::plan::schedule::{self, Slot};
 use crate::reconcile::plan::wait::Wait;
 use crate::reconcile::plan::{conflict, node};
@@ -59,6 +60,9 @@ impl BackupPlanner<'_> {
             return false;
         }
         let spec = &self.backup.spec;
+        let Some(left_out) = self.nodes_left_out() else {
+            return false;
+        };
         let Some(mut nodes) = self.plan.participants(spec.datacenter.as_deref()) else {
             return false;
         };
@@ -73,8 +77,13 @@ impl BackupPlanner<'_> {
                 return false;
             }
         };
+        let without = if left_out.is_empty() {
+            String::new()
+        } else {
+            format!(", without {} (not in the ring)", left_out.join(", "))
+        };
         let message = format!(
-            "Task initiated to backup cluster {} to {} under snapshot {tag} on {} nodes",
+            "Task initiated to backup cluster {} to {} under snapshot {tag} on {} nodes{without}",
             spec.cassandra_cluster,
             spec.storage_location,
             nodes.len()
@@ -85,7 +94,10 @@ impl BackupPlanner<'_> {
         self.plan.notify(Reason::BackupInitiated, message);
         self.plan.take_over = conflict::is_written_by_others(&self.backup.metadata);
         self.status.snapshot_tag = Some(tag);
-        self.status.run = Some(Box::new(spec.run()));
+        self.status.run = Some(Box::new(BackupRun {
+            left_out,
+            ..spec.run()
+        }));
         // Nothing of the previous run stays here; its outcome is in the history.
         self.status.common = BackRestStatus {
             cluster_name: Some(ring.cluster.as_str().to_owned()),
@@ -97,6 +109,27 @@ impl BackupPlanner<'_> {
         };
         self.upload();
         true
+    }
+
+    /// Returns the pods and nodes that a run leaves out; none of them once the ring is settled. `None` if the run has to
+    /// wait.
+    ///
+    /// A scheduled run begins after 15 minutes without them: a cluster with a node that never joins would have no backup
+    /// at all.
+    fn nodes_left_out(&mut self) -> Option<Vec<String>> {
+        let spec = &self.backup.spec;
+        let scope = RingScope {
+            cluster: &spec.cassandra_cluster,
+            datacenter: spec.datacenter.as_deref(),
+        };
+        match self.plan.check_ring(&mut self.status.common, scope)? {
+            RingCheck::Settled => Some(Vec::new()),
+            RingCheck::Unsettled { missing, wait } if wait.stalled && spec.is_scheduled() => Some(missing),
+            RingCheck::Unsettled { wait, .. } => {
+                self.plan.wait_for(wait);
+                None
+            }
+        }
     }
 }
 

@@ -6,9 +6,18 @@ use crate::reconcile::plan::conditions::{self, Progress};
 use crate::reconcile::plan::timing::whole_seconds;
 use crate::reconcile::plan::{node, schedule};
 
+/// The outcome in the history of a run that left nodes out.
+const PARTIAL: &str = "PARTIAL";
+
 impl BackupPlanner<'_> {
-    /// Ends the run as `COMPLETED`.
+    /// Ends the run as `COMPLETED`, or as partial if it left nodes out.
     pub(super) fn complete(&mut self) {
+        let run = self.status.run.as_ref();
+        let left_out = run.map(|run| run.left_out.join(", ")).unwrap_or_default();
+        if !left_out.is_empty() {
+            self.end_partially(&left_out);
+            return;
+        }
         let snapshot = self.close(ConditionType::Completed);
         let unlisted = self.listing_error.take().map_or_else(String::new, |error| {
             format!("; its files could not be listed for 15 minutes, so its size is not known: {error}")
@@ -17,7 +26,21 @@ impl BackupPlanner<'_> {
         let message = format!("{nodes} nodes have uploaded snapshot {snapshot}{unlisted}");
         let event = format!("Backup was completed: {message}.");
         self.plan.notify(Reason::BackupCompleted, event);
-        self.record(ConditionType::Completed, &Progress::Complete(message));
+        self.record(ConditionType::Completed.as_str(), &Progress::Complete(message));
+    }
+
+    /// Ends a run that has uploaded everything but left nodes out: it counts as failed, and a restore may name it.
+    fn end_partially(&mut self, left_out: &str) {
+        let snapshot = self.close(ConditionType::Failed);
+        let message = format!(
+            "snapshot {snapshot} lacks the data of {left_out} (not in the ring for 15 minutes); a restore takes it \
+             only if its spec.snapshot names it; see `nodetool status` for the cause: the next run covers every node \
+             of the ring"
+        );
+        let event = format!("Backup is partial: {message}");
+        self.plan.warn(Reason::BackupFailed, event);
+        let reason = Reason::BackupPartial.as_str().to_owned();
+        self.record(PARTIAL, &Progress::Failed { reason, message });
     }
 
     /// Ends the run as `FAILED`. `message` has the cause and the remedy.
@@ -26,7 +49,10 @@ impl BackupPlanner<'_> {
         let event = format!("Backup under snapshot {snapshot} has failed: {message}");
         self.plan.warn(Reason::BackupFailed, event);
         let reason = reason.as_str().to_owned();
-        self.record(ConditionType::Failed, &Progress::Failed { reason, message });
+        self.record(
+            ConditionType::Failed.as_str(),
+            &Progress::Failed { reason, message },
+        );
     }
 
     /// Ends the run as `CANCELLED`, for the next one.
@@ -39,7 +65,10 @@ impl BackupPlanner<'_> {
         let event = format!("Backup under snapshot {snapshot} was {message}");
         self.plan.warn(Reason::BackupReplaced, event);
         let reason = Reason::Replaced.as_str().to_owned();
-        self.record(ConditionType::Cancelled, &Progress::Failed { reason, message });
+        self.record(
+            ConditionType::Cancelled.as_str(),
+            &Progress::Failed { reason, message },
+        );
     }
 
     /// Writes the end of the run to the status. Returns the name of its snapshot.
@@ -59,7 +88,7 @@ impl BackupPlanner<'_> {
     }
 
     /// Writes the conditions, and adds the run to the history.
-    fn record(&mut self, outcome: ConditionType<'_>, progress: &Progress) {
+    fn record(&mut self, outcome: &str, progress: &Progress) {
         let now = self.plan.observation.now;
         let generation = self.backup.metadata.generation;
         conditions::set_progress(&mut self.status.common, generation, progress, now);
@@ -71,7 +100,7 @@ impl BackupPlanner<'_> {
         let run = PastRun {
             snapshot,
             storage_location: self.status.run.as_ref().map(|run| run.storage_location.clone()),
-            outcome: outcome.as_str().to_owned(),
+            outcome: outcome.to_owned(),
             started: time(&common.time_created),
             completed: time(&common.time_completed),
             size: self.size,

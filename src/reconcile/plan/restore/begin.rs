@@ -6,6 +6,7 @@ use super::ring::left_out_warning;
 use crate::api::{NodeStatus, Phase, Reason, RestoreSource};
 use crate::reconcile::plan::conflict;
 use crate::reconcile::plan::finalizer::Finalizer;
+use crate::reconcile::plan::ring::RingScope;
 use crate::reconcile::plan::wait::Wait;
 
 impl RestorePlanner<'_> {
@@ -25,6 +26,13 @@ impl RestorePlanner<'_> {
             self.plan.wait_for(Wait::new(Reason::BackupNotFound, message));
             return;
         };
+        let scope = RingScope {
+            cluster: &self.restore.spec.cassandra_cluster,
+            datacenter: self.restore.spec.datacenter.as_deref(),
+        };
+        if self.plan.settled_ring(&mut self.status.common, scope).is_none() {
+            return;
+        }
         let Some(pairing) = self.pair_with_ring(&source) else {
             return;
         };
@@ -74,6 +82,7 @@ impl RestorePlanner<'_> {
         let ring = self.plan.ring();
         self.status.common.cluster_name = ring.map(|ring| ring.cluster.as_str().to_owned());
         self.status.common.time_created = Some(self.observation.now.to_string());
+        self.status.common.ring_unsettled_since = None;
         self.status.common.nodes = nodes;
         self.enter(Phase::Init);
     }

@@ -14,6 +14,7 @@ mod prune;
 mod reach;
 mod restore;
 mod retention;
+mod ring;
 mod schedule;
 mod scheduled;
 mod truncation;

@@ -207,5 +207,5 @@ fn a_plan_that_lacks_an_answer_only_asks() {
     let answers = super::Answers::new();
     let observation = run.world.observation(&members, &answers);
     let asked = plan(&run.object, &observation, &run.inputs);
-    assert_eq!(asked, Plan::Ask([super::super::Question::Ring].into()));
+    assert_eq!(asked, Plan::Ask([super::super::Question::RingViews].into()));
 }

@@ -14,9 +14,10 @@ use crate::domain::host_id::HostId;
 use crate::domain::node_location::Segment;
 use crate::domain::schema_version::SchemaVersion;
 use crate::domain::sidecar::Sidecar;
-use crate::icarus::{OperationError, OperationState, RingNode, Topology};
+use crate::icarus::{NodeMode, OperationError, OperationState, RingNode, Topology};
 use crate::reconcile::plan::{
-    Answer, Answers, Observation, OperationReport, Outcome, Phase, PodMember, Question, Request, Task,
+    Answer, Answers, Observation, OperationReport, Outcome, Phase, PodMember, Question, Request, RingView,
+    Task,
 };
 
 /// The rows in the tables of a node.
@@ -51,6 +52,8 @@ struct Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
     Present,
+    /// Its pod runs, and the ring does not have it.
+    OutsideRing,
     /// Its pod is gone for good.
     PodGone,
     /// The ring has forgotten it, too.
@@ -69,6 +72,10 @@ pub(super) struct Node {
     /// The operations that others sent to its sidecar.
     pub(super) others: Vec<OperationReport>,
     pub(super) presence: Presence,
+    /// The mode that it reports.
+    pub(super) mode: NodeMode,
+    /// The nodes that it does not know to be in the ring.
+    pub(super) unseen: Vec<usize>,
     restarts: u32,
     down_until: Timestamp,
     operations: Vec<Operation>,
@@ -130,6 +137,8 @@ impl World {
             uploaded: false,
             others: Vec::new(),
             presence: Presence::Present,
+            mode: NodeMode::Normal,
+            unseen: Vec::new(),
             restarts: 0,
             down_until: Timestamp::MIN,
             operations: Vec::new(),
@@ -177,11 +186,7 @@ impl World {
                 sidecar: format!("containerd://s{index}#{}", node.restarts),
             }),
         };
-        let present = self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| node.presence == Presence::Present);
+        let present = self.nodes.iter().enumerate().filter(|(_, node)| node.runs());
         present.map(member).collect()
     }
 
@@ -381,10 +386,13 @@ impl World {
     }
 
     pub(super) fn answer(&self, question: &Question) -> Answer {
-        if *question == Question::Ring {
-            return Answer::Ring(self.ring());
+        match question {
+            Question::Ring => return Answer::Ring(self.ring()),
+            Question::RingViews => return self.ring_views(),
+            _ => {}
         }
         let (Question::Busy { pod }
+        | Question::Mode { pod }
         | Question::Operation { pod, .. }
         | Question::Sent { pod, .. }
         | Question::Stored { pod, .. }
@@ -394,7 +402,7 @@ impl World {
             unreachable!()
         };
         let node = &self.nodes[index(pod)];
-        if self.now < node.down_until || node.presence != Presence::Present {
+        if self.now < node.down_until || !node.runs() {
             return Answer::Unavailable("connection refused".to_owned());
         }
         let matches = |operation: &&Operation| match question {
@@ -403,6 +411,7 @@ impl World {
             _ => operation.is_running(),
         };
         match question {
+            Question::Mode { .. } => Answer::Mode(node.mode.clone()),
             Question::Stored { .. } => {
                 self.listings.set(self.listings.get() + 1);
                 Answer::Stored(node.uploaded)
@@ -422,6 +431,35 @@ impl World {
         }
     }
 
+    /// Answers as the first two nodes with a running sidecar do.
+    fn ring_views(&self) -> Answer {
+        let (mut views, mut silent) = (Vec::new(), Vec::new());
+        for member in self.members() {
+            let node = &self.nodes[index(&member.pod)];
+            if views.len() == 2 {
+                break;
+            } else if self.now < node.down_until {
+                silent.push((member.pod, "connection refused".to_owned()));
+            } else {
+                let mut ring = self.ring();
+                ring.nodes.retain(|seen| {
+                    !node
+                        .unseen
+                        .iter()
+                        .any(|unseen| host_id(*unseen) == seen.host.as_str())
+                });
+                views.push(RingView {
+                    pod: member.pod,
+                    ring,
+                });
+            }
+        }
+        if views.is_empty() {
+            return Answer::Unavailable("connection refused".to_owned());
+        }
+        Answer::RingViews { views, silent }
+    }
+
     pub(super) fn ring(&self) -> Topology {
         let node = |index: usize| RingNode {
             host: HostId::parse(&host_id(index)).unwrap(),
@@ -432,7 +470,10 @@ impl World {
             cluster: Segment::parse("lab-A").unwrap(),
             schema: SchemaVersion::parse("168d568b-d346-3f61-968f-a2716307a6e4").ok(),
             nodes: (0..self.nodes.len())
-                .filter(|index| self.nodes[*index].presence != Presence::LeftRing)
+                .filter(|index| {
+                    let presence = self.nodes[*index].presence;
+                    !matches!(presence, Presence::LeftRing | Presence::OutsideRing)
+                })
                 .map(node)
                 .collect(),
         }
@@ -445,6 +486,13 @@ impl World {
             *counts.entry(task.phase()).or_default() += 1;
         }
         counts
+    }
+}
+
+impl Node {
+    /// Returns true if its pod exists.
+    fn runs(&self) -> bool {
+        matches!(self.presence, Presence::Present | Presence::OutsideRing)
     }
 }
 
