@@ -1,17 +1,27 @@
 //! From the bytes of files to manifests.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use super::excerpt;
 use super::files::{Input, Unreadable};
 use super::kustomize::{EnvFiles, Kustomization, Kustomizations, keys_of_env_file};
-use super::manifest::{Manifest, ManifestKind};
+use super::manifest::{Manifest, ManifestKind, TypeMeta};
 use super::placeholder;
 use super::report::{ErrorReport, Note, Source};
-use super::yaml::{Reader, SpannedNode};
+use super::unjudged;
+use super::yaml::{Node, NodeKind, Reader, SpannedNode};
 
-/// The maximum depth of lists in lists whose items are read.
-const MAX_LIST_DEPTH: usize = 4;
+/// The position of an object in the given files.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The index of the file.
+    file: usize,
+    /// The number of the document, from 1.
+    document: usize,
+    /// True if the text of the file contains the name of a judged kind.
+    names_judged_kind: bool,
+}
 
 /// The manifests of all files read so far, with the errors and notes about the files.
 #[derive(Debug, Default)]
@@ -37,16 +47,20 @@ impl Loaded {
             Err(error) => return self.unreadable(file, &error),
         };
         let before = self.manifests.len();
+        let mut place = Place {
+            file,
+            document: 0,
+            names_judged_kind: unjudged::names_judged_kind(&text),
+        };
         let mut first_error = None;
-        let mut documents = 0;
         let mut end = 0;
         for object in Reader::new(&text) {
-            documents += 1;
+            place.document += 1;
             match object {
                 Ok(object) => {
                     end = object.span.end;
                     let first = self.manifests.len();
-                    self.document(file, documents, object, MAX_LIST_DEPTH);
+                    self.document(place, object, None);
                     self.mark_shared_values(first);
                 }
                 Err(error) => first_error = Some(error),
@@ -63,7 +77,7 @@ impl Loaded {
                 quoted |= quotable;
                 self.errors.push(ErrorReport {
                     file,
-                    document: documents,
+                    document: place.document,
                     line: error.line,
                     column: error.column,
                     message: error.message,
@@ -97,47 +111,89 @@ impl Loaded {
         self.sources.iter().map(|source| source.name.clone()).collect()
     }
 
-    /// Adds the manifest of a document, or those of the items of a list.
-    fn document(&mut self, file: usize, document: usize, object: SpannedNode, list_depth: usize) {
-        let node = &object.node;
-        let kind = node.text_at(&["kind"]);
-        let is_list = kind.is_some_and(|kind| kind.ends_with("List"));
-        if is_list
-            && list_depth > 0
-            && let Some(items) = node.get("items")
-        {
-            for item in items.items() {
-                self.document(file, document, item.clone(), list_depth - 1);
-            }
-            return;
+    /// Adds the manifest of an object, or those of the items of a list.
+    ///
+    /// kubectl takes every object with the field `items` for a list. `inferred` is the type of an item without one.
+    fn document(&mut self, place: Place, object: SpannedNode, inferred: Option<TypeMeta>) {
+        let node = Arc::clone(&object.node);
+        let written = |key: &str| node.text_at(&[key]);
+        let (api_version, kind) = match &inferred {
+            Some(inferred) => (Some(&*inferred.api_version), Some(&*inferred.kind)),
+            None => (written("apiVersion"), written("kind")),
+        };
+        if let (Some(kind), Some(items)) = (kind, node.get("items")) {
+            let list = TypeMeta::new(api_version.unwrap_or_default(), kind);
+            return self.list(place, object.span.line, &list, items);
         }
-        let api_version = node.text_at(&["apiVersion"]);
         let known_kind = match (api_version, kind) {
             (Some(api_version), Some(kind)) => ManifestKind::parse(api_version, kind),
             _ => None,
         };
-        // A kustomization may leave out `apiVersion` and `kind`.
-        let by_file_name = || {
-            self.sources
-                .get(file)
-                .is_some_and(|source| Kustomization::is_named(&source.name))
-        };
-        if let Some(kind) = known_kind.or_else(|| by_file_name().then_some(ManifestKind::Kustomization)) {
+        if let Some(kind) = known_kind.or_else(|| self.kustomization(place.file, kind)) {
             self.manifests.push(Manifest {
                 kind,
-                file,
-                document,
+                inferred,
+                file: place.file,
+                document: place.document,
                 object,
                 opaque: None,
             });
-        } else if api_version.is_some_and(|version| version.starts_with("db.orange.com/")) {
-            let message = format!(
-                "{} {} is not judged by this version of cassgate",
-                api_version.unwrap_or_default(),
-                kind.unwrap_or_default()
-            );
-            self.note(file, object.span.line, message);
+        } else if let Some(reason) = unjudged::reason(&node, api_version, kind) {
+            self.note(place.file, object.span.line, reason);
+        } else if place.names_judged_kind {
+            for (line, message) in unjudged::embedded(&object, kind) {
+                self.note(place.file, line, message);
+            }
         }
+    }
+
+    /// Adds the manifests of the items of a list.
+    ///
+    /// An item with neither `apiVersion` nor `kind` has those of the list: a `CassandraBackupList` contains
+    /// `CassandraBackup` objects.
+    fn list(&mut self, place: Place, line: u32, list: &TypeMeta, items: &Node) {
+        let item_type = TypeMeta::new(
+            &list.api_version,
+            list.kind.strip_suffix("List").unwrap_or(&list.kind),
+        );
+        let is_judged = |kind: ManifestKind| kind.judged().is_some();
+        if ManifestKind::parse(&list.api_version, &list.kind).is_some_and(is_judged) {
+            let message = format!(
+                "kubectl takes a {} with the field items for a list and drops its other fields, so they are not judged; \
+                 remove items",
+                list.kind
+            );
+            self.note(place.file, line, message);
+        }
+        if !matches!(items.kind, NodeKind::List(_) | NodeKind::Null) {
+            let message = format!(
+                "items of {} is not a list, so it is not judged, and kubectl rejects it",
+                list.kind
+            );
+            self.note(place.file, line, message);
+        }
+        for item in items.items() {
+            let is_set = |key: &str| item.node.text_at(&[key]).is_some();
+            let has_type = is_set("apiVersion") || is_set("kind") || item_type.kind.is_empty();
+            match item.node.kind {
+                NodeKind::Map(_) => {
+                    self.document(place, item.clone(), (!has_type).then(|| item_type.clone()));
+                }
+                NodeKind::Null => {}
+                _ => {
+                    let message = format!("an item of {} is not an object, so it is not judged", list.kind);
+                    self.note(place.file, item.span.line, message);
+                }
+            }
+        }
+    }
+
+    /// Returns the kind of an object in a file with the name of a kustomization, which may leave out `apiVersion` and
+    /// `kind`.
+    fn kustomization(&self, file: usize, kind: Option<&str>) -> Option<ManifestKind> {
+        let name = self.sources.get(file).map(|source| source.name.as_str());
+        let is_kustomization = matches!(kind, None | Some("Kustomization" | "Component"));
+        (is_kustomization && name.is_some_and(Kustomization::is_named)).then_some(ManifestKind::Kustomization)
     }
 
     /// Marks the objects of a document, those from `first` on, that share a value with a Secret in it through an alias.

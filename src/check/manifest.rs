@@ -65,10 +65,28 @@ impl ManifestKind {
     }
 }
 
+/// The fields `apiVersion` and `kind`.
+#[derive(Debug, Clone)]
+pub(super) struct TypeMeta {
+    pub(super) api_version: Box<str>,
+    pub(super) kind: Box<str>,
+}
+
+impl TypeMeta {
+    pub(super) fn new(api_version: &str, kind: &str) -> Self {
+        Self {
+            api_version: api_version.into(),
+            kind: kind.into(),
+        }
+    }
+}
+
 /// A document, or an item of a list in a document, as it is written.
 #[derive(Debug, Clone)]
 pub(super) struct Manifest {
     pub(super) kind: ManifestKind,
+    /// The type that a list gives to an item that is written without one.
+    pub(super) inferred: Option<TypeMeta>,
     /// The index of the file.
     pub(super) file: usize,
     /// The number of the document in the file, from 1.
@@ -112,9 +130,20 @@ impl Manifest {
         shares
     }
 
-    /// Returns the field `kind` as it is written.
+    /// Returns the field `kind`, as it is written or as its list gives it.
     pub(super) fn kind_name(&self) -> &str {
-        self.node().text_at(&["kind"]).unwrap_or_default()
+        match &self.inferred {
+            Some(inferred) => &inferred.kind,
+            None => self.node().text_at(&["kind"]).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the field `apiVersion`, as it is written or as its list gives it.
+    pub(super) fn api_version(&self) -> &str {
+        match &self.inferred {
+            Some(inferred) => &inferred.api_version,
+            None => self.node().text_at(&["apiVersion"]).unwrap_or_default(),
+        }
     }
 }
 

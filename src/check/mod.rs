@@ -8,7 +8,7 @@
 //! # Guarantees
 //! An unknown value never denies anything: a placeholder, a field that a patch may change, a Secret that is made
 //! elsewhere. No value of a Secret is kept or shown: a line that may belong to a Secret is not quoted. A file that cannot be read is an error with its position, and all
-//! other files are judged.
+//! other files are judged. A backup or restore that is not judged has a note.
 
 pub mod files;
 pub mod load;
@@ -27,6 +27,7 @@ mod resources;
 mod secrets;
 mod settings;
 mod tree;
+mod unjudged;
 
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ pub(super) fn place(loaded: Loaded, default_namespace: &str) -> (Resources, Repo
             .get_or_insert_with(|| default_namespace.to_owned());
     }
     // One note for each file and reason: overlays may give many.
-    let mut unjudged: BTreeMap<(usize, String), u32> = BTreeMap::new();
+    let mut unjudged: BTreeMap<(usize, String), BTreeSet<u32>> = BTreeMap::new();
     let mut patch_files = BTreeSet::new();
     for manifest in manifests {
         let name = names.get(manifest.file).map(String::as_str).unwrap_or_default();
@@ -62,7 +62,8 @@ pub(super) fn place(loaded: Loaded, default_namespace: &str) -> (Resources, Repo
                     Some(why) => {
                         unjudged
                             .entry((manifest.file, why.clone()))
-                            .or_insert(manifest.object.span.line);
+                            .or_default()
+                            .insert(manifest.object.span.line);
                     }
                     None => resources.judged.push(resource.clone()),
                 }
@@ -70,13 +71,25 @@ pub(super) fn place(loaded: Loaded, default_namespace: &str) -> (Resources, Repo
             resources.facts.push(resource);
         }
     }
-    notes.extend(unjudged.into_iter().map(|((file, why), line)| Note {
-        file,
-        line,
-        message: format!("not judged: {why}"),
-    }));
+    let unjudged = unjudged.into_iter();
+    notes.extend(unjudged.map(|((file, why), lines)| unjudged_note(file, &why, &lines)));
     resources.names = names;
     (resources, Report::new(sources, errors, notes))
+}
+
+/// Returns the note on the objects of a file, by their lines, that are not judged for the same reason.
+fn unjudged_note(file: usize, why: &str, lines: &BTreeSet<u32>) -> Note {
+    let others: Vec<String> = lines.iter().skip(1).map(ToString::to_string).collect();
+    let others = match others.len() {
+        0 => String::new(),
+        1 => format!(" (also the object in line {})", others.concat()),
+        _ => format!(" (also the objects in lines {})", others.join(", ")),
+    };
+    Note {
+        file,
+        line: lines.first().copied().unwrap_or(1),
+        message: format!("not judged: {why}{others}"),
+    }
 }
 
 fn patch_note(patch: &Manifest) -> Note {

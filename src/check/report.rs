@@ -85,9 +85,9 @@ pub struct ObjectReport {
     pub document: usize,
     /// The line on which the object begins, from 1.
     pub line: u32,
-    /// The field `apiVersion` as it is written.
+    /// The field `apiVersion`, as it is written or as its list gives it.
     pub api_version: String,
-    /// The field `kind` as it is written.
+    /// The field `kind`, as it is written or as its list gives it.
     pub kind: String,
     /// The namespace in which it is applied.
     pub namespace: String,
@@ -189,13 +189,12 @@ impl Report {
             suppression: finding.suppressed.then_some(Suppression::Annotation),
         });
         let findings = findings.collect();
-        let text = |key: &str| node.text_at(&[key]).unwrap_or_default().to_owned();
         self.objects.push(ObjectReport {
             file: manifest.file,
             document: manifest.document,
             line: object.line,
-            api_version: text("apiVersion"),
-            kind: text("kind"),
+            api_version: manifest.api_version().to_owned(),
+            kind: manifest.kind_name().to_owned(),
             namespace: resource.namespace.clone(),
             name: manifest.name().to_owned(),
             findings,

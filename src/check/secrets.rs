@@ -156,6 +156,7 @@ mod tests {
             file: 0,
             document: 1,
             object: Reader::new(text).next().unwrap().unwrap(),
+            inferred: None,
             opaque: None,
         }
     }
@@ -275,6 +276,7 @@ mod tests {
             file: 0,
             document: 1,
             object: child,
+            inferred: None,
             opaque: None,
         };
         let (_, known) = created_by(&manifest, manifest.name()).remove(0);

@@ -4,6 +4,7 @@ mod kustomize;
 mod live;
 mod neighbours;
 mod secret_values;
+mod unjudged;
 
 use super::files::Input;
 use super::load::Loaded;
