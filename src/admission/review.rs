@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::api;
 use crate::api::Kind;
-use crate::api::{ALLOW_ANNOTATION, CONFIRM_ANNOTATION};
+use crate::api::{ALLOW_ANNOTATION, CONFIRM_ANNOTATION, REQUIRES_ANNOTATION};
 use crate::evaluate::Object;
 use crate::rules::facts::Caller;
 use crate::rules::subject::{Metadata, VELERO_RESTORE_LABEL};
@@ -182,6 +182,9 @@ struct WireAnnotations {
     // `api::ALLOW_ANNOTATION`, likewise.
     #[serde(rename = "cassgate.db.orange.com/allow", default)]
     allow: Option<String>,
+    // `api::REQUIRES_ANNOTATION`, likewise.
+    #[serde(rename = "cassgate.db.orange.com/requires", default)]
+    requires: Option<String>,
 }
 
 /// `userInfo`. Fields that are missing stay empty, and a user without a name may read nothing.
@@ -211,6 +214,7 @@ impl<'a> WireObject<'a> {
                 |annotation| match annotation {
                     CONFIRM_ANNOTATION => annotations.confirm.take(),
                     ALLOW_ANNOTATION => annotations.allow.take(),
+                    REQUIRES_ANNOTATION => annotations.requires.take(),
                     _ => None,
                 },
                 |label| match label {
@@ -331,16 +335,18 @@ mod tests {
         let body = format!(
             r#"{{"request":{{"uid":"u","operation":"CREATE","namespace":"prod",
                 "userInfo":{{"username":"jane","groups":["dev"],"extra":{{"scopes":["a"]}}}},
-                "object":{{"metadata":{{"name":"r1","annotations":{{"{}":"a, b","{}":"c","x":"y"}},
+                "object":{{"metadata":{{"name":"r1","annotations":{{"{}":"a, b","{}":"c","{}":"d","x":"y"}},
                 "labels":{{"velero.io/restore-name":"w"}}}}}}}}}}"#,
             crate::api::CONFIRM_ANNOTATION,
-            crate::api::ALLOW_ANNOTATION
+            crate::api::ALLOW_ANNOTATION,
+            crate::api::REQUIRES_ANNOTATION
         );
         let review = Review::decode(body.as_bytes()).unwrap();
         let meta = &review.object.as_ref().unwrap().meta;
         assert_eq!((meta.namespace.as_str(), meta.name.as_str()), ("prod", "r1"));
         assert_eq!(meta.confirms.as_deref(), Some("a, b"));
         assert_eq!(meta.allows.as_deref(), Some("c"));
+        assert_eq!(meta.requires.as_deref(), Some("d"));
         assert_eq!(meta.velero_restore.as_deref(), Some("w"));
         let caller = review.caller();
         assert_eq!(

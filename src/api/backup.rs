@@ -244,6 +244,12 @@ impl CassandraBackupSpec {
             .is_some_and(|schedule| !schedule.is_empty())
     }
 
+    /// Returns true if the backup describes a bucket: it is suspended and has no schedule, so it never runs.
+    #[must_use]
+    pub fn describes_bucket(&self) -> bool {
+        self.suspend == Some(true) && !self.is_scheduled()
+    }
+
     /// Returns the record of a run that starts now.
     #[must_use]
     pub fn run(&self) -> BackupRun {

@@ -2,7 +2,9 @@
 
 use jiff::tz::TimeZone;
 
-use crate::api::{ALLOW_ANNOTATION, CONFIRM_ANNOTATION, CassandraBackupSpec, CassandraRestoreSpec};
+use crate::api::{
+    ALLOW_ANNOTATION, CONFIRM_ANNOTATION, CassandraBackupSpec, CassandraRestoreSpec, REQUIRES_ANNOTATION,
+};
 use crate::domain::bandwidth::{Bandwidth, BandwidthError};
 use crate::domain::cassandra_directory::{CassandraDirectory, CassandraDirectoryError};
 use crate::domain::entities::{Entities, EntitiesError};
@@ -28,6 +30,8 @@ pub struct Metadata {
     pub confirms: Option<String>,
     /// The value of [`ALLOW_ANNOTATION`]: rule ids, separated by commas.
     pub allows: Option<String>,
+    /// The value of [`REQUIRES_ANNOTATION`].
+    pub requires: Option<String>,
     /// The value of the label that Velero puts on objects that it restores.
     pub velero_restore: Option<String>,
 }
@@ -51,6 +55,7 @@ impl Metadata {
             name,
             confirms: annotation(CONFIRM_ANNOTATION),
             allows: annotation(ALLOW_ANNOTATION),
+            requires: annotation(REQUIRES_ANNOTATION),
             velero_restore: label(VELERO_RESTORE_LABEL),
         }
     }

@@ -1,6 +1,7 @@
 //! Tests of all rules together: an object and facts, and the resulting findings.
 
 mod concurrent_operations;
+mod executor;
 mod secrets;
 mod snapshot;
 

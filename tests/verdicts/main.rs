@@ -12,6 +12,7 @@ mod case;
 mod offline;
 mod pages;
 mod recorded;
+mod stored;
 mod webhook;
 mod world;
 

@@ -92,8 +92,13 @@ rules! {
 
     FIELD_NEEDS_EXECUTOR = "field-needs-executor", Both, EITHER;
     "A field of cassgate's own reconciler is set with CassKop as executor.";
-    "CassKop ignores it: a suspended backup would run, the schedule would use the operator's time zone, and a restore would use another snapshot. For fields that only space runs or remove old backups the rule warns.";
+    "CassKop ignores it: a suspended backup or the description of a bucket would run, the schedule would use the operator's time zone, and a restore would use another snapshot or other nodes. For fields that only space runs or remove old backups the rule warns.";
     "Leave the field out, or use cassgate as executor (`--executor=cassgate`).";
+
+    EXECUTOR_REQUIRED = "executor-required", Both, DENY, destroys;
+    "The object requires cassgate as executor, and would be run without the fields that need it.";
+    "CassKop's CRDs drop `suspend`, `clusterName`, `nodes` and `snapshot` before the webhook sees the object. What is left of a suspended backup would run, and what is left of a restore would restore other data.";
+    "Use cassgate as executor (`--executor=cassgate`) with its CRDs, and apply the object again. Remove the annotation `cassgate.db.orange.com/requires` only from an object that CassKop may run as it is stored.";
 
     STATUS_ON_CREATE = "status-on-create", Both, EITHER;
     "A new object has a status.";

@@ -34,6 +34,8 @@ pub(super) static VARIABLES: &[Variable] = &[
     ("connections", "object.?spec.?concurrentConnections.orValue(0)"),
     both::ENTITIES,
     ("secret", "object.?spec.?secret.orValue('')"),
+    ("nodes", "object.?spec.?nodes.orValue([])"),
+    both::REQUIRES,
     ("bareBandwidth", "variables.bandwidth.replace(' ', '')"),
     (
         "bandwidthNumber",
@@ -87,6 +89,14 @@ pub(super) static POLICY_RULES: &[PolicyRule] = &[
         message: "this backup has started and runs only once, so a changed spec has no effect; create a backup with \
                   another name (deleting and re-creating this one would run it again)",
         gaps: "",
+    },
+    PolicyRule {
+        violated: "variables.requires.hasValue() && (variables.requires.orValue('') != 'executor' || \
+                 !(object.?spec.?suspend.hasValue() || object.?spec.?clusterName.hasValue() || size(variables.nodes) > 0))",
+        message: "the value is not executor, or the spec has none of suspend, clusterName and nodes, which CassKop's CRDs drop, \
+                  and what is left would run as a backup; install cassgate's CRDs and apply the manifest again, or remove \
+                  the annotation if the backup is complete",
+        ..both::EXECUTOR_REQUIRED
     },
     both::CLUSTER_NAME_INVALID,
     PolicyRule {

@@ -154,6 +154,27 @@ pub(super) const CONNECTIONS_NEGATIVE: PolicyRule = PolicyRule {
     gaps: "",
 };
 
+/// The requirement in the annotation; empty if it is absent.
+pub(super) const REQUIRES: Variable = (
+    "requires",
+    "object.metadata.?annotations['cassgate.db.orange.com/requires']",
+);
+
+/// Denies an unknown requirement, and an object that has only the annotation left of what needs cassgate as executor. The
+/// fields differ for each kind.
+pub(super) const EXECUTOR_REQUIRED: PolicyRule = PolicyRule {
+    rule: &catalogue::EXECUTOR_REQUIRED,
+    name: "fieldsDropped",
+    applies_to: AppliesTo::SpecChange,
+    violated: "",
+    tolerated: "variables.started && variables.old_fieldsDropped",
+    path: "metadata.annotations[cassgate.db.orange.com/requires]",
+    cause: Cause::Invalid,
+    value: "",
+    message: "",
+    gaps: "CassKop as executor, if the fields are not dropped",
+};
+
 /// Denies malformed items.
 pub(super) const ENTITIES_MALFORMED: PolicyRule = PolicyRule {
     rule: &catalogue::ENTITIES_MALFORMED,

@@ -39,6 +39,8 @@ pub(super) static VARIABLES: &[Variable] = &[
     ("directory", "object.?spec.?cassandraDirectory.orValue('')"),
     ("schemaVersion", "object.?spec.?schemaVersion.orValue('')"),
     both::ENTITIES,
+    both::REQUIRES,
+    ("nodes", "object.?spec.?nodes.orValue([])"),
     ("rename", "object.?spec.?rename.orValue({})"),
     // The pairs with a table on both sides.
     (
@@ -83,6 +85,14 @@ pub(super) static POLICY_RULES: &[PolicyRule] = &[
         message: "this restore has started and runs only once, so a changed spec has no effect; create a restore with \
                   another name (deleting and re-creating this one would run it again)",
         gaps: "",
+    },
+    PolicyRule {
+        violated: "variables.requires.hasValue() && (variables.requires.orValue('') != 'executor' || \
+                 !(object.?spec.?snapshot.hasValue() || size(variables.nodes) > 0))",
+        message: "the value is not executor, or the spec has none of snapshot and nodes, which CassKop's CRDs drop, and what is \
+                  left would restore the newest snapshot, and each node its own part; install cassgate's CRDs and apply the \
+                  manifest again, or remove the annotation if the restore is complete",
+        ..both::EXECUTOR_REQUIRED
     },
     both::CLUSTER_NAME_INVALID,
     PolicyRule {

@@ -59,6 +59,16 @@ pub(super) fn check(subject: &Subject, context: &Context, findings: &mut Finding
                     "the backup would run anyway",
                 ),
                 (
+                    spec.cluster_name.is_some(),
+                    "clusterName",
+                    "the description of a bucket would run as a backup",
+                ),
+                (
+                    !spec.nodes.is_empty(),
+                    "nodes",
+                    "the description of a bucket would run as a backup",
+                ),
+                (
                     spec.time_zone.is_some(),
                     "timeZone",
                     "the schedule would use the operator's time zone (CassKop reads CRON_TZ=ZONE at the start of the \
@@ -82,12 +92,19 @@ pub(super) fn check(subject: &Subject, context: &Context, findings: &mut Finding
             findings.extend(fields.into_iter().filter(|field| field.0).map(warn));
         }
         Subject::Restore(restore) => {
-            let field = (
-                restore.spec.snapshot.is_some(),
-                "snapshot",
-                "the newest snapshot of the tag would be restored instead",
-            );
-            findings.extend([field].into_iter().filter(|field| field.0).map(deny));
+            let fields = [
+                (
+                    restore.spec.snapshot.is_some(),
+                    "snapshot",
+                    "the newest snapshot of the tag would be restored instead",
+                ),
+                (
+                    !restore.spec.nodes.is_empty(),
+                    "nodes",
+                    "every node would restore its own part, and the parts of other nodes would be missing",
+                ),
+            ];
+            findings.extend(fields.into_iter().filter(|field| field.0).map(deny));
         }
     }
 }

@@ -12,6 +12,7 @@ mod connections;
 mod duration;
 mod entities;
 mod executor_fields;
+mod executor_required;
 mod reference;
 mod rename;
 mod retention;
@@ -43,6 +44,7 @@ pub fn judge(subject: &Subject, facts: &Facts, context: &Context) -> Findings {
     }
     secret::check(subject, facts, context, &mut findings);
     executor_fields::check(subject, context, &mut findings);
+    findings.extend(executor_required::check(subject, context));
     findings.mark_unconfirmed(&facts.neighbours.unreadable);
     findings.confirm(|rule| subject.meta().confirms(rule));
     findings

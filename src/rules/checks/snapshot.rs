@@ -17,7 +17,7 @@ pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, finding
         return;
     };
     // A suspended one-shot never runs. It describes data that is already in the bucket, which no fact covers.
-    if context.cassgate_acts() && !backup.spec.is_scheduled() && backup.spec.suspend == Some(true) {
+    if context.cassgate_acts() && backup.spec.describes_bucket() {
         return;
     }
     // CassKop ignores the field, which `field-needs-executor` reports.

@@ -114,6 +114,7 @@ fn findings(object: &Value, creating: bool) -> Findings {
         name: text("/metadata/name").unwrap_or_default(),
         confirms: text("/metadata/annotations/cassgate.db.orange.com~1confirm"),
         allows: None,
+        requires: text("/metadata/annotations/cassgate.db.orange.com~1requires"),
         velero_restore: text("/metadata/labels/velero.io~1restore-name"),
     };
     let spec = object["spec"].clone();
