@@ -5,6 +5,7 @@
 //! All other fields are skipped, whatever their type.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use kube::core::{NamespaceResourceScope, ObjectMeta};
 use serde::Deserialize;
@@ -38,6 +39,9 @@ pub struct CassandraClusterSpec {
     /// The image of Cassandra, `repository:tag`. It affects warnings only.
     #[serde(default, deserialize_with = "unreadable_is_default")]
     pub cassandra_image: Option<String>,
+    /// The number of pods in every rack. Default: 1. It affects warnings only.
+    #[serde(default, deserialize_with = "unreadable_is_default")]
+    pub nodes_per_racks: Option<i64>,
     /// The datacenters.
     #[serde(default, deserialize_with = "null_is_default")]
     pub topology: Topology,
@@ -56,10 +60,14 @@ pub struct Topology {
 
 /// One datacenter of a topology.
 #[derive(Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
 pub struct Datacenter {
     /// Its name in Cassandra.
     #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
+    /// The number of pods in each of its racks, if it differs from that of the cluster. It affects warnings only.
+    #[serde(default, deserialize_with = "unreadable_is_default")]
+    pub nodes_per_racks: Option<i64>,
 }
 
 /// The Icarus sidecar of a cluster's pods.
@@ -101,6 +109,18 @@ pub struct CassandraClusterStatus {
     /// The status of this action. Examples: `Ongoing`, `Done`.
     #[serde(default, deserialize_with = "unreadable_is_default")]
     pub last_cluster_action_status: Option<String>,
+    /// The Cassandra node of each pod that has ever been ready. CassKop never removes an entry.
+    #[serde(default, deserialize_with = "unreadable_is_default")]
+    pub cassandra_node_status: BTreeMap<String, PodNode>,
+}
+
+/// The Cassandra node of a pod, as CassKop last saw it.
+#[derive(Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct PodNode {
+    /// The host id of the node.
+    #[serde(default, deserialize_with = "unreadable_is_default")]
+    pub host_id: String,
 }
 
 impl CassandraCluster {
@@ -118,6 +138,22 @@ impl CassandraCluster {
             .map(|dc| dc.name.as_str())
             .filter(|name| !name.is_empty())
             .collect()
+    }
+
+    /// Returns the datacenter of a pod of this cluster; `None` if the cluster has no pod of this name.
+    ///
+    /// CassKop names a pod `CLUSTER-DATACENTER-RACK-NUMBER`. The number of a pod that a scale-down removed is too high.
+    #[must_use]
+    pub fn datacenter_of_pod(&self, pod: &str) -> Option<&str> {
+        let cluster = self.metadata.name.as_deref()?;
+        let datacenter = datacenter_of_pod(cluster, self.datacenters().into_iter(), pod)?;
+        let number: i64 = pod.rsplit_once('-')?.1.parse().ok()?;
+        let own = self.spec.topology.dc.iter().find(|dc| dc.name == datacenter);
+        let pods = own
+            .and_then(|dc| dc.nodes_per_racks)
+            .or(self.spec.nodes_per_racks)
+            .unwrap_or(1);
+        (number < pods.max(1)).then_some(datacenter)
     }
 
     /// Returns true if the pods have the sidecar, which backups and restores need.
@@ -158,6 +194,27 @@ impl CassandraCluster {
             .iter()
             .map(|mount| mount.mount_path.as_str())
     }
+}
+
+/// Returns the datacenter in the name of a pod, `CLUSTER-DATACENTER-RACK-NUMBER`; `None` if no datacenter fits.
+#[must_use]
+pub fn datacenter_of_pod<'a>(
+    cluster: &str,
+    datacenters: impl Iterator<Item = &'a str>,
+    pod: &str,
+) -> Option<&'a str> {
+    let rest = pod.strip_prefix(cluster)?.strip_prefix('-')?;
+    let (rest, number) = rest.rsplit_once('-')?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let has_rack = |datacenter: &&str| {
+        rest.strip_prefix(*datacenter)
+            .and_then(|rack| rack.strip_prefix('-'))
+            .is_some_and(|rack| !rack.is_empty())
+    };
+    datacenters
+        .filter(|_| is_number)
+        .filter(has_rack)
+        .max_by_key(|datacenter| datacenter.len())
 }
 
 impl kube::Resource for CassandraCluster {

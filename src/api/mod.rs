@@ -24,7 +24,7 @@ mod truncation;
 pub use backup::{BackupNode, CassandraBackup, CassandraBackupSpec, ConcurrencyPolicy, Retention};
 pub use cluster::{
     CassandraCluster, CassandraClusterSpec, CassandraClusterStatus, DEFAULT_DATACENTER,
-    DEFAULT_SIDECAR_IMAGE, Datacenter, Sidecar, SidecarVolumeMount, Topology,
+    DEFAULT_SIDECAR_IMAGE, Datacenter, PodNode, Sidecar, SidecarVolumeMount, Topology, datacenter_of_pod,
 };
 pub use condition_type::ConditionType;
 pub use crds::{CrdFile, CrdsError, crd_files, crds, crds_yaml, write_crds};

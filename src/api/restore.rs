@@ -66,11 +66,12 @@ use super::status::RestoreStatus;
 #[serde(rename_all = "camelCase")]
 pub struct CassandraRestoreSpec {
     /// Name of the `CassandraBackup` to restore, in the namespace of this object. It must be a backup of
-    /// `cassandraCluster` with at least one completed run. Example: `nightly`.
+    /// `cassandraCluster` with at least one completed run, or describe a bucket. Example: `nightly`.
     pub cassandra_backup: String,
 
     /// Name of the `CassandraCluster` that receives the data, in the namespace of this object. It must be the
-    /// cluster that the backup was taken from. Example: `cassandra-demo`.
+    /// cluster that the backup was taken from, or, if the backup describes a bucket, a cluster with the same
+    /// tokens. Example: `cassandra-demo`.
     pub cassandra_cluster: String,
 
     /// Name of the one datacenter whose nodes receive the data. The tables are nevertheless emptied in all
@@ -154,6 +155,14 @@ pub struct RestoreNode {
     /// `restore-incomplete`. Example: `cassandra-demo-dc1-rack1-0`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
+}
+
+impl RestoreNode {
+    /// Returns the pod that receives the part; `None` if the part is left out. An empty name counts as absent.
+    #[must_use]
+    pub fn receiver(&self) -> Option<&str> {
+        self.pod.as_deref().filter(|pod| !pod.is_empty())
+    }
 }
 
 impl CassandraRestore {

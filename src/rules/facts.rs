@@ -12,7 +12,7 @@ use crate::domain::credentials::Credentials;
 
 pub use index::{BackupIndex, NeighbourIndex, RestoreIndex};
 pub use neighbours::{MAX_NEIGHBOURS, NeighbourQuery, NeighbourRef, Neighbours, OverlappingBackup};
-pub use objects::{Cluster, Namespace, PastSnapshot, Run, StoredBackup, StoredRestore};
+pub use objects::{Cluster, ClusterNode, Namespace, PastSnapshot, Run, StoredBackup, StoredRestore};
 
 /// The referenced object, as far as it is known.
 ///

@@ -154,6 +154,12 @@ impl Restore {
         }
     }
 
+    /// Returns the run that the restore names. An empty text counts as absent.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<&str> {
+        non_empty(self.spec.snapshot.as_deref())
+    }
+
     /// Returns the entities that the restore covers: its own, or those of its backup if it names none.
     ///
     /// CassKop's `PerformRestore` resolves them in the same way. Returns `None` if they are malformed or the backup is

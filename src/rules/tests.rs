@@ -2,6 +2,7 @@
 
 mod concurrent_operations;
 mod executor;
+mod nodes;
 mod secrets;
 mod snapshot;
 
@@ -40,6 +41,7 @@ fn cluster(image: &str) -> Cluster {
         mounts: vec!["/data/backups".into()],
         terminating: false,
         unready: None,
+        nodes: [].into(),
     }
 }
 

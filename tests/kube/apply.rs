@@ -73,8 +73,8 @@ pub(crate) fn every_mistake_of_a_restore_is_reported_at_once() {
     here.has_run("b1");
     let bad = "cassandraCluster: c2\nentities: k1 k2\nsecret: nowhere";
     here.kubectl().apply(&restore("r1", bad)).refused(
-        "Warning: spec.entities: Invalid value: \"k1,k2\": empties all its tables, also those created since the backup; \
-         name the tables [restore-truncates-keyspace]\n\
+        "Warning: spec.entities: Invalid value: \"k1,k2\": empties all its tables, also those created since the backup, \
+         and may fail if a dropped table left its folder; name the tables [restore-truncates-keyspace]\n\
          The CassandraRestore \"r1\" is invalid: \n\
          * spec.cassandraCluster: Invalid value: \"c2\": backup b1 is of cluster c1; a sidecar finds only backups of \
          its own cluster; restore into c1 [cluster-mismatch]\n\

@@ -73,10 +73,24 @@ fn fields(candidates: Vec<(&'static str, BoxedStrategy<Value>)>) -> BoxedStrateg
         .boxed()
 }
 
+/// A list of nodes with host ids that may be malformed and may occur twice, and another field that may be malformed.
+fn nodes(field: &'static str, values: &[&'static str]) -> BoxedStrategy<Value> {
+    let host_ids = select(vec![
+        "9da86270-7a5c-4a0b-9e9b-0f6d3f0c2a11",
+        "3c1f5f4e-2b7d-4f5e-8a6c-1d2e3f405162",
+        "n1",
+        "",
+    ]);
+    let node = (host_ids, select(values.to_vec()))
+        .prop_map(move |(host_id, value)| json!({"hostId": host_id, field: value}));
+    vec(node, 0..4).prop_map(Value::from).boxed()
+}
+
 /// A spec of a backup.
 pub(crate) fn backup_spec() -> impl Strategy<Value = Value> {
     let optional = fields(vec![
         ("bandwidth", texts(&["50M", "0", "x", ""])),
+        ("clusterName", texts(&["shop", "a b", ""])),
         (
             "concurrentConnections",
             prop_oneof![Just(json!(10)), Just(json!(0)), Just(json!(-1))].boxed(),
@@ -88,6 +102,7 @@ pub(crate) fn backup_spec() -> impl Strategy<Value = Value> {
             "schedule",
             texts(&["@daily", "30 2 * * *", "* * * * *", "0 0 30 2 *", "x", ""]),
         ),
+        ("nodes", nodes("datacenter", &["dc1", "a/b", ""])),
         ("secret", texts(&["s3", "half", "none", "No Name", ""])),
         ("snapshotTag", texts(&["nightly", "tables", "a b", "", "-x"])),
         ("suspend", any::<bool>().prop_map(Value::from).boxed()),
@@ -126,6 +141,13 @@ pub(crate) fn restore_spec() -> impl Strategy<Value = Value> {
         ("datacenter", texts(&["dc1", "dc9", ""])),
         ("entities", entities().boxed()),
         ("exactSchemaVersion", any::<bool>().prop_map(Value::from).boxed()),
+        (
+            "nodes",
+            nodes(
+                "pod",
+                &["c1-dc1-rack1-0", "c1-dc2-rack1-0", "c2-dc1-rack1-0", "C1"],
+            ),
+        ),
         ("noDeleteTruncates", any::<bool>().prop_map(Value::from).boxed()),
         ("rename", rename.boxed()),
         (

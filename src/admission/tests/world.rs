@@ -75,6 +75,7 @@ impl FactSource for World {
             mounts: Vec::new(),
             terminating: false,
             unready: None,
+            nodes: [].into(),
         };
         self.answer(
             &format!("cluster {name}"),

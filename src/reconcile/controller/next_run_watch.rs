@@ -202,11 +202,13 @@ impl Clusters {
     }
 }
 
-/// Returns the facts for which the rules may deny a backup. Readiness is left out: it changes often and denies nothing.
+/// Returns the facts for which the rules may deny a backup. Readiness and nodes are left out: they change often and deny
+/// nothing.
 fn fact(cluster: GuardedCluster) -> (Key, Option<Cluster>) {
     let key = (cluster.namespace().unwrap_or_default(), cluster.name_any());
     let fact = cluster.0.ok().map(|cluster| Cluster {
         unready: None,
+        nodes: [].into(),
         ..Cluster::from(&cluster)
     });
     (key, fact)

@@ -105,6 +105,11 @@ rules! {
     "The operations `list` and `remove-backup` came with Icarus 2.0.2. With an earlier version no backup is removed.";
     "Use a sidecar of version 2.0.2 or later, or remove old objects with lifecycle rules of the bucket.";
 
+    DESCRIPTION_NOT_SUSPENDED = "description-not-suspended", Backup, DENY;
+    "`nodes` or `clusterName` is set in a backup that runs.";
+    "Both fields describe what is in a bucket. A backup that runs covers the nodes of its ring and uses the name of its cluster, so they have no effect.";
+    "Write `suspend: true` and no `schedule`, so that the backup describes a bucket and never runs. Otherwise leave the fields out.";
+
     BACKUP_STARTED = "backup-started", Backup, DENY;
     "The spec of a one-shot backup that has started was changed.";
     "A one-shot backup runs only once, so the new spec would describe a backup that was never taken.";

@@ -95,6 +95,11 @@ rules! {
     "CassKop ignores it: a suspended backup or the description of a bucket would run, the schedule would use the operator's time zone, and a restore would use another snapshot or other nodes. For fields that only space runs or remove old backups the rule warns.";
     "Leave the field out, or use cassgate as executor (`--executor=cassgate`).";
 
+    NODES_MALFORMED = "nodes-malformed", Both, DENY;
+    "An entry of `nodes` or the `clusterName` is malformed, or names a node or pod that cannot be meant.";
+    "Each host id is a folder in the bucket, and each pod runs one node. The executor finds no part under another name, and ends the restore before it empties a table.";
+    "Write each host id once, as the bucket or `status.rings` of the backup has it, and the name of a pod of the cluster.";
+
     EXECUTOR_REQUIRED = "executor-required", Both, DENY, destroys;
     "The object requires cassgate as executor, and would be run without the fields that need it.";
     "CassKop's CRDs drop `suspend`, `clusterName`, `nodes` and `snapshot` before the webhook sees the object. What is left of a suspended backup would run, and what is left of a restore would restore other data.";

@@ -33,7 +33,7 @@ rules! {
     CLUSTER_MISMATCH = "cluster-mismatch", Restore, DENY;
     "The restore names another cluster than its backup.";
     "The sidecar searches for data only under the name, the datacenters and the host ids of its own cluster, so it finds no data of another cluster.";
-    "Restore into the backup's own cluster.";
+    "Restore into the backup's own cluster. To fill another cluster with the same tokens, describe the bucket in a suspended backup with `clusterName` and `nodes`, with cassgate as executor.";
 
     DATACENTER_NOT_IN_BACKUP = "datacenter-not-in-backup", Restore, DENY;
     "The restore covers a datacenter that its backup does not cover.";
@@ -57,18 +57,28 @@ rules! {
 
     RESTORE_TRUNCATES_EVERYTHING = "restore-truncates-everything", Restore, EITHER, destroys, confirmable;
     "The restore covers every keyspace.";
-    "Icarus empties every table of the cluster but Cassandra's own, also those that were created after the backup or are not in it, and refills only those in the backup (observed).";
+    "Icarus empties every table of the cluster but Cassandra's own, also those that were created after the backup or are not in it, and refills only those in the backup (observed). It fails at that while the folder of a dropped table is there.";
     "Name the keyspaces or tables to restore. If everything is intended and `--restore-guard=confirm` is set, confirm it with the annotation `cassgate.db.orange.com/confirm: restore-truncates-everything`.";
 
     RESTORE_TRUNCATES_KEYSPACE = "restore-truncates-keyspace", Restore, EITHER, destroys, confirmable;
     "The restore covers whole keyspaces.";
-    "Icarus empties all current tables of the keyspace. Those that were created after the backup stay empty (observed).";
+    "Icarus empties all current tables of the keyspace. Those that were created after the backup stay empty (observed). TRUNCATE fails while the folder of a dropped table is there, when other tables may already be empty (observed on 2.0.4 and 3.0.0).";
     "Name the tables. If the whole keyspace is intended and `--restore-guard=confirm` is set, confirm it with the annotation `cassgate.db.orange.com/confirm: restore-truncates-keyspace`.";
 
     RESTORE_PARTIAL_DATACENTER = "restore-partial-datacenter", Restore, EITHER, destroys, confirmable;
     "The restore covers one of several datacenters.";
     "Truncation empties a table on the whole ring. Only the nodes of the named datacenter are refilled, and reads in the other datacenters find nothing (observed).";
     "Leave `datacenter` out if the backup covers all datacenters. Otherwise repair the other datacenters right afterwards.";
+
+    RESTORE_INCOMPLETE = "restore-incomplete", Restore, EITHER, destroys, confirmable;
+    "The restore leaves out the parts of some nodes of the backup.";
+    "All tables are emptied, and only the parts with a pod are restored. Rows whose replicas were all in the other parts are lost; a repair brings the rest back from the other replicas.";
+    "Name the pod whose node has the tokens of the missing one. If the loss is intended, confirm it with the annotation `cassgate.db.orange.com/confirm: restore-incomplete`, and run `nodetool repair` after the restore.";
+
+    RING_CHANGED = "ring-changed", Restore, WARN;
+    "Nodes of the backup are no longer in the ring, or nodes of the ring are younger than the backup.";
+    "The part of a node is in a folder with its host id. Without that node its rows would be missing, and a younger node has no part. The executor compares the live ring and ends such a restore before it empties a table. The rule compares `status.cassandraNodeStatus` of the CassandraCluster, which may be stale, so it only warns.";
+    "Name the pod that has the tokens of the missing node in `spec.nodes`. Decommission a younger node before the restore.";
 
     RESTORE_RECREATED = "restore-recreated", Restore, EITHER, destroys, confirmable;
     "A restore that has already run is created again.";

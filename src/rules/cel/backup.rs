@@ -1,18 +1,33 @@
 //! Policy rules for backups.
 
 use super::super::catalogue::{
-    BACKUP_KIND_CHANGE, BACKUP_STARTED, BANDWIDTH_MALFORMED, BANDWIDTH_TOO_LOW, DURATION_MALFORMED,
-    SCHEDULE_MALFORMED, SECRET_NOT_FOUND, SNAPSHOT_TAG_MALFORMED, STORAGE_LOCATION_MALFORMED,
-    STORAGE_PROVIDER_UNSUPPORTED,
+    BACKUP_KIND_CHANGE, BACKUP_STARTED, BANDWIDTH_MALFORMED, BANDWIDTH_TOO_LOW, DESCRIPTION_NOT_SUSPENDED,
+    DURATION_MALFORMED, SCHEDULE_MALFORMED, SECRET_NOT_FOUND, SNAPSHOT_TAG_MALFORMED,
+    STORAGE_LOCATION_MALFORMED, STORAGE_PROVIDER_UNSUPPORTED,
 };
 use super::super::finding::Cause;
-use super::both::{self, EXISTENCE, invalid_object_name, state_reset, terminal_states};
+use super::both::{self, EXISTENCE, invalid_object_name, state_reset, terminal_states, twice, uuid};
 use super::{AppliesTo, PolicyRule, Variable};
 
 /// A segment of a file location: not empty, not `.` and not `..`.
 macro_rules! segment {
     () => {
         r"([^/.]|\.[^/.]|\.\.[^/])[^/]*"
+    };
+}
+
+/// True if the text is not a segment of a path, as in `domain::node_location`.
+macro_rules! not_a_folder {
+    ($variable:literal) => {
+        concat!(
+            "(",
+            $variable,
+            " in ['', '.', '..'] || size(bytes(",
+            $variable,
+            ")) > 255 || ",
+            $variable,
+            r".matches(r'[/\pZ\p{Cc}]'))"
+        )
     };
 }
 
@@ -34,7 +49,9 @@ pub(super) static VARIABLES: &[Variable] = &[
     ("connections", "object.?spec.?concurrentConnections.orValue(0)"),
     both::ENTITIES,
     ("secret", "object.?spec.?secret.orValue('')"),
-    ("nodes", "object.?spec.?nodes.orValue([])"),
+    both::NODES,
+    both::HOST_IDS,
+    ("clusterName", "object.?spec.?clusterName.orValue('')"),
     both::REQUIRES,
     ("bareBandwidth", "variables.bandwidth.replace(' ', '')"),
     (
@@ -201,6 +218,37 @@ pub(super) static POLICY_RULES: &[PolicyRule] = &[
         gaps: "texts over 4096 characters",
     },
     both::CONNECTIONS_NEGATIVE,
+    PolicyRule {
+        rule: &DESCRIPTION_NOT_SUSPENDED,
+        name: "descriptionRuns",
+        applies_to: AppliesTo::SpecChange,
+        violated: "(size(variables.nodes) > 0 || object.?spec.?clusterName.hasValue()) && \
+                 !(object.?spec.?suspend.orValue(false) && variables.schedule == '')",
+        tolerated: "variables.old_descriptionRuns",
+        path: "spec",
+        cause: Cause::Forbidden,
+        value: "",
+        message: "nodes and clusterName describe a bucket, and only a suspended backup without a schedule does that; write \
+                  suspend: true, or leave the fields out",
+        gaps: "one of the two fields, where the stored backup has the other one",
+    },
+    PolicyRule {
+        violated: concat!(
+            "(object.?spec.?clusterName.hasValue() && ",
+            not_a_folder!("variables.clusterName"),
+            ") || variables.nodes.exists(n, !n.hostId.matches(",
+            uuid!(),
+            ") || ",
+            not_a_folder!("n.datacenter"),
+            ") || ",
+            twice!("variables.hostIds")
+        ),
+        message: "clusterName or a datacenter is no name of a folder, or a host id is no UUID or there twice; write the names \
+                  of the folders in the bucket, each host id once",
+        gaps: "a host id that is there twice among over 100 nodes; new malformed nodes, where the stored backup has \
+               malformed nodes too",
+        ..both::NODES_MALFORMED
+    },
     PolicyRule {
         tolerated: "variables.started && variables.old_entitiesMalformed",
         gaps: "new malformed items, where the stored list of a started backup has malformed items too",

@@ -27,6 +27,31 @@ macro_rules! invalid_object_name {
 }
 pub(super) use invalid_object_name;
 
+/// A UUID as in `domain::host_id`, as a CEL string.
+macro_rules! uuid {
+    () => {
+        "'^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$'"
+    };
+}
+pub(super) use uuid;
+
+/// True if a list of texts has one of them twice. Longer lists are left to the webhook, because the API server limits the
+/// cost of an expression.
+macro_rules! twice {
+    ($variable:literal) => {
+        concat!(
+            "(size(",
+            $variable,
+            ") <= 100 && ",
+            $variable,
+            ".exists(t, ",
+            $variable,
+            ".filter(o, o == t).size() > 1))"
+        )
+    };
+}
+pub(super) use twice;
+
 /// True if an item is malformed or the text is longer than 32 KiB, as in `domain::entities`. A text that matches is ASCII,
 /// so its size in characters is its size in bytes.
 macro_rules! entities_malformed {
@@ -159,6 +184,26 @@ pub(super) const REQUIRES: Variable = (
     "requires",
     "object.metadata.?annotations['cassgate.db.orange.com/requires']",
 );
+
+/// The host ids of the nodes.
+pub(super) const HOST_IDS: Variable = ("hostIds", "variables.nodes.map(n, n.hostId.lowerAscii())");
+
+/// The nodes.
+pub(super) const NODES: Variable = ("nodes", "object.?spec.?nodes.orValue([])");
+
+/// The part of [`catalogue::NODES_MALFORMED`] that needs no other object. The fields differ for each kind.
+pub(super) const NODES_MALFORMED: PolicyRule = PolicyRule {
+    rule: &catalogue::NODES_MALFORMED,
+    name: "nodesMalformed",
+    applies_to: AppliesTo::SpecChange,
+    violated: "",
+    tolerated: "variables.old_nodesMalformed",
+    path: "spec.nodes",
+    cause: Cause::Invalid,
+    value: "",
+    message: "",
+    gaps: "",
+};
 
 /// Denies an unknown requirement, and an object that has only the annotation left of what needs cassgate as executor. The
 /// fields differ for each kind.

@@ -6,10 +6,11 @@
 use super::super::catalogue::{
     BACKUP_NOT_FOUND, CASSANDRA_DIRECTORY_MALFORMED, ENTITIES_SYSTEM, RENAME_CHAIN, RENAME_DUPLICATE_TARGET,
     RENAME_MALFORMED, RENAME_NEEDS_TABLES, RENAME_SELF, RENAME_SOURCE_OUTSIDE_ENTITIES, RENAME_SYSTEM,
-    RENAME_TARGET_IN_ENTITIES, RESTORE_RECREATED, RESTORE_STARTED, SCHEMA_VERSION_MALFORMED,
+    RENAME_TARGET_IN_ENTITIES, RESTORE_INCOMPLETE, RESTORE_RECREATED, RESTORE_STARTED,
+    SCHEMA_VERSION_MALFORMED,
 };
 use super::super::finding::Cause;
-use super::both::{self, EXISTENCE, invalid_object_name, name};
+use super::both::{self, EXISTENCE, invalid_object_name, name, twice, uuid};
 use super::{AppliesTo, PolicyRule, Variable};
 
 /// Cassandra's own keyspaces, as in `domain::entities::SYSTEM_KEYSPACES`.
@@ -40,7 +41,12 @@ pub(super) static VARIABLES: &[Variable] = &[
     ("schemaVersion", "object.?spec.?schemaVersion.orValue('')"),
     both::ENTITIES,
     both::REQUIRES,
-    ("nodes", "object.?spec.?nodes.orValue([])"),
+    both::NODES,
+    both::HOST_IDS,
+    (
+        "pods",
+        "variables.nodes.filter(n, has(n.pod) && n.pod != '').map(n, n.pod)",
+    ),
     ("rename", "object.?spec.?rename.orValue({})"),
     // The pairs with a table on both sides.
     (
@@ -119,6 +125,37 @@ pub(super) static POLICY_RULES: &[PolicyRule] = &[
         message: "Velero re-creates this restore, and it would run again and overwrite everything written since; exclude it in \
                   Velero, or remove the label; if this is intended, annotate cassgate.db.orange.com/confirm: restore-recreated",
         gaps: "the last restore that the backup records",
+    },
+    PolicyRule {
+        violated: concat!(
+            "variables.nodes.exists(n, !n.hostId.matches(",
+            uuid!(),
+            ")) || variables.pods.exists(p, ",
+            invalid_object_name!("p"),
+            ") || ",
+            twice!("variables.hostIds"),
+            " || ",
+            twice!("variables.pods")
+        ),
+        message: "a host id is no UUID, a pod has no valid name, or one of them is there twice; write each host id and each pod \
+                  once",
+        gaps: "host ids that the backup does not have, and pods that the cluster does not have; a host id or pod that is there \
+               twice among over 100 nodes; new malformed nodes, where the stored restore has malformed nodes too",
+        ..both::NODES_MALFORMED
+    },
+    PolicyRule {
+        rule: &RESTORE_INCOMPLETE,
+        name: "incomplete",
+        applies_to: AppliesTo::SpecChange,
+        violated: r"size(variables.pods) < size(variables.nodes) && !object.metadata.?annotations['cassgate.db.orange.com/confirm'].orValue('').matches(r'(^|,)[\pZ\t-\r\x{85}]*restore-incomplete[\pZ\t-\r\x{85}]*(,|$)')",
+        tolerated: "",
+        path: "spec.nodes",
+        cause: Cause::Invalid,
+        value: "",
+        message: "the part of a node without pod is left out: rows whose replicas were all there are lost, and the others need \
+                  nodetool repair; name the pod that has the node's tokens, or annotate cassgate.db.orange.com/confirm: \
+                  restore-incomplete",
+        gaps: "",
     },
     both::ENTITIES_MALFORMED,
     both::ENTITIES_MIXED,
@@ -254,8 +291,11 @@ pub(super) static POLICY_RULES: &[PolicyRule] = &[
         rule: &SCHEMA_VERSION_MALFORMED,
         name: "schemaVersionMalformed",
         applies_to: AppliesTo::SpecChange,
-        violated: "variables.schemaVersion != '' && (size(variables.schemaVersion) != 36 || \
-                 !variables.schemaVersion.matches('^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$'))",
+        violated: concat!(
+            "variables.schemaVersion != '' && (size(variables.schemaVersion) != 36 || !variables.schemaVersion.matches(",
+            uuid!(),
+            "))"
+        ),
         tolerated: "variables.schemaVersion == variables.old_schemaVersion",
         path: "spec.schemaVersion",
         cause: Cause::Invalid,

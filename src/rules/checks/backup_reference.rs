@@ -26,7 +26,7 @@ pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, finding
     };
     let absent = || absent(facts, context);
     if let Some(backup) = reference.resolve(facts.backup.as_ref(), absent, findings) {
-        findings.extend(another_cluster(restore, backup));
+        findings.extend(another_cluster(restore, backup, context));
         findings.extend(another_datacenter(restore, backup, facts));
         findings.extend(storage::lost_provider_of_backup(backup, facts));
     }
@@ -49,15 +49,22 @@ fn absent(facts: &Facts, context: &Context) -> Finding {
 
 /// Denies a restore into another cluster than that of its backup.
 ///
-/// A sidecar searches only under `<bucket>/<cluster>/<datacenter>/<host id>` of the cluster that it runs in.
-fn another_cluster(restore: &Restore, backup: &StoredBackup) -> Option<Finding> {
+/// A sidecar searches under `<bucket>/<cluster>/<datacenter>/<host id>` of the cluster that it runs in. With cassgate as
+/// executor the folder comes from `clusterName` and `nodes` of a backup that describes a bucket.
+fn another_cluster(restore: &Restore, backup: &StoredBackup, context: &Context) -> Option<Finding> {
     let (requested, original) = (&restore.spec.cassandra_cluster, &backup.spec.cassandra_cluster);
-    if requested == original {
+    let describes = backup.spec.describes_bucket() && !context.casskop_acts();
+    if requested == original || (describes && backup.spec.cluster_name.is_some()) {
         return None;
     }
+    let name = &backup.name;
+    let remedy = if describes {
+        format!("write clusterName in backup {name}, the name of the cluster's folder in the bucket")
+    } else {
+        format!("restore into {original}")
+    };
     let message = format!(
-        "backup {} is of cluster {original}; a sidecar finds only backups of its own cluster; restore into {original}",
-        backup.name
+        "backup {name} is of cluster {original}; a sidecar finds only backups of its own cluster; {remedy}"
     );
     Some(
         Finding::deny(

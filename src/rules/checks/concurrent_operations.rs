@@ -21,11 +21,13 @@ const CLUSTER: &str = "spec.cassandraCluster";
 /// Age after which a restore that CassKop has not started is considered abandoned.
 const ABANDONED_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
-/// Reports a one-shot backup during a restore of the same cluster. A scheduled backup runs later and is admitted.
+/// Reports a one-shot backup during a restore of the same cluster. A scheduled backup runs later and is admitted, and so is
+/// one that never runs.
 ///
 /// The backup may contain tables that the restore has just emptied. With cassgate as executor the backup waits.
 pub(super) fn backup_during_restore(backup: &Backup, facts: &Facts, context: &Context) -> Option<Finding> {
-    if backup.schedule.is_some() {
+    let never_runs = backup.spec.describes_bucket() && !context.casskop_acts();
+    if backup.schedule.is_some() || never_runs {
         return None;
     }
     let consequence = match context.policy.executor {

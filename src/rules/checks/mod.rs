@@ -13,9 +13,11 @@ mod duration;
 mod entities;
 mod executor_fields;
 mod executor_required;
+mod nodes;
 mod reference;
 mod rename;
 mod retention;
+mod ring_changed;
 mod schedule;
 mod schema_version;
 mod secret;
@@ -65,6 +67,7 @@ fn check_backup(backup: &Backup, facts: &Facts, context: &Context, findings: &mu
     ));
     findings.extend(retention::check(backup, facts, context));
     executor_fields::minimums(backup, context, findings);
+    nodes::check_backup(backup, context, findings);
     entities::malformed(&backup.entities, backup.spec.entities.as_deref(), findings);
     findings.extend(entities::name_case(&backup.entities, None));
 }
@@ -76,6 +79,8 @@ fn check_restore(restore: &Restore, facts: &Facts, context: &Context, findings: 
         findings.extend(snapshot_tag::ambiguous(restore, backup, facts, context));
     }
     concurrent_operations::check_restore(restore, facts, context, findings);
+    nodes::check_restore(restore, facts, context, findings);
+    ring_changed::check(restore, facts, context, findings);
     truncation::check(restore, facts, context, findings);
     entities::malformed(&restore.entities, restore.spec.entities.as_deref(), findings);
     entities::within_backup(restore, facts, findings);

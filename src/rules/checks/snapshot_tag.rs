@@ -22,7 +22,9 @@ pub(super) fn check(backup: &Backup, facts: &Facts, context: &Context, findings:
             backup.spec.snapshot_tag.as_deref().unwrap_or_default(),
         ));
     }
-    let duplicate = duplicate(backup, facts, context);
+    // A description of a bucket never runs, so it takes the tag of a backup that has run.
+    let never_runs = backup.spec.describes_bucket() && !context.casskop_acts();
+    let duplicate = (!never_runs).then(|| duplicate(backup, facts, context)).flatten();
     if context.casskop_acts() {
         findings.extend(duplicate.is_none().then(|| overlaps(backup, facts)).flatten());
         findings.extend(shared_name(backup, facts));

@@ -66,7 +66,14 @@ fn kind_change(old: &Value, state: &str) -> Finding {
 }
 
 /// The fields by which a restore finds the snapshots of a backup.
-const IDENTITY: [&str; 4] = ["cassandraCluster", "datacenter", "storageLocation", "snapshotTag"];
+const IDENTITY: [&str; 6] = [
+    "cassandraCluster",
+    "clusterName",
+    "datacenter",
+    "nodes",
+    "snapshotTag",
+    "storageLocation",
+];
 
 /// Denies changes to the identity of a backup while an unfinished restore reads it.
 ///

@@ -3,6 +3,10 @@
 //! Observed on the real sidecar, each with the state COMPLETED: a restore without entities empties every user table; a
 //! restore of a keyspace empties the tables that were created since the backup; a restore of one datacenter empties the
 //! replicas of all others.
+//!
+//! Cassandra keeps the folder of a dropped table, with its snapshot. Icarus 2.0.4 and 3.0.0 find tables by their folders,
+//! and their TRUNCATE fails for that table when others may already be empty (observed). It does not look for tables that
+//! the restore does not name.
 
 use crate::api::{CONFIRM_ANNOTATION, LAST_RESTORE_ANNOTATION};
 use crate::domain::entities::Entities;
@@ -56,12 +60,14 @@ fn whole_keyspaces(restore: &Restore, entities: &Entities) -> Option<Finding> {
         Entities::Tables(_) => None,
         Entities::Everything => {
             let rule = &RESTORE_TRUNCATES_EVERYTHING;
-            let message = "empties every table but Cassandra's own, also those that the backup does not contain; name what to restore";
+            let message = "empties every table but Cassandra's own, also those that the backup does not contain, and may fail if a \
+                           dropped table left its folder; name the tables";
             Some(Finding::deny(rule, ENTITIES, Cause::Required, message))
         }
         Entities::Keyspaces(_) => {
             let rule = &RESTORE_TRUNCATES_KEYSPACE;
-            let message = "empties all its tables, also those created since the backup; name the tables";
+            let message = "empties all its tables, also those created since the backup, and may fail if a dropped table left its \
+                           folder; name the tables";
             let origin = if inherited { "(from the backup) " } else { "" };
             Some(
                 Finding::deny(rule, ENTITIES, Cause::Invalid, format!("{origin}{message}"))

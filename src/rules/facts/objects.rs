@@ -1,13 +1,15 @@
 //! The parts of stored objects that rules read.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::api::{
-    BackRestStatus, CassandraBackup, CassandraBackupSpec, CassandraCluster, CassandraRestore, ConditionType,
-    LAST_RESTORE_ANNOTATION,
+    BackRestStatus, BackupStatus, CassandraBackup, CassandraBackupSpec, CassandraCluster, CassandraRestore,
+    ConditionType, LAST_RESTORE_ANNOTATION, RunNode,
 };
 use crate::domain::image::Version;
 use crate::domain::sidecar::Sidecar;
@@ -30,6 +32,19 @@ pub struct Cluster {
     pub terminating: bool,
     /// The reason why it is not ready, in a few words; `None` if it is ready or CassKop reports nothing.
     pub unready: Option<String>,
+    /// The Cassandra nodes as CassKop last saw them; empty if they are unknown.
+    pub nodes: Arc<[ClusterNode]>,
+}
+
+/// A Cassandra node of a cluster, as CassKop last saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterNode {
+    /// Its pod.
+    pub pod: Box<str>,
+    /// Its host id.
+    pub host_id: Box<str>,
+    /// Its datacenter.
+    pub datacenter: Box<str>,
 }
 
 impl From<&CassandraCluster> for Cluster {
@@ -45,8 +60,24 @@ impl From<&CassandraCluster> for Cluster {
             mounts: cluster.sidecar_mount_paths().map(ToOwned::to_owned).collect(),
             terminating: cluster.metadata.deletion_timestamp.is_some(),
             unready: unready(cluster),
+            nodes: nodes(cluster),
         }
     }
+}
+
+/// Returns the nodes of `status.cassandraNodeStatus`, without those of pods that a scale-down removed: CassKop keeps their
+/// entries.
+fn nodes(cluster: &CassandraCluster) -> Arc<[ClusterNode]> {
+    let entries = cluster.status.cassandra_node_status.iter();
+    let nodes = entries.filter_map(|(pod, node)| {
+        let datacenter = cluster.datacenter_of_pod(pod)?;
+        (!node.host_id.is_empty()).then(|| ClusterNode {
+            pod: pod.as_str().into(),
+            host_id: node.host_id.as_str().into(),
+            datacenter: datacenter.into(),
+        })
+    });
+    nodes.collect()
 }
 
 /// Returns the reason why CassKop reports a cluster as not ready: a phase other than Running, or an action in progress.
@@ -126,6 +157,8 @@ pub struct PastSnapshot {
     pub name: Box<str>,
     /// True if it was COMPLETED.
     pub good: bool,
+    /// Its Cassandra nodes; empty if they are unknown.
+    pub nodes: Arc<[RunNode]>,
 }
 
 /// The part of a stored `CassandraBackup` that rules read.
@@ -146,6 +179,7 @@ pub struct StoredBackup {
 impl From<&CassandraBackup> for StoredBackup {
     fn from(backup: &CassandraBackup) -> Self {
         let history = backup.status.iter().flat_map(|status| &status.history);
+        let rings = rings(backup.status.as_ref());
         Self {
             name: backup.metadata.name.clone().unwrap_or_default(),
             spec: backup.spec.clone(),
@@ -154,6 +188,10 @@ impl From<&CassandraBackup> for StoredBackup {
                 .map(|run| PastSnapshot {
                     name: run.snapshot.as_str().into(),
                     good: ConditionType::parse(&run.outcome) == ConditionType::Completed,
+                    nodes: run
+                        .ring
+                        .and_then(|ring| rings.get(&ring).cloned())
+                        .unwrap_or_default(),
                 })
                 .collect(),
             last_restore: backup
@@ -163,6 +201,37 @@ impl From<&CassandraBackup> for StoredBackup {
                 .and_then(|annotations| annotations.get(LAST_RESTORE_ANNOTATION))
                 .cloned(),
         }
+    }
+}
+
+/// Returns the nodes of each ring in a status, by its id. The runs share them.
+fn rings(status: Option<&BackupStatus>) -> BTreeMap<i64, Arc<[RunNode]>> {
+    let rings = status.iter().flat_map(|status| &status.rings);
+    rings
+        .map(|ring| (ring.id, ring.nodes.as_slice().into()))
+        .collect()
+}
+
+impl StoredBackup {
+    /// Returns the nodes of the run `snapshot`, or of the newest completed one; empty if they are unknown.
+    ///
+    /// A backup that describes a bucket names the nodes itself.
+    #[must_use]
+    pub fn nodes_of(&self, snapshot: Option<&str>) -> Cow<'_, [RunNode]> {
+        if self.spec.describes_bucket() {
+            let nodes = self.spec.nodes.iter().map(|node| RunNode {
+                host_id: node.host_id.clone(),
+                datacenter: Some(node.datacenter.clone()),
+                pod: None,
+            });
+            return Cow::Owned(nodes.collect());
+        }
+        let mut history = self.history.iter();
+        let run = history.find(|run| match snapshot {
+            Some(name) => *run.name == *name,
+            None => run.good,
+        });
+        run.map_or(Cow::Borrowed(&[]), |run| Cow::Borrowed(&*run.nodes))
     }
 }
 

@@ -86,6 +86,7 @@ pub(super) fn specs(seed: u64) -> Vec<(&'static str, Value)> {
         specs.extend((0..RANDOM).map(|_| (kind, json!({field: chosen(&mut rng, texts)}))));
     }
     specs.extend(lengths());
+    specs.extend(nodes());
     specs.extend(together(&mut rng));
     specs
 }
@@ -130,6 +131,80 @@ fn lengths() -> Vec<(&'static str, Value)> {
             "CassandraBackup",
             json!({"entities": list.repeat(1 + 32_768 / list.len())}),
         ));
+    }
+    specs
+}
+
+/// Returns nodes of a restore, and descriptions of a bucket.
+fn nodes() -> Vec<(&'static str, Value)> {
+    let (one, other) = (
+        "9da86270-7a5c-4a0b-9e9b-0f6d3f0c2a11",
+        "3c1f5f4e-2b7d-4f5e-8a6c-1d2e3f405162",
+    );
+    let mut specs = Vec::new();
+    for host_id in [
+        one,
+        &one.to_uppercase(),
+        "",
+        "n1",
+        &format!("{one}0"),
+        &format!(" {one}"),
+    ] {
+        let also = json!({"hostId": other, "pod": "c1-dc1-rack1-1"});
+        specs.push((
+            "CassandraRestore",
+            json!({"nodes": [{"hostId": host_id, "pod": "c1-dc1-rack1-0"}, also]}),
+        ));
+        specs.push((
+            "CassandraBackup",
+            json!({"suspend": true, "nodes": [{"hostId": host_id, "datacenter": "dc1"}, {"hostId": one, "datacenter": "dc1"}]}),
+        ));
+    }
+    for pod in ["c1-dc1-rack1-0", "c1.x", "C1", "", "a/b", &"x".repeat(254)] {
+        specs.push((
+            "CassandraRestore",
+            json!({"nodes": [{"hostId": one, "pod": pod}, {"hostId": other, "pod": "c1.x"}]}),
+        ));
+    }
+    let upper = one.to_uppercase();
+    specs.push((
+        "CassandraRestore",
+        json!({"nodes": [{"hostId": one, "pod": "a"}, {"hostId": upper, "pod": "b"}]}),
+    ));
+    specs.push(("CassandraRestore", json!({"nodes": [{"hostId": one}]})));
+    let folders = [
+        "dc1",
+        "é",
+        ".",
+        "..",
+        "a/b",
+        "a b",
+        "a\u{a0}b",
+        "a\u{85}",
+        "\u{0}",
+        &"x".repeat(255),
+        &"é".repeat(128),
+    ];
+    for folder in folders {
+        specs.push(("CassandraBackup", json!({"suspend": true, "clusterName": folder})));
+        specs.push((
+            "CassandraBackup",
+            json!({"suspend": true, "nodes": [{"hostId": one, "datacenter": folder}]}),
+        ));
+    }
+    for running in [
+        json!({}),
+        json!({"suspend": false}),
+        json!({"suspend": true, "schedule": "@daily"}),
+    ] {
+        for described in [
+            json!({"clusterName": "shop"}),
+            json!({"nodes": [{"hostId": one, "datacenter": "dc1"}]}),
+        ] {
+            let mut spec = running.clone();
+            json_patch::merge(&mut spec, &described);
+            specs.push(("CassandraBackup", spec));
+        }
     }
     specs
 }
