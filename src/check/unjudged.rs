@@ -59,7 +59,7 @@ fn has_own_field(node: &Node) -> bool {
     spec.is_some_and(|spec| spec.keys().any(|key| OWN_FIELDS.contains(&key)))
 }
 
-/// Returns a line and a message for each backup and restore inside an object of another kind, as in an OpenShift
+/// Returns a line and a message for each backup and restore inside an object of another kind, as in an `OpenShift`
 /// Template, a ConfigMap, or an inline patch of Flux.
 pub(super) fn embedded(object: &SpannedNode, kind: Option<&str>) -> Vec<(u32, String)> {
     let place = match (kind, &object.node.kind) {

@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn every_restore_that_may_have_emptied_tables_and_did_not_complete_needs_the_copies() {
-        let restores = [
+        let restores = vec![
             own("failed", "FAILED", Ok(Some("EMPTIED"))),
             own("failed-partly", "FAILED", Ok(Some("PARTLY_EMPTIED"))),
             own("failed-unknown", "FAILED", Ok(Some("ACCEPTED"))),
