@@ -15,6 +15,7 @@ use crate::reconcile::plan::prune::PruneInputs;
 use crate::reconcile::plan::prune::retention::snapshots_in_use;
 use crate::reconcile::plan::restore::RestoreInputs;
 use crate::reconcile::plan::restore::copies::unfinished_restores;
+use crate::reconcile::plan::restore::part_sizes::part_sizes;
 use crate::reconcile::plan::restore::source::source;
 use crate::reconcile::plan::{PodMember, Wait};
 use crate::reconcile::queue::OperationQueue;
@@ -126,8 +127,14 @@ impl ClusterObservation {
         } else {
             backups.get_opt(name).await?
         };
-        match backup.map(|backup| source(restore, &backup)) {
-            Some(Ok(source)) => self.restore_inputs.source = Some(source),
+        let sourced = backup.as_ref().map(|backup| source(restore, backup));
+        match sourced {
+            Some(Ok(source)) => {
+                let snapshot = source.snapshot_tag.as_deref().unwrap_or_default();
+                let sizes = backup.as_ref().map(|backup| part_sizes(backup, snapshot));
+                self.restore_inputs.part_sizes = sizes.unwrap_or_default();
+                self.restore_inputs.source = Some(source);
+            }
             Some(Err(wait)) => {
                 self.missing.get_or_insert(wait);
             }

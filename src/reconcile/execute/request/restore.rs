@@ -108,3 +108,69 @@ fn phase(phase: Phase) -> Result<RestorePhase, Unsendable> {
         why: format!("{} is not a phase of a restore", phase.as_str()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{CassandraRestoreSpec, RestoreSource};
+
+    const HOST: &str = "9da86270-7a5c-4a0b-9e9b-0f6d3f0c2a11";
+    const OTHER_HOST: &str = "1c3b5d7f-0a2c-4e6f-8b1d-3f5a7c9e0b2d";
+    const NAME: &str = "nightly-168d568b-d346-3f61-968f-a2716307a6e4-1795383523776";
+
+    fn sent(snapshot: &str, source: RestoreSource, node: NodeStatus) -> serde_json::Value {
+        let spec = CassandraRestoreSpec {
+            exact_schema_version: Some(true),
+            ..CassandraRestoreSpec::default()
+        };
+        let mut object = CassandraRestore::new("monday", spec);
+        object.metadata.uid = Some("6f2b".to_owned());
+        let mut status = RestoreStatus::default();
+        status.common.cluster_name = Some("lab-A".to_owned());
+        status.source = Some(RestoreSource {
+            storage_location: Some("s3://bucket".to_owned()),
+            snapshot_tag: Some(snapshot.to_owned()),
+            ..source
+        });
+        object.status = Some(status);
+        let node = NodeStatus {
+            host_id: HOST.to_owned(),
+            datacenter: Some("dc1".to_owned()),
+            ..node
+        };
+        restore(&object, &node, &Task::Phase(Phase::Init))
+            .unwrap()
+            .to_json()
+    }
+
+    #[test]
+    fn a_request_names_the_folder_of_the_part_that_the_node_receives() {
+        let own = sent(NAME, RestoreSource::default(), NodeStatus::default());
+        assert_eq!(own["storageLocation"], format!("s3://bucket/lab-A/dc1/{HOST}"));
+        let source = RestoreSource {
+            cluster_name: Some("production".to_owned()),
+            ..RestoreSource::default()
+        };
+        let node = NodeStatus {
+            source_host_id: Some(OTHER_HOST.to_owned()),
+            source_datacenter: Some("east".to_owned()),
+            ..NodeStatus::default()
+        };
+        let other = sent(NAME, source, node);
+        assert_eq!(
+            other["storageLocation"],
+            format!("s3://bucket/production/east/{OTHER_HOST}")
+        );
+    }
+
+    /// The planner compares the schema version in a whole name. A plain tag can look like a whole name and has none.
+    #[test]
+    fn the_sidecar_compares_the_schema_version_only_if_the_name_has_none() {
+        let sent = |name| sent(name, RestoreSource::default(), NodeStatus::default());
+        assert_eq!(sent(NAME)["exactSchemaVersion"], false);
+        for tag in ["nightly", "nightly-2024"] {
+            assert_eq!(sent(tag)["exactSchemaVersion"], true, "{tag}");
+            assert_eq!(sent(tag)["snapshotTag"], tag);
+        }
+    }
+}

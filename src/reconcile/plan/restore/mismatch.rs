@@ -54,10 +54,14 @@ pub(super) fn missing_nodes(
         })
         .collect();
     let names = list(missing.iter().map(|part| part_name(part)));
-    let are = if missing.len() == 1 { "is" } else { "are" };
+    let (are, their) = if missing.len() == 1 {
+        ("is", "its")
+    } else {
+        ("are", "their")
+    };
     let of_bytes = share_of_bytes(parts, missing, input.sizes);
     let mut message = format!(
-        "{} of {} nodes of the backup{of_bytes} {are} not in the ring, and their rows would not come back: {names}",
+        "{} of {} nodes of the backup{of_bytes} {are} not in the ring, and {their} rows would not come back: {names}",
         missing.len(),
         parts.len()
     );

@@ -17,6 +17,7 @@ mod init;
 mod mismatch;
 mod nodes;
 mod pairing;
+pub mod part_sizes;
 mod progress;
 mod refresh;
 mod ring;

@@ -54,7 +54,13 @@ impl RestorePlanner<'_> {
             NodeState::Unreachable => self.plan.requeue(REQUEUE_INTERVAL),
             NodeState::Lost => self.handle_lost(host_id, phase),
             NodeState::Unsent => self.send_task(host_id, phase),
-            NodeState::Failed(failure) => return self.handle_failed(host_id, phase, &failure),
+            NodeState::Failed(failure) => {
+                let before = self.status.giving_up.clone();
+                let done = self.handle_failed(host_id, phase, &failure);
+                if done || self.status.giving_up != before {
+                    return done;
+                }
+            }
         }
         // A restore that is given up does not wait for ever for the cleanup of a node.
         (phase == Phase::Cleanup && self.cleanup_timed_out()) || self.continues_without(host_id)
@@ -63,9 +69,9 @@ impl RestorePlanner<'_> {
     /// Handles an operation that the sidecar does not know any more.
     fn handle_lost(&mut self, host_id: &str, phase: Phase) {
         let untouched = !self.may_have_emptied();
-        let (mut attempts, mut accepted) = (0, false);
+        let (mut attempts, mut accepted, mut silent_since) = (0, false, None);
         if let Some(node) = self.node_mut(host_id) {
-            node.silent_since = None;
+            silent_since = node.silent_since.take();
             (attempts, accepted) = (node::attempts(node), node.operation.is_some());
             if attempts >= STALLED_AFTER_ATTEMPTS {
                 node.message = Some(node::LOSES_OPERATIONS.to_owned());
@@ -83,6 +89,12 @@ impl RestorePlanner<'_> {
             self.restart_download(host_id);
         } else {
             self.send_task(host_id, phase);
+        }
+        // The sidecar that answers may be that of another node, which runs in the pod now.
+        if let Some(node) = self.node_mut(host_id)
+            && node.silent_since.is_some()
+        {
+            node.silent_since = silent_since.or_else(|| node.silent_since.take());
         }
     }
 
@@ -113,12 +125,11 @@ impl RestorePlanner<'_> {
             (Phase::Cleanup, _) if last_cleanup && attempts >= MAX_CLEANUP_ATTEMPTS => return true,
             (_, NodeFailure::TwoRestores | NodeFailure::NodesDown)
             | (Phase::Truncate, NodeFailure::TablesNotTruncated) => self.send_task(host_id, phase),
-            (Phase::Init, _) | (Phase::Download, NodeFailure::NoManifest) if untouched => {
-                self.give_up_because_of(host_id, failure);
-            }
-            (Phase::Download, NodeFailure::TokensDiffer | NodeFailure::TableMissing) if untouched => {
-                self.give_up_because_of(host_id, failure);
-            }
+            (Phase::Init, _)
+            | (
+                Phase::Download,
+                NodeFailure::NoManifest | NodeFailure::TokensDiffer | NodeFailure::TableMissing,
+            ) if untouched => self.give_up_because_of(host_id, failure),
             (Phase::Download, _) if untouched && attempts >= MAX_DOWNLOAD_ATTEMPTS => {
                 self.give_up_because_of(host_id, failure);
             }

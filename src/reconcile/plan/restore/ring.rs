@@ -100,9 +100,8 @@ impl RestorePlanner<'_> {
 /// Returns what a restore without these parts of the backup lacks.
 pub(super) fn left_out_warning(left_out: &[RunNode]) -> String {
     format!(
-        "{} parts of the backup are left out, those of the nodes {}: rows whose replicas were all there are lost; run \
-         nodetool repair on every node",
-        left_out.len(),
+        "the restore leaves out the parts of the nodes {}: rows whose replicas were all there are lost; run nodetool \
+         repair on every node",
         mismatch::list(left_out.iter().map(mismatch::part_name))
     )
 }

@@ -1,6 +1,7 @@
 //! Nodes out of reach: what a restore does without them, and what it reports.
 
 use super::RestorePlanner;
+use super::ring::RingComparison;
 use crate::api::{ABANDON_ANNOTATION, Phase, Reason};
 use crate::reconcile::plan::builder::find_node;
 use crate::reconcile::plan::node;
@@ -29,17 +30,27 @@ impl RestorePlanner<'_> {
         let given_up = self.status.giving_up.is_some();
         let left = (!self.may_have_emptied() || given_up) && self.has_left_ring(host_id);
         if left && !given_up {
-            let when = if phase == Some(Phase::Truncate) {
+            self.give_up_because_of_left_node(host_id);
+        } else if !left {
+            self.report_node_away(host_id);
+        }
+        left && given_up && phase == Some(Phase::Import)
+    }
+
+    /// Gives the restore up because a node left the ring before a table was emptied. Where the backup says which nodes it
+    /// covers, the comparison with the ring has the remedy.
+    fn give_up_because_of_left_node(&mut self, host_id: &str) {
+        let source = self.status.source.as_ref();
+        let known = source.is_some_and(|source| !source.nodes.is_empty());
+        if !known || self.compare_ring() != RingComparison::GivenUp {
+            let when = if self.status.phase() == Some(Phase::Truncate) {
                 "before the tables were emptied"
             } else {
                 "while the files were downloaded"
             };
             let message = format!("node {host_id} left the ring {when}");
             self.give_up(Reason::RingChanged, message, None);
-        } else if !left {
-            self.report_node_away(host_id);
         }
-        left && given_up && phase == Some(Phase::Import)
     }
 
     /// Returns true if a restore that is given up continues without this node, which left the ring.

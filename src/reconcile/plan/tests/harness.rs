@@ -13,9 +13,13 @@ use crate::api::{
     ABANDON_ANNOTATION, BackupStatus, CassandraBackup, CassandraBackupSpec, CassandraRestore,
     CassandraRestoreSpec, RESTORE_FINALIZER, RestoreSource, RestoreStatus, UNSCHEDULE_FINALIZER,
 };
+use crate::icarus::OperationRequest;
+use crate::reconcile::execute::request;
 use crate::reconcile::plan::conflict::RunStatus;
 use crate::reconcile::plan::restore::RestoreInputs;
-use crate::reconcile::plan::{Actions, Event, Finalizer, Observation, Plan, Wait, backup, record, restore};
+use crate::reconcile::plan::{
+    Actions, Event, Finalizer, Observation, Plan, Request, Wait, backup, record, restore,
+};
 
 /// An object that the harness reconciles.
 pub(super) trait Planned {
@@ -28,6 +32,12 @@ pub(super) trait Planned {
     fn stored_status(&self) -> Option<&Self::Status>;
     fn store_status(&mut self, status: Self::Status);
     fn plan(&self, observation: &Observation<'_>, inputs: &Self::Inputs) -> Plan<Self::Status>;
+
+    /// Returns the folder in the bucket that a request names: cluster, datacenter and host id. `None` if the world takes
+    /// it to be that of the node.
+    fn folder(&self, _: &Request) -> Option<String> {
+        None
+    }
 }
 
 impl Planned for CassandraBackup {
@@ -73,6 +83,16 @@ impl Planned for CassandraRestore {
 
     fn plan(&self, observation: &Observation<'_>, inputs: &RestoreInputs) -> Plan<RestoreStatus> {
         restore::plan(self, observation, inputs)
+    }
+
+    fn folder(&self, request: &Request) -> Option<String> {
+        let nodes = &self.status.as_ref()?.common.nodes;
+        let node = nodes.iter().find(|node| node.host_id == request.host_id)?;
+        let Ok(OperationRequest::Restore(body)) = request::restore(self, node, &request.task) else {
+            return None;
+        };
+        let (_, folder) = body.store.location.as_str().split_once("/bucket/")?;
+        Some(folder.to_owned())
     }
 }
 
@@ -155,6 +175,9 @@ impl<O: Planned> Run<O> {
         if kill == Kill::BeforeSending {
             return None;
         }
+        let folders = actions.requests.iter();
+        let folders = folders.filter_map(|sent| Some((sent.host_id.clone(), self.object.folder(sent)?)));
+        self.world.folders = folders.collect();
         let outcomes = send(&mut self.world, actions, &mut self.counter)?;
         let mut status = self.status();
         for (host_id, outcome) in outcomes {
@@ -252,7 +275,10 @@ impl RestoreRun {
             source: Some(source),
             ..RestoreInputs::default()
         };
-        Self::of(CassandraRestore::new("monday", spec), inputs, nodes)
+        let mut restore = CassandraRestore::new("monday", spec);
+        restore.metadata.uid = Some("6f2b".to_owned());
+        restore.metadata.namespace = Some("prod".to_owned());
+        Self::of(restore, inputs, nodes)
     }
 
     pub(super) fn phase(&self) -> String {

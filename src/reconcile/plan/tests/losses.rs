@@ -181,8 +181,7 @@ fn a_node_that_joins_stops_a_restore_before_the_tables_are_emptied_and_not_after
     let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "DOWNLOAD");
     run.step();
-    let third = run.world.nodes[1].clone();
-    run.world.nodes.push(third);
+    run.world.join();
     run.finish();
     assert_eq!(run.state(), "FAILED");
     assert_eq!(run.reason("Failed").unwrap().0, "RingChanged");
@@ -191,8 +190,7 @@ fn a_node_that_joins_stops_a_restore_before_the_tables_are_emptied_and_not_after
     let mut run = RestoreRun::new(2);
     run.until(|run| run.phase() == "IMPORT");
     run.step();
-    let third = run.world.nodes[1].clone();
-    run.world.nodes.push(third);
+    run.world.join();
     run.finish();
     assert_eq!(run.state(), "COMPLETED");
 }

@@ -4,21 +4,24 @@
 //! only; `TRUNCATE` checks nothing and empties all nodes; a restarted sidecar has forgotten everything; an import over
 //! links that another content left loads nothing.
 
+mod clock;
+mod fault;
+pub(super) mod parts;
+mod ring;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::NodeContainers;
-use crate::domain::host_id::HostId;
-use crate::domain::node_location::Segment;
-use crate::domain::schema_version::SchemaVersion;
 use crate::domain::sidecar::Sidecar;
-use crate::icarus::{NodeMode, OperationError, OperationState, RingNode, Topology};
+use crate::icarus::{NodeMode, OperationError, OperationState};
 use crate::reconcile::plan::{
-    Answer, Answers, Observation, OperationReport, Outcome, Phase, PodMember, Question, Request, RingView,
-    Task,
+    Answer, Answers, Observation, OperationReport, Outcome, Phase, PodMember, Question, Request, Task,
 };
+
+pub(super) use fault::Fault;
 
 /// The rows in the tables of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,33 +79,26 @@ pub(super) struct Node {
     pub(super) mode: NodeMode,
     /// The nodes that it does not know to be in the ring.
     pub(super) unseen: Vec<usize>,
+    /// Its host id.
+    pub(super) host: String,
+    /// Its tokens, as one number.
+    pub(super) tokens: u32,
+    /// The folder of the part that it was told to restore.
+    pub(super) folder: Option<String>,
+    /// The folders of the parts that it imported since the tables were last emptied.
+    pub(super) imported: Vec<String>,
     restarts: u32,
     down_until: Timestamp,
     operations: Vec<Operation>,
 }
 
-/// The fault of the next request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// None.
-    None,
-    /// The connection is refused.
-    RefuseConnection,
-    /// The request arrives, and its response is lost.
-    DropResponse,
-    /// The request is lost, and the planner cannot know that.
-    DropRequest,
-    /// The request arrives this many seconds later, and the planner cannot know that.
-    Delay(i64),
-    /// The sidecar rejects the request with this error.
-    Reject(&'static str),
-    /// The operation fails with this error.
-    Fail(&'static str),
-}
-
 pub(super) struct World {
     pub(super) now: Timestamp,
     pub(super) nodes: Vec<Node>,
+    /// The parts of the backup in the bucket: the tokens by the folder. `None`: every node has a part with its tokens.
+    pub(super) bucket: Option<BTreeMap<String, u32>>,
+    /// The folders that the next requests name, by host id.
+    pub(super) folders: BTreeMap<String, String>,
     pub(super) faults: Vec<Fault>,
     /// The operations of this phase fail with this error, this many times.
     pub(super) failing: Option<(Phase, &'static str, usize)>,
@@ -126,11 +122,13 @@ pub(super) struct World {
     pub(super) arrived: Vec<(usize, Task)>,
     delayed: Vec<(Timestamp, usize, Task)>,
     next_id: u32,
+    /// The number of nodes that joined.
+    joined: usize,
 }
 
 impl World {
     pub(super) fn new(nodes: usize) -> Self {
-        let node = Node {
+        let node = |index: usize| Node {
             rows: Rows::Users,
             downloaded: Downloaded::Nothing,
             copies: false,
@@ -139,13 +137,19 @@ impl World {
             presence: Presence::Present,
             mode: NodeMode::Normal,
             unseen: Vec::new(),
+            host: host_id(index),
+            tokens: u32::try_from(index).unwrap(),
+            folder: None,
+            imported: Vec::new(),
             restarts: 0,
             down_until: Timestamp::MIN,
             operations: Vec::new(),
         };
         Self {
             now: "2028-02-29T10:00:00.123456Z".parse().unwrap(),
-            nodes: vec![node; nodes],
+            nodes: (0..nodes).map(node).collect(),
+            bucket: None,
+            folders: BTreeMap::new(),
             faults: Vec::new(),
             failing: None,
             nodes_down: false,
@@ -159,6 +163,7 @@ impl World {
             arrived: Vec::new(),
             delayed: Vec::new(),
             next_id: 0,
+            joined: 0,
         }
     }
 
@@ -190,51 +195,20 @@ impl World {
         present.map(member).collect()
     }
 
-    /// Advances the clock, and everything that happens meanwhile.
-    pub(super) fn advance(&mut self, time: SignedDuration) {
-        let until = self.now.checked_add(time).unwrap();
-        let mut times: Vec<Timestamp> = self.delayed.iter().map(|delayed| delayed.0).collect();
-        let operations = self.nodes.iter().flat_map(|node| &node.operations);
-        times.extend(operations.map(|operation| operation.ends));
-        times.retain(|time| *time > self.now && *time <= until);
-        times.push(until);
-        times.sort();
-        for time in times {
-            self.now = time;
-            self.settle();
-        }
-    }
-
-    fn settle(&mut self) {
-        for index in 0..self.nodes.len() {
-            for place in 0..self.nodes[index].operations.len() {
-                let operation = &self.nodes[index].operations[place];
-                if operation.is_running() && operation.ends <= self.now {
-                    self.complete(index, place);
-                }
-            }
-        }
-        let (due, rest) = self.delayed.drain(..).partition(|delayed| delayed.0 <= self.now);
-        self.delayed = rest;
-        let due: Vec<(Timestamp, usize, Task)> = due;
-        for (_, index, task) in due {
-            self.arrive(index, task, None);
-        }
-    }
-
     fn complete(&mut self, index: usize, place: usize) {
         let task = self.nodes[index].operations[place].task.clone();
         let mut error: Option<String> = None;
         match task {
             Task::Phase(Phase::Download) => self.nodes[index].downloaded = Downloaded::All,
             Task::Phase(Phase::Truncate) => {
-                if self.nodes.iter().any(|node| node.downloaded != Downloaded::All) {
+                if self.participants().any(|node| node.downloaded != Downloaded::All) {
                     self.violations
                         .push("emptied before every file was downloaded".to_owned());
                 }
                 for node in &mut self.nodes {
                     node.copies |= node.rows == Rows::Users;
                     node.rows = Rows::None;
+                    node.imported.clear();
                 }
                 self.partly_emptied = !self.kept_tables.is_empty();
                 if self.partly_emptied {
@@ -246,6 +220,7 @@ impl World {
             }
             Task::Phase(Phase::Import) if self.nodes[index].downloaded == Downloaded::All => {
                 self.nodes[index].rows = Rows::Backup;
+                self.record_import(index);
             }
             Task::Phase(Phase::Import) => {
                 let missing = "Some local files were corrupted or they are missing, please consult the logs";
@@ -287,15 +262,6 @@ impl World {
         node.down_until = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
     }
 
-    /// Cancels the operations of a sidecar, as another client may.
-    pub(super) fn cancel(&mut self, index: usize) {
-        for operation in &mut self.nodes[index].operations {
-            if operation.is_running() {
-                operation.report.state = OperationState::Cancelled;
-            }
-        }
-    }
-
     pub(super) fn send(&mut self, request: &Request) -> Outcome {
         let index = index(&request.pod);
         let fault = if self.faults.is_empty() {
@@ -307,6 +273,7 @@ impl World {
             return Outcome::NotSent("connection refused".to_owned());
         }
         let task = request.task.clone();
+        self.nodes[index].folder = self.folders.get(&request.host_id).cloned();
         match fault {
             Fault::DropResponse => {
                 self.arrive(index, task, None);
@@ -345,6 +312,7 @@ impl World {
             self.violations
                 .push(format!("two backups of one tag at once on node {index}"));
         }
+        let failure = failure.or_else(|| self.part_error(index, &task));
         let error = if busy {
             Some("We can not run two normal restoration requests simultaneously.")
         } else if self.nodes_down && has_health_check(&task) {
@@ -428,54 +396,6 @@ impl World {
                 let operations = node.operations.iter().filter(matches);
                 Answer::Operations(operations.map(|operation| operation.report.clone()).collect())
             }
-        }
-    }
-
-    /// Answers as the first two nodes with a running sidecar do.
-    fn ring_views(&self) -> Answer {
-        let (mut views, mut silent) = (Vec::new(), Vec::new());
-        for member in self.members() {
-            let node = &self.nodes[index(&member.pod)];
-            if views.len() == 2 {
-                break;
-            } else if self.now < node.down_until {
-                silent.push((member.pod, "connection refused".to_owned()));
-            } else {
-                let mut ring = self.ring();
-                ring.nodes.retain(|seen| {
-                    !node
-                        .unseen
-                        .iter()
-                        .any(|unseen| host_id(*unseen) == seen.host.as_str())
-                });
-                views.push(RingView {
-                    pod: member.pod,
-                    ring,
-                });
-            }
-        }
-        if views.is_empty() {
-            return Answer::Unavailable("connection refused".to_owned());
-        }
-        Answer::RingViews { views, silent }
-    }
-
-    pub(super) fn ring(&self) -> Topology {
-        let node = |index: usize| RingNode {
-            host: HostId::parse(&host_id(index)).unwrap(),
-            datacenter: Segment::parse("dc1").unwrap(),
-            address: format!("10.0.0.{index}").parse().unwrap(),
-        };
-        Topology {
-            cluster: Segment::parse("lab-A").unwrap(),
-            schema: SchemaVersion::parse("168d568b-d346-3f61-968f-a2716307a6e4").ok(),
-            nodes: (0..self.nodes.len())
-                .filter(|index| {
-                    let presence = self.nodes[*index].presence;
-                    !matches!(presence, Presence::LeftRing | Presence::OutsideRing)
-                })
-                .map(node)
-                .collect(),
         }
     }
 
