@@ -50,8 +50,6 @@ pub(crate) struct Site {
     pub(crate) stage: Stage,
     /// The name of the `CassandraCluster`.
     cluster: &'static str,
-    /// The client for frequent reads: a kubectl process for each would use more CPU than all nodes.
-    api: Api,
     runtime: Runtime,
     /// The restart counts of Cassandra and the sidecar of each node.
     restarts: Vec<(u32, u32)>,
@@ -134,12 +132,10 @@ impl Site {
             .enable_all()
             .build()
             .unwrap();
-        let api = runtime.block_on(Api::of(stage.servers));
         let mut site = Self {
             ring,
             stage,
             cluster,
-            api,
             runtime,
             restarts: Vec::new(),
         };
@@ -181,6 +177,17 @@ impl Site {
     pub(crate) fn add_node(&mut self, tokens: Tokens) {
         self.ring.add(tokens);
         self.create_pod(self.ring.size() - 1);
+    }
+
+    /// Replaces the ring by an empty one of the same pods; the directory of the backups stays.
+    pub(crate) fn rebuild(&mut self) {
+        for node in 0..self.ring.size() {
+            self.delete_pod(node);
+        }
+        self.ring.rebuild();
+        for node in 0..self.ring.size() {
+            self.create_pod(node);
+        }
     }
 
     /// Stops the last node and deletes its pod and its volume.
@@ -297,8 +304,9 @@ impl Site {
     /// Waits until an object satisfies `holds`.
     pub(crate) fn waits(&self, kind: &str, name: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
+        let api = self.connect();
         loop {
-            let object = self.get(kind, name);
+            let object = self.read(&api, kind, name);
             if holds(&object["status"]) {
                 return object;
             }
@@ -313,9 +321,19 @@ impl Site {
 
     /// Returns a backup or a restore.
     pub(crate) fn get(&self, kind: &str, name: &str) -> Value {
+        self.read(&self.connect(), kind, name)
+    }
+
+    /// Connects for many reads: a kubectl process for each would use more CPU than all nodes. The API server closes a
+    /// connection that nothing was read from for a while.
+    fn connect(&self) -> Api {
+        self.runtime.block_on(Api::of(self.stage.servers))
+    }
+
+    fn read(&self, api: &Api, kind: &str, name: &str) -> Value {
         let namespace = &self.stage.namespace;
         let path = format!("/apis/db.orange.com/v2/namespaces/{namespace}/{kind}s/{name}");
-        let object = self.runtime.block_on(self.api.get(&path));
+        let object = self.runtime.block_on(api.get(&path));
         object.unwrap_or_else(|| panic!("there is no {kind} {name}"))
     }
 

@@ -102,3 +102,12 @@ pub(crate) fn owned_keys(address: Ipv4Addr, table: &str, tokens: &[i64], ring: &
         .map(|(key, _)| key)
         .collect()
 }
+
+/// Returns the statements that create the schema of the users, as `cqlsh -e 'DESCRIBE SCHEMA WITH INTERNALS'` prints
+/// them.
+pub(crate) fn schema(address: Ipv4Addr) -> Vec<String> {
+    let rows = run(address, &["describe schema with internals"]).remove(0);
+    // Each row is a keyspace, a type of object, its name and the statement.
+    let statement = |row: serde_json::Value| row[3].as_str().unwrap().replace('\n', " ");
+    rows.into_iter().map(statement).collect()
+}

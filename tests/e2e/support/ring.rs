@@ -122,16 +122,29 @@ impl Ring {
             settings,
             folder,
         };
-        for number in 0..usize::from(ring.settings.size) {
-            let tokens = ring.settings.tokens.get(number).cloned();
-            let mut node = ring.new_node(tokens.map_or(Tokens::Random, Tokens::Given));
-            node.start();
-            ring.nodes.push(node);
+        ring.start_nodes();
+        ring
+    }
+
+    /// Stops every node, and starts as many with other addresses, empty disks and the tokens of the settings.
+    pub(crate) fn rebuild(&mut self) {
+        for mut node in self.nodes.drain(..) {
+            node.stop();
         }
-        for node in &mut ring.nodes {
+        self.seed = self.addresses.as_slice()[0];
+        self.start_nodes();
+    }
+
+    fn start_nodes(&mut self) {
+        for number in 0..usize::from(self.settings.size) {
+            let tokens = self.settings.tokens.get(number).cloned();
+            let mut node = self.new_node(tokens.map_or(Tokens::Random, Tokens::Given));
+            node.start();
+            self.nodes.push(node);
+        }
+        for node in &mut self.nodes {
             node.wait_for_sidecar();
         }
-        ring
     }
 
     /// Adds a node, which bootstraps: it takes over the rows of its tokens. Waits until it serves.

@@ -9,6 +9,10 @@ use crate::reconcile::plan::node;
 use crate::reconcile::plan::timing::add;
 use crate::reconcile::plan::wait::Wait;
 
+/// The place of the steps after which Cassandra forgets a node that left the ring. A rolling restart is none of them: each
+/// node learns of it again from the others (observed).
+const FORGET: &str = "docs/recovery.md, \"The failure detector remembers the node\",";
+
 /// The time after which a ring with a node that is down is reported as stalled. A restart of a node takes less.
 const DOWN_STALLED_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
@@ -73,9 +77,8 @@ impl RestorePlanner<'_> {
             return;
         }
         let message = format!(
-            "{} on {}: {error}; start every Cassandra node; after a decommission or a replacement the others remember the \
-             old node for three days: restart each Cassandra node, one after the other, or wait; then the restore \
-             continues",
+            "{} on {}: {error}; start every Cassandra node; the others remember a node that was decommissioned or removed for \
+             three days, also after a rolling restart: {FORGET} says how they forget it, or wait; then the restore continues",
             phase.as_str(),
             node::name(node)
         );

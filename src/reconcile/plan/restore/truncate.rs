@@ -215,8 +215,8 @@ impl RestorePlanner<'_> {
         let error = error.unwrap_or_else(|| node::NO_REASON.to_owned());
         let message = format!(
             "TRUNCATE on {pod} could not empty {kept}, and the other tables are empty: {error}; if a table was dropped, make it \
-             again, or run nodetool clearsnapshot for it and remove its folder from the data directory, on every node; \
-             TRUNCATE is retried, nothing is imported before it succeeds, and the annotation {ABANDON_ANNOTATION} ends \
+             again, or remove its folder from the data directory, on every node; TRUNCATE is retried, \
+             nothing is imported before it succeeds, and the annotation {ABANDON_ANNOTATION} ends \
              the restore"
         );
         self.plan

@@ -25,9 +25,9 @@ fn a_node_that_is_down_is_reported_with_its_remedy_and_as_stalled_after_15_minut
         assert_eq!(
             message,
             format!(
-                "{phase} on c1-dc1-rack1-0: {NODES_DOWN}; start every Cassandra node; after a decommission or a replacement \
-                 the others remember the old node for three days: restart each Cassandra node, one after the other, or \
-                 wait; then the restore continues"
+                "{phase} on c1-dc1-rack1-0: {NODES_DOWN}; start every Cassandra node; the others remember a node that was \
+                 decommissioned or removed for three days, also after a rolling restart: docs/recovery.md, \"The failure \
+                 detector remembers the node\", says how they forget it, or wait; then the restore continues"
             )
         );
         let begun = run.world.now;

@@ -227,8 +227,7 @@ fn tables_that_were_kept_are_reported_and_the_restore_continues_when_they_are_go
         message,
         "TRUNCATE on c1-dc1-rack1-0 could not empty k1.old, k1.older, and the other tables are empty: Some tables were \
          unable to be truncated: {k1.old=Unknown keyspace/cf pair, k1.older=Unknown keyspace/cf pair}; if a table was \
-         dropped, make it again, or run nodetool clearsnapshot for it and remove its folder from the data directory, on \
-         every node; TRUNCATE is retried, nothing is imported before it succeeds, and the annotation \
+         dropped, make it again, or remove its folder from the data directory, on every node; TRUNCATE is retried, nothing is imported before it succeeds, and the annotation \
          cassgate.db.orange.com/abandon ends the restore"
     );
     let truncation = run.status().truncation.unwrap();
