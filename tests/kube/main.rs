@@ -102,6 +102,7 @@ tests! {
         a_restore_continues_when_its_backup_is_deleted,
         a_restore_releases_its_finalizer_when_its_namespace_is_deleted,
         a_pod_that_returns_with_another_address_loses_no_row,
+        a_restore_outlives_the_object_of_its_cluster,
         no_request_is_sent_under_casskops_crds,
         a_clock_change_of_an_hour_and_an_api_server_outage_of_a_minute_lose_no_row,
         a_new_leader_does_not_repeat_the_requests_of_a_frozen_one,

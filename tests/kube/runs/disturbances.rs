@@ -10,6 +10,7 @@ use super::kills::{back_up, damage, each_phase_once, fill, is_as_it_was, sent, t
 use super::wire::Fault;
 use super::world::{Lease, World, in_simulated_time, set_clock_by};
 use crate::stand_in::Torn;
+use crate::support::objects::{cluster, documents};
 
 const PHASES: [&str; 5] = ["Init", "Download", "Truncate", "Import", "Cleanup"];
 
@@ -117,6 +118,24 @@ pub(crate) fn a_restore_releases_its_finalizer_when_its_namespace_is_deleted() {
         world.while_it_runs(test).await;
         let sent: BTreeSet<String> = sent(&world, before).into_keys().map(|(_, what)| what).collect();
         assert!(!sent.contains("Truncate"), "{sent:?}");
+    });
+}
+
+/// `kubectl replace --force` and `kubectl delete --cascade=orphan` remove the object and leave the pods.
+pub(crate) fn a_restore_outlives_the_object_of_its_cluster() {
+    in_simulated_time(async |world| {
+        fill(&world);
+        back_up(&world, "whole", None).await;
+        for phase in ["Truncate", "Import", "Cleanup"] {
+            let name = format!("without-cluster-in-{}", phase.to_lowercase());
+            let restore = disturbed(&world, &name, phase, async || {
+                delete(&world, &["cassandracluster", "c1"]);
+            });
+            completed(&restore.await, &name);
+            is_as_it_was(&world, &name);
+            let cluster = documents(&[cluster()]);
+            world.lab.stage.kubectl.apply(&cluster).succeeds();
+        }
     });
 }
 

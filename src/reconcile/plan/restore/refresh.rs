@@ -40,8 +40,8 @@ impl RestorePlanner<'_> {
     fn report_unknown_sidecar(&mut self, host_id: &str) {
         let (pod, error) = self.name_and_message(host_id);
         let message = format!(
-            "IMPORT on {pod}: {}; the image of the sidecar does not name its version; if it is Icarus 1, restart the Cassandra \
-             of {pod}: it then loads the links of the earlier import, and the restore continues; IMPORT is retried",
+            "IMPORT on {pod}: {}; the version of the sidecar is unknown; if it is Icarus 1, restart the Cassandra of {pod}: it \
+             then loads the links of the earlier import, and the restore continues; IMPORT is retried",
             error.unwrap_or_default()
         );
         self.plan.wait_for(Wait::stalled(Reason::ImportStuck, message));

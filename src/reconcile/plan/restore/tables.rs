@@ -1,6 +1,7 @@
 //! The state of the tables: what each `TRUNCATE` did to them, and the sentences for people about it.
 
 use super::RestorePlanner;
+use super::mismatch;
 use crate::api::{NodeStatus, Phase, Truncation, TruncationState};
 use crate::domain::entities::{Entities, Table};
 use crate::icarus::NodeFailure;
@@ -10,9 +11,6 @@ use crate::reconcile::plan::timing::whole_seconds;
 
 /// The page and the heading that say how to load the copies of the emptied tables again.
 const WAY_BACK: &str = "docs/recovery.md, \"The way back\"";
-
-/// Maximum number of tables or keyspaces that a message names.
-const MAX_NAMES: usize = 10;
 
 impl RestorePlanner<'_> {
     /// Returns true if the restore may have emptied a table. Every question about that goes through here.
@@ -157,12 +155,10 @@ fn record(truncation: &mut Truncation, node: &NodeStatus, state: &NodeState) {
     }
 }
 
-/// Returns names as a list for people, the first ones if there are many.
+/// Names tables or keyspaces for people, as many as fit into a message.
 pub(super) fn names(names: &[String]) -> String {
-    let (shown, more) = names.split_at(names.len().min(MAX_NAMES));
-    let shown = shown.join(", ");
-    match more.len() {
-        0 => shown,
-        count => format!("{shown} and {count} more"),
+    if names.is_empty() {
+        return "some tables".to_owned();
     }
+    mismatch::list(names.iter().cloned())
 }

@@ -145,7 +145,7 @@ fn another_sidecar_stuck_on_links_imports_again_and_is_never_refreshed() {
             assert_eq!(reason, "ImportStuck");
             assert!(
                 message.contains(
-                    "the image of the sidecar does not name its version; if it is Icarus 1, restart the Cassandra of \
+                    "the version of the sidecar is unknown; if it is Icarus 1, restart the Cassandra of \
                      c1-dc1-rack1-"
                 ),
                 "{message}"
