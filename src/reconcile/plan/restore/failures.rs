@@ -16,6 +16,16 @@ const FORGET: &str = "docs/recovery.md, \"The failure detector remembers the nod
 /// The time after which a ring with a node that is down is reported as stalled. A restart of a node takes less.
 const DOWN_STALLED_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
+/// The interval at which a phase is tried again that is refused because a node is down, after the first minute. It may
+/// take days until the others forget the node.
+const DOWN_RETRY_INTERVAL: SignedDuration = SignedDuration::from_mins(2);
+
+/// The time in which such a phase is tried again more often.
+const DOWN_FIRST_MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+/// Maximum number of such attempts that count as attempts at the phase.
+const MAX_COUNTED_WHILE_DOWN: i32 = 2;
+
 impl RestorePlanner<'_> {
     /// Gives the restore up because an operation of a node failed, before any table was emptied.
     pub(super) fn give_up_because_of(&mut self, host_id: &str, failure: &NodeFailure) {
@@ -85,6 +95,23 @@ impl RestorePlanner<'_> {
         let stalled = add(since, DOWN_STALLED_AFTER) <= self.observation.now;
         let wait = Wait::new(Reason::NodesDown, message);
         self.plan.wait_for(Wait { stalled, ..wait });
+    }
+
+    /// Tries a phase again that the sidecar refused because a node is down. Most of these attempts do not count: they say
+    /// nothing about the phase, and the restart of each node, which is the remedy, causes other failures.
+    pub(super) fn retry_while_nodes_are_down(&mut self, host_id: &str, phase: Phase) {
+        let now = self.observation.now;
+        let Some(node) = self.node_mut(host_id) else {
+            return;
+        };
+        node.attempts = Some(node::attempts(node).min(MAX_COUNTED_WHILE_DOWN));
+        let since = node.failing_since.as_ref();
+        let is_recent = since.is_none_or(|since| now < add(since, DOWN_FIRST_MINUTE));
+        let due = node.sent.as_ref().map(|sent| add(sent, DOWN_RETRY_INTERVAL));
+        match due.filter(|due| !is_recent && now < *due) {
+            Some(due) => self.plan.requeue(due.duration_since(now)),
+            None => self.send_task(host_id, phase),
+        }
     }
 
     /// Reports the restore as stalled because of a node on which an operation fails that has to succeed.

@@ -123,8 +123,10 @@ impl RestorePlanner<'_> {
         match (phase, failure) {
             (Phase::Cleanup, _) if self.cleanup_timed_out() => return true,
             (Phase::Cleanup, _) if last_cleanup && attempts >= MAX_CLEANUP_ATTEMPTS => return true,
-            (_, NodeFailure::TwoRestores | NodeFailure::NodesDown)
-            | (Phase::Truncate, NodeFailure::TablesNotTruncated) => self.send_task(host_id, phase),
+            (_, NodeFailure::NodesDown) => self.retry_while_nodes_are_down(host_id, phase),
+            (_, NodeFailure::TwoRestores) | (Phase::Truncate, NodeFailure::TablesNotTruncated) => {
+                self.send_task(host_id, phase);
+            }
             (Phase::Init, _)
             | (
                 Phase::Download,

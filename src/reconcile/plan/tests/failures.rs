@@ -54,6 +54,24 @@ fn a_node_that_is_down_is_reported_with_its_remedy_and_as_stalled_after_15_minut
     }
 }
 
+/// The remedy is a restart of each Cassandra node, during which its sidecar reports another failure.
+#[test]
+fn attempts_while_a_node_is_down_do_not_count_as_attempts_at_the_download() {
+    let mut run = RestoreRun::new(2);
+    run.world.nodes_down = true;
+    let hour = run.world.now.checked_add(SignedDuration::from_hours(1)).unwrap();
+    run.until(|run| run.world.now >= hour);
+    let sent = run.world.counts()[&Phase::Download];
+    assert!(sent < 100, "{sent} requests in an hour");
+    run.world.nodes_down = false;
+    run.world.failing = Some((Phase::Download, "Failed to retrieve RMIServer stub: x", 4));
+    run.finish();
+    assert_eq!(
+        (run.state().as_str(), run.rows()),
+        ("COMPLETED", vec![Rows::Backup; 2])
+    );
+}
+
 #[test]
 fn a_node_that_stays_down_is_one_wait_and_not_one_for_each_retry() {
     let mut run = RestoreRun::new(2);
