@@ -139,7 +139,7 @@ impl FactSource for World {
                 })
                 .map(|(_, backup)| Arc::new(backup))
                 .collect(),
-            unfinished_restores: restores
+            restores_with_copies: restores
                 .iter()
                 .filter(unfinished)
                 .filter(|restore| restore.cluster == query.cluster && !itself(&restore.name, true))

@@ -22,7 +22,7 @@ fn world(now: Option<&str>) -> Arc<World> {
     let cached = Arc::new(restore("r9", "RUNNING"));
     Arc::new(World {
         neighbours: Neighbours {
-            unfinished_restores: vec![Arc::clone(&cached)],
+            restores_with_copies: vec![Arc::clone(&cached)],
             users: vec![cached],
             ..Neighbours::default()
         },

@@ -57,7 +57,7 @@ impl FactSource for Live {
 
     fn neighbours(&self, _: NeighbourQuery<'_>) -> Neighbours {
         Neighbours {
-            unfinished_restores: self.running.clone(),
+            restores_with_copies: self.running.clone(),
             ..Neighbours::default()
         }
     }

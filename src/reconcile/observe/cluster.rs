@@ -14,7 +14,7 @@ use crate::reconcile::plan::needs::Needs;
 use crate::reconcile::plan::prune::PruneInputs;
 use crate::reconcile::plan::prune::retention::snapshots_in_use;
 use crate::reconcile::plan::restore::RestoreInputs;
-use crate::reconcile::plan::restore::copies::unfinished_restores;
+use crate::reconcile::plan::restore::copies::restores_with_copies;
 use crate::reconcile::plan::restore::part_sizes::part_sizes;
 use crate::reconcile::plan::restore::source::source;
 use crate::reconcile::plan::{PodMember, Wait};
@@ -72,8 +72,8 @@ pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
     if object.needs_restores(now) {
         // Data is deleted on the strength of this list, so it is a live read.
         let restores = restores(client, &namespace).await?;
-        observation.restore_inputs.unfinished_restores =
-            unfinished_restores(&restores, object.cluster(), &object.name_any());
+        observation.restore_inputs.restores_with_copies =
+            restores_with_copies(&restores, object.cluster(), &object.name_any());
         observation.prune_inputs.in_use = restores.iter().flat_map(snapshots_in_use).collect();
     }
     if !object.run_has_started() {

@@ -77,7 +77,7 @@ fn unfinished_restore(
         other.waits() && age.is_some_and(|age| age > ABANDONED_AFTER)
     };
     // An abandoned restore must not hide one that truncates tables. Among equals the oldest is reported.
-    let others = facts.neighbours.unfinished_restores.iter();
+    let others = facts.neighbours.restores_with_copies.iter();
     let other = others.min_by_key(|other| (abandoned(other), other.run == Run::Never, other.created))?;
     let severity = if context.casskop_acts() && !abandoned(other) {
         Severity::Deny

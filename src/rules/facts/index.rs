@@ -343,7 +343,7 @@ impl NeighbourIndex<StoredRestore> for RestoreIndex {
 impl RestoreIndex {
     /// Writes the restores among the neighbours of an object into `neighbours`.
     pub fn find(&self, query: &NeighbourQuery<'_>, neighbours: &mut Neighbours) {
-        neighbours.unfinished_restores = self.unfinished(query);
+        neighbours.restores_with_copies = self.unfinished(query);
         neighbours.users = self.users(query);
         neighbours.last_restore = self.last(query);
     }

@@ -53,7 +53,7 @@ pub struct Neighbours {
     /// Backups of the same cluster that are running.
     pub running_backups: Vec<Arc<StoredBackup>>,
     /// Unfinished restores of the same cluster, sorted by [`precedence`](StoredRestore::precedence).
-    pub unfinished_restores: Vec<Arc<StoredRestore>>,
+    pub restores_with_copies: Vec<Arc<StoredRestore>>,
     /// Unfinished restores that use this backup.
     pub users: Vec<Arc<StoredRestore>>,
     /// The restore of the same cluster that ended last.
@@ -96,7 +96,7 @@ impl Neighbours {
             let (namespace, name) = (other.namespace.to_string(), other.backup.name.clone());
             NeighbourRef::Backup(namespace, name)
         });
-        let restores = self.unfinished_restores.iter().chain(&self.users);
+        let restores = self.restores_with_copies.iter().chain(&self.users);
         let restores = restores.map(|other| NeighbourRef::Restore(other.name.clone()));
         let mut all: Vec<NeighbourRef> = backups.chain(restores).collect();
         all.sort();
@@ -138,7 +138,7 @@ impl Neighbours {
             Reference::Found(_) | Reference::Absent => None,
             Reference::Unknown(_) => return self.unreadable.push(about),
         };
-        for list in [&mut self.unfinished_restores, &mut self.users] {
+        for list in [&mut self.restores_with_copies, &mut self.users] {
             match &unfinished {
                 Some(restore) => {
                     for other in list.iter_mut().filter(|other| other.name == name) {

@@ -23,7 +23,7 @@ fn other(name: &str, state: Option<&str>, minutes: i64) -> Arc<StoredRestore> {
 fn facts_with_restores(others: Vec<Arc<StoredRestore>>) -> (Facts, Context) {
     let facts = Facts {
         neighbours: Neighbours {
-            unfinished_restores: others,
+            restores_with_copies: others,
             ..Neighbours::default()
         },
         ..facts()

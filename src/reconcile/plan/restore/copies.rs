@@ -7,7 +7,7 @@ use crate::api::{CassandraRestore, ConditionType, Phase, Reason, RestoreStatus};
 /// Returns the names of the other restores of the cluster that may have emptied tables and did not complete: the copies
 /// of those tables may be all that is left of the data, and a cleanup would delete the copies of every restore.
 #[must_use]
-pub fn unfinished_restores(restores: &[CassandraRestore], cluster: &str, own: &str) -> Vec<String> {
+pub fn restores_with_copies(restores: &[CassandraRestore], cluster: &str, own: &str) -> Vec<String> {
     let of_cluster = restores
         .iter()
         .filter(|restore| restore.spec.cassandra_cluster == cluster);
@@ -34,7 +34,7 @@ impl RestorePlanner<'_> {
         self.status.phase() == Some(Phase::Cleanup)
             && self.status.giving_up.is_none()
             && self.restore.spec.no_delete_truncates != Some(true)
-            && self.inputs.unfinished_restores.is_empty()
+            && self.inputs.restores_with_copies.is_empty()
             && self.rounds() <= 1
     }
 
@@ -43,7 +43,7 @@ impl RestorePlanner<'_> {
         if self.restore.spec.no_delete_truncates == Some(true) {
             return;
         }
-        let others = &self.inputs.unfinished_restores;
+        let others = &self.inputs.restores_with_copies;
         let mut reasons = Vec::new();
         if self.rounds() > 1 {
             reasons.push(format!(
@@ -71,7 +71,7 @@ impl RestorePlanner<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::unfinished_restores;
+    use super::restores_with_copies;
     use crate::api::{
         BackRestCondition, CassandraRestore, CassandraRestoreSpec, RestoreSource, RestoreStatus, Truncation,
     };
@@ -128,7 +128,7 @@ mod tests {
             restore("of-another-cluster", "c2", Some("FAILED")),
         ];
         assert_eq!(
-            unfinished_restores(&restores, "c1", "monday"),
+            restores_with_copies(&restores, "c1", "monday"),
             [
                 "failed",
                 "failed-partly",

@@ -91,7 +91,7 @@ pub struct RestoreInputs {
     pub part_sizes: BTreeMap<String, i64>,
     /// The other restores of the cluster that may have emptied tables and did not complete. The copies of the emptied
     /// tables stay whatever the spec says, because a cleanup would delete those of every restore.
-    pub unfinished_restores: Vec<String>,
+    pub restores_with_copies: Vec<String>,
 }
 
 struct RestorePlanner<'a> {

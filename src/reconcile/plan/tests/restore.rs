@@ -92,7 +92,7 @@ fn the_copies_stay_if_the_spec_or_another_restore_needs_them() {
         let mut run = RestoreRun::new(2);
         run.object.spec.no_delete_truncates = spec;
         if other {
-            run.inputs.unfinished_restores = vec!["sunday".to_owned()];
+            run.inputs.restores_with_copies = vec!["sunday".to_owned()];
         }
         run.finish();
         assert_eq!(run.state(), "COMPLETED");
