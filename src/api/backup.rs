@@ -265,6 +265,7 @@ impl CassandraBackupSpec {
                 .datacenter
                 .clone()
                 .filter(|datacenter| !datacenter.is_empty()),
+            restarts: None,
             left_out: Vec::new(),
         }
     }

@@ -101,6 +101,10 @@ pub struct NodeStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unproven: Option<bool>,
 
+    /// The error of the download that should have proven the part of a backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof_error: Option<String>,
+
     /// The time since which the operation of this phase fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Time>,

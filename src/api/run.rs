@@ -42,6 +42,12 @@ pub struct BackupRun {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datacenter: Option<String>,
 
+    /// The number of times that the run began again under another name, because a part of it was not proven. Each earlier
+    /// attempt is in `history`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub restarts: Option<i32>,
+
     /// The running pods and the nodes that the run leaves out, because they were not in the ring for 15 minutes.
     #[serde(
         default,

@@ -38,9 +38,10 @@ impl Sendable for CassandraBackup {
             .status
             .as_ref()
             .and_then(|status| status.snapshot_tag.as_deref());
-        tag.map(request::resolved_tag)
-            .transpose()
-            .map(OperationOwner::Backup)
+        Ok(OperationOwner::Backup {
+            tag: tag.map(request::resolved_tag).transpose()?,
+            proof: request::proof_directory(self)?,
+        })
     }
 
     fn request(
@@ -49,11 +50,13 @@ impl Sendable for CassandraBackup {
         task: &Task,
         sidecar: &Sidecar,
     ) -> Result<OperationRequest, Unsendable> {
-        if *task == Task::Remove {
-            return request::remove(self, node);
+        match task {
+            Task::Remove => request::remove(self, node),
+            Task::Backup { with_topology } => request::backup(self, node, *with_topology, sidecar),
+            Task::Phase(_) | Task::Cleanup { .. } | Task::Refresh { .. } => {
+                request::proof(self, node, task.phase())
+            }
         }
-        let with_topology = matches!(task, Task::Backup { with_topology: true });
-        request::backup(self, node, with_topology, sidecar)
     }
 
     fn listing_request(&self, host_id: &str, datacenter: Option<&str>) -> Option<OperationRequest> {

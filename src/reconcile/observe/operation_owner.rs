@@ -9,8 +9,13 @@ use crate::reconcile::plan::{OperationReport, Phase};
 /// Identifies the operations of one object among all operations that a sidecar remembers.
 #[derive(Debug, Clone)]
 pub(in crate::reconcile) enum OperationOwner {
-    /// A backup, by the resolved tag of its run; `None` before the first run.
-    Backup(Option<ResolvedTag>),
+    /// A backup.
+    Backup {
+        /// The resolved tag of its run; `None` before the first run.
+        tag: Option<ResolvedTag>,
+        /// The directory of the downloads that prove a part.
+        proof: SourceDirectory,
+    },
     /// A restore, by the directory of its downloads.
     Restore(SourceDirectory),
 }
@@ -30,8 +35,16 @@ impl OperationOwner {
     /// Returns true if `operation` is the one that the object sends in this phase.
     pub(super) fn owns_phase(&self, operation: &Operation, phase: Phase) -> bool {
         match (self, phase.restore_phase()) {
-            (Self::Backup(Some(tag)), _) => operation.is_backup(tag),
-            (Self::Backup(None), _) => false,
+            (Self::Backup { tag: None, .. }, _) => false,
+            // The directory is the same for every run of the backup.
+            (
+                Self::Backup {
+                    tag: Some(tag),
+                    proof,
+                },
+                Some(phase),
+            ) => operation.is_phase(proof, phase) && operation.snapshot_tag.as_deref() == Some(tag.as_str()),
+            (Self::Backup { tag: Some(tag), .. }, None) => operation.is_backup(tag),
             (Self::Restore(source), Some(phase)) => operation.is_phase(source, phase),
             // A refresh does not name its restore. Taking another refresh for it is harmless.
             (Self::Restore(_), None) => true,
@@ -62,9 +75,9 @@ impl OperationOwner {
 
     fn relation(&self, operation: &Operation) -> Relation {
         match self {
-            Self::Backup(Some(tag)) if operation.is_backup(tag) => Relation::Own,
-            Self::Backup(Some(tag)) if has_tag(operation, tag.tag()) => Relation::Conflicting,
-            Self::Backup(_) => Relation::Unrelated,
+            Self::Backup { tag: Some(tag), .. } if operation.is_backup(tag) => Relation::Own,
+            Self::Backup { tag: Some(tag), .. } if has_tag(operation, tag.tag()) => Relation::Conflicting,
+            Self::Backup { .. } => Relation::Unrelated,
             Self::Restore(source) => match operation.source_directory.as_deref() {
                 Some(text) if source.matches(text) && !operation.global => Relation::Own,
                 Some(text) if source_directory::is_cassgate_directory(text) => Relation::Unrelated,
@@ -121,6 +134,32 @@ mod tests {
         }
     }
 
+    fn backup_owner(tag: Option<&str>) -> OperationOwner {
+        let directory = CassandraDirectory::parse("/var/lib/cassandra").unwrap();
+        OperationOwner::Backup {
+            tag: tag.map(|tag| ResolvedTag::parse(tag).unwrap()),
+            proof: SourceDirectory::of_restore(&directory, "6f2b").unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_proof_of_another_attempt_is_not_the_own_one() {
+        use OperationState::Completed;
+        let owner = backup_owner(Some(TAG));
+        let [first, ..] = NUMBERS.map(id);
+        let download = |tag: &str| Operation {
+            phase: Some(crate::icarus::RestorePhase::Download),
+            snapshot_tag: Some(tag.to_owned()),
+            ..restore(&first, 10, Completed, OWN)
+        };
+        assert!(owner.owns_phase(&download(TAG), Phase::Download));
+        assert!(!owner.owns_phase(&download(TAG), Phase::Init));
+        let earlier = TAG.replace("1795383523776", "1795383500000");
+        assert!(!owner.owns_phase(&download(&earlier), Phase::Download));
+        assert!(!owner.owns_phase(&download(TAG), Phase::Backup));
+        assert!(owner.owns_phase(&backup(&first, 10, Completed, TAG), Phase::Backup));
+    }
+
     fn conflicting(owner: &OperationOwner, operations: &[Operation]) -> Vec<String> {
         let reports = owner.conflicting(operations);
         reports.into_iter().map(|report| report.id).collect()
@@ -161,7 +200,7 @@ mod tests {
     #[test]
     fn a_backup_conflicts_with_other_backups_of_its_tag() {
         use OperationState::{Completed, Running};
-        let owner = OperationOwner::Backup(Some(ResolvedTag::parse(TAG).unwrap()));
+        let owner = backup_owner(Some(TAG));
         let [early, own, later, busy, namesake, _] = NUMBERS.map(id);
         let other = TAG.replace("1795383523776", "1795383599999");
         let operations = [
@@ -173,7 +212,7 @@ mod tests {
         ];
         assert_eq!(conflicting(&owner, &operations), [later, busy]);
         assert_eq!(
-            conflicting(&OperationOwner::Backup(None), &operations),
+            conflicting(&backup_owner(None), &operations),
             Vec::<String>::new()
         );
     }

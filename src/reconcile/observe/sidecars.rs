@@ -186,7 +186,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
     /// Returns the operations that conflict with the object.
     async fn conflicting(&self, pod: &str) -> Result<Answer, Unavailable> {
         let filter = match self.owner {
-            OperationOwner::Backup(_) => OperationFilter::Backups,
+            OperationOwner::Backup { .. } => OperationFilter::Backups,
             OperationOwner::Restore(_) => OperationFilter::Restores,
         };
         let operations = self.operations(pod, filter).await?;
@@ -200,7 +200,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
 
     /// Counts the files of the run in the folder of a node.
     async fn files(&self, pod: &str, host_id: &str) -> Result<Answer, Unavailable> {
-        let (Some(request), OperationOwner::Backup(Some(tag))) =
+        let (Some(request), OperationOwner::Backup { tag: Some(tag), .. }) =
             ((self.listing_request)(host_id, None), &self.owner)
         else {
             return Ok(Answer::Unsupported);

@@ -143,6 +143,15 @@ pub(super) fn is_out_of_reach(node: &NodeStatus, now: Timestamp) -> bool {
         .is_some_and(|since| add(since, UNREACHABLE_AFTER) <= now)
 }
 
+/// Returns the message for a node that is out of reach, and takes its last error.
+pub(super) fn out_of_reach_message(node: &mut NodeStatus) -> String {
+    let error = node.message.take();
+    let error = error
+        .as_deref()
+        .unwrap_or("the node is not in the ring, or no pod has its address");
+    format!("its sidecar did not answer for 15 minutes: {error}")
+}
+
 /// Records that the node's part failed.
 pub(super) fn record_failure(node: &mut NodeStatus, error: &str) {
     set_state(node, ConditionType::Failed);

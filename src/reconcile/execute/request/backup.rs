@@ -5,9 +5,15 @@ use super::fields::{bucket, connections, directory, entities, namespace, optiona
 use crate::api::{BackupRun, CassandraBackup, NodeStatus};
 use crate::domain::bandwidth::Bandwidth;
 use crate::domain::go_duration::GoDuration;
+use crate::domain::rename::Rename;
 use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::sidecar::Sidecar;
-use crate::icarus::{BackupRequest, ListRequest, OperationRequest, RemoveBackupRequest, Store};
+use crate::domain::source_directory::SourceDirectory;
+use crate::icarus::{
+    BackupRequest, ListRequest, OperationRequest, RemoveBackupRequest, RestorePhase, RestoreRequest,
+    Snapshot, Store, Strategy,
+};
+use crate::reconcile::plan::Phase;
 
 /// Builds the request that uploads the data of one node.
 ///
@@ -37,6 +43,52 @@ pub fn backup(
         duration: optional("spec.duration", duration, GoDuration::parse)?,
         upload_topology: with_topology,
     }))
+}
+
+/// Builds the request for a phase of the proof of one node's part: a download of the part, beside Cassandra's own files.
+///
+/// # Errors
+/// The first field that cannot be sent, or a phase that changes tables.
+pub fn proof(
+    backup: &CassandraBackup,
+    node: &NodeStatus,
+    phase: Phase,
+) -> Result<OperationRequest, Unsendable> {
+    let phase = match phase.restore_phase() {
+        Some(phase @ (RestorePhase::Init | RestorePhase::Download | RestorePhase::Cleanup)) => phase,
+        _ => {
+            return Err(Unsendable {
+                field: "status.nodes[].phase",
+                why: format!("{} is not a phase of a proof", phase.as_str()),
+            });
+        }
+    };
+    let run = current_run(backup);
+    let tag = backup
+        .status
+        .as_ref()
+        .and_then(|status| status.snapshot_tag.as_deref());
+    Ok(OperationRequest::Restore(RestoreRequest {
+        store: store(backup, node)?,
+        snapshot: Snapshot::Resolved(resolved_tag(tag.unwrap_or_default())?),
+        entities: entities(run.entities.as_deref())?,
+        rename: Rename::default(),
+        directory: directory(None)?,
+        source: proof_directory(backup)?,
+        phase,
+        strategy: Strategy::Hardlinks,
+        keep_truncates: true,
+        concurrent_connections: connections(run.concurrent_connections),
+    }))
+}
+
+/// Returns the directory of a backup's downloads, which identifies the operations of a proof.
+///
+/// # Errors
+/// The uid is not valid.
+pub fn proof_directory(backup: &CassandraBackup) -> Result<SourceDirectory, Unsendable> {
+    let uid = backup.metadata.uid.as_deref().unwrap_or_default();
+    SourceDirectory::of_restore(&directory(None)?, uid).map_err(unsendable("metadata.uid"))
 }
 
 /// Builds the request that lists the folder of one node in the bucket.

@@ -7,7 +7,7 @@ mod backup;
 mod fields;
 mod restore;
 
-pub use backup::{backup, list, remove, resolved_tag};
+pub use backup::{backup, list, proof, proof_directory, remove, resolved_tag};
 pub use restore::{download_directory, restore};
 
 /// A field that cannot be sent to a sidecar.

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::BackupPlanner;
-use crate::api::{BackRestStatus, BackupRun, CassandraBackupSpec, Phase, Reason};
+use super::lost::is_directory;
+use crate::api::{BackRestStatus, BackupRun, NodeStatus, Phase, Reason};
 use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::schema_version::SchemaVersion;
 use crate::domain::snapshot_tag::SnapshotTag;
@@ -11,6 +12,16 @@ use crate::reconcile::plan::ring::{RingCheck, RingScope};
 use crate::reconcile::plan::schedule::{self, Slot};
 use crate::reconcile::plan::wait::Wait;
 use crate::reconcile::plan::{conflict, node};
+
+/// An attempt at a run that can start.
+pub(super) struct Attempt {
+    run: BackupRun,
+    nodes: Vec<NodeStatus>,
+    /// The full name of its snapshot.
+    pub(super) tag: String,
+    /// The name of the cluster in Cassandra.
+    cluster: String,
+}
 
 impl BackupPlanner<'_> {
     /// Advances the schedule, and then the run under way, or begins the due one.
@@ -60,55 +71,79 @@ impl BackupPlanner<'_> {
             return false;
         }
         let spec = &self.backup.spec;
-        let Some(left_out) = self.nodes_left_out() else {
+        let tag = spec.snapshot_tag.as_deref().unwrap_or_default();
+        let Some(attempt) = self.prepare(spec.run(), tag) else {
             return false;
         };
-        let Some(mut nodes) = self.plan.participants(spec.datacenter.as_deref()) else {
-            return false;
-        };
-        let Some(ring) = self.plan.ring() else {
-            return false;
-        };
-        let now = self.plan.observation.now;
-        let tag = match resolve_tag(spec, ring.schema.as_ref(), now) {
-            Ok(tag) => tag,
-            Err(wait) => {
-                self.plan.wait_for(wait);
-                return false;
-            }
-        };
-        let without = if left_out.is_empty() {
+        self.start(attempt);
+        true
+    }
+
+    /// Prepares an attempt at a run with this spec. `None` if it cannot begin now; then the run waits, or questions are
+    /// open.
+    pub(super) fn prepare(&mut self, mut run: BackupRun, tag: &str) -> Option<Attempt> {
+        run.left_out = self.nodes_left_out(&run)?;
+        let mut nodes = self.plan.participants(run.datacenter.as_deref())?;
+        let ring = self.plan.ring()?;
+        let tag = resolve_tag(tag, ring.schema.as_ref(), self.plan.observation.now);
+        let tag = tag.map_err(|wait| self.plan.wait_for(wait)).ok()?;
+        for node in &mut nodes {
+            node::enter(node, Phase::Backup);
+            node.unproven = self.carried_over(&run, &node.host_id);
+        }
+        let cluster = ring.cluster.as_str().to_owned();
+        Some(Attempt {
+            run,
+            nodes,
+            tag,
+            cluster,
+        })
+    }
+
+    /// Returns `Some(true)` if an earlier part of the node in this directory may have left a file that is cut short: its
+    /// next part is proven too, because sidecars skip every file that exists.
+    fn carried_over(&self, run: &BackupRun, host_id: &str) -> Option<bool> {
+        let before = self.status.run.as_ref()?;
+        if before.storage_location != run.storage_location || !is_directory(&run.storage_location) {
+            return None;
+        }
+        let mut nodes = self.status.common.nodes.iter();
+        nodes.find(|node| node.host_id == host_id)?.unproven
+    }
+
+    /// Starts an attempt at a run.
+    pub(super) fn start(&mut self, attempt: Attempt) {
+        let Attempt {
+            run,
+            nodes,
+            tag,
+            cluster,
+        } = attempt;
+        let without = if run.left_out.is_empty() {
             String::new()
         } else {
-            format!(", without {} (not in the ring)", left_out.join(", "))
+            format!(", without {} (not in the ring)", run.left_out.join(", "))
         };
         let message = format!(
             "Task initiated to backup cluster {} to {} under snapshot {tag} on {} nodes{without}",
-            spec.cassandra_cluster,
-            spec.storage_location,
+            run.cassandra_cluster,
+            run.storage_location,
             nodes.len()
         );
-        for node in &mut nodes {
-            node::enter(node, Phase::Backup);
-        }
         self.plan.notify(Reason::BackupInitiated, message);
         self.plan.take_over = conflict::is_written_by_others(&self.backup.metadata);
         self.status.snapshot_tag = Some(tag);
-        self.status.run = Some(Box::new(BackupRun {
-            left_out,
-            ..spec.run()
-        }));
+        self.status.run = Some(Box::new(run));
         // Nothing of the previous run stays here; its outcome is in the history.
         self.status.common = BackRestStatus {
-            cluster_name: Some(ring.cluster.as_str().to_owned()),
-            time_created: Some(now.to_string()),
+            cluster_name: Some(cluster),
+            time_created: Some(self.plan.observation.now.to_string()),
             observed_generation: self.status.common.observed_generation,
             conditions: std::mem::take(&mut self.status.common.conditions),
             nodes,
             ..BackRestStatus::default()
         };
         self.upload();
-        true
     }
 
     /// Returns the pods and nodes that a run leaves out; none of them once the ring is settled. `None` if the run has to
@@ -116,11 +151,11 @@ impl BackupPlanner<'_> {
     ///
     /// A scheduled run begins after 15 minutes without them: a cluster with a node that never joins would have no backup
     /// at all.
-    fn nodes_left_out(&mut self) -> Option<Vec<String>> {
+    fn nodes_left_out(&mut self, run: &BackupRun) -> Option<Vec<String>> {
         let spec = &self.backup.spec;
         let scope = RingScope {
-            cluster: &spec.cassandra_cluster,
-            datacenter: spec.datacenter.as_deref(),
+            cluster: &run.cassandra_cluster,
+            datacenter: run.datacenter.as_deref(),
         };
         match self.plan.check_ring(&mut self.status.common, scope)? {
             RingCheck::Settled => Some(Vec::new()),
@@ -134,12 +169,7 @@ impl BackupPlanner<'_> {
 }
 
 /// Returns the name of the snapshot of a run that begins now.
-fn resolve_tag(
-    spec: &CassandraBackupSpec,
-    schema: Option<&SchemaVersion>,
-    now: Timestamp,
-) -> Result<String, Wait> {
-    let text = spec.snapshot_tag.as_deref().unwrap_or_default();
+fn resolve_tag(text: &str, schema: Option<&SchemaVersion>, now: Timestamp) -> Result<String, Wait> {
     let tag = SnapshotTag::parse(text).map_err(|error| {
         let message = format!("spec.snapshotTag {text:?} {error}; correct it");
         Wait::stalled(Reason::TagInvalid, message)

@@ -92,6 +92,11 @@ impl BackupPlanner<'_> {
         let now = self.plan.observation.now;
         let generation = self.backup.metadata.generation;
         conditions::set_progress(&mut self.status.common, generation, progress, now);
+        self.add_to_history(outcome);
+    }
+
+    /// Adds the attempt that ends now to the history.
+    pub(super) fn add_to_history(&mut self, outcome: &str) {
         let Some(snapshot) = self.status.snapshot_tag.clone() else {
             return;
         };

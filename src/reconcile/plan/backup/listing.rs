@@ -1,10 +1,8 @@
-//! Listings of the nodes' folders: they show whether a part was uploaded although its operation was lost, and whether a
-//! backup has no file at all.
+//! Listings of the nodes' folders: they show the size of a backup, and whether it has no file at all. A listing is no
+//! proof of an upload: it reads manifests only.
 
 use super::BackupPlanner;
-use super::upload::MAX_LOST_ATTEMPTS;
 use crate::api::{NodeStatus, Reason};
-use crate::reconcile::plan::actions::Task;
 use crate::reconcile::plan::node;
 use crate::reconcile::plan::observation::{Answer, Question};
 use crate::reconcile::plan::wait::Wait;
@@ -21,49 +19,6 @@ impl<'a> BackupPlanner<'a> {
             self.plan.questions.insert(question);
         }
         answer
-    }
-
-    /// Handles an operation that the sidecar does not know: it was restarted, or it has forgotten an operation that
-    /// ended more than an hour ago. Returns true if the node is done.
-    ///
-    /// A sidecar writes the manifest of a node last (seen on 2.0.4 and 3.0.0), so a listed snapshot was uploaded and
-    /// the node is done. A part that is not listed, or that an old sidecar cannot list, is sent again.
-    pub(super) fn handle_lost(&mut self, node: &mut NodeStatus, task: Task) -> bool {
-        match self.list_files(node) {
-            None => return false,
-            Some(Answer::Files { count, .. }) if *count > 0 => {
-                node::record_completed(node);
-                return true;
-            }
-            Some(Answer::Unavailable(error)) => return self.handle_unlisted(node, error),
-            Some(_) => node.silent_since = None,
-        }
-        if !self.replaced && node::attempts(node) >= MAX_LOST_ATTEMPTS {
-            node::record_failure(node, node::LOSES_OPERATIONS);
-            return true;
-        }
-        self.send_or_cancel(node, task)
-    }
-
-    /// Handles a lost part that cannot be listed: a second request might run beside the first one. Returns true if
-    /// the node is done.
-    fn handle_unlisted(&mut self, node: &mut NodeStatus, error: &str) -> bool {
-        let now = self.plan.observation.now;
-        node::record_silence(node, error, now);
-        let given_up = node::is_out_of_reach(node, now);
-        if given_up {
-            let message = format!(
-                "its sidecar lost the operation, and its uploaded files could not be listed for 15 minutes: {error}"
-            );
-            node::record_failure(node, &message);
-        } else {
-            let pod = node::name(node);
-            let message = format!(
-                "the sidecar of {pod} lost its operation, and its uploaded files cannot be listed: {error}"
-            );
-            self.plan.wait_for(Wait::new(Reason::SidecarUnreachable, message));
-        }
-        given_up
     }
 
     /// Checks the listings of all nodes once every node is done, and ends the run.

@@ -2,10 +2,13 @@
 //!
 //! A scheduled backup runs again for every due time of its schedule.
 
+mod again;
 mod begin;
 mod end;
 mod listing;
+mod lost;
 mod progress;
+mod proof;
 mod upload;
 
 use super::actions::Plan;
@@ -23,7 +26,8 @@ use crate::api::{BackupStatus, CassandraBackup, Reason};
 ///
 /// # Guarantees
 /// A finished run never runs again. All nodes use one tag, which is written to the status before the first request. A
-/// part that may still be under way is never sent again: the same tag twice at once would destroy both.
+/// part that may still be under way is never sent again: the same tag twice at once would destroy both. A run is
+/// `COMPLETED` only if every sidecar reported the end of its upload, or a download proved it.
 #[must_use]
 pub fn plan(backup: &CassandraBackup, observation: &Observation<'_>) -> Plan<BackupStatus> {
     let mut planner = BackupPlanner {

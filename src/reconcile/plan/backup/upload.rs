@@ -1,7 +1,8 @@
 //! The upload: the part of each node, and the attempts at it.
 
 use super::BackupPlanner;
-use crate::api::{ConditionType, NodeStatus, Reason};
+use super::lost::is_lost_and_replaced;
+use crate::api::{ConditionType, NodeStatus, Phase, Reason};
 use crate::icarus::NodeFailure;
 use crate::reconcile::plan::actions::Task;
 use crate::reconcile::plan::node::{self, NodeState};
@@ -33,48 +34,80 @@ impl BackupPlanner<'_> {
             return;
         }
         let nodes = &self.status.common.nodes;
-        if nodes.iter().any(was_not_begun) {
+        if nodes
+            .iter()
+            .any(|node| was_not_begun(node) || is_lost_and_replaced(node))
+        {
             self.cancel();
             return;
         }
-        let failed = nodes.iter().find(|node| !node.is_completed());
+        let is_unproven = |node: &NodeStatus| node.unproven == Some(true);
+        let mut unfinished = nodes.iter().filter(|node| !node.is_completed());
+        let failed = unfinished.find(|node| !is_unproven(node));
         let failure = failed.map(|node| {
             let error = node.message.as_deref().unwrap_or(node::NO_REASON);
             format!("{}: {error}; {}", node::name(node), self.remedy())
         });
         match failure {
-            Some(message) => self.fail(Reason::BackupFailed, message),
+            Some(message) => {
+                self.mark_unfinished();
+                self.fail(Reason::BackupFailed, message);
+            }
+            None if nodes.iter().any(is_unproven) && self.replaced => self.cancel(),
+            None if nodes.iter().any(is_unproven) => self.begin_again(),
             None => self.check_listings(),
+        }
+    }
+
+    /// Marks the parts that did not complete as not proven if the bucket is a directory: they may have left files that are
+    /// cut short, so the next parts of their nodes are proven.
+    fn mark_unfinished(&mut self) {
+        if self.is_directory() {
+            let nodes = self.status.common.nodes.iter_mut();
+            for node in nodes.filter(|node| !node.is_completed()) {
+                node.unproven = Some(true);
+            }
         }
     }
 
     /// Advances the part of a node. Returns true if the node is done, whatever its outcome.
     fn advance(&mut self, node: &mut NodeStatus, task: Task) -> bool {
         let observation = self.plan.observation;
-        match node::observe(node, observation) {
+        let state = node::observe(node, observation);
+        if let Some(phase) = node.phase().filter(|phase| *phase != Phase::Backup) {
+            return self.advance_proof(node, (phase, state), task);
+        }
+        match state {
             NodeState::Ask(question) => {
                 self.plan.questions.insert(question);
             }
             NodeState::UnderWay => self.plan.requeue(POLL_INTERVAL),
             NodeState::Unreachable | NodeState::Unsent if node::is_out_of_reach(node, observation.now) => {
-                let error = node.message.take();
-                let error = error
-                    .as_deref()
-                    .unwrap_or("the node is not in the ring, or no pod has its address");
-                let message = format!("its sidecar did not answer for 15 minutes: {error}");
+                let message = node::out_of_reach_message(node);
                 node::record_failure(node, &message);
                 return true;
             }
             NodeState::Unreachable => self.plan.requeue(REQUEUE_INTERVAL),
             NodeState::Unsent => return self.send_or_cancel(node, task),
             NodeState::Lost => return self.handle_lost(node, task),
+            NodeState::Completed if node.unproven == Some(true) => {
+                let message = "an earlier upload of this node was interrupted";
+                return self.handle_interrupted(node, message);
+            }
+            // A proof that failed ends the part.
+            NodeState::Failed(_) if node.proof_error.is_some() => return true,
             NodeState::Failed(failure)
                 if is_transient(&failure)
                     && node::attempts(node) < MAX_FAILED_ATTEMPTS
                     && !node::is_out_of_reach(node, observation.now)
                     && !self.replaced =>
             {
-                self.plan.send(node, task);
+                if has_uploaded(node) {
+                    let error = node.message.clone().unwrap_or_default();
+                    return self
+                        .handle_interrupted(node, &format!("{error}; files may be missing in the bucket"));
+                }
+                self.send_upload(node, task);
             }
             NodeState::Completed | NodeState::Failed(_) => return true,
         }
@@ -87,12 +120,22 @@ impl BackupPlanner<'_> {
             node::set_state(node, ConditionType::Cancelled);
             node.message = Some(NOT_BEGUN.to_owned());
         } else {
-            self.plan.send(node, task);
+            self.send_upload(node, task);
         }
         self.replaced
     }
 
-    fn remedy(&self) -> &'static str {
+    /// Sends the part, and records the containers that get it.
+    fn send_upload(&mut self, node: &mut NodeStatus, task: Task) {
+        let sent = self.plan.requests.len();
+        self.plan.send(node, task);
+        if self.plan.requests.len() > sent {
+            let pod = node.pod.as_deref().unwrap_or_default();
+            node.containers = self.plan.observation.containers(pod).cloned();
+        }
+    }
+
+    pub(super) fn remedy(&self) -> &'static str {
         if self.backup.spec.is_scheduled() {
             "fix the cause; the next run starts at the next time of the schedule"
         } else {
@@ -108,6 +151,12 @@ fn is_transient(failure: &NodeFailure) -> bool {
         failure,
         NodeFailure::SnapshotExists | NodeFailure::NodesDown | NodeFailure::CassandraUnreachable
     )
+}
+
+/// Returns true if the upload of the node had begun when it failed. Even a failed upload may end with its manifest
+/// (observed on 2.0.4), which the same tag does not replace.
+fn has_uploaded(node: &NodeStatus) -> bool {
+    node.progress.as_deref().is_some_and(|progress| progress != "0%")
 }
 
 fn was_not_begun(node: &NodeStatus) -> bool {

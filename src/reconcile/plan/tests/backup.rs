@@ -51,57 +51,6 @@ fn a_run_killed_at_any_write_or_request_runs_once_to_its_end() {
 }
 
 #[test]
-fn a_part_that_is_in_the_bucket_is_not_sent_again_after_its_sidecar_forgot_it() {
-    let mut run = BackupRun::new(2);
-    run.step();
-    run.world.advance(SignedDuration::from_hours(3));
-    run.world.restart(1, 0);
-    run.finish();
-    assert_eq!(run.state(), "COMPLETED");
-    assert_eq!(run.world.counts()[&Phase::Backup], 2, "once on each node");
-    // An interrupted part has no manifest.
-    let mut run = BackupRun::new(2);
-    run.step();
-    run.world.advance(SignedDuration::from_secs(3));
-    run.world.restart(1, 5);
-    run.finish();
-    assert_eq!(run.state(), "COMPLETED");
-    assert_eq!(run.world.counts()[&Phase::Backup], 3);
-}
-
-#[test]
-fn a_lost_part_that_cannot_be_listed_is_reported_and_waited_for_until_a_timeout() {
-    for (minutes, ends, sent) in [(9, "COMPLETED", 3), (600, "FAILED", 2)] {
-        let mut run = BackupRun::new(2);
-        run.step();
-        run.world.advance(SignedDuration::from_secs(3));
-        run.world.unlisted_until = run.world.now + SignedDuration::from_mins(minutes);
-        run.world.restart(1, 5);
-        while run.world.now < run.world.unlisted_until
-            && run.reason("Reconciling").unwrap().0 != "SidecarUnreachable"
-        {
-            run.step();
-            run.world.advance(SignedDuration::from_secs(10));
-        }
-        assert_eq!(
-            run.reason("Reconciling").unwrap().1,
-            "the sidecar of c1-dc1-rack1-1 lost its operation, and its uploaded files cannot be listed: Access Denied"
-        );
-        let begun = run.world.now;
-        run.finish();
-        assert_eq!(run.state(), ends, "after {minutes} minutes");
-        assert_eq!(run.world.counts()[&Phase::Backup], sent);
-        assert!(run.world.now.duration_since(begun) < SignedDuration::from_mins(30));
-        if ends == "FAILED" {
-            let why = run.reason("Failed").unwrap().1;
-            let expected = "c1-dc1-rack1-1: its sidecar lost the operation, and its uploaded files could not be listed \
-                            for 15 minutes: Access Denied; fix the cause and create the backup again under another name";
-            assert_eq!(why, expected);
-        }
-    }
-}
-
-#[test]
 fn a_failed_node_fails_the_backup_once_the_others_are_done() {
     let mut run = BackupRun::new(2);
     run.world.faults = vec![
@@ -216,8 +165,14 @@ proptest! {
         kills in prop::collection::vec(
             prop_oneof![2 => Just(Kill::Never), 1 => Just(Kill::BeforeSending), 1 => Just(Kill::AfterSending)], 0..6),
         restarts in prop::collection::vec((0_usize..30, 0_usize..4, 1_i64..60), 0..3),
+        (is_directory, early_manifest) in (any::<bool>(), any::<bool>()),
     ) {
         let mut run = BackupRun::new(nodes);
+        if !is_directory {
+            run.object.spec.storage_location = "s3://bucket".to_owned();
+        }
+        run.world.uploads.early_manifest = early_manifest;
+        run.world.uploads.cuts_files = is_directory;
         run.world.faults = faults;
         run.kills = kills;
         for step in 0..MAX_RECONCILES {
@@ -231,7 +186,7 @@ proptest! {
         }
         prop_assert!(run.status().common.is_terminal(), "{:?}", run.status());
         if run.state() == "COMPLETED" {
-            prop_assert!(run.world.nodes.iter().all(|node| node.uploaded));
+            prop_assert!((0..nodes).all(|node| run.world.uploads.is_whole(node)), "{:?}", run.world.uploads);
         }
         prop_assert_eq!(&run.world.violations, &Vec::<String>::new());
     }

@@ -38,6 +38,11 @@ pub(super) trait Planned {
     fn folder(&self, _: &Request) -> Option<String> {
         None
     }
+
+    /// Returns the tag of the run under way, if the object is a backup.
+    fn tag(&self) -> Option<String> {
+        None
+    }
 }
 
 impl Planned for CassandraBackup {
@@ -60,6 +65,10 @@ impl Planned for CassandraBackup {
 
     fn plan(&self, observation: &Observation<'_>, (): &()) -> Plan<BackupStatus> {
         backup::plan(self, observation)
+    }
+
+    fn tag(&self) -> Option<String> {
+        self.status.as_ref()?.snapshot_tag.clone()
     }
 }
 
@@ -153,6 +162,7 @@ impl<O: Planned> Run<O> {
 
     /// Reconciles once and executes the plan.
     pub(super) fn step(&mut self) -> Actions<O::Status> {
+        self.world.uploads.tag = self.object.tag().unwrap_or_default();
         let actions = decide(&self.world, self.wait.as_ref(), |observation| {
             self.object.plan(observation, &self.inputs)
         });
@@ -166,6 +176,7 @@ impl<O: Planned> Run<O> {
             self.set_finalizer(true)?;
         }
         self.write(actions.status.clone())?;
+        self.world.uploads.tag = self.object.tag().unwrap_or_default();
         self.events.extend(actions.events.iter().cloned());
         let kill = if self.kills.is_empty() || actions.requests.is_empty() {
             Kill::Never

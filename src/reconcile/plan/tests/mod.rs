@@ -20,6 +20,8 @@ mod ring;
 mod schedule;
 mod scheduled;
 mod truncation;
+mod unproven;
+mod uploads;
 mod world;
 
 use super::{Actions, Answers, Observation, Outcome, Plan, Wait};

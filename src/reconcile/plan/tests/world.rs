@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::uploads::Uploads;
 use crate::api::NodeContainers;
 use crate::domain::sidecar::Sidecar;
 use crate::icarus::{NodeMode, OperationError, OperationState};
@@ -47,6 +48,8 @@ pub(super) enum Downloaded {
 struct Operation {
     report: OperationReport,
     task: Task,
+    /// The tag of the backup that sent it.
+    tag: String,
     /// The time at which it ends, unless a fault comes first.
     ends: Timestamp,
 }
@@ -112,6 +115,7 @@ pub(super) struct World {
     pub(super) sidecar: Sidecar,
     /// True while the `CassandraCluster` does not exist.
     pub(super) cluster_gone: bool,
+    pub(super) uploads: Uploads,
     /// The time until which the bucket answers no sidecar.
     pub(super) unlisted_until: Timestamp,
     /// The broken guarantees.
@@ -157,6 +161,7 @@ impl World {
             partly_emptied: false,
             sidecar: Sidecar::from_image("icarus:2.0.4"),
             cluster_gone: false,
+            uploads: Uploads::default(),
             unlisted_until: Timestamp::MIN,
             violations: Vec::new(),
             listings: Cell::new(0),
@@ -232,7 +237,11 @@ impl World {
                     self.nodes[index].copies = false;
                 }
             }
-            Task::Backup { .. } => self.nodes[index].uploaded = true,
+            Task::Backup { .. } => {
+                let tag = self.nodes[index].operations[place].tag.clone();
+                self.uploads.complete(index, &tag);
+                self.nodes[index].uploaded = true;
+            }
             Task::Remove => self.nodes[index].uploaded = false,
             _ => {}
         }
@@ -255,6 +264,11 @@ impl World {
             .any(|operation| operation.is_running() && operation.task == Task::Phase(Phase::Download));
         if interrupted {
             node.downloaded = Downloaded::Partial;
+        }
+        let is_upload = |operation: &&Operation| matches!(operation.task, Task::Backup { .. });
+        let mut running = node.operations.iter().filter(|operation| operation.is_running());
+        if let Some(upload) = running.find(is_upload) {
+            node.uploaded |= self.uploads.interrupt(index, &upload.tag);
         }
         node.operations.clear();
         node.others.clear();
@@ -317,6 +331,8 @@ impl World {
             Some("We can not run two normal restoration requests simultaneously.")
         } else if self.nodes_down && has_health_check(&task) {
             Some(NODES_DOWN)
+        } else if let Some(error) = self.uploads.proof_error(index, &task) {
+            Some(error)
         } else if task == Task::Phase(Phase::Download) && node.downloaded == Downloaded::Partial {
             Some("Unable to download files successfully: data/k1/t1/nb-5-big-Data.db")
         } else if let Some((phase, error, times)) = self.failing.as_mut()
@@ -348,6 +364,7 @@ impl World {
         self.nodes[index].operations.push(Operation {
             report: report.clone(),
             task,
+            tag: self.uploads.tag.clone(),
             ends: self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap(),
         });
         report
@@ -375,7 +392,9 @@ impl World {
         }
         let matches = |operation: &&Operation| match question {
             Question::Operation { id, .. } => operation.report.id == *id,
-            Question::Sent { phase, .. } => operation.task.phase() == *phase,
+            Question::Sent { phase, .. } => {
+                operation.task.phase() == *phase && operation.tag == self.uploads.tag
+            }
             _ => operation.is_running(),
         };
         match question {

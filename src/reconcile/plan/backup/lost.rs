@@ -1,0 +1,95 @@
+//! Lost parts: uploads whose operation the sidecar does not know any more.
+//!
+//! Neither a manifest nor a listing proves an upload. Icarus 1.1.3 and 2.0.4 upload the manifest beside the last files,
+//! so a killed sidecar leaves manifests whose files are missing (observed on 2.0.4 with a slow S3 server). Sending the
+//! same tag again does not repair such a part: these versions keep the old manifest.
+
+use jiff::SignedDuration;
+
+use super::BackupPlanner;
+use super::upload::MAX_LOST_ATTEMPTS;
+use crate::api::{ConditionType, NodeStatus};
+use crate::domain::storage::{Provider, StorageLocation};
+use crate::reconcile::plan::actions::Task;
+use crate::reconcile::plan::node;
+use crate::reconcile::plan::observation::Observation;
+use crate::reconcile::plan::timing::add;
+
+/// The time for which a sidecar certainly remembers an operation. It forgets one an hour after its end.
+const MEMORY: SignedDuration = SignedDuration::from_mins(55);
+
+/// The message of a part that its sidecar lost.
+const LOST: &str = "its sidecar does not know the upload any more (it was restarted, or the upload ended more than an \
+                    hour ago), so files may be missing in the bucket";
+
+/// The message of a lost part whose run was replaced.
+const LOST_AND_REPLACED: &str = "its sidecar lost the upload, and the run was given up for the next one";
+
+impl BackupPlanner<'_> {
+    /// Handles an upload that the sidecar does not know. Returns true if the node is done.
+    ///
+    /// A part that never arrived is sent again. Any other one is proven by a download if the bucket is a directory, else
+    /// the run begins again.
+    pub(super) fn handle_lost(&mut self, node: &mut NodeStatus, task: Task) -> bool {
+        node.silent_since = None;
+        if never_arrived(node, self.plan.observation) {
+            if node::attempts(node) >= MAX_LOST_ATTEMPTS {
+                node::record_failure(node, node::LOSES_OPERATIONS);
+                return true;
+            }
+            return self.send_or_cancel(node, task);
+        }
+        self.handle_interrupted(node, LOST)
+    }
+
+    /// Handles an upload that was interrupted, so that its files may be missing or cut short. Returns true if the node is
+    /// done.
+    pub(super) fn handle_interrupted(&mut self, node: &mut NodeStatus, error: &str) -> bool {
+        node.unproven = Some(true);
+        if self.replaced {
+            node::set_state(node, ConditionType::Cancelled);
+            node.message = Some(LOST_AND_REPLACED.to_owned());
+            return true;
+        }
+        if self.is_directory() {
+            return self.begin_proof(node);
+        }
+        node::record_failure(node, error);
+        true
+    }
+
+    /// Returns true if the bucket of the run is a directory (`file://`). There, a killed sidecar leaves files that are cut
+    /// short, under their final names (observed on 2.0.4). An object store has an object either whole or not at all.
+    pub(super) fn is_directory(&self) -> bool {
+        let run = self.status.run.as_ref();
+        let location = run.map_or(&self.backup.spec.storage_location, |run| &run.storage_location);
+        is_directory(location)
+    }
+}
+
+/// Returns true if a storage location is a directory.
+pub(super) fn is_directory(location: &str) -> bool {
+    StorageLocation::parse(location).is_ok_and(|location| location.provider() == Provider::File)
+}
+
+/// Returns true if a node's part was lost in a run that the next one replaced.
+pub(super) fn is_lost_and_replaced(node: &NodeStatus) -> bool {
+    node.message.as_deref() == Some(LOST_AND_REPLACED)
+}
+
+/// Returns true if the request certainly never became an operation: the sidecar has not been restarted since, and would
+/// still remember it.
+fn never_arrived(node: &NodeStatus, observation: &Observation<'_>) -> bool {
+    let sidecar = |containers: &crate::api::NodeContainers| containers.sidecar.clone();
+    let then = node.containers.as_ref().map(sidecar);
+    let now = node
+        .pod
+        .as_deref()
+        .and_then(|pod| observation.containers(pod))
+        .map(sidecar);
+    let remembers = node
+        .sent
+        .as_ref()
+        .is_some_and(|sent| observation.now < add(sent, MEMORY));
+    node.operation.is_none() && then.is_some() && then == now && remembers
+}
