@@ -2,7 +2,9 @@ use cassgate::icarus::{
     ListRequest, NodeFailure, OperationRequest, RemoveBackupRequest, RestorePhase, SidecarApi, SidecarError,
 };
 
-use crate::scene::{VERSIONS, WITHIN, again, backed_up, backup, restore, ring, run, store, submit, tag};
+use crate::scene::{
+    TABLES, VERSIONS, WITHIN, again, backed_up, backup, restore, ring, run, store, submit, tag,
+};
 use crate::stand_in::Torn;
 
 #[tokio::test]
@@ -86,6 +88,31 @@ async fn a_cut_upload_corrupts_the_next_backup_where_only_existence_is_checked()
     assert_eq!(run(&ring, 0, &backup(&ring, 0, 1)).await, None, "COMPLETED");
     let failure = run(&ring, 0, &restore(&ring, 0, RestorePhase::Download)).await;
     assert_eq!(failure, Some(NodeFailure::DownloadCorrupt));
+}
+
+#[tokio::test]
+async fn a_killed_upload_leaves_a_manifest_whose_file_is_missing_and_its_tag_does_not_repair_it() {
+    let ring = ring("2.0.4");
+    ring.upload_manifests_early();
+    let request = backup(&ring, 0, 1);
+    submit(&ring, 0, &request).await;
+    crate::scene::step_until(&ring, 0, || !ring.stored(0).is_empty());
+    ring.kill_sidecar(0, Torn::Nothing);
+    ring.start_sidecar(0);
+    let init = restore(&ring, 0, RestorePhase::Init);
+    assert_eq!(run(&ring, 0, &init).await, None, "the manifest is there");
+    let download = restore(&ring, 0, RestorePhase::Download);
+    assert_eq!(run(&ring, 0, &download).await, Some(NodeFailure::DownloadCorrupt));
+    // After a compaction the missing file does not exist any more, and the tag that is sent again keeps its manifest.
+    for (table, _) in TABLES {
+        ring.write(table, 100..150);
+    }
+    ring.compact(0);
+    assert_eq!(run(&ring, 0, &request).await, Some(NodeFailure::SnapshotExists));
+    assert_eq!(run(&ring, 0, &request).await, None, "COMPLETED");
+    let cleanup = restore(&ring, 0, RestorePhase::Cleanup);
+    assert_eq!(run(&ring, 0, &cleanup).await, None);
+    assert_eq!(run(&ring, 0, &download).await, Some(NodeFailure::DownloadCorrupt));
 }
 
 #[tokio::test]

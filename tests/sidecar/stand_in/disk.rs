@@ -102,6 +102,22 @@ impl Disk {
         });
     }
 
+    /// Merges the loaded SSTables of each table into one under a new name.
+    pub(super) fn compact(&mut self) {
+        for directory in self.tables.values_mut() {
+            let live = directory.sstables.iter().filter(|sstable| sstable.live);
+            let rows = merged(live.map(|sstable| &sstable.rows));
+            directory.sstables.retain(|sstable| !sstable.live);
+            directory.last_generation += 1;
+            directory.sstables.push(SsTable {
+                generation: directory.last_generation,
+                rows,
+                live: true,
+                half: false,
+            });
+        }
+    }
+
     /// Returns the rows that Cassandra reads.
     pub(super) fn live(&self, table: &Table) -> impl Iterator<Item = &Rows> {
         self.live_sstables(table).map(|sstable| &sstable.rows)

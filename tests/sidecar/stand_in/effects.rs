@@ -152,7 +152,13 @@ impl State {
             .into_iter()
             .map(|(file, rows)| Effect::Upload(file, rows))
             .collect();
-        next.push(Effect::WriteManifest(manifest));
+        let before_last = next.len().saturating_sub(1);
+        let place = if self.early_manifests {
+            before_last
+        } else {
+            next.len()
+        };
+        next.insert(place, Effect::WriteManifest(manifest));
         if backup.upload_topology {
             next.push(Effect::WriteTopology);
         }

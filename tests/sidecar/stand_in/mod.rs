@@ -96,6 +96,8 @@ struct State {
     calls: Vec<Call>,
     interrupt: Option<Interrupt>,
     violations: Vec<String>,
+    /// True if the sidecars upload a manifest before the last file.
+    early_manifests: bool,
 }
 
 struct Node {
@@ -138,6 +140,7 @@ impl Ring {
             calls: Vec::new(),
             interrupt: None,
             violations: Vec::new(),
+            early_manifests: false,
         };
         for _ in 0..nodes {
             state.join();
@@ -273,6 +276,13 @@ impl Ring {
         self.state().join()
     }
 
+    /// Makes the sidecars upload a manifest before the last file, as 1.1.3 and 2.0.4 may: they upload several files at
+    /// once. Icarus 3 sends it after the files.
+    pub(crate) fn upload_manifests_early(&self) {
+        let mut state = self.state();
+        state.early_manifests = state.version.major < 3;
+    }
+
     /// Adds an empty node whose Cassandra runs and is not in the ring yet, and returns its number.
     pub(crate) fn begin_join(&self) -> usize {
         let mut state = self.state();
@@ -319,6 +329,11 @@ impl Ring {
     /// Deletes rows on every replica and flushes the deletions.
     pub(crate) fn delete(&self, table: &str, keys: impl IntoIterator<Item = Key>) {
         self.state().write(table, keys, false);
+    }
+
+    /// Compacts every table of a node into one file.
+    pub(crate) fn compact(&self, node: usize) {
+        self.state().nodes[node].disk.compact();
     }
 
     /// Returns the rows of a table at consistency ALL.
