@@ -226,7 +226,8 @@ pub(super) static POLICY_RULES: &[PolicyRule] = &[
                  !(object.?spec.?suspend.orValue(false) && variables.schedule == '')",
         tolerated: "variables.old_descriptionRuns",
         path: "spec",
-        cause: Cause::Forbidden,
+        // Not forbidden: the policy answers that with 403, which is for objects that have started.
+        cause: Cause::Invalid,
         value: "",
         message: "nodes and clusterName describe a bucket, and only a suspended backup without a schedule does that; write \
                   suspend: true, or leave the fields out",
