@@ -2,28 +2,38 @@
 
 use super::RestorePlanner;
 use super::tables::names;
-use crate::api::{CassandraRestore, ConditionType, Phase, Reason, RestoreStatus};
+use crate::api::{CassandraRestore, ConditionType, Phase, Reason};
 
-/// Returns the names of the other restores of the cluster that may have emptied tables and did not complete: the copies
-/// of those tables may be all that is left of the data, and a cleanup would delete the copies of every restore.
+/// Returns the names of the other restores of the cluster whose copies have to stay, because a cleanup would delete the
+/// copies of every restore: they may have emptied tables and did not complete, so that the copies may be all that is left
+/// of the data, or they kept their copies when they completed.
 #[must_use]
 pub fn restores_with_copies(restores: &[CassandraRestore], cluster: &str, own: &str) -> Vec<String> {
     let of_cluster = restores
         .iter()
         .filter(|restore| restore.spec.cassandra_cluster == cluster);
-    let unfinished = of_cluster.filter(|restore| restore.status.as_ref().is_some_and(needs_copies));
-    let names = unfinished.filter_map(|restore| restore.metadata.name.clone());
+    let names = of_cluster
+        .filter(|restore| needs_copies(restore))
+        .filter_map(|restore| restore.metadata.name.clone());
     names.filter(|name| name != own).collect()
 }
 
-/// Returns true if a restore may have emptied tables and did not complete. A restore of another executor has no record of
-/// what it emptied, so it counts from its start on.
-fn needs_copies(status: &RestoreStatus) -> bool {
+/// Returns true if the copies of a restore have to stay. A restore of another executor has no record of what it emptied,
+/// so it counts from its start on until it completed.
+fn needs_copies(restore: &CassandraRestore) -> bool {
+    let Some(status) = &restore.status else {
+        return false;
+    };
     let Some(state) = status.common.state() else {
         return false;
     };
+    if state == ConditionType::Completed {
+        let truncation = status.truncation.as_ref();
+        return restore.spec.no_delete_truncates == Some(true)
+            || truncation.is_some_and(|truncation| truncation.rounds > 1);
+    }
     let is_own = status.source.is_some() || status.phase.is_some() || status.truncation.is_some();
-    state != ConditionType::Completed && (!is_own || status.may_have_emptied())
+    !is_own || status.may_have_emptied()
 }
 
 impl RestorePlanner<'_> {
@@ -53,7 +63,8 @@ impl RestorePlanner<'_> {
         }
         if !others.is_empty() {
             reasons.push(format!(
-                "of the same cluster, {} may have emptied tables and did not complete",
+                "a cleanup would also delete those of other restores of the cluster, which did not complete or kept theirs: \
+                 {}; delete these objects when nobody needs the copies",
                 names(others)
             ));
         }
@@ -62,7 +73,7 @@ impl RestorePlanner<'_> {
         }
         let message = format!(
             "The copies of the emptied tables, the snapshots truncated-<milliseconds>-<table>, are kept on every node: {}. \
-             Remove them with nodetool clearsnapshot when nobody needs them.",
+             When nobody needs them, remove them with nodetool clearsnapshot.",
             reasons.join("; ")
         );
         self.plan.warn(Reason::CopiesKept, message);
@@ -108,8 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn every_restore_that_may_have_emptied_tables_and_did_not_complete_needs_the_copies() {
-        let restores = vec![
+    fn a_restore_that_did_not_complete_after_truncate_or_kept_its_copies_needs_them() {
+        let mut restores = vec![
+            own("completed-in-two-rounds", "COMPLETED", Ok(Some("EMPTIED"))),
+            restore("completed-with-copies", "c1", Some("COMPLETED")),
             own("failed", "FAILED", Ok(Some("EMPTIED"))),
             own("failed-partly", "FAILED", Ok(Some("PARTLY_EMPTIED"))),
             own("failed-unknown", "FAILED", Ok(Some("ACCEPTED"))),
@@ -127,9 +140,20 @@ mod tests {
             restore("waiting", "c1", None),
             restore("of-another-cluster", "c2", Some("FAILED")),
         ];
+        restores[0]
+            .status
+            .as_mut()
+            .unwrap()
+            .truncation
+            .as_mut()
+            .unwrap()
+            .rounds = 2;
+        restores[1].spec.no_delete_truncates = Some(true);
         assert_eq!(
             restores_with_copies(&restores, "c1", "monday"),
             [
+                "completed-in-two-rounds",
+                "completed-with-copies",
                 "failed",
                 "failed-partly",
                 "failed-unknown",

@@ -89,8 +89,8 @@ pub struct RestoreInputs {
     pub source: Option<RestoreSource>,
     /// The sizes of the parts of that snapshot in bytes, by the host id of the part, where they are known.
     pub part_sizes: BTreeMap<String, i64>,
-    /// The other restores of the cluster that may have emptied tables and did not complete. The copies of the emptied
-    /// tables stay whatever the spec says, because a cleanup would delete those of every restore.
+    /// The other restores of the cluster whose copies of emptied tables have to stay. Then those of this restore stay too,
+    /// whatever the spec says, because a cleanup would delete those of every restore.
     pub restores_with_copies: Vec<String>,
 }
 

@@ -103,9 +103,10 @@ fn the_copies_stay_if_the_spec_or_another_restore_needs_them() {
             assert!(kept.warning);
             assert_eq!(
                 kept.message,
-                "The copies of the emptied tables, the snapshots truncated-<milliseconds>-<table>, are kept on every node: of \
-                 the same cluster, sunday may have emptied tables and did not complete. Remove them with nodetool \
-                 clearsnapshot when nobody needs them."
+                "The copies of the emptied tables, the snapshots truncated-<milliseconds>-<table>, are kept on every node: a \
+                 cleanup would also delete those of other restores of the cluster, which did not complete or kept theirs: \
+                 sunday; delete these objects when nobody needs the copies. When nobody needs them, remove \
+                 them with nodetool clearsnapshot."
             );
         }
     }
