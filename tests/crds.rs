@@ -219,6 +219,7 @@ fn the_fields_that_cassgate_adds_are_these() {
         [
             ".status.clusterName",
             ".status.conditions",
+            ".status.entityLists",
             ".status.history",
             ".status.lastScheduleTime",
             ".status.missedRuns",

@@ -86,6 +86,17 @@ pub struct RunRing {
     pub nodes: Vec<RunNode>,
 }
 
+/// The entities of one or more runs. Runs with the same long list share one record.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct EntityList {
+    /// The number by which `history[].entityList` refers to this list. A number is never reused.
+    pub id: i64,
+
+    /// The entities, as `spec.entities` had them at the start of the run.
+    pub entities: String,
+}
+
 /// A run of a backup that has ended.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -124,19 +135,26 @@ pub struct PastRun {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_name: Option<String>,
 
-    /// The one datacenter that the run covered. If absent while `ring` is present, the run covered every datacenter.
+    /// The one datacenter that the run covered. If absent while `clusterName` is present, the run covered every
+    /// datacenter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datacenter: Option<String>,
 
-    /// The entities that the run covered. If absent while `clusterName` is present, the run covered every keyspace.
+    /// The entities that the run covered. If absent while `clusterName` is present and `entityList` is not, the run
+    /// covered every keyspace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entities: Option<String>,
+
+    /// The entities that the run covered, if the list is long: the `id` of an entry of `status.entityLists`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity_list: Option<i64>,
 
     /// The schema version of the ring at the start of the run, a UUID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<String>,
 
-    /// The nodes of the run: the `id` of an entry of `status.rings`.
+    /// The nodes of the run: the `id` of an entry of `status.rings`. Absent if the nodes are unknown: the rings of the
+    /// oldest runs are dropped when the status becomes too large.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ring: Option<i64>,
 
@@ -169,7 +187,7 @@ pub struct RestoreSource {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup_uid: Option<String>,
 
-    /// The storage location of the snapshot, from the backup's `spec.storageLocation`.
+    /// The storage location of the snapshot: that of the run, or else the backup's `spec.storageLocation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_location: Option<String>,
 
@@ -177,7 +195,7 @@ pub struct RestoreSource {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_tag: Option<String>,
 
-    /// The restored entities: the restore's own `spec.entities`, or else the backup's. If absent, everything.
+    /// The restored entities: the restore's own `spec.entities`, or else those of the run. If absent, everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entities: Option<String>,
 

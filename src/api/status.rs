@@ -14,7 +14,7 @@ use super::lenient::null_is_default;
 use super::node::NodeStatus;
 use super::restore::RestoreNode;
 use super::retention::RetentionStatus;
-use super::run::{BackupRun, PastRun, RestoreSource, RunRing};
+use super::run::{BackupRun, EntityList, PastRun, RestoreSource, RunRing};
 use super::truncation::Truncation;
 
 /// The state of a backup.
@@ -71,6 +71,15 @@ pub struct BackupStatus {
     )]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
     pub rings: Vec<RunRing>,
+
+    /// The long lists of entities of the runs in `history`.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
+    pub entity_lists: Vec<EntityList>,
 
     /// The progress of the removal of snapshots by `spec.retention`.
     #[serde(skip_serializing_if = "Option::is_none")]

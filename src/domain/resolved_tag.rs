@@ -130,6 +130,7 @@ mod tests {
         assert_eq!(ResolvedTag::parse(name.as_str()), Ok(name.clone()));
         assert_eq!(name.tag(), "first");
         assert_eq!(name.schema_version(), SchemaVersion::parse(SCHEMA).ok());
+        assert_eq!(ResolvedTag::parse("nightly-2024").unwrap().schema_version(), None);
         for whole in ["first-1795383523776", "-168d568b-d346-3f61-968f-a2716307a6e-1"] {
             let tag = ResolvedTag::parse(whole);
             assert!(

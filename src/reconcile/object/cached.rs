@@ -14,7 +14,7 @@ use kube::runtime::watcher::Event;
 use serde::{Deserialize, Deserializer};
 
 use super::reconciled::ReconciledObject;
-use crate::reconcile::plan::{self, conflict, conflict::RunStatus};
+use crate::reconcile::plan::conflict::{self, RunStatus};
 
 /// The annotation in which kubectl keeps a second copy of the object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -57,7 +57,7 @@ pub(super) fn trim<K: ReconciledObject>(object: &mut K) {
         if status.is_ended() {
             status.common_mut().nodes = Vec::new();
         }
-        plan::condense(status.common_mut());
+        status.condense();
     }
     let meta = object.meta_mut();
     conflict::condense(meta, has_nodes);

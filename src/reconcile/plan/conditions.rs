@@ -25,7 +25,7 @@ pub(super) const IN_PROGRESS: [Reason; 7] = [
 
 /// Drops the conditions with their usual value from a cached status, to save memory. Keeps all of them while a run waits
 /// or is under way, because the next wait is compared with the stored one.
-pub fn condense(common: &mut BackRestStatus) {
+pub(super) fn condense(common: &mut BackRestStatus) {
     if common.true_condition(RECONCILING).is_some() {
         return;
     }

@@ -13,6 +13,7 @@ mod conditions;
 pub(super) mod conflict;
 mod finalizer;
 mod foreign;
+mod history;
 pub mod needs;
 mod node;
 mod observation;
@@ -29,7 +30,6 @@ mod waiting;
 
 pub use crate::api::Phase;
 pub use actions::{Actions, Event, Plan, Request, Task};
-pub use conditions::condense;
 pub use finalizer::{Finalizer, has_finalizer};
 pub use node::{Outcome, record};
 pub use observation::{Answer, Answers, Observation, OperationReport, PodMember, Question, RingView};

@@ -12,16 +12,9 @@ use super::finalizer::has_finalizer;
 use super::wait::Wait;
 use crate::api::{
     BackRestStatus, BackupStatus, CASSKOP_LAST_APPLIED_ANNOTATION, CassandraBackup, CassandraBackupSpec,
-    ConcurrencyPolicy, PastRun, Reason, UNSCHEDULE_FINALIZER,
+    ConcurrencyPolicy, Reason, UNSCHEDULE_FINALIZER,
 };
 use crate::domain::schedule::{Schedule, has_zone_prefix, time_zone};
-
-/// Maximum number of runs in the history.
-const MAX_HISTORY: usize = 20;
-
-/// Maximum number of runs in the history with `spec.retention`, which removes only snapshots of runs in the history. A
-/// year of daily runs fits, and the object stays far below the API server's limit (1.5 MiB).
-const MAX_HISTORY_WITH_RETENTION: usize = 400;
 
 /// The work that a schedule has now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -160,29 +153,6 @@ pub(super) fn record_begin(backup: &CassandraBackup, status: &mut BackupStatus, 
     status.last_schedule_time = Some(Time(slot));
     let calendar = Calendar::parse(&backup.spec).ok();
     status.next_schedule_time = calendar.and_then(|calendar| calendar.after(slot)).map(Time);
-}
-
-/// Adds a finished run to the head of the history. The oldest runs drop out, but never the newest completed one.
-/// `has_retention`: true if the backup has `spec.retention`.
-pub(super) fn record_end(history: &mut Vec<PastRun>, run: PastRun, has_retention: bool) {
-    history.insert(0, run);
-    let max = if has_retention {
-        MAX_HISTORY_WITH_RETENTION
-    } else {
-        MAX_HISTORY
-    };
-    let (kept, dropped) = history.split_at(history.len().min(max));
-    let is_completed = |run: &&PastRun| run.is_completed();
-    let newest = dropped
-        .iter()
-        .find(is_completed)
-        .filter(|_| !kept.iter().any(PastRun::is_completed));
-    let newest = newest.cloned();
-    history.truncate(max);
-    if let Some(newest) = newest {
-        history.truncate(max.saturating_sub(1));
-        history.push(newest);
-    }
 }
 
 /// Returns the instant after which a schedule that is new in the status is due: the creation of a new backup; now for a

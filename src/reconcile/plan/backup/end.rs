@@ -1,10 +1,11 @@
 //! The end of a run.
 
 use super::BackupPlanner;
-use crate::api::{ConditionType, PastRun, Reason};
+use crate::api::{ConditionType, NodeStatus, PastRun, Reason, run_nodes};
+use crate::domain::resolved_tag::ResolvedTag;
 use crate::reconcile::plan::conditions::{self, Progress};
 use crate::reconcile::plan::timing::whole_seconds;
-use crate::reconcile::plan::{node, schedule};
+use crate::reconcile::plan::{history, node};
 
 /// The outcome in the history of a run that left nodes out.
 const PARTIAL: &str = "PARTIAL";
@@ -100,18 +101,42 @@ impl BackupPlanner<'_> {
         let Some(snapshot) = self.status.snapshot_tag.clone() else {
             return;
         };
-        let common = &self.status.common;
+        let run = self.past_run(snapshot, outcome);
+        let nodes = run_nodes(&self.status.common.nodes);
+        let has_retention = self.backup.spec.retention.is_some();
+        history::record_end(&mut self.status, run, nodes, has_retention);
+    }
+
+    /// Returns the entry of the history for the run.
+    fn past_run(&self, snapshot: String, outcome: &str) -> PastRun {
+        let (common, run) = (&self.status.common, self.status.run.as_deref());
         let time = |text: &Option<String>| text.as_ref()?.parse().ok().map(whole_seconds);
-        let run = PastRun {
-            snapshot,
-            storage_location: self.status.run.as_ref().map(|run| run.storage_location.clone()),
+        let schema_version = ResolvedTag::parse(&snapshot).ok();
+        let mut nodes: Vec<_> = common.nodes.iter().collect();
+        nodes.sort_by_key(|node| &node.host_id);
+        let of_nodes = |size: fn(&NodeStatus) -> Option<i64>| {
+            let sizes: Option<Vec<_>> = nodes.iter().map(|node| size(node)).collect();
+            sizes.unwrap_or_default()
+        };
+        PastRun {
             outcome: outcome.to_owned(),
+            storage_location: run.map(|run| run.storage_location.clone()),
             started: time(&common.time_created),
             completed: time(&common.time_completed),
             size: self.size,
+            cassandra_cluster: run.map(|run| run.cassandra_cluster.clone()),
+            cluster_name: common.cluster_name.clone().filter(|_| run.is_some()),
+            datacenter: run
+                .and_then(|run| self.backup.datacenter_of(run))
+                .map(str::to_owned),
+            entities: run
+                .and_then(|run| run.entities.clone())
+                .filter(|entities| !entities.is_empty()),
+            schema_version: schema_version.and_then(|tag| Some(tag.schema_version()?.to_string())),
+            node_bytes: of_nodes(|node| node.bytes),
+            node_files: of_nodes(|node| node.files),
+            snapshot,
             ..PastRun::default()
-        };
-        let has_retention = self.backup.spec.retention.is_some();
-        schedule::record_end(&mut self.status.history, run, has_retention);
+        }
     }
 }

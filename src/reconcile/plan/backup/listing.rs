@@ -35,6 +35,8 @@ impl<'a> BackupPlanner<'a> {
                 None => {}
                 Some(Answer::Files { count, bytes }) => {
                     clear_error(node);
+                    node.files = i64::try_from(*count).ok();
+                    node.bytes = i64::try_from(*bytes).ok();
                     total = total
                         .map(|(files, size)| (files.saturating_add(*count), size.saturating_add(*bytes)));
                 }

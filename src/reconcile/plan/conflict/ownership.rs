@@ -7,6 +7,7 @@ use super::managed_fields::{other_writer, owns_nodes};
 use crate::api::conditions::{COMPLETE, FAILED, STALLED};
 use crate::api::{BackRestStatus, BackupStatus, RESTORE_FINALIZER, Reason, RestoreStatus};
 use crate::reconcile::plan::finalizer::has_finalizer;
+use crate::reconcile::plan::{conditions, history};
 
 /// The ownership of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,9 @@ pub(in crate::reconcile) trait RunStatus {
 
     /// Returns true if cassgate itself ended the run. Later writes of others do not matter then.
     fn is_ended(&self) -> bool;
+
+    /// Drops everything that only a reconcile needs, which reads the object anew.
+    fn condense(&mut self);
 }
 
 impl RunStatus for BackupStatus {
@@ -44,6 +48,11 @@ impl RunStatus for BackupStatus {
         let last = self.snapshot_tag.as_ref();
         last.is_some_and(|last| self.history.iter().any(|run| run.snapshot == *last))
     }
+
+    fn condense(&mut self) {
+        conditions::condense(&mut self.common);
+        history::condense(self);
+    }
 }
 
 impl RunStatus for RestoreStatus {
@@ -58,6 +67,14 @@ impl RunStatus for RestoreStatus {
     fn is_ended(&self) -> bool {
         let mut ends = [COMPLETE, FAILED].into_iter();
         ends.any(|end| self.common.true_condition(end).is_some())
+    }
+
+    fn condense(&mut self) {
+        conditions::condense(&mut self.common);
+        if let Some(source) = &mut self.source {
+            source.nodes = Vec::new();
+        }
+        self.proposed_nodes = Vec::new();
     }
 }
 

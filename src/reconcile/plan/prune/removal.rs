@@ -6,6 +6,7 @@ use super::{PrunePlanner, in_flight, non_empty};
 use crate::api::{BackupStatus, ConditionType, NodeStatus, Reason, RetentionStatus};
 use crate::reconcile::plan::actions::{Plan, Task};
 use crate::reconcile::plan::builder::find_node;
+use crate::reconcile::plan::history;
 use crate::reconcile::plan::node::{self, NodeState};
 use crate::reconcile::plan::observation::{Answer, Question};
 use crate::reconcile::plan::timing::{ARRIVAL_TIMEOUT, POLL_INTERVAL, REQUEUE_INTERVAL, add};
@@ -177,5 +178,6 @@ impl PrunePlanner<'_> {
             *self.retention = RetentionStatus::default();
         }
         self.status.retention = non_empty(std::mem::take(&mut self.retention));
+        history::drop_unused(&mut self.status);
     }
 }

@@ -8,6 +8,7 @@ mod conflict;
 mod defects;
 mod failures;
 mod harness;
+mod history;
 mod losses;
 mod needs;
 mod pairing;

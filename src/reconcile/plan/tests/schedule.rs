@@ -7,9 +7,9 @@ use proptest::prelude::*;
 
 use crate::api::{
     BackRestCondition, BackupStatus, CASSKOP_LAST_APPLIED_ANNOTATION, CassandraBackup, CassandraBackupSpec,
-    ConcurrencyPolicy, PastRun, UNSCHEDULE_FINALIZER,
+    ConcurrencyPolicy, UNSCHEDULE_FINALIZER,
 };
-use crate::reconcile::plan::schedule::{NextRun, Slot, advance, due, next_run, record_begin, record_end};
+use crate::reconcile::plan::schedule::{NextRun, Slot, advance, due, next_run, record_begin};
 
 fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -200,47 +200,6 @@ fn an_invalid_schedule_is_reported_and_starts_nothing() {
     let wait = advance(&wrong, &mut status, now).unwrap_err();
     assert!(wait.message.contains("Europe/Paris"), "{}", wait.message);
     assert_eq!(due(&wrong, now), None);
-}
-
-#[test]
-fn the_history_is_bounded_and_keeps_the_newest_completed_run() {
-    let mut history = Vec::new();
-    for number in 0..100 {
-        let outcome = if number == 3 || number == 5 {
-            "COMPLETED"
-        } else {
-            "FAILED"
-        };
-        let run = PastRun {
-            snapshot: number.to_string(),
-            outcome: outcome.to_owned(),
-            ..PastRun::default()
-        };
-        record_end(&mut history, run, false);
-        assert_eq!(history[0].snapshot, number.to_string());
-        assert!(history.len() <= 20);
-    }
-    assert_eq!(history.len(), 20);
-    assert_eq!(
-        (history[18].snapshot.as_str(), history[19].snapshot.as_str()),
-        ("81", "5")
-    );
-}
-
-#[test]
-fn with_retention_the_history_keeps_every_run_that_may_still_be_removed() {
-    let mut history = Vec::new();
-    for number in 0..1000 {
-        let run = PastRun {
-            snapshot: number.to_string(),
-            outcome: "COMPLETED".to_owned(),
-            ..PastRun::default()
-        };
-        record_end(&mut history, run, true);
-    }
-    assert_eq!((history.len(), history[399].snapshot.as_str()), (400, "600"));
-    record_end(&mut history, PastRun::default(), false);
-    assert_eq!(history.len(), 20, "who no longer asks has the short one again");
 }
 
 /// A schedule of one minute of some hours of some days of the week, by the wall clock of a zone.
