@@ -292,6 +292,15 @@ impl BackRestStatus {
 }
 
 impl PastRun {
+    /// The outcome of a run that left some nodes of the cluster out.
+    pub const PARTIAL: &str = "PARTIAL";
+
+    /// Returns true if some nodes of the cluster were left out. A restore has to name such a run.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.outcome == Self::PARTIAL
+    }
+
     /// Returns true if the run completed, so that a restore may take its snapshot.
     #[must_use]
     pub fn is_completed(&self) -> bool {

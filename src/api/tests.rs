@@ -1,5 +1,8 @@
 //! Serialization of backups and restores.
 
+mod earlier;
+mod upgrade;
+
 use kube::Resource;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};

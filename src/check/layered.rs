@@ -39,6 +39,7 @@ impl FactSource for Layered<'_> {
                 if let Reference::Found(stored) = self.live.backup(namespace, name, freshness).await {
                     own.run = stored.run;
                     own.history = stored.history;
+                    own.last_run = stored.last_run;
                     own.last_restore = own.last_restore.or(stored.last_restore);
                 }
                 Reference::Found(own)

@@ -40,7 +40,11 @@ pub fn fill(kind: Kind, object: &mut Value, inputs: Inputs<'_>) {
         return;
     }
     let Value::Object(spec) = spec else { return };
-    for (field, value) in candidates(kind, inputs) {
+    let requested = spec.get("snapshot").and_then(Value::as_str);
+    let requested = requested
+        .filter(|requested| !requested.is_empty())
+        .map(str::to_owned);
+    for (field, value) in candidates(kind, inputs, requested.as_deref()) {
         let kept = stored.and_then(|stored| stored.get(field)).cloned();
         if let Some(value) = kept.or(value) {
             spec.entry(field).or_insert(value);
@@ -49,7 +53,9 @@ pub fn fill(kind: Kind, object: &mut Value, inputs: Inputs<'_>) {
 }
 
 /// Returns the fields with a default, each with its value for an object that does not have the field yet.
-fn candidates(kind: Kind, inputs: Inputs<'_>) -> Vec<(&'static str, Option<Value>)> {
+///
+/// `requested`: the run that a restore names. The restore inherits the entities of the run that it takes.
+fn candidates(kind: Kind, inputs: Inputs<'_>, requested: Option<&str>) -> Vec<(&'static str, Option<Value>)> {
     let created = inputs.old.is_none();
     // The spec of a started one-shot must not change, so no default is added to it.
     let frozen = inputs
@@ -58,22 +64,21 @@ fn candidates(kind: Kind, inputs: Inputs<'_>) -> Vec<(&'static str, Option<Value
     let constant = |value: Value| (!frozen).then_some(value);
     match kind {
         Kind::Restore => {
-            let inherited = |field: fn(&StoredBackup) -> Option<&String>| {
-                inputs
-                    .backup
-                    .filter(|_| created)
-                    .and_then(field)
-                    // A value that the rules would deny is not inherited.
-                    .filter(|text| !text.is_empty() && text.len() <= MAX_LIST_LENGTH)
-                    .map(|text| json!(text))
+            let backup = inputs.backup.filter(|_| created);
+            let entities = backup.map(|backup| backup.coverage(requested).entities());
+            let secret = backup.and_then(|backup| backup.spec.secret.as_deref());
+            // A value that the rules would deny is not inherited.
+            let inherited = |text: Option<&str>| {
+                let text = text.filter(|text| !text.is_empty() && text.len() <= MAX_LIST_LENGTH);
+                text.map(|text| json!(text))
             };
             vec![
                 ("cassandraDirectory", constant(json!(CASSANDRA_DIRECTORY))),
                 ("concurrentConnection", constant(json!(CONCURRENT_CONNECTIONS))),
-                ("entities", inherited(|backup| backup.spec.entities.as_ref())),
+                ("entities", inherited(entities)),
                 ("exactSchemaVersion", constant(json!(false))),
                 ("noDeleteTruncates", constant(json!(false))),
-                ("secret", inherited(|backup| backup.spec.secret.as_ref())),
+                ("secret", inherited(secret)),
             ]
         }
         Kind::Backup => vec![
@@ -105,7 +110,9 @@ mod tests {
     use super::{Inputs, fill};
     use crate::api::CassandraBackupSpec;
     use crate::api::Kind;
-    use crate::rules::facts::StoredBackup;
+    use std::sync::Arc;
+
+    use crate::rules::facts::{PastSnapshot, RecordedRun, StoredBackup};
     use serde_json::{Value, json};
 
     const NEW: Inputs<'static> = Inputs {
@@ -163,6 +170,42 @@ mod tests {
             "exactSchemaVersion": false, "noDeleteTruncates": false, "secret": "s3"
         });
         assert_eq!(spec, expected);
+    }
+
+    #[test]
+    fn a_restore_inherits_the_entities_of_its_run() {
+        let mut backup = backup(Some("k9"), None);
+        let run = |name: &str, entities: &str| PastSnapshot {
+            name: name.into(),
+            good: true,
+            record: Some(Arc::new(RecordedRun {
+                entities: entities.into(),
+                ..RecordedRun::default()
+            })),
+            ..PastSnapshot::default()
+        };
+        backup.history = vec![
+            run("c", ""),
+            run("b", "k1.t1"),
+            PastSnapshot {
+                record: None,
+                ..run("a", "")
+            },
+        ];
+        for (snapshot, inherited) in [
+            (json!("b"), Some(json!("k1.t1"))),
+            (json!("c"), None),
+            (json!("a"), Some(json!("k9"))),
+            (json!(""), None),
+            (Value::Null, None),
+        ] {
+            let inputs = Inputs {
+                backup: Some(&backup),
+                ..NEW
+            };
+            let spec = filled(Kind::Restore, json!({"spec": {"snapshot": snapshot}}), inputs);
+            assert_eq!(spec.get("entities"), inherited.as_ref(), "{snapshot}");
+        }
     }
 
     #[test]

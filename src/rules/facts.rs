@@ -3,6 +3,7 @@
 mod index;
 mod neighbours;
 mod objects;
+mod past_runs;
 
 use std::future::{Ready, ready};
 use std::pin::Pin;
@@ -12,7 +13,8 @@ use crate::domain::credentials::Credentials;
 
 pub use index::{BackupIndex, NeighbourIndex, RestoreIndex};
 pub use neighbours::{MAX_NEIGHBOURS, NeighbourQuery, NeighbourRef, Neighbours, OverlappingBackup};
-pub use objects::{Cluster, ClusterNode, Namespace, PastSnapshot, Run, StoredBackup, StoredRestore};
+pub use objects::{Cluster, ClusterNode, Namespace, Run, StoredBackup, StoredRestore};
+pub use past_runs::{Coverage, PastSnapshot, RecordedRun};
 
 /// The referenced object, as far as it is known.
 ///

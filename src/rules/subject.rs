@@ -16,7 +16,7 @@ use crate::domain::snapshot_tag::{SnapshotTag, SnapshotTagError};
 use crate::domain::storage::{Provider, StorageLocation, StorageLocationError};
 
 use super::catalogue::Rule;
-use super::facts::{NeighbourQuery, StoredBackup};
+use super::facts::{Coverage, NeighbourQuery, StoredBackup};
 use crate::api::Kind;
 
 /// The part of an object's metadata that rules use.
@@ -160,16 +160,20 @@ impl Restore {
         non_empty(self.spec.snapshot.as_deref())
     }
 
+    /// Returns the content of its backup: that of the run which the restore names, or else would take.
+    #[must_use]
+    pub fn coverage<'a>(&self, backup: &'a StoredBackup) -> Coverage<'a> {
+        backup.coverage(self.snapshot())
+    }
+
     /// Returns the entities that the restore covers: its own, or those of its backup if it names none.
     ///
-    /// CassKop's `PerformRestore` resolves them in the same way. Returns `None` if they are malformed or the backup is
+    /// CassKop's `PerformRestore` resolves them in the same way, and cassgate from the run. Returns `None` if they are malformed or the backup is
     /// not known.
     #[must_use]
     pub fn effective_entities(&self, backup: Option<&StoredBackup>) -> Option<Entities> {
         match self.entities.as_ref().ok()? {
-            Entities::Everything => {
-                Entities::parse(backup?.spec.entities.as_deref().unwrap_or_default()).ok()
-            }
+            Entities::Everything => Entities::parse(self.coverage(backup?).entities()).ok(),
             own => Some(own.clone()),
         }
     }
@@ -254,8 +258,8 @@ impl Subject {
     pub fn provider(&self, backup: Option<&StoredBackup>) -> Option<Provider> {
         match self {
             Self::Backup(own) => own.location.as_ref().ok().map(StorageLocation::provider),
-            Self::Restore(_) => {
-                let location = StorageLocation::parse(&backup?.spec.storage_location).ok()?;
+            Self::Restore(own) => {
+                let location = StorageLocation::parse(own.coverage(backup?).location()).ok()?;
                 Some(location.provider())
             }
         }

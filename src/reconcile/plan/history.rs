@@ -3,6 +3,7 @@
 //! A ring of nodes, or a long list of entities, that several runs share stands once in the status, and the runs refer to
 //! it by number.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::api::{BackupStatus, EntityList, PastRun, RunNode, RunRing};
@@ -130,7 +131,7 @@ fn new_id(run: &PastRun, greatest: Option<i64>) -> i64 {
     let tag = ResolvedTag::parse(&run.snapshot).ok();
     let time = tag
         .and_then(|tag| tag.time())
-        .map_or(0, |time| time.as_millisecond());
+        .map_or(0, Timestamp::as_millisecond);
     greatest.map_or(time, |greatest| time.max(greatest.saturating_add(1)))
 }
 

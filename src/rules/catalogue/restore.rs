@@ -17,8 +17,13 @@ rules! {
 
     SNAPSHOT_UNKNOWN = "snapshot-unknown", Restore, EITHER;
     "`snapshot` is not a completed run in the backup's history.";
-    "A restore of a name without a manifest fails. A restore of a failed run restores only a part.";
+    "A restore of a name without a manifest fails. A restore of a failed run restores only a part. A PARTIAL run lacks the nodes that were not in the ring: it is restored only by its name, with a warning.";
     "Use a name from `status.history[].snapshot` of the backup whose outcome is COMPLETED.";
+
+    RUN_NOT_RECORDED = "run-not-recorded", Restore, WARN;
+    "An earlier version of cassgate recorded the run without its entities and nodes.";
+    "The restore uses the entities that the backup has today. If they have changed since the run, tables that the snapshot does not hold are emptied and not refilled. A node that has left the ring since is not noticed.";
+    "Name the tables that the run contains in `entities`, or restore a newer run.";
 
     BACKUP_LATEST_RUN = "backup-latest-run", Restore, WARN, notice;
     "The restore uses the newest run of a scheduled backup.";

@@ -28,7 +28,7 @@ pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, finding
     if let Some(backup) = reference.resolve(facts.backup.as_ref(), absent, findings) {
         findings.extend(another_cluster(restore, backup, context));
         findings.extend(another_datacenter(restore, backup, facts));
-        findings.extend(storage::lost_provider_of_backup(backup, facts));
+        findings.extend(storage::lost_provider_of_backup(restore, backup, facts));
     }
 }
 
@@ -52,7 +52,8 @@ fn absent(facts: &Facts, context: &Context) -> Finding {
 /// A sidecar searches under `<bucket>/<cluster>/<datacenter>/<host id>` of the cluster that it runs in. With cassgate as
 /// executor the folder comes from `clusterName` and `nodes` of a backup that describes a bucket.
 fn another_cluster(restore: &Restore, backup: &StoredBackup, context: &Context) -> Option<Finding> {
-    let (requested, original) = (&restore.spec.cassandra_cluster, &backup.spec.cassandra_cluster);
+    let coverage = restore.coverage(backup);
+    let (requested, original) = (restore.spec.cassandra_cluster.as_str(), coverage.cluster());
     let describes = backup.spec.describes_bucket() && !context.casskop_acts();
     if requested == original || (describes && backup.spec.cluster_name.is_some()) {
         return None;
@@ -64,7 +65,7 @@ fn another_cluster(restore: &Restore, backup: &StoredBackup, context: &Context) 
         format!("restore into {original}")
     };
     let message = format!(
-        "backup {name} is of cluster {original}; a sidecar finds only backups of its own cluster; {remedy}"
+        "{coverage} is of cluster {original}; a sidecar finds only backups of its own cluster; {remedy}"
     );
     Some(
         Finding::deny(
@@ -83,12 +84,12 @@ fn another_cluster(restore: &Restore, backup: &StoredBackup, context: &Context) 
 /// Every node searches for its own manifest under its datacenter. Observed on a ring of two datacenters: a restore
 /// without `datacenter` from a backup of dc1 fails in its first phase, since dc2 has no manifest.
 fn another_datacenter(restore: &Restore, backup: &StoredBackup, facts: &Facts) -> Option<Finding> {
-    let covered = non_empty(backup.spec.datacenter.as_deref())?;
-    let name = &backup.name;
+    let coverage = restore.coverage(backup);
+    let covered = coverage.datacenter()?;
     let finding = match non_empty(restore.spec.datacenter.as_deref()) {
         Some(requested) if requested != covered => {
             let message = format!(
-                "backup {name} covers only datacenter {covered}, and the nodes of {requested} find nothing in it; write \
+                "{coverage} covers only datacenter {covered}, and the nodes of {requested} find nothing in it; write \
                  {covered} (this empties the tables in all datacenters; in the others they stay empty until a repair), \
                  or restore a backup that covers {requested}"
             );
@@ -102,12 +103,12 @@ fn another_datacenter(restore: &Restore, backup: &StoredBackup, facts: &Facts) -
             });
             let others = others.filter(|others| !others.is_empty())?;
             let message = format!(
-                "backup {name} covers only datacenter {covered}, but the restore covers the whole ring: the nodes of \
+                "{coverage} covers only datacenter {covered}, but the restore covers the whole ring: the nodes of \
                  {others} find nothing, and the restore fails; write {covered} (this empties the tables in {others} too, \
                  where they stay empty until a repair), or restore a backup of all datacenters"
             );
             Finding::deny(&DATACENTER_NOT_IN_BACKUP, DATACENTER, Cause::Required, message)
         }
     };
-    Some(finding.related_object("CassandraBackup", name))
+    Some(finding.related_object("CassandraBackup", &backup.name))
 }

@@ -6,7 +6,7 @@ use crate::rules::catalogue::{
     ENTITIES_MALFORMED, ENTITIES_MIXED, ENTITIES_NAME_CASE, ENTITIES_OUTSIDE_BACKUP, ENTITIES_SYSTEM,
     ENTITIES_WIDER_THAN_BACKUP,
 };
-use crate::rules::facts::{Facts, StoredBackup};
+use crate::rules::facts::{Coverage, Facts, StoredBackup};
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::subject::Restore;
 
@@ -67,26 +67,25 @@ pub(super) fn name_case(
 ///
 /// The backup may contain only some tables of a requested keyspace: Icarus empties every table of the keyspace and refills only those that
 /// were backed up (observed on 2.0.4). A restore without entities covers those of its backup (CassKop's
-/// `PerformRestore`), so these are checked instead.
+/// `PerformRestore`; cassgate takes those of the run), so these are checked instead.
 pub(super) fn within_backup(restore: &Restore, facts: &Facts, findings: &mut Findings) {
     let Ok(requested) = &restore.entities else { return };
-    let backup = facts.found_backup();
-    let contained = backup.map(|backup| Entities::parse(backup.spec.entities.as_deref().unwrap_or_default()));
-    match (requested, backup, contained) {
-        (Entities::Everything, Some(backup), Some(Ok(contained))) => {
-            system_keyspaces(&contained, Some(backup), findings);
-        }
-        (Entities::Everything, Some(backup), Some(Err(_))) => findings.push(inherits_malformed(backup)),
-        (_, Some(backup), Some(Ok(contained))) => {
+    let Some(backup) = facts.found_backup() else {
+        return system_keyspaces(requested, None, findings);
+    };
+    let coverage = restore.coverage(backup);
+    match (requested, Entities::parse(coverage.entities())) {
+        (Entities::Everything, Ok(contained)) => system_keyspaces(&contained, Some(coverage), findings),
+        (Entities::Everything, Err(_)) => findings.push(inherits_malformed(coverage, backup)),
+        (_, Ok(contained)) => {
             system_keyspaces(requested, None, findings);
-            findings.extend(
-                requested
-                    .outside(&contained)
-                    .iter()
-                    .map(|item| outside(item, &contained, backup)),
-            );
+            let outside = requested.outside(&contained);
+            findings.extend(outside.iter().map(|item| {
+                let finding = not_within(item, &contained, coverage);
+                finding.related_object("CassandraBackup", &backup.name)
+            }));
         }
-        _ => system_keyspaces(requested, None, findings),
+        (_, Err(_)) => system_keyspaces(requested, None, findings),
     }
 }
 
@@ -94,9 +93,9 @@ pub(super) fn within_backup(restore: &Restore, facts: &Facts, findings: &mut Fin
 ///
 /// Esop empties a table of a system keyspace and then excludes its files from the download, so its data is lost. A system
 /// keyspace as a whole is skipped.
-fn system_keyspaces(entities: &Entities, inherited_from: Option<&StoredBackup>, findings: &mut Findings) {
+fn system_keyspaces(entities: &Entities, inherited_from: Option<Coverage<'_>>, findings: &mut Findings) {
     let origin = inherited_from
-        .map(|backup| format!("inherited from backup {}: ", backup.name))
+        .map(|coverage| format!("inherited from {coverage}: "))
         .unwrap_or_default();
     findings.extend(entities.system().into_iter().map(|name| {
         let consequence = if name.contains('.') {
@@ -110,35 +109,33 @@ fn system_keyspaces(entities: &Entities, inherited_from: Option<&StoredBackup>, 
     }));
 }
 
-fn inherits_malformed(backup: &StoredBackup) -> Finding {
-    let name = &backup.name;
+fn inherits_malformed(coverage: Coverage<'_>, backup: &StoredBackup) -> Finding {
     let message = format!(
-        "the restore names no entities and those of backup {name} are malformed, so the sidecar would restore \
+        "the restore names no entities and those of {coverage} are malformed, so the sidecar would restore \
          everything; name the keyspaces or tables to restore"
     );
-    Finding::deny(&ENTITIES_MALFORMED, PATH, Cause::Required, message).related_object("CassandraBackup", name)
+    Finding::deny(&ENTITIES_MALFORMED, PATH, Cause::Required, message)
+        .related_object("CassandraBackup", &backup.name)
 }
 
-fn outside(item: &Outside<'_>, contained: &Entities, backup: &StoredBackup) -> Finding {
-    let name = &backup.name;
-    let finding = match item {
-        Outside::Keyspace(keyspace) => not_contained(keyspace.as_str(), contained, name),
-        Outside::Table(table) => not_contained(&table.to_string(), contained, name),
+fn not_within(item: &Outside<'_>, contained: &Entities, coverage: Coverage<'_>) -> Finding {
+    match item {
+        Outside::Keyspace(keyspace) => not_contained(keyspace.as_str(), contained, coverage),
+        Outside::Table(table) => not_contained(&table.to_string(), contained, coverage),
         Outside::Wider { keyspace, held } => {
             let tables = Entities::Tables(held.iter().map(|table| (*table).clone()).collect()).abbreviated();
             let message = format!(
-                "backup {name} contains only {tables} of it; restoring the keyspace would empty its other tables; name \
+                "{coverage} contains only {tables} of it; restoring the keyspace would empty its other tables; name \
                  the tables: {tables}"
             );
             Finding::deny(&ENTITIES_WIDER_THAN_BACKUP, PATH, Cause::Invalid, message).value(keyspace.as_str())
         }
-    };
-    finding.related_object("CassandraBackup", name)
+    }
 }
 
-fn not_contained(item: &str, contained: &Entities, backup: &str) -> Finding {
+fn not_contained(item: &str, contained: &Entities, coverage: Coverage<'_>) -> Finding {
     let message = format!(
-        "is not in backup {backup}, which contains {}; name a part of that, in the same letter case",
+        "is not in {coverage}, which contains {}; name a part of that, in the same letter case",
         contained.abbreviated()
     );
     Finding::deny(&ENTITIES_OUTSIDE_BACKUP, PATH, Cause::Invalid, message).value(item)

@@ -86,7 +86,7 @@ fn check_restore(restore: &Restore, facts: &Facts, context: &Context, findings: 
     entities::within_backup(restore, facts, findings);
     let of_backup = facts
         .found_backup()
-        .and_then(|backup| backup.spec.entities.as_deref());
+        .map(|backup| restore.coverage(backup).entities());
     findings.extend(entities::name_case(&restore.entities, of_backup));
     rename::check(restore, facts, findings);
     findings.extend(schema_version::check(restore));

@@ -96,7 +96,7 @@ fn against_entities(
     };
     let inherited = matches!(restore.entities, Ok(Entities::Everything));
     let origin = match backup {
-        Some(backup) if inherited => format!("backup {} names", backup.name),
+        Some(backup) if inherited => format!("{} names", restore.coverage(backup)),
         _ => "spec.entities names".to_owned(),
     };
     if !matches!(entities, Entities::Tables(_)) {

@@ -1,8 +1,11 @@
 //! The run of the backup that a restore uses.
 
 use crate::api::{CONFIRM_ANNOTATION, ConditionType};
+use crate::domain::entities::Entities;
 
-use crate::rules::catalogue::{BACKUP_LATEST_RUN, BACKUP_NOT_RESTORABLE, SNAPSHOT_UNKNOWN, Severity};
+use crate::rules::catalogue::{
+    BACKUP_LATEST_RUN, BACKUP_NOT_RESTORABLE, RUN_NOT_RECORDED, SNAPSHOT_UNKNOWN, Severity,
+};
 use crate::rules::facts::{Facts, Run, StoredBackup};
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
@@ -24,6 +27,7 @@ pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, finding
     let requested = non_empty(restore.spec.snapshot.as_deref()).filter(|_| !context.casskop_acts());
     if let Some(requested) = requested.filter(|_| !backup.history.is_empty()) {
         findings.extend(not_in_history(requested, backup));
+        findings.extend(partial(requested, backup));
     } else {
         findings.extend(not_restorable(
             backup,
@@ -32,16 +36,51 @@ pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, finding
         ));
         findings.extend(requested.map(|requested| no_history(requested, backup)));
     }
-    if context.policy.notices && requested.is_none() && backup.spec.is_scheduled() {
-        let message = format!(
-            "backup {} is scheduled, and the restore uses its newest completed run{}",
-            backup.name,
-            newest_completed(backup)
-                .map(|name| format!(" (currently {name})"))
-                .unwrap_or_default()
-        );
-        findings.push(Finding::warn(&BACKUP_LATEST_RUN, PATH, Cause::Invalid, message));
+    if !context.casskop_acts() {
+        findings.extend(not_recorded(backup, requested));
     }
+    if context.policy.notices && requested.is_none() && backup.spec.is_scheduled() {
+        findings.push(latest_run(backup));
+    }
+}
+
+/// Reports the run that a restore of a scheduled backup uses, with its content if it is recorded.
+fn latest_run(backup: &StoredBackup) -> Finding {
+    let coverage = backup.coverage(None);
+    let content = || Entities::parse(coverage.entities()).map(|entities| entities.abbreviated());
+    let current = match coverage.run.map(|run| (&run.name, &run.record)) {
+        None => String::new(),
+        Some((name, None)) => format!(" (currently {name})"),
+        Some((name, Some(_))) => match content() {
+            Ok(content) => format!(" (currently {name}, which contains {content})"),
+            Err(_) => format!(" (currently {name})"),
+        },
+    };
+    let message = format!(
+        "backup {} is scheduled, and the restore uses its newest completed run{current}",
+        backup.name
+    );
+    Finding::warn(&BACKUP_LATEST_RUN, PATH, Cause::Invalid, message)
+}
+
+/// Warns about a run that an earlier version of cassgate recorded. It is unknown what the run covered.
+fn not_recorded(backup: &StoredBackup, requested: Option<&str>) -> Option<Finding> {
+    backup
+        .coverage(requested)
+        .run
+        .filter(|run| run.record.is_none())?;
+    let (path, value, run) = match requested {
+        Some(requested) => (SNAPSHOT, requested, "this run"),
+        None => (PATH, backup.name.as_str(), "its newest run"),
+    };
+    let message = format!(
+        "{run} was recorded by an earlier version, without entities and nodes: those of today are used; name its tables"
+    );
+    Some(
+        Finding::warn(&RUN_NOT_RECORDED, path, Cause::Invalid, message)
+            .value(value)
+            .related_object("CassandraBackup", &backup.name),
+    )
 }
 
 fn newest_completed(backup: &StoredBackup) -> Option<&str> {
@@ -113,7 +152,7 @@ const NAMED_RUNS: usize = 3;
 fn not_in_history(requested: &str, backup: &StoredBackup) -> Option<Finding> {
     let known = backup.history.iter().find(|run| *run.name == *requested);
     let problem = match known {
-        Some(run) if run.good => return None,
+        Some(run) if run.good || run.partial => return None,
         Some(_) => "is not a completed run",
         None => "is not a run",
     };
@@ -135,6 +174,20 @@ fn not_in_history(requested: &str, backup: &StoredBackup) -> Option<Finding> {
     );
     Some(
         Finding::deny(&SNAPSHOT_UNKNOWN, SNAPSHOT, Cause::NotFound, message)
+            .value(requested)
+            .related_object("CassandraBackup", &backup.name),
+    )
+}
+
+/// Warns about a run that left some nodes of the cluster out.
+fn partial(requested: &str, backup: &StoredBackup) -> Option<Finding> {
+    backup
+        .history
+        .iter()
+        .find(|run| run.partial && *run.name == *requested)?;
+    let message = "is PARTIAL: it lacks the nodes that were not in the ring, and rows that only they had; run a repair afterwards";
+    Some(
+        Finding::warn(&SNAPSHOT_UNKNOWN, SNAPSHOT, Cause::Invalid, message)
             .value(requested)
             .related_object("CassandraBackup", &backup.name),
     )

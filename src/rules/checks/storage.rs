@@ -8,7 +8,7 @@ use crate::rules::catalogue::{
 };
 use crate::rules::facts::{Facts, StoredBackup};
 use crate::rules::finding::{Cause, Finding, Findings};
-use crate::rules::subject::Backup;
+use crate::rules::subject::{Backup, Restore};
 
 const PATH: &str = "spec.storageLocation";
 
@@ -57,8 +57,12 @@ fn lost_provider(location: &StorageLocation, facts: &Facts) -> Option<Finding> {
 
 /// Denies a restore whose backup is stored at a provider that the cluster's sidecar no longer has. The cluster may have
 /// had another sidecar when the backup was taken.
-pub(super) fn lost_provider_of_backup(backup: &StoredBackup, facts: &Facts) -> Option<Finding> {
-    let location = StorageLocation::parse(&backup.spec.storage_location).ok()?;
+pub(super) fn lost_provider_of_backup(
+    restore: &Restore,
+    backup: &StoredBackup,
+    facts: &Facts,
+) -> Option<Finding> {
+    let location = StorageLocation::parse(restore.coverage(backup).location()).ok()?;
     let message = lost_provider_message(&location, facts)?;
     let message = format!("this backup is stored at {}, and {message}", location.as_str());
     Some(

@@ -95,7 +95,7 @@ fn one_datacenter(restore: &Restore, facts: &Facts) -> Option<Finding> {
     // Only a backup of all datacenters can restore the others.
     let covers_all = facts
         .found_backup()
-        .is_some_and(|backup| non_empty(backup.spec.datacenter.as_deref()).is_none());
+        .is_some_and(|backup| restore.coverage(backup).datacenter().is_none());
     let remedy = if covers_all {
         "restore the whole ring, or repair it afterwards"
     } else {

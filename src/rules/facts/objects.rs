@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::past_runs::{self, PastSnapshot};
 use crate::api::{
-    BackRestStatus, BackupStatus, CassandraBackup, CassandraBackupSpec, CassandraCluster, CassandraRestore,
+    BackRestStatus, CassandraBackup, CassandraBackupSpec, CassandraCluster, CassandraRestore,
     ConditionType, LAST_RESTORE_ANNOTATION, RunNode,
 };
 use crate::domain::image::Version;
@@ -150,17 +150,6 @@ impl Run {
     }
 }
 
-/// A finished run of a backup.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PastSnapshot {
-    /// The full name of its snapshot.
-    pub name: Box<str>,
-    /// True if it was COMPLETED.
-    pub good: bool,
-    /// Its Cassandra nodes; empty if they are unknown.
-    pub nodes: Arc<[RunNode]>,
-}
-
 /// The part of a stored `CassandraBackup` that rules read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoredBackup {
@@ -172,28 +161,20 @@ pub struct StoredBackup {
     pub run: Run,
     /// The finished runs, the newest first. Only cassgate as executor writes them.
     pub history: Vec<PastSnapshot>,
+    /// Its last run, if it is recorded and the history does not have it.
+    pub last_run: Option<PastSnapshot>,
     /// The restore that used it last. Only cassgate as executor records it.
     pub last_restore: Option<String>,
 }
 
 impl From<&CassandraBackup> for StoredBackup {
     fn from(backup: &CassandraBackup) -> Self {
-        let history = backup.status.iter().flat_map(|status| &status.history);
-        let rings = rings(backup.status.as_ref());
         Self {
             name: backup.metadata.name.clone().unwrap_or_default(),
             spec: backup.spec.clone(),
             run: Run::of(backup.status.as_ref().map(|status| &status.common)),
-            history: history
-                .map(|run| PastSnapshot {
-                    name: run.snapshot.as_str().into(),
-                    good: ConditionType::parse(&run.outcome) == ConditionType::Completed,
-                    nodes: run
-                        .ring
-                        .and_then(|ring| rings.get(&ring).cloned())
-                        .unwrap_or_default(),
-                })
-                .collect(),
+            history: past_runs::history(backup),
+            last_run: past_runs::last_run(backup),
             last_restore: backup
                 .metadata
                 .annotations
@@ -202,14 +183,6 @@ impl From<&CassandraBackup> for StoredBackup {
                 .cloned(),
         }
     }
-}
-
-/// Returns the nodes of each ring in a status, by its id. The runs share them.
-fn rings(status: Option<&BackupStatus>) -> BTreeMap<i64, Arc<[RunNode]>> {
-    let rings = status.iter().flat_map(|status| &status.rings);
-    rings
-        .map(|ring| (ring.id, ring.nodes.as_slice().into()))
-        .collect()
 }
 
 impl StoredBackup {
@@ -226,12 +199,7 @@ impl StoredBackup {
             });
             return Cow::Owned(nodes.collect());
         }
-        let mut history = self.history.iter();
-        let run = history.find(|run| match snapshot {
-            Some(name) => *run.name == *name,
-            None => run.good,
-        });
-        run.map_or(Cow::Borrowed(&[]), |run| Cow::Borrowed(&*run.nodes))
+        Cow::Borrowed(self.coverage(snapshot).nodes().unwrap_or_default())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The expired snapshots of a scheduled backup. Pure.
 //!
 //! `keepLast` keeps a run while fewer than that many completed runs are newer, `keepDays` while it is younger; a run
-//! stays if either keeps it. Failed runs expire by the same two fields, so that their files are removed together with the
+//! stays if either keeps it. Failed and partial runs expire by the same two fields, so that their files are removed together with the
 //! completed runs of that time. The newest completed run, every newer run, and every snapshot that a restore uses always stay.
 
 use jiff::{SignedDuration, Timestamp};
@@ -31,7 +31,7 @@ pub fn expired<'a>(
     for run in history {
         let outcome = ConditionType::parse(&run.outcome);
         let stays = newer < keep
-            || !outcome.is_terminal()
+            || !(outcome.is_terminal() || run.is_partial())
             || ResolvedTag::parse(&run.snapshot).is_err()
             || is_young(run, retention, now)
             || is_used(run, in_use);

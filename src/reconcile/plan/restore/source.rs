@@ -38,8 +38,8 @@ pub fn source(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<Re
         backup_uid: backup.metadata.uid.clone(),
         storage_location: Some(location.unwrap_or_else(|| theirs.storage_location.clone())),
         snapshot_tag: Some(snapshot),
-        entities: non_empty(&own.entities).or_else(|| non_empty(&of_run.entities)),
-        secret: non_empty(&own.secret).or_else(|| non_empty(&theirs.secret)),
+        entities: non_empty(own.entities.as_ref()).or_else(|| non_empty(of_run.entities.as_ref())),
+        secret: non_empty(own.secret.as_ref()).or_else(|| non_empty(theirs.secret.as_ref())),
         rename: own.rename.clone().filter(|rename| !rename.is_empty()),
         ..of_run
     })
@@ -84,8 +84,8 @@ fn described(backup: &CassandraBackup) -> RestoreSource {
     nodes.sort();
     RestoreSource {
         entities: spec.entities.clone(),
-        cluster_name: non_empty(&spec.cluster_name),
-        datacenter: non_empty(&spec.datacenter),
+        cluster_name: non_empty(spec.cluster_name.as_ref()),
+        datacenter: non_empty(spec.datacenter.as_ref()),
         nodes,
         ..RestoreSource::default()
     }
@@ -111,8 +111,8 @@ fn check_entities(restore: &CassandraRestore, snapshot: &str, record: &RunRecord
     Err(Wait::stalled(Reason::Refused, message))
 }
 
-fn non_empty(text: &Option<String>) -> Option<String> {
-    text.clone().filter(|text| !text.is_empty())
+fn non_empty(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).cloned()
 }
 
 fn snapshot(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<String, Wait> {
@@ -124,7 +124,7 @@ fn snapshot(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<Stri
         return Ok(newest.snapshot.clone());
     }
     let name = backup.metadata.name.as_deref().unwrap_or_default();
-    let tag = non_empty(&backup.spec.snapshot_tag);
+    let tag = non_empty(backup.spec.snapshot_tag.as_ref());
     let described = backup.spec.suspend == Some(true);
     let completed = status
         .common

@@ -297,7 +297,11 @@ fn four_hundred_runs_on_two_hundred_changing_nodes_stay_far_below_the_limit_of_e
     for (rings, lists, known) in [(usize::MAX, 1, 2..100), (2, 2, 400..401), (1, 1, 400..401)] {
         let mut status = BackupStatus::default();
         let record = |status: &mut BackupStatus, number: usize| {
-            let entities = if number % lists == 0 { &long } else { &other };
+            let entities = if number.is_multiple_of(lists) {
+                &long
+            } else {
+                &other
+            };
             let run = sized(number, "COMPLETED", 200, entities);
             record_end(status, run, nodes(200, number % rings), true);
         };

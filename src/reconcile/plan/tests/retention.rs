@@ -12,12 +12,14 @@ fn now() -> Timestamp {
     "2028-02-29T10:00:00Z".parse().unwrap()
 }
 
-/// Returns a run that ended this many days ago: `3` completed, `3f` failed, `3?` with an unknown outcome.
+/// Returns a run that ended this many days ago: `3` completed, `3f` failed, `3p` partial, `3?` with an unknown
+/// outcome.
 pub(super) fn run(text: &str) -> PastRun {
-    let days: i64 = text.trim_end_matches(['f', '?']).parse().unwrap();
+    let days: i64 = text.trim_end_matches(['f', 'p', '?']).parse().unwrap();
     let ended = now().checked_sub(SignedDuration::from_hours(24 * days)).unwrap();
     let outcome = match text.chars().last() {
         Some('f') => "FAILED",
+        Some('p') => "PARTIAL",
         Some('?') => "BAKED",
         _ => "COMPLETED",
     };
@@ -60,7 +62,7 @@ fn a_run_stays_if_keep_last_or_keep_days_keeps_it() {
         &'static [i64],
         &'static str,
     );
-    let table: [Case; 14] = [
+    let table: [Case; 15] = [
         ("1 2 3 4", None, None, &[], ""),
         ("1 2 3 4", Some(2), None, &[], "4 3"),
         ("1 2 3 4", Some(9), None, &[], ""),
@@ -74,6 +76,7 @@ fn a_run_stays_if_keep_last_or_keep_days_keeps_it() {
         // Failed runs go with the completed runs around them, and do not count.
         ("1 2f 3 4f 5", Some(1), None, &[], "5 4 3 2"),
         ("1 2f 3 4f 5", Some(2), None, &[], "5 4"),
+        ("1 2p 3 4p 5", Some(2), None, &[], "5 4"),
         // A snapshot that a restore uses, and a run with an unknown outcome.
         ("1 2 3 4", Some(1), None, &[3], "4 2"),
         ("1 2? 3", Some(1), None, &[], "3"),
