@@ -36,7 +36,10 @@ fn earlier_backup() -> Value {
             { "snapshot": OLDER, "outcome": "COMPLETED", "storageLocation": "s3://bucket" },
         ],
         "retention": {
-            "reported": ["a"], "removing": { "snapshot": "b", "outcome": "FAILED" }, "nodes": [earlier_node()],
+            "reported": ["a"], "removing": {
+                "snapshot": "b", "outcome": "FAILED", "size": 1, "storageLocation": "s3://bucket",
+                "started": "2026-11-22T21:38:38Z", "completed": "2026-11-22T21:38:58Z",
+            }, "nodes": [earlier_node()],
         },
     })
 }
@@ -97,6 +100,10 @@ fn with_new_fields(mut status: Value) -> Value {
     });
     let change = |value: &mut Value, change: &Value| json_patch::merge(value, change);
     change(&mut status["nodes"][0], &node);
+    change(
+        &mut status,
+        &json!({ "ringUnsettledSince": "2026-11-22T21:38:38Z" }),
+    );
     if status.get("history").is_some() {
         change(&mut status["history"][0], &run);
         change(
@@ -110,8 +117,7 @@ fn with_new_fields(mut status: Value) -> Value {
             &json!({
                 "rings": [{ "id": 1, "nodes": [{ "hostId": "6f8b0a1c", "datacenter": "dc1", "pod": "c1-dc1-rack1-0" }] }],
                 "entityLists": [{ "id": 5, "entities": "k1.t1" }],
-                "ringUnsettledSince": "2026-11-22T21:38:38Z",
-                "run": { "datacenter": "dc1" },
+                "run": { "datacenter": "dc1", "leftOut": ["c1-dc1-rack1-1"] },
             }),
         );
     } else {

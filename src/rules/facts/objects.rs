@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::past_runs::{self, PastSnapshot};
 use crate::api::{
-    BackRestStatus, CassandraBackup, CassandraBackupSpec, CassandraCluster, CassandraRestore,
-    ConditionType, LAST_RESTORE_ANNOTATION, RunNode,
+    BackRestStatus, CassandraBackup, CassandraBackupSpec, CassandraCluster, CassandraRestore, ConditionType,
+    LAST_RESTORE_ANNOTATION, RunNode,
 };
 use crate::domain::image::Version;
 use crate::domain::sidecar::Sidecar;

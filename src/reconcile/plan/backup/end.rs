@@ -7,9 +7,6 @@ use crate::reconcile::plan::conditions::{self, Progress};
 use crate::reconcile::plan::timing::whole_seconds;
 use crate::reconcile::plan::{history, node};
 
-/// The outcome in the history of a run that left nodes out.
-const PARTIAL: &str = "PARTIAL";
-
 impl BackupPlanner<'_> {
     /// Ends the run as `COMPLETED`, or as partial if it left nodes out.
     pub(super) fn complete(&mut self) {
@@ -41,7 +38,7 @@ impl BackupPlanner<'_> {
         let event = format!("Backup is partial: {message}");
         self.plan.warn(Reason::BackupFailed, event);
         let reason = Reason::BackupPartial.as_str().to_owned();
-        self.record(PARTIAL, &Progress::Failed { reason, message });
+        self.record(PastRun::PARTIAL, &Progress::Failed { reason, message });
     }
 
     /// Ends the run as `FAILED`. `message` has the cause and the remedy.
