@@ -1,7 +1,10 @@
 //! The nodes of a restore, and descriptions of a bucket.
 
+use std::sync::Arc;
+
 use super::*;
-use crate::api::{CassandraBackup, CassandraCluster};
+use crate::api::{CassandraBackup, CassandraCluster, RunNode};
+use crate::rules::facts::RecordedRun;
 
 const A: &str = "9da86270-7a5c-4a0b-9e9b-0f6d3f0c2a11";
 const B: &str = "3c1f5f4e-2b7d-4f5e-8a6c-1d2e3f405162";
@@ -10,6 +13,10 @@ const C: &str = "5e0a7c31-6d42-4b9f-9c55-7f8091a2b3c4";
 /// Returns a backup of the nodes A and B with a completed run, an older one of A alone, and one without a record of its nodes.
 fn recorded() -> StoredBackup {
     let node = |host: &str, pod: &str| json!({"hostId": host, "datacenter": "dc1", "pod": pod});
+    let run = |snapshot: &str, ring: i64| {
+        json!({"snapshot": snapshot, "outcome": "COMPLETED", "cassandraCluster": "c1", "clusterName": "c1",
+               "entities": "k1.t1,k2.t3", "ring": ring})
+    };
     let backup: CassandraBackup = serde_json::from_value(json!({
         "apiVersion": "db.orange.com/v2", "kind": "CassandraBackup", "metadata": {"name": "b1"},
         "spec": {"cassandraCluster": "c1", "storageLocation": "s3://bk", "snapshotTag": "t1", "secret": "s3",
@@ -17,8 +24,8 @@ fn recorded() -> StoredBackup {
         "status": {
             "condition": {"type": "COMPLETED"},
             "history": [
-                {"snapshot": "t1-b-2", "outcome": "COMPLETED", "ring": 2},
-                {"snapshot": "t1-a-1", "outcome": "COMPLETED", "ring": 1},
+                run("t1-b-2", 2),
+                run("t1-a-1", 1),
                 {"snapshot": "t1-0-0", "outcome": "COMPLETED"},
             ],
             "rings": [
@@ -29,6 +36,14 @@ fn recorded() -> StoredBackup {
     }))
     .unwrap();
     StoredBackup::from(&backup)
+}
+
+/// Sets the nodes of the newest run.
+fn set_nodes(backup: &mut StoredBackup, nodes: Vec<RunNode>) {
+    backup.history[0].record = Some(Arc::new(RecordedRun {
+        nodes: nodes.into(),
+        ..RecordedRun::clone(backup.history[0].record.as_ref().unwrap())
+    }));
 }
 
 /// Returns a cluster of one datacenter and one rack, whose status has these nodes by the number of their pod.
@@ -88,7 +103,7 @@ fn a_ring_with_the_nodes_of_the_run_has_no_findings() {
     let unrecorded = json!({"snapshot": "t1-0-0"});
     assert_eq!(
         brief(&judged(&unrecorded, recorded(), cluster_of(&[(0, C)]))),
-        [""; 0]
+        ["warn run-not-recorded spec.snapshot"]
     );
     let upper = A.to_uppercase();
     assert_eq!(
@@ -159,7 +174,7 @@ fn many_changed_nodes_are_counted() {
             ..crate::api::RunNode::default()
         })
         .collect();
-    backup.history[0].nodes = nodes.into();
+    set_nodes(&mut backup, nodes);
     let findings = judged(
         &json!({}),
         backup,
@@ -192,9 +207,9 @@ fn another_datacenter_is_not_compared() {
 #[test]
 fn a_warning_about_a_node_is_shorter_than_the_limit() {
     let mut backup = recorded();
-    let mut nodes = backup.history[0].nodes.to_vec();
+    let mut nodes = backup.coverage(None).nodes().unwrap().to_vec();
     nodes[1].pod = Some("cassandra-production-paris-rack1-10".to_owned());
-    backup.history[0].nodes = nodes.into();
+    set_nodes(&mut backup, nodes);
     for cluster in [cluster_of(&[(0, A), (1, C)]), cluster_of(&[(0, A)])] {
         for finding in judged(&json!({}), backup.clone(), cluster).iter() {
             let length = format!("{}: {}", finding.path, finding.text()).chars().count() + "cassgate ".len();
@@ -257,7 +272,10 @@ fn the_nodes_of_a_restore_are_checked_one_by_one() {
         ]
     );
     let unknown = json!({"snapshot": "t1-0-0", "nodes": [{"hostId": C, "pod": "c1-dc1-rack1-1"}]});
-    assert_eq!(brief(&judged(&unknown, recorded(), ring())), [""; 0]);
+    assert_eq!(
+        brief(&judged(&unknown, recorded(), ring())),
+        ["warn run-not-recorded spec.snapshot"]
+    );
 }
 
 #[test]
