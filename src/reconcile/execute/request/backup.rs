@@ -10,8 +10,8 @@ use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::sidecar::Sidecar;
 use crate::domain::source_directory::SourceDirectory;
 use crate::icarus::{
-    BackupRequest, ListRequest, OperationRequest, RemoveBackupRequest, RestorePhase, RestoreRequest,
-    Snapshot, Store, Strategy,
+    BackupRequest, ListRequest, OperationRequest, RemoveBackupRequest, RestoreRequest, Snapshot, Store,
+    Strategy,
 };
 use crate::reconcile::plan::Phase;
 
@@ -54,14 +54,12 @@ pub fn proof(
     node: &NodeStatus,
     phase: Phase,
 ) -> Result<OperationRequest, Unsendable> {
-    let phase = match phase.restore_phase() {
-        Some(phase @ (RestorePhase::Init | RestorePhase::Download | RestorePhase::Cleanup)) => phase,
-        _ => {
-            return Err(Unsendable {
-                field: "status.nodes[].phase",
-                why: format!("{} is not a phase of a proof", phase.as_str()),
-            });
-        }
+    let changes_no_table = matches!(phase, Phase::Init | Phase::Download | Phase::Cleanup);
+    let Some(phase) = phase.restore_phase().filter(|_| changes_no_table) else {
+        return Err(Unsendable {
+            field: "status.nodes[].phase",
+            why: format!("{} is not a phase of a proof", phase.as_str()),
+        });
     };
     let run = current_run(backup);
     let tag = backup
