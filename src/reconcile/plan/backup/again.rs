@@ -28,7 +28,7 @@ impl BackupPlanner<'_> {
         if let Some(attempt) = self.next_attempt() {
             self.record_and_begin(attempt, &cause, restarts);
         } else if self.plan.questions.is_empty() {
-            self.await_begin(&cause);
+            self.wait_to_begin(&cause);
         }
     }
 
@@ -82,7 +82,7 @@ impl BackupPlanner<'_> {
     }
 
     /// Waits until the run can begin again, for a limited time.
-    fn await_begin(&mut self, cause: &str) {
+    fn wait_to_begin(&mut self, cause: &str) {
         let now = self.plan.observation.now;
         self.plan.requeue(REQUEUE_INTERVAL);
         let mut nodes = self.status.common.nodes.iter_mut();
