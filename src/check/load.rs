@@ -70,10 +70,11 @@ impl Loaded {
         // Only the text of files that the report may quote is kept.
         let mut quoted = self.manifests.iter().skip(before).any(is_judged);
         if let Some(error) = first_error {
-            if placeholder::is_template(&text) {
-                self.template(file, error.line);
+            let failed = excerpt::document_behind(&text, end);
+            if placeholder::explains_error(failed.text) {
+                self.template(place, error.line);
             } else {
-                let quotable = excerpt::may_quote_error(&excerpt::document_behind(&text, end), error.line);
+                let quotable = excerpt::may_quote_error(&failed, error.line);
                 quoted |= quotable;
                 self.errors.push(ErrorReport {
                     file,
@@ -220,10 +221,19 @@ impl Loaded {
         self.notes.push(Note { file, line, message });
     }
 
-    fn template(&mut self, file: usize, line: u32) {
+    /// Adds a note on a document that is a template, at which the reading of its file ends.
+    fn template(&mut self, place: Place, line: u32) {
+        let rest = match place.document {
+            1 => "so it is not judged".to_owned(),
+            document => {
+                format!(
+                    "so document {document} and those behind it are not judged; those before it are judged"
+                )
+            }
+        };
         let message =
-            "an unrendered template, so it is not judged; render it: helm template CHART | cassgate check -";
-        self.note(file, line, message.to_owned());
+            format!("an unrendered template, {rest}; render it: helm template CHART | cassgate check -");
+        self.note(place.file, line, message);
     }
 
     fn not_utf8(&mut self, file: usize, bytes: &[u8], at: usize) {

@@ -16,6 +16,7 @@ pub mod render;
 pub mod report;
 pub mod yaml;
 
+mod checkout;
 mod excerpt;
 mod judge;
 mod kustomize;
@@ -34,7 +35,8 @@ mod tests;
 
 use crate::rules::facts::FactSource;
 
-pub use settings::Settings;
+pub use checkout::Checkout;
+pub use settings::{FailOn, Settings};
 
 use layered::Layered;
 use load::Loaded;
@@ -52,7 +54,7 @@ pub async fn check(
     live: Option<&dyn FactSource>,
     mut progress: impl FnMut(usize, usize),
 ) -> Report {
-    let (resources, mut report) = place(loaded, &settings.namespace);
+    let (resources, mut report) = place(loaded, settings);
     let tree = Tree::new(&resources);
     let layered = live.map(|live| Layered { tree: &tree, live });
     let source: &dyn FactSource = match &layered {

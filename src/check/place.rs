@@ -7,11 +7,12 @@ use super::load::Loaded;
 use super::manifest::{Manifest, ManifestKind, Resource};
 use super::report::{Note, Report};
 use super::resources::Resources;
+use super::settings::Settings;
 
 /// Applies the kustomizations to the manifests that they include. Other manifests are applied as they are written.
 ///
 /// Returns the resources, and a report with the errors and notes so far.
-pub(super) fn place(loaded: Loaded, default_namespace: &str) -> (Resources, Report) {
+pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) {
     let names = loaded.names();
     let Loaded {
         manifests,
@@ -27,9 +28,7 @@ pub(super) fn place(loaded: Loaded, default_namespace: &str) -> (Resources, Repo
         ..Resources::default()
     };
     for secret in &mut resources.generated {
-        secret
-            .namespace
-            .get_or_insert_with(|| default_namespace.to_owned());
+        secret.namespace.get_or_insert_with(|| settings.namespace.clone());
     }
     // One note for each file and reason: overlays may give many.
     let mut unjudged: BTreeMap<(usize, String), BTreeSet<u32>> = BTreeMap::new();
@@ -50,7 +49,7 @@ pub(super) fn place(loaded: Loaded, default_namespace: &str) -> (Resources, Repo
                 .namespace
                 .or_else(|| manifest.namespace().map(ToOwned::to_owned));
             let resource = Resource {
-                namespace: namespace.unwrap_or_else(|| default_namespace.to_owned()),
+                namespace: namespace.unwrap_or_else(|| settings.namespace.clone()),
                 renamed: placement.name,
                 opaque: placement
                     .opaque
@@ -74,7 +73,7 @@ pub(super) fn place(loaded: Loaded, default_namespace: &str) -> (Resources, Repo
     let unjudged = unjudged.into_iter();
     notes.extend(unjudged.map(|((file, why), lines)| unjudged_note(file, &why, &lines)));
     resources.names = names;
-    (resources, Report::new(sources, errors, notes))
+    (resources, Report::new(sources, errors, notes, settings))
 }
 
 /// Returns the note on the objects of a file, by their lines, that are not judged for the same reason.

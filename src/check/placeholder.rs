@@ -2,7 +2,7 @@
 
 use crate::rules::finding::entry;
 
-use super::yaml::{Node, NodeKind};
+use super::yaml::{Node, NodeKind, Reader};
 
 /// Returns true if a text contains a placeholder. Flux reads `$${VAR}` as the text `${VAR}`.
 pub(super) fn is_in(text: &str) -> bool {
@@ -16,6 +16,31 @@ pub(super) fn is_in(text: &str) -> bool {
 /// Returns true if a text contains a template expression, as in Helm.
 pub(super) fn is_template(text: &str) -> bool {
     text.split_once("{{").is_some_and(|(_, rest)| rest.contains("}}"))
+}
+
+/// Returns true if the template expressions in a document may be the reason that it cannot be read.
+///
+/// A line that begins with an expression can become any number of lines. Other expressions become a part of a value, so
+/// without them the document must be readable.
+pub(super) fn explains_error(document: &str) -> bool {
+    let is_block = |line: &str| line.trim_start().starts_with("{{");
+    is_template(document)
+        && (document.lines().any(is_block)
+            || Reader::new(&without_expressions(document)).all(|document| document.is_ok()))
+}
+
+/// Replaces each template expression by a word.
+fn without_expressions(document: &str) -> String {
+    let mut text = String::with_capacity(document.len());
+    let mut rest = document;
+    while let Some((before, (_, behind))) = rest
+        .split_once("{{")
+        .and_then(|(before, inside)| Some((before, inside.split_once("}}")?)))
+    {
+        text.extend([before, "x"]);
+        rest = behind;
+    }
+    text + rest
 }
 
 /// Returns the paths of all values below `node` that contain a placeholder, also in their key.
@@ -73,7 +98,7 @@ pub(super) fn touches(path: &str, unknown: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_in, touches};
+    use super::{explains_error, is_in, touches};
 
     #[test]
     fn placeholders_of_flux_and_helm_are_recognized() {
@@ -82,6 +107,25 @@ mod tests {
         }
         for text in ["$${BUCKET}", "${", "$BUCKET", "{{", "}} {{", "{a}", "$(VAR)"] {
             assert!(!is_in(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_expression_explains_only_an_error_that_it_causes() {
+        for text in [
+            "name: {{ .Values.name }}\n",
+            "{\"a\": {{ .a }}}",
+            "spec:\n  {{- include \"x\" . | nindent 2 }}\n  a: [\n",
+            "{{- if .a }}\na: 1\n{{- end }}\n",
+        ] {
+            assert!(explains_error(text), "{text}");
+        }
+        for text in [
+            "a: [\n",
+            "note: \"{{ team }}\"\nentities: \"k1\n",
+            "note: \"{{ team\"\na: [\n",
+        ] {
+            assert!(!explains_error(text), "{text}");
         }
     }
 

@@ -5,8 +5,10 @@ use serde::Serialize;
 use crate::rules::catalogue::{Rule, Severity};
 use crate::rules::finding::Findings;
 
+use super::checkout::Checkout;
 use super::excerpt;
 use super::manifest::Resource;
+use super::settings::{FailOn, Settings};
 use super::yaml::Span;
 
 /// A file that was read.
@@ -125,12 +127,24 @@ pub struct Summary {
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// No object is denied.
+    /// Nothing fails the check.
     Good,
-    /// An object is denied.
+    /// An object is denied, or something else fails the check that the settings name.
     Denied,
-    /// A file could not be read. This takes precedence over a denial.
+    /// A file could not be read, or no object was found where one is required. This takes precedence over a denial.
     Unusable,
+}
+
+impl Outcome {
+    /// Returns the exit code of the process.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Good => 0,
+            Self::Denied => 1,
+            Self::Unusable => 2,
+        }
+    }
 }
 
 /// The result of a check: judged objects, errors and notes.
@@ -146,17 +160,31 @@ pub struct Report {
     pub notes: Vec<Note>,
     /// The counts.
     pub summary: Summary,
+    /// The least severe result that fails the check.
+    pub fail_on: FailOn,
+    /// True if the check is unusable when nothing is judged.
+    pub require_objects: bool,
+    /// The repository that contains the files.
+    pub(super) checkout: Checkout,
 }
 
 impl Report {
     /// Creates a report without objects.
-    pub(super) fn new(sources: Vec<Source>, errors: Vec<ErrorReport>, notes: Vec<Note>) -> Self {
+    pub(super) fn new(
+        sources: Vec<Source>,
+        errors: Vec<ErrorReport>,
+        notes: Vec<Note>,
+        settings: &Settings,
+    ) -> Self {
         Self {
             sources,
             objects: Vec::new(),
             errors,
             notes,
             summary: Summary::default(),
+            fail_on: settings.fail_on,
+            require_objects: settings.require_objects,
+            checkout: settings.checkout.clone(),
         }
     }
 
@@ -236,16 +264,33 @@ impl Report {
         };
     }
 
-    /// Returns the result. With `deny_warnings`, a warning counts as a denial.
+    /// Returns true if a finding fails the check.
     #[must_use]
-    pub fn outcome(&self, deny_warnings: bool) -> Outcome {
+    pub fn fails(&self, finding: &FindingReport) -> bool {
+        let counts = finding.severity == Severity::Deny || self.fail_on >= FailOn::Warn;
+        counts && finding.suppression.is_none()
+    }
+
+    /// Returns true if a note fails the check.
+    #[must_use]
+    pub fn notes_fail(&self) -> bool {
+        self.fail_on >= FailOn::Note
+    }
+
+    /// Returns true if no backup or restore was judged.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// Returns the result, from which the exit code and the result of each format follow.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
         let mut findings = self.objects.iter().flat_map(|object| &object.findings);
-        let fails = |finding: &FindingReport| {
-            finding.suppression.is_none() && (finding.severity == Severity::Deny || deny_warnings)
-        };
-        if !self.errors.is_empty() {
+        if !self.errors.is_empty() || (self.require_objects && self.is_empty()) {
             Outcome::Unusable
-        } else if findings.any(fails) {
+        } else if findings.any(|finding| self.fails(finding)) || (self.notes_fail() && !self.notes.is_empty())
+        {
             Outcome::Denied
         } else {
             Outcome::Good

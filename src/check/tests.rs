@@ -3,13 +3,14 @@
 mod kustomize;
 mod live;
 mod neighbours;
+mod outcome;
 mod secret_values;
 mod unjudged;
 
 use super::files::Input;
 use super::load::Loaded;
 use super::report::{Outcome, Report, Suppression};
-use super::{Settings, check};
+use super::{FailOn, Settings, check};
 use crate::rules::catalogue::{self, Severity};
 use crate::rules::policy::{Executor, Policy};
 
@@ -24,6 +25,14 @@ pub(super) fn judged(files: &[(&str, &str)], settings: &Settings) -> Report {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(check(loaded, settings, None, |_, _| ()))
+}
+
+/// Returns a report that warnings fail.
+fn on_warnings(report: Report) -> Report {
+    Report {
+        fail_on: FailOn::Warn,
+        ..report
+    }
 }
 
 /// Returns `deny rule path line:column` for each finding.
@@ -75,8 +84,8 @@ fn a_valid_tree_has_no_findings() {
         ("r.yaml", &restore("  entities: k1.t1\n")),
     ]);
     assert_eq!(summaries(&report), [""; 0]);
-    assert_eq!(report.outcome(true), Outcome::Good);
     assert_eq!((report.summary.files, report.summary.objects), (4, 2));
+    assert_eq!(on_warnings(report).outcome(), Outcome::Good);
 }
 
 #[test]
@@ -94,10 +103,8 @@ fn a_missing_reference_is_a_warning_and_with_strict_a_denial() {
             .message
             .contains("not in the given files")
     );
-    assert_eq!(
-        (report.outcome(false), report.outcome(true)),
-        (Outcome::Good, Outcome::Denied)
-    );
+    assert_eq!(report.outcome(), Outcome::Good);
+    assert_eq!(on_warnings(report).outcome(), Outcome::Denied);
     let strict = Settings {
         strict: true,
         ..Settings::default()
@@ -146,7 +153,7 @@ fn a_broken_file_is_an_error_and_the_others_are_judged() {
         ("broken.yaml", 2, 13),
         "{error:?}"
     );
-    assert_eq!(report.outcome(false), Outcome::Unusable);
+    assert_eq!(report.outcome(), Outcome::Unusable);
 }
 
 #[test]
@@ -268,7 +275,7 @@ fn a_template_is_skipped_and_the_note_says_how_to_render_it() {
         "{:?}",
         report.notes
     );
-    assert_eq!(report.outcome(true), Outcome::Good);
+    assert_eq!(on_warnings(report).outcome(), Outcome::Good);
 }
 
 #[test]
@@ -440,12 +447,12 @@ fn a_suppressed_warning_and_an_allowed_denial_are_still_reported() {
         ("entities-mixed", Severity::Deny, Some(Suppression::Flag)),
     ];
     assert_eq!(suppressions, expected);
-    assert_eq!(report.outcome(true), Outcome::Good);
     assert_eq!(
         (report.summary.denied, report.summary.warnings),
         (1, 0),
         "the Kubernetes cluster will still deny the object"
     );
+    assert_eq!(on_warnings(report).outcome(), Outcome::Good);
 }
 
 #[test]

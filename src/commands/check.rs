@@ -4,19 +4,20 @@ mod live;
 mod output;
 mod progress;
 
+use std::env;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
 use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use tokio::runtime;
 
 use crate::check::files::{inputs, named_file};
 use crate::check::load::Loaded;
 use crate::check::report::Outcome;
-use crate::check::{self as manifests, Settings};
+use crate::check::{self as manifests, Checkout, FailOn, Settings};
 use crate::kubernetes::{self, ConnectError};
 use crate::rules::catalogue::{self, Rule};
 use crate::rules::facts::FactSource;
@@ -30,6 +31,7 @@ use progress::Progress;
 
 /// The flags of `cassgate check`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct CheckArgs {
     /// Files, folders (every .yaml, .yml and .json in them), or `-` for standard input
     #[arg(value_name = "PATH", required = true)]
@@ -54,9 +56,15 @@ pub(super) struct CheckArgs {
     /// The namespace of objects for which neither they nor a kustomization set one
     #[arg(long, short, default_value = "default", value_parser = namespace)]
     namespace: String,
-    /// Fail on warnings too
+    /// The least severe result that fails the check
+    #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOnArg::Deny)]
+    fail_on: FailOnArg,
+    /// Fail on warnings too: the same as --fail-on warn
     #[arg(long)]
     deny_warnings: bool,
+    /// Return 2 if no backup or restore is judged
+    #[arg(long)]
+    require_objects: bool,
     /// Do not fail because of denials by this rule; may be given several times
     ///
     /// The Kubernetes cluster will still deny the object, and the report says so. Not for rules whose violation destroys
@@ -66,6 +74,17 @@ pub(super) struct CheckArgs {
     /// The policy of the rules.
     #[command(flatten)]
     policy: PolicyArgs,
+}
+
+/// The least severe result that fails the check.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FailOnArg {
+    /// A denial
+    Deny,
+    /// A warning or a denial
+    Warn,
+    /// A note on something that is not judged, a warning or a denial
+    Note,
 }
 
 /// An error that prevented the verdicts or their reports.
@@ -84,17 +103,35 @@ impl CheckArgs {
         Settings {
             policy: self.policy.clone().into(),
             strict: self.strict,
-            deny_warnings: self.deny_warnings,
+            fail_on: self.fail_on(),
+            require_objects: self.require_objects,
             allow: self.allow.iter().filter_map(|id| catalogue::find(id)).collect(),
             namespace: self.namespace.clone(),
             now,
+            checkout: env::current_dir()
+                .map_or_else(|_| Checkout::default(), |folder| Checkout::around(&folder)),
+        }
+    }
+
+    /// Returns the stricter one of `--fail-on` and `--deny-warnings`.
+    fn fail_on(&self) -> FailOn {
+        let fail_on = match self.fail_on {
+            FailOnArg::Deny => FailOn::Deny,
+            FailOnArg::Warn => FailOn::Warn,
+            FailOnArg::Note => FailOn::Note,
+        };
+        if self.deny_warnings {
+            fail_on.max(FailOn::Warn)
+        } else {
+            fail_on
         }
     }
 }
 
 /// Judges manifests and writes the reports.
 ///
-/// Returns 0 if no object is denied, 1 if one is, and 2 if an input, an option or the Kubernetes cluster is unusable.
+/// Returns 0 if nothing fails the check, 1 if an object is denied or --fail-on is reached, and 2 if an input, an option or
+/// the Kubernetes cluster is unusable.
 pub(super) fn run(args: &CheckArgs) -> ExitCode {
     let mut builder = runtime::Builder::new_current_thread();
     if args.live {
@@ -105,9 +142,7 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
         Err(error) => return exit(Err(error)),
     };
     match runtime.block_on(check(args, Timestamp::now())) {
-        Ok(Outcome::Good) => ExitCode::SUCCESS,
-        Ok(Outcome::Denied) => ExitCode::FAILURE,
-        Ok(Outcome::Unusable) => ExitCode::from(2),
+        Ok(outcome) => ExitCode::from(outcome.exit_code()),
         Err(error) => exit(Err(error)),
     }
 }
@@ -148,7 +183,7 @@ async fn judge_and_report(
     for output in &args.outputs {
         output.write(&report, now)?;
     }
-    Ok(report.outcome(settings.deny_warnings))
+    Ok(report.outcome())
 }
 
 fn namespace(text: &str) -> Result<String, String> {

@@ -49,8 +49,8 @@ enum Command {
     /// of Secrets that are created elsewhere. A reference to an object outside the files is a warning, with --strict a denial;
     /// with --live it is looked up in the Kubernetes cluster.
     ///
-    /// Exit code 0: no object is denied. 1: an object is denied (or has a warning, with --deny-warnings). 2: a file or an
-    /// option is unusable.
+    /// Exit code 0: no object is denied. 1: an object is denied, or --fail-on is reached. 2: a file or an option is unusable,
+    /// or nothing is judged with --require-objects.
     Check(Box<check::CheckArgs>),
     /// Find the broken hop between kubectl apply and cassgate's answer
     ///

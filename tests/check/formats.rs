@@ -1,5 +1,9 @@
 //! The tree of `tests/gitops` in every format.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
 use crate::{check, gitops};
 
 /// Replaces the version and the time, which differ between runs.
@@ -15,8 +19,23 @@ fn stable(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Returns a copy of `tests/gitops` that is a repository of its own, so that the places of the files in it are known.
+fn repository() -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    fs::create_dir(copy.path().join(".git")).unwrap();
+    for entry in walkdir::WalkDir::new(gitops()).into_iter().flatten() {
+        let path = copy.path().join(entry.path().strip_prefix(gitops()).unwrap());
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(path).unwrap();
+        } else {
+            fs::copy(entry.path(), path).unwrap();
+        }
+    }
+    copy
+}
+
 fn tree(format: &str) -> String {
-    let run = check(&gitops(), &[".", "--format", format], "");
+    let run = check(repository().path(), &[".", "--format", format], "");
     assert_eq!(
         (run.code, run.stderr.as_str()),
         (2, ""),
@@ -59,6 +78,52 @@ fn the_tree_as_github_commands() {
 #[test]
 fn the_tree_as_markdown() {
     insta::assert_snapshot!(tree("markdown"));
+}
+
+/// Returns the place of each file in a SARIF log.
+fn artifacts(folder: &Path, args: &[&str], stdin: &str) -> BTreeSet<(String, Option<String>)> {
+    let run = check(folder, &[args, &["--format", "sarif"]].concat(), stdin);
+    let log: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let results = log.pointer("/runs/0/results").unwrap().as_array().unwrap().iter();
+    let text = |value: &serde_json::Value| value.as_str().map(ToOwned::to_owned);
+    let place = |result: &serde_json::Value| {
+        let artifact = result
+            .pointer("/locations/0/physicalLocation/artifactLocation")
+            .unwrap();
+        (text(&artifact["uri"]).unwrap(), text(&artifact["uriBaseId"]))
+    };
+    results.map(place).collect()
+}
+
+#[test]
+fn a_file_in_a_sarif_log_is_relative_to_the_root_of_the_repository() {
+    let repository = repository();
+    let root = repository.path();
+    let inside = |uri: &str| BTreeSet::from([(uri.to_owned(), Some("%SRCROOT%".to_owned()))]);
+    let backup = root.join("json/backup.json");
+    let absolute = backup.to_str().unwrap();
+    let text = fs::read_to_string(&backup).unwrap();
+    assert_eq!(
+        artifacts(root, &["json/backup.json"], ""),
+        inside("json/backup.json")
+    );
+    assert_eq!(
+        artifacts(&root.join("json"), &["backup.json"], ""),
+        inside("json/backup.json")
+    );
+    assert_eq!(
+        artifacts(&root.join("flux"), &["../json/backup.json"], ""),
+        inside("json/backup.json")
+    );
+    assert_eq!(
+        artifacts(&root.join("flux"), &[absolute], ""),
+        inside("json/backup.json")
+    );
+    assert_eq!(
+        artifacts(Path::new("/"), &[absolute], ""),
+        inside("json/backup.json")
+    );
+    assert_eq!(artifacts(root, &["-"], &text), inside("%3Cstdin%3E"));
 }
 
 /// The name and the values of the object contain the control sequences of each format.

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use crate::check::report::Report;
 
-use super::wording::{clean, level, remark, sentence, subject, total};
+use super::wording::{
+    Level, clean, level_word, note_level, nothing_judged, remark, sentence, subject, total,
+};
 
 pub(super) fn write(report: &Report, into: &mut dyn Write) -> io::Result<()> {
     for error in &report.errors {
@@ -14,18 +16,25 @@ pub(super) fn write(report: &Report, into: &mut dyn Write) -> io::Result<()> {
     for object in &report.objects {
         for finding in &object.findings {
             let at = (report.name(object.file), finding.span.line, finding.span.column);
-            let remark = remark(finding)
+            let remark = remark(report, finding)
                 .map(|remark| format!(" ({remark})"))
                 .unwrap_or_default();
             let message = format!("{}: {}{remark}", subject(object), sentence(finding));
-            command(into, level(finding), at, finding.rule.id, &message)?;
+            command(into, level_word(report, finding), at, finding.rule.id, &message)?;
         }
     }
     for note in &report.notes {
         let at = (report.name(note.file), note.line, 1);
-        command(into, "notice", at, "not judged", &note.message)?;
+        command(into, notice(note_level(report)), at, "not judged", &note.message)?;
+    }
+    if let Some((level, message)) = nothing_judged(report) {
+        writeln!(into, "::{} title=nothing judged::{message}", notice(level))?;
     }
     writeln!(into, "{}", total(report))
+}
+
+fn notice(level: Level) -> &'static str {
+    if level == Level::Error { "error" } else { "notice" }
 }
 
 fn command(

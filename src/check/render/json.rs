@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::check::report::{ErrorReport, FindingReport, ObjectReport, Report, Summary};
+use crate::check::report::{ErrorReport, FindingReport, ObjectReport, Outcome, Report, Summary};
 
 /// The document that `--format json` prints.
 #[derive(Serialize)]
@@ -10,7 +10,17 @@ pub(super) struct Document<'a> {
     version: &'static str,
     objects: Vec<Object<'a>>,
     errors: Vec<Error<'a>>,
+    notes: Vec<Note<'a>>,
     summary: Summary,
+    result: &'static str,
+}
+
+/// A note on something that is not judged.
+#[derive(Serialize)]
+struct Note<'a> {
+    file: &'a str,
+    line: u32,
+    message: &'a str,
 }
 
 #[derive(Serialize)]
@@ -37,6 +47,7 @@ struct Finding<'a> {
     line: u32,
     column: u32,
     suppressed: bool,
+    fails: bool,
 }
 
 #[derive(Serialize)]
@@ -52,24 +63,34 @@ impl<'a> From<&'a Report> for Document<'a> {
     fn from(report: &'a Report) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            objects: report
-                .objects
-                .iter()
-                .map(|own| object(report.name(own.file), own))
-                .collect(),
+            objects: report.objects.iter().map(|own| object(report, own)).collect(),
             errors: report
                 .errors
                 .iter()
                 .map(|own| error(report.name(own.file), own))
                 .collect(),
+            notes: report
+                .notes
+                .iter()
+                .map(|note| Note {
+                    file: report.name(note.file),
+                    line: note.line,
+                    message: &note.message,
+                })
+                .collect(),
             summary: report.summary,
+            result: match report.outcome() {
+                Outcome::Good => "passed",
+                Outcome::Denied => "failed",
+                Outcome::Unusable => "unusable",
+            },
         }
     }
 }
 
-fn object<'a>(file: &'a str, object: &'a ObjectReport) -> Object<'a> {
+fn object<'a>(report: &'a Report, object: &'a ObjectReport) -> Object<'a> {
     Object {
-        file,
+        file: report.name(object.file),
         document: object.document,
         line: object.line,
         api_version: &object.api_version,
@@ -77,11 +98,11 @@ fn object<'a>(file: &'a str, object: &'a ObjectReport) -> Object<'a> {
         namespace: &object.namespace,
         name: &object.name,
         verdict: if object.denied() { "denied" } else { "allowed" },
-        findings: object.findings.iter().map(finding).collect(),
+        findings: object.findings.iter().map(|own| finding(report, own)).collect(),
     }
 }
 
-fn finding(finding: &FindingReport) -> Finding<'_> {
+fn finding<'a>(report: &Report, finding: &'a FindingReport) -> Finding<'a> {
     Finding {
         rule: finding.rule.id,
         severity: finding.severity.as_str(),
@@ -91,6 +112,7 @@ fn finding(finding: &FindingReport) -> Finding<'_> {
         line: finding.span.line,
         column: finding.span.column,
         suppressed: finding.suppression.is_some(),
+        fails: report.fails(finding),
     }
 }
 

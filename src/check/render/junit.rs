@@ -9,9 +9,11 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 
 use crate::check::report::{ErrorReport, FindingReport, Note, ObjectReport, Report};
-use crate::rules::catalogue::Severity;
 
-use super::wording::{level, remark, sentence, subject};
+use super::wording::{Level, level_word, nothing_judged, remark, sentence, subject};
+
+/// The format of a time.
+const TIME: &str = "%Y-%m-%dT%H:%M:%S";
 
 #[derive(Default)]
 struct Suite<'a> {
@@ -34,36 +36,37 @@ pub(super) fn write(report: &Report, now: Timestamp, into: &mut dyn Write) -> io
     writeln!(into, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
     writeln!(into, "<testsuites>")?;
     for (id, (file, suite)) in suites.iter().enumerate() {
-        write_suite(id, report.name(*file), suite, now, into)?;
+        write_suite(id, (report, *file), suite, now, into)?;
+    }
+    if let Some((level, message)) = nothing_judged(report) {
+        write_nothing_judged(suites.len(), level, message, now, into)?;
     }
     writeln!(into, "</testsuites>")
 }
 
-fn fails(finding: &FindingReport) -> bool {
-    finding.severity == Severity::Deny && finding.suppression.is_none()
-}
-
 fn write_suite(
     id: usize,
-    name: &str,
+    (report, file): (&Report, usize),
     suite: &Suite<'_>,
     now: Timestamp,
     into: &mut dyn Write,
 ) -> io::Result<()> {
-    let failures = suite
+    let fails = |finding: &FindingReport| report.fails(finding);
+    let failing = suite
         .objects
         .iter()
-        .filter(|object| object.findings.iter().any(fails))
-        .count();
-    let (errors, tests) = (suite.errors.len(), suite.objects.len() + suite.errors.len());
-    let (name, now) = (escaped(name), now.strftime("%Y-%m-%dT%H:%M:%S"));
+        .filter(|object| object.findings.iter().any(fails));
+    let notes: &[&Note] = if report.notes_fail() { &suite.notes } else { &[] };
+    let (errors, failures) = (suite.errors.len(), failing.count() + notes.len());
+    let tests = suite.objects.len() + errors + notes.len();
+    let (name, now) = (escaped(report.name(file)), now.strftime(TIME));
     writeln!(
         into,
         r#"  <testsuite id="{id}" name="{name}" package="cassgate" hostname="localhost" timestamp="{now}" tests="{tests}" failures="{failures}" errors="{errors}" time="0">"#
     )?;
     writeln!(into, "    <properties/>")?;
     for object in &suite.objects {
-        write_case(&name, object, into)?;
+        write_case(&name, report, object, into)?;
     }
     for error in &suite.errors {
         let message = escaped(&format!("{}:{}: {}", error.line, error.column, error.message));
@@ -75,6 +78,9 @@ fn write_suite(
         writeln!(into, r#"      <error type="unreadable" message="{message}"/>"#)?;
         writeln!(into, "    </testcase>")?;
     }
+    for note in notes {
+        write_failed_note(&name, note, into)?;
+    }
     let mut output = String::new();
     for (object, finding) in suite
         .objects
@@ -82,7 +88,12 @@ fn write_suite(
         .flat_map(|object| object.findings.iter().map(move |finding| (object, finding)))
     {
         if !fails(finding) {
-            output.extend([subject(object).as_str(), ": ", line(finding).as_str(), "\n"]);
+            output.extend([
+                subject(object).as_str(),
+                ": ",
+                line(report, finding).as_str(),
+                "\n",
+            ]);
         }
     }
     for note in &suite.notes {
@@ -93,16 +104,65 @@ fn write_suite(
     writeln!(into, "  </testsuite>")
 }
 
-fn write_case(file: &str, object: &ObjectReport, into: &mut dyn Write) -> io::Result<()> {
+/// Writes a note as a failed case, because the check fails on notes.
+fn write_failed_note(file: &str, note: &Note, into: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        into,
+        r#"    <testcase classname="{file}" name="line {}" time="0">"#,
+        note.line
+    )?;
+    let message = escaped(&note.message);
+    writeln!(
+        into,
+        r#"      <failure type="not-judged" message="{message}">{message}</failure>"#
+    )?;
+    writeln!(into, "    </testcase>")
+}
+
+/// Writes a suite that says that nothing was judged.
+fn write_nothing_judged(
+    id: usize,
+    level: Level,
+    message: &str,
+    now: Timestamp,
+    into: &mut dyn Write,
+) -> io::Result<()> {
+    let errors = usize::from(level == Level::Error);
+    let now = now.strftime(TIME);
+    writeln!(
+        into,
+        r#"  <testsuite id="{id}" name="cassgate check" package="cassgate" hostname="localhost" timestamp="{now}" tests="{errors}" failures="0" errors="{errors}" time="0">"#
+    )?;
+    writeln!(into, "    <properties/>")?;
+    if level == Level::Error {
+        writeln!(
+            into,
+            r#"    <testcase classname="cassgate check" name="objects" time="0">"#
+        )?;
+        writeln!(
+            into,
+            r#"      <error type="nothing-judged" message="{message}"/>"#
+        )?;
+        writeln!(into, "    </testcase>")?;
+    }
+    writeln!(into, "    <system-out>{message}</system-out>")?;
+    writeln!(into, "    <system-err/>")?;
+    writeln!(into, "  </testsuite>")
+}
+
+fn write_case(file: &str, report: &Report, object: &ObjectReport, into: &mut dyn Write) -> io::Result<()> {
     let name = escaped(&subject(object));
-    let mut failing = object.findings.iter().filter(|finding| fails(finding));
+    let mut failing = object.findings.iter().filter(|finding| report.fails(finding));
     let Some(first) = failing.next() else {
         return writeln!(
             into,
             r#"    <testcase classname="{file}" name="{name}" time="0"/>"#
         );
     };
-    let all: Vec<String> = std::iter::once(first).chain(failing).map(line).collect();
+    let all: Vec<String> = std::iter::once(first)
+        .chain(failing)
+        .map(|finding| line(report, finding))
+        .collect();
     writeln!(
         into,
         r#"    <testcase classname="{file}" name="{name}" time="0">"#
@@ -118,15 +178,15 @@ fn write_case(file: &str, object: &ObjectReport, into: &mut dyn Write) -> io::Re
 }
 
 /// Returns a finding as in `20:13: error: spec.entities: … [entities-mixed]`.
-fn line(finding: &FindingReport) -> String {
-    let remark = remark(finding)
+fn line(report: &Report, finding: &FindingReport) -> String {
+    let remark = remark(report, finding)
         .map(|remark| format!(" ({remark})"))
         .unwrap_or_default();
     format!(
         "{}:{}: {}: {}: {}{remark}",
         finding.span.line,
         finding.span.column,
-        level(finding),
+        level_word(report, finding),
         finding.path,
         finding.message
     )

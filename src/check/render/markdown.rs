@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
-use crate::check::report::Report;
+use crate::check::report::{Outcome, Report};
 
-use super::wording::{level, page, remark, sentence, subject, total};
+use super::wording::{
+    Level, level, level_word, note_level, nothing_judged, page, remark, sentence, subject, total,
+};
 
 /// The maximum length of a comment on GitHub, in characters. GitHub rejects a longer one.
 const MAX_COMMENT: usize = 65_536;
@@ -14,13 +16,19 @@ const OMISSION_SPACE: usize = 200;
 
 /// Writes the rows that fit into one comment. If some do not fit, denials come first, then warnings.
 pub(super) fn write(report: &Report, into: &mut dyn Write) -> io::Result<()> {
-    let summary = report.summary;
-    let result = match (summary.denied + summary.errors, summary.warnings) {
-        (0, 0) => "passed",
-        (0, _) => "passed with warnings",
-        _ => "failed",
+    let mut findings = report.objects.iter().flat_map(|object| &object.findings);
+    let result = match report.outcome() {
+        Outcome::Good if report.is_empty() => "nothing judged",
+        Outcome::Good if findings.any(|finding| level(report, finding) == Level::Warning) => {
+            "passed with warnings"
+        }
+        Outcome::Good => "passed",
+        Outcome::Denied | Outcome::Unusable => "failed",
     };
-    let head = format!("### cassgate check: {result}\n\n{}\n\n", total(report));
+    let nothing = nothing_judged(report)
+        .map(|(_, message)| format!("{message}\n\n"))
+        .unwrap_or_default();
+    let head = format!("### cassgate check: {result}\n\n{}\n\n{nothing}", total(report));
     into.write_all(head.as_bytes())?;
     let rows = rows(report);
     if rows.is_empty() {
@@ -79,12 +87,12 @@ fn rows(report: &Report) -> Vec<String> {
     });
     let findings = report.objects.iter().flat_map(|object| {
         object.findings.iter().map(move |finding| {
-            let remark = remark(finding)
+            let remark = remark(report, finding)
                 .map(|remark| format!(" ({remark})"))
                 .unwrap_or_default();
             format!(
                 "| {} | {} | {} | {} | [{}]({}) |",
-                level(finding),
+                level_word(report, finding),
                 place(object.file, finding.span.line),
                 escaped(&subject(object)),
                 escaped(&format!("{}{remark}", sentence(finding))),
@@ -93,9 +101,13 @@ fn rows(report: &Report) -> Vec<String> {
             )
         })
     });
+    let note_word = match note_level(report) {
+        Level::Error => "error",
+        _ => "note",
+    };
     let notes = report.notes.iter().map(|note| {
         format!(
-            "| note | {} | | {} | |",
+            "| {note_word} | {} | | {} | |",
             place(note.file, note.line),
             escaped(&note.message)
         )

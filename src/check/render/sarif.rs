@@ -4,10 +4,14 @@
 
 use serde_json::{Value, json};
 
-use crate::check::report::{FindingReport, ObjectReport, Report, Suppression};
+use crate::check::checkout::Location;
+use crate::check::report::{FindingReport, ObjectReport, Outcome, Report, Suppression};
 use crate::rules::catalogue::{Rule, Severity};
 
-use super::wording::{page, remark, sentence, subject};
+use super::wording::{Level, level, note_level, nothing_judged, page, remark, sentence, subject};
+
+/// The name of the root of the repository, as GitHub and other readers know it.
+const ROOT: &str = "%SRCROOT%";
 
 /// Returns the log with its one run.
 pub(super) fn log(report: &Report) -> Value {
@@ -35,8 +39,10 @@ pub(super) fn log(report: &Report) -> Value {
                 "rules": rules.iter().map(|rule| descriptor(rule)).collect::<Vec<_>>(),
             }},
             "columnKind": "unicodeCodePoints",
+            "originalUriBaseIds": {ROOT: {"description": {"text": "The root of the repository that contains the files."}}},
             "invocations": [{
-                "executionSuccessful": report.errors.is_empty(),
+                "executionSuccessful": report.outcome() != Outcome::Unusable,
+                "exitCode": report.outcome().exit_code(),
                 "toolExecutionNotifications": notifications(report),
             }],
             "results": results,
@@ -64,19 +70,15 @@ fn descriptor(rule: &Rule) -> Value {
 }
 
 fn result(report: &Report, object: &ObjectReport, finding: &FindingReport, rules: &[&'static Rule]) -> Value {
-    let level = match finding.severity {
-        Severity::Deny => "error",
-        Severity::Warn => "warning",
-    };
     let subject = subject(object);
     let mut result = json!({
         "ruleId": finding.rule.id,
         "ruleIndex": rules.iter().position(|rule| *rule == finding.rule),
-        "level": level,
+        "level": level_word(level(report, finding)),
         "message": {"text": sentence(finding)},
         "locations": [{
             "physicalLocation": {
-                "artifactLocation": {"uri": uri(report.name(object.file))},
+                "artifactLocation": artifact(report, object.file),
                 "region": {"startLine": finding.span.line.max(1), "startColumn": finding.span.column.max(1)},
             },
             "logicalLocations": [{"fullyQualifiedName": format!("{subject} {}", finding.path), "kind": "member"}],
@@ -84,9 +86,11 @@ fn result(report: &Report, object: &ObjectReport, finding: &FindingReport, rules
         // Independent of the line, so that a finding that moves stays the same finding.
         "partialFingerprints": {"cassgate/v1": format!("{} {subject} {}", finding.rule.id, finding.path)},
     });
-    if let (Some(suppression), Some(remark), Some(fields)) =
-        (finding.suppression, remark(finding), result.as_object_mut())
-    {
+    if let (Some(suppression), Some(remark), Some(fields)) = (
+        finding.suppression,
+        remark(report, finding),
+        result.as_object_mut(),
+    ) {
         let kind = match suppression {
             Suppression::Annotation => "inSource",
             Suppression::Flag => "external",
@@ -105,7 +109,7 @@ fn notifications(report: &Report) -> Vec<Value> {
             "level": level,
             "message": {"text": message},
             "locations": [{"physicalLocation": {
-                "artifactLocation": {"uri": uri(report.name(file))},
+                "artifactLocation": artifact(report, file),
                 "region": {"startLine": line.max(1)},
             }}],
         })
@@ -114,11 +118,33 @@ fn notifications(report: &Report) -> Vec<Value> {
         .errors
         .iter()
         .map(|error| one("error", error.file, error.line, &error.message));
-    let notes = report
-        .notes
-        .iter()
-        .map(|note| one("note", note.file, note.line, &note.message));
-    errors.chain(notes).collect()
+    let notes = report.notes.iter().map(|note| {
+        one(
+            level_word(note_level(report)),
+            note.file,
+            note.line,
+            &note.message,
+        )
+    });
+    let nothing = nothing_judged(report)
+        .map(|(level, message)| json!({"level": level_word(level), "message": {"text": message}}));
+    errors.chain(notes).chain(nothing).collect()
+}
+
+fn level_word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Note => "note",
+    }
+}
+
+/// Returns the location of a file: relative to the root of the repository, or absolute if it is outside.
+fn artifact(report: &Report, file: usize) -> Value {
+    match report.checkout.locate(report.name(file)) {
+        Location::Inside(path) => json!({"uri": uri(&path), "uriBaseId": ROOT}),
+        Location::Outside(path) => json!({"uri": format!("file://{}", uri(&path))}),
+    }
 }
 
 /// Percent-encodes a path for a URI.

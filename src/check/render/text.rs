@@ -8,9 +8,10 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer,
 
 use crate::check::report::{Report, Source};
 use crate::check::yaml::Span;
-use crate::rules::catalogue::Severity;
 
-use super::wording::{clean, page, remark, sentence, subject, total};
+use super::wording::{
+    self, clean, level, note_level, nothing_judged, page, remark, sentence, subject, total,
+};
 
 /// The maximum length of a quoted line, in bytes.
 const MAX_LINE: usize = 400;
@@ -35,19 +36,14 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
     for object in &report.objects {
         let subject = format!("of {}", subject(object));
         for finding in &object.findings {
-            let level = match (finding.severity, finding.suppression) {
-                (Severity::Deny, _) => Level::ERROR,
-                (Severity::Warn, None) => Level::WARNING,
-                (Severity::Warn, Some(_)) => Level::NOTE,
-            };
-            let title = level
+            let title = rendered(level(report, finding))
                 .primary_title(sentence(finding))
                 .id(finding.rule.id)
                 .id_url(page(finding.rule));
             let mut group: Group<'_> =
                 title.element(shown(report, object.file, finding.span, finding.quotable));
             group = group.element(Level::NOTE.message(subject.as_str()));
-            if let Some(remark) = remark(finding) {
+            if let Some(remark) = remark(report, finding) {
                 group = group.element(Level::NOTE.message(remark));
             }
             writeln!(into, "{}\n", renderer.render(&[group]))?;
@@ -55,10 +51,24 @@ pub(super) fn write(report: &Report, colour: bool, into: &mut dyn Write) -> io::
     }
     for note in &report.notes {
         let at = Origin::path(clean(report.name(note.file))).line(usize::try_from(note.line).unwrap_or(1));
-        let group = Level::NOTE.primary_title(clean(&note.message)).element(at);
+        let group = rendered(note_level(report))
+            .primary_title(clean(&note.message))
+            .element(at);
+        writeln!(into, "{}\n", renderer.render(&[group]))?;
+    }
+    if let Some((level, message)) = nothing_judged(report) {
+        let group = Group::with_title(rendered(level).primary_title(message));
         writeln!(into, "{}\n", renderer.render(&[group]))?;
     }
     writeln!(into, "{}", total(report))
+}
+
+fn rendered(level: wording::Level) -> Level<'static> {
+    match level {
+        wording::Level::Error => Level::ERROR,
+        wording::Level::Warning => Level::WARNING,
+        wording::Level::Note => Level::NOTE,
+    }
 }
 
 /// Returns the line of a span with the span marked, or only the position if the line may not be quoted.

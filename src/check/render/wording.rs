@@ -24,13 +24,17 @@ pub(super) fn clean(text: &str) -> String {
         .collect()
 }
 
-/// Returns the remark on a finding that does not fail the check.
-pub(super) fn remark(finding: &FindingReport) -> Option<&'static str> {
-    match finding.suppression? {
-        Suppression::Annotation => Some("suppressed by the annotation cassgate.db.orange.com/allow"),
-        Suppression::Flag => {
+/// Returns the remark on a finding whose effect on the check differs from that in the Kubernetes cluster.
+pub(super) fn remark(report: &Report, finding: &FindingReport) -> Option<&'static str> {
+    match finding.suppression {
+        Some(Suppression::Annotation) => Some("suppressed by the annotation cassgate.db.orange.com/allow"),
+        Some(Suppression::Flag) => {
             Some("ignored here because of --allow; the Kubernetes cluster will still deny the object")
         }
+        None if finding.severity == Severity::Warn && report.fails(finding) => {
+            Some("fails the check because of --fail-on; the Kubernetes cluster only warns")
+        }
+        None => None,
     }
 }
 
@@ -41,13 +45,51 @@ pub(super) fn sentence(finding: &FindingReport) -> String {
     clean(&format!("{}: {message}", finding.path))
 }
 
-/// Returns the severity in the words of compilers.
-pub(super) fn level(finding: &FindingReport) -> &'static str {
+/// The level of a finding or note in a format. Exactly the errors fail the check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    Error,
+    Warning,
+    Note,
+}
+
+/// Returns the level of a finding. A denial that `--allow` ignores is a warning.
+pub(super) fn level(report: &Report, finding: &FindingReport) -> Level {
     match (finding.severity, finding.suppression) {
-        (Severity::Deny, _) => "error",
-        (Severity::Warn, None) => "warning",
-        (Severity::Warn, Some(_)) => "notice",
+        _ if report.fails(finding) => Level::Error,
+        (Severity::Warn, Some(_)) => Level::Note,
+        _ => Level::Warning,
     }
+}
+
+/// Returns the level of the notes.
+pub(super) fn note_level(report: &Report) -> Level {
+    if report.notes_fail() {
+        Level::Error
+    } else {
+        Level::Note
+    }
+}
+
+/// Returns the level of a finding in words.
+pub(super) fn level_word(report: &Report, finding: &FindingReport) -> &'static str {
+    match level(report, finding) {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Note => "notice",
+    }
+}
+
+/// Returns the level and the message if no object was judged.
+pub(super) fn nothing_judged(report: &Report) -> Option<(Level, &'static str)> {
+    report.is_empty().then_some(if report.require_objects {
+        (
+            Level::Error,
+            "no CassandraBackup or CassandraRestore was judged, and --require-objects requires one",
+        )
+    } else {
+        (Level::Note, "no CassandraBackup or CassandraRestore was judged")
+    })
 }
 
 /// Returns the summary as in `2 files, 3 objects: 1 denied, 2 warnings`.
@@ -62,8 +104,17 @@ pub(super) fn total(report: &Report) -> String {
     } else {
         format!(", {}", count(summary.errors, "unreadable file"))
     };
+    let allowed = report
+        .objects
+        .iter()
+        .filter(|object| object.denied() && !object.findings.iter().any(|finding| report.fails(finding)))
+        .count();
+    let allowed = match allowed {
+        0 => String::new(),
+        number => format!(" ({number} ignored because of --allow)"),
+    };
     format!(
-        "{}, {}: {} denied, {}{errors}",
+        "{}, {}: {} denied{allowed}, {}{errors}",
         count(summary.files, "file"),
         count(summary.objects, "object"),
         summary.denied,
