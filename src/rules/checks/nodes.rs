@@ -88,7 +88,11 @@ pub(super) fn check_restore(restore: &Restore, facts: &Facts, context: &Context,
         findings.extend(
             hosts
                 .host_id(index, host_id)
-                .or_else(|| not_in_run(restore, index, host_id, facts)),
+                // Without a pod, the entry may name a node of the ring that has no part.
+                .or_else(|| {
+                    node.receiver()
+                        .and_then(|_| not_in_run(restore, index, host_id, facts))
+                }),
         );
         if let Some(pod) = node.receiver() {
             findings.extend(

@@ -107,7 +107,8 @@ pub(super) fn nodes_without_part(source: &RestoreSource, spare: &[&NodeStatus]) 
         None => format!(
             "the backup has no part for nodes of the ring, which are younger than the backup or were left out of it: \
              {names}; decommission them and restore again, or, if one replaced a node of the backup, name its pod in \
-             spec.nodes of a new restore"
+             spec.nodes of a new restore; an entry with its own hostId and no pod leaves it without rows, which needs the \
+             confirmation restore-incomplete"
         ),
     };
     Mismatch::new(Reason::NodeNotInBackup, message)

@@ -99,9 +99,12 @@ fn parts(input: &PairingInput<'_>) -> Vec<RunNode> {
             host_id: part.host_id.to_ascii_lowercase(),
             ..part.clone()
         });
-        return normalized
+        let mut parts: Vec<_> = normalized
             .filter(|part| in_datacenter(part) || is_listed(&part.host_id) || has_node(&part.host_id))
             .collect();
+        let without_part = nodes_named_without_part(input, &parts);
+        parts.extend(without_part);
+        return parts;
     }
     let named = |host_id: &str| RunNode {
         host_id: host_id.to_ascii_lowercase(),
@@ -117,6 +120,24 @@ fn parts(input: &PairingInput<'_>) -> Vec<RunNode> {
     listed.chain(own.map(|node| named(&node.host_id))).collect()
 }
 
+/// Returns the nodes of the ring that have no part in the backup and that `spec.nodes` names without a pod: they are to
+/// receive none. A run that is `PARTIAL` has no part of some nodes.
+fn nodes_named_without_part(input: &PairingInput<'_>, parts: &[RunNode]) -> Vec<RunNode> {
+    let has_part = |node: &NodeStatus| parts.iter().any(|part| part.host_id == node.host_id);
+    let is_named = |node: &NodeStatus| {
+        let mut listed = input.listed.iter();
+        listed.any(|entry| entry.receiver().is_none() && entry.host_id.eq_ignore_ascii_case(&node.host_id))
+    };
+    let named = input.ring.iter().filter(|node| !has_part(node) && is_named(node));
+    named
+        .map(|node| RunNode {
+            host_id: node.host_id.clone(),
+            datacenter: node.datacenter.clone(),
+            pod: node.pod.clone(),
+        })
+        .collect()
+}
+
 /// Returns the entries of `spec.nodes` by host id: the node that receives the part, or `None` if the part is left out.
 fn entries<'a>(
     input: &PairingInput<'a>,
@@ -129,8 +150,7 @@ fn entries<'a>(
         if !known.contains(host_id.as_str()) {
             return Err(mismatch::unknown_part(&entry.host_id, parts));
         }
-        let pod = entry.pod.as_deref().filter(|pod| !pod.is_empty());
-        let node = match pod {
+        let node = match entry.receiver() {
             None => None,
             Some(pod) => {
                 let mut ring = input.ring.iter();

@@ -81,7 +81,7 @@ impl RestorePlanner<'_> {
         };
         let listed = self.restore.spec.nodes.iter();
         let mut left_out: Vec<_> = listed
-            .filter(|entry| entry.pod.as_deref().is_none_or(str::is_empty) && !is_restored(&entry.host_id))
+            .filter(|entry| entry.receiver().is_none() && !is_restored(&entry.host_id))
             .map(|entry| {
                 let mut known = source.nodes.iter();
                 let known = known.find(|part| part.host_id.eq_ignore_ascii_case(&entry.host_id));

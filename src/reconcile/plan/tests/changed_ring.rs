@@ -126,8 +126,9 @@ fn a_node_that_is_younger_than_the_backup_ends_the_restore_until_it_is_decommiss
         format!(
             "the backup has no part for nodes of the ring, which are younger than the backup or were left out of it: {} \
              ({}); decommission them and restore again, or, if one replaced a node of the backup, name its pod in \
-             spec.nodes of a new restore; no table was touched; fix the cause and create the restore again under another \
-             name",
+             spec.nodes of a new restore; an entry with its own hostId and no pod leaves it without rows, which needs the \
+             confirmation restore-incomplete; no table was touched; fix the cause and create the restore again under \
+             another name",
             pod(2),
             host_id(100)
         )
@@ -206,6 +207,27 @@ fn a_replacement_with_other_tokens_takes_no_part_when_the_old_part_is_left_out()
     );
     assert_eq!(run.status().common.nodes.len(), 2);
     assert_eq!(run.world.violations, Vec::<String>::new());
+}
+
+/// A run that is `PARTIAL` has no part of a node that was not in the ring.
+#[test]
+fn a_node_without_a_part_is_left_alone_if_the_restore_names_it_without_a_pod() {
+    let mut run = backed_up(3);
+    run.inputs.source.as_mut().unwrap().nodes.remove(1);
+    let (reason, _) = refused(&mut run);
+    assert_eq!(reason, "NodeNotInBackup");
+    let mut run = again(run);
+    run.object.spec.nodes = vec![entry(&host_id(1), None)];
+    run.finish();
+    assert_eq!(run.state(), "COMPLETED");
+    assert_eq!(run.world.nodes[1].imported, Vec::<String>::new());
+    assert_eq!(run.rows()[0], Rows::Backup);
+    let (_, message) = run.reason("Complete").unwrap();
+    assert!(
+        message.contains(&format!("leaves out the parts of the nodes {}", host_id(1))),
+        "{message}"
+    );
+    assert!(run.event_reasons().contains(&"RestoreIncomplete"));
 }
 
 /// The ring is compared again with the same rules after the downloads.
