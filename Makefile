@@ -74,9 +74,10 @@ soak-slots: servers
 	CASSGATE_TEST_ALL_SLOTS=1 $(CARGO) test --locked --test kube -- every_slot --nocapture --test-threads=1
 
 # Kills cassgate, a sidecar and Cassandra on real nodes, during the backup and in every phase of a restore; one ring for
-# each of the three. `make e2e` covers the most dangerous moments only.
+# each of the three. `make e2e` covers the most dangerous moments only. Then runs the recoveries that take longest.
 soak-nodes: servers nodes
 	CASSGATE_TEST_ALL_KILLS=1 $(CARGO) test --locked --test e2e -- --test-threads=3 --nocapture kills::
+	$(CARGO) test --locked --test e2e -- --test-threads=3 --nocapture --ignored recovery::
 
 # Builds the binary of the image in two folders and compares the results.
 reproducible:

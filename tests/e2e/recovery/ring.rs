@@ -9,8 +9,7 @@ use crate::support::cql;
 use crate::support::ring::{Tokens, even_tokens};
 
 #[test]
-#[ignore = "waits for the records of runs"]
-fn a_ring_that_shrank_is_restored_only_without_the_lost_share_on_purpose() {
+fn a_ring_that_shrank_is_restored_only_without_the_lost_part_on_purpose() {
     let mut lab = backed_up(3);
     lab.insert(100..150);
     let lost = lab.host_id(2);
@@ -49,8 +48,7 @@ fn a_ring_that_shrank_is_restored_only_without_the_lost_share_on_purpose() {
 }
 
 #[test]
-#[ignore = "waits for the records of runs"]
-fn a_younger_node_stops_a_restore_and_a_successor_gets_the_share_that_the_spec_gives_it() {
+fn a_younger_node_stops_a_restore_and_a_successor_gets_the_part_that_the_spec_gives_it() {
     let mut lab = backed_up(2);
     lab.insert(100..150);
     lab.add_node(Tokens::Random);
