@@ -92,7 +92,7 @@ fn merged(mut base: Value, change: &Value) -> Value {
 fn with_new_fields(mut status: Value) -> Value {
     let node = json!({
         "sourceHostId": "1b7d0a4e", "sourceDatacenter": "dc2", "bytes": 4096, "files": 7, "unproven": true,
-        "failingSince": "2026-11-22T21:38:38Z",
+        "failingSince": "2026-11-22T21:38:38Z", "proofError": "e",
     });
     let run = json!({
         "cassandraCluster": "c1", "clusterName": "lab-A", "datacenter": "dc1", "entities": "k1.t1", "entityList": 5,
@@ -117,7 +117,7 @@ fn with_new_fields(mut status: Value) -> Value {
             &json!({
                 "rings": [{ "id": 1, "nodes": [{ "hostId": "6f8b0a1c", "datacenter": "dc1", "pod": "c1-dc1-rack1-0" }] }],
                 "entityLists": [{ "id": 5, "entities": "k1.t1" }],
-                "run": { "datacenter": "dc1", "leftOut": ["c1-dc1-rack1-1"] },
+                "run": { "datacenter": "dc1", "leftOut": ["c1-dc1-rack1-1"], "restarts": 1 },
             }),
         );
     } else {
