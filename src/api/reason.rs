@@ -89,7 +89,7 @@ reasons! {
     NodeNotInBackup: Conditions,
         "A node of the ring, or one that `spec.nodes` names, is not in the backup, so the restore ended before it emptied any table.";
     NodesDown: Conditions,
-        "A Cassandra node considers another one to be down, so the sidecars refuse every phase of a restore.";
+        "A Cassandra node considers another one to be down, so the sidecars refuse `DOWNLOAD`, `TRUNCATE` and `IMPORT`.";
     NotReady: Events, "The next scheduled run would not begin; the message says what it lacks.";
     OperationFailed: Conditions, "An operation failed on a sidecar, and the run ended with it.";
     OperationUnknown: Both,

@@ -7,7 +7,7 @@ use super::node::NodeStatus;
 use super::run::{BackupRun, PastRun, RunNode};
 use super::status::BackupStatus;
 
-/// What a run of a backup covered, as its status records it.
+/// The coverage of a run of a backup, as its status records it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunRecord<'a> {
     /// The `CassandraCluster` that the run backed up.

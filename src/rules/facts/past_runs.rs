@@ -15,11 +15,11 @@ pub struct PastSnapshot {
     pub good: bool,
     /// True if it was PARTIAL: some nodes of the cluster were left out.
     pub partial: bool,
-    /// What it covered; `None` if an earlier version of cassgate recorded the run.
+    /// The coverage of the run; `None` if an earlier version of cassgate recorded the run.
     pub record: Option<Arc<RecordedRun>>,
 }
 
-/// What a run of a backup covered.
+/// The coverage of a run of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RecordedRun {
     /// The `CassandraCluster` that it backed up.

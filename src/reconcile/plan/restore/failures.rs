@@ -98,7 +98,7 @@ impl RestorePlanner<'_> {
     }
 
     /// Tries a phase again that the sidecar refused because a node is down. Most of these attempts do not count: they say
-    /// nothing about the phase, and the restart of each node, which is the remedy, causes other failures.
+    /// nothing about the phase, and the stop of all nodes, which is a remedy, causes other failures.
     pub(super) fn retry_while_nodes_are_down(&mut self, host_id: &str, phase: Phase) {
         let now = self.observation.now;
         let Some(node) = self.node_mut(host_id) else {

@@ -54,7 +54,7 @@ fn a_node_that_is_down_is_reported_with_its_remedy_and_as_stalled_after_15_minut
     }
 }
 
-/// The remedy is a restart of each Cassandra node, during which its sidecar reports another failure.
+/// A remedy is a stop of all Cassandra nodes, during which their sidecars report another failure.
 #[test]
 fn attempts_while_a_node_is_down_do_not_count_as_attempts_at_the_download() {
     let mut run = RestoreRun::new(2);
