@@ -28,6 +28,9 @@ pub(super) struct Take {
     pub(super) ended: Option<Timestamp>,
     /// The name of its snapshot.
     pub(super) snapshot: String,
+    /// The snapshots of its earlier attempts, which were not proven to be whole. A run begins again under a new name if it
+    /// is unknown whether an upload arrived.
+    pub(super) unproven: Vec<String>,
 }
 
 /// Everything that was written to a backup.
@@ -159,12 +162,20 @@ impl Notes {
         if status["snapshotTag"] != before["snapshotTag"]
             && let Some(slot) = time(&status["lastScheduleTime"])
         {
-            history.takes.push(Take {
-                slot,
-                at: now(),
-                ended: None,
-                snapshot: text(&status["snapshotTag"]),
-            });
+            let snapshot = text(&status["snapshotTag"]);
+            match history.takes.last_mut() {
+                Some(take) if take.slot == slot && take.ended.is_none() => {
+                    take.unproven
+                        .push(std::mem::replace(&mut take.snapshot, snapshot));
+                }
+                _ => history.takes.push(Take {
+                    slot,
+                    at: now(),
+                    ended: None,
+                    snapshot,
+                    unproven: Vec::new(),
+                }),
+            }
         }
         if let Some(take) = history.takes.last_mut()
             && status["timeCompleted"].is_string()

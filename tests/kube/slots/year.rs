@@ -356,7 +356,11 @@ pub(super) fn violations<'a>(world: &World, accounts: impl IntoIterator<Item = &
                 for node in 0..lab.ring.size() {
                     let asked = sent.remove(&(take.snapshot.clone(), node)).unwrap_or(0);
                     let stored = lab.ring.stored(node).contains(&take.snapshot);
-                    if asked != 1 || !stored {
+                    let repeated = take.unproven.iter().any(|attempt| {
+                        let asked = sent.remove(&(attempt.clone(), node)).unwrap_or(0);
+                        asked > 1
+                    });
+                    if asked != 1 || !stored || repeated || take.unproven.len() > 3 {
                         violations.push(format!(
                             "{take:?}: node {node} was asked {asked} times; stored: {stored}"
                         ));
