@@ -116,9 +116,4 @@ impl BackupPlanner<'_> {
         };
         self.fail(Reason::PartUnproven, message);
     }
-
-    fn storage_location(&self) -> &str {
-        let run = self.status.run.as_ref();
-        run.map_or(&self.backup.spec.storage_location, |run| &run.storage_location)
-    }
 }

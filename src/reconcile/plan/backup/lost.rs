@@ -61,9 +61,13 @@ impl BackupPlanner<'_> {
     /// Returns true if the bucket of the run is a directory (`file://`). There, a killed sidecar leaves files that are cut
     /// short, under their final names (observed on 2.0.4). An object store has an object either whole or not at all.
     pub(super) fn is_directory(&self) -> bool {
+        is_directory(self.storage_location())
+    }
+
+    /// Returns the storage location of the run.
+    pub(super) fn storage_location(&self) -> &str {
         let run = self.status.run.as_ref();
-        let location = run.map_or(&self.backup.spec.storage_location, |run| &run.storage_location);
-        is_directory(location)
+        run.map_or(&self.backup.spec.storage_location, |run| &run.storage_location)
     }
 }
 
