@@ -64,7 +64,7 @@ impl RestorePlanner<'_> {
         if !others.is_empty() {
             reasons.push(format!(
                 "a cleanup would also delete those of other restores of the cluster, which did not complete or kept theirs: \
-                 {}; delete these objects when nobody needs the copies",
+                 {}; delete these objects when the copies are obsolete",
                 names(others)
             ));
         }
@@ -73,7 +73,7 @@ impl RestorePlanner<'_> {
         }
         let message = format!(
             "The copies of the emptied tables, the snapshots truncated-<milliseconds>-<table>, are kept on every node: {}. \
-             When nobody needs them, remove them with nodetool clearsnapshot.",
+             When they are obsolete, remove them with nodetool clearsnapshot.",
             reasons.join("; ")
         );
         self.plan.warn(Reason::CopiesKept, message);

@@ -105,7 +105,7 @@ fn the_copies_stay_if_the_spec_or_another_restore_needs_them() {
                 kept.message,
                 "The copies of the emptied tables, the snapshots truncated-<milliseconds>-<table>, are kept on every node: a \
                  cleanup would also delete those of other restores of the cluster, which did not complete or kept theirs: \
-                 sunday; delete these objects when nobody needs the copies. When nobody needs them, remove \
+                 sunday; delete these objects when the copies are obsolete. When they are obsolete, remove \
                  them with nodetool clearsnapshot."
             );
         }

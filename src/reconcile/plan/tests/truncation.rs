@@ -344,7 +344,7 @@ fn after_several_rounds_the_copies_stay_and_an_event_says_why() {
     assert_eq!(
         event.message,
         "The copies of the emptied tables, the snapshots truncated-<milliseconds>-<table>, are kept on every node: the \
-         tables were emptied 2 times, and the copies also hold what was written in between. When nobody needs them, remove \
+         tables were emptied 2 times, and the copies also hold what was written in between. When they are obsolete, remove \
                  them with nodetool clearsnapshot."
     );
 }
