@@ -5,10 +5,10 @@
 //! the sidecar accepts and cassgate denies are listed with the reason.
 
 use cassgate::rules::policy::Policy;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::NAMESPACE;
-use crate::case::{library, object_of};
+use crate::case::object_of;
 use crate::webhook::{AdmissionRequest, Outcome, send};
 use crate::world::World;
 
@@ -46,22 +46,13 @@ fn restore(backup: &str, more: &Value) -> Outcome {
 }
 
 fn judged(object: &Value) -> Outcome {
-    let library = library();
-    let given = [
+    let world = World::of_library(&[
         "cluster",
         "secret",
         "backup of tables",
         "backup of keyspaces",
         "backup of everything",
-    ];
-    let world = World {
-        objects: given
-            .iter()
-            .map(|name| object_of(&library[*name], NAMESPACE))
-            .collect(),
-        labels: Map::new(),
-        reads_secrets: true,
-    };
+    ]);
     let request = AdmissionRequest {
         operation: "CREATE",
         object: object_of(object, NAMESPACE),

@@ -4,25 +4,16 @@ use std::sync::Arc;
 
 use cassgate::api::Kind;
 use cassgate::evaluate::{Judge, StoredJudge};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::case::{library, object_of};
+use crate::case::object_of;
 use crate::world::World;
 use crate::{NAMESPACE, policy};
 
 /// Returns the rules that deny a stored object under this executor, in a namespace with the cluster, the Secret and the
 /// backups of the library.
 fn denied(kind: Kind, object: &Value, executor: &str) -> Vec<String> {
-    let library = library();
-    let given = ["cluster", "secret", "backup of tables"];
-    let world = World {
-        objects: given
-            .iter()
-            .map(|name| object_of(&library[*name], NAMESPACE))
-            .collect(),
-        labels: Map::new(),
-        reads_secrets: true,
-    };
+    let world = World::of_library(&["cluster", "secret", "backup of tables"]);
     let judge = StoredJudge {
         facts: Arc::new(world),
         policy: policy(&[format!("--executor={executor}")]),
