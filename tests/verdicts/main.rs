@@ -40,6 +40,19 @@ fn policy(flags: &[String]) -> Policy {
     Flags::parse_from(all).policy.into()
 }
 
+/// Returns a world of these objects of the library, in which the caller may read Secrets.
+fn world_of_library(names: &[&str]) -> World {
+    let library = case::library();
+    let objects = names
+        .iter()
+        .map(|name| case::object_of(&library[*name], NAMESPACE));
+    World {
+        objects: objects.collect(),
+        labels: serde_json::Map::new(),
+        reads_secrets: true,
+    }
+}
+
 fn judged(case: &Case, library: &serde_json::Map<String, Value>) -> Outcome {
     let stored = case.stored_objects(library, NAMESPACE);
     let subject = case.subject(NAMESPACE);

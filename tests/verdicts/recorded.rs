@@ -7,10 +7,9 @@
 use cassgate::rules::policy::Policy;
 use serde_json::{Value, json};
 
-use crate::NAMESPACE;
 use crate::case::object_of;
 use crate::webhook::{AdmissionRequest, Outcome, send};
-use crate::world::World;
+use crate::{NAMESPACE, world_of_library};
 
 /// The recorded behaviour of the sidecar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +45,7 @@ fn restore(backup: &str, more: &Value) -> Outcome {
 }
 
 fn judged(object: &Value) -> Outcome {
-    let world = World::of_library(&[
+    let world = world_of_library(&[
         "cluster",
         "secret",
         "backup of tables",

@@ -7,13 +7,12 @@ use cassgate::evaluate::{Judge, StoredJudge};
 use serde_json::{Value, json};
 
 use crate::case::object_of;
-use crate::world::World;
-use crate::{NAMESPACE, policy};
+use crate::{NAMESPACE, policy, world_of_library};
 
 /// Returns the rules that deny a stored object under this executor, in a namespace with the cluster, the Secret and the
 /// backups of the library.
 fn denied(kind: Kind, object: &Value, executor: &str) -> Vec<String> {
-    let world = World::of_library(&["cluster", "secret", "backup of tables"]);
+    let world = world_of_library(&["cluster", "secret", "backup of tables"]);
     let judge = StoredJudge {
         facts: Arc::new(world),
         policy: policy(&[format!("--executor={executor}")]),

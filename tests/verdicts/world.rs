@@ -13,9 +13,6 @@ use cassgate::rules::policy::MissingReferences;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::NAMESPACE;
-use crate::case::{library, object_of};
-
 /// The objects of all namespaces.
 #[derive(Debug, Default)]
 pub(crate) struct World {
@@ -28,17 +25,6 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Returns a world of these objects of the library, in which the caller may read Secrets.
-    pub(crate) fn of_library(names: &[&str]) -> Self {
-        let library = library();
-        let objects = names.iter().map(|name| object_of(&library[*name], NAMESPACE));
-        Self {
-            objects: objects.collect(),
-            labels: serde_json::Map::new(),
-            reads_secrets: true,
-        }
-    }
-
     fn of_kind(&self, kind: &str) -> impl Iterator<Item = (&str, &str, &Value)> {
         self.objects
             .iter()
