@@ -30,10 +30,12 @@ test: servers cert-manager tools
 	$(CARGO) test --locked --lib --tests
 
 # Tests on real Cassandra nodes with real sidecars. RINGS is the number of rings at a time; each uses 2.3 GB of memory. The
-# first run downloads the nodes from Maven Central and PyPI.
+# first run downloads the nodes from Maven Central and PyPI. .ci/run empties E2E_TESTS, which leaves out the tests that
+# take longest.
 RINGS ?= 4
+E2E_TESTS ?= --include-ignored
 e2e: servers nodes
-	$(CARGO) test --locked --test e2e -- --test-threads=$(RINGS)
+	$(CARGO) test --locked --test e2e -- --test-threads=$(RINGS) $(E2E_TESTS)
 
 # Benchmarks of rules, schedules, check, reviews and runs. The latencies need h2load (Debian's package nghttp2-client).
 # docs/performance.md has the figures.
@@ -74,10 +76,9 @@ soak-slots: servers
 	CASSGATE_TEST_ALL_SLOTS=1 $(CARGO) test --locked --test kube -- every_slot --nocapture --test-threads=1
 
 # Kills cassgate, a sidecar and Cassandra on real nodes, during the backup and in every phase of a restore; one ring for
-# each of the three. `make e2e` covers the most dangerous moments only. Then runs the recoveries that take longest.
+# each of the three. `make e2e` covers the most dangerous moments only.
 soak-nodes: servers nodes
 	CASSGATE_TEST_ALL_KILLS=1 $(CARGO) test --locked --test e2e -- --test-threads=3 --nocapture kills::
-	$(CARGO) test --locked --test e2e -- --test-threads=3 --nocapture --ignored recovery::
 
 # Builds the binary of the image in two folders and compares the results.
 reproducible:

@@ -118,7 +118,10 @@ impl Lab {
 
 impl Site {
     fn new(stage: Stage, cluster: &'static str, gate: &Gate, settings: RingSettings) -> Self {
-        let manifest = cluster_with(cluster, &["dc1"]).replace("icarus:1.1.3", "icarus:2.0.4");
+        let manifest = cluster_with(cluster, &["dc1"]).replace(
+            "icarus:1.1.3",
+            &format!("icarus:{}", settings.generation.icarus()),
+        );
         stage.kubectl.apply(&manifest).succeeds();
         stage.register(gate);
         stage.kubectl.apply(SIDECAR).succeeds();

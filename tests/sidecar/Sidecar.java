@@ -62,7 +62,7 @@ import org.awaitility.Awaitility;
 import org.glassfish.jersey.server.ResourceConfig;
 
 /**
- * The sidecar of one Cassandra node, for tests: Esop, the engine of Icarus 2.0.4, behind Icarus' REST API.
+ * The sidecar of one Cassandra node, for tests: Esop, the engine of Icarus, behind Icarus' REST API.
  *
  * <p>Icarus itself is no published package; its engine and its server library are. Operations of one node are done
  * by Esop's own code, unchanged. What Icarus adds to it, the coordination of a whole cluster, is not here: a request
@@ -71,6 +71,7 @@ import org.glassfish.jersey.server.ResourceConfig;
  * <p>{@code java Sidecar ADDRESS:PORT JMX_ADDRESS:PORT EXPIRATION_SECONDS}. It stops on SIGTERM. With the system
  * property {@code kubernetes.client=true} and KUBECONFIG it reads Secrets. Esop looks whether something is done a
  * second or five after it began with it; with the property {@code first.look} it looks so many milliseconds after.
+ * The property {@code icarus.version} is the version that it tells.
  */
 public final class Sidecar {
     /** Starts the server and stays. */
@@ -255,7 +256,7 @@ public final class Sidecar {
         @GET
         @Path("version")
         public Version version() {
-            return new Version("instaclustr-icarus 2.0.4", "", "");
+            return new Version("instaclustr-icarus " + System.getProperty("icarus.version"), "", "");
         }
 
         @GET

@@ -11,7 +11,9 @@
 #   DATACENTER    the node's datacenter (dc1)
 #   CLUSTER       the name of the Cassandra cluster (cassgate test)
 #   TOKENS        the node's four tokens, separated by commas; Cassandra chooses random ones without it
+#   RING_DELAY    milliseconds for which a joining node waits for the ring and its schema (1000)
 #   REPLACES      the address of a dead node whose tokens and data this node takes over at its first start
+#   ICARUS        1: Cassandra 4.0 with the engine of Icarus 1.1.3; 2: Cassandra 5.0 with that of Icarus 2.0.4 (2)
 #   HEAP          Cassandra's memory (384M)
 #   EXPIRATION    seconds for which the sidecar remembers finished operations (3600)
 #   FIRST_LOOK    milliseconds until the sidecar first polls for completion; by default one to five seconds, as in Icarus
@@ -37,7 +39,13 @@ fi
 
 [ $# -ge 4 ] || fail "usage: run.sh cassandra|sidecar DIR ADDRESS JMX_PORT [SEED]"
 half=$1 address=$3 jmx=$4
-parts=$("$here/build.sh")
+icarus=${ICARUS:-2}
+case $icarus in
+1) version=1.1.3 ;;
+2) version=2.0.4 ;;
+*) fail "the generations of Icarus are 1 and 2, not $icarus" ;;
+esac
+parts=$("$here/build.sh")/$icarus
 mkdir -p "$2"
 dir=$(cd "$2" && pwd)
 mkdir -p "$dir/volume/cassandra" "$dir/$half"
@@ -69,7 +77,6 @@ cassandra() {
 		partitioner: org.apache.cassandra.dht.Murmur3Partitioner
 		seed_provider: [{class_name: org.apache.cassandra.locator.SimpleSeedProvider, parameters: [{seeds: "$1"}]}]
 		commitlog_sync: periodic
-		commitlog_sync_period: 10000ms
 		endpoint_snitch: GossipingPropertyFileSnitch
 		listen_address: $address
 		rpc_address: $address
@@ -80,34 +87,54 @@ cassandra() {
 		saved_caches_directory: $home/saved_caches
 		hints_directory: $home/hints
 		cdc_raw_directory: $home/cdc_raw
-		storage_compatibility_mode: CASSANDRA_4
-		uuid_sstable_identifiers_enabled: false
 		phi_convict_threshold: 16
-		memtable_heap_space: 64MiB
-		memtable_offheap_space: 64MiB
-		commitlog_segment_size: 8MiB
-		commitlog_total_space: 128MiB
-		key_cache_size: 4MiB
-		file_cache_size: 32MiB
-		materialized_views_enabled: true
 	END
-	local more=()
+	local more=() jvm=(@"$here/jvm17.args")
+	case $icarus in
+	1)
+		cat >>"$run/cassandra.yaml" <<-END
+			commitlog_sync_period_in_ms: 10000
+			memtable_heap_space_in_mb: 64
+			memtable_offheap_space_in_mb: 64
+			commitlog_segment_size_in_mb: 8
+			commitlog_total_space_in_mb: 128
+			key_cache_size_in_mb: 4
+			file_cache_size_in_mb: 32
+			enable_materialized_views: true
+		END
+		jvm+=(@"$here/jvm17-cassandra4.args")
+		;;
+	2)
+		cat >>"$run/cassandra.yaml" <<-END
+			commitlog_sync_period: 10000ms
+			storage_compatibility_mode: CASSANDRA_4
+			uuid_sstable_identifiers_enabled: false
+			memtable_heap_space: 64MiB
+			memtable_offheap_space: 64MiB
+			commitlog_segment_size: 8MiB
+			commitlog_total_space: 128MiB
+			key_cache_size: 4MiB
+			file_cache_size: 32MiB
+			materialized_views_enabled: true
+		END
+		;;
+	esac
 	[ -z "${REPLACES:-}" ] || more+=("-Dcassandra.replace_address_first_boot=$REPLACES")
-	exec java @"$here/jvm17.args" "-Xms${HEAP:-384M}" "-Xmx${HEAP:-384M}" -Xss384k \
+	exec java "${jvm[@]}" "-Xms${HEAP:-384M}" "-Xmx${HEAP:-384M}" -Xss384k \
 		-XX:+UseSerialGC -XX:-UsePerfData -XX:TieredStopAtLevel=1 \
 		-javaagent:"$(echo "$parts"/cassandra/jamm-*.jar)" -Djava.io.tmpdir="$home/tmp" \
 		-Dlogback.configurationFile="file://$run/logback.xml" \
 		-Dcassandra.config="file://$run/cassandra.yaml" \
 		-Dcassandra-rackdc.properties="file://$run/cassandra-rackdc.properties" \
 		-Dcassandra.storagedir="$home" -Dcassandra.logdir="$home/log" -Dcassandra-foreground=yes \
-		-Dcassandra.jmx.local.port="$jmx" -Dcassandra.ring_delay_ms=1000 \
+		-Dcassandra.jmx.local.port="$jmx" "-Dcassandra.ring_delay_ms=${RING_DELAY:-1000}" \
 		-Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.superuser_setup_delay_ms=0 \
 		-Dcassandra.initial_token_allocate_disabled=true -Dcassandra.broadcast_interval_ms=1000 "${more[@]}" \
 		-cp "$parts/cassandra/*" org.apache.cassandra.service.CassandraDaemon >>"$run/out" 2>&1
 }
 
 sidecar() {
-	local more=()
+	local more=("-Dicarus.version=$version")
 	[ -z "${KUBECONFIG:-}" ] || more+=(-Dkubernetes.client=true)
 	[ -z "${FIRST_LOOK:-}" ] || more+=("-Dfirst.look=$FIRST_LOOK")
 	# A request for a machine role to an address without a server takes half a minute.

@@ -1,5 +1,6 @@
 //! Restores when the world is not as it was at the backup.
 
+mod oldest;
 mod ring;
 mod tables;
 mod twin;

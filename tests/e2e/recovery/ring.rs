@@ -48,6 +48,7 @@ fn a_ring_that_shrank_is_restored_only_without_the_lost_part_on_purpose() {
 }
 
 #[test]
+#[ignore = "takes long: .ci/run leaves it out"]
 fn a_younger_node_stops_a_restore_and_a_successor_gets_the_part_that_the_spec_gives_it() {
     let mut lab = backed_up(2);
     lab.insert(100..150);

@@ -58,7 +58,7 @@ fn a_twin_in_another_namespace_gets_every_row_from_the_bucket_of_a_lost_cluster(
 }
 
 #[test]
-#[ignore = "takes long: make soak-nodes runs it"]
+#[ignore = "takes long: .ci/run leaves it out"]
 fn a_ring_rebuilt_with_its_tokens_after_the_loss_of_every_volume_is_restored() {
     let mut lab = backed_up(2);
     let schema = cql::schema(lab.ring.address(0));

@@ -57,7 +57,7 @@ fn a_backup_whose_sidecar_died_with_files_on_their_way_begins_again_under_a_new_
 }
 
 #[test]
-#[ignore = "takes long: make soak-nodes runs it"]
+#[ignore = "takes long: .ci/run leaves it out"]
 fn a_cut_file_in_a_directory_is_found_after_the_loss_of_the_sidecar() {
     let mut lab = Lab::new(Pace::AsIcarus);
     let host = lab.host_id(1);

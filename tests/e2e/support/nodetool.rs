@@ -15,14 +15,19 @@ impl Node {
         let home = self.path("/var/lib/cassandra");
         let quiet = home.join("quiet.xml");
         fs::write(&quiet, "<configuration/>").map_err(|error| error.to_string())?;
+        let jvm = |name: &str| format!("@{}/tests/sidecar/{name}", repository().display());
         let done = Command::new("java")
-            .arg(format!("@{}/tests/sidecar/jvm17.args", repository().display()))
+            .args([jvm("jvm17.args"), jvm("jvm17-cassandra4.args")])
             .args(["-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
             // nodetool keeps a history in the home directory, and logs to stdout without a configuration.
             .arg(format!("-Duser.home={}", home.display()))
             .arg(format!("-Dlogback.configurationFile=file://{}", quiet.display()))
             .arg("-cp")
-            .arg(parts().join("cassandra/*"))
+            .arg(
+                parts()
+                    .join(self.settings.generation.folder())
+                    .join("cassandra/*"),
+            )
             .arg("org.apache.cassandra.tools.NodeTool")
             .args(["-h", "127.0.0.1", "-p", &self.jmx.to_string()])
             .args(arguments)

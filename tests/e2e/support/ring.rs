@@ -19,6 +19,10 @@ use crate::kube::process_guard::GuardedProcess;
 /// Timeout for the start of a server on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_mins(4);
 
+/// Time for which a node that joins a ring with rows waits for the schema, in milliseconds. A node that waited for one
+/// second only joined without the keyspaces, and so without their rows (observed on a busy machine).
+const RING_DELAY: &str = "5000";
+
 /// Maximum number of nodes of a ring, including those that have left it.
 const MAX_NODES: u8 = 6;
 
@@ -35,12 +39,40 @@ pub(crate) enum Pace {
     Quick,
 }
 
+/// The versions of Cassandra and of the sidecar's engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Generation {
+    /// Cassandra 4.0 and the engine of Icarus 1.1.3, which cannot read the disk of Cassandra 4.1 and later.
+    Icarus1,
+    /// Cassandra 5.0 and the engine of Icarus 2.0.4.
+    Icarus2,
+}
+
+impl Generation {
+    /// Returns its folder among the parts, which is also its name for `run.sh`.
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Icarus1 => "1",
+            Self::Icarus2 => "2",
+        }
+    }
+
+    /// Returns the version of Icarus.
+    pub(crate) fn icarus(self) -> &'static str {
+        match self {
+            Self::Icarus1 => "1.1.3",
+            Self::Icarus2 => "2.0.4",
+        }
+    }
+}
+
 /// The settings of a ring.
 #[derive(Debug, Clone)]
 pub(crate) struct RingSettings {
     /// Number of nodes at the start.
     pub(crate) size: u8,
     pub(crate) pace: Pace,
+    pub(crate) generation: Generation,
     /// The API server from which the sidecars read Secrets; without it a sidecar assumes that it is outside of
     /// Kubernetes.
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -55,6 +87,7 @@ impl Default for RingSettings {
         Self {
             size: 2,
             pace: Pace::Quick,
+            generation: Generation::Icarus2,
             kubeconfig: None,
             cluster: "cassgate test",
             tokens: Vec::new(),
@@ -89,9 +122,11 @@ pub(crate) struct Node {
     pub(crate) address: Ipv4Addr,
     seed: Ipv4Addr,
     tokens: Tokens,
-    settings: RingSettings,
+    pub(super) settings: RingSettings,
     folder: PathBuf,
     pub(super) jmx: u16,
+    /// True if the node joins a ring with rows.
+    joins_rows: bool,
     cassandra: Option<GuardedProcess>,
     sidecar: Option<GuardedProcess>,
 }
@@ -150,6 +185,7 @@ impl Ring {
     /// Adds a node, which bootstraps: it takes over the rows of its tokens. Waits until it serves.
     pub(crate) fn add(&mut self, tokens: Tokens) {
         let mut node = self.new_node(tokens);
+        node.joins_rows = true;
         node.start();
         node.wait_for_sidecar();
         self.nodes.push(node);
@@ -159,6 +195,7 @@ impl Ring {
     /// volume.
     pub(crate) fn replace(&mut self, number: usize, tokens: Tokens) {
         let mut node = self.new_node(tokens);
+        node.joins_rows = true;
         node.start();
         node.wait_for_sidecar();
         self.nodes[number] = node;
@@ -179,6 +216,7 @@ impl Ring {
             settings: self.settings.clone(),
             folder: self.folder.path().join(address.to_string()),
             jmx: free_port(),
+            joins_rows: false,
             cassandra: None,
             sidecar: None,
         }
@@ -358,11 +396,13 @@ impl Node {
             .env_remove("KUBECONFIG")
             .envs(self.settings.kubeconfig.iter().map(|file| ("KUBECONFIG", file)))
             .env("CLUSTER", self.settings.cluster)
+            .env("ICARUS", self.settings.generation.folder())
             .envs(match &self.tokens {
                 Tokens::Random => None,
                 Tokens::Given(tokens) => Some(("TOKENS", separated(tokens))),
                 Tokens::Replaces(address) => Some(("REPLACES", address.to_string())),
             })
+            .envs(self.joins_rows.then_some(("RING_DELAY", RING_DELAY)))
             .envs(match self.settings.pace {
                 Pace::AsIcarus => None,
                 Pace::Quick => Some(("FIRST_LOOK", "200")),
