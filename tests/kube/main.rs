@@ -47,7 +47,7 @@ mod support;
 mod update;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use runs::{disturbances, kills, needs, other_executors};
+use runs::{disturbances, kills, needs, other_executors, unsettled_ring};
 use slots::{adoption, crowd, restarts, year};
 
 /// Lists the tests of each module under the names of their functions.
@@ -88,6 +88,11 @@ tests! {
         a_run_waits_for_missing_references,
         a_restarted_reconciler_resumes,
         a_scheduled_backup_runs_is_edited_suspended_resumed_and_restored_from_its_second_run,
+    ;
+    unsettled_ring:
+        a_backup_waits_while_two_sidecars_disagree_about_the_ring,
+        a_backup_waits_for_a_running_pod_outside_the_ring_unless_it_joins,
+        a_part_that_its_sidecar_lost_is_taken_again_under_another_tag_and_restored,
     ;
     kills:
         a_backup_runs_once_wherever_the_reconciler_stops,

@@ -4,6 +4,7 @@ pub(crate) mod disturbances;
 pub(crate) mod kills;
 pub(crate) mod needs;
 pub(crate) mod other_executors;
+pub(crate) mod unsettled_ring;
 pub(crate) mod wire;
 pub(crate) mod world;
 
