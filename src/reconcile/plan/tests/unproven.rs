@@ -147,7 +147,7 @@ fn a_request_whose_outcome_is_unknown_for_hours_may_have_been_an_upload() {
 fn a_part_in_a_directory_is_proven_by_a_download() {
     let mut run = BackupRun::new(2);
     run.step();
-    run.world.advance(SignedDuration::from_hours(3));
+    run.world.advance(SignedDuration::from_mins(30));
     run.world.restart(1, 0);
     run.finish();
     assert_eq!(run.state(), "COMPLETED");

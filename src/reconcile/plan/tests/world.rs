@@ -4,8 +4,12 @@
 //! only; `TRUNCATE` checks nothing and empties all nodes; a restarted sidecar has forgotten everything; an import over
 //! links that another content left loads nothing.
 
+mod answers;
+pub(super) mod archive;
 mod clock;
+pub(super) mod disruption;
 mod fault;
+mod operations;
 pub(super) mod parts;
 mod ring;
 
@@ -17,12 +21,14 @@ use jiff::{SignedDuration, Timestamp};
 use super::uploads::Uploads;
 use crate::api::NodeContainers;
 use crate::domain::sidecar::Sidecar;
-use crate::icarus::{NodeMode, OperationError, OperationState};
-use crate::reconcile::plan::{
-    Answer, Answers, Observation, OperationReport, Outcome, Phase, PodMember, Question, Request, Task,
-};
+use crate::icarus::NodeMode;
+use crate::reconcile::plan::{Answers, Observation, OperationReport, Phase, PodMember, Task};
+use archive::{Archive, Listing};
+use disruption::Silence;
+use operations::Operation;
 
 pub(super) use fault::Fault;
+pub(super) use operations::NODES_DOWN;
 
 /// The rows in the tables of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,16 +48,6 @@ pub(super) enum Downloaded {
     /// Some files, one of them truncated.
     Partial,
     All,
-}
-
-#[derive(Debug, Clone)]
-struct Operation {
-    report: OperationReport,
-    task: Task,
-    /// The tag of the backup that sent it.
-    tag: String,
-    /// The time at which it ends, unless a fault comes first.
-    ends: Timestamp,
 }
 
 /// The presence of a node.
@@ -90,6 +86,13 @@ pub(super) struct Node {
     pub(super) folder: Option<String>,
     /// The folders of the parts that it imported since the tables were last emptied.
     pub(super) imported: Vec<String>,
+    /// The number of its pod's address.
+    address: usize,
+    /// The number of the address that the ring knows.
+    ring_address: usize,
+    pub(super) silence: Silence,
+    /// True while its operations stay at `RUNNING`.
+    pub(super) hangs: bool,
     restarts: u32,
     down_until: Timestamp,
     operations: Vec<Operation>,
@@ -111,6 +114,8 @@ pub(super) struct World {
     pub(super) kept_tables: Vec<&'static str>,
     /// True if the last `TRUNCATE` kept tables.
     partly_emptied: bool,
+    /// True if a `TRUNCATE` has emptied tables since the last restore began.
+    pub(super) was_emptied: bool,
     /// The version of the sidecars.
     pub(super) sidecar: Sidecar,
     /// True while the `CassandraCluster` does not exist.
@@ -118,6 +123,13 @@ pub(super) struct World {
     pub(super) uploads: Uploads,
     /// The time until which the bucket answers no sidecar.
     pub(super) unlisted_until: Timestamp,
+    /// The parts of all snapshots; `None`: [`uploads`](Self::uploads) and [`bucket`](Self::bucket) model one snapshot.
+    pub(super) archive: Option<Archive>,
+    pub(super) listing: Listing,
+    /// The object that sends the next requests.
+    pub(super) owner: String,
+    /// The difference of the planner's clock from the time of the world.
+    pub(super) clock_error: SignedDuration,
     /// The broken guarantees.
     pub(super) violations: Vec<String>,
     /// The number of listings of a share for a removal.
@@ -145,6 +157,10 @@ impl World {
             tokens: u32::try_from(index).unwrap(),
             folder: None,
             imported: Vec::new(),
+            address: index,
+            ring_address: index,
+            silence: Silence::None,
+            hangs: false,
             restarts: 0,
             down_until: Timestamp::MIN,
             operations: Vec::new(),
@@ -159,10 +175,15 @@ impl World {
             nodes_down: false,
             kept_tables: Vec::new(),
             partly_emptied: false,
+            was_emptied: false,
             sidecar: Sidecar::from_image("icarus:2.0.4"),
             cluster_gone: false,
             uploads: Uploads::default(),
             unlisted_until: Timestamp::MIN,
+            archive: None,
+            listing: Listing::Complete,
+            owner: String::new(),
+            clock_error: SignedDuration::ZERO,
             violations: Vec::new(),
             listings: Cell::new(0),
             arrived: Vec::new(),
@@ -175,7 +196,7 @@ impl World {
     /// Returns an observation in which every object exists and the run has its turn.
     pub(super) fn observation<'a>(&self, members: &'a [PodMember], answers: &'a Answers) -> Observation<'a> {
         Observation {
-            now: self.now,
+            now: self.now.checked_add(self.clock_error).unwrap(),
             members,
             missing: None,
             wait: None,
@@ -190,7 +211,7 @@ impl World {
     pub(super) fn members(&self) -> Vec<PodMember> {
         let member = |(index, node): (usize, &Node)| PodMember {
             pod: format!("c1-dc1-rack1-{index}"),
-            address: Some(format!("10.0.0.{index}")),
+            address: Some(format!("10.0.0.{}", node.address)),
             containers: (self.now >= node.down_until).then(|| NodeContainers {
                 cassandra: format!("containerd://c{index}#0"),
                 sidecar: format!("containerd://s{index}#{}", node.restarts),
@@ -198,224 +219,6 @@ impl World {
         };
         let present = self.nodes.iter().enumerate().filter(|(_, node)| node.runs());
         present.map(member).collect()
-    }
-
-    fn complete(&mut self, index: usize, place: usize) {
-        let task = self.nodes[index].operations[place].task.clone();
-        let mut error: Option<String> = None;
-        match task {
-            Task::Phase(Phase::Download) => self.nodes[index].downloaded = Downloaded::All,
-            Task::Phase(Phase::Truncate) => {
-                if self.participants().any(|node| node.downloaded != Downloaded::All) {
-                    self.violations
-                        .push("emptied before every file was downloaded".to_owned());
-                }
-                for node in &mut self.nodes {
-                    node.copies |= node.rows == Rows::Users;
-                    node.rows = Rows::None;
-                    node.imported.clear();
-                }
-                self.partly_emptied = !self.kept_tables.is_empty();
-                if self.partly_emptied {
-                    let failures = self.kept_tables.join("=Unknown keyspace/cf pair, ");
-                    error = Some(format!(
-                        "Some tables were unable to be truncated: {{{failures}=Unknown keyspace/cf pair}}"
-                    ));
-                }
-            }
-            Task::Phase(Phase::Import) if self.nodes[index].downloaded == Downloaded::All => {
-                self.nodes[index].rows = Rows::Backup;
-                self.record_import(index);
-            }
-            Task::Phase(Phase::Import) => {
-                let missing = "Some local files were corrupted or they are missing, please consult the logs";
-                error = Some(missing.to_owned());
-            }
-            Task::Cleanup { keep_truncated } => {
-                self.nodes[index].downloaded = Downloaded::Nothing;
-                if !keep_truncated {
-                    self.nodes[index].copies = false;
-                }
-            }
-            Task::Backup { .. } => {
-                let tag = self.nodes[index].operations[place].tag.clone();
-                self.uploads.complete(index, &tag);
-                self.nodes[index].uploaded = true;
-            }
-            Task::Remove => self.nodes[index].uploaded = false,
-            _ => {}
-        }
-        let report = &mut self.nodes[index].operations[place].report;
-        report.progress = 1.0;
-        report.state = if error.is_none() {
-            OperationState::Completed
-        } else {
-            OperationState::Failed
-        };
-        report.errors = errors(error.as_deref());
-    }
-
-    /// Kills a sidecar. It is back after this many seconds and has forgotten everything.
-    pub(super) fn restart(&mut self, index: usize, seconds: i64) {
-        let node = &mut self.nodes[index];
-        let interrupted = node
-            .operations
-            .iter()
-            .any(|operation| operation.is_running() && operation.task == Task::Phase(Phase::Download));
-        if interrupted {
-            node.downloaded = Downloaded::Partial;
-        }
-        let is_upload = |operation: &&Operation| matches!(operation.task, Task::Backup { .. });
-        let mut running = node.operations.iter().filter(|operation| operation.is_running());
-        if let Some(upload) = running.find(is_upload) {
-            node.uploaded |= self.uploads.interrupt(index, &upload.tag);
-        }
-        node.operations.clear();
-        node.others.clear();
-        node.restarts += 1;
-        node.down_until = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
-    }
-
-    pub(super) fn send(&mut self, request: &Request) -> Outcome {
-        let index = index(&request.pod);
-        let fault = if self.faults.is_empty() {
-            Fault::None
-        } else {
-            self.faults.remove(0)
-        };
-        if self.now < self.nodes[index].down_until || fault == Fault::RefuseConnection {
-            return Outcome::NotSent("connection refused".to_owned());
-        }
-        let task = request.task.clone();
-        self.nodes[index].folder = self.folders.get(&request.host_id).cloned();
-        match fault {
-            Fault::DropResponse => {
-                self.arrive(index, task, None);
-                Outcome::Unknown("no answer".to_owned())
-            }
-            Fault::DropRequest => Outcome::Unknown("no answer".to_owned()),
-            Fault::Delay(seconds) => {
-                let when = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
-                self.delayed.push((when, index, task));
-                Outcome::Unknown("no answer".to_owned())
-            }
-            Fault::Reject(error) => Outcome::Rejected(error.to_owned()),
-            Fault::Fail(error) => Outcome::Accepted(self.arrive(index, task, Some(error))),
-            Fault::None | Fault::RefuseConnection => Outcome::Accepted(self.arrive(index, task, None)),
-        }
-    }
-
-    fn arrive(&mut self, index: usize, task: Task, failure: Option<&str>) -> OperationReport {
-        self.arrived.push((index, task.clone()));
-        let is_backup = matches!(task, Task::Backup { .. });
-        let node = &self.nodes[index];
-        let excludes = |operation: &Operation| {
-            operation.is_running() && matches!(operation.task, Task::Backup { .. }) == is_backup
-        };
-        let busy = node.operations.iter().any(excludes);
-        let removes = |operation: &Operation| operation.is_running() && operation.task == Task::Remove;
-        let mut others = self.nodes.iter().enumerate().filter(|(other, _)| *other != index);
-        if task == Task::Remove && others.any(|(_, node)| node.operations.iter().any(removes)) {
-            self.violations.push("removed on two nodes at once".to_owned());
-        }
-        if self.partly_emptied && task == Task::Phase(Phase::Import) {
-            self.violations
-                .push("imported into tables that kept rows".to_owned());
-        }
-        if busy && is_backup {
-            self.violations
-                .push(format!("two backups of one tag at once on node {index}"));
-        }
-        let failure = failure.or_else(|| self.part_error(index, &task));
-        let error = if busy {
-            Some("We can not run two normal restoration requests simultaneously.")
-        } else if self.nodes_down && has_health_check(&task) {
-            Some(NODES_DOWN)
-        } else if let Some(error) = self.uploads.proof_error(index, &task) {
-            Some(error)
-        } else if task == Task::Phase(Phase::Download) && node.downloaded == Downloaded::Partial {
-            Some("Unable to download files successfully: data/k1/t1/nb-5-big-Data.db")
-        } else if let Some((phase, error, times)) = self.failing.as_mut()
-            && *phase == task.phase()
-            && *times > 0
-        {
-            *times -= 1;
-            Some(*error)
-        } else {
-            failure
-        };
-        self.next_id += 1;
-        let report = OperationReport {
-            id: format!("op{}", self.next_id),
-            state: if error.is_some() {
-                OperationState::Failed
-            } else {
-                OperationState::Running
-            },
-            progress: 0.0,
-            created: self.now,
-            errors: errors(error),
-        };
-        let seconds = match task {
-            Task::Backup { .. } | Task::Phase(Phase::Download) => 17,
-            Task::Phase(Phase::Truncate | Phase::Import) => 10,
-            _ => 1,
-        };
-        self.nodes[index].operations.push(Operation {
-            report: report.clone(),
-            task,
-            tag: self.uploads.tag.clone(),
-            ends: self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap(),
-        });
-        report
-    }
-
-    pub(super) fn answer(&self, question: &Question) -> Answer {
-        match question {
-            Question::Ring => return Answer::Ring(self.ring()),
-            Question::RingViews => return self.ring_views(),
-            _ => {}
-        }
-        let (Question::Busy { pod }
-        | Question::Mode { pod }
-        | Question::Operation { pod, .. }
-        | Question::Sent { pod, .. }
-        | Question::Stored { pod, .. }
-        | Question::Others { pod }
-        | Question::Files { pod, .. }) = question
-        else {
-            unreachable!()
-        };
-        let node = &self.nodes[index(pod)];
-        if self.now < node.down_until || !node.runs() {
-            return Answer::Unavailable("connection refused".to_owned());
-        }
-        let matches = |operation: &&Operation| match question {
-            Question::Operation { id, .. } => operation.report.id == *id,
-            Question::Sent { phase, .. } => {
-                operation.task.phase() == *phase && operation.tag == self.uploads.tag
-            }
-            _ => operation.is_running(),
-        };
-        match question {
-            Question::Mode { .. } => Answer::Mode(node.mode.clone()),
-            Question::Stored { .. } => {
-                self.listings.set(self.listings.get() + 1);
-                Answer::Stored(node.uploaded)
-            }
-            Question::Files { .. } if self.now < self.unlisted_until => {
-                Answer::Unavailable("Access Denied".to_owned())
-            }
-            Question::Files { .. } => Answer::Files {
-                count: u64::from(node.uploaded) * 8,
-                bytes: u64::from(node.uploaded) * 4096,
-            },
-            Question::Others { .. } => Answer::Operations(node.others.clone()),
-            _ => {
-                let operations = node.operations.iter().filter(matches);
-                Answer::Operations(operations.map(|operation| operation.report.clone()).collect())
-            }
-        }
     }
 
     /// Returns the number of requests of each phase that arrived.
@@ -435,34 +238,9 @@ impl Node {
     }
 }
 
-impl Operation {
-    fn is_running(&self) -> bool {
-        self.report.state == OperationState::Running
-    }
-}
-
-/// The error of an operation while the nodes consider one to be down.
-pub(super) const NODES_DOWN: &str =
-    "Failure detector of this node reports that 1 node(s) in a cluster are down!";
-
-fn has_health_check(task: &Task) -> bool {
-    matches!(
-        task,
-        Task::Phase(Phase::Download | Phase::Truncate | Phase::Import)
-    )
-}
-
 /// Returns the host id of a node.
 pub(super) fn host_id(index: usize) -> String {
     format!("9da86270-7a5c-4a0b-9e9b-{index:012}")
-}
-
-fn errors(message: Option<&str>) -> Vec<OperationError> {
-    let message = message.map(|message| OperationError {
-        source: None,
-        message: Some(message.to_owned()),
-    });
-    message.into_iter().collect()
 }
 
 fn index(pod: &str) -> usize {

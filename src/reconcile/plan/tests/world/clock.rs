@@ -26,7 +26,7 @@ impl World {
         for index in 0..self.nodes.len() {
             for place in 0..self.nodes[index].operations.len() {
                 let operation = &self.nodes[index].operations[place];
-                if operation.is_running() && operation.ends <= self.now {
+                if operation.is_running() && operation.ends <= self.now && !self.nodes[index].hangs {
                     self.complete(index, place);
                 }
             }

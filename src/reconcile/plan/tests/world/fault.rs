@@ -17,4 +17,6 @@ pub(in super::super) enum Fault {
     Reject(&'static str),
     /// The operation fails with this error.
     Fail(&'static str),
+    /// The operation takes this many seconds, and reports its progress.
+    Last(i64),
 }

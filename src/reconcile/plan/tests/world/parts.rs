@@ -1,5 +1,6 @@
 //! The parts of a backup in the bucket, and a ring whose nodes join, leave and are replaced.
 
+use super::disruption::Silence;
 use super::{Downloaded, Node, Presence, Rows, World, host_id};
 use crate::reconcile::plan::{Phase, Task};
 
@@ -20,6 +21,8 @@ impl World {
     pub(in super::super) fn join(&mut self) {
         let mut node = self.nodes[0].clone();
         self.renew(&mut node);
+        node.address = self.nodes.len();
+        node.ring_address = node.address;
         node.tokens = NEW_TOKENS + u32::try_from(self.nodes.len()).unwrap();
         self.nodes.push(node);
     }
@@ -50,6 +53,8 @@ impl World {
         node.folder = None;
         node.imported.clear();
         node.operations.clear();
+        node.silence = Silence::None;
+        node.hangs = false;
     }
 
     /// Returns the nodes of the ring.
@@ -62,12 +67,15 @@ impl World {
     /// Returns the nodes that have to download files before a table is emptied. With parts in the bucket, the test decides
     /// which parts those are.
     pub(super) fn participants(&self) -> impl Iterator<Item = &Node> {
-        let all = self.bucket.is_none();
+        let all = self.bucket.is_none() && self.archive.is_none();
         self.nodes.iter().filter(move |node| all || node.folder.is_some())
     }
 
     /// Returns the error of a sidecar whose folder in the bucket has no part, or one with other tokens.
     pub(super) fn part_error(&self, index: usize, task: &Task) -> Option<&'static str> {
+        if self.archive.is_some() {
+            return None;
+        }
         let node = &self.nodes[index];
         let named = node.folder.as_ref()?;
         let tokens = match &self.bucket {

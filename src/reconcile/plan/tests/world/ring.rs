@@ -1,5 +1,6 @@
 //! The ring as the nodes report it.
 
+use super::disruption::Silence;
 use super::{Presence, World, index};
 use crate::domain::host_id::HostId;
 use crate::domain::node_location::Segment;
@@ -15,7 +16,7 @@ impl World {
             let node = &self.nodes[index(&member.pod)];
             if views.len() == 2 {
                 break;
-            } else if self.now < node.down_until {
+            } else if self.now < node.down_until || node.silence != Silence::None {
                 silent.push((member.pod, "connection refused".to_owned()));
             } else {
                 let mut ring = self.ring();
@@ -41,7 +42,9 @@ impl World {
         let node = |index: usize| RingNode {
             host: HostId::parse(&self.nodes[index].host).unwrap(),
             datacenter: Segment::parse("dc1").unwrap(),
-            address: format!("10.0.0.{index}").parse().unwrap(),
+            address: format!("10.0.0.{}", self.nodes[index].ring_address)
+                .parse()
+                .unwrap(),
         };
         Topology {
             cluster: Segment::parse("lab-A").unwrap(),
