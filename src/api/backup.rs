@@ -138,7 +138,8 @@ pub struct CassandraBackupSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 
-    /// `true` suspends the schedule: no new run starts, and a running one continues. A suspended backup without
+    /// `true` suspends the schedule: no new run starts, a running one continues, and no further snapshot expires by
+    /// `retention`. A suspended backup without
     /// a schedule never runs; it describes a backup that is already in the bucket, so that a restore can refer
     /// to it. Default: `false`. Requires cassgate as executor.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,8 +166,9 @@ pub struct CassandraBackupSpec {
     #[schemars(range(min = 0))]
     pub starting_deadline_seconds: Option<i64>,
 
-    /// The snapshots of this backup to keep in the bucket. The others are deleted after each completed run.
-    /// Default: all snapshots are kept. Requires cassgate as executor.
+    /// The snapshots of this backup to keep in the bucket. The others are deleted after each completed run. While the
+    /// schedule is suspended or every run fails, only snapshots are deleted that had expired by then. Default: all
+    /// snapshots are kept. Requires cassgate as executor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
 
@@ -222,7 +224,9 @@ pub struct Retention {
     #[schemars(range(min = 1))]
     pub keep_last: Option<i32>,
 
-    /// The number of days to keep a snapshot. The newest completed snapshot is always kept. Example: `30`.
+    /// The number of days to keep a snapshot. Days are counted up to one day after the newest completed snapshot, so
+    /// that no snapshot expires while the schedule is suspended or every run fails. The newest completed snapshot is
+    /// always kept. Example: `30`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub keep_days: Option<i32>,

@@ -115,6 +115,8 @@ reasons! {
     RingUnsettled: Conditions,
         "A running pod of the cluster is not in the ring, or two sidecars report different rings.";
     RunMissed: Events, "Runs were due and did not take place.";
+    ScheduleCorrected: Events,
+        "`status.nextScheduleTime` was too late, because a clock was ahead, and was computed again.";
     ScheduleInvalid: Conditions, "`spec.schedule` or `spec.timeZone` is invalid.";
     Scheduled: Conditions, "The next run is scheduled.";
     SchemaMismatch: Conditions,

@@ -16,6 +16,9 @@ use crate::api::{
 };
 use crate::domain::schedule::{Schedule, has_zone_prefix, time_zone};
 
+/// The difference of two clocks up to which a stored time counts as right.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
+
 /// The work that a schedule has now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Slot {
@@ -25,6 +28,8 @@ pub(super) struct Slot {
     pub(super) replaces: bool,
     /// The number of times that were just counted as missed.
     pub(super) missed: i64,
+    /// The time that `nextScheduleTime` had, if a clock that was ahead left it too late.
+    pub(super) corrected: Option<Timestamp>,
 }
 
 /// The time of the next work for an object that does not change.
@@ -111,12 +116,16 @@ pub(super) fn advance(
     } else if status.next_schedule_time.is_none() && !suspended {
         status.next_schedule_time = calendar.after(now).map(Time);
     }
+    let corrected = calendar.correct(status, now);
     let next = status.next_schedule_time.as_ref().map(|next| next.0);
     let Some(first) = next.filter(|next| *next <= now) else {
         if suspended {
             status.next_schedule_time = None;
         }
-        return Ok(Slot::default());
+        return Ok(Slot {
+            corrected,
+            ..Slot::default()
+        });
     };
     let (newest, count) = calendar.passed(first, now);
     let runs = is_under_way(&status.common);
@@ -137,6 +146,7 @@ pub(super) fn advance(
         due: (!lost && !runs).then_some(newest),
         replaces: !lost && runs && policy == ConcurrencyPolicy::Replace,
         missed,
+        corrected,
     })
 }
 
@@ -220,6 +230,54 @@ impl Calendar {
 
     fn after(&self, instant: Timestamp) -> Option<Timestamp> {
         self.schedule.next_after(instant, &self.zone)
+    }
+
+    /// Corrects `nextScheduleTime` if another clock left it too late or too early. Returns the former time if it was too
+    /// late.
+    ///
+    /// A right clock never writes a time after the first one that follows the write. A clock that is ahead does, and
+    /// counts the times before it as missed; without the correction the schedule would rest until that time. A clock that
+    /// is behind makes this correction too early; the time of the last run undoes it as soon as the clock is right.
+    fn correct(&self, status: &mut BackupStatus, now: Timestamp) -> Option<Timestamp> {
+        let next = status.next_schedule_time.as_ref()?.0;
+        let tolerated = now.checked_add(CLOCK_TOLERANCE).ok()?;
+        let last = status.last_schedule_time.as_ref().map(|last| last.0);
+        let last = last.filter(|last| *last <= tolerated);
+        if let Some(last) = last.filter(|last| next <= *last) {
+            status.next_schedule_time = self.after(last).map(Time);
+            return None;
+        }
+        if self.after(tolerated).is_none_or(|latest| next <= latest) {
+            return None;
+        }
+        let begin = last.map_or(now, |last| last.max(now));
+        let (first, count) = self.until(begin, next)?;
+        status.next_schedule_time = Some(Time(first));
+        if last.is_some() || status.last_schedule_time.is_none() {
+            // None of these times has come yet.
+            let missed = status.missed_runs.map(|missed| missed.saturating_sub(count));
+            status.missed_runs = missed.filter(|missed| *missed > 0);
+        }
+        Some(next)
+    }
+
+    /// Returns the first time after `begin`, and the number of times from it to before `end`, which is a time itself.
+    fn until(&self, begin: Timestamp, end: Timestamp) -> Option<(Timestamp, i64)> {
+        if let Some(interval) = self.schedule.interval() {
+            // The times of an interval keep their distance from each other.
+            let seconds = interval.as_secs().max(1);
+            let between = end.duration_since(begin);
+            let whole = between.as_secs() - i64::from(between.subsec_nanos() == 0);
+            let count = whole / seconds;
+            let back = SignedDuration::from_secs(count.saturating_mul(seconds));
+            return Some((end.checked_sub(back).ok()?, count));
+        }
+        let first = self.after(begin)?;
+        let before_end = self
+            .schedule
+            .after(begin, &self.zone)
+            .take_while(|slot| *slot < end);
+        Some((first, i64::try_from(before_end.count()).unwrap_or(i64::MAX)))
     }
 
     /// Returns the newest time from `first` up to `now`, and the number of times. `first` itself is one.

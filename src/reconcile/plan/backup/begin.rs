@@ -37,12 +37,25 @@ impl BackupPlanner<'_> {
             self.plan.wait = Some(wait).filter(|_| !runs);
             Slot::default()
         });
+        self.warn_of_corrected_clock(&slot);
         self.warn_of_missed_runs(slot.missed);
         self.replaced = slot.replaces;
         if runs {
             self.reconcile_run();
         } else if let Some(due) = slot.due {
             self.begin_due(due);
+        }
+    }
+
+    fn warn_of_corrected_clock(&mut self, slot: &Slot) {
+        let next = self.status.next_schedule_time.as_ref().map(|next| next.0);
+        if let (Some(late), Some(next)) = (slot.corrected, next) {
+            let now = self.plan.observation.now;
+            let message = format!(
+                "status.nextScheduleTime was {late} although the schedule has an earlier time, so a clock was ahead; at \
+                 {now} it was set to {next}; synchronize the clocks of the nodes that run cassgate"
+            );
+            self.plan.warn(Reason::ScheduleCorrected, message);
         }
     }
 

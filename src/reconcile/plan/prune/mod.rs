@@ -18,7 +18,7 @@ use super::observation::Observation;
 use super::timing::{POLL_INTERVAL, REQUEUE_INTERVAL};
 use super::{conflict, foreign, node};
 use crate::api::{BackupStatus, CassandraBackup, PastRun, Phase, RETENTION_ANNOTATION, RetentionStatus};
-use retention::expired;
+use retention::{expired, unconfirmed_limit};
 
 /// The inputs of a removal from other objects.
 #[derive(Debug, Clone, Default)]
@@ -187,6 +187,7 @@ fn expired_runs<'a>(
         return Vec::new();
     }
     let location = run.map_or(&backup.spec.storage_location, |run| &run.storage_location);
+    let now = unconfirmed_limit(&backup.spec, &status.history).map_or(now, |limit| limit.min(now));
     let mut expired = expired(&status.history, &retention, in_use, now);
     // The Secret for a location that the last run did not use is unknown.
     expired.retain(|past| {

@@ -3,11 +3,20 @@
 //! `keepLast` keeps a run while fewer than that many completed runs are newer, `keepDays` while it is younger; a run
 //! stays if either keeps it. Failed and partial runs expire by the same two fields, so that their files are removed together with the
 //! completed runs of that time. The newest completed run, every newer run, and every snapshot that a restore uses always stay.
+//!
+//! Ages are counted up to one day after the newest completed run, and never beyond now. So no snapshot expires by age
+//! while the schedule is suspended, while every run fails, or by a clock that is far ahead.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::{CassandraRestore, ConditionType, PastRun, Retention};
+use crate::api::{CassandraBackupSpec, CassandraRestore, ConditionType, PastRun, Retention};
 use crate::domain::resolved_tag::ResolvedTag;
+use crate::reconcile::plan::schedule;
+use crate::reconcile::plan::timing::add;
+
+/// The time after the newest completed run up to which the ages of snapshots are counted.
+const MAX_AGE_OF_NEWEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Returns the runs whose snapshots expired, the oldest first, of a history whose newest run comes first.
 ///
@@ -28,6 +37,7 @@ pub fn expired<'a>(
         .map_or(1, |last| usize::try_from(last).unwrap_or_default().max(1));
     let mut newer = 0_usize;
     let mut expired = Vec::new();
+    let now = age_limit(history).map_or(now, |limit| limit.min(now));
     for run in history {
         let outcome = ConditionType::parse(&run.outcome);
         let stays = newer < keep
@@ -61,14 +71,35 @@ pub fn snapshots_in_use(restore: &CassandraRestore) -> Vec<String> {
     names.filter(|name| !name.is_empty()).collect()
 }
 
+/// Returns the time up to which ages are counted; `None` without a completed run, or if its time is unknown.
+fn age_limit(history: &[PastRun]) -> Option<Timestamp> {
+    let newest = history.iter().find(|run| run.is_completed())?;
+    Some(add(ended(newest)?, MAX_AGE_OF_NEWEST))
+}
+
+/// Returns an earlier limit of ages if the newest completed run ended more than a day after the second time of the schedule
+/// that follows the run before it: a clock that was ahead may have begun it. The run after it confirms that the time
+/// has passed.
+pub(super) fn unconfirmed_limit(spec: &CassandraBackupSpec, history: &[PastRun]) -> Option<Timestamp> {
+    let newest = history.iter().position(PastRun::is_completed)?;
+    let end = ended(history.get(newest)?)?;
+    let before = ended(history.get(newest.checked_add(1)?)?)?;
+    let [_, second] = schedule::next_two(spec, before.0)?;
+    (end.0 > add(&Time(second), MAX_AGE_OF_NEWEST)).then(|| add(before, MAX_AGE_OF_NEWEST))
+}
+
+/// Returns the end of a run, or its start if the end is unknown.
+fn ended(run: &PastRun) -> Option<&Time> {
+    run.completed.as_ref().or(run.started.as_ref())
+}
+
 fn is_young(run: &PastRun, retention: &Retention, now: Timestamp) -> bool {
     let Some(days) = retention.keep_days else {
         return false;
     };
-    let ended = run.completed.as_ref().or(run.started.as_ref());
-    ended.is_none_or(|ended| {
+    ended(run).is_none_or(|ended| {
         let age = SignedDuration::from_hours(24_i64.saturating_mul(days.max(0).into()));
-        ended.0.checked_add(age).unwrap_or(Timestamp::MAX) > now
+        add(ended, age) > now
     })
 }
 

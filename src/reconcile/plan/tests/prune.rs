@@ -204,6 +204,34 @@ fn nothing_is_removed_out_of_turn_or_while_it_is_in_use() {
 }
 
 #[test]
+fn a_clock_that_is_far_ahead_expires_no_snapshot_by_age() {
+    let days = Retention {
+        keep_last: None,
+        keep_days: Some(7),
+    };
+    let mut pruning = PruneRun::new(2);
+    pruning.backup.spec.retention = Some(days);
+    let mut status = pruning.status();
+    status.history = ["1", "2f", "3", "6"].map(run).to_vec();
+    pruning.backup.status = Some(status);
+    let now = pruning.world.now;
+    let ahead = now.checked_add(SignedDuration::from_hours(20 * 24)).unwrap();
+    for time in [ahead, now] {
+        pruning.world.now = time;
+        assert!(!is_needed(&pruning.backup, time));
+        pruning.assert_nothing_is_removed();
+    }
+    // A run that a clock began which stays ahead expires nothing by itself.
+    let mut status = pruning.status();
+    let mut early = run("1");
+    early.completed = Some(Time(ahead));
+    status.history.insert(0, early);
+    pruning.backup.status = Some(status);
+    assert!(!is_needed(&pruning.backup, ahead));
+    assert!(!is_needed(&pruning.backup, now));
+}
+
+#[test]
 fn others_have_their_turn_between_two_nodes_of_a_removal() {
     let mut pruning = PruneRun::new(2);
     pruning.step();

@@ -93,6 +93,25 @@ fn a_run_stays_if_keep_last_or_keep_days_keeps_it() {
 }
 
 #[test]
+fn no_snapshot_expires_by_age_beyond_one_day_after_the_newest_completed_run() {
+    let table = [
+        // Suspended for eight days, or a clock that is eight days ahead.
+        ("8 9 10 11", Some(3), "11 10"),
+        ("20 21 22 25", Some(7), ""),
+        ("20 21 22 29", Some(7), "29"),
+        // Every run fails. Failed runs expire no earlier.
+        ("1f 2f 3f 8 9 14", Some(7), "14"),
+        ("1p 2f 3f 8 9f 13", Some(7), ""),
+        ("1 2 3 9", Some(7), "9"),
+    ];
+    for (history, days, expected) in table {
+        assert_eq!(expired_runs(history, None, days, &[]), expected, "{history}");
+    }
+    // The count of `keepLast` does not depend on the clock.
+    assert_eq!(expired_runs("20 21 22", Some(2), None, &[]), "22");
+}
+
+#[test]
 fn a_run_without_a_time_or_a_valid_name_stays() {
     let mut old = run("9");
     old.completed = None;

@@ -127,6 +127,111 @@ fn a_time_that_is_due_during_a_run_waits_or_is_counted_or_replaces_the_run() {
 }
 
 #[test]
+fn a_clock_that_is_ahead_for_one_look_silences_no_schedule() {
+    for (schedule, last, first) in [
+        ("0 2 * * *", "2026-11-24T02:00:00Z", "2026-11-25T02:00:00Z"),
+        ("0 * * * *", "2026-11-24T15:00:00Z", "2026-11-24T16:00:00Z"),
+        ("@every 6h", "2026-11-24T10:10:00Z", "2026-11-24T16:10:00Z"),
+        ("0 2 1 * *", "2026-11-01T02:00:00Z", "2026-12-01T02:00:00Z"),
+    ] {
+        for policy in [ConcurrencyPolicy::Allow, ConcurrencyPolicy::Forbid] {
+            for begins in [false, true] {
+                let mut backup = backup(schedule, "2026-10-24T10:10:00Z");
+                backup.spec.concurrency_policy = Some(policy);
+                let now = time("2026-11-24T15:30:00Z");
+                step(&mut backup, time("2026-10-24T10:10:00Z"));
+                let mut status = backup.status.clone().unwrap();
+                record_begin(&backup, &mut status, time(last));
+                set_state(
+                    &mut status,
+                    if policy == ConcurrencyPolicy::Forbid {
+                        "RUNNING"
+                    } else {
+                        "COMPLETED"
+                    },
+                );
+                backup.status = Some(status);
+                step(&mut backup, now);
+                assert_eq!(
+                    (next(&backup).as_deref(), missed(&backup)),
+                    (Some(first), 0),
+                    "{schedule}"
+                );
+                let ahead = now.checked_add(SignedDuration::from_hours(24 * 20)).unwrap();
+                let slot = step(&mut backup, ahead);
+                let begun = slot.due.filter(|_| begins);
+                if let Some(due) = begun {
+                    let mut status = backup.status.clone().unwrap();
+                    record_begin(&backup, &mut status, due);
+                    backup.status = Some(status);
+                }
+                let late = backup
+                    .status
+                    .as_ref()
+                    .unwrap()
+                    .next_schedule_time
+                    .clone()
+                    .unwrap()
+                    .0;
+                assert!(next_run(&backup, now) == NextRun::Now || next(&backup).as_deref() == Some(first));
+                let slot = step(&mut backup, now);
+                assert_eq!(slot.due, None, "{schedule} {policy:?} {begins}");
+                assert_eq!(
+                    next(&backup).as_deref(),
+                    Some(first),
+                    "{schedule} {policy:?} {begins}"
+                );
+                assert_eq!(slot.corrected, (late != time(first)).then_some(late));
+                // A run that the wrong clock began has a time of its own; without one, nothing was missed.
+                if !begins || policy == ConcurrencyPolicy::Forbid {
+                    assert_eq!(missed(&backup), 0, "{schedule} {policy:?}");
+                }
+                assert_eq!(step(&mut backup, now), Slot::default());
+                let runs = policy == ConcurrencyPolicy::Allow && begun != Some(time(first));
+                assert_eq!(step(&mut backup, time(first)).due.is_some(), runs);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_is_behind_for_one_look_repeats_no_run() {
+    for schedule in ["0 2 * * *", "0 * * * *", "@every 1h", "* * * * *"] {
+        for days in [1, 20] {
+            let mut backup = backup(schedule, "2026-10-24T10:00:00Z");
+            let now = time("2026-11-24T15:00:30Z");
+            let due = step(&mut backup, now).due.unwrap();
+            let mut status = backup.status.clone().unwrap();
+            status.missed_runs = None;
+            record_begin(&backup, &mut status, due);
+            set_state(&mut status, "COMPLETED");
+            backup.status = Some(status);
+            let before = next(&backup);
+            let behind = now.checked_sub(SignedDuration::from_hours(24 * days)).unwrap();
+            assert_eq!(step(&mut backup, behind).due, None, "{schedule}");
+            assert_eq!(step(&mut backup, now).due, None, "{schedule}");
+            assert_eq!((next(&backup), missed(&backup)), (before, 0), "{schedule}");
+        }
+        // The clock is set back by seconds, as time servers do: the time of the last run does not come again.
+        let mut backup = backup(schedule, "2026-10-24T10:00:00Z");
+        let due = step(&mut backup, time("2026-11-24T15:00:00Z")).due.unwrap();
+        let mut status = backup.status.clone().unwrap();
+        record_begin(&backup, &mut status, due);
+        backup.status = Some(status);
+        assert_eq!(
+            step(&mut backup, time("2026-11-24T14:59:50Z")).due,
+            None,
+            "{schedule}"
+        );
+        assert_eq!(
+            step(&mut backup, time("2026-11-24T15:00:10Z")).due,
+            None,
+            "{schedule}"
+        );
+    }
+}
+
+#[test]
 fn a_suspended_schedule_does_not_run_and_a_resumed_changed_or_taken_over_one_begins_now() {
     let now = time("2026-11-24T15:30:00Z");
     let mut backup = backup("0 * * * *", "2026-11-24T11:10:00Z");

@@ -5,8 +5,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::harness::BackupRun;
 use super::world::Fault;
-use crate::api::{BackRestCondition, BackupStatus, ConcurrencyPolicy, UNSCHEDULE_FINALIZER};
-use crate::reconcile::plan::{Finalizer, Phase};
+use crate::api::{BackRestCondition, BackupStatus, ConcurrencyPolicy, Reason, UNSCHEDULE_FINALIZER};
+use crate::reconcile::plan::{Finalizer, Phase, Wait};
 
 /// Returns the run of a backup that is due every minute.
 fn scheduled() -> BackupRun {
@@ -56,6 +56,37 @@ fn a_failed_run_is_in_the_history_and_the_next_one_follows() {
     assert_eq!(outcomes(&run.status()), ["COMPLETED", "FAILED"]);
     assert_eq!(condition(&run, "Failed"), None);
     assert_eq!(run.status().common.condition.unwrap().failure_cause, []);
+}
+
+#[test]
+fn an_event_tells_that_a_clock_was_ahead() {
+    let mut run = scheduled();
+    run.until(|run| run.status().history.len() == 1);
+    run.wait = Some(Wait::new(Reason::Queued, "restore r of cluster c1 comes first"));
+    let now = run.world.now;
+    run.world.now = now.checked_add(SignedDuration::from_hours(20 * 24)).unwrap();
+    run.step();
+    run.world.now = now;
+    run.wait = None;
+    run.events.clear();
+    run.step();
+    let [event] = run.events.as_slice() else {
+        panic!("{:?}", run.events)
+    };
+    assert_eq!((event.reason, event.warning), (Reason::ScheduleCorrected, true));
+    assert!(
+        event
+            .message
+            .starts_with("status.nextScheduleTime was 2028-03-20T")
+            && event
+                .message
+                .ends_with("; synchronize the clocks of the nodes that run cassgate"),
+        "{}",
+        event.message
+    );
+    run.until(|run| run.status().history.len() == 2);
+    let waited = run.world.now.duration_since(now);
+    assert!(waited < SignedDuration::from_mins(3), "{waited}");
 }
 
 #[test]
