@@ -1,5 +1,5 @@
-//! Tests on real Cassandra nodes, each with a sidecar on the real engine of Icarus 2.0.4 (one test: of 1.1.3): the requests and answers of
-//! the client, and the effects on a node.
+//! Tests on real Cassandra nodes, each with a sidecar on the real engine of Icarus 2.0.4 (one test: of 1.1.3): the requests
+//! and answers of the client, and the effects on a node.
 //!
 //! Run by `make e2e`; not part of `make test`. Each test has its own ring on loopback addresses.
 

@@ -144,3 +144,76 @@ fn store(backup: &CassandraBackup, node: &NodeStatus) -> Result<Store, Unsendabl
         run.secret.as_deref(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{BackupStatus, CassandraBackupSpec};
+
+    const HOST: &str = "9da86270-7a5c-4a0b-9e9b-0f6d3f0c2a11";
+    const NAME: &str = "nightly-168d568b-d346-3f61-968f-a2716307a6e4-1795383523776";
+
+    fn proven(phase: Phase) -> Result<serde_json::Value, Unsendable> {
+        let mut object = CassandraBackup::new("nightly", CassandraBackupSpec::default());
+        object.metadata.uid = Some("6f2b".to_owned());
+        let run = BackupRun {
+            storage_location: "file:///backups/bucket/c/d/n".to_owned(),
+            entities: Some("k1.t1".to_owned()),
+            ..BackupRun::default()
+        };
+        let mut status = BackupStatus {
+            snapshot_tag: Some(NAME.to_owned()),
+            run: Some(Box::new(run)),
+            ..BackupStatus::default()
+        };
+        status.common.cluster_name = Some("lab-A".to_owned());
+        object.status = Some(status);
+        let node = NodeStatus {
+            host_id: HOST.to_owned(),
+            datacenter: Some("dc1".to_owned()),
+            ..NodeStatus::default()
+        };
+        proof(&object, &node, phase).map(|request| request.to_json())
+    }
+
+    #[test]
+    fn a_proof_downloads_the_part_of_the_run_into_a_directory_of_its_own_and_keeps_every_copy() {
+        for phase in [Phase::Init, Phase::Download, Phase::Cleanup] {
+            let sent = proven(phase).unwrap();
+            assert_eq!(sent["restorationPhase"], phase.as_str());
+            assert_eq!(
+                sent["storageLocation"],
+                format!("file:///backups/bucket/lab-A/dc1/{HOST}")
+            );
+            assert_eq!(
+                (&sent["snapshotTag"], &sent["entities"]),
+                (&NAME.into(), &"k1.t1".into())
+            );
+            assert_eq!(
+                sent["import"]["sourceDir"],
+                "/var/lib/cassandra/cassgate-restore-6f2b"
+            );
+            assert_eq!(sent["noDeleteTruncates"], true);
+            assert_eq!(sent["globalRequest"], false);
+        }
+    }
+
+    #[test]
+    fn a_proof_has_no_phase_that_changes_a_table() {
+        for phase in [
+            Phase::Truncate,
+            Phase::Import,
+            Phase::Refresh,
+            Phase::Backup,
+            Phase::Remove,
+        ] {
+            let refused = proven(phase).unwrap_err();
+            assert_eq!(refused.field, "status.nodes[].phase");
+            assert!(
+                refused.why.ends_with("is not a phase of a proof"),
+                "{}",
+                refused.why
+            );
+        }
+    }
+}
