@@ -20,6 +20,7 @@ use crate::telemetry::metrics::Metrics;
 use super::kind::{Pruned, WatchedKind};
 use super::reason::{UNREADABLE, reason, status_reason};
 use super::store::{Store, Writer};
+use super::undecodable::Undecodable;
 
 /// The number of objects in one page of a list.
 ///
@@ -89,6 +90,10 @@ pub struct Cached<K: WatchedKind> {
 struct Feed<K: WatchedKind> {
     writer: Writer<K::Fact, K::Index>,
     state: watch::Sender<CacheState>,
+    /// The objects that the cache leaves out.
+    undecodable: watch::Sender<Undecodable>,
+    /// The same of the list that is being read.
+    listed_undecodable: Undecodable,
     metrics: Metrics,
 }
 
@@ -138,6 +143,12 @@ impl<K: WatchedKind> Cache<K> {
     #[must_use]
     pub fn state(&self) -> watch::Receiver<CacheState> {
         self.feed.state.subscribe()
+    }
+
+    /// Returns the objects that cannot be decoded, now and on every change.
+    #[must_use]
+    pub fn undecodable(&self) -> watch::Receiver<Undecodable> {
+        self.feed.undecodable.subscribe()
     }
 
     /// Lists and watches as long as it is polled; dropping it ends the watch.
@@ -214,6 +225,8 @@ impl<K: WatchedKind> Feed<K> {
         Self {
             writer: Writer::new(Arc::default()),
             state,
+            undecodable: watch::Sender::default(),
+            listed_undecodable: Undecodable::default(),
             metrics,
         }
     }
@@ -232,15 +245,25 @@ impl<K: WatchedKind> Feed<K> {
     /// Applies an event of the watch.
     fn apply_event(&mut self, event: Event<Pruned<K>>) {
         match event {
-            Event::Init => return self.writer.begin_list(),
+            Event::Init => {
+                self.listed_undecodable = Undecodable::default();
+                return self.writer.begin_list();
+            }
             Event::InitApply(object) => return self.list(object),
-            Event::InitDone => self.writer.finish_list(),
+            Event::InitDone => {
+                self.writer.finish_list();
+                let listed = std::mem::take(&mut self.listed_undecodable);
+                self.undecodable.send_replace(listed);
+            }
             Event::Apply(object) => self.apply(object),
             Event::Delete(object) => {
                 let (namespace, name, _) = object.into_parts();
                 self.writer.delete(&namespace, &name);
+                self.decodes(&namespace, &name);
             }
         }
+        self.metrics
+            .cache_undecodable(K::CACHE, self.undecodable.borrow().len());
         self.metrics.cache_objects(K::CACHE, self.writer.store().len());
         self.set_state(CacheState::Synced);
     }
@@ -249,20 +272,34 @@ impl<K: WatchedKind> Feed<K> {
         let (namespace, name, fact) = object.into_parts();
         match fact {
             Ok(fact) => self.writer.list(&namespace, &name, fact),
-            Err(error) => log_skipped::<K>(&namespace, &name, &error),
+            Err(error) => {
+                log_skipped::<K>(&namespace, &name, &error);
+                self.listed_undecodable.insert(namespace, name, &error);
+            }
         }
     }
 
     fn apply(&mut self, object: Pruned<K>) {
         let (namespace, name, fact) = object.into_parts();
         match fact {
-            Ok(fact) => self.writer.apply(&namespace, &name, fact),
+            Ok(fact) => {
+                self.decodes(&namespace, &name);
+                self.writer.apply(&namespace, &name, fact);
+            }
             Err(error) => {
                 // The previous version is out of date.
                 self.writer.delete(&namespace, &name);
                 log_skipped::<K>(&namespace, &name, &error);
+                self.undecodable
+                    .send_modify(|undecodable| undecodable.insert(namespace, name, &error));
             }
         }
+    }
+
+    /// Records that an object was deleted or can be decoded.
+    fn decodes(&self, namespace: &str, name: &str) {
+        self.undecodable
+            .send_if_modified(|undecodable| undecodable.remove(namespace, name));
     }
 
     /// Records a failure of the watch.

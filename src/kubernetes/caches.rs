@@ -11,6 +11,7 @@ use crate::telemetry::metrics::Metrics;
 use super::cache::{Cache, CacheState};
 use super::kind::WatchedKind;
 use super::source::{ClusterFacts, Readers};
+use super::undecodable::Undecodable;
 
 /// A cache that has to be run.
 pub struct CacheTask {
@@ -18,15 +19,21 @@ pub struct CacheTask {
     pub name: &'static str,
     /// The state of the cache.
     pub state: watch::Receiver<CacheState>,
+    /// The name of the note about the objects that cannot be decoded.
+    pub undecodable_note: &'static str,
+    /// The objects that cannot be decoded.
+    pub undecodable: watch::Receiver<Undecodable>,
     /// Lists and watches as long as it is polled.
     pub run: BoxFuture<'static, ()>,
 }
 
 impl CacheTask {
-    fn new<K: WatchedKind>(name: &'static str, cache: Cache<K>) -> Self {
+    fn new<K: WatchedKind>(name: &'static str, undecodable_note: &'static str, cache: Cache<K>) -> Self {
         Self {
             name,
             state: cache.state(),
+            undecodable_note,
+            undecodable: cache.undecodable(),
             run: Box::pin(cache.run()),
         }
     }
@@ -50,10 +57,18 @@ pub fn cached_facts(client: &Client, metrics: &Metrics) -> (ClusterFacts, [Cache
     };
     let facts = ClusterFacts::new(client.clone(), readers, metrics.clone());
     let tasks = [
-        CacheTask::new("cache:cassandraclusters", clusters),
-        CacheTask::new("cache:cassandrabackups", backups),
-        CacheTask::new("cache:cassandrarestores", restores),
-        CacheTask::new("cache:namespaces", namespaces),
+        CacheTask::new(
+            "cache:cassandraclusters",
+            "undecodable:cassandraclusters",
+            clusters,
+        ),
+        CacheTask::new("cache:cassandrabackups", "undecodable:cassandrabackups", backups),
+        CacheTask::new(
+            "cache:cassandrarestores",
+            "undecodable:cassandrarestores",
+            restores,
+        ),
+        CacheTask::new("cache:namespaces", "undecodable:namespaces", namespaces),
     ];
     (facts, tasks)
 }

@@ -29,6 +29,7 @@ pub mod source;
 mod store;
 #[cfg(test)]
 mod tests;
+mod undecodable;
 
 pub use cache::{Cache, CacheState, Cached};
 pub use caches::{CacheTask, cached_facts};
@@ -38,3 +39,4 @@ pub use kind::WatchedKind;
 pub use live::SECRETS_ROLE;
 pub use reason::reason;
 pub use source::{ClusterFacts, Readers};
+pub use undecodable::Undecodable;

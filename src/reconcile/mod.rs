@@ -26,3 +26,6 @@ pub mod queue;
 
 pub use controller::Reconciler;
 pub use plan::conflict::FIELD_MANAGER;
+
+#[cfg(test)]
+mod tests;

@@ -178,6 +178,18 @@ impl Note {
             note.text = text.into();
         }
     }
+
+    /// Shows every state that `states` receives. Does not return, not even when the sender is dropped: the last state
+    /// stays.
+    pub async fn follow<S: fmt::Display>(self, mut states: watch::Receiver<S>) {
+        loop {
+            let text = states.borrow_and_update().to_string();
+            self.set(text);
+            if states.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
 }
 
 impl Drop for Gate {

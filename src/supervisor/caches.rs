@@ -30,7 +30,8 @@ impl ClusterState {
     }
 }
 
-/// Starts the caches and the discovery of status subresources. Each cache has a readiness gate.
+/// Starts the caches and the discovery of status subresources. Each cache has a readiness gate, and a note about the
+/// objects that cannot be decoded.
 pub(super) fn watch_cluster(
     client: Client,
     metrics: &Metrics,
@@ -41,6 +42,8 @@ pub(super) fn watch_cluster(
     for cache in caches {
         let gate = readiness.gate(cache.name, "not listed yet");
         background.spawn("gate of a cache", gate.follow(cache.state, CacheState::unready));
+        let note = readiness.note(cache.undecodable_note, cache.undecodable.borrow().to_string());
+        background.spawn("note of undecodable objects", note.follow(cache.undecodable));
         background.spawn(cache.name, cache.run);
     }
     let facts = Arc::new(facts);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::Client;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::evaluate::StoredJudge;
@@ -14,10 +13,10 @@ use crate::icarus::client::HttpSidecars;
 use crate::kubernetes::reason;
 use crate::reconcile::Reconciler;
 use crate::reconcile::lease::{
-    ApiServerLease, Clocks, LeaseKeeper, LeaseOptions, LeaseOptionsError, LeaseState, Timing, identity,
+    ApiServerLease, Clocks, LeaseKeeper, LeaseOptions, LeaseOptionsError, Timing, identity,
 };
 use crate::rules::policy::Policy;
-use crate::server::readiness::{Note, Readiness};
+use crate::server::readiness::Readiness;
 use crate::telemetry::metrics::Metrics;
 
 use super::background::Background;
@@ -63,7 +62,7 @@ impl Parts<'_> {
         let keeper = LeaseKeeper::new(options, store, Clocks::system(), self.metrics.clone())?;
         let state = keeper.state();
         let note = readiness.note("lease", state.borrow().to_string());
-        background.spawn("note of the lease", update_note(state, note));
+        background.spawn("note of the lease", note.follow(state));
         let reconciler = Arc::new(self.reconciler());
         let run = keeper.run(stop, move |leadership| reconciler.clone().run(leadership));
         background.spawn_to_completion("reconciler", run);
@@ -83,17 +82,6 @@ impl Parts<'_> {
             status_is_subresource: self.cluster.status_is_subresource(),
             namespace: None,
             now: Timestamp::now,
-        }
-    }
-}
-
-/// Shows the state of the lease in `/readyz?verbose`.
-async fn update_note(mut state: watch::Receiver<LeaseState>, note: Note) {
-    loop {
-        note.set(state.borrow_and_update().to_string());
-        if state.changed().await.is_err() {
-            // The keeper has ended. This task stays, because one that ends by itself begins the shutdown.
-            return std::future::pending().await;
         }
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use super::apiserver::{ApiServer, Instead};
 use super::*;
 use crate::api::CassandraBackup;
-use crate::kubernetes::{Cache, Cached};
+use crate::kubernetes::{Cache, Cached, Undecodable};
 use crate::rules::facts::StoredBackup;
 
 const LIST: &str = "/apis/db.orange.com/v2/cassandrabackups";
@@ -21,6 +21,7 @@ const GONE: &str = concat!(
 struct Running {
     state: watch::Receiver<CacheState>,
     cached: Cached<CassandraBackup>,
+    undecodable: watch::Receiver<Undecodable>,
     metrics: Metrics,
     watch: JoinSet<()>,
 }
@@ -29,12 +30,13 @@ impl Running {
     fn on(server: &ApiServer) -> Self {
         let metrics = Metrics::new();
         let cache = Cache::<CassandraBackup>::new(server.client(), metrics.clone());
-        let (state, cached) = (cache.state(), cache.reader());
+        let (state, cached, undecodable) = (cache.state(), cache.reader(), cache.undecodable());
         let mut watch = JoinSet::new();
         watch.spawn(cache.run());
         Self {
             state,
             cached,
+            undecodable,
             metrics,
             watch,
         }
@@ -124,6 +126,14 @@ async fn a_malformed_object_is_left_out_and_does_not_stop_the_watch() {
         (running.location("bad"), running.location("b1").as_deref()),
         (None, Some("s3://one"))
     );
+    let told = |running: &Running| running.undecodable.borrow().to_string();
+    let counted = |count: u8| format!(r#"cassgate_cache_undecodable_objects{{kind="backup"}} {count}"#);
+    assert!(
+        told(&running).starts_with("1 left out; correct or delete: prod/bad ("),
+        "{}",
+        told(&running)
+    );
+    assert!(running.metric(&counted(1)));
 
     server.put(BACKUPS, &bad_backup("b1"));
     server.put(BACKUPS, &backup("b2", "s3://two"));
@@ -132,10 +142,14 @@ async fn a_malformed_object_is_left_out_and_does_not_stop_the_watch() {
         (running.location("b1"), running.location("b2").as_deref()),
         (None, Some("s3://two"))
     );
+    assert!(told(&running).contains("prod/b1 ("), "{}", told(&running));
+    assert!(running.metric(&counted(2)));
     server.delete(BACKUPS, &bad_backup("bad"));
     server.put(BACKUPS, &backup("b1", "s3://again"));
     running.settle().await;
     assert_eq!(running.location("b1").as_deref(), Some("s3://again"));
+    assert_eq!(told(&running), "none");
+    assert!(running.metric(&counted(0)));
     assert_eq!(*running.state.borrow(), CacheState::Synced);
 }
 

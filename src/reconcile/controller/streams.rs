@@ -14,7 +14,7 @@ use kube::{Api, ResourceExt};
 use super::requeue::ERROR_REQUEUE_DELAY;
 use super::{Controlled, LeaderContext};
 use crate::icarus::SidecarApi;
-use crate::reconcile::object::{CachedObject, into_object_event};
+use crate::reconcile::object::CachedObject;
 
 /// Objects per page of a list. A page is in memory as a whole, and the heap hardly shrinks afterwards.
 const PAGE_SIZE: u32 = 50;
@@ -31,11 +31,11 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
         (store, writer): (Store<K>, Writer<K>),
         woken: UnboundedReceiver<ObjectRef<K>>,
     ) -> Controller<K> {
-        let queue = self.queue.clone();
+        let (queue, admitting) = (self.queue.clone(), self.queue.clone());
         let api: Api<CachedObject<K>> = self.api();
         let objects = watcher(api, watcher::Config::default().page_size(PAGE_SIZE))
             .default_backoff()
-            .map_ok(into_object_event)
+            .try_filter_map(move |event| std::future::ready(Ok(admitting.admit(event))))
             .reflect(writer)
             .inspect_ok(move |event| queue.handle_event(event))
             .applied_objects();

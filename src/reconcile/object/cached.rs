@@ -10,9 +10,9 @@ use std::borrow::Cow;
 
 use kube::Resource;
 use kube::core::ObjectMeta;
-use kube::runtime::watcher::Event;
 use serde::{Deserialize, Deserializer};
 
+use super::guarded::{Guarded, UndecodableObject};
 use super::reconciled::ReconciledObject;
 use crate::reconcile::plan::conflict::{self, RunStatus};
 
@@ -21,28 +21,18 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// An object that keeps only what the queue, the metrics and [`next_wake`](super::Plannable::next_wake) need.
 #[derive(Debug, Clone)]
-pub(in crate::reconcile) struct CachedObject<K>(K);
-
-/// Turns an event of trimmed objects into an event of plain objects.
-pub(in crate::reconcile) fn into_object_event<K: ReconciledObject>(
-    event: Event<CachedObject<K>>,
-) -> Event<K> {
-    match event {
-        Event::Apply(object) => Event::Apply(object.into_object()),
-        Event::Delete(object) => Event::Delete(object.into_object()),
-        Event::Init => Event::Init,
-        Event::InitApply(object) => Event::InitApply(object.into_object()),
-        Event::InitDone => Event::InitDone,
-    }
-}
+pub(in crate::reconcile) struct CachedObject<K>(Guarded<K>);
 
 impl<K: ReconciledObject> CachedObject<K> {
     /// Returns the object without its resource version. The watch has used it already, every write starts from a live
     /// read, and kube would keep four copies of it.
-    fn into_object(self) -> K {
-        let Self(mut object) = self;
+    ///
+    /// # Errors
+    /// The object cannot be decoded.
+    pub(in crate::reconcile) fn into_object(self) -> Result<K, UndecodableObject> {
+        let mut object = self.0.into_result()?;
         object.meta_mut().resource_version = None;
-        object
+        Ok(object)
     }
 }
 
@@ -69,8 +59,10 @@ pub(super) fn trim<K: ReconciledObject>(object: &mut K) {
 
 impl<'de, K: ReconciledObject> Deserialize<'de> for CachedObject<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut object = K::deserialize(deserializer)?;
-        trim(&mut object);
+        let mut object = Guarded::<K>::deserialize(deserializer)?;
+        if let Guarded::Decoded(object) = &mut object {
+            trim(object.as_mut());
+        }
         Ok(Self(object))
     }
 }

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::api::Kind;
 use crate::api::{
-    BackupStatus, CassandraBackup, CassandraRestore, NodeStatus, RESTORE_FINALIZER, RestoreStatus,
-    UNSCHEDULE_FINALIZER,
+    BackupStatus, CassandraBackup, CassandraBackupSpec, CassandraRestore, CassandraRestoreSpec, NodeStatus,
+    RESTORE_FINALIZER, RestoreStatus, UNSCHEDULE_FINALIZER,
 };
 use crate::reconcile::plan::conflict::{self, RunStatus};
 use crate::reconcile::plan::{prune, schedule};
@@ -33,6 +33,9 @@ pub(in crate::reconcile) trait ReconciledObject:
 
     /// The finalizer that cassgate releases when it has nothing left to do for the object.
     const FINALIZER: &'static str;
+
+    /// Returns an object without a name and with an empty spec.
+    fn unspecified() -> Self;
 
     /// Returns the status.
     fn status(&self) -> Option<&Self::Status>;
@@ -72,6 +75,10 @@ impl ReconciledObject for CassandraBackup {
     const KIND: Kind = Kind::Backup;
 
     const FINALIZER: &'static str = UNSCHEDULE_FINALIZER;
+
+    fn unspecified() -> Self {
+        Self::new("", CassandraBackupSpec::default())
+    }
 
     fn status(&self) -> Option<&BackupStatus> {
         self.status.as_ref()
@@ -128,6 +135,10 @@ impl ReconciledObject for CassandraRestore {
     const KIND: Kind = Kind::Restore;
 
     const FINALIZER: &'static str = RESTORE_FINALIZER;
+
+    fn unspecified() -> Self {
+        Self::new("", CassandraRestoreSpec::default())
+    }
 
     fn status(&self) -> Option<&RestoreStatus> {
         self.status.as_ref()

@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::ListParams;
+use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, NodeContainers, Reason};
 use crate::domain::object_name::is_label_value;
 use crate::domain::sidecar::Sidecar;
 use crate::evaluate::Judge;
-use crate::reconcile::object::Plannable;
+use crate::reconcile::object::{Guarded, Plannable, UndecodableObject};
 use crate::reconcile::plan::needs::Needs;
 use crate::reconcile::plan::prune::PruneInputs;
 use crate::reconcile::plan::prune::retention::snapshots_in_use;
@@ -71,10 +72,13 @@ pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
     };
     if object.needs_restores(now) {
         // Data is deleted on the strength of this list, so it is a live read.
-        let restores = restores(client, &namespace).await?;
-        observation.restore_inputs.restores_with_copies =
-            restores_with_copies(&restores, object.cluster(), &object.name_any());
-        observation.prune_inputs.in_use = restores.iter().flat_map(snapshots_in_use).collect();
+        let (restores, undecodable) = restores(client, &namespace).await?;
+        let mut with_copies = restores_with_copies(&restores, object.cluster(), &object.name_any());
+        with_copies.extend(undecodable_with_copies(&undecodable, object.cluster()));
+        observation.restore_inputs.restores_with_copies = with_copies;
+        let in_use = restores.iter().flat_map(snapshots_in_use);
+        let in_use = in_use.chain(undecodable.iter().flat_map(UndecodableObject::snapshots_in_use));
+        observation.prune_inputs.in_use = in_use.collect();
     }
     if !object.run_has_started() {
         let value = serde_json::to_value(object).unwrap_or_default();
@@ -96,9 +100,11 @@ pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
 impl ClusterObservation {
     /// Observes the pods of a cluster and the version of their sidecars.
     async fn of_nodes(client: &Client, namespace: &str, cluster: &str) -> Result<Self, kube::Error> {
-        let clusters: Api<CassandraCluster> = Api::namespaced(client.clone(), namespace);
-        let found = clusters.get_opt(cluster).await?;
-        let image = found.as_ref().and_then(CassandraCluster::running_sidecar_image);
+        // A cluster that cannot be decoded has an unknown sidecar; its pods tell the rest.
+        let clusters: Api<DeserializeGuard<CassandraCluster>> = Api::namespaced(client.clone(), namespace);
+        let found = clusters.get_opt(cluster).await?.map(|found| found.0);
+        let decoded = found.as_ref().and_then(|found| found.as_ref().ok());
+        let image = decoded.and_then(CassandraCluster::running_sidecar_image);
         // The pods of a cluster may outlive its object (`cascade=orphan`). The name of a cluster that does not exist may
         // not even be valid as a label.
         let members = if found.is_some() || is_label_value(cluster) {
@@ -120,12 +126,19 @@ impl ClusterObservation {
     async fn read_source(&mut self, client: &Client, restore: &CassandraRestore) -> Result<(), kube::Error> {
         let namespace = restore.namespace().unwrap_or_default();
         let name = &restore.spec.cassandra_backup;
-        let backups: Api<CassandraBackup> = Api::namespaced(client.clone(), &namespace);
+        let backups: Api<DeserializeGuard<CassandraBackup>> = Api::namespaced(client.clone(), &namespace);
         // A GET with an empty name is a list.
         let backup = if name.is_empty() {
             None
         } else {
-            backups.get_opt(name).await?
+            backups.get_opt(name).await?.map(|backup| backup.0)
+        };
+        let backup = match backup.transpose() {
+            Ok(backup) => backup,
+            Err(invalid) => {
+                self.missing = Some(undecodable_backup(name, &invalid.error));
+                return Ok(());
+            }
         };
         let sourced = backup.as_ref().map(|backup| source(restore, backup));
         match sourced {
@@ -149,10 +162,38 @@ impl ClusterObservation {
     }
 }
 
-/// Returns every restore of the namespace.
-async fn restores(client: &Client, namespace: &str) -> Result<Vec<CassandraRestore>, kube::Error> {
-    let api: Api<CassandraRestore> = Api::namespaced(client.clone(), namespace);
-    Ok(api.list(&ListParams::default()).await?.items)
+/// Returns the reason to wait for a backup that cannot be decoded.
+fn undecodable_backup(name: &str, error: &str) -> Wait {
+    let message = format!(
+        "CassandraBackup {name:?} cannot be decoded ({error}), so it is not known what to restore; correct it, and the \
+         restore begins"
+    );
+    Wait::stalled(Reason::BackupNotFound, message)
+}
+
+/// Returns every restore of the namespace, those that can be decoded and the others.
+async fn restores(
+    client: &Client,
+    namespace: &str,
+) -> Result<(Vec<CassandraRestore>, Vec<UndecodableObject>), kube::Error> {
+    let api: Api<Guarded<CassandraRestore>> = Api::namespaced(client.clone(), namespace);
+    let (mut restores, mut undecodable) = (Vec::new(), Vec::new());
+    for restore in api.list(&ListParams::default()).await?.items {
+        match restore.into_result() {
+            Ok(restore) => restores.push(restore),
+            Err(restore) => undecodable.push(restore),
+        }
+    }
+    Ok((restores, undecodable))
+}
+
+/// Returns the names of restores that cannot be decoded and may need the copies of the tables that they emptied.
+fn undecodable_with_copies(restores: &[UndecodableObject], cluster: &str) -> Vec<String> {
+    let may_need = |restore: &&UndecodableObject| {
+        restore.has_begun() && restore.cluster().is_none_or(|of| of == cluster)
+    };
+    let restores = restores.iter().filter(may_need);
+    restores.map(|restore| restore.name().to_owned()).collect()
 }
 
 /// Returns the pods of a cluster. Only these two labels are safe to select by: into all others `CassKop` merges the

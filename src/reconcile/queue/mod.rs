@@ -4,6 +4,7 @@
 
 mod operation_queue;
 pub mod order;
+mod undecodable;
 pub(in crate::reconcile) mod wake;
 
 pub(in crate::reconcile) use operation_queue::{ClusterKey, OperationQueue, WakeUps};

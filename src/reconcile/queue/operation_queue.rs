@@ -15,8 +15,10 @@ use kube::runtime::watcher::Event;
 use kube::{Api, Client, ResourceExt};
 
 use super::order::{QueueEntry, QueueState, Queued, reason_to_wait};
+use super::undecodable::{self, UndecodableObjects};
 use super::wake;
 use crate::api::{CassandraBackup, CassandraRestore, Kind};
+use crate::reconcile::object::CachedObject;
 use crate::reconcile::plan::Wait;
 
 /// Namespace and name of a `CassandraCluster`.
@@ -26,6 +28,7 @@ pub(in crate::reconcile) type ClusterKey = (String, String);
 pub(in crate::reconcile) struct OperationQueue {
     backups: Store<CassandraBackup>,
     restores: Store<CassandraRestore>,
+    undecodable: UndecodableObjects,
     /// Kind and name of the object that this leader started last.
     last_started: Mutex<HashMap<ClusterKey, (Kind, String)>>,
     wake_backup: UnboundedSender<ObjectRef<CassandraBackup>>,
@@ -52,6 +55,7 @@ impl OperationQueue {
         let queue = Self {
             backups,
             restores,
+            undecodable: UndecodableObjects::default(),
             last_started: Mutex::default(),
             wake_backup,
             wake_restore,
@@ -123,6 +127,12 @@ impl OperationQueue {
         last_started.insert(cluster, (own.kind, own.name));
     }
 
+    /// Turns an event of a watch into one for the stores. An object that cannot be decoded is recorded and logged, and
+    /// leaves the stores; `None` if it never was there.
+    pub(in crate::reconcile) fn admit<K: Queued>(&self, event: Event<CachedObject<K>>) -> Option<Event<K>> {
+        self.undecodable.admit(event)
+    }
+
     /// Handles an event of a watch that the stores hold already: wakes the next object of a cluster when the one that
     /// started last is over.
     pub(in crate::reconcile) fn handle_event<K: Queued>(&self, event: &Event<K>) {
@@ -167,6 +177,7 @@ impl OperationQueue {
         let now = (self.now)();
         let mut all = entries_of_kind(&self.backups, namespace, cluster, now);
         all.extend(entries_of_kind(&self.restores, namespace, cluster, now));
+        all.extend(self.undecodable.of_cluster(namespace, cluster));
         all
     }
 
@@ -176,9 +187,12 @@ impl OperationQueue {
         namespace: &str,
         name: &str,
     ) -> Result<Option<QueueEntry>, kube::Error> {
-        let api: Api<K> = Api::namespaced(client.clone(), namespace);
-        let object = api.get_opt(name).await?;
-        Ok(object.map(|object| object.queue_entry((self.now)())))
+        let api: Api<CachedObject<K>> = Api::namespaced(client.clone(), namespace);
+        let object = api.get_opt(name).await?.map(CachedObject::into_object);
+        Ok(object.map(|object| match object {
+            Ok(object) => object.queue_entry((self.now)()),
+            Err(object) => undecodable::entry::<K>(&object),
+        }))
     }
 }
 

@@ -166,6 +166,8 @@ labels! {
         TooLarge = "too-large",
         /// No connection could be opened.
         Unreachable = "unreachable",
+        /// Not sent: the lease was lost while the connection was opened.
+        Withheld = "withheld",
         /// The timeout passed.
         TimedOut = "timed-out",
         /// The connection broke.

@@ -57,6 +57,7 @@ struct Inner {
     connections: Family<ConnectionLabels, Gauge>,
     cache_objects: Family<CacheLabels, Gauge>,
     cache_synced: Family<CacheLabels, Gauge>,
+    cache_undecodable: Family<CacheLabels, Gauge>,
     live_reads: Family<ReadLabels, Counter>,
     sidecar_requests: Family<SidecarLabels, Counter>,
     /// Has no series without a lease, because 0 on every replica would fire an alert.
@@ -152,6 +153,7 @@ impl Metrics {
             connections: Family::default(),
             cache_objects: Family::default(),
             cache_synced: Family::default(),
+            cache_undecodable: Family::default(),
             live_reads: Family::default(),
             sidecar_requests: Family::default(),
             leader: Family::default(),
@@ -264,6 +266,15 @@ impl Metrics {
         let objects = i64::try_from(objects).unwrap_or(i64::MAX);
         self.0
             .cache_objects
+            .get_or_create(&CacheLabels { kind })
+            .set(objects);
+    }
+
+    /// Sets the number of objects that a cache leaves out because they cannot be decoded.
+    pub fn cache_undecodable(&self, kind: CacheKind, objects: usize) {
+        let objects = i64::try_from(objects).unwrap_or(i64::MAX);
+        self.0
+            .cache_undecodable
             .get_or_create(&CacheLabels { kind })
             .set(objects);
     }
@@ -406,6 +417,11 @@ impl Inner {
             self.cache_synced.clone(),
         );
         registry.register(
+            "cache_undecodable_objects",
+            "Objects that cannot be decoded: the caches leave them out, and they are not reconciled",
+            self.cache_undecodable.clone(),
+        );
+        registry.register(
             "live_reads",
             "Live reads of objects from the API server",
             self.live_reads.clone(),
@@ -448,6 +464,7 @@ impl Inner {
         for &kind in CacheKind::ALL {
             self.cache_objects.get_or_create_owned(&CacheLabels { kind });
             self.cache_synced.get_or_create_owned(&CacheLabels { kind });
+            self.cache_undecodable.get_or_create_owned(&CacheLabels { kind });
         }
     }
 }

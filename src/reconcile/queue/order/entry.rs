@@ -15,6 +15,8 @@ pub enum QueueState {
     Active,
     /// It is ready to run.
     Ready,
+    /// It cannot be decoded, and may run on the cluster.
+    Undecodable,
     /// It is over, or it waits for something other than its turn.
     Idle,
 }

@@ -30,10 +30,26 @@ pub fn reason_to_wait(own: &QueueEntry, all: &[QueueEntry]) -> Option<Wait> {
     if let Some(active) = others.iter().find(|other| other.state == QueueState::Active) {
         return Some(queued_behind(active, "is running"));
     }
+    let mut undecodable = others
+        .iter()
+        .filter(|other| other.state == QueueState::Undecodable);
+    if let Some(other) = undecodable.next() {
+        return Some(behind_undecodable(other));
+    }
     let place = |entry: &QueueEntry| (rank(entry.kind), entry.since, entry.created, entry.name.clone());
     let ready = others.iter().filter(|other| other.state == QueueState::Ready);
     let first = ready.min_by_key(|other| place(other))?;
     (place(first) < place(own)).then(|| queued_behind(first, "comes first"))
+}
+
+fn behind_undecodable(other: &QueueEntry) -> Wait {
+    let message = format!(
+        "{} {} of cluster {} cannot be decoded and may be running; correct it or delete it (cassgate's log has the error)",
+        noun(other.kind),
+        other.name,
+        other.cluster
+    );
+    Wait::stalled(Reason::Queued, message)
 }
 
 fn queued_behind(other: &QueueEntry, why: &str) -> Wait {
