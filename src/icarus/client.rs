@@ -1,7 +1,10 @@
 //! The HTTP client of the sidecars.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use crate::domain::schema_version::SchemaVersion;
 use crate::telemetry::metrics::{Metrics, SidecarOutcome, SidecarRequest};
@@ -11,7 +14,7 @@ use super::error::SidecarError;
 use super::node::{NodeMode, Topology};
 use super::operation::{Operation, OperationId};
 use super::request::{OperationFilter, OperationRequest};
-use super::{SidecarApi, wire};
+use super::{Permission, SidecarApi, wire};
 
 /// The maximum size of a short answer, in bytes.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
@@ -21,6 +24,10 @@ const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// source of Icarus).
 const MAX_OPERATIONS_BYTES: usize = 32 << 20;
 
+/// The number of large answers that are in memory at the same time, in all clones of a client. With two hundred nodes all
+/// listings at once would take gigabytes.
+pub(super) const MAX_LARGE_ANSWERS: usize = 2;
+
 /// Sends requests to sidecars over HTTP, each on a connection of its own.
 ///
 /// A request therefore never uses a connection that the sidecar has already closed, and no layer below retries it, so
@@ -28,13 +35,17 @@ const MAX_OPERATIONS_BYTES: usize = 32 << 20;
 #[derive(Debug, Clone)]
 pub struct HttpSidecars {
     metrics: Metrics,
+    large_answers: Arc<Semaphore>,
 }
 
 impl HttpSidecars {
     /// Creates a client that counts its requests in `metrics`.
     #[must_use]
     pub fn new(metrics: Metrics) -> Self {
-        Self { metrics }
+        Self {
+            metrics,
+            large_answers: Arc::new(Semaphore::new(MAX_LARGE_ANSWERS)),
+        }
     }
 
     async fn send<T>(
@@ -43,8 +54,18 @@ impl HttpSidecars {
         request: wire::Request<'_>,
         parse: impl FnOnce(&Answer) -> Result<T, SidecarError> + Send,
     ) -> Result<T, SidecarError> {
-        let result = match wire::exchange(request).await {
-            Ok(answer) => parse(&answer),
+        self.send_if(&|| Ok(()), label, request, parse).await
+    }
+
+    async fn send_if<T>(
+        &self,
+        permitted: Permission<'_>,
+        label: SidecarRequest,
+        request: wire::Request<'_>,
+        parse: impl FnOnce(&Answer) -> Result<T, SidecarError> + Send,
+    ) -> Result<T, SidecarError> {
+        let result = match wire::exchange(request, permitted, &self.large_answers).await {
+            Ok((answer, _permit)) => parse(&answer),
             Err(error) => Err(error),
         };
         let outcome = match &result {
@@ -74,13 +95,24 @@ impl SidecarApi for HttpSidecars {
         request: &OperationRequest,
         timeout: Duration,
     ) -> Result<Operation, SidecarError> {
+        self.submit_if(at, request, timeout, &|| Ok(())).await
+    }
+
+    async fn submit_if(
+        &self,
+        at: SocketAddr,
+        request: &OperationRequest,
+        timeout: Duration,
+        permitted: Permission<'_>,
+    ) -> Result<Operation, SidecarError> {
         let body = request.to_json().to_string();
         let wire = wire::Request {
             body: Some(body),
             max_bytes: MAX_OPERATIONS_BYTES,
             ..get(at, "/operations", timeout)
         };
-        self.send(request.label(), wire, Answer::operation).await
+        self.send_if(permitted, request.label(), wire, Answer::operation)
+            .await
     }
 
     async fn operation(

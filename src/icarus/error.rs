@@ -16,6 +16,9 @@ pub enum SidecarError {
     /// The timeout expired before the connection was established. The request was not sent.
     #[error("no connection to the sidecar after {0:?}")]
     ConnectTimedOut(Duration),
+    /// The caller withheld the request after the connection was established, for this reason. The request was not sent.
+    #[error("{0}")]
+    Withheld(String),
     /// The timeout expired before the answer was complete.
     #[error("no answer from the sidecar after {0:?}")]
     TimedOut(Duration),
@@ -65,7 +68,7 @@ impl SidecarError {
     #[must_use]
     pub const fn may_have_arrived(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::ConnectTimedOut(_) | Self::Refused(..) => false,
+            Self::Unreachable(_) | Self::ConnectTimedOut(_) | Self::Withheld(_) | Self::Refused(..) => false,
             Self::TimedOut(_)
             | Self::Broken(_)
             | Self::TooLarge(_)
@@ -80,6 +83,7 @@ impl SidecarError {
     pub const fn label(&self) -> SidecarOutcome {
         match self {
             Self::Unreachable(_) => SidecarOutcome::Unreachable,
+            Self::Withheld(_) => SidecarOutcome::Withheld,
             Self::ConnectTimedOut(_) | Self::TimedOut(_) => SidecarOutcome::TimedOut,
             Self::Broken(_) => SidecarOutcome::Broken,
             Self::TooLarge(_) => SidecarOutcome::TooLarge,

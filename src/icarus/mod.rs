@@ -45,6 +45,9 @@ pub const TOPOLOGY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The timeout of every other request. A healthy node answers within a second (observed).
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The last check before a request is sent. The error says why nothing may be sent any more.
+pub type Permission<'a> = &'a (dyn Fn() -> Result<(), String> + Sync);
+
 /// The requests to the sidecar of a node, over HTTP or in a model of it for tests.
 ///
 /// `at` is the address of the sidecar, which the caller looks up for each request. `timeout` covers the whole request,
@@ -60,6 +63,22 @@ pub trait SidecarApi: Send + Sync {
         request: &OperationRequest,
         timeout: Duration,
     ) -> impl Future<Output = Result<Operation, SidecarError>> + Send;
+
+    /// Starts an operation as [`submit`](Self::submit) does, if `permitted` succeeds once the connection is established:
+    /// a connection may take seconds, in which the caller can lose its right to send. The error is
+    /// [`SidecarError::Withheld`] with the text of `permitted`. An implementation without connections checks it first.
+    fn submit_if(
+        &self,
+        at: SocketAddr,
+        request: &OperationRequest,
+        timeout: Duration,
+        permitted: Permission<'_>,
+    ) -> impl Future<Output = Result<Operation, SidecarError>> + Send {
+        async move {
+            permitted().map_err(SidecarError::Withheld)?;
+            self.submit(at, request, timeout).await
+        }
+    }
 
     /// Returns one operation.
     ///

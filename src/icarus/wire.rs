@@ -8,17 +8,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{Either, select};
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Body;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::Permission;
 use super::answer::Answer;
 use super::error::SidecarError;
 
 /// The timeout of the connection. A network policy that drops packets is reported after this time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The size up to which an answer needs no permit, in bytes. Nearly all answers are smaller.
+pub(super) const SMALL_ANSWER_BYTES: usize = 64 << 10;
 
 /// A request.
 #[derive(Debug)]
@@ -35,11 +41,17 @@ pub(super) struct Request<'a> {
     pub(super) max_bytes: usize,
 }
 
-/// Connects, sends the request, reads the answer and closes the connection.
+/// Connects, calls `permitted`, sends the request, reads the answer and closes the connection.
+///
+/// Returns a large answer together with a permit of `large_answers`, which the caller keeps until the answer is dropped.
 ///
 /// # Errors
 /// Returns an error that tells whether the request may have arrived: before the connection is established it cannot have.
-pub(super) async fn exchange(request: Request<'_>) -> Result<Answer, SidecarError> {
+pub(super) async fn exchange<'p>(
+    request: Request<'_>,
+    permitted: Permission<'_>,
+    large_answers: &'p Semaphore,
+) -> Result<(Answer, Option<SemaphorePermit<'p>>), SidecarError> {
     let deadline = Instant::now() + request.timeout;
     let total = request.timeout;
     let connect_timeout = total.min(CONNECT_TIMEOUT);
@@ -52,9 +64,13 @@ pub(super) async fn exchange(request: Request<'_>) -> Result<Answer, SidecarErro
     let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| SidecarError::Unreachable(error_chain(&error)))?;
-    timeout_at(deadline, with_connection(connection, send(sender, request)))
-        .await
-        .map_err(|_| SidecarError::TimedOut(total))?
+    permitted().map_err(SidecarError::Withheld)?;
+    timeout_at(
+        deadline,
+        with_connection(connection, send(sender, request, large_answers)),
+    )
+    .await
+    .map_err(|_| SidecarError::TimedOut(total))?
 }
 
 /// Runs `work` while `connection` transfers its bytes, without a task that could outlive the exchange.
@@ -65,30 +81,50 @@ async fn with_connection<T>(connection: impl Future, work: impl Future<Output = 
     }
 }
 
-async fn send(
+async fn send<'p>(
     mut sender: http1::SendRequest<Full<Bytes>>,
     request: Request<'_>,
-) -> Result<Answer, SidecarError> {
+    large_answers: &'p Semaphore,
+) -> Result<(Answer, Option<SemaphorePermit<'p>>), SidecarError> {
     let max_bytes = request.max_bytes;
     let message = message(request).map_err(|error| SidecarError::Unreachable(error.to_string()))?;
-    let broken = |error: &hyper::Error| SidecarError::Broken(error_chain(error));
     let answer = sender
         .send_request(message)
         .await
-        .map_err(|error| broken(&error))?;
+        .map_err(|error| SidecarError::Broken(error_chain(&error)))?;
     let status = answer.status().as_u16();
-    match Limited::new(answer.into_body(), max_bytes).collect().await {
-        Ok(body) => Ok(Answer {
-            status,
-            body: body.to_bytes().into(),
-        }),
-        Err(error) if error.is::<LengthLimitError>() => Err(SidecarError::TooLarge(max_bytes)),
-        Err(error) => Err(SidecarError::Broken(
-            error
-                .downcast_ref::<hyper::Error>()
-                .map_or_else(|| error.to_string(), error_chain),
-        )),
+    let (body, permit) = collect(answer.into_body(), max_bytes, large_answers).await?;
+    Ok((Answer { status, body }, permit))
+}
+
+/// Reads a body of at most `max_bytes`. A body of more than [`SMALL_ANSWER_BYTES`] is read on with a permit of
+/// `large_answers` only.
+pub(super) async fn collect<'p, B>(
+    body: B,
+    max_bytes: usize,
+    large_answers: &'p Semaphore,
+) -> Result<(Vec<u8>, Option<SemaphorePermit<'p>>), SidecarError>
+where
+    B: Body<Data = Bytes, Error = hyper::Error>,
+{
+    let mut body = pin!(body);
+    let (mut bytes, mut permit) = (Vec::new(), None);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| SidecarError::Broken(error_chain(&error)))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let length = bytes.len().saturating_add(data.len());
+        if length > max_bytes {
+            return Err(SidecarError::TooLarge(max_bytes));
+        }
+        if length > SMALL_ANSWER_BYTES && permit.is_none() {
+            // The semaphore is never closed.
+            permit = large_answers.acquire().await.ok();
+        }
+        bytes.extend_from_slice(&data);
     }
+    Ok((bytes, permit))
 }
 
 fn message(request: Request<'_>) -> Result<http::Request<Full<Bytes>>, http::Error> {

@@ -9,7 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::icarus::client::HttpSidecars;
+use crate::icarus::client::{HttpSidecars, MAX_LARGE_ANSWERS};
+use crate::icarus::wire::{SMALL_ANSWER_BYTES, collect};
 use crate::icarus::{
     OperationFilter, OperationId, OperationRequest, OperationState, REQUEST_TIMEOUT, RestorePhase,
     SidecarApi, SidecarError,
@@ -309,4 +310,86 @@ async fn a_rejected_body_has_started_nothing_and_an_unknown_answer_may_have() {
         assert_eq!(error.may_have_arrived(), arrived, "{body}: {error:?}");
         assert!(error.to_string().contains(body), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_request_is_withheld_if_the_permission_is_lost_while_the_connection_is_opened() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let accepted = std::sync::Mutex::new(None);
+    let lost = || {
+        *accepted.lock().unwrap() = listener.accept().ok();
+        Err("the lease was lost".to_owned())
+    };
+    let metrics = Metrics::new();
+    let error = HttpSidecars::new(metrics.clone())
+        .submit_if(
+            listener.local_addr().unwrap(),
+            &truncate(),
+            REQUEST_TIMEOUT,
+            &lost,
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(error, SidecarError::Withheld("the lease was lost".to_owned()));
+    assert!(!error.may_have_arrived());
+    let (mut stream, _) = accepted.into_inner().unwrap().unwrap();
+    stream.set_nonblocking(false).unwrap();
+    let mut sent = Vec::new();
+    std::io::Read::read_to_end(&mut stream, &mut sent).unwrap();
+    assert_eq!(
+        sent, b"",
+        "the connection was established and ends without a byte"
+    );
+    let line = r#"cassgate_sidecar_requests_total{request="truncate",outcome="withheld"} 1"#;
+    assert!(metrics.encode().lines().any(|found| found == line));
+}
+
+/// A large answer that arrives in two parts, and counts how many of its kind are read on beyond the first.
+fn large_body(
+    reading: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+) -> impl hyper::body::Body<Data = bytes::Bytes, Error = hyper::Error> {
+    use futures::StreamExt as _;
+    let part = || {
+        Ok(hyper::body::Frame::data(bytes::Bytes::from(
+            vec![b' '; SMALL_ANSWER_BYTES],
+        )))
+    };
+    let rest = futures::stream::once(async move {
+        // The second part is asked for while the permit for the first is held.
+        let now = reading.fetch_add(1, Ordering::SeqCst) + 1;
+        most.fetch_max(now, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        reading.fetch_sub(1, Ordering::SeqCst);
+        part()
+    });
+    let first = futures::stream::iter([part(), part()]);
+    http_body_util::StreamBody::new(first.chain(rest))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_large_answers_in_memory_are_few_whatever_the_number_of_nodes() {
+    let permits = tokio::sync::Semaphore::new(MAX_LARGE_ANSWERS);
+    let (reading, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let answers = (0..200).map(|_| {
+        let body = large_body(Arc::clone(&reading), Arc::clone(&most));
+        let permits = &permits;
+        async move {
+            let (bytes, permit) = collect(body, 1 << 20, permits).await.unwrap();
+            assert!(
+                permit.is_some(),
+                "the caller keeps the permit as long as the answer"
+            );
+            bytes.len()
+        }
+    });
+    let lengths = futures::future::join_all(answers).await;
+    assert_eq!(lengths, vec![3 * SMALL_ANSWER_BYTES; 200]);
+    assert_eq!(most.load(Ordering::SeqCst), MAX_LARGE_ANSWERS);
+    let small = http_body_util::StreamBody::new(futures::stream::iter([Ok(hyper::body::Frame::data(
+        bytes::Bytes::from_static(b"[]"),
+    ))]));
+    let (bytes, permit) = collect(small, 1 << 20, &permits).await.unwrap();
+    assert!(bytes == b"[]" && permit.is_none());
 }

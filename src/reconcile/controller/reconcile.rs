@@ -16,7 +16,7 @@ use crate::icarus::SidecarApi;
 use crate::reconcile::execute::request::Unsendable;
 use crate::reconcile::execute::{ExecuteError, Executor};
 use crate::reconcile::object::{Plannable, ReconciledObject};
-use crate::reconcile::observe::{ClusterObservation, SidecarObserver, observe_cluster};
+use crate::reconcile::observe::{BoundedSidecars, ClusterObservation, SidecarObserver, observe_cluster};
 use crate::reconcile::plan::prune::PruneInputs;
 use crate::reconcile::plan::readiness;
 use crate::reconcile::plan::restore::RestoreInputs;
@@ -222,15 +222,16 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
         Err(ReconcileError::TooManyQuestions)
     }
 
-    /// Asks the sidecars all questions at once.
+    /// Asks the sidecars all questions, with a limit of concurrent requests.
     async fn ask<K: Controlled>(
         &self,
         object: &K,
         cluster: &ClusterObservation,
         questions: impl IntoIterator<Item = Question>,
     ) -> Result<Answers, Unsendable> {
+        let sidecars = BoundedSidecars::new(&self.reconciler.sidecars);
         let observer = SidecarObserver {
-            sidecars: &self.reconciler.sidecars,
+            sidecars: &sidecars,
             members: &cluster.members,
             owner: object.operation_owner()?,
             listings: &self.listings,

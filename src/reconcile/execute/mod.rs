@@ -3,10 +3,12 @@
 
 mod events;
 mod finalizer;
+mod identity;
 pub mod request;
 mod sendable;
 mod status;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use futures::future::join_all;
@@ -58,11 +60,12 @@ pub(in crate::reconcile) struct Executor<'a, S> {
 impl<S: SidecarApi> Executor<'_, S> {
     /// Carries out `actions` and returns the requeue delay.
     ///
-    /// The order: add the finalizer, take over the status, write the status, send the requests, write their outcome,
-    /// publish the events, record the restore on its backup, release the finalizer.
+    /// The order: ask the sidecars for their host ids, add the finalizer, take over the status, write the status, send the
+    /// requests, write their outcome, publish the events, record the restore on its backup, release the finalizer.
     ///
     /// # Errors
-    /// [`ExecuteError`]. A request is sent only after the status that announces it was written.
+    /// [`ExecuteError`]. A request is sent only after the status that announces it was written. Nothing is written once
+    /// the lease is lost: another replica may have planned the object anew.
     pub(in crate::reconcile) async fn execute<K: Queued + Sendable>(
         &self,
         api: &Api<K>,
@@ -70,11 +73,14 @@ impl<S: SidecarApi> Executor<'_, S> {
         sidecar: &Sidecar,
         actions: Actions<K::Status>,
     ) -> Result<Option<SignedDuration>, ExecuteError> {
+        let mismatches = identity::mismatches(self.sidecars, &actions.requests).await;
+        self.leadership.check()?;
         let mut object = match actions.finalizer {
             Finalizer::Add => finalizer::write(api, object, Finalizer::Add).await?,
             Finalizer::Keep | Finalizer::Release => object,
         };
         if actions.take_over {
+            self.leadership.check()?;
             object = status::take_over(api, &object).await?;
         }
         let mut events = actions.events;
@@ -84,6 +90,7 @@ impl<S: SidecarApi> Executor<'_, S> {
             if !object.run_has_started() && next.run_has_started() {
                 self.queue.record_start(&next);
             }
+            self.leadership.check()?;
             object = status::write(api, &object, &actions.status).await?;
             let after = actions.status.common();
             events.extend(wait_event(before.as_ref(), after));
@@ -93,16 +100,21 @@ impl<S: SidecarApi> Executor<'_, S> {
         }
         let mut requeue_after = actions.requeue_after;
         if !actions.requests.is_empty() {
-            let outcomes = self.send(&object, sidecar, &actions.requests).await?;
+            let outcomes = self
+                .send(&object, sidecar, &actions.requests, &mismatches)
+                .await?;
             let mut status = actions.status;
             for (host_id, outcome) in &outcomes {
                 record(K::nodes(&mut status), host_id, outcome);
             }
+            self.leadership.check()?;
             object = status::write(api, &object, &status).await?;
             requeue_after = Some(requeue_after.map_or(REQUEUE_INTERVAL, |delay| delay.min(REQUEUE_INTERVAL)));
         }
+        self.leadership.check()?;
         events::publish(self.client, self.repeated_events, &object, &events).await;
         if actions.finalizer == Finalizer::Release {
+            self.leadership.check()?;
             if let Some(backup) = object.restored_backup() {
                 let namespace = object.namespace().unwrap_or_default();
                 let backups = Api::namespaced(self.client.clone(), &namespace);
@@ -116,30 +128,39 @@ impl<S: SidecarApi> Executor<'_, S> {
     /// Sends all requests at once and returns their outcomes by host id.
     ///
     /// The lease is renewed and read back first. A request is sent only if the lease is still held and `may_send` is
-    /// true.
+    /// true once its connection is established. `mismatches` has the reasons why a node gets no request.
     async fn send<K: Sendable>(
         &self,
         object: &K,
         sidecar: &Sidecar,
         requests: &[Request],
+        mismatches: &BTreeMap<String, String>,
     ) -> Result<Vec<(String, Outcome)>, ExecuteError> {
         let confirmation = self.leadership.confirm().await?;
         let mut status = object.status().cloned().unwrap_or_default();
         let nodes = K::nodes(&mut status);
+        let permitted = || {
+            if !confirmation.holds() {
+                return Err("the lease was not renewed in time".to_owned());
+            }
+            if !(self.may_send)(K::KIND) {
+                return Err("the CRD is no longer cassgate's".to_owned());
+            }
+            Ok(())
+        };
+        let permitted = &permitted;
         let sent = requests.iter().map(|request| {
             let built = build_request(object, nodes, request, sidecar);
-            let confirmation = &confirmation;
+            let mismatch = mismatches.get(&request.host_id);
             async move {
-                let outcome = match built {
-                    Err(unsendable) => Outcome::Rejected(unsendable.to_string()),
-                    Ok(_) if !confirmation.holds() => {
-                        Outcome::NotSent("the lease was not renewed in time".to_owned())
-                    }
-                    Ok(_) if !(self.may_send)(K::KIND) => {
-                        Outcome::NotSent("the CRD is no longer cassgate's".to_owned())
-                    }
-                    Ok((address, body)) => {
-                        outcome(self.sidecars.submit(address, &body, REQUEST_TIMEOUT).await)
+                let outcome = match (built, mismatch) {
+                    (Err(unsendable), _) => Outcome::Rejected(unsendable.to_string()),
+                    (Ok(_), Some(reason)) => Outcome::NotSent(reason.clone()),
+                    (Ok((address, body)), None) => {
+                        let sent = self
+                            .sidecars
+                            .submit_if(address, &body, REQUEST_TIMEOUT, permitted);
+                        outcome(sent.await)
                     }
                 };
                 (request.host_id.clone(), outcome)

@@ -200,6 +200,7 @@ impl<S: LeaseStore> LeaseKeeper<S> {
         let (request_sender, mut requests) = mpsc::channel(CONFIRM_CAPACITY);
         let term = OpenTerm::new(
             number,
+            client.held_until(&held),
             client.clocks.clone(),
             request_sender,
             client.metrics.clone(),
@@ -241,6 +242,7 @@ impl<S: LeaseStore> LeaseKeeper<S> {
                             held = fresh;
                             next_renewal = held.sent_at + timing.renew;
                             let until = client.held_until(&held);
+                            term.renewed(until);
                             for request in waiting.drain(..) {
                                 // An error means that the caller no longer waits.
                                 let _ = request.send(until);

@@ -1,7 +1,7 @@
 //! The proof of leadership that the work gets.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -39,6 +39,8 @@ pub(super) type ConfirmRequest = oneshot::Sender<BootTime>;
 struct Term {
     number: u32,
     is_over: AtomicBool,
+    /// The time until which the newest renewal is valid.
+    until: Mutex<BootTime>,
     clocks: Clocks,
 }
 
@@ -56,6 +58,17 @@ impl Leadership {
     #[must_use]
     pub fn term(&self) -> u32 {
         self.term.number
+    }
+
+    /// Checks, without a request, that this replica holds the lease by its newest renewal.
+    ///
+    /// The work is dropped when the lease is lost, but a task that it spawned may run on until its next pause.
+    ///
+    /// # Errors
+    /// The lease was lost, or it was not renewed in time.
+    pub fn check(&self) -> Result<(), LeaseLost> {
+        let until = *self.term.until.lock().unwrap_or_else(PoisonError::into_inner);
+        self.term.holds(until).then_some(()).ok_or(LeaseLost)
     }
 
     /// Renews the lease now and checks that the API server has stored the renewal.
@@ -83,13 +96,20 @@ impl Confirmation {
     /// next holder waits make up for it.
     #[must_use]
     pub fn holds(&self) -> bool {
-        !self.term.is_over.load(Ordering::Acquire) && (self.term.clocks.boot)() < self.until
+        self.term.holds(self.until)
+    }
+}
+
+impl Term {
+    fn holds(&self, until: BootTime) -> bool {
+        !self.is_over.load(Ordering::Acquire) && (self.clocks.boot)() < until
     }
 }
 
 impl OpenTerm {
     pub(super) fn new(
         number: u32,
+        until: BootTime,
         clocks: Clocks,
         requests: mpsc::Sender<ConfirmRequest>,
         metrics: Metrics,
@@ -99,11 +119,17 @@ impl OpenTerm {
             term: Arc::new(Term {
                 number,
                 is_over,
+                until: Mutex::new(until),
                 clocks,
             }),
             requests,
             metrics,
         }
+    }
+
+    /// Records the time until which a renewal is valid.
+    pub(super) fn renewed(&self, until: BootTime) {
+        *self.term.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
 
     /// Starts to lead.

@@ -1,9 +1,11 @@
 //! Answers the questions of a plan by asking the sidecars.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use tokio::time::timeout;
 
 use super::listings::Listings;
 use super::operation_owner::OperationOwner;
@@ -16,6 +18,10 @@ use crate::reconcile::plan::{Answer, Phase, PodMember, Question, RingView};
 
 /// Number of sidecars that report the ring at the begin of a run.
 const RING_VIEWS: usize = 2;
+
+/// The time without a response after which other sidecars are asked for the ring too. A healthy one takes six seconds
+/// (observed).
+const SLOW_RESPONSE: Duration = Duration::from_secs(10);
 
 /// Asks the sidecars of one cluster on behalf of one object.
 pub(in crate::reconcile) struct SidecarObserver<'a, S> {
@@ -63,50 +69,50 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
         answer.unwrap_or_else(|Unavailable(reason)| Answer::Unavailable(reason))
     }
 
-    /// Reads the ring from the first sidecar that responds. The sidecars are asked one after the other, because the
-    /// request takes a Cassandra node five seconds.
+    /// Reads the ring from the first sidecar that responds. While the first one is healthy it is the only one asked,
+    /// because the request takes a Cassandra node five seconds.
     async fn ring(&self) -> Result<Answer, Unavailable> {
-        let mut reason = "the cluster has no pod with an address".to_owned();
-        for member in self.members {
-            let Ok(address) = self.address(&member.pod) else {
-                continue;
-            };
-            match self.ring_from(address).await {
-                Ok(ring) => return Ok(Answer::Ring(ring)),
-                Err(error) => reason = format!("{}: {error}", member.pod),
-            }
+        let (views, silent) = self.views(1).await;
+        match views.into_iter().next() {
+            Some(view) => Ok(Answer::Ring(view.ring)),
+            None => Err(no_view(&silent)),
         }
-        Err(Unavailable(reason))
     }
 
     /// Reads the ring from the sidecars of two pods at once. Those that do not respond are replaced by others.
     async fn ring_views(&self) -> Result<Answer, Unavailable> {
-        let mut members = self.members.iter();
-        let mut asked: FuturesUnordered<_> = members
-            .by_ref()
-            .filter_map(|member| self.view(member))
-            .take(RING_VIEWS)
-            .collect();
-        let (mut views, mut silent) = (Vec::new(), Vec::new());
-        while let Some(result) = asked.next().await {
-            match result {
-                Ok(view) => views.push(view),
-                Err(error) => {
-                    silent.push(error);
-                    asked.extend(members.by_ref().find_map(|member| self.view(member)));
-                }
-            }
-        }
+        let (mut views, mut silent) = self.views(RING_VIEWS).await;
         if views.is_empty() {
-            let reason = silent.first().map_or_else(
-                || "the cluster has no pod with an address".to_owned(),
-                |(pod, error)| format!("{pod}: {error}"),
-            );
-            return Err(Unavailable(reason));
+            return Err(no_view(&silent));
         }
         views.sort_by(|a, b| a.pod.cmp(&b.pod));
         silent.sort();
         Ok(Answer::RingViews { views, silent })
+    }
+
+    /// Reads the ring from `wanted` sidecars, and returns it with the errors of those that did not respond.
+    ///
+    /// For each that fails, or after a while without any response, others are asked beside it: twice as many each
+    /// time, so that a cluster of which most sidecars are out of reach does not take a timeout for each of them.
+    async fn views(&self, wanted: usize) -> (Vec<RingView>, Vec<(String, String)>) {
+        let mut others = self.members.iter().filter_map(|member| self.view(member));
+        let mut asked: FuturesUnordered<_> = others.by_ref().take(wanted).collect();
+        let (mut views, mut silent) = (Vec::new(), Vec::new());
+        let mut more = 1_usize;
+        while views.len() < wanted {
+            match timeout(SLOW_RESPONSE, asked.next()).await {
+                Ok(Some(Ok(view))) => {
+                    views.push(view);
+                    continue;
+                }
+                Ok(Some(Err(error))) => silent.push(error),
+                Ok(None) => break,
+                Err(_) => {}
+            }
+            asked.extend(others.by_ref().take(more));
+            more = more.saturating_mul(2);
+        }
+        (views, silent)
     }
 
     /// Reads the ring from the sidecar of a pod; `None` if the pod has no address. The error has the name of the pod.
@@ -144,14 +150,13 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
 
     /// Returns the restores and backups that are running in a sidecar.
     async fn busy(&self, pod: &str) -> Result<Answer, Unavailable> {
-        let mut running = Vec::new();
-        for filter in [OperationFilter::Restores, OperationFilter::Backups] {
-            let operations = self.operations(pod, filter).await?;
-            let open = operations
-                .iter()
-                .filter(|operation| !operation.state.is_terminal());
-            running.extend(open.map(report));
-        }
+        let (restores, backups) = tokio::try_join!(
+            self.operations(pod, OperationFilter::Restores),
+            self.operations(pod, OperationFilter::Backups),
+        )?;
+        let open = restores.iter().chain(&backups);
+        let open = open.filter(|operation| !operation.state.is_terminal());
+        let running = open.map(report).collect();
         Ok(Answer::Operations(running))
     }
 
@@ -264,6 +269,14 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
         let address = address.and_then(sidecar_address);
         address.ok_or_else(|| Unavailable(format!("pod {pod} does not exist or has no address")))
     }
+}
+
+/// Returns the reason why no sidecar reports the ring, from the errors of those that were asked.
+fn no_view(silent: &[(String, String)]) -> Unavailable {
+    Unavailable(silent.first().map_or_else(
+        || "the cluster has no pod with an address".to_owned(),
+        |(pod, error)| format!("{pod}: {error}"),
+    ))
 }
 
 /// Returns the socket address of the sidecar of a pod with this IP address.

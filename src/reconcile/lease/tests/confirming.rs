@@ -120,3 +120,29 @@ async fn no_confirmation_holds_on_a_machine_that_slept() {
     machine.sleep(1);
     assert!(!confirmation.holds());
 }
+
+#[tokio::test(start_paused = true)]
+async fn leadership_is_checked_without_a_request_and_ends_with_the_newest_renewal() {
+    let server = Server::new();
+    let machine = machine();
+    let (_running, leadership) = leading(&server, &machine).await;
+    for _ in 0..30 {
+        assert_eq!(leadership.check(), Ok(()));
+        sleep(seconds(1)).await;
+    }
+    machine.sleep(12);
+    assert_eq!(
+        leadership.check(),
+        Err(LeaseLost),
+        "before the keeper has noticed"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn leadership_is_over_once_another_holder_was_seen() {
+    let server = Server::new();
+    let (_running, leadership) = leading(&server, &machine()).await;
+    server.change(|record| record.holder = Some("human".to_owned()));
+    sleep(seconds(6)).await;
+    assert_eq!(leadership.check(), Err(LeaseLost));
+}
