@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::api::Kind;
 use crate::evaluate::Gatherer;
 use crate::rules::catalogue::{BACKUP_NOT_FOUND, CLUSTER_NOT_FOUND, SECRET_NOT_FOUND, Severity};
-use crate::rules::checks::transition;
+use crate::rules::checks::{field_unknown, metadata as object_metadata, transition};
 use crate::rules::facts::{FactSource, Facts, Freshness, Neighbours, Reference};
 use crate::rules::finding::{Finding, Findings};
 use crate::rules::policy::{Context, Executor};
@@ -13,76 +13,126 @@ use crate::rules::subject::{Metadata, Subject};
 use crate::rules::{self, decode, defaults, status};
 
 use super::manifest::Resource;
-use super::placeholder;
+use super::placeholder::{self, Placeholder, Placeholders};
 use super::settings::Settings;
 use super::tree::NOT_IN_THE_FILES;
+use super::update::Change;
 use super::yaml::Node;
 
 /// The verdict on a resource.
 #[derive(Debug, Default)]
 pub(super) struct Judged {
     pub(super) findings: Findings,
-    /// The paths of values with placeholders.
-    pub(super) placeholders: Vec<String>,
+    /// The values with placeholders.
+    pub(super) placeholders: Vec<Placeholder>,
 }
 
-/// Judges the creation of a resource.
-pub(super) async fn judge(resource: &Resource, source: &dyn FactSource, settings: &Settings) -> Judged {
+/// Judges a resource: its metadata and its fields, and its creation or, if `stored` is the stored object, its update.
+pub(super) async fn judge(
+    resource: &Resource,
+    source: &dyn FactSource,
+    stored: Option<&Value>,
+    settings: &Settings,
+) -> Judged {
     let Some(kind) = resource.manifest.kind.judged() else {
         return Judged::default();
     };
     let node = resource.manifest.node();
-    let meta = metadata(resource);
-    let placeholders = placeholders(node);
-    let mut found = Findings::default();
-    let mut object = body(node);
-    if status::is_present(&object) {
-        if settings.policy.executor == Executor::Casskop {
-            found.push(transition::status_stripped());
-        }
-        defaults::strip_status(&mut object);
-    }
+    let meta = metadata(resource, stored);
+    let placeholders = placeholders(node, &settings.placeholders);
+    let mut found = object_metadata::check(written_metadata(resource).as_ref());
+    found.extend(field_unknown::check(kind, &without_sops(node.to_json())));
+    let manifest = Object {
+        kind,
+        node,
+        meta: &meta,
+        placeholders: &placeholders,
+    };
     // If the namespace is a placeholder, no object in it is known.
-    let gatherer = (!placeholder::is_in(&meta.namespace)).then(|| Gatherer {
+    let gatherer = (!settings.placeholders.is_in(&meta.namespace)).then(|| Gatherer {
         source,
         namespace: &meta.namespace,
         deadline: None,
     });
-    match decode_with_defaults(kind, &mut object, &meta, &placeholders, gatherer, settings).await {
-        Ok(subject) => {
-            let mut facts = match gatherer {
-                Some(gatherer) => gatherer.facts(&subject, Freshness::Live).await,
-                None => Facts::default(),
+    found.extend(match stored.zip(gatherer) {
+        Some((old, gatherer)) => {
+            let change = Change {
+                kind,
+                old,
+                new: body(node),
+                meta: meta.clone(),
+                placeholders: &placeholders,
             };
-            // Conflicts with neighbours may depend on the value of a placeholder, so none are reported.
-            if !placeholders.is_empty() {
-                facts.neighbours = Neighbours::default();
-            }
-            let context = Context {
-                policy: settings.policy.clone(),
-                dry_run: false,
-                creating: true,
-                now: settings.now,
-            };
-            let judged = rules::judge(&subject, &facts, &context);
-            found.extend(judged.into_iter().map(|finding| {
-                if settings.strict {
-                    strict(finding, &facts)
-                } else {
-                    finding
-                }
-            }));
+            change.judge(gatherer, settings).await
         }
-        Err(errors) => found.extend(errors),
-    }
+        None => manifest.judge_creation(gatherer, settings).await,
+    });
+    let unknown = with_metadata(manifest.unknown(), node, &settings.placeholders);
     let mut found: Findings = found
         .into_iter()
-        .filter(|finding| !depends_on(finding, &placeholders))
+        .filter(|finding| !depends_on(finding, &unknown))
         .collect();
     found.suppress(|rule| meta.allows(rule));
     Judged {
         findings: found,
         placeholders,
+    }
+}
+
+/// A backup or restore of the files.
+struct Object<'a> {
+    kind: Kind,
+    node: &'a Node,
+    meta: &'a Metadata,
+    placeholders: &'a [Placeholder],
+}
+
+impl Object<'_> {
+    /// Returns the paths of the unknown values.
+    fn unknown(&self) -> Vec<String> {
+        let paths = self.placeholders.iter().map(|value| value.path.clone());
+        paths.collect()
+    }
+
+    /// Judges the creation of the object. Without a gatherer, nothing else is known.
+    async fn judge_creation(&self, gatherer: Option<Gatherer<'_>>, settings: &Settings) -> Findings {
+        let mut found = Findings::default();
+        let unknown = self.unknown();
+        let mut object = body(self.node);
+        if status::is_present(&object) {
+            if settings.policy.executor == Executor::Casskop {
+                found.push(transition::status_stripped());
+            }
+            defaults::strip_status(&mut object);
+        }
+        match decode_with_defaults(self.kind, &mut object, self.meta, &unknown, gatherer, settings).await {
+            Ok(subject) => {
+                let mut facts = match gatherer {
+                    Some(gatherer) => gatherer.facts(&subject, Freshness::Live).await,
+                    None => Facts::default(),
+                };
+                // Conflicts with neighbours may depend on the value of a placeholder, so none are reported.
+                if !unknown.is_empty() {
+                    facts.neighbours = Neighbours::default();
+                }
+                let context = Context {
+                    policy: settings.policy.clone(),
+                    dry_run: false,
+                    creating: true,
+                    now: settings.now,
+                };
+                let judged = rules::judge(&subject, &facts, &context);
+                found.extend(judged.into_iter().map(|finding| {
+                    if settings.strict {
+                        strict(finding, &facts)
+                    } else {
+                        finding
+                    }
+                }));
+            }
+            Err(errors) => found.extend(errors),
+        }
+        found
     }
 }
 
@@ -171,24 +221,67 @@ fn body(node: &Node) -> Value {
     Value::Object([field("spec"), field("status")].into_iter().flatten().collect())
 }
 
-fn metadata(resource: &Resource) -> Metadata {
+/// Returns the metadata that rules read. `kubectl apply` keeps stored annotations and labels that the manifest does not have.
+fn metadata(resource: &Resource, stored: Option<&Value>) -> Metadata {
     let node = resource.manifest.node();
+    let kept = |map: &str, key: &str| stored?.pointer(map)?.get(key)?.as_str().map(ToOwned::to_owned);
     let text = |keys: &[&str]| node.text_at(keys).map(ToOwned::to_owned);
     Metadata::new(
         resource.namespace.clone(),
         text(&["metadata", "name"]).unwrap_or_default(),
-        |annotation| text(&["metadata", "annotations", annotation]),
-        |label| text(&["metadata", "labels", label]),
+        |annotation| {
+            let own = text(&["metadata", "annotations", annotation]);
+            own.or_else(|| kept("/metadata/annotations", annotation))
+        },
+        |label| {
+            let own = text(&["metadata", "labels", label]);
+            own.or_else(|| kept("/metadata/labels", label))
+        },
     )
 }
 
-/// Returns the paths of the values with placeholders.
-fn placeholders(node: &Node) -> Vec<String> {
-    let spec = node.get("spec").map(|spec| placeholder::paths(spec, "spec"));
-    let namespace = node
-        .text_at(&["metadata", "namespace"])
-        .filter(|text| placeholder::is_in(text));
-    let mut all = spec.unwrap_or_default();
-    all.extend(namespace.map(|_| "metadata.namespace".to_owned()));
+/// Returns the metadata with the name and the namespace under which the object is applied.
+fn written_metadata(resource: &Resource) -> Option<Value> {
+    let mut metadata = resource.manifest.node().get("metadata")?.to_json();
+    if let Some(fields) = metadata.as_object_mut() {
+        let mut set = |field: &str, text: &str| {
+            if fields.get(field).is_none_or(Value::is_string) {
+                fields.insert(field.to_owned(), Value::from(text));
+            }
+        };
+        set("namespace", &resource.namespace);
+        if let Some(name) = &resource.renamed {
+            set("name", name);
+        }
+    }
+    Some(metadata)
+}
+
+/// Adds the paths of the placeholders in the metadata, on which only findings about the metadata depend.
+fn with_metadata(mut paths: Vec<String>, node: &Node, known: &Placeholders) -> Vec<String> {
+    let metadata = node.get("metadata");
+    let found = metadata.map(|metadata| known.below(metadata, "metadata"));
+    paths.extend(found.into_iter().flatten().map(|value| value.path));
+    paths
+}
+
+/// Returns an object without the map that SOPS adds to it. SOPS removes the map when it decrypts the object.
+fn without_sops(mut object: Value) -> Value {
+    if let Some(fields) = object.as_object_mut()
+        && fields.get("sops").is_some_and(Value::is_object)
+    {
+        fields.remove("sops");
+    }
+    object
+}
+
+/// Returns the values with placeholders that rules need: those of the spec, and the namespace.
+fn placeholders(node: &Node, known: &Placeholders) -> Vec<Placeholder> {
+    let below = |keys: &[&str], path: &str| {
+        let node = node.at(keys);
+        node.map(|node| known.below(node, path)).unwrap_or_default()
+    };
+    let mut all = below(&["spec"], "spec");
+    all.extend(below(&["metadata", "namespace"], "metadata.namespace"));
     all
 }

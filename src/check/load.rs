@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::excerpt;
+use super::expectations::Expectations;
 use super::files::{Input, Unreadable};
 use super::kustomize::{EnvFiles, Kustomization, Kustomizations, keys_of_env_file};
 use super::manifest::{Manifest, ManifestKind, TypeMeta};
@@ -31,6 +32,7 @@ pub struct Loaded {
     pub(super) errors: Vec<ErrorReport>,
     pub(super) notes: Vec<Note>,
     pub(super) env_files: EnvFiles,
+    pub(super) expectations: Expectations,
 }
 
 impl Loaded {
@@ -52,6 +54,7 @@ impl Loaded {
             document: 0,
             names_judged_kind: unjudged::names_judged_kind(&text),
         };
+        let mut documents = Vec::new();
         let mut first_error = None;
         let mut end = 0;
         for object in Reader::new(&text) {
@@ -60,10 +63,16 @@ impl Loaded {
                 Ok(object) => {
                     end = object.span.end;
                     let first = self.manifests.len();
+                    documents.push(object.clone());
                     self.document(place, object, None);
                     self.mark_shared_values(first);
                 }
                 Err(error) => first_error = Some(error),
+            }
+        }
+        if let Some(reason) = placeholder::in_comments(&text, &documents) {
+            for manifest in self.manifests.iter_mut().skip(before) {
+                manifest.opaque = Some(reason);
             }
         }
         let is_judged = |manifest: &Manifest| manifest.kind.judged().is_some();
@@ -125,6 +134,11 @@ impl Loaded {
         if let (Some(kind), Some(items)) = (kind, node.get("items")) {
             let list = TypeMeta::new(api_version.unwrap_or_default(), kind);
             return self.list(place, object.span.line, &list, items);
+        }
+        if let (Some(api_version), Some(kind)) = (api_version, kind) {
+            let file = self.sources.get(place.file).map(|source| source.name.as_str());
+            self.expectations
+                .add(file.unwrap_or_default(), api_version, kind, &node);
         }
         let known_kind = match (api_version, kind) {
             (Some(api_version), Some(kind)) => ManifestKind::parse(api_version, kind),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::api::{GROUP, Kind};
 
+use super::secret_sources;
 use super::yaml::{Entry, Node, SpannedNode};
 
 /// The kinds of documents that the check reads.
@@ -18,6 +19,9 @@ pub(super) enum ManifestKind {
     ExternalSecret,
     ClusterExternalSecret,
     SecretProviderClass,
+    /// Another object from which an operator makes Secrets.
+    SecretSource,
+    MultiCasskop,
     Namespace,
     Kustomization,
 }
@@ -31,6 +35,7 @@ impl ManifestKind {
             (GROUP, "CassandraBackup") => Some(Self::Backup),
             (GROUP, "CassandraRestore") => Some(Self::Restore),
             (GROUP, "CassandraCluster") => Some(Self::Cluster),
+            (GROUP, "MultiCasskop") => Some(Self::MultiCasskop),
             ("", "Secret") => Some(Self::Secret),
             ("", "Namespace") => Some(Self::Namespace),
             ("bitnami.com", "SealedSecret") => Some(Self::SealedSecret),
@@ -38,7 +43,7 @@ impl ManifestKind {
             ("external-secrets.io", "ClusterExternalSecret") => Some(Self::ClusterExternalSecret),
             ("secrets-store.csi.x-k8s.io", "SecretProviderClass") => Some(Self::SecretProviderClass),
             ("kustomize.config.k8s.io", "Kustomization" | "Component") => Some(Self::Kustomization),
-            _ => None,
+            _ => secret_sources::is_source(group, kind).then_some(Self::SecretSource),
         }
     }
 
@@ -59,8 +64,9 @@ impl ManifestKind {
             | Self::ExternalSecret
             | Self::ClusterExternalSecret
             | Self::SecretProviderClass
+            | Self::SecretSource
             | Self::Kustomization => true,
-            Self::Backup | Self::Restore | Self::Cluster | Self::Namespace => false,
+            Self::Backup | Self::Restore | Self::Cluster | Self::MultiCasskop | Self::Namespace => false,
         }
     }
 }

@@ -18,24 +18,31 @@ pub mod yaml;
 
 mod checkout;
 mod excerpt;
+mod expectations;
 mod judge;
 mod kustomize;
 mod layered;
+mod live;
 mod manifest;
+mod multi_casskop;
 mod place;
 mod placeholder;
 mod resources;
+mod secret_sources;
 mod secrets;
 mod settings;
 mod tree;
 mod unjudged;
+mod update;
 
 #[cfg(test)]
 mod tests;
 
-use crate::rules::facts::FactSource;
+use crate::rules::facts::{FactSource, Reference};
 
 pub use checkout::Checkout;
+pub use live::{Live, StoredObjects};
+pub use placeholder::Placeholders;
 pub use settings::{FailOn, Settings};
 
 use layered::Layered;
@@ -46,24 +53,35 @@ use tree::Tree;
 
 /// Judges every backup and restore in the loaded files, in the order of the files.
 ///
-/// `live` answers for objects that are not in the files. `progress` is called after each object with the number of judged
+/// `live` answers for objects that are not in the files, and has the stored versions of those that are: an object that is
+/// stored already is judged as its update. `progress` is called after each object with the number of judged
 /// objects and their total.
 pub async fn check(
     loaded: Loaded,
     settings: &Settings,
-    live: Option<&dyn FactSource>,
+    live: Option<Live<'_>>,
     mut progress: impl FnMut(usize, usize),
 ) -> Report {
     let (resources, mut report) = place(loaded, settings);
     let tree = Tree::new(&resources);
-    let layered = live.map(|live| Layered { tree: &tree, live });
+    let layered = live.map(|live| Layered {
+        tree: &tree,
+        live: live.facts,
+    });
     let source: &dyn FactSource = match &layered {
         Some(layered) => layered,
         None => &tree,
     };
     let total = resources.judged.len();
     for (done, resource) in resources.judged.iter().enumerate() {
-        let judged = judge::judge(resource, source, settings).await;
+        let stored = match live.zip(resource.manifest.kind.judged()) {
+            Some((live, kind)) => live.stored(kind, resource).await,
+            None => Reference::Absent,
+        };
+        if let Reference::Unknown(why) = &stored {
+            report.add_unread(resource, why);
+        }
+        let judged = judge::judge(resource, source, stored.found(), settings).await;
         report.add(resource, judged.findings, &judged.placeholders);
         progress(done + 1, total);
     }

@@ -20,11 +20,13 @@ pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) 
         errors,
         mut notes,
         env_files,
+        expectations,
     } = loaded;
     let kustomizations = Kustomizations::read(&manifests, &names, &env_files);
     notes.extend(kustomizations.notes(&names));
     let mut resources = Resources {
         generated: kustomizations.generated().to_vec(),
+        placeholders: settings.placeholders.clone(),
         ..Resources::default()
     };
     for secret in &mut resources.generated {
@@ -32,15 +34,27 @@ pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) 
     }
     // One note for each file and reason: overlays may give many.
     let mut unjudged: BTreeMap<(usize, String), BTreeSet<u32>> = BTreeMap::new();
-    let mut patch_files = BTreeSet::new();
+    let mut noted = BTreeSet::new();
     for manifest in manifests {
         let name = names.get(manifest.file).map(String::as_str).unwrap_or_default();
         if manifest.kind == ManifestKind::Kustomization {
             continue;
         }
         if kustomizations.is_patch(name) {
-            if manifest.kind.judged().is_some() && patch_files.insert(manifest.file) {
-                notes.push(patch_note(&manifest));
+            if manifest.kind.judged().is_some() && noted.insert(manifest.file) {
+                notes.push(file_note(
+                    &manifest,
+                    "a patch of a kustomization, which is not judged on its own",
+                ));
+            }
+            continue;
+        }
+        if expectations.contain(name) {
+            if manifest.kind.judged().is_some() && noted.insert(manifest.file) {
+                notes.push(file_note(
+                    &manifest,
+                    "an expectation of a kuttl or chainsaw test, which is not applied, so it is not judged",
+                ));
             }
             continue;
         }
@@ -91,10 +105,10 @@ fn unjudged_note(file: usize, why: &str, lines: &BTreeSet<u32>) -> Note {
     }
 }
 
-fn patch_note(patch: &Manifest) -> Note {
+fn file_note(manifest: &Manifest, message: &str) -> Note {
     Note {
-        file: patch.file,
-        line: patch.object.span.line,
-        message: "a patch of a kustomization, which is not judged on its own".to_owned(),
+        file: manifest.file,
+        line: manifest.object.span.line,
+        message: message.to_owned(),
     }
 }

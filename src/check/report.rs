@@ -1,5 +1,7 @@
 //! The result of a check, as data that every format shows.
 
+use std::ptr;
+
 use serde::Serialize;
 
 use crate::rules::catalogue::{Rule, Severity};
@@ -8,6 +10,7 @@ use crate::rules::finding::Findings;
 use super::checkout::Checkout;
 use super::excerpt;
 use super::manifest::Resource;
+use super::placeholder::Placeholder;
 use super::settings::{FailOn, Settings};
 use super::yaml::Span;
 
@@ -190,8 +193,8 @@ impl Report {
 
     /// Adds a judged object.
     ///
-    /// `placeholders` are the paths of the values with placeholders, which were not judged.
-    pub(super) fn add(&mut self, resource: &Resource, findings: Findings, placeholders: &[String]) {
+    /// `placeholders` are the values with placeholders, which were not judged.
+    pub(super) fn add(&mut self, resource: &Resource, findings: Findings, placeholders: &[Placeholder]) {
         let manifest = &resource.manifest;
         let node = manifest.node();
         let object = manifest.object.span;
@@ -227,18 +230,50 @@ impl Report {
             name: manifest.name().to_owned(),
             findings,
         });
-        if let Some(path) = placeholders.first() {
-            let fields = placeholders.join(", ");
-            let span = node.span_of(path).unwrap_or(object);
+        self.add_placeholders(resource, placeholders);
+    }
+
+    /// Adds a note for each tool that fills in placeholders of the object.
+    fn add_placeholders(&mut self, resource: &Resource, placeholders: &[Placeholder]) {
+        let manifest = &resource.manifest;
+        let mut rest: Vec<&Placeholder> = placeholders.iter().collect();
+        while let Some(first) = rest.first().copied() {
+            let is_same = |other: &&Placeholder| ptr::eq(other.tool, first.tool);
+            let fields: Vec<&str> = rest
+                .iter()
+                .filter(|other| is_same(other))
+                .map(|other| other.path.as_str())
+                .collect();
+            let command = match first.tool.render {
+                "" => String::new(),
+                render => format!(": {render} | cassgate check -"),
+            };
+            let example = match (first.tool.render, first.tool.example) {
+                ("", example) if !example.is_empty() => format!(", such as {example}"),
+                _ => String::new(),
+            };
+            let span = manifest.node().span_of(&first.path);
             self.notes.push(Note {
                 file: manifest.file,
-                line: span.line,
+                line: span.unwrap_or(manifest.object.span).line,
                 message: format!(
-                    "{fields}: unknown because of placeholders, so nothing that depends on them is judged; render it first, as in \
-                     flux build kustomization NAME --path DIR | cassgate check -"
+                    "{}: unknown because of placeholders of {}{example}, so nothing that depends on them is judged; render it \
+                     first{command}",
+                    fields.join(", "),
+                    first.tool.name
                 ),
             });
+            rest.retain(|other| !is_same(other));
         }
+    }
+
+    /// Adds a note on a resource whose stored version cannot be read.
+    pub(super) fn add_unread(&mut self, resource: &Resource, why: &str) {
+        self.notes.push(Note {
+            file: resource.manifest.file,
+            line: resource.manifest.object.span.line,
+            message: format!("the stored object cannot be read ({why}), so it is judged as a new one"),
+        });
     }
 
     /// Marks the denials of these rules, so that they do not fail the check.

@@ -2,6 +2,7 @@
 
 use super::kustomize::GeneratedSecret;
 use super::manifest::Resource;
+use super::placeholder::Placeholders;
 
 /// Everything that is applied, in the order of the files.
 #[derive(Debug, Default)]
@@ -14,4 +15,6 @@ pub(super) struct Resources {
     pub(super) generated: Vec<GeneratedSecret>,
     /// The names of the files, for messages about several documents.
     pub(super) names: Vec<String>,
+    /// The texts that count as placeholders.
+    pub(super) placeholders: Placeholders,
 }

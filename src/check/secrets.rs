@@ -1,21 +1,28 @@
 //! The keys of Secrets, also of those that other objects will create.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-use crate::domain::credentials::Credentials;
+use crate::domain::credentials::{Credentials, Key};
 use crate::rules::facts::Reference;
 
 use super::manifest::{Manifest, ManifestKind};
-use super::placeholder;
-use super::yaml::{Node, NodeKind};
+use super::placeholder::Placeholders;
+use super::secret_sources;
+use super::yaml::{Entry, Node, NodeKind};
 
 /// Returns the Secrets that a manifest creates, by name. `name` is the applied name of the manifest itself.
-pub(super) fn created_by(manifest: &Manifest, name: &str) -> Vec<(String, Reference<Credentials>)> {
+pub(super) fn created_by(
+    manifest: &Manifest,
+    name: &str,
+    placeholders: &Placeholders,
+) -> Vec<(String, Reference<Credentials>)> {
     let node = manifest.node();
     let own = |credentials| vec![(name.to_owned(), credentials)];
     match manifest.kind {
-        ManifestKind::Secret => own(Reference::Found(plain(node))),
+        ManifestKind::Secret => own(secret_sources::copied_into(node)
+            .map_or_else(|| Reference::Found(plain(node, placeholders)), Reference::Unknown)),
         ManifestKind::SealedSecret => own(sealed(node)),
         ManifestKind::ExternalSecret => {
             let target = node.text_at(&["spec", "target", "name"]).unwrap_or(name);
@@ -30,41 +37,116 @@ pub(super) fn created_by(manifest: &Manifest, name: &str) -> Vec<(String, Refere
             vec![(target.to_owned(), external(spec))]
         }
         ManifestKind::SecretProviderClass => secret_objects(node),
+        ManifestKind::SecretSource => secret_sources::created_by(manifest, name),
         _ => Vec::new(),
     }
 }
 
+/// The alphabet of a Secret's `data`. As in Go, the last character may have bits that do not count.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
 /// Reads a Secret. A value that SOPS has encrypted or that contains a placeholder is unknown, so only its key counts.
-fn plain(node: &Node) -> Credentials {
+fn plain(node: &Node, placeholders: &Placeholders) -> Credentials {
     let encrypted = node.get("sops").is_some();
-    let values = |field: &'static str| node.get(field).map(Node::entries).unwrap_or_default();
-    let known = |text: &str| !encrypted && !placeholder::is_in(text) && !text.starts_with("ENC[");
-    let mut with_value: Vec<(&str, Vec<u8>)> = Vec::new();
-    let mut without_value: Vec<&str> = Vec::new();
-    for entry in values("data") {
-        let decoded = match &entry.value.node.kind {
-            NodeKind::Text(text) if known(text) => STANDARD
-                .decode(text.split_ascii_whitespace().collect::<String>())
-                .ok(),
-            NodeKind::Null => Some(Vec::new()),
-            _ => None,
-        };
-        match decoded {
-            Some(value) => with_value.push((&entry.key, value)),
-            None => without_value.push(&entry.key),
+    let known = |text: &str| !encrypted && !placeholders.is_in(text) && !text.starts_with("ENC[");
+    let mut read = PlainSecret::default();
+    for field in ["data", "stringData"] {
+        match node.get(field).map(|node| &node.kind) {
+            Some(NodeKind::Map(entries)) => {
+                for entry in entries {
+                    read.add(field, entry, known, placeholders);
+                }
+            }
+            None | Some(NodeKind::Null) => {}
+            Some(NodeKind::Text(text)) if !known(text) => {}
+            Some(_) => read.rejected.push(format!("{field} is not a map")),
         }
     }
-    for entry in values("stringData") {
-        match &entry.value.node.kind {
-            NodeKind::Text(text) if known(text) => with_value.push((&entry.key, text.as_bytes().to_vec())),
-            _ => without_value.push(&entry.key),
-        }
-    }
-    let entries = with_value.iter().map(|(key, value)| (*key, value.as_slice()));
-    Credentials::read(entries).and_named(without_value)
+    read.credentials()
 }
 
-fn named<'a>(keys: impl IntoIterator<Item = &'a str>) -> Reference<Credentials> {
+/// The entries of a Secret.
+#[derive(Default)]
+struct PlainSecret<'n> {
+    with_value: Vec<(&'n str, Vec<u8>)>,
+    without_value: Vec<&'n str>,
+    /// The keys under `data` whose values are not base64.
+    not_base64: Vec<&'n str>,
+    /// The keys whose values are not strings.
+    not_text: Vec<&'n str>,
+    rejected: Vec<String>,
+}
+
+impl<'n> PlainSecret<'n> {
+    fn add(
+        &mut self,
+        field: &str,
+        entry: &'n Entry,
+        known: impl Fn(&str) -> bool,
+        placeholders: &Placeholders,
+    ) {
+        let key = &*entry.key;
+        let value = match &entry.value.node.kind {
+            NodeKind::Null => Some(Vec::new()),
+            NodeKind::Text(text) if !known(text) => None,
+            NodeKind::Text(text) if field == "data" => {
+                let decoded = BASE64.decode(text.replace(['\r', '\n'], ""));
+                if decoded.is_err() {
+                    self.not_base64.push(key);
+                }
+                // argocd-vault-plugin renders inside base64, too.
+                let is_final = |value: &Vec<u8>| {
+                    std::str::from_utf8(value).map_or(true, |text| !placeholders.is_in(text))
+                };
+                decoded.ok().filter(is_final)
+            }
+            NodeKind::Text(text) => Some(text.as_bytes().to_vec()),
+            _ => {
+                self.not_text.push(key);
+                None
+            }
+        };
+        match value {
+            Some(value) => self.with_value.push((key, value)),
+            None => self.without_value.push(key),
+        }
+    }
+
+    fn credentials(mut self) -> Credentials {
+        for (keys, problem) in [
+            (&self.not_base64, "under data is not base64"),
+            (&self.not_text, "is not a string"),
+        ] {
+            if !keys.is_empty() {
+                self.rejected
+                    .push(format!("the value of {} {problem}", listed(keys)));
+            }
+        }
+        let entries = self
+            .with_value
+            .iter()
+            .map(|(key, value)| (*key, value.as_slice()));
+        let rejected = (!self.rejected.is_empty()).then(|| self.rejected.join(", and "));
+        Credentials::read(entries)
+            .and_named(self.without_value)
+            .and_rejected(rejected)
+    }
+}
+
+/// Returns keys for a message. A key that Icarus does not read is not repeated, because it may be a misplaced value.
+fn listed(keys: &[&str]) -> String {
+    let is_known = |key: &str| Key::ALL.iter().any(|known| known.as_str() == key);
+    let mut shown: Vec<&str> = keys.iter().copied().filter(|key| is_known(key)).collect();
+    if shown.len() < keys.len() {
+        shown.push("another key");
+    }
+    shown.join(", ")
+}
+
+pub(super) fn named<'a>(keys: impl IntoIterator<Item = &'a str>) -> Reference<Credentials> {
     Reference::Found(Credentials::default().and_named(keys))
 }
 
@@ -144,10 +226,10 @@ fn secret_objects(node: &Node) -> Vec<(String, Reference<Credentials>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::created_by;
+    use super::{Key, Placeholders, created_by};
     use crate::check::manifest::{Manifest, ManifestKind};
     use crate::check::yaml::Reader;
-    use crate::domain::credentials::{Defect, Key};
+    use crate::domain::credentials::Defect;
     use crate::rules::facts::Reference;
 
     fn manifest(kind: ManifestKind, text: &str) -> Manifest {
@@ -163,7 +245,7 @@ mod tests {
 
     fn read(kind: ManifestKind, text: &str) -> Vec<(String, Vec<Key>)> {
         let manifest = manifest(kind, text);
-        let secrets = created_by(&manifest, manifest.name()).into_iter();
+        let secrets = created_by(&manifest, manifest.name(), &Placeholders::default()).into_iter();
         secrets
             .map(|(name, known)| match known {
                 Reference::Found(known) => {
@@ -201,7 +283,8 @@ mod tests {
                     format!("spec: {{externalSecretSpec: {spec}}}"),
                 ),
             ] {
-                let (name, known) = created_by(&manifest(kind, &text), "own").remove(0);
+                let (name, known) =
+                    created_by(&manifest(kind, &text), "own", &Placeholders::default()).remove(0);
                 assert_eq!(name, "s3");
                 match known {
                     Reference::Unknown(reason) => {
@@ -279,7 +362,7 @@ mod tests {
             inferred: None,
             opaque: None,
         };
-        let (_, known) = created_by(&manifest, manifest.name()).remove(0);
+        let (_, known) = created_by(&manifest, manifest.name(), &Placeholders::default()).remove(0);
         let Reference::Found(known) = known else {
             panic!("{known:?}")
         };
@@ -287,5 +370,63 @@ mod tests {
         for key in [Key::AwsEndpoint, Key::Gcp, Key::AwsAccessKeyId] {
             assert!(known.has(key) && known.defect(key).is_none(), "{key}");
         }
+    }
+
+    #[test]
+    fn a_secret_that_the_api_server_rejects_has_a_reason_without_a_value() {
+        let rejected = |text: &str| {
+            let manifest = manifest(ManifestKind::Secret, &format!("metadata: {{name: s}}\n{text}"));
+            let (_, known) = created_by(&manifest, "s", &Placeholders::default()).remove(0);
+            let Reference::Found(known) = known else {
+                panic!("{known:?}")
+            };
+            known.rejected().map(ToOwned::to_owned)
+        };
+        for (text, expected) in [
+            (
+                "data: {gcp: 'plain text', awsregion: 'in the clear!'}",
+                "the value of gcp, awsregion under data is not base64",
+            ),
+            (
+                "data: {other: YQ}",
+                "the value of another key under data is not base64",
+            ),
+            (
+                "data: {a: 'Y Q=='}",
+                "the value of another key under data is not base64",
+            ),
+            (
+                "data: {a: 1}\nstringData: {b: true}",
+                "the value of another key is not a string",
+            ),
+            ("stringData: [a]", "stringData is not a map"),
+            (
+                "data: {'k=topsecret': 'x'}",
+                "the value of another key under data is not base64",
+            ),
+        ] {
+            assert_eq!(rejected(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in [
+            "data: {a: YQ==, b: '', c: null, d: YR==}",
+            "data: {a: \"YQ\\n==\\n\", b: '${B}', c: '<path:kv/data/store#key>', d: 'ENC[AES256_GCM,data:x]'}",
+            "data: null\nstringData: {a: b}",
+            "data: '{{ .Values.data }}'",
+            "data: {a: 'plain text'}\nsops: {mac: x}",
+        ] {
+            assert_eq!(rejected(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_inside_base64_is_an_unknown_value() {
+        // Base64 of `<path:kv/data/store#region>`.
+        let text = "metadata: {name: s}\ndata: {awsregion: PHBhdGg6a3YvZGF0YS9zdG9yZSNyZWdpb24+}\n";
+        let manifest = manifest(ManifestKind::Secret, text);
+        let (_, known) = created_by(&manifest, "s", &Placeholders::default()).remove(0);
+        let Reference::Found(known) = known else {
+            panic!("{known:?}")
+        };
+        assert!(known.has(Key::AwsRegion) && known.defect(Key::AwsRegion).is_none());
     }
 }

@@ -6,6 +6,7 @@ use crate::rules::catalogue::Rule;
 use crate::rules::policy::Policy;
 
 use super::checkout::Checkout;
+use super::placeholder::Placeholders;
 
 /// The least severe result that fails a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +36,8 @@ pub struct Settings {
     pub namespace: String,
     /// The current time, from which the runs of schedules are computed.
     pub now: Timestamp,
+    /// The texts that count as placeholders.
+    pub placeholders: Placeholders,
     /// The repository that contains the files.
     pub checkout: Checkout,
 }
@@ -49,6 +52,7 @@ impl Default for Settings {
             allow: Vec::new(),
             namespace: "default".to_owned(),
             now: Timestamp::UNIX_EPOCH,
+            placeholders: Placeholders::default(),
             checkout: Checkout::default(),
         }
     }

@@ -1,6 +1,6 @@
 //! The facts of all given manifests.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -15,8 +15,10 @@ use crate::rules::policy::MissingReferences;
 
 use super::kustomize::GeneratedSecret;
 use super::manifest::{ManifestKind, Resource};
+use super::placeholder::Placeholders;
 use super::resources::Resources;
-use super::{placeholder, secrets};
+use super::secret_sources::{self, SecretCopy};
+use super::{multi_casskop, secrets};
 
 /// The reason why an object is unknown that no file contains.
 pub(super) const NOT_IN_THE_FILES: &str = "not in the given files";
@@ -38,8 +40,8 @@ pub(super) struct Tree {
     secrets: ByName<Credentials>,
     namespaces: HashMap<String, Namespace>,
     generated: Vec<GeneratedSecret>,
-    /// Names of Secrets that exist in namespaces selected by their labels.
-    anywhere: HashSet<String>,
+    /// Secrets that operators make in namespaces which the manifests do not name one by one.
+    copies: Vec<SecretCopy>,
     backup_index: BackupIndex,
     restore_index: RestoreIndex,
 }
@@ -52,22 +54,24 @@ impl Tree {
             ..Self::default()
         };
         for resource in &all.facts {
-            tree.add(resource, &all.names);
+            tree.add(resource, &all.names, &all.placeholders);
         }
         tree
     }
 
-    fn add(&mut self, resource: &Resource, names: &[String]) {
+    fn add(&mut self, resource: &Resource, names: &[String], placeholders: &Placeholders) {
         let manifest = &resource.manifest;
         let (namespace, name) = (resource.namespace.as_str(), resource.name());
         let file = names.get(manifest.file).map(String::as_str).unwrap_or_default();
         match manifest.kind {
             ManifestKind::Cluster => {
-                let cluster = decode(resource, |cluster: CassandraCluster| Cluster::from(&cluster));
+                let cluster = decode(resource, placeholders, |cluster: CassandraCluster| {
+                    Cluster::from(&cluster)
+                });
                 insert(&mut self.clusters, namespace, name, cluster, file);
             }
             ManifestKind::Backup => {
-                let backup = decode(resource, |backup: CassandraBackup| {
+                let backup = decode(resource, placeholders, |backup: CassandraBackup| {
                     let mut backup = StoredBackup::from(&backup);
                     backup.run = known_run(backup.run);
                     Arc::new(backup)
@@ -78,7 +82,7 @@ impl Tree {
                 insert(&mut self.backups, namespace, name, backup, file);
             }
             ManifestKind::Restore => {
-                let restore = decode(resource, |restore: CassandraRestore| {
+                let restore = decode(resource, placeholders, |restore: CassandraRestore| {
                     let mut restore = StoredRestore::from(&restore);
                     restore.run = known_run(restore.run);
                     Arc::new(restore)
@@ -103,26 +107,34 @@ impl Tree {
             ManifestKind::ClusterExternalSecret => {
                 let (namespaces, selects) = secrets::namespaces(manifest);
                 for namespace in namespaces {
-                    self.add_secrets(resource, namespace, file);
+                    self.add_secrets(resource, namespace, file, placeholders);
                 }
                 if selects {
-                    let names = secrets::created_by(manifest, name)
+                    let names = secrets::created_by(manifest, name, placeholders)
                         .into_iter()
                         .map(|(name, _)| name);
-                    self.anywhere.extend(names);
+                    self.copies.extend(names.map(SecretCopy::selected_by_labels));
                 }
             }
-            _ => self.add_secrets(resource, namespace, file),
+            ManifestKind::MultiCasskop => {
+                for (name, cluster) in multi_casskop::clusters(resource, placeholders) {
+                    insert(&mut self.clusters, namespace, &name, cluster, file);
+                }
+            }
+            _ => self.add_secrets(resource, namespace, file, placeholders),
         }
     }
 
-    fn add_secrets(&mut self, resource: &Resource, namespace: &str, file: &str) {
-        for (name, mut credentials) in secrets::created_by(&resource.manifest, resource.name()) {
+    fn add_secrets(&mut self, resource: &Resource, namespace: &str, file: &str, placeholders: &Placeholders) {
+        for (name, mut credentials) in secrets::created_by(&resource.manifest, resource.name(), placeholders)
+        {
             if let Some(why) = &resource.opaque {
                 credentials = Reference::Unknown(why.clone());
             }
             insert(&mut self.secrets, namespace, &name, credentials, file);
         }
+        self.copies
+            .extend(secret_sources::copies(&resource.manifest, resource.name()));
     }
 
     /// Returns the cluster of this name; `None` if no manifest describes it.
@@ -149,16 +161,14 @@ impl Tree {
     /// describes it.
     pub(super) fn find_secret(&self, namespace: &str, name: &str) -> Option<Reference<Credentials>> {
         let written = self.secrets.get(namespace).and_then(|secrets| secrets.get(name));
-        let selected = || {
-            let why =
-                "a ClusterExternalSecret of this name selects namespaces by their labels, possibly this one";
-            let may_exist = self.anywhere.contains(name);
-            may_exist.then(|| Reference::Unknown(why.to_owned()))
+        let copied = || {
+            let copy = self.copies.iter().find(|copy| copy.is_in(namespace, name));
+            copy.map(|copy| Reference::Unknown(copy.reason.to_owned()))
         };
         written
             .cloned()
             .or_else(|| self.find_generated(namespace, name))
-            .or_else(selected)
+            .or_else(copied)
     }
 
     fn find_generated(&self, namespace: &str, name: &str) -> Option<Reference<Credentials>> {
@@ -267,12 +277,17 @@ fn known_run(run: Run) -> Run {
 }
 
 /// Decodes an object; `Unknown` if its final content is not known.
-fn decode<K: DeserializeOwned, T>(resource: &Resource, read: impl FnOnce(K) -> T) -> Reference<T> {
+fn decode<K: DeserializeOwned, T>(
+    resource: &Resource,
+    placeholders: &Placeholders,
+    read: impl FnOnce(K) -> T,
+) -> Reference<T> {
     let manifest = &resource.manifest;
     if let Some(why) = &resource.opaque {
         return Reference::Unknown(why.clone());
     }
-    if manifest.node().get("spec").is_some_and(placeholder::is_in_node) {
+    let spec = manifest.node().get("spec");
+    if spec.is_some_and(|spec| placeholders.is_in_node(spec)) {
         return Reference::Unknown(
             "its manifest in the given files contains placeholders; render it first".to_owned(),
         );

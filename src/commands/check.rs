@@ -12,20 +12,21 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use regex::Regex;
 use tokio::runtime;
 
 use crate::check::files::{inputs, named_file};
 use crate::check::load::Loaded;
 use crate::check::report::Outcome;
-use crate::check::{self as manifests, Checkout, FailOn, Settings};
+use crate::check::{self as manifests, Checkout, FailOn, Live, Placeholders, Settings};
+use crate::domain::object_name::is_namespace_name;
 use crate::kubernetes::{self, ConnectError};
 use crate::rules::catalogue::{self, Rule};
-use crate::rules::facts::FactSource;
 use crate::tls;
 
 use super::output::exit;
 use super::policy_args::PolicyArgs;
-use live::Live;
+use live::LiveCluster;
 use output::{Output, OutputError};
 use progress::Progress;
 
@@ -44,10 +45,10 @@ pub(super) struct CheckArgs {
     /// Deny an object that refers to something that is not in the given files
     #[arg(long, conflicts_with = "live", env = "CASSGATE_STRICT")]
     strict: bool,
-    /// Look up in the Kubernetes cluster what is not in the given files
+    /// Look up in the Kubernetes cluster what is not in the given files, and judge stored objects as updates
     ///
-    /// The configuration is found as kubectl finds it. Only the objects that the files refer to are read, and lists of
-    /// clusters, backups and restores.
+    /// The configuration is found as kubectl finds it. Only the objects in the files and those that they refer to are read,
+    /// and lists of clusters, backups and restores.
     #[arg(long)]
     live: bool,
     /// The context of the kubeconfig file, instead of its current one
@@ -71,6 +72,12 @@ pub(super) struct CheckArgs {
     /// data.
     #[arg(long, value_name = "RULE", value_delimiter = ',', hide_possible_values = true, value_parser = allowable_rules())]
     allow: Vec<String>,
+    /// Take texts that match this regular expression for placeholders, whose values are unknown; may be given several times
+    ///
+    /// The placeholders of Helm, Flux, argocd-vault-plugin, SOPS, ytt and other tools are known: docs/placeholders.md lists
+    /// them.
+    #[arg(long = "placeholder", value_name = "REGEX", value_parser = Regex::new)]
+    placeholders: Vec<Regex>,
     /// The policy of the rules.
     #[command(flatten)]
     policy: PolicyArgs,
@@ -108,6 +115,7 @@ impl CheckArgs {
             allow: self.allow.iter().filter_map(|id| catalogue::find(id)).collect(),
             namespace: self.namespace.clone(),
             now,
+            placeholders: Placeholders::new(self.placeholders.clone()),
             checkout: env::current_dir()
                 .map_or_else(|_| Checkout::default(), |folder| Checkout::around(&folder)),
         }
@@ -153,15 +161,16 @@ async fn check(args: &CheckArgs, now: Timestamp) -> Result<Outcome, CheckCommand
     }
     tls::install_default_provider();
     let client = kubernetes::connect_to(args.context.as_deref()).await?;
-    let live = Live::start(&client).await;
-    judge_and_report(args, now, Some(live.facts())).await
+    let live = LiveCluster::start(&client).await;
+    judge_and_report(args, now, Some(live.live())).await
 }
 
-/// Judges the files that `args` name and writes the reports. `live` answers for objects that are not in the files.
+/// Judges the files that `args` name and writes the reports. `live` answers for objects that are not in the files, and has the
+/// stored versions of those that are.
 async fn judge_and_report(
     args: &CheckArgs,
     now: Timestamp,
-    live: Option<&dyn FactSource>,
+    live: Option<Live<'_>>,
 ) -> Result<Outcome, CheckCommandError> {
     output::validate(&args.outputs)?;
     let mut progress = Progress::new();
@@ -187,9 +196,7 @@ async fn judge_and_report(
 }
 
 fn namespace(text: &str) -> Result<String, String> {
-    let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let is_valid = !text.is_empty() && text.len() <= 63 && text.bytes().all(is_label);
-    if is_valid && !text.starts_with('-') && !text.ends_with('-') {
+    if is_namespace_name(text) {
         Ok(text.to_owned())
     } else {
         Err("not a valid name of a namespace".to_owned())

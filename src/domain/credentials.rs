@@ -1,6 +1,7 @@
 //! The keys of a Secret and the defects of their values. The values themselves are never kept.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A key of a Secret that Icarus 1.x and 2.x read. They ignore every other key, and so does cassgate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +77,8 @@ pub enum Defect {
 pub struct Credentials {
     /// In the order of [`Key::ALL`].
     keys: [Entry; Key::ALL.len()],
+    /// The reason that the API server rejects the Secret, without a value.
+    rejected: Option<Arc<str>>,
 }
 
 /// The entry of a Secret for one key.
@@ -106,6 +109,19 @@ impl Credentials {
             self.set(name, |_| None);
         }
         self
+    }
+
+    /// Marks the Secret as one that the API server rejects, for `reason`.
+    #[must_use]
+    pub fn and_rejected(mut self, reason: Option<String>) -> Self {
+        self.rejected = reason.map(Arc::from);
+        self
+    }
+
+    /// Returns the reason that the API server rejects the Secret; `None` for a stored one and a valid manifest.
+    #[must_use]
+    pub fn rejected(&self) -> Option<&str> {
+        self.rejected.as_deref()
     }
 
     fn set(&mut self, name: &str, defect: impl FnOnce(Key) -> Option<Defect>) {

@@ -19,6 +19,32 @@ pub fn is_label_value(value: &str) -> bool {
     bytes.len() <= 63 && is_end(bytes.first()) && is_end(bytes.last()) && bytes.iter().all(inner)
 }
 
+/// Returns true if a namespace can have this name: a DNS label of at most 63 characters.
+#[must_use]
+pub fn is_namespace_name(name: &str) -> bool {
+    name.len() <= 63 && is_label(name.as_bytes())
+}
+
+/// Returns true if the API server can generate names from this prefix. It may end with `-`, before the random letters.
+#[must_use]
+pub fn is_name_prefix(prefix: &str) -> bool {
+    if prefix.ends_with('-') {
+        is_object_name(&format!("{prefix}x"))
+    } else {
+        is_object_name(prefix)
+    }
+}
+
+/// Returns true if a label, an annotation or a finalizer can have this key: `name` or `prefix/name`, where the prefix is a
+/// DNS subdomain and the name has the form of a label's value. Source: `IsQualifiedName` of Kubernetes.
+#[must_use]
+pub fn is_qualified_name(key: &str) -> bool {
+    match key.split_once('/') {
+        Some((prefix, name)) => is_object_name(prefix) && is_label_value(name),
+        None => is_label_value(key),
+    }
+}
+
 fn is_label(label: &[u8]) -> bool {
     let inner = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     let (Some(first), Some(last)) = (label.first(), label.last()) else {
@@ -29,7 +55,46 @@ fn is_label(label: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_label_value, is_object_name};
+    use super::{is_label_value, is_name_prefix, is_namespace_name, is_object_name, is_qualified_name};
+
+    #[test]
+    fn a_namespace_is_a_single_label() {
+        for name in ["a", "prod-1", "1", &"x".repeat(63)] {
+            assert!(is_namespace_name(name), "{name}");
+        }
+        for name in ["", "a.b", "A", "a_b", "-a", "a-", &"x".repeat(64)] {
+            assert!(!is_namespace_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_generated_from_a_prefix_with_or_without_a_hyphen() {
+        for prefix in ["nightly-", "nightly", "a.b-"] {
+            assert!(is_name_prefix(prefix), "{prefix}");
+        }
+        for prefix in ["", "-", "-a", "A-", "a_", "a b", "a."] {
+            assert!(!is_name_prefix(prefix), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn a_key_has_at_most_one_prefix() {
+        for key in ["tier", "argocd.argoproj.io/sync-wave", "a/B_c.d", "A"] {
+            assert!(is_qualified_name(key), "{key}");
+        }
+        for key in [
+            "",
+            "a/b/c",
+            "/a",
+            "a/",
+            "A_b/c",
+            "-a",
+            "a b",
+            &format!("a/{}", "x".repeat(64)),
+        ] {
+            assert!(!is_qualified_name(key), "{key}");
+        }
+    }
 
     #[test]
     fn names_that_kubernetes_accepts_are_object_names() {

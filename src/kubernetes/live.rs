@@ -12,6 +12,7 @@ use kube::{
     core::{Request, Status},
 };
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
@@ -101,6 +102,12 @@ impl LiveReads {
     /// Reads the fact of an object. `namespace` is empty for a kind without namespaces.
     pub(super) async fn object<K: WatchedKind>(&self, namespace: &str, name: &str) -> Reference<K::Fact> {
         self.read::<K, _>(K::READ, namespace, name, object::<K>).await
+    }
+
+    /// Reads an object whole.
+    pub(super) async fn whole<K: WatchedKind>(&self, namespace: &str, name: &str) -> Reference<Value> {
+        let decode = |text: &str| serde_json::from_str(text).map_err(|_| UNREADABLE.to_owned());
+        self.read::<K, _>(K::READ, namespace, name, decode).await
     }
 
     /// Reads the key names of a Secret and the defects of their values.

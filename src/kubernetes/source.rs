@@ -3,11 +3,12 @@
 use std::{fmt, sync::Arc};
 
 use kube::Client;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use k8s_openapi::api::core::v1 as core;
 
-use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore};
+use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, Kind};
 use crate::domain::credentials::Credentials;
 use crate::rules::facts::{
     Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, Reference,
@@ -77,6 +78,14 @@ impl ClusterFacts {
             secret_reads: SharedReads::new(),
             recent: Arc::default(),
             live: LiveReads::new(client, metrics),
+        }
+    }
+
+    /// Reads a stored backup or restore whole, from the API server.
+    pub async fn stored_object(&self, kind: Kind, namespace: &str, name: &str) -> Reference<Value> {
+        match kind {
+            Kind::Backup => self.live.whole::<CassandraBackup>(namespace, name).await,
+            Kind::Restore => self.live.whole::<CassandraRestore>(namespace, name).await,
         }
     }
 

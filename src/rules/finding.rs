@@ -1,6 +1,10 @@
 //! Findings: what a rule reports about a field, and the text that the user reads.
 
+mod path;
+
 use super::catalogue::{Rule, Severity};
+
+pub use path::{entry, field};
 
 /// The reason why a field is rejected, as in `details.causes[].reason` of a Kubernetes `Status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,19 +185,6 @@ impl Finding {
             && self.value == other.value
             && self.related_objects == other.related_objects
     }
-}
-
-/// Returns the path of a map entry: `spec.rename[k1.t1]`.
-///
-/// The key comes from the user, so it is cut to 100 characters and its control characters are replaced.
-#[must_use]
-pub fn entry(map: &str, key: &str) -> String {
-    let key: String = key
-        .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .take(MAX_VALUE_CHARS)
-        .collect();
-    format!("{map}[{key}]")
 }
 
 /// Maximum length of a value that a message repeats, in characters.

@@ -6,7 +6,8 @@ use serde_json::Value;
 const MAX_CHARS: usize = 160;
 
 /// The type of a field.
-enum FieldType {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FieldType {
     Integer,
     Boolean,
     String,
@@ -28,12 +29,7 @@ pub(super) fn describe(value: Option<&Value>, reason: &str) -> String {
             i32::MAX
         );
     }
-    format!(
-        "{} is not {}; {}",
-        display(value),
-        field_type.name(),
-        field_type.remedy(value)
-    )
+    field_type.mismatch(value)
 }
 
 /// Parses the type out of serde's error: `invalid type: string "ten", expected i32`.
@@ -53,7 +49,29 @@ fn field_type(reason: &str) -> Option<FieldType> {
 const QUOTE: &str = "put the value in quotes";
 
 impl FieldType {
-    fn name(&self) -> &'static str {
+    /// Returns true if `value` has this type. Null has every type, as in Go.
+    pub(super) fn matches(self, value: &Value) -> bool {
+        value.is_null()
+            || match self {
+                Self::Integer => value.is_i64(),
+                Self::Boolean => value.is_boolean(),
+                Self::String => value.is_string(),
+                Self::List => value.is_array(),
+                Self::Map => value.is_object(),
+            }
+    }
+
+    /// Returns a message for a value of another type, with the remedy.
+    pub(super) fn mismatch(self, value: &Value) -> String {
+        format!(
+            "{} is not {}; {}",
+            display(value),
+            self.name(),
+            self.remedy(value)
+        )
+    }
+
+    fn name(self) -> &'static str {
         match self {
             Self::Integer => "an integer",
             Self::Boolean => "a boolean",
@@ -63,7 +81,7 @@ impl FieldType {
         }
     }
 
-    fn remedy(&self, value: &Value) -> String {
+    fn remedy(self, value: &Value) -> String {
         let text = value.as_str().map(str::trim).unwrap_or_default();
         match (self, value) {
             (Self::Integer, Value::String(_)) if text.parse::<i32>().is_ok() => {

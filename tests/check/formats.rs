@@ -142,7 +142,7 @@ fn the_text_of_a_file_is_escaped_in_every_format() {
             .lines()
             .filter(|line| line.starts_with("::"))
             .count()
-            == 3,
+            == 4,
         "{}",
         shown("github")
     );

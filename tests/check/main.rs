@@ -13,6 +13,7 @@ mod formats;
 mod progress;
 mod schemas;
 mod secret_values;
+mod verdicts;
 mod yaml;
 
 use std::io::Write;

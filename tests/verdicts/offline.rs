@@ -7,12 +7,13 @@ use std::io::Write;
 
 use cassgate::check::files::Input;
 use cassgate::check::load::Loaded;
-use cassgate::check::report::ObjectReport;
+use cassgate::check::report::{ObjectReport, Report};
 use cassgate::check::{Settings, check};
 use cassgate::rules::catalogue::Severity;
 use serde_json::{Map, Value, json};
 
 use crate::case::{self, Case, Executor, ReportedFinding, matches};
+use crate::webhook::Outcome;
 use crate::{NAMESPACE, policy};
 
 /// The rules that may differ. All others must have the same findings.
@@ -51,22 +52,42 @@ fn manifests(case: &Case, library: &Map<String, Value>) -> String {
     documents.join("\n---\n")
 }
 
-fn judged(case: &Case, library: &Map<String, Value>) -> (String, ObjectReport) {
-    let text = manifests(case, library);
+/// Returns the findings of `check` on the last of these documents.
+pub(crate) fn outcome(documents: &[Value], flags: &[String]) -> Outcome {
+    let text: Vec<String> = documents
+        .iter()
+        .map(|object| serde_saphyr::to_string(object).unwrap())
+        .collect();
+    let mut report = checked(&text.join("\n---\n"), flags);
+    let object = report.objects.pop().unwrap();
+    Outcome {
+        denied: findings_of(&object, Severity::Deny),
+        warned: findings_of(&object, Severity::Warn),
+        ..Outcome::default()
+    }
+}
+
+/// Judges a stream of documents.
+fn checked(text: &str, flags: &[String]) -> Report {
     let mut loaded = Loaded::default();
     loaded.add(Input {
         name: "all.yaml".to_owned(),
-        bytes: Ok(text.clone().into_bytes()),
+        bytes: Ok(text.as_bytes().to_vec()),
     });
-    let mut flags = vec![case.executor.flag().to_owned()];
-    flags.extend(case.flags.iter().cloned());
     let settings = Settings {
-        policy: policy(&flags),
+        policy: policy(flags),
         now: jiff::Timestamp::now(),
         ..Settings::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let mut report = runtime.block_on(check(loaded, &settings, None, |_, _| ()));
+    runtime.block_on(check(loaded, &settings, None, |_, _| ()))
+}
+
+fn judged(case: &Case, library: &Map<String, Value>) -> (String, ObjectReport) {
+    let text = manifests(case, library);
+    let mut flags = vec![case.executor.flag().to_owned()];
+    flags.extend(case.flags.iter().cloned());
+    let mut report = checked(&text, &flags);
     assert!(
         report.errors.is_empty(),
         "{}: {:?}\n{text}",

@@ -1,6 +1,6 @@
 //! One kustomization file.
 
-use crate::check::yaml::{Entry, Node, Reader, SpannedNode};
+use crate::check::yaml::{Entry, Node, NodeKind, Reader, SpannedNode};
 
 use super::generator::Generator;
 use super::paths::join;
@@ -106,18 +106,27 @@ impl Kustomization {
             self.strategic.push(file);
             return;
         }
-        let target = |field| patch.text_at(&["target", field]).map(ToOwned::to_owned);
-        self.patched.push((target("kind"), target("name")));
-        let inline = patch
-            .text_at(&["patch"])
-            .or_else(|| patch.text().filter(|text| text.contains('\n')));
-        // Without a target, the patch itself names the object.
-        if patch.get("target").is_none()
-            && let (Some(text), Some(last)) = (inline, self.patched.last_mut())
-            && let Some(Ok(object)) = Reader::new(text).next()
-        {
-            let field = |keys: &[&str]| object.node.text_at(keys).map(ToOwned::to_owned);
-            *last = (field(&["kind"]), field(&["metadata", "name"]));
+        if patch.get("target").is_some() {
+            let target = |field| patch.text_at(&["target", field]).map(ToOwned::to_owned);
+            self.patched.push((target("kind"), target("name")));
+            return;
+        }
+        // Without a target, each document of the patch names its object. A text that cannot be read may change any object.
+        let inline = patch.text_at(&["patch"]).or_else(|| patch.text());
+        let before = self.patched.len();
+        for document in inline.into_iter().flat_map(Reader::new) {
+            match document.map(|document| document.node) {
+                Ok(node) if matches!(node.kind, NodeKind::Null) => {}
+                Ok(node) => {
+                    let field = |keys: &[&str]| node.text_at(keys).map(ToOwned::to_owned);
+                    self.patched
+                        .push((field(&["kind"]), field(&["metadata", "name"])));
+                }
+                Err(_) => self.patched.push((None, None)),
+            }
+        }
+        if self.patched.len() == before {
+            self.patched.push((None, None));
         }
     }
 }

@@ -13,3 +13,4 @@ mod transformation;
 pub(super) use generator::{EnvFiles, GeneratedSecret, keys_of_env_file};
 pub(super) use kustomization::Kustomization;
 pub(super) use kustomizations::Kustomizations;
+pub(super) use paths::join;

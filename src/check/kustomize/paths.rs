@@ -1,7 +1,7 @@
 //! Paths of a kustomization, relative to its folder.
 
 /// Joins a folder and a path in it, with `.` and `..` resolved.
-pub(super) fn join(folder: &str, path: &str) -> String {
+pub(in crate::check) fn join(folder: &str, path: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
         match (part, parts.last()) {

@@ -1,12 +1,17 @@
 //! Objects outside the files are looked up in a Kubernetes cluster.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
 
 use super::super::files::Input;
 use super::super::load::Loaded;
 use super::super::report::Report;
-use super::super::{Settings, check};
+use super::super::{self as manifests, Settings, StoredObjects, check};
 use super::{CLUSTER, backup, restore, summaries};
+use crate::api::Kind;
 use crate::domain::credentials::Credentials;
 use crate::rules::facts::{
     Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, Reference, Run,
@@ -19,6 +24,21 @@ struct Live {
     requests: Mutex<Vec<String>>,
     run: Run,
     running: Vec<Arc<StoredRestore>>,
+    /// The stored objects by name.
+    stored: HashMap<&'static str, Reference<Value>>,
+}
+
+impl StoredObjects for Live {
+    fn stored<'a>(
+        &'a self,
+        kind: Kind,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Reference<Value>> {
+        assert_eq!(namespace, "default", "{kind:?}");
+        let known = self.stored.get(name).cloned();
+        Box::pin(async move { known.unwrap_or(Reference::Absent) })
+    }
 }
 
 impl Live {
@@ -76,7 +96,138 @@ fn judged(files: &[&str], live: &Live) -> Report {
         });
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let live = manifests::Live {
+        facts: live,
+        objects: live,
+    };
     runtime.block_on(check(loaded, &Settings::default(), Some(live), |_, _| ()))
+}
+
+/// Returns a live cluster with the restore of [`restore`] as it is stored, in this state.
+fn with_restore(state: &str) -> Live {
+    let stored = json!({
+        "metadata": {"name": "r1", "namespace": "default", "resourceVersion": "7"},
+        "spec": {"cassandraCluster": "c1", "cassandraBackup": "b1", "entities": "k1.t1", "secret": "s3",
+                 "cassandraDirectory": "/var/lib/cassandra", "concurrentConnection": 10, "exactSchemaVersion": false,
+                 "noDeleteTruncates": false},
+        "status": {"condition": {"type": state}, "coordinatorMember": "c1-dc1-rack1-0", "id": "i"},
+    });
+    Live {
+        stored: [("r1", Reference::Found(stored))].into(),
+        ..Live::default()
+    }
+}
+
+#[test]
+fn a_finished_restore_that_stands_unchanged_in_the_files_has_no_finding() {
+    let live = with_restore("COMPLETED");
+    let unchanged = restore("  entities: k1.t1\n");
+    assert_eq!(summaries(&judged(&[&unchanged], &live)), [""; 0]);
+    assert_eq!(
+        live.requests.lock().unwrap().len(),
+        0,
+        "an unchanged spec needs no facts"
+    );
+    let with_null = restore("  entities: k1.t1\n  datacenter: null\n");
+    assert_eq!(summaries(&judged(&[&with_null], &live)), [""; 0]);
+    let with_placeholder = restore("  entities: ${ENTITIES}\n");
+    let report = judged(&[&with_placeholder], &live);
+    assert_eq!((summaries(&report), report.notes.len()), (Vec::new(), 1));
+    let malformed = unchanged.replace("name: r1", "name: r1\n  labels: {tier: 1}");
+    assert_eq!(
+        summaries(&judged(&[&malformed], &live)),
+        ["deny metadata-malformed metadata.labels.tier 5:18"]
+    );
+}
+
+#[test]
+fn a_changed_spec_of_a_started_object_is_denied_as_its_update() {
+    let changed = restore("  entities: k1.t2\n");
+    let found = summaries(&judged(
+        &[CLUSTER, super::SECRET, &changed],
+        &with_restore("COMPLETED"),
+    ));
+    assert!(
+        found.contains(&"deny restore-started spec.entities 8:13".to_owned()),
+        "{found:?}"
+    );
+    let stored = json!({
+        "metadata": {"name": "b1", "namespace": "default"},
+        "spec": {"cassandraCluster": "c1", "storageLocation": "s3://bk", "snapshotTag": "t1", "secret": "s3",
+                 "concurrentConnections": 10, "entities": "k1.t1"},
+        "status": {"condition": {"type": "COMPLETED"}},
+    });
+    let live = Live {
+        stored: [("b1", Reference::Found(stored))].into(),
+        ..Live::default()
+    };
+    let judged = |more: &str| summaries(&judged(&[CLUSTER, super::SECRET, &backup(more)], &live));
+    assert_eq!(judged("  entities: k1.t1\n"), [""; 0]);
+    assert_eq!(
+        judged("  entities: k1.t2\n"),
+        ["deny backup-started spec.entities 10:13"]
+    );
+    assert_eq!(
+        judged("  entities: k1.t1\n  schedule: '@daily'\n"),
+        ["deny backup-kind-change spec.schedule 11:13"]
+    );
+}
+
+#[test]
+fn a_mistake_of_the_stored_object_is_a_warning_and_an_object_in_deletion_is_not_judged() {
+    let spec = |tag: &str| {
+        json!({"cassandraCluster": "c1", "storageLocation": "s3://bk", "snapshotTag": tag, "secret": "s3",
+               "concurrentConnections": 10, "bandwidth": "fast"})
+    };
+    let live = |object: Value| Live {
+        stored: [("b1", Reference::Found(object))].into(),
+        ..Live::default()
+    };
+    let files = [CLUSTER, super::SECRET, &backup("  bandwidth: fast\n")];
+    let before = json!({"metadata": {"name": "b1", "namespace": "default"}, "spec": spec("t0")});
+    let found = summaries(&judged(&files, &live(before)));
+    assert!(
+        found.contains(&"warn bandwidth-malformed spec.bandwidth 10:14".to_owned()),
+        "{found:?}"
+    );
+    let deleting = json!({"metadata": {"name": "b1", "namespace": "default", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+                          "spec": spec("t0")});
+    assert_eq!(summaries(&judged(&files, &live(deleting))), [""; 0]);
+}
+
+#[test]
+fn a_stored_object_that_cannot_be_read_is_judged_as_a_new_one_with_a_note() {
+    let live = Live {
+        stored: [(
+            "b1",
+            Reference::Unknown("cassgate may not get it (403)".to_owned()),
+        )]
+        .into(),
+        ..Live::default()
+    };
+    let report = judged(&[CLUSTER, super::SECRET, &backup("  bandwidth: fast\n")], &live);
+    assert_eq!(
+        summaries(&report),
+        ["deny bandwidth-malformed spec.bandwidth 10:14"]
+    );
+    assert_eq!(
+        report.notes[0].message,
+        "the stored object cannot be read (cassgate may not get it (403)), so it is judged as a new one"
+    );
+}
+
+/// A restore that has run is never run again by a status in its manifest.
+#[test]
+fn a_status_in_a_manifest_that_would_reset_the_stored_one_is_kept() {
+    let live = with_restore("COMPLETED");
+    let reset = format!(
+        "{}status: {{condition: {{type: REQUIRED}}}}\n",
+        restore("  entities: k1.t1\n")
+    );
+    assert_eq!(
+        summaries(&judged(&[&reset], &live)),
+        ["warn status-reset status 9:1"]
+    );
 }
 
 #[test]

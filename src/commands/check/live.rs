@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use kube::Client;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::api::Kind;
+use crate::check::{Live, StoredObjects};
 use crate::kubernetes::{CacheState, ClusterFacts, cached_facts};
-use crate::rules::facts::FactSource;
+use crate::rules::facts::Reference;
 use crate::telemetry::metrics::Metrics;
 
 /// Timeout for the lists of clusters, backups, restores and namespaces.
@@ -17,12 +21,12 @@ use crate::telemetry::metrics::Metrics;
 const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Caches of the API server and the facts from them. The caches end when this is dropped.
-pub(super) struct Live {
+pub(super) struct LiveCluster {
     facts: ClusterFacts,
     _tasks: JoinSet<()>,
 }
 
-impl Live {
+impl LiveCluster {
     /// Starts the caches and waits until they are listed, at most [`LIST_TIMEOUT`].
     pub(super) async fn start(client: &Client) -> Self {
         let (facts, caches) = cached_facts(client, &Metrics::new());
@@ -37,9 +41,23 @@ impl Live {
         Self { facts, _tasks: tasks }
     }
 
-    /// Returns the source of facts.
-    pub(super) fn facts(&self) -> &dyn FactSource {
-        &self.facts
+    /// Returns the source of facts and of stored objects.
+    pub(super) fn live(&self) -> Live<'_> {
+        Live {
+            facts: &self.facts,
+            objects: self,
+        }
+    }
+}
+
+impl StoredObjects for LiveCluster {
+    fn stored<'a>(
+        &'a self,
+        kind: Kind,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Reference<Value>> {
+        Box::pin(self.facts.stored_object(kind, namespace, name))
     }
 }
 

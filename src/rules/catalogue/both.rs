@@ -10,6 +10,16 @@ rules! {
     "The object cannot be decoded, so no other rule can be checked.";
     "Write the field as `kubectl explain` describes it.";
 
+    METADATA_MALFORMED = "metadata-malformed", Both, DENY;
+    "The name, the namespace, a label, an annotation or another part of the metadata is not valid.";
+    "The API server rejects the object, and kubectl stops at it.";
+    "Write every value of labels and annotations in quotes if it is a number or a word such as true or on. Write names in lower-case letters, digits and hyphens.";
+
+    FIELD_UNKNOWN = "field-unknown", Both, DENY;
+    "The object has a field that its kind does not have.";
+    "kubectl (`--validate=strict`, its default) and strict server-side apply reject the object. Other clients drop the field, so it has no effect: a backup with a misspelt schedule runs once, and one with misspelt entities covers everything.";
+    "Write the field that the message names, in its place.";
+
     REQUEST_UNKNOWN = "request-unknown", Both, WARN;
     "A request of a kind, version or operation that cassgate does not know was admitted without checks.";
     "The webhook configuration sends requests that cassgate does not support. Denying them would block requests that work without cassgate.";

@@ -13,6 +13,8 @@ mod duration;
 mod entities;
 mod executor_fields;
 mod executor_required;
+pub mod field_unknown;
+pub mod metadata;
 mod nodes;
 mod reference;
 mod rename;

@@ -49,6 +49,7 @@ pub(super) fn check(subject: &Subject, facts: &Facts, context: &Context, finding
             credentials,
             reader: reader(facts),
         };
+        findings.extend(check.rejected(subject.kind(), context));
         check.missing_keys(subject.kind(), context, findings);
         check.malformed_values(findings);
         check.unsupported_endpoint(findings);
@@ -167,6 +168,22 @@ struct SecretCheck<'a> {
 }
 
 impl SecretCheck<'_> {
+    /// Reports the manifest of a Secret that the API server rejects, so that the Secret will not exist.
+    fn rejected(&self, kind: Kind, context: &Context) -> Option<Finding> {
+        let reason = self.credentials.rejected()?;
+        let severity = if self.reader == Reader::None && !casskop_reads(kind, context) {
+            Severity::Warn
+        } else {
+            Severity::Deny
+        };
+        let message = format!(
+            "Secret {}: {reason}, so the API server rejects the Secret; write base64 under data, or the text in quotes under \
+             stringData",
+            self.name
+        );
+        Some(self.finding(&SECRET_KEY_MALFORMED, Cause::Invalid, severity, message))
+    }
+
     /// Reports missing keys: a denial if the sidecar or CassKop fails without them.
     fn missing_keys(&self, kind: Kind, context: &Context, findings: &mut Findings) {
         let casskop_reads = casskop_reads(kind, context);

@@ -1,0 +1,206 @@
+//! Placeholders, whose values another tool fills in later.
+
+mod tools;
+
+use regex::Regex;
+
+use crate::rules::finding;
+
+use super::yaml::{Node, NodeKind, Reader, SpannedNode};
+
+pub(super) use tools::Tool;
+
+/// The texts that count as placeholders: those of the known tools, and the user's own.
+#[derive(Debug, Clone, Default)]
+pub struct Placeholders {
+    own: Vec<Regex>,
+}
+
+/// A value with a placeholder.
+#[derive(Debug, Clone)]
+pub(super) struct Placeholder {
+    /// The path of the value.
+    pub(super) path: String,
+    /// The tool that fills it in.
+    pub(super) tool: &'static Tool,
+}
+
+impl Placeholders {
+    /// Creates the placeholders of all known tools, and those that match one of `own`.
+    #[must_use]
+    pub fn new(own: Vec<Regex>) -> Self {
+        Self { own }
+    }
+
+    /// Returns the tool that fills in a placeholder in a text.
+    fn tool(&self, text: &str) -> Option<&'static Tool> {
+        let known = tools::TOOLS.iter().find(|tool| tool.is_in(text));
+        known.or_else(|| {
+            self.own
+                .iter()
+                .any(|own| own.is_match(text))
+                .then_some(&tools::OWN)
+        })
+    }
+
+    /// Returns true if a text contains a placeholder.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        self.tool(text).is_some()
+    }
+
+    /// Returns true if any key or value below `node` contains a placeholder.
+    pub(super) fn is_in_node(&self, node: &Node) -> bool {
+        match &node.kind {
+            NodeKind::Text(text) => self.is_in(text),
+            NodeKind::List(items) => items.iter().any(|item| self.is_in_node(&item.node)),
+            NodeKind::Map(entries) => entries
+                .iter()
+                .any(|entry| self.is_in(&entry.key) || self.is_in_node(&entry.value.node)),
+            NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(_) => false,
+        }
+    }
+
+    /// Returns all values below `node` that contain a placeholder, also in their key. `path` is the path of `node`.
+    pub(super) fn below(&self, node: &Node, path: &str) -> Vec<Placeholder> {
+        let mut found = Vec::new();
+        self.collect(node, path, &mut found);
+        found
+    }
+
+    fn collect(&self, node: &Node, path: &str, found: &mut Vec<Placeholder>) {
+        let at = |tool| Placeholder {
+            path: path.to_owned(),
+            tool,
+        };
+        match &node.kind {
+            NodeKind::Text(text) => found.extend(self.tool(text).map(at)),
+            NodeKind::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.collect(&item.node, &format!("{path}[{index}]"), found);
+                }
+            }
+            NodeKind::Map(entries) => {
+                for field in entries {
+                    found.extend(self.tool(&field.key).map(at));
+                    self.collect(&field.value.node, &finding::field(path, &field.key), found);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Returns true if the template expressions in a document may be the reason that it cannot be read.
+///
+/// A line that begins with an expression can become any number of lines. Other expressions become a part of a value, so
+/// without them the document must be readable.
+pub(super) fn explains_error(document: &str) -> bool {
+    tools::without_expressions(document).is_some_and(|rendered| {
+        tools::has_block(document) || Reader::new(&rendered).all(|document| document.is_ok())
+    })
+}
+
+/// Returns the reason that a file is not judged if its comments are the placeholders of a tool.
+///
+/// The values of such a file seem to be empty. `documents` are the documents of the file; a text inside a value is no
+/// comment.
+pub(super) fn in_comments(text: &str, documents: &[SpannedNode]) -> Option<&'static str> {
+    tools::comments(text).find_map(|(at, reason)| {
+        let is_inside = |node: &SpannedNode| {
+            let range = node.span.begin..node.span.end;
+            matches!(node.node.kind, NodeKind::Text(_))
+                && u32::try_from(at).is_ok_and(|at| range.contains(&at))
+        };
+        let mut in_value = false;
+        for document in documents {
+            document.walk(&mut |node| in_value |= is_inside(node));
+        }
+        (!in_value).then_some(reason)
+    })
+}
+
+/// Returns true if a finding at `path` may depend on the value at `unknown`, because one contains the other.
+pub(super) fn touches(path: &str, unknown: &str) -> bool {
+    let begins = |long: &str, short: &str| {
+        long.strip_prefix(short)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    begins(path, unknown) || begins(unknown, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Placeholders, explains_error, in_comments, touches};
+    use crate::check::yaml::Reader;
+    use regex::Regex;
+
+    #[test]
+    fn an_own_expression_is_a_placeholder() {
+        let own = Placeholders::new(vec![Regex::new("^__[A-Z]+__$").unwrap()]);
+        assert!(own.is_in("__BUCKET__") && own.is_in("${BUCKET}"));
+        assert!(!own.is_in("x__BUCKET__") && !Placeholders::default().is_in("__BUCKET__"));
+    }
+
+    #[test]
+    fn an_expression_explains_only_an_error_that_it_causes() {
+        for text in [
+            "name: {{ .Values.name }}\n",
+            "{\"a\": {{ .a }}}",
+            "spec:\n  {{- include \"x\" . | nindent 2 }}\n  a: [\n",
+            "{{- if .a }}\na: 1\n{{- end }}\n",
+            "{% if a %}\na: 1\n{% endif %}\n",
+            "<% if a %>\na: 1\n<% end %>\n",
+            "secret: %%SECRET%%\n",
+            "secret: @secret@\n",
+        ] {
+            assert!(explains_error(text), "{text}");
+        }
+        for text in [
+            "a: [\n",
+            "note: \"{{ team }}\"\nentities: \"k1\n",
+            "note: \"{{ team\"\na: [\n",
+            "schedule: @daily\n",
+        ] {
+            assert!(!explains_error(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_comment_of_a_tool_makes_its_file_a_template_and_a_value_does_not() {
+        let reason = |text: &str| {
+            let documents: Vec<_> = Reader::new(text).map(Result::unwrap).collect();
+            in_comments(text, &documents)
+        };
+        for text in [
+            "#@ load(\"@ytt:data\", \"data\")\na: 1\n",
+            "a: #@ data.values.a\n",
+            "a: 1\n#@ if x:\n---\nb: 2\n#@ end\n",
+        ] {
+            assert!(
+                reason(text).is_some_and(|reason| reason.contains("ytt")),
+                "{text}"
+            );
+        }
+        assert!(reason("secret: #{Secret}\n").is_some_and(|reason| reason.contains("Octopus")));
+        for text in [
+            "a: \"x #@ y\"\n",
+            "a: |\n  #@ y\n  x\n",
+            "a: x#@y\n",
+            "a: 1 # {b}\n",
+            "# the form #{Name} of a tool\na: 1\n",
+            "a: 1 # see #@ of ytt\n",
+            "a: 1 #{b}\n",
+            "a: 1 #{ open\n",
+        ] {
+            assert_eq!(reason(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_touches_its_parents_and_its_children() {
+        assert!(touches("spec.rename[k1.t1]", "spec.rename"));
+        assert!(touches("spec.rename", "spec.rename[k1.t1]"));
+        assert!(touches("spec.secret", "spec.secret"));
+        assert!(!touches("spec.secretName", "spec.secret"));
+    }
+}

@@ -1,0 +1,375 @@
+//! Fields that no schema of the kind has.
+//!
+//! cassgate's CRDs have every field of CassKop's, so a field that they do not have is known to neither.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
+use serde_json::Value;
+
+use crate::api::{Kind, crds};
+use crate::rules::catalogue::FIELD_UNKNOWN;
+use crate::rules::finding::{Cause, Finding, Findings, field};
+
+use super::metadata;
+
+/// The fields of a kind.
+enum Schema {
+    /// Any value.
+    Any,
+    /// A map with these fields.
+    Fields(BTreeMap<String, Self>),
+    /// A list or a map whose values all have the same schema.
+    Values(Box<Self>),
+}
+
+/// Denies each field of an object that its kind does not have, as kubectl's strict validation does.
+///
+/// Only manifests have such fields: the API server drops them before it calls a webhook.
+#[must_use]
+pub fn check(kind: Kind, object: &Value) -> Findings {
+    let mut findings = Findings::default();
+    let schema = schema(kind);
+    schema.walk(object, "", &mut |parent, key| {
+        findings.extend([unknown(kind, schema, parent, key)]);
+    });
+    findings
+}
+
+fn unknown(kind: Kind, schema: &Schema, parent: &str, key: &str) -> Finding {
+    let other = match kind {
+        Kind::Backup => Kind::Restore,
+        Kind::Restore => Kind::Backup,
+    };
+    let path = child(parent, &shown(key));
+    let remedy = match schema.nearest(parent, key) {
+        Some(nearest) => format!("write {nearest}"),
+        None if schema_has(self::schema(other), &path) => format!(
+            "it is a field of a {}; remove it from this object",
+            other.as_str()
+        ),
+        None => format!(
+            "remove it; the command kubectl explain {} lists the fields",
+            kind.as_str().to_ascii_lowercase()
+        ),
+    };
+    let message = format!(
+        "a {} has no such field: kubectl rejects the object, and clients that do not validate drop the field, so it has no \
+         effect; {remedy}",
+        kind.as_str()
+    );
+    Finding::deny(&FIELD_UNKNOWN, path, Cause::Forbidden, message)
+}
+
+fn schema(kind: Kind) -> &'static Schema {
+    static SCHEMAS: LazyLock<[Schema; 2]> = LazyLock::new(|| [of_kind(Kind::Backup), of_kind(Kind::Restore)]);
+    let [backup, restore] = &*SCHEMAS;
+    match kind {
+        Kind::Backup => backup,
+        Kind::Restore => restore,
+    }
+}
+
+/// Returns the schema of a kind from its CRD, with the fields that every object has.
+fn of_kind(kind: Kind) -> Schema {
+    let all = crds();
+    let versions = all
+        .iter()
+        .filter(|crd| crd.spec.names.kind == kind.as_str())
+        .flat_map(|crd| &crd.spec.versions);
+    let mut fields = BTreeMap::new();
+    for version in versions {
+        let root = version
+            .schema
+            .as_ref()
+            .and_then(|schema| schema.open_api_v3_schema.as_ref());
+        if let Some(Schema::Fields(own)) = root.map(Schema::from) {
+            fields.extend(own);
+        }
+    }
+    let metadata = metadata::FIELDS.map(|(name, _)| (name.to_owned(), Schema::Any));
+    fields.insert("metadata".to_owned(), Schema::Fields(metadata.into()));
+    for name in ["apiVersion", "kind"] {
+        fields.insert(name.to_owned(), Schema::Any);
+    }
+    Schema::Fields(fields)
+}
+
+impl From<&JSONSchemaProps> for Schema {
+    fn from(props: &JSONSchemaProps) -> Self {
+        if props.x_kubernetes_preserve_unknown_fields == Some(true) {
+            return Self::Any;
+        }
+        if let Some(JSONSchemaPropsOrBool::Schema(values)) = &props.additional_properties {
+            return Self::Values(Box::new(Self::from(&**values)));
+        }
+        if let Some(JSONSchemaPropsOrArray::Schema(items)) = &props.items {
+            return Self::Values(Box::new(Self::from(&**items)));
+        }
+        match &props.properties {
+            Some(properties) => Self::Fields(
+                properties
+                    .iter()
+                    .map(|(name, props)| (name.clone(), Self::from(props)))
+                    .collect(),
+            ),
+            None => Self::Any,
+        }
+    }
+}
+
+impl Schema {
+    /// Calls `report` with the path of the parent and the key of each field that the schema does not have.
+    fn walk(&self, value: &Value, path: &str, report: &mut impl FnMut(&str, &str)) {
+        match (self, value) {
+            (Self::Fields(fields), Value::Object(entries)) => {
+                for (key, value) in entries {
+                    match fields.get(key) {
+                        Some(inner) => inner.walk(value, &child(path, key), report),
+                        None => report(path, key),
+                    }
+                }
+            }
+            (Self::Values(inner), Value::Object(entries)) => {
+                for (key, value) in entries {
+                    inner.walk(value, &child(path, key), report);
+                }
+            }
+            (Self::Values(inner), Value::Array(items)) => {
+                for (index, value) in items.iter().enumerate() {
+                    inner.walk(value, &format!("{path}[{index}]"), report);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns the path of the field that `key` in `parent` most likely stands for.
+    ///
+    /// A field of the same name in another place comes first, then a similar name, then a longer name that contains it.
+    fn nearest(&self, parent: &str, key: &str) -> Option<String> {
+        let mut all = Vec::new();
+        self.collect("", &mut all);
+        let wanted = plain(key);
+        let rank = |(place, name): &(String, String)| {
+            let own = plain(name);
+            let here = place == parent;
+            let similar = strsim::osa_distance(&wanted, &own) <= wanted.len() / 4
+                || strsim::jaro_winkler(&wanted, &own) >= 0.88;
+            let kind = if wanted == own {
+                0
+            } else if similar && here {
+                1
+            } else if similar && wanted.len() > 3 {
+                2
+            } else if here && wanted.len() > 3 && own.contains(&wanted) {
+                3
+            } else {
+                return None;
+            };
+            Some((kind, !here, strsim::osa_distance(&wanted, &own)))
+        };
+        all.iter()
+            .filter_map(|candidate| Some((rank(candidate)?, candidate)))
+            .min_by_key(|(rank, _)| *rank)
+            .map(|(_, (place, name))| child(place, name))
+    }
+
+    /// Collects the place and the name of each field that a user writes.
+    fn collect(&self, path: &str, into: &mut Vec<(String, String)>) {
+        match self {
+            Self::Fields(fields) => {
+                for (name, inner) in fields.iter().filter(|(name, _)| *name != "status") {
+                    into.push((path.to_owned(), name.clone()));
+                    inner.collect(&child(path, name), into);
+                }
+            }
+            Self::Values(inner) => inner.collect(&format!("{path}[]"), into),
+            Self::Any => {}
+        }
+    }
+}
+
+fn child(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        field("", key).trim_start_matches('.').to_owned()
+    } else {
+        field(path, key)
+    }
+}
+
+fn schema_has(schema: &Schema, path: &str) -> bool {
+    let mut all = Vec::new();
+    schema.collect("", &mut all);
+    all.iter().any(|(place, name)| child(place, name) == path)
+}
+
+/// Returns the part of an unknown key that a message repeats. A line of another file, such as `KEY=VALUE`, can become a key.
+fn shown(key: &str) -> String {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+    match key.find(|c| !is_name(c)) {
+        Some(end) => format!("{}…", key.get(..end).unwrap_or_default()),
+        None => key.to_owned(),
+    }
+}
+
+/// Returns a name in lower case and without separators, as users of other formats write it.
+fn plain(name: &str) -> String {
+    let letters = name.chars().filter(|c| !matches!(c, '_' | '-' | '.'));
+    letters.flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::api::Kind;
+    use serde_json::{Value, json};
+
+    fn found(kind: Kind, object: &Value) -> Vec<(String, String)> {
+        check(kind, object)
+            .iter()
+            .map(|finding| (finding.path.clone(), finding.text()))
+            .collect()
+    }
+
+    /// Returns the path of the only finding and its remedy.
+    fn one(kind: Kind, object: &Value) -> (String, String) {
+        let found = found(kind, object);
+        let [(path, text)] = found.as_slice() else {
+            panic!("{object}: {found:?}")
+        };
+        assert!(text.ends_with(" [field-unknown]"), "{text}");
+        let remedy = text.rsplit("; ").next().unwrap();
+        (
+            path.clone(),
+            remedy.trim_end_matches(" [field-unknown]").to_owned(),
+        )
+    }
+
+    #[test]
+    fn a_misspelt_or_misplaced_field_is_reported_with_the_field_that_was_meant() {
+        use Kind::{Backup, Restore};
+        for (kind, object, path, remedy) in [
+            (
+                Backup,
+                json!({"spec": {"shedule": "@daily"}}),
+                "spec.shedule",
+                "write spec.schedule",
+            ),
+            (
+                Backup,
+                json!({"spec": {"entites": "k1"}}),
+                "spec.entites",
+                "write spec.entities",
+            ),
+            (
+                Backup,
+                json!({"spec": {"entity": "k1"}}),
+                "spec.entity",
+                "write spec.entities",
+            ),
+            (
+                Backup,
+                json!({"spec": {"cassandracluster": "c"}}),
+                "spec.cassandracluster",
+                "write spec.cassandraCluster",
+            ),
+            (
+                Backup,
+                json!({"spec": {"storage_location": "c"}}),
+                "spec.storage_location",
+                "write spec.storageLocation",
+            ),
+            (
+                Backup,
+                json!({"schedule": "@daily"}),
+                "schedule",
+                "write spec.schedule",
+            ),
+            (
+                Backup,
+                json!({"spec": {"keepLast": 3}}),
+                "spec.keepLast",
+                "write spec.retention.keepLast",
+            ),
+            (
+                Backup,
+                json!({"spec": {"retention": {"keeplast": 3}}}),
+                "spec.retention.keeplast",
+                "write spec.retention.keepLast",
+            ),
+            (
+                Backup,
+                json!({"spec": {"location": "s3://b"}}),
+                "spec.location",
+                "write spec.storageLocation",
+            ),
+            (
+                Backup,
+                json!({"metadata": {"label": {}}}),
+                "metadata.label",
+                "write metadata.labels",
+            ),
+            (Backup, json!({"labels": {}}), "labels", "write metadata.labels"),
+            (Backup, json!({"sepc": {}}), "sepc", "write spec"),
+            (
+                Restore,
+                json!({"spec": {"concurrentConnections": 3}}),
+                "spec.concurrentConnections",
+                "write spec.concurrentConnection",
+            ),
+            (
+                Restore,
+                json!({"spec": {"backup": "b"}}),
+                "spec.backup",
+                "write spec.cassandraBackup",
+            ),
+            (
+                Restore,
+                json!({"spec": {"storageLocation": "s3://b"}}),
+                "spec.storageLocation",
+                "it is a field of a CassandraBackup; remove it from this object",
+            ),
+            (
+                Backup,
+                json!({"spec": {"zzz": "b"}}),
+                "spec.zzz",
+                "the command kubectl explain cassandrabackup lists the fields",
+            ),
+        ] {
+            let (actual, text) = one(kind, &object);
+            assert_eq!(actual, path, "{object}");
+            assert!(remedy.ends_with(&text), "{object}: {text}");
+        }
+    }
+
+    #[test]
+    fn known_fields_and_free_keys_have_no_finding() {
+        let backup = json!({
+            "apiVersion": "db.orange.com/v2", "kind": "CassandraBackup",
+            "metadata": {"name": "b", "labels": {"any": ""}, "annotations": {"any": ""}, "managedFields": [{"x": 1}]},
+            "spec": {"cassandraCluster": "c", "suspend": true, "retention": {"keepDays": 1}, "nodes": [{"hostId": "h"}]},
+            "status": {"condition": {"type": "COMPLETED"}, "progress": "100%"},
+        });
+        assert_eq!(found(Kind::Backup, &backup), []);
+        let restore = json!({"spec": {"rename": {"k1.t1": "k1.t2"}, "cassandraBackup": "b"}});
+        assert_eq!(found(Kind::Restore, &restore), []);
+        let nested = json!({"spec": {"nodes": [{"hostId": "h"}, {"hostID": "h"}]}});
+        assert_eq!(one(Kind::Backup, &nested).0, "spec.nodes[1].hostID");
+    }
+
+    #[test]
+    fn only_the_outermost_unknown_field_is_reported_and_no_value_is_repeated() {
+        let object = json!({"spec": {"zzz": {"yyy": {"topsecret": 1}}}});
+        let [(path, text)] = &found(Kind::Backup, &object)[..] else {
+            panic!()
+        };
+        assert_eq!(path, "spec.zzz");
+        assert!(!text.contains("topsecret"), "{text}");
+        let line = json!({"awssecretaccesskey=topsecret": null});
+        assert_eq!(one(Kind::Backup, &line).0, "awssecretaccesskey…");
+    }
+}
