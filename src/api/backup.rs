@@ -167,8 +167,11 @@ pub struct CassandraBackupSpec {
     pub starting_deadline_seconds: Option<i64>,
 
     /// The snapshots of this backup to keep in the bucket. The others are deleted after each completed run. While the
-    /// schedule is suspended or every run fails, only snapshots are deleted that had expired by then. Default: all
-    /// snapshots are kept. Requires cassgate as executor.
+    /// schedule is suspended or every run fails, only snapshots are deleted that had expired by then. The sidecar sets
+    /// limits: Icarus before 2.0.2 deletes nothing; on S3, Icarus 2 can never delete a snapshot that has more than 1 000
+    /// objects of its own on a node, and with Icarus 3, or a sidecar of unknown version, nothing is deleted, because files
+    /// of newer snapshots could be lost. The condition `RetentionBlocked` says so. Default: all snapshots are kept.
+    /// Requires cassgate as executor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
 

@@ -15,5 +15,8 @@ pub const COMPLETE: &str = "Complete";
 /// True if the last run failed or was cancelled. A Job has the same condition.
 pub const FAILED: &str = "Failed";
 
+/// True if `spec.retention` removes nothing, or cannot remove some snapshots.
+pub const RETENTION_BLOCKED: &str = "RetentionBlocked";
+
 /// True if every object that this object refers to exists.
 pub const REFERENCES_RESOLVED: &str = "ReferencesResolved";

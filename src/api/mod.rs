@@ -34,7 +34,7 @@ pub use node::{NodeContainers, NodeStatus};
 pub use reason::{Reason, ReasonScope};
 pub use restore::{CassandraRestore, CassandraRestoreSpec, RestoreNode};
 pub use retention::RetentionStatus;
-pub use run::{BackupRun, EntityList, PastRun, RestoreSource, RunNode, RunRing};
+pub use run::{BackupRun, EntityList, PastRun, RemovalFailure, RestoreSource, RunNode, RunRing};
 pub use run_record::{RunRecord, run_nodes};
 pub use status::{BackRestCondition, BackRestStatus, BackupStatus, FailureCause, GivingUp, RestoreStatus};
 pub use truncation::{Truncation, TruncationState};

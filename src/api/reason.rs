@@ -110,6 +110,8 @@ reasons! {
         "The restore leaves parts of the backup out, as `spec.nodes` says; the message names them and what is lost.";
     RestoreInitiated: Events, "The restore begins.";
     RestoreRepeats: Both, "The tables are emptied again, because an import failed, a container restarted during it, or the restore was given up.";
+    RetentionUnsupported: Conditions,
+        "The sidecar cannot remove snapshots from the storage, or not without damage to others, so `spec.retention` removes nothing.";
     RingChanged: Conditions,
         "The part of a node of the backup has no node in the ring that receives it, so the restore ended before it emptied any table.";
     RingUnsettled: Conditions,
@@ -126,7 +128,7 @@ reasons! {
     SidecarBusy: Conditions, "A sidecar is running another operation.";
     SidecarUnreachable: Conditions, "A sidecar does not answer.";
     SnapshotNotFound: Conditions, "The bucket has no manifest of the snapshot for a node.";
-    SnapshotNotRemoved: Events, "An expired snapshot could not be removed from the folder of a node yet.";
+    SnapshotNotRemoved: Both, "An expired snapshot could not be removed from the folder of a node yet.";
     SnapshotRemoved: Events, "An expired snapshot was removed from the folder of every node.";
     SnapshotsExpired: Events,
         "Snapshots that `spec.retention` would remove, with the annotation `cassgate.db.orange.com/retention: report`.";

@@ -21,7 +21,8 @@ pub struct RetentionStatus {
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub reported: Vec<String>,
 
-    /// The run whose snapshot is being removed. It is no longer in `history`, so that a restore cannot use it.
+    /// The run whose snapshot is being removed. It is no longer in `history`, so that a restore cannot use it. If the
+    /// removal fails, it is put back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub removing: Option<PastRun>,
 

@@ -97,6 +97,21 @@ pub struct EntityList {
     pub entities: String,
 }
 
+/// The failure to remove the snapshot of a run.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RemovalFailure {
+    /// The number of times that the removal was given up.
+    #[schemars(range(min = 0))]
+    pub count: i32,
+
+    /// The time at which it was last given up.
+    pub last: Time,
+
+    /// The node and its error, for people.
+    pub message: String,
+}
+
 /// A run of a backup that has ended.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -109,8 +124,8 @@ pub struct PastRun {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_location: Option<String>,
 
-    /// The final state of the run: `COMPLETED`, `PARTIAL` (some nodes of the cluster were left out), `FAILED` or
-    /// `CANCELLED`.
+    /// The final state of the run: `COMPLETED`, `PARTIAL` (some nodes of the cluster were left out, or their parts were
+    /// removed from the bucket), `FAILED` or `CANCELLED`.
     pub outcome: String,
 
     /// The start of the run.
@@ -120,6 +135,10 @@ pub struct PastRun {
     /// The end of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed: Option<Time>,
+
+    /// The failure of `spec.retention` to remove the snapshot. It is tried again, less and less often.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removal_failure: Option<RemovalFailure>,
 
     /// The size of the snapshot on all nodes together, in bytes, if the sidecar reports it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -199,7 +199,7 @@ pub struct BackRestStatus {
     pub observed_generation: Option<i64>,
 
     /// The conditions for `kubectl wait`, Argo CD and Flux: `Ready`, `Reconciling`, `Stalled`
-    /// (a human is needed), `Complete`, `Failed`, `ReferencesResolved`.
+    /// (a human is needed), `Complete`, `Failed`, `ReferencesResolved`, `RetentionBlocked`.
     #[serde(
         default,
         deserialize_with = "null_is_default",

@@ -1,6 +1,7 @@
 //! The version of Icarus that a cluster's pods run, read from the image.
 
 use super::image::Version;
+use super::storage::Provider;
 
 /// The sidecar of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,6 +11,31 @@ pub enum Sidecar {
     /// An image whose name or tag does not contain the version.
     #[default]
     Unknown,
+}
+
+/// The ability of a sidecar to remove snapshots from a storage backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// It removes every snapshot.
+    Supported,
+    /// It removes snapshots of at most a thousand objects on a node: it names all of them in one request, and S3 accepts
+    /// no more (read in the source of Esop 2.0.4).
+    OneThousandObjects,
+    /// It has neither of the operations `list` and `remove-backup`.
+    Missing,
+    /// Its removals may delete files that newer snapshots share: it counts references in the manifests that a listing
+    /// downloads, and listings of S3 may miss some (read in the source of Esop 3.0.1).
+    Unsafe,
+    /// The version is unknown, and may be one whose removals are unsafe.
+    Unknown,
+}
+
+impl Removal {
+    /// Returns true if no removal may be sent.
+    #[must_use]
+    pub const fn is_refused(self) -> bool {
+        matches!(self, Self::Missing | Self::Unsafe | Self::Unknown)
+    }
 }
 
 impl Sidecar {
@@ -49,6 +75,28 @@ impl Sidecar {
         Some((version.major, version.minor, version.patch) >= (2, 0, 2))
     }
 
+    /// Returns the ability of the sidecar to remove snapshots from this backend.
+    #[must_use]
+    pub fn removal(&self, provider: Option<Provider>) -> Removal {
+        let speaks_s3 = provider.is_some_and(Provider::speaks_s3);
+        match (self.supports_list_and_remove(), self.version()) {
+            (Some(false), _) => Removal::Missing,
+            (_, Some(version)) if speaks_s3 && version.major >= 3 => Removal::Unsafe,
+            (_, Some(_)) if speaks_s3 => Removal::OneThousandObjects,
+            (_, None) if speaks_s3 => Removal::Unknown,
+            _ => Removal::Supported,
+        }
+    }
+
+    /// Returns true if a listing of this backend proves what the bucket contains, and ends.
+    ///
+    /// On S3, Icarus 3 never ends a listing of more than 1 000 objects, and one of fewer may miss manifests (read in the
+    /// source of Esop 3.0.1).
+    #[must_use]
+    pub fn lists_reliably(&self, provider: Option<Provider>) -> bool {
+        self.removal(provider) != Removal::Unsafe
+    }
+
     /// Returns true if an IMPORT fails for ever on hard links that an earlier IMPORT left, so that only a refresh of each
     /// table gets past them, or `None` if the version is unknown.
     ///
@@ -70,7 +118,29 @@ impl Sidecar {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sidecar, Version};
+    use super::{Provider, Removal, Sidecar, Version};
+
+    #[test]
+    fn the_ability_to_remove_depends_on_the_version_and_the_storage() {
+        use Provider::{Azure, Ceph, File, Gcp, Minio, Oracle, S3};
+        for (tag, on_s3, elsewhere) in [
+            ("1.1.3", Removal::Missing, Removal::Missing),
+            ("2.0.1", Removal::Missing, Removal::Missing),
+            ("2.0.2", Removal::OneThousandObjects, Removal::Supported),
+            ("2.0.4", Removal::OneThousandObjects, Removal::Supported),
+            ("3.0.0", Removal::Unsafe, Removal::Supported),
+            ("3.1", Removal::Unsafe, Removal::Supported),
+            ("latest", Removal::Unknown, Removal::Supported),
+        ] {
+            let sidecar = Sidecar::from_image(&format!("icarus:{tag}"));
+            for provider in [S3, Minio, Ceph, Oracle] {
+                assert_eq!(sidecar.removal(Some(provider)), on_s3, "{tag} {provider}");
+            }
+            for provider in [Some(File), Some(Azure), Some(Gcp), None] {
+                assert_eq!(sidecar.removal(provider), elsewhere, "{tag} {provider:?}");
+            }
+        }
+    }
 
     #[test]
     fn the_tag_of_an_icarus_image_is_the_version() {

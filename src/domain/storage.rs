@@ -47,6 +47,12 @@ impl Provider {
         }
     }
 
+    /// Returns true if sidecars speak the protocol of S3 to it.
+    #[must_use]
+    pub fn speaks_s3(self) -> bool {
+        matches!(self, Self::S3 | Self::Oracle | Self::Minio | Self::Ceph)
+    }
+
     /// Returns true if sidecars from version 3.0 on support it.
     ///
     /// Source: the storage modules that Esop 3.0.1 installs.

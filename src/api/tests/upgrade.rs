@@ -97,6 +97,7 @@ fn with_new_fields(mut status: Value) -> Value {
     let run = json!({
         "cassandraCluster": "c1", "clusterName": "lab-A", "datacenter": "dc1", "entities": "k1.t1", "entityList": 5,
         "schemaVersion": "168d568b-d346-3f61-968f-a2716307a6e4", "ring": 1, "nodeBytes": [4096], "nodeFiles": [7],
+        "removalFailure": { "count": 2, "last": "2026-11-23T00:00:00Z", "message": "c1-dc1-rack1-0: Access Denied" },
     });
     let change = |value: &mut Value, change: &Value| json_patch::merge(value, change);
     change(&mut status["nodes"][0], &node);

@@ -6,7 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::timing::whole_seconds;
 use super::wait::Wait;
-use crate::api::conditions::{COMPLETE, FAILED, READY, RECONCILING, REFERENCES_RESOLVED, STALLED};
+use crate::api::conditions::{
+    COMPLETE, FAILED, READY, RECONCILING, REFERENCES_RESOLVED, RETENTION_BLOCKED, STALLED,
+};
 use crate::api::{BackRestCondition, BackRestStatus, ConditionType, FailureCause, Reason};
 
 /// Maximum length of a condition's message, in characters: people read it in one piece.
@@ -120,7 +122,7 @@ pub(super) fn set_running(common: &mut BackRestStatus, now: Timestamp) {
     }
 }
 
-/// Writes the standard conditions, all but `ReferencesResolved`.
+/// Writes the standard conditions, all but `ReferencesResolved` and `RetentionBlocked`.
 pub(super) fn set_progress(
     common: &mut BackRestStatus,
     generation: Option<i64>,
@@ -175,6 +177,29 @@ pub(super) fn set_references_unknown(
     now: Timestamp,
 ) {
     set_references(common, generation, "Unknown", unchecked, now);
+}
+
+/// Writes `RetentionBlocked`, or removes it if there is no problem.
+pub(super) fn set_retention_blocked(
+    common: &mut BackRestStatus,
+    generation: Option<i64>,
+    problem: Option<&Wait>,
+    now: Timestamp,
+) {
+    let Some(problem) = problem else {
+        common
+            .conditions
+            .retain(|condition| condition.type_ != RETENTION_BLOCKED);
+        return;
+    };
+    let mut writer = ConditionWriter {
+        conditions: &mut common.conditions,
+        generation,
+        reason: problem.reason.as_str(),
+        message: &problem.message,
+        now,
+    };
+    writer.set(RETENTION_BLOCKED, "True");
 }
 
 fn set_references(

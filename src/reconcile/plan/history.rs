@@ -3,6 +3,8 @@
 //! A ring of nodes, or a long list of entities, that several runs share stands once in the status, and the runs refer to
 //! it by number.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -54,6 +56,31 @@ pub(super) fn record_end(
     for run in status.history.iter_mut().skip(RUNS_WITH_SIZES) {
         drop_sizes(run);
     }
+    drop_unused(status);
+    drop_until_it_fits(status);
+}
+
+/// Puts a run whose snapshot could not be removed back to its place in the history.
+///
+/// `gone` has the host ids of the nodes whose parts are no longer in the bucket. Without them a completed run is partial,
+/// so that a restore takes it only by its name.
+pub(super) fn put_back(status: &mut BackupStatus, mut run: PastRun, gone: &BTreeSet<&str>) {
+    if !gone.is_empty() {
+        if run.is_completed() {
+            PastRun::PARTIAL.clone_into(&mut run.outcome);
+        }
+        drop_sizes(&mut run);
+        run.size = None;
+        let known = status.rings.iter().find(|ring| Some(ring.id) == run.ring);
+        let mut left = known.map(|ring| ring.nodes.clone()).unwrap_or_default();
+        left.retain(|node| !gone.contains(node.host_id.as_str()));
+        run.ring = (!left.is_empty()).then(|| ring_id(status, &run, left));
+    }
+    let time = time_of(&run);
+    let mut history = status.history.iter();
+    let place = history.position(|other| time_of(other) < time);
+    let place = place.unwrap_or(status.history.len());
+    status.history.insert(place, run);
     drop_unused(status);
     drop_until_it_fits(status);
 }
@@ -128,11 +155,13 @@ fn list_id(status: &mut BackupStatus, run: &PastRun, entities: String) -> i64 {
 /// Such a number is not reused, although nothing remembers the ids of dropped entries: the runs of a backup begin at
 /// different times.
 fn new_id(run: &PastRun, greatest: Option<i64>) -> i64 {
-    let tag = ResolvedTag::parse(&run.snapshot).ok();
-    let time = tag
-        .and_then(|tag| tag.time())
-        .map_or(0, Timestamp::as_millisecond);
+    let time = time_of(run).map_or(0, Timestamp::as_millisecond);
     greatest.map_or(time, |greatest| time.max(greatest.saturating_add(1)))
+}
+
+/// Returns the time in the name of the run's snapshot.
+fn time_of(run: &PastRun) -> Option<Timestamp> {
+    ResolvedTag::parse(&run.snapshot).ok()?.time()
 }
 
 fn drop_sizes(run: &mut PastRun) {

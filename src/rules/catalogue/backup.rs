@@ -101,9 +101,9 @@ rules! {
     "Write at least as many bytes as there are connections; megabytes are usual: 50M.";
 
     RETENTION_UNSUPPORTED = "retention-unsupported", Backup, WARN;
-    "`retention` is set, but the cluster's sidecar cannot list and remove backups.";
-    "The operations `list` and `remove-backup` came with Icarus 2.0.2. With an earlier version no backup is removed.";
-    "Use a sidecar of version 2.0.2 or later, or remove old objects with lifecycle rules of the bucket.";
+    "`retention` is set, but the cluster's sidecar cannot remove backups, or not without damage to others.";
+    "The operations `list` and `remove-backup` came with Icarus 2.0.2. On S3, those of Icarus 3 may delete files that newer snapshots share. With such a sidecar, or on S3 with one whose version is unknown, no backup is removed.";
+    "Use Icarus 2.0.4, and name the version in the tag of the image, or remove old objects with lifecycle rules of the bucket.";
 
     DESCRIPTION_NOT_SUSPENDED = "description-not-suspended", Backup, DENY;
     "`nodes` or `clusterName` is set in a backup that runs.";

@@ -17,9 +17,17 @@ impl BackupPlanner<'_> {
             return;
         }
         let snapshot = self.close(ConditionType::Completed);
-        let unlisted = self.listing_error.take().map_or_else(String::new, |error| {
-            format!("; its files could not be listed for 15 minutes, so its size is not known: {error}")
-        });
+        let unlisted = match self.listing_error.take() {
+            Some(error) => {
+                format!("; its files could not be listed for 15 minutes, so its size is not known: {error}")
+            }
+            None if self.unlisted => {
+                "; its files were not listed, because a listing of S3 by Icarus 3 may never end, so \
+                                      its size is not known; make sure that the bucket has files of it"
+                    .to_owned()
+            }
+            None => String::new(),
+        };
         let nodes = self.status.common.nodes.len();
         let message = format!("{nodes} nodes have uploaded snapshot {snapshot}{unlisted}");
         let event = format!("Backup was completed: {message}.");

@@ -3,6 +3,7 @@
 
 use super::BackupPlanner;
 use crate::api::{NodeStatus, Reason};
+use crate::domain::storage::StorageLocation;
 use crate::reconcile::plan::node;
 use crate::reconcile::plan::observation::{Answer, Question};
 use crate::reconcile::plan::wait::Wait;
@@ -25,8 +26,18 @@ impl<'a> BackupPlanner<'a> {
     ///
     /// A backup in which no node lists a file has failed: sidecars skip tables whose files have names that they do not
     /// know (UUIDs), without an error. After 15 minutes without a listing the run completes anyway, because
-    /// the files are uploaded.
+    /// the files are uploaded. A sidecar whose listings of the storage may never end is not asked.
     pub(super) fn check_listings(&mut self) {
+        let run = self.status.run.as_deref();
+        let location = run.map_or(&self.backup.spec.storage_location, |run| &run.storage_location);
+        let provider = StorageLocation::parse(location)
+            .ok()
+            .map(|location| location.provider());
+        if !self.plan.observation.sidecar.lists_reliably(provider) {
+            self.unlisted = true;
+            self.complete();
+            return;
+        }
         let now = self.plan.observation.now;
         let mut total = Some((0_u64, 0_u64));
         let mut nodes = std::mem::take(&mut self.status.common.nodes);

@@ -37,6 +37,7 @@ pub fn plan(backup: &CassandraBackup, observation: &Observation<'_>) -> Plan<Bac
         replaced: false,
         size: None,
         listing_error: None,
+        unlisted: false,
     };
     if planner.is_deleted() && schedule::has_schedule_finalizer(backup) {
         planner.plan.finalizer = Finalizer::Release;
@@ -71,6 +72,8 @@ struct BackupPlanner<'a> {
     size: Option<i64>,
     /// The error of a listing that did not succeed in time.
     listing_error: Option<String>,
+    /// True if the sidecars were not asked for listings, because they might never end.
+    unlisted: bool,
 }
 
 impl BackupPlanner<'_> {

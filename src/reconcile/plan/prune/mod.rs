@@ -4,6 +4,8 @@
 //! then: the share is listed again, and a second removal of one snapshot does nothing (seen). The status is the only
 //! memory.
 
+mod failure;
+mod problem;
 mod removal;
 mod report;
 pub mod retention;
@@ -17,7 +19,9 @@ use super::builder::PlanBuilder;
 use super::observation::Observation;
 use super::timing::{POLL_INTERVAL, REQUEUE_INTERVAL};
 use super::{conflict, foreign, node};
+use crate::api::conditions::RETENTION_BLOCKED;
 use crate::api::{BackupStatus, CassandraBackup, PastRun, Phase, RETENTION_ANNOTATION, RetentionStatus};
+use failure::{MIN_PAUSE, next_try};
 use retention::{expired, unconfirmed_limit};
 
 /// The inputs of a removal from other objects.
@@ -34,7 +38,8 @@ pub struct PruneInputs {
 /// # Guarantees
 /// The run leaves the history before the first request, so no restore begins from it any more. At most one node has a
 /// request at a time. A request is sent only when it is the backup's turn in the queue of its cluster and the node's
-/// sidecar is idle.
+/// sidecar is idle. A run whose snapshot cannot be removed is put back, and the next one is taken. The condition
+/// `RetentionBlocked` says what is not removed, and why.
 #[must_use]
 pub fn plan(
     backup: &CassandraBackup,
@@ -45,10 +50,7 @@ pub fn plan(
     if !is_needed(backup, observation.now) || observation.stop.is_some() || observation.cluster_gone {
         return None;
     }
-    if foreign::is_foreign(&status.common)
-        || conflict::is_contested(&backup.metadata, Some(&status))
-        || inputs.unsupported
-    {
+    if foreign::is_foreign(&status.common) || conflict::is_contested(&backup.metadata, Some(&status)) {
         return None;
     }
     let mut plan = PlanBuilder::new(observation, &backup.metadata);
@@ -59,13 +61,18 @@ pub fn plan(
         return report::report(backup, status, plan, inputs);
     }
     let mut planner = PrunePlanner {
+        backup,
         plan,
         retention: status.retention.clone().unwrap_or_default(),
         status,
         unsupported: false,
+        given_up: None,
     };
-    planner.advance(backup, inputs)?;
-    planner.finish()
+    if let Some(problem) = problem::of_sidecar(backup, &planner.status, observation, inputs) {
+        return planner.report_problem(Some(&problem));
+    }
+    let acts = planner.advance(inputs);
+    planner.finish(acts, inputs)
 }
 
 /// Returns true if there may be something to remove or to report, apart from what restores use. The backup needs its
@@ -94,7 +101,8 @@ pub fn is_needed(backup: &CassandraBackup, now: Timestamp) -> bool {
             .retention
             .as_ref()
             .is_some_and(|retention| retention.removing.is_some());
-        removes || !expired.is_empty() || report::reported(status).next().is_some()
+        let is_blocked = status.common.true_condition(RETENTION_BLOCKED).is_some();
+        removes || is_blocked || !expired.is_empty() || report::reported(status).next().is_some()
     }
 }
 
@@ -107,7 +115,8 @@ pub fn may_be_needed(backup: &CassandraBackup) -> bool {
         return false;
     };
     let has_retention = backup.spec.retention.is_some() && !status.history.is_empty();
-    status.common.is_terminal() && (has_retention || status.retention.is_some())
+    let is_blocked = status.common.true_condition(RETENTION_BLOCKED).is_some();
+    status.common.is_terminal() && (has_retention || is_blocked || status.retention.is_some())
 }
 
 /// Returns true if a sidecar may be removing a snapshot of the backup: nothing else begins in the cluster then.
@@ -120,24 +129,34 @@ pub fn in_flight(status: &BackupStatus) -> bool {
 }
 
 struct PrunePlanner<'a> {
+    backup: &'a CassandraBackup,
     plan: PlanBuilder<'a>,
     status: BackupStatus,
     retention: Box<RetentionStatus>,
     /// True if a sidecar is too old for the removal.
     unsupported: bool,
+    /// The reason why the removal under way is given up.
+    given_up: Option<String>,
 }
 
 impl PrunePlanner<'_> {
-    /// Advances the removal of a snapshot, or begins the next one. `None` if there is nothing to remove.
-    fn advance(&mut self, backup: &CassandraBackup, inputs: &PruneInputs) -> Option<()> {
+    /// Advances the removal of a snapshot, or begins the next one. Returns false if there is nothing to do soon.
+    fn advance(&mut self, inputs: &PruneInputs) -> bool {
+        let backup = self.backup;
         let outdated_report = !mem::take(&mut self.retention.reported).is_empty();
         if self.retention.removing.is_none() {
             let now = self.plan.observation.now;
             let expired = expired_runs(backup, &self.status, &inputs.in_use, now);
-            match expired.first() {
-                Some(oldest) => self.begin(backup, (*oldest).clone()),
-                None if outdated_report => self.status.retention = None,
-                None => return None,
+            match next_try(&expired, now) {
+                Some((run, time)) if time <= now => {
+                    let run = run.clone();
+                    self.begin(run);
+                }
+                Some((_, time)) if time.duration_since(now) <= MIN_PAUSE => {
+                    self.plan.requeue(time.duration_since(now));
+                }
+                _ if outdated_report => self.status.retention = None,
+                _ => return false,
             }
         }
         let mut nodes = mem::take(&mut self.retention.nodes);
@@ -146,14 +165,14 @@ impl PrunePlanner<'_> {
             self.advance_node(node, &run.snapshot);
         }
         self.retention.nodes = nodes;
-        Some(())
+        true
     }
 
-    fn begin(&mut self, backup: &CassandraBackup, run: PastRun) {
+    fn begin(&mut self, run: PastRun) {
         if self.has_to_wait() {
             return;
         }
-        let Some(mut nodes) = self.plan.participants(backup.spec.datacenter.as_deref()) else {
+        let Some(mut nodes) = self.plan.participants(self.backup.spec.datacenter.as_deref()) else {
             return;
         };
         for node in &mut nodes {

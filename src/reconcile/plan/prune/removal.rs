@@ -1,9 +1,13 @@
 //! The removal of a snapshot from the folder of a node.
 
+use std::collections::BTreeSet;
+use std::mem;
+
 use jiff::SignedDuration;
 
-use super::{PrunePlanner, in_flight, non_empty};
-use crate::api::{BackupStatus, ConditionType, NodeStatus, Reason, RetentionStatus};
+use super::failure::{self, is_permanent};
+use super::{PruneInputs, PrunePlanner, in_flight, non_empty, problem};
+use crate::api::{BackupStatus, ConditionType, NodeStatus, PastRun, Reason, RetentionStatus};
 use crate::reconcile::plan::actions::{Plan, Task};
 use crate::reconcile::plan::builder::find_node;
 use crate::reconcile::plan::history;
@@ -11,8 +15,8 @@ use crate::reconcile::plan::node::{self, NodeState};
 use crate::reconcile::plan::observation::{Answer, Question};
 use crate::reconcile::plan::timing::{ARRIVAL_TIMEOUT, POLL_INTERVAL, REQUEUE_INTERVAL, add};
 
-/// Number of attempts on a node after which an event warns.
-const WARN_AFTER_ATTEMPTS: i32 = 5;
+/// Number of attempts on a node after which the run is put back.
+const MAX_ATTEMPTS: i32 = 5;
 
 /// The interval between listings of a folder that could not be listed for 15 minutes.
 const UNLISTED_INTERVAL: SignedDuration = SignedDuration::from_mins(5);
@@ -75,13 +79,14 @@ impl PrunePlanner<'_> {
             Some(_) => {}
         }
         if node.state() != Some(ConditionType::Failed) {
-            let pod = node::name(node);
+            let pod = node::name(node).to_owned();
             let message = format!(
                 "Snapshot {snapshot} is not removed yet: the folder of {pod} in the bucket could not be listed for 15 \
                  minutes: {error}; the removal is retried every few minutes"
             );
             self.plan.warn(Reason::SnapshotNotRemoved, message);
             node::set_state(node, ConditionType::Failed);
+            self.given_up = Some(format!("the folder of {pod} could not be listed: {error}"));
         }
         self.plan.requeue(UNLISTED_INTERVAL);
     }
@@ -136,22 +141,48 @@ impl PrunePlanner<'_> {
             return;
         }
         let attempts = node::attempts(node);
-        let error = node.message.clone();
-        let before = self.plan.requests.len();
-        self.plan.send(node, Task::Remove);
-        if attempts == WARN_AFTER_ATTEMPTS && self.plan.requests.len() > before {
-            let pod = node::name(node);
-            let error = error.unwrap_or_else(|| "the listing still has it".to_owned());
-            let message = format!(
-                "Snapshot {snapshot} is still in the folder of {pod} after {attempts} tries: {error}; the removal is \
-                 retried every few minutes"
-            );
-            self.plan.warn(Reason::SnapshotNotRemoved, message);
+        let error = node.message.clone().filter(|_| attempts > 0);
+        let provider = problem::provider(self.backup, &self.status);
+        let sidecar = &self.plan.observation.sidecar;
+        let permanent = error
+            .as_deref()
+            .is_some_and(|error| is_permanent(sidecar, provider, error));
+        if attempts >= MAX_ATTEMPTS || permanent {
+            self.give_up(node, snapshot, permanent);
+        } else {
+            self.plan.send(node, Task::Remove);
         }
     }
 
-    /// Builds the plan; `None` if the sidecar is too old, so that every snapshot stays.
-    pub(super) fn finish(mut self) -> Option<Plan<BackupStatus>> {
+    /// Gives the removal up, so that its run is put back.
+    fn give_up(&mut self, node: &NodeStatus, snapshot: &str, permanent: bool) {
+        let pod = node::name(node);
+        let error = node.message.as_deref().unwrap_or("the listing still has it");
+        let attempts = node::attempts(node);
+        let message = if permanent {
+            format!(
+                "Snapshot {snapshot} is still in the folder of {pod}: it has more than 1 000 objects of its own there, and \
+                 this sidecar names all of them in one request, which S3 rejects, so it can never remove the snapshot: \
+                 {error}; remove it by hand, or with lifecycle rules of the bucket"
+            )
+        } else {
+            format!(
+                "Snapshot {snapshot} is still in the folder of {pod} after {attempts} tries: {error}; the removal is \
+                 retried every few minutes"
+            )
+        };
+        self.plan.warn(Reason::SnapshotNotRemoved, message);
+        self.given_up = Some(if permanent {
+            format!("{pod}: more than 1 000 objects, which this sidecar can never remove")
+        } else {
+            format!("{pod}: {error}")
+        });
+        self.plan.requeue(SignedDuration::ZERO);
+    }
+
+    /// Builds the plan; `None` if the sidecar is too old, so that every snapshot stays. `acts`: true if there is something
+    /// to remove soon.
+    pub(super) fn finish(mut self, acts: bool, inputs: &PruneInputs) -> Option<Plan<BackupStatus>> {
         if self.unsupported && self.plan.questions.is_empty() {
             return None;
         }
@@ -160,7 +191,13 @@ impl PrunePlanner<'_> {
         if self.retention.nodes.iter().any(has_begun) {
             self.record();
         }
-        Some(self.plan.build(self.status))
+        let problem = self.problem(inputs);
+        if acts {
+            self.set_problem(problem.as_ref());
+            Some(self.plan.build(self.status))
+        } else {
+            self.report_problem(problem.as_ref())
+        }
     }
 
     /// Writes the removal to the status, and its end to the events.
@@ -169,6 +206,17 @@ impl PrunePlanner<'_> {
             return;
         };
         self.status.history.retain(|past| past.snapshot != run.snapshot);
+        let removed = self.retention.nodes.iter().any(NodeStatus::is_completed);
+        let unlisted = self
+            .retention
+            .nodes
+            .iter()
+            .any(|node| node.silent_since.is_some());
+        // A run that lost a part is no good one any more, so the removal goes on as soon as its node can be listed.
+        if let Some(message) = self.given_up.take().filter(|_| !(removed && unlisted)) {
+            self.put_back(run, &message);
+            return;
+        }
         if self.retention.nodes.iter().all(NodeStatus::is_completed) {
             let message = format!(
                 "Snapshot {} expired by spec.retention: it was removed from the folder of each node.",
@@ -177,7 +225,17 @@ impl PrunePlanner<'_> {
             self.plan.notify(Reason::SnapshotRemoved, message);
             *self.retention = RetentionStatus::default();
         }
-        self.status.retention = non_empty(std::mem::take(&mut self.retention));
+        self.status.retention = non_empty(mem::take(&mut self.retention));
         history::drop_unused(&mut self.status);
+    }
+
+    /// Puts the run of a removal that was given up back to the history.
+    fn put_back(&mut self, mut run: PastRun, message: &str) {
+        let retention = mem::take(&mut self.retention);
+        self.status.retention = None;
+        failure::record(&mut run, message, self.plan.observation.now);
+        let gone = retention.nodes.iter().filter(|node| node.is_completed());
+        let gone: BTreeSet<&str> = gone.map(|node| node.host_id.as_str()).collect();
+        history::put_back(&mut self.status, run, &gone);
     }
 }

@@ -5,6 +5,7 @@ use super::harness::BackupRun;
 use super::world::Fault;
 use super::{Kill, KillPoint, MAX_RECONCILES};
 use crate::api::Reason;
+use crate::domain::sidecar::Sidecar;
 use crate::reconcile::plan::{Phase, Wait};
 
 #[test]
@@ -189,6 +190,36 @@ proptest! {
             prop_assert!((0..nodes).all(|node| run.world.uploads.is_whole(node)), "{:?}", run.world.uploads);
         }
         prop_assert_eq!(&run.world.violations, &Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_listing_that_may_never_end_is_not_asked_for() {
+    for (image, location, listed) in [
+        ("icarus:3.0.0", "s3://bucket", false),
+        ("icarus:3.0.0", "gcp://bucket", true),
+        ("icarus:2.0.4", "s3://bucket", true),
+        ("icarus:3.0.0", "file:///backups/bucket/c/d/n", true),
+    ] {
+        let mut run = BackupRun::new(2);
+        run.object.spec.storage_location = location.to_owned();
+        run.world.sidecar = Sidecar::from_image(image);
+        run.finish();
+        assert_eq!(run.state(), "COMPLETED");
+        assert_eq!(
+            run.status().history[0].size.is_some(),
+            listed,
+            "{image} {location}"
+        );
+        let (_, message) = run.reason("Complete").unwrap();
+        assert_eq!(
+            message.ends_with(
+                "; its files were not listed, because a listing of S3 by Icarus 3 may never end, so its size is not \
+                 known; make sure that the bucket has files of it"
+            ),
+            !listed,
+            "{message}"
+        );
     }
 }
 

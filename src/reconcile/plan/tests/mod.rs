@@ -1,6 +1,7 @@
 //! Whole runs against a ring that loses, delays and forgets requests and operations.
 
 mod backup;
+mod blocked_retention;
 mod changed_ring;
 mod cluster_gone;
 mod condensed;

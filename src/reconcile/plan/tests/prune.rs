@@ -14,10 +14,11 @@ use crate::api::{
 use crate::reconcile::plan::prune::{PruneInputs, in_flight, is_needed, plan};
 use crate::reconcile::plan::{Event, Plan, Task, Wait, backup, record};
 
-struct PruneRun {
-    world: World,
-    backup: CassandraBackup,
-    events: Vec<Event>,
+/// The removal of the expired snapshots of one backup.
+pub(super) struct PruneRun {
+    pub(super) world: World,
+    pub(super) backup: CassandraBackup,
+    pub(super) events: Vec<Event>,
     counter: StepCounter,
     wait: Option<Wait>,
     inputs: PruneInputs,
@@ -25,7 +26,7 @@ struct PruneRun {
 
 impl PruneRun {
     /// A scheduled backup between two runs, with one snapshot too many.
-    fn new(nodes: usize) -> Self {
+    pub(super) fn new(nodes: usize) -> Self {
         let mut world = World::new(nodes);
         for node in &mut world.nodes {
             node.uploaded = true;
@@ -62,22 +63,24 @@ impl PruneRun {
         }
     }
 
-    fn status(&self) -> BackupStatus {
+    pub(super) fn status(&self) -> BackupStatus {
         self.backup.status.clone().unwrap()
     }
 
     /// Reconciles once and executes the plan. Returns the time after which it is requeued.
-    fn step(&mut self) -> SignedDuration {
+    pub(super) fn step(&mut self) -> SignedDuration {
         let (object, inputs) = (&self.backup, &self.inputs);
         let actions = decide(&self.world, self.wait.as_ref(), |observation| {
             plan(object, observation, inputs).unwrap_or_else(|| backup::plan(object, observation))
         });
-        for _ in &actions.requests {
-            let history = &actions.status.history;
+        let removing = actions.status.retention.as_ref();
+        if let Some(run) = removing.and_then(|retention| retention.removing.as_ref()) {
+            let mut history = actions.status.history.iter();
             assert!(
-                history.iter().all(|run| run.snapshot != name(9)),
+                history.all(|past| past.snapshot != run.snapshot),
                 "it left the history first"
             );
+            self.world.uploads.tag.clone_from(&run.snapshot);
         }
         assert!(actions.requests.len() < 2);
         let again = actions.requeue_after.unwrap_or(SignedDuration::from_secs(1));
@@ -112,7 +115,7 @@ impl PruneRun {
         effect == super::Effect::Done
     }
 
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         for _ in 0..MAX_RECONCILES {
             if !is_needed(&self.backup, self.world.now) {
                 break;
@@ -121,7 +124,13 @@ impl PruneRun {
             self.world.advance(again.max(SignedDuration::from_millis(200)));
         }
         assert_eq!(self.status().retention, None);
-        assert_eq!(self.status().history, [run("1")]);
+        let history = self.status().history;
+        let names: Vec<_> = history.iter().map(|run| run.snapshot.as_str()).collect();
+        assert_eq!(names, [name(1)]);
+        assert_eq!(
+            (history[0].outcome.as_str(), &history[0].removal_failure),
+            ("COMPLETED", &None)
+        );
         assert!(self.world.nodes.iter().all(|node| !node.uploaded));
         assert_eq!(self.world.violations, Vec::<String>::new());
     }

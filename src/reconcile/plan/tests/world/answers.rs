@@ -41,12 +41,12 @@ impl World {
             Question::Stored { .. } | Question::Files { .. } if self.listing == Listing::Endless => {
                 Answer::Unavailable("its listing takes long; it is asked again".to_owned())
             }
+            Question::Files { .. } | Question::Stored { .. } if self.now < self.unlisted_until => {
+                Answer::Unavailable("Access Denied".to_owned())
+            }
             Question::Stored { snapshot, .. } => {
                 self.listings.set(self.listings.get() + 1);
                 Answer::Stored(self.lists_part(index(pod), snapshot))
-            }
-            Question::Files { .. } if self.now < self.unlisted_until => {
-                Answer::Unavailable("Access Denied".to_owned())
             }
             Question::Files { .. } => {
                 let files = u64::from(self.lists_part(index(pod), &self.uploads.tag));

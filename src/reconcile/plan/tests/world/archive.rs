@@ -32,7 +32,7 @@ pub(in super::super) type Archive = BTreeMap<(String, String), Part>;
 
 impl World {
     /// Stores the part of a node if the archive is modelled. Sidecars keep the manifest of an earlier upload of a tag.
-    pub(super) fn store_part(&mut self, index: usize, tag: &str, is_whole: bool) {
+    pub(in super::super) fn store_part(&mut self, index: usize, tag: &str, is_whole: bool) {
         let node = &self.nodes[index];
         let part = Part {
             tokens: node.tokens,
