@@ -4,6 +4,7 @@ mod next_run_watch;
 mod reconcile;
 mod requeue;
 mod run_metrics;
+mod short_operations;
 mod streams;
 
 use std::collections::HashMap;
@@ -22,7 +23,7 @@ use crate::evaluate::Judge;
 use crate::icarus::SidecarApi;
 use crate::reconcile::execute::Sendable;
 use crate::reconcile::lease::Leadership;
-use crate::reconcile::object::Plannable;
+use crate::reconcile::object::{OwnWrites, Plannable};
 use crate::reconcile::observe::Listings;
 use crate::reconcile::plan::Wait;
 use crate::reconcile::queue::order::Queued;
@@ -64,6 +65,7 @@ impl<S: SidecarApi + 'static> Reconciler<S> {
             leadership,
             repeated_events,
             queue: Arc::new(queue),
+            own_writes: Arc::default(),
             start_locks: Mutex::default(),
             listings: Listings::default(),
         });
@@ -103,6 +105,7 @@ struct LeaderContext<S> {
     /// The recorder of events that are repeated as a series.
     repeated_events: Recorder,
     queue: Arc<OperationQueue>,
+    own_writes: Arc<OwnWrites>,
     /// One lock per cluster: objects start one after the other, so that the second sees the first.
     start_locks: Mutex<HashMap<ClusterKey, Arc<AsyncMutex<()>>>>,
     /// The listings that sidecars may still be running.

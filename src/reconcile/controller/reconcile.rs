@@ -1,6 +1,7 @@
 //! The reconcile of one object: observe, plan, execute.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::SignedDuration;
@@ -10,11 +11,11 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::requeue::{STALE_CACHE_REQUEUE_DELAY, remaining, requeue_after};
-use super::{Controlled, LeaderContext};
+use super::{Controlled, LeaderContext, short_operations};
 use crate::api::{CassandraBackup, Kind};
 use crate::icarus::SidecarApi;
 use crate::reconcile::execute::request::Unsendable;
-use crate::reconcile::execute::{ExecuteError, Executor};
+use crate::reconcile::execute::{ExecuteError, Executed, Executor};
 use crate::reconcile::object::{Plannable, ReconciledObject};
 use crate::reconcile::observe::{BoundedSidecars, ClusterObservation, SidecarObserver, observe_cluster};
 use crate::reconcile::plan::prune::PruneInputs;
@@ -86,9 +87,29 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             // The cache lagged behind, and a run starts only under the lock.
             return Ok(Action::requeue(STALE_CACHE_REQUEUE_DELAY));
         }
-        let delay = self.step(&api, object).await?;
+        let executed = self.step(&api, object).await?;
         drop(guard);
-        Ok(delay.map_or_else(Action::await_change, requeue_after))
+        if !executed.accepted.is_empty() {
+            short_operations::wait(&self.reconciler.sidecars, executed.accepted).await;
+            return Ok(Action::requeue(Duration::ZERO));
+        }
+        Ok(self.next_action(&executed.object, executed.requeue_after, executed.has_written))
+    }
+
+    /// Returns the action after a reconcile. The event of its own write causes no reconcile, so a plan that may have more to
+    /// do at once is made again.
+    fn next_action<K: Plannable>(
+        &self,
+        object: &K,
+        delay: Option<SignedDuration>,
+        has_written: bool,
+    ) -> Action {
+        let waits = !object.run_has_started() && delay.is_some();
+        if !has_written || waits {
+            return delay.map_or_else(Action::await_change, requeue_after);
+        }
+        self.idle_action(object)
+            .unwrap_or_else(|| Action::requeue(Duration::ZERO))
     }
 
     /// Reports what the next run of a backup lacks, or that it lacks nothing any more. Returns true on success.
@@ -135,13 +156,20 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
         let now = (self.reconciler.now)();
         let may_wait = !object.run_has_started() && object.needs_nodes(now);
         let status = object.status().filter(|_| may_wait)?;
+        let wait = self.queue.cached_reason_to_wait(object)?;
+        let stop = self.crd_conflict(K::KIND);
+        let report_due = object.queue_report_due(now);
+        let unreported = report_due.filter(|due| *due > now && stop.is_none() && !wait.stalled);
+        if let Some(due) = unreported {
+            return Some(requeue_after(due.duration_since(now)));
+        }
         let observation = Observation {
             now,
             members: &[],
             missing: None,
-            wait: Some(self.queue.cached_reason_to_wait(object)?),
+            wait: Some(wait),
             needs: None,
-            stop: self.crd_conflict(K::KIND),
+            stop,
             sidecar: ClusterObservation::default().sidecar,
             cluster_gone: false,
             answers: &Answers::new(),
@@ -164,12 +192,8 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             .clone()
     }
 
-    /// Observes, plans and executes one step, and returns the requeue delay.
-    async fn step<K: Controlled>(
-        &self,
-        api: &Api<K>,
-        object: K,
-    ) -> Result<Option<SignedDuration>, ReconcileError> {
+    /// Observes, plans and executes one step.
+    async fn step<K: Controlled>(&self, api: &Api<K>, object: K) -> Result<Executed<K>, ReconcileError> {
         let observation = observe_cluster(
             &self.reconciler.client,
             self.reconciler.judge.as_ref(),
@@ -185,13 +209,18 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             metrics: &self.reconciler.metrics,
             leadership: &self.leadership,
             queue: &self.queue,
+            own_writes: &self.own_writes,
             repeated_events: &self.repeated_events,
             may_send: &|kind| self.crd_conflict(kind).is_none(),
         };
-        let delay = executor
+        let executed = executor
             .execute(api, object, &observation.sidecar, actions)
             .await?;
-        Ok(delay.map(|delay| remaining(delay, observed_at.elapsed())))
+        let delay = executed.requeue_after;
+        Ok(Executed {
+            requeue_after: delay.map(|delay| remaining(delay, observed_at.elapsed())),
+            ..executed
+        })
     }
 
     /// Plans with as many rounds of questions as it takes. Returns the actions and the time of the last observation.

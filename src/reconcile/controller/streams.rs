@@ -8,7 +8,7 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher::{self, watcher};
+use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
 
 use super::requeue::ERROR_REQUEUE_DELAY;
@@ -32,13 +32,20 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
         woken: UnboundedReceiver<ObjectRef<K>>,
     ) -> Controller<K> {
         let (queue, admitting) = (self.queue.clone(), self.queue.clone());
+        let (own_writes, forgetting) = (self.own_writes.clone(), self.own_writes.clone());
         let api: Api<CachedObject<K>> = self.api();
         let objects = watcher(api, watcher::Config::default().page_size(PAGE_SIZE))
             .default_backoff()
             .try_filter_map(move |event| std::future::ready(Ok(admitting.admit(event))))
             .reflect(writer)
-            .inspect_ok(move |event| queue.handle_event(event))
-            .applied_objects();
+            .inspect_ok(move |event| {
+                queue.handle_event(event);
+                if let Event::Delete(object) = event {
+                    forgetting.forget(object);
+                }
+            })
+            .applied_objects()
+            .try_filter(move |object| std::future::ready(!own_writes.is_own(object)));
         Controller::for_stream(objects, store)
             .reconcile_on(woken)
             .with_config(controller::Config::default().concurrency(MAX_CONCURRENT_RECONCILES))

@@ -21,11 +21,14 @@ pub(in crate::reconcile) use self::sendable::Sendable;
 use self::status::StatusError;
 use crate::api::{BackRestStatus, ConditionType, Kind, NodeStatus};
 use crate::domain::sidecar::Sidecar;
-use crate::icarus::{OperationRequest, REQUEST_TIMEOUT, SidecarApi};
-use crate::reconcile::lease::{Leadership, LeaseLost};
+use crate::icarus::{OperationId, OperationRequest, OperationState, REQUEST_TIMEOUT, SidecarApi};
+use crate::reconcile::lease::{Confirmation, Leadership, LeaseLost};
+use crate::reconcile::object::OwnWrites;
 use crate::reconcile::observe::{outcome, sidecar_address};
 use crate::reconcile::plan::conflict::RunStatus;
-use crate::reconcile::plan::{Actions, Finalizer, Outcome, REQUEUE_INTERVAL, Request, record, wait_event};
+use crate::reconcile::plan::{
+    Actions, Finalizer, Outcome, REQUEUE_INTERVAL, Request, Task, record, wait_event,
+};
 use crate::reconcile::queue::OperationQueue;
 use crate::reconcile::queue::order::Queued;
 use crate::telemetry::metrics::{Metrics, RunKind, RunOutcome};
@@ -44,6 +47,26 @@ pub(in crate::reconcile) enum ExecuteError {
     Lease(#[from] LeaseLost),
 }
 
+/// The result of a plan that was carried out.
+pub(in crate::reconcile) struct Executed<K> {
+    /// The object as it is stored.
+    pub(in crate::reconcile) object: K,
+    /// The requeue delay of the plan.
+    pub(in crate::reconcile) requeue_after: Option<SignedDuration>,
+    /// True if the object was written.
+    pub(in crate::reconcile) has_written: bool,
+    /// The operations that the sidecars accepted.
+    pub(in crate::reconcile) accepted: Vec<AcceptedOperation>,
+}
+
+/// An operation that a sidecar accepted.
+pub(in crate::reconcile) struct AcceptedOperation {
+    /// The address of the sidecar.
+    pub(in crate::reconcile) at: SocketAddr,
+    /// The id.
+    pub(in crate::reconcile) id: OperationId,
+}
+
 /// Carries out plans on behalf of the leader.
 pub(in crate::reconcile) struct Executor<'a, S> {
     pub(in crate::reconcile) client: &'a Client,
@@ -51,6 +74,7 @@ pub(in crate::reconcile) struct Executor<'a, S> {
     pub(in crate::reconcile) metrics: &'a Metrics,
     pub(in crate::reconcile) leadership: &'a Leadership,
     pub(in crate::reconcile) queue: &'a OperationQueue,
+    pub(in crate::reconcile) own_writes: &'a OwnWrites,
     /// The recorder of events that are repeated as a series.
     pub(in crate::reconcile) repeated_events: &'a Recorder,
     /// Returns true while requests may be sent for objects of this kind.
@@ -58,7 +82,7 @@ pub(in crate::reconcile) struct Executor<'a, S> {
 }
 
 impl<S: SidecarApi> Executor<'_, S> {
-    /// Carries out `actions` and returns the requeue delay.
+    /// Carries out `actions`.
     ///
     /// The order: ask the sidecars for their host ids, add the finalizer, take over the status, write the status, send the
     /// requests, write their outcome, publish the events, record the restore on its backup, release the finalizer.
@@ -72,9 +96,10 @@ impl<S: SidecarApi> Executor<'_, S> {
         object: K,
         sidecar: &Sidecar,
         actions: Actions<K::Status>,
-    ) -> Result<Option<SignedDuration>, ExecuteError> {
+    ) -> Result<Executed<K>, ExecuteError> {
         let mismatches = identity::mismatches(self.sidecars, &actions.requests).await;
         self.leadership.check()?;
+        let version = object.resource_version();
         let mut object = match actions.finalizer {
             Finalizer::Add => finalizer::write(api, object, Finalizer::Add).await?,
             Finalizer::Keep | Finalizer::Release => object,
@@ -84,31 +109,35 @@ impl<S: SidecarApi> Executor<'_, S> {
             object = status::take_over(api, &object).await?;
         }
         let mut events = actions.events;
-        if object.status() != Some(&actions.status) {
-            let before = object.status().map(RunStatus::common).cloned();
-            let next = object.with_status(actions.status.clone());
-            if !object.run_has_started() && next.run_has_started() {
-                self.queue.record_start(&next);
-            }
-            self.leadership.check()?;
-            object = status::write(api, &object, &actions.status).await?;
+        let before = object.status().cloned();
+        // Both are done before the first request. The renewal is valid for longer than a write may take.
+        let (written, confirmation) = tokio::try_join!(
+            self.write_status(api, object, &actions.status),
+            self.confirmation(&actions.requests),
+        )?;
+        object = written;
+        if before.as_ref() != Some(&actions.status) {
+            let before = before.as_ref().map(RunStatus::common);
             let after = actions.status.common();
-            events.extend(wait_event(before.as_ref(), after));
-            if let Some(outcome) = run_outcome(before.as_ref(), after) {
+            events.extend(wait_event(before, after));
+            if let Some(outcome) = run_outcome(before, after) {
                 self.metrics.run_finished(run_kind(K::KIND), outcome);
             }
         }
         let mut requeue_after = actions.requeue_after;
-        if !actions.requests.is_empty() {
+        let mut accepted = Vec::new();
+        if let Some(confirmation) = confirmation {
             let outcomes = self
-                .send(&object, sidecar, &actions.requests, &mismatches)
-                .await?;
-            let mut status = actions.status;
-            for (host_id, outcome) in &outcomes {
-                record(K::nodes(&mut status), host_id, outcome);
+                .send(&object, sidecar, &actions.requests, &mismatches, &confirmation)
+                .await;
+            accepted = accepted_operations(&actions.requests, &outcomes);
+            if !are_found_again(&actions.requests, &outcomes) {
+                let mut status = actions.status;
+                for (host_id, outcome) in &outcomes {
+                    record(K::nodes(&mut status), host_id, outcome);
+                }
+                object = self.write_status(api, object, &status).await?;
             }
-            self.leadership.check()?;
-            object = status::write(api, &object, &status).await?;
             requeue_after = Some(requeue_after.map_or(REQUEUE_INTERVAL, |delay| delay.min(REQUEUE_INTERVAL)));
         }
         self.leadership.check()?;
@@ -120,14 +149,48 @@ impl<S: SidecarApi> Executor<'_, S> {
                 let backups = Api::namespaced(self.client.clone(), &namespace);
                 finalizer::annotate_last_restore(&backups, backup, &object.name_any()).await?;
             }
-            finalizer::write(api, object, Finalizer::Release).await?;
+            object = finalizer::write(api, object, Finalizer::Release).await?;
         }
-        Ok(requeue_after)
+        Ok(Executed {
+            has_written: object.resource_version() != version,
+            object,
+            requeue_after,
+            accepted,
+        })
+    }
+
+    /// Writes the status if it differs from the stored one, and returns the object as it is stored.
+    async fn write_status<K: Queued>(
+        &self,
+        api: &Api<K>,
+        object: K,
+        status: &K::Status,
+    ) -> Result<K, ExecuteError> {
+        if object.status() == Some(status) {
+            return Ok(object);
+        }
+        let next = object.with_status(status.clone());
+        if !object.run_has_started() && next.run_has_started() {
+            self.queue.record_start(&next);
+        }
+        self.leadership.check()?;
+        self.own_writes.record(&next);
+        let stored = status::write(api, &object, status).await?;
+        self.queue.record_stored(&stored);
+        Ok(stored)
+    }
+
+    /// Renews the lease if there is something to send.
+    async fn confirmation(&self, requests: &[Request]) -> Result<Option<Confirmation>, ExecuteError> {
+        if requests.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.leadership.confirm().await?))
     }
 
     /// Sends all requests at once and returns their outcomes by host id.
     ///
-    /// The lease is renewed and read back first. A request is sent only if the lease is still held and `may_send` is
+    /// The lease was renewed and read back before. A request is sent only if the lease is still held and `may_send` is
     /// true once its connection is established. `mismatches` has the reasons why a node gets no request.
     async fn send<K: Sendable>(
         &self,
@@ -135,8 +198,8 @@ impl<S: SidecarApi> Executor<'_, S> {
         sidecar: &Sidecar,
         requests: &[Request],
         mismatches: &BTreeMap<String, String>,
-    ) -> Result<Vec<(String, Outcome)>, ExecuteError> {
-        let confirmation = self.leadership.confirm().await?;
+        confirmation: &Confirmation,
+    ) -> Vec<(String, Outcome)> {
         let mut status = object.status().cloned().unwrap_or_default();
         let nodes = K::nodes(&mut status);
         let permitted = || {
@@ -166,8 +229,37 @@ impl<S: SidecarApi> Executor<'_, S> {
                 (request.host_id.clone(), outcome)
             }
         });
-        Ok(join_all(sent).await)
+        join_all(sent).await
     }
+}
+
+/// Returns the operations that the sidecars accepted, with their addresses.
+fn accepted_operations(requests: &[Request], outcomes: &[(String, Outcome)]) -> Vec<AcceptedOperation> {
+    let accepted = requests
+        .iter()
+        .zip(outcomes)
+        .filter_map(|(request, (_, outcome))| {
+            let Outcome::Accepted(operation) = outcome else {
+                return None;
+            };
+            Some(AcceptedOperation {
+                at: sidecar_address(&request.address)?,
+                id: OperationId::parse(&operation.id)?,
+            })
+        });
+    accepted.collect()
+}
+
+/// Returns true if the outcomes need no write of their own: every upload is under way, and the next reconcile finds it by
+/// its tag, as it does after a crash. Its write then has the progress too.
+fn are_found_again(requests: &[Request], outcomes: &[(String, Outcome)]) -> bool {
+    let are_uploads = requests
+        .iter()
+        .all(|request| matches!(request.task, Task::Backup { .. }));
+    are_uploads
+        && outcomes.iter().all(|(_, outcome)| {
+            matches!(outcome, Outcome::Accepted(operation) if matches!(operation.state, OperationState::Pending | OperationState::Running) && operation.errors.is_empty())
+        })
 }
 
 /// Returns the outcome of a run if the run ended with this change of the status.

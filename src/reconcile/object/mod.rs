@@ -2,6 +2,7 @@
 
 mod cached;
 mod guarded;
+mod own_writes;
 mod plannable;
 mod reconciled;
 #[cfg(test)]
@@ -9,5 +10,6 @@ mod tests;
 
 pub(in crate::reconcile) use cached::CachedObject;
 pub(in crate::reconcile) use guarded::{Guarded, UndecodableObject};
+pub(in crate::reconcile) use own_writes::OwnWrites;
 pub(in crate::reconcile) use plannable::Plannable;
 pub(in crate::reconcile) use reconciled::ReconciledObject;

@@ -1,6 +1,6 @@
 //! The planning side of an object: its plan, what has to be observed for it, and its next wake-up.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::reconciled::ReconciledObject;
 use crate::api::{BackupStatus, CassandraBackup, CassandraRestore, Phase, RestoreStatus};
@@ -9,6 +9,9 @@ use crate::reconcile::plan::prune::{self, PruneInputs};
 use crate::reconcile::plan::restore::RestoreInputs;
 use crate::reconcile::plan::schedule::{self, NextRun};
 use crate::reconcile::plan::{self, Observation, Plan, readiness};
+
+/// The time after which a scheduled run that is due reports that it waits for its turn.
+const QUEUE_REPORT_DELAY: SignedDuration = SignedDuration::from_secs(30);
 
 /// An object whose next step can be planned.
 pub(in crate::reconcile) trait Plannable: ReconciledObject {
@@ -29,6 +32,11 @@ pub(in crate::reconcile) trait Plannable: ReconciledObject {
         } else {
             NextRun::Now
         }
+    }
+
+    /// Returns the time until which a wait for the turn in the queue needs no report; `None` if it is reported at once.
+    fn queue_report_due(&self, _now: Timestamp) -> Option<Timestamp> {
+        None
     }
 
     /// Returns true if the plan needs the nodes of the cluster. A backup that waits for the next time of its schedule
@@ -70,6 +78,14 @@ impl Plannable for CassandraBackup {
         } else {
             NextRun::Now
         }
+    }
+
+    /// Many scheduled backups are due at one instant and wait for each other for seconds. Two writes for each of them
+    /// would make all of them later, and be out of date when a person reads them.
+    fn queue_report_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let is_deleted = self.metadata.deletion_timestamp.is_some();
+        let due = schedule::due(self, now).filter(|_| !is_deleted)?;
+        due.checked_add(QUEUE_REPORT_DELAY).ok()
     }
 
     fn needs_nodes(&self, now: Timestamp) -> bool {

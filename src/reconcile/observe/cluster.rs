@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
+use kube::core::error_boundary::InvalidObject;
 use kube::{Api, Client, ResourceExt};
 
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, NodeContainers, Reason};
@@ -62,17 +63,47 @@ pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
     now: Timestamp,
 ) -> Result<ClusterObservation, kube::Error> {
     let namespace = object.namespace().unwrap_or_default();
-    let mut observation = if object.needs_nodes(now) {
-        ClusterObservation::of_nodes(client, &namespace, object.cluster()).await?
-    } else {
-        ClusterObservation {
-            without_nodes_at: Some(now),
-            ..ClusterObservation::default()
+    let has_started = object.run_has_started();
+    // An object that waits for its turn needs no nodes. The watches may lag behind, and then it waits a little longer.
+    let queued = (!has_started)
+        .then(|| queue.cached_reason_to_wait(object))
+        .flatten();
+    let nodes = async {
+        if !object.needs_nodes(now) {
+            return Ok(ClusterObservation {
+                without_nodes_at: Some(now),
+                ..ClusterObservation::default()
+            });
+        }
+        if queued.is_some() {
+            return Ok(ClusterObservation::default());
+        }
+        ClusterObservation::of_nodes(client, &namespace, object.cluster()).await
+    };
+    let restores = async {
+        if object.needs_restores(now) {
+            // Data is deleted on the strength of this list, so it is a live read.
+            Ok(Some(restores(client, &namespace).await?))
+        } else {
+            Ok(None)
         }
     };
-    if object.needs_restores(now) {
-        // Data is deleted on the strength of this list, so it is a live read.
-        let (restores, undecodable) = restores(client, &namespace).await?;
+    let source = async {
+        match object.as_restore().filter(|_| !has_started) {
+            Some(restore) => Ok(Some((restore, read_backup(client, restore).await?))),
+            None => Ok(None),
+        }
+    };
+    let needs = async {
+        if has_started {
+            return Ok(None);
+        }
+        let value = serde_json::to_value(object).unwrap_or_default();
+        let findings = judge.judge(K::KIND, &value).await;
+        Ok::<_, kube::Error>(Some(Needs::from_findings(&findings)))
+    };
+    let (mut observation, restores, source, needs) = tokio::try_join!(nodes, restores, source, needs)?;
+    if let Some((restores, undecodable)) = restores {
         let mut with_copies = restores_with_copies(&restores, object.cluster(), &object.name_any());
         with_copies.extend(undecodable_with_copies(&undecodable, object.cluster()));
         observation.restore_inputs.restores_with_copies = with_copies;
@@ -80,19 +111,19 @@ pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
         let in_use = in_use.chain(undecodable.iter().flat_map(UndecodableObject::snapshots_in_use));
         observation.prune_inputs.in_use = in_use.collect();
     }
-    if !object.run_has_started() {
-        let value = serde_json::to_value(object).unwrap_or_default();
-        let findings = judge.judge(K::KIND, &value).await;
-        let needs = Needs::from_findings(&findings);
+    if let Some(needs) = needs {
         observation.missing = needs.missing_or_unchecked();
         observation.wait = needs.refused.clone();
         observation.needs = Some(needs);
         if observation.wait.is_none() && observation.without_nodes_at.is_none() {
-            observation.wait = queue.reason_to_wait(client, object).await?;
+            observation.wait = match queued {
+                Some(queued) => Some(queued),
+                None => queue.reason_to_wait(client, object).await?,
+            };
         }
-        if let Some(restore) = object.as_restore() {
-            observation.read_source(client, restore).await?;
-        }
+    }
+    if let Some((restore, backup)) = source {
+        observation.record_source(restore, backup);
     }
     Ok(observation)
 }
@@ -102,15 +133,22 @@ impl ClusterObservation {
     async fn of_nodes(client: &Client, namespace: &str, cluster: &str) -> Result<Self, kube::Error> {
         // A cluster that cannot be decoded has an unknown sidecar; its pods tell the rest.
         let clusters: Api<DeserializeGuard<CassandraCluster>> = Api::namespaced(client.clone(), namespace);
-        let found = clusters.get_opt(cluster).await?.map(|found| found.0);
-        let decoded = found.as_ref().and_then(|found| found.as_ref().ok());
-        let image = decoded.and_then(CassandraCluster::running_sidecar_image);
         // The pods of a cluster may outlive its object (`cascade=orphan`). The name of a cluster that does not exist may
         // not even be valid as a label.
-        let members = if found.is_some() || is_label_value(cluster) {
-            members(client, namespace, cluster).await?
-        } else {
-            Vec::new()
+        let (found, early_members) = tokio::try_join!(clusters.get_opt(cluster), async {
+            if is_label_value(cluster) {
+                members(client, namespace, cluster).await.map(Some)
+            } else {
+                Ok(None)
+            }
+        })?;
+        let found = found.map(|found| found.0);
+        let decoded = found.as_ref().and_then(|found| found.as_ref().ok());
+        let image = decoded.and_then(CassandraCluster::running_sidecar_image);
+        let members = match early_members {
+            Some(members) => members,
+            None if found.is_some() => members(client, namespace, cluster).await?,
+            None => Vec::new(),
         };
         let mut observation = Self {
             members,
@@ -122,22 +160,18 @@ impl ClusterObservation {
         Ok(observation)
     }
 
-    /// Reads from the backup what a restore copies before it starts.
-    async fn read_source(&mut self, client: &Client, restore: &CassandraRestore) -> Result<(), kube::Error> {
-        let namespace = restore.namespace().unwrap_or_default();
+    /// Records what a restore copies from its backup before it starts.
+    fn record_source(
+        &mut self,
+        restore: &CassandraRestore,
+        backup: Option<Result<CassandraBackup, InvalidObject>>,
+    ) {
         let name = &restore.spec.cassandra_backup;
-        let backups: Api<DeserializeGuard<CassandraBackup>> = Api::namespaced(client.clone(), &namespace);
-        // A GET with an empty name is a list.
-        let backup = if name.is_empty() {
-            None
-        } else {
-            backups.get_opt(name).await?.map(|backup| backup.0)
-        };
         let backup = match backup.transpose() {
             Ok(backup) => backup,
             Err(invalid) => {
                 self.missing = Some(undecodable_backup(name, &invalid.error));
-                return Ok(());
+                return;
             }
         };
         let sourced = backup.as_ref().map(|backup| source(restore, backup));
@@ -158,8 +192,22 @@ impl ClusterObservation {
                     .get_or_insert_with(|| Wait::new(Reason::BackupNotFound, message));
             }
         }
-        Ok(())
     }
+}
+
+/// Reads the backup of a restore; `None` if it does not exist.
+async fn read_backup(
+    client: &Client,
+    restore: &CassandraRestore,
+) -> Result<Option<Result<CassandraBackup, InvalidObject>>, kube::Error> {
+    let name = &restore.spec.cassandra_backup;
+    // A GET with an empty name is a list.
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let namespace = restore.namespace().unwrap_or_default();
+    let backups: Api<DeserializeGuard<CassandraBackup>> = Api::namespaced(client.clone(), &namespace);
+    Ok(backups.get_opt(name).await?.map(|backup| backup.0))
 }
 
 /// Returns the reason to wait for a backup that cannot be decoded.

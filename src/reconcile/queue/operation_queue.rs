@@ -29,11 +29,25 @@ pub(in crate::reconcile) struct OperationQueue {
     backups: Store<CassandraBackup>,
     restores: Store<CassandraRestore>,
     undecodable: UndecodableObjects,
-    /// Kind and name of the object that this leader started last.
-    last_started: Mutex<HashMap<ClusterKey, (Kind, String)>>,
+    last_started: Mutex<HashMap<ClusterKey, LastStarted>>,
     wake_backup: UnboundedSender<ObjectRef<CassandraBackup>>,
     wake_restore: UnboundedSender<ObjectRef<CassandraRestore>>,
     now: fn() -> Timestamp,
+}
+
+/// The object that this leader started last on a cluster.
+#[derive(Debug, Clone)]
+struct LastStarted {
+    kind: Kind,
+    name: String,
+    /// True if this leader has written the end of it.
+    is_over: bool,
+}
+
+impl LastStarted {
+    fn is_of(&self, entry: &QueueEntry) -> bool {
+        self.kind == entry.kind && self.name == entry.name
+    }
 }
 
 /// The objects to reconcile now, because their turn or their time has come. Without them a cluster would be idle until
@@ -94,15 +108,22 @@ impl OperationQueue {
         let namespace = object.namespace().unwrap_or_default();
         let mut all = self.entries(&namespace, &own.cluster);
         let last = self.last_started(&(namespace.clone(), own.cluster.clone()));
-        if let Some((kind, name)) = last.filter(|(kind, name)| (*kind, name) != (own.kind, &own.name)) {
-            all.retain(|other| (other.kind, &other.name) != (kind, &name));
-            all.extend(match kind {
+        // A stored end needs no read once the watch has reported it. If the watch says that it runs, either the watch lags
+        // behind, or another client has started it again.
+        let runs = |last: &LastStarted| {
+            let mut entries = all.iter().filter(|entry| last.is_of(entry));
+            entries.any(|entry| entry.state == QueueState::Active)
+        };
+        let unknown = last.filter(|last| !last.is_of(&own) && (!last.is_over || runs(last)));
+        if let Some(last) = unknown {
+            all.retain(|other| !last.is_of(other));
+            all.extend(match last.kind {
                 Kind::Backup => {
-                    self.read_entry::<CassandraBackup>(client, &namespace, &name)
+                    self.read_entry::<CassandraBackup>(client, &namespace, &last.name)
                         .await?
                 }
                 Kind::Restore => {
-                    self.read_entry::<CassandraRestore>(client, &namespace, &name)
+                    self.read_entry::<CassandraRestore>(client, &namespace, &last.name)
                         .await?
                 }
             });
@@ -123,8 +144,23 @@ impl OperationQueue {
     pub(in crate::reconcile) fn record_start<K: Queued>(&self, object: &K) {
         let own = object.queue_entry((self.now)());
         let cluster = (object.namespace().unwrap_or_default(), own.cluster);
+        let last = LastStarted {
+            kind: own.kind,
+            name: own.name,
+            is_over: false,
+        };
         let mut last_started = self.last_started.lock().unwrap_or_else(PoisonError::into_inner);
-        last_started.insert(cluster, (own.kind, own.name));
+        last_started.insert(cluster, last);
+    }
+
+    /// Records the state of an object that this leader has stored.
+    pub(in crate::reconcile) fn record_stored<K: Queued>(&self, object: &K) {
+        let own = object.queue_entry((self.now)());
+        let cluster = (object.namespace().unwrap_or_default(), own.cluster.clone());
+        let mut last_started = self.last_started.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = last_started.get_mut(&cluster).filter(|last| last.is_of(&own)) {
+            last.is_over = own.state != QueueState::Active;
+        }
     }
 
     /// Turns an event of a watch into one for the stores. An object that cannot be decoded is recorded and logged, and
@@ -147,13 +183,13 @@ impl OperationQueue {
         // The name filters out almost all of them.
         let Some(last) = self
             .last_started(&cluster)
-            .filter(|(_, name)| *name == object.name_any())
+            .filter(|last| last.name == object.name_any())
         else {
             return;
         };
         let own = object.queue_entry((self.now)());
         let is_over = matches!(event, Event::Delete(_)) || own.state != QueueState::Active;
-        if !is_over || last.0 != own.kind {
+        if !is_over || last.kind != own.kind {
             return;
         }
         let all = self.entries(&cluster.0, &cluster.1);
@@ -167,7 +203,7 @@ impl OperationQueue {
         }
     }
 
-    fn last_started(&self, cluster: &ClusterKey) -> Option<(Kind, String)> {
+    fn last_started(&self, cluster: &ClusterKey) -> Option<LastStarted> {
         let last_started = self.last_started.lock().unwrap_or_else(PoisonError::into_inner);
         last_started.get(cluster).cloned()
     }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod api_server;
+mod costs;
 mod sidecars;
 mod undecodable;
 mod world;

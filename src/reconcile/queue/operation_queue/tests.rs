@@ -169,6 +169,34 @@ async fn the_object_that_started_last_needs_no_request() {
     );
 }
 
+/// The run of a cluster that ends hands its turn over without a read, unless the watch contradicts.
+#[tokio::test]
+async fn an_end_that_this_leader_stored_needs_no_request() {
+    let mut world = World::synced();
+    world.backup(backup("a", 1, None));
+    world.queue.record_start(&backup("a", 1, Some("RUNNING")));
+    world.queue.record_stored(&backup("a", 1, Some("RUNNING")));
+    let running = server(Some(object("CassandraBackup", "a", 1, Some("RUNNING"))));
+    let message = Some("backup a of cluster c1 is running".to_owned());
+    assert_eq!(reason_of(&world, &running, "b").await, message, "it is not over");
+
+    world.queue.record_stored(&backup("a", 1, Some("COMPLETED")));
+    world.backup(backup("a", 1, Some("COMPLETED")));
+    let failing = Client::new(
+        service_fn(|_: Request<Body>| async { Err::<Response<Body>, _>(std::io::Error::other("refused")) }),
+        "team",
+    );
+    assert_eq!(reason_of(&world, &failing, "b").await, None);
+
+    // The watch lags behind, or another client has started it again: the API server knows.
+    world.backup(backup("a", 1, Some("RUNNING")));
+    let wait = world.queue.reason_to_wait(&failing, &backup("b", 9, None)).await;
+    assert!(wait.is_err());
+    assert_eq!(reason_of(&world, &running, "b").await, message);
+    let over = server(Some(object("CassandraBackup", "a", 1, Some("COMPLETED"))));
+    assert_eq!(reason_of(&world, &over, "b").await, None);
+}
+
 #[test]
 fn the_end_of_the_last_run_wakes_only_the_next_object() {
     let mut world = World::synced();
