@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::{self, Admission};
@@ -61,6 +61,8 @@ pub struct Options {
     pub tls_reload_interval: Duration,
     /// The policy of the rules.
     pub policy: Policy,
+    /// The time without progress after which a run of the executor is reported as stalled.
+    pub no_progress_timeout: SignedDuration,
 }
 
 /// The way in which a process ended.
@@ -126,6 +128,7 @@ pub async fn run(options: Options, log: LogControl) -> Result<Ended, RunError> {
             client,
             cluster: &cluster,
             policy: policy.clone(),
+            no_progress_timeout: options.no_progress_timeout,
             metrics: metrics.clone(),
         };
         parts.start(&readiness, shutdown.stopping().clone(), &mut background)?;

@@ -83,6 +83,8 @@ reasons! {
     Initializing: Conditions, "The nodes check that the snapshot exists.";
     LeftBehind: Conditions, "Another executor began the run and left no operation id, so its outcome is unknown.";
     NeverDue: Conditions, "The schedule has no time in the next five years.";
+    NoProgress: Conditions,
+        "Neither the state nor the progress of the run has changed for as long as `--no-progress-timeout` allows; the message names the operation and what ends it.";
     NodeAway: Conditions, "A node that the restore needs has not been reached for 15 minutes.";
     NodeFails: Conditions, "An operation that has to succeed fails on a node again and again.";
     NodeNotFound: Conditions, "A node of the run is not in the ring.";

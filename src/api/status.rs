@@ -194,6 +194,11 @@ pub struct BackRestStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ring_unsettled_since: Option<Time>,
 
+    /// The time since which the run under way, or the one that is due, makes no progress: no state, phase or progress of a
+    /// node has changed. It limits every wait and every operation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_progress_since: Option<Time>,
+
     /// The `metadata.generation` of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,

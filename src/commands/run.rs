@@ -6,8 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
+use jiff::SignedDuration;
 use tokio::runtime;
 
+use super::duration::duration;
 use super::output::{exit, print_error};
 use super::policy_args::PolicyArgs;
 use super::serve_args::ServeArgs;
@@ -40,6 +42,27 @@ pub struct RunArgs {
     /// The policy of the rules.
     #[command(flatten)]
     pub policy: PolicyArgs,
+    /// The time without progress after which a run is reported as stalled (with --executor cassgate): the condition Stalled,
+    /// with the reason NoProgress, names the operation and what ends it
+    #[arg(long, value_name = "DURATION", env = "CASSGATE_NO_PROGRESS_TIMEOUT", default_value = "6h", value_parser = no_progress_timeout)]
+    pub no_progress_timeout: SignedDuration,
+}
+
+/// The shortest value of `--no-progress-timeout`. A restart of a sidecar takes less.
+const MIN_NO_PROGRESS_TIMEOUT: SignedDuration = SignedDuration::from_mins(15);
+
+/// Parses the value of `--no-progress-timeout`.
+///
+/// # Errors
+/// A text for clap to print if `text` is not a duration of at least 15 minutes.
+fn no_progress_timeout(text: &str) -> Result<SignedDuration, String> {
+    let timeout = SignedDuration::try_from(duration(text)?).map_err(|error| error.to_string())?;
+    if timeout < MIN_NO_PROGRESS_TIMEOUT {
+        return Err(
+            "less than 15m: the restart of a sidecar would be reported as a run without progress".to_owned(),
+        );
+    }
+    Ok(timeout)
 }
 
 /// Serves until a signal arrives or a task ends.
@@ -87,6 +110,7 @@ fn options(args: RunArgs) -> Result<Options, TlsOptionsError> {
         tls: args.tls.source()?,
         tls_reload_interval: args.tls.tls_reload_interval,
         policy: args.policy.into(),
+        no_progress_timeout: args.no_progress_timeout,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,8 @@ pub(super) struct Parts<'a> {
     pub(super) client: Client,
     pub(super) cluster: &'a ClusterState,
     pub(super) policy: Policy,
+    /// The time without progress after which a run is reported as stalled.
+    pub(super) no_progress_timeout: SignedDuration,
     pub(super) metrics: Metrics,
 }
 
@@ -81,6 +83,7 @@ impl Parts<'_> {
             metrics: self.metrics,
             status_is_subresource: self.cluster.status_is_subresource(),
             namespace: None,
+            no_progress_timeout: self.no_progress_timeout,
             now: Timestamp::now,
         }
     }

@@ -17,6 +17,7 @@ use cassgate::api::Kind;
 use cassgate::evaluate::Judge;
 use cassgate::reconcile::Reconciler;
 use cassgate::reconcile::lease::{ApiServerLease, Clocks, LeaseKeeper, LeaseOptions, Timing};
+use cassgate::reconcile::plan::NO_PROGRESS_TIMEOUT;
 use cassgate::rules::finding::Findings;
 use cassgate::telemetry::metrics::Metrics;
 use jiff::Timestamp;
@@ -221,6 +222,7 @@ async fn run(
         metrics: metrics.clone(),
         status_is_subresource: Box::new(|_| Some(true)),
         namespace: Some(namespace.clone()),
+        no_progress_timeout: NO_PROGRESS_TIMEOUT,
         now: Timestamp::now,
     });
     let store = ApiServerLease::new(client, &namespace, "cassgate", ToString::to_string);

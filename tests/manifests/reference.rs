@@ -11,6 +11,7 @@ use std::{
 use cassgate::{
     api::{Reason, ReasonScope},
     commands::Cli,
+    reconcile::plan::{WaitLimit, limit},
 };
 use clap::{Arg, Command, CommandFactory};
 
@@ -212,6 +213,21 @@ fn the_page_of_conditions_and_event_reasons_lists_every_reason() {
             ReasonScope::Both => "conditions, events",
         };
         writeln!(text, "| `{reason}` | {place} | {} |", cell(reason.description())).unwrap();
+    }
+    text.push_str("\n## Limits of the waits\n\n| reason | `Stalled` | remedy |\n|---|---|---|\n");
+    for reason in Reason::ALL {
+        let (time, remedy) = match limit(*reason) {
+            WaitLimit::Never => continue,
+            WaitLimit::Planner => ("at once, or as the message says", "in the message"),
+            WaitLimit::Short(remedy) => ("after 15 minutes without progress", remedy),
+            WaitLimit::Operation(remedy) => ("after `--no-progress-timeout` without progress", remedy),
+            WaitLimit::OtherRun => (
+                "when the run that comes first is stalled",
+                "that of the other run, in the message",
+            ),
+            WaitLimit::User => ("never: the user asked for the wait", "change the spec"),
+        };
+        writeln!(text, "| `{reason}` | {time} | {} |", cell(remedy)).unwrap();
     }
     assert_generated("docs/reference/conditions-and-event-reasons.md", &text);
 }

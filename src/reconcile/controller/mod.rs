@@ -10,7 +10,7 @@ mod streams;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::NamespaceResourceScope;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector;
@@ -49,6 +49,8 @@ pub struct Reconciler<S> {
     pub status_is_subresource: Box<dyn Fn(Kind) -> Option<bool> + Send + Sync>,
     /// The namespace to run in; `None` means all namespaces.
     pub namespace: Option<String>,
+    /// The time without progress after which a run under way is reported as stalled.
+    pub no_progress_timeout: SignedDuration,
     /// The wall clock.
     pub now: fn() -> Timestamp,
 }

@@ -172,6 +172,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             stop,
             sidecar: ClusterObservation::default().sidecar,
             cluster_gone: false,
+            no_progress_timeout: self.reconciler.no_progress_timeout,
             answers: &Answers::new(),
         };
         let plan = object.plan(&observation, &RestoreInputs::default(), &PruneInputs::default());
@@ -241,6 +242,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
                 stop: self.crd_conflict(K::KIND),
                 sidecar: cluster.sidecar.clone(),
                 cluster_gone: cluster.cluster_gone,
+                no_progress_timeout: self.reconciler.no_progress_timeout,
                 answers: &answers,
             };
             match object.plan(&observation, &cluster.restore_inputs, &cluster.prune_inputs) {

@@ -29,7 +29,7 @@ pub(super) struct PlanBuilder<'a> {
     pub(super) conflict: Option<ConflictEvidence>,
     /// The time up to which a person has reviewed the acts of another executor.
     pub(super) reviewed_until: Option<Timestamp>,
-    /// The first reason why the run waits.
+    /// The reason why the run waits.
     pub(super) wait: Option<Wait>,
     pub(super) requeue_after: Option<SignedDuration>,
 }
@@ -70,9 +70,15 @@ impl<'a> PlanBuilder<'a> {
         self.requeue_after = Some(self.requeue_after.map_or(after, |earlier| earlier.min(after)));
     }
 
-    /// Makes the run wait. The first wait of a plan is the one that the status reports.
+    /// Makes the run wait. The status reports the first wait of a plan that is stalled, or else the first one.
     pub(super) fn wait_for(&mut self, wait: Wait) {
-        self.wait.get_or_insert(wait);
+        let is_reported = self
+            .wait
+            .as_ref()
+            .is_none_or(|first| wait.stalled && !first.stalled);
+        if is_reported {
+            self.wait = Some(wait);
+        }
         self.requeue(REQUEUE_INTERVAL);
     }
 

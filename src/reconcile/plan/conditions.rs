@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::no_progress;
+use super::observation::Observation;
 use super::timing::whole_seconds;
 use super::wait::Wait;
 use crate::api::conditions::{
@@ -122,13 +124,16 @@ pub(super) fn set_running(common: &mut BackRestStatus, now: Timestamp) {
     }
 }
 
-/// Writes the standard conditions, all but `ReferencesResolved` and `RetentionBlocked`.
+/// Writes the standard conditions, all but `ReferencesResolved` and `RetentionBlocked`. Reports a wait, or a run, as stalled
+/// that has reached its limit.
 pub(super) fn set_progress(
     common: &mut BackRestStatus,
     generation: Option<i64>,
     progress: &Progress,
-    now: Timestamp,
+    observation: &Observation<'_>,
 ) {
+    let now = observation.now;
+    let progress = &no_progress::bounded(progress, common, observation);
     common.observed_generation = generation;
     let (ready, reconciling, stalled) = match progress {
         Progress::Waiting(wait) | Progress::Stalled(wait) => ("False", true, wait.stalled),

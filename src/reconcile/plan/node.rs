@@ -32,6 +32,12 @@ const MIN_BACKOFF: SignedDuration = SignedDuration::from_secs(2);
 /// Maximum delay between two attempts.
 const MAX_BACKOFF: SignedDuration = SignedDuration::from_secs(300);
 
+/// Number of attempts with delays of at most [`MAX_BACKOFF`]. They take about two hours.
+const MAX_FREQUENT_ATTEMPTS: i32 = 30;
+
+/// Maximum delay between two attempts after them.
+const MAX_LATE_BACKOFF: SignedDuration = SignedDuration::from_mins(30);
+
 /// The outcome of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
@@ -185,7 +191,7 @@ pub(super) fn name(node: &NodeStatus) -> &str {
 }
 
 /// Returns the node's progress, 0 to 1.
-fn progress(node: &NodeStatus) -> f64 {
+pub(super) fn progress(node: &NodeStatus) -> f64 {
     let percent = node.progress.as_deref().and_then(|text| text.strip_suffix('%'));
     percent.and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0) / 100.0
 }
@@ -277,14 +283,19 @@ pub(super) fn attempts(node: &NodeStatus) -> i32 {
     node.attempts.unwrap_or(0)
 }
 
-/// Returns the time of the next attempt. The delay doubles with each attempt.
+/// Returns the time of the next attempt. The delay doubles with each attempt, up to five minutes, and after two hours up to
+/// half an hour, except for removals: what failed for so long does not need a request every few minutes.
 pub(super) fn next_attempt(node: &NodeStatus) -> Timestamp {
     let doublings = u32::try_from(attempts(node).saturating_sub(1))
         .unwrap_or(0)
-        .min(8);
-    let delay = MIN_BACKOFF
-        .saturating_mul(2_i32.saturating_pow(doublings))
-        .min(MAX_BACKOFF);
+        .min(10);
+    let delay = MIN_BACKOFF.saturating_mul(2_i32.saturating_pow(doublings)).min(
+        if attempts(node) > MAX_FREQUENT_ATTEMPTS && node.phase() != Some(Phase::Remove) {
+            MAX_LATE_BACKOFF
+        } else {
+            MAX_BACKOFF
+        },
+    );
     node.sent.as_ref().map_or(Timestamp::MIN, |sent| add(sent, delay))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::needs::Needs;
 use super::wait::Wait;
@@ -30,6 +30,8 @@ pub struct Observation<'a> {
     pub sidecar: Sidecar,
     /// True if the `CassandraCluster` does not exist any more.
     pub cluster_gone: bool,
+    /// The time without progress after which a run under way is reported as stalled.
+    pub no_progress_timeout: SignedDuration,
     /// The answers to the questions of this reconcile so far.
     pub answers: &'a Answers,
 }

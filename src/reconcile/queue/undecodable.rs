@@ -94,5 +94,6 @@ pub(super) fn entry<K: ReconciledObject>(object: &UndecodableObject) -> QueueEnt
         } else {
             QueueState::Idle
         },
+        stalled: None,
     }
 }

@@ -18,6 +18,7 @@ use crate::reconcile::Reconciler;
 use crate::reconcile::lease::{
     BootTime, Clocks, LeaseKeeper, LeaseOptions, LeaseStore, LeaseStoreError, Record, Stored, Timing, Written,
 };
+use crate::reconcile::plan::NO_PROGRESS_TIMEOUT;
 use crate::rules::finding::Findings;
 use crate::telemetry::metrics::Metrics;
 
@@ -165,6 +166,7 @@ impl World {
             metrics: Metrics::new(),
             status_is_subresource: Box::new(|_| Some(true)),
             namespace: None,
+            no_progress_timeout: NO_PROGRESS_TIMEOUT,
             now,
         });
         let slept = Arc::clone(&self.slept);

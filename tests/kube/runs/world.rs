@@ -17,6 +17,7 @@ use cassgate::reconcile::Reconciler;
 use cassgate::reconcile::lease::{
     BootTime, Clocks, LeaseKeeper, LeaseOptions, LeaseStore, LeaseStoreError, Record, Stored, Timing, Written,
 };
+use cassgate::reconcile::plan::NO_PROGRESS_TIMEOUT;
 use cassgate::rules::policy::{Executor, Policy};
 use cassgate::telemetry::metrics::Metrics;
 use jiff::Timestamp;
@@ -318,6 +319,7 @@ impl World {
             judge: Arc::clone(&self.judge),
             status_is_subresource: Box::new(is_subresource),
             namespace: Some(self.lab.stage.namespace.clone()),
+            no_progress_timeout: NO_PROGRESS_TIMEOUT,
             now,
             metrics: Metrics::new(),
         };

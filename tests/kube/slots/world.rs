@@ -10,6 +10,7 @@ use cassgate::api::CassandraBackup;
 use cassgate::icarus::OperationRequest;
 use cassgate::reconcile::Reconciler;
 use cassgate::reconcile::lease::Timing;
+use cassgate::reconcile::plan::NO_PROGRESS_TIMEOUT;
 use cassgate::telemetry::metrics::Metrics;
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Patch, PatchParams, PostParams};
@@ -162,6 +163,7 @@ impl World {
             judge: Arc::new(NoRules),
             status_is_subresource: Box::new(|_| Some(true)),
             namespace: only,
+            no_progress_timeout: NO_PROGRESS_TIMEOUT,
             now,
             metrics: Metrics::new(),
         };

@@ -87,6 +87,7 @@ impl BackupPlanner<'_> {
             node::causes(&common.nodes)
         };
         common.time_completed = Some(now.to_string());
+        common.no_progress_since = None;
         common.progress = Some("100%".to_owned());
         conditions::set_state(common, state, causes, now);
         self.plan.close();
@@ -95,9 +96,13 @@ impl BackupPlanner<'_> {
 
     /// Writes the conditions, and adds the run to the history.
     fn record(&mut self, outcome: &str, progress: &Progress) {
-        let now = self.plan.observation.now;
         let generation = self.backup.metadata.generation;
-        conditions::set_progress(&mut self.status.common, generation, progress, now);
+        conditions::set_progress(
+            &mut self.status.common,
+            generation,
+            progress,
+            self.plan.observation,
+        );
         self.add_to_history(outcome);
     }
 

@@ -12,8 +12,8 @@ use crate::api::{ConditionType, NodeStatus};
 use crate::domain::storage::{Provider, StorageLocation};
 use crate::reconcile::plan::actions::Task;
 use crate::reconcile::plan::node;
-use crate::reconcile::plan::observation::Observation;
-use crate::reconcile::plan::timing::add;
+use crate::reconcile::plan::observation::{Answer, Observation, Question};
+use crate::reconcile::plan::timing::{REQUEUE_INTERVAL, add};
 
 /// The time for which a sidecar certainly remembers an operation. It forgets one an hour after its end.
 const MEMORY: SignedDuration = SignedDuration::from_mins(55);
@@ -28,18 +28,55 @@ const LOST_AND_REPLACED: &str = "its sidecar lost the upload, and the run was gi
 impl BackupPlanner<'_> {
     /// Handles an upload that the sidecar does not know. Returns true if the node is done.
     ///
-    /// A part that never arrived is sent again. Any other one is proven by a download if the bucket is a directory, else
+    /// A part that never arrived is sent again, and so is one whose sidecar is the same as at the request and left no
+    /// manifest in the bucket. Any other one is proven by a download if the bucket is a directory, else
     /// the run begins again.
     pub(super) fn handle_lost(&mut self, node: &mut NodeStatus, task: Task) -> bool {
+        let can_send_again = if never_arrived(node, self.plan.observation) {
+            Some(true)
+        } else if is_unchanged(node, self.plan.observation) && !self.is_directory() {
+            self.has_no_manifest(node)
+        } else {
+            Some(false)
+        };
+        let Some(can_send_again) = can_send_again else {
+            return false;
+        };
         node.silent_since = None;
-        if never_arrived(node, self.plan.observation) {
-            if node::attempts(node) >= MAX_LOST_ATTEMPTS {
-                node::record_failure(node, node::LOSES_OPERATIONS);
-                return true;
-            }
-            return self.send_or_cancel(node, task);
+        if !can_send_again {
+            return self.handle_interrupted(node, LOST);
         }
-        self.handle_interrupted(node, LOST)
+        if node::attempts(node) >= MAX_LOST_ATTEMPTS {
+            node::record_failure(node, node::LOSES_OPERATIONS);
+            return true;
+        }
+        self.send_or_cancel(node, task)
+    }
+
+    /// Returns true if the bucket has no manifest of the node's part, so that the same tag can be sent again: a sidecar keeps
+    /// an old manifest, and objects are whole. `None` if the folder has to be listed first. A folder that cannot be listed
+    /// for 15 minutes counts as one with a manifest.
+    fn has_no_manifest(&mut self, node: &mut NodeStatus) -> Option<bool> {
+        let question = Question::Stored {
+            pod: node.pod.clone().unwrap_or_default(),
+            host_id: node.host_id.clone(),
+            datacenter: node.datacenter.clone().unwrap_or_default(),
+            snapshot: self.status.snapshot_tag.clone().unwrap_or_default(),
+        };
+        let now = self.plan.observation.now;
+        match self.plan.observation.answer(&question) {
+            None => {
+                self.plan.questions.insert(question);
+                None
+            }
+            Some(Answer::Stored(is_stored)) => Some(!is_stored),
+            Some(Answer::Unavailable(error)) => {
+                node::record_silence(node, error, now);
+                self.plan.requeue(REQUEUE_INTERVAL);
+                node::is_out_of_reach(node, now).then_some(false)
+            }
+            Some(_) => Some(false),
+        }
     }
 
     /// Handles an upload that was interrupted, so that its files may be missing or cut short. Returns true if the node is
@@ -84,6 +121,15 @@ pub(super) fn is_lost_and_replaced(node: &NodeStatus) -> bool {
 /// Returns true if the request certainly never became an operation: the sidecar has not been restarted since, and would
 /// still remember it.
 fn never_arrived(node: &NodeStatus, observation: &Observation<'_>) -> bool {
+    let remembers = node
+        .sent
+        .as_ref()
+        .is_some_and(|sent| observation.now < add(sent, MEMORY));
+    node.operation.is_none() && is_unchanged(node, observation) && remembers
+}
+
+/// Returns true if the sidecar runs in the container that got the request.
+fn is_unchanged(node: &NodeStatus, observation: &Observation<'_>) -> bool {
     let sidecar = |containers: &crate::api::NodeContainers| containers.sidecar.clone();
     let then = node.containers.as_ref().map(sidecar);
     let now = node
@@ -91,9 +137,5 @@ fn never_arrived(node: &NodeStatus, observation: &Observation<'_>) -> bool {
         .as_deref()
         .and_then(|pod| observation.containers(pod))
         .map(sidecar);
-    let remembers = node
-        .sent
-        .as_ref()
-        .is_some_and(|sent| observation.now < add(sent, MEMORY));
-    node.operation.is_none() && then.is_some() && then == now && remembers
+    then.is_some() && then == now
 }

@@ -17,6 +17,7 @@ use super::conflict::evidence::ConflictEvidence;
 use super::conflict::{self, Ownership};
 use super::finalizer::Finalizer;
 use super::foreign;
+use super::no_progress;
 use super::observation::Observation;
 use super::schedule;
 use super::wait::Wait;
@@ -39,6 +40,7 @@ pub fn plan(backup: &CassandraBackup, observation: &Observation<'_>) -> Plan<Bac
         listing_error: None,
         unlisted: false,
     };
+    no_progress::correct_times(&mut planner.status.common, observation.now);
     if planner.is_deleted() && schedule::has_schedule_finalizer(backup) {
         planner.plan.finalizer = Finalizer::Release;
         return planner.plan.build(planner.status);

@@ -7,7 +7,7 @@ use crate::api::{BackupStatus, Reason};
 use crate::reconcile::plan::actions::Plan;
 use crate::reconcile::plan::conditions::{self, Progress};
 use crate::reconcile::plan::wait::Wait;
-use crate::reconcile::plan::{node, readiness};
+use crate::reconcile::plan::{no_progress, node, readiness};
 
 impl BackupPlanner<'_> {
     /// Writes the conditions and builds the plan.
@@ -15,6 +15,7 @@ impl BackupPlanner<'_> {
         if !self.plan.questions.is_empty() {
             return self.plan.build(self.status);
         }
+        self.record_progress();
         let common = &self.status.common;
         let begun = common.has_started() || !common.nodes.is_empty();
         let runs = begun && !common.is_terminal();
@@ -25,6 +26,19 @@ impl BackupPlanner<'_> {
             self.report_schedule();
         }
         self.plan.build(self.status)
+    }
+
+    /// Records since when the run under way, or the one that is due, makes no progress.
+    fn record_progress(&mut self) {
+        let stored = self.backup.status.as_ref();
+        let moved = stored.is_some_and(|stored| stored.snapshot_tag != self.status.snapshot_tag);
+        no_progress::record(
+            stored.map(|stored| &stored.common),
+            &mut self.status.common,
+            self.plan.wait.as_ref(),
+            moved,
+            self.plan.observation.now,
+        );
     }
 
     /// Reports that no run is under way: the next one waits for its turn, or for its time.
@@ -53,7 +67,12 @@ impl BackupPlanner<'_> {
             }
         };
         let generation = self.backup.metadata.generation;
-        conditions::set_progress(&mut self.status.common, generation, &progress, now);
+        conditions::set_progress(
+            &mut self.status.common,
+            generation,
+            &progress,
+            self.plan.observation,
+        );
     }
 
     /// Reports the wait or the progress of a run.
@@ -64,7 +83,12 @@ impl BackupPlanner<'_> {
         let common = &mut self.status.common;
         if common.nodes.is_empty() {
             if let Some(wait) = wait {
-                conditions::set_progress(common, generation, &Progress::Waiting(wait), now);
+                conditions::set_progress(
+                    common,
+                    generation,
+                    &Progress::Waiting(wait),
+                    self.plan.observation,
+                );
             }
             return;
         }
@@ -78,6 +102,6 @@ impl BackupPlanner<'_> {
             },
             Progress::Waiting,
         );
-        conditions::set_progress(common, generation, &progress, now);
+        conditions::set_progress(common, generation, &progress, self.plan.observation);
     }
 }

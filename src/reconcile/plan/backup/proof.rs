@@ -58,7 +58,7 @@ impl BackupPlanner<'_> {
             NodeState::Lost => {
                 node.silent_since = None;
                 // A file of an interrupted download is not downloaded again.
-                self.repeat_proof(node, Phase::Cleanup, node::LOSES_OPERATIONS);
+                return self.repeat_proof(node, node::LOSES_OPERATIONS);
             }
             NodeState::Failed(failure) => return self.handle_proof_failure(node, (phase, &failure), upload),
         }
@@ -117,16 +117,21 @@ impl BackupPlanner<'_> {
         false
     }
 
-    /// Enters a phase of the proof again, unless the proof has been tried too often.
-    fn repeat_proof(&mut self, node: &mut NodeStatus, phase: Phase, error: &str) {
-        if node.unproven == Some(true)
-            && node.proof_error.is_none()
-            && node::attempts(node) >= MAX_PROOF_REQUESTS
-        {
+    /// Repeats the proof from its first phase, or its last cleanup, unless it has been tried too often. Returns true if the
+    /// node is done.
+    fn repeat_proof(&mut self, node: &mut NodeStatus, error: &str) -> bool {
+        let is_open = node.unproven == Some(true) && node.proof_error.is_none();
+        let attempts = node::attempts(node);
+        if is_open && attempts >= MAX_PROOF_REQUESTS {
             self.fail_proof(node, error.to_owned());
+        } else if !is_open && attempts >= MAX_CLEANUP_ATTEMPTS {
+            let error = node.proof_error.take().unwrap_or_default();
+            end_proof(node, &error);
+            return true;
         } else {
-            self.enter_proof(node, phase);
+            self.enter_proof(node, Phase::Cleanup);
         }
+        false
     }
 
     /// Enters a phase of the proof. The count of requests continues.

@@ -50,7 +50,12 @@ pub(in crate::reconcile::plan) fn stop(
         );
         remove_stalled(common);
         let wait = Wait::stalled(Reason::AnotherExecutor, message.clone());
-        conditions::set_progress(common, meta.generation, &Progress::Stalled(wait), now);
+        conditions::set_progress(
+            common,
+            meta.generation,
+            &Progress::Stalled(wait),
+            plan.observation,
+        );
         plan.warn(Reason::AnotherExecutor, message);
     }
 }

@@ -7,8 +7,9 @@ use crate::api::Phase;
 /// Maximum number of attempts at a download before the restore is given up. A cleanup between two attempts counts too.
 pub(super) const MAX_DOWNLOAD_ATTEMPTS: i32 = 6;
 
-/// Maximum number of attempts at a download that the sidecar accepts and loses. The delays add up to 90 minutes.
-pub(super) const MAX_LOST_DOWNLOADS: i32 = 24;
+/// Maximum number of attempts at an operation that the sidecar loses, before the restore is given up. The delays add up to
+/// 90 minutes.
+pub(super) const MAX_LOST_ATTEMPTS: i32 = 24;
 
 impl RestorePlanner<'_> {
     /// Runs `DOWNLOAD`. Returns true if the restore entered another phase.

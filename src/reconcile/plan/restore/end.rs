@@ -87,7 +87,13 @@ impl RestorePlanner<'_> {
         conditions::set_state(common, state, causes, now);
         common.time_completed = Some(now.to_string());
         common.progress = Some("100%".to_owned());
-        conditions::set_progress(common, self.restore.metadata.generation, progress, now);
+        common.no_progress_since = None;
+        conditions::set_progress(
+            common,
+            self.restore.metadata.generation,
+            progress,
+            self.observation,
+        );
         self.plan.close();
         self.release();
     }

@@ -2,8 +2,8 @@
 
 use jiff::SignedDuration;
 
-use super::RestorePlanner;
-use crate::api::{NodeStatus, Phase, Reason};
+use super::{RestorePlanner, STALLED_AFTER_ATTEMPTS};
+use crate::api::{ABANDON_ANNOTATION, NodeStatus, Phase, Reason};
 use crate::icarus::NodeFailure;
 use crate::reconcile::plan::node;
 use crate::reconcile::plan::timing::add;
@@ -114,6 +114,18 @@ impl RestorePlanner<'_> {
         }
     }
 
+    /// Reports another attempt at what failed or was lost many times as stalled too, until it advances: otherwise the
+    /// restore would seem to be well while each attempt is under way.
+    pub(super) fn report_next_attempt(&mut self, host_id: &str, phase: Phase) {
+        let is_next = self.node(host_id).is_some_and(|node| {
+            let is_reported = node::attempts(node) > STALLED_AFTER_ATTEMPTS && node.message.is_some();
+            is_reported && node.failing_since.is_some() && node::progress(node) <= 0.0
+        });
+        if is_next {
+            self.report_failing_node(host_id, phase);
+        }
+    }
+
     /// Reports the restore as stalled because of a node on which an operation fails that has to succeed.
     pub(super) fn report_failing_node(&mut self, host_id: &str, phase: Phase) {
         let (pod, message) = self.name_and_message(host_id);
@@ -127,10 +139,30 @@ impl RestorePlanner<'_> {
                 let remedy = self.missing_table_remedy(host_id, &message);
                 format!("{remedy}; then the restore continues")
             }
-            _ => "the operation is retried".to_owned(),
+            NodeFailure::TwoRestores => format!(
+                "the sidecar runs another restore operation; wait for its end, or restart the container backrest-sidecar of \
+                 {pod}, which ends it; the operation is retried until then, and {}",
+                self.way_to_end()
+            ),
+            _ => format!(
+                "read the log of the container backrest-sidecar of {pod}; the operation is retried, in the end every 30 minutes, \
+                 and {}",
+                self.way_to_end()
+            ),
         };
         let message = format!("{} on {pod}: {message}; {remedy}", phase.as_str());
         self.plan.wait_for(Wait::stalled(Reason::NodeFails, message));
+    }
+
+    /// Returns what ends the restore before it completed.
+    fn way_to_end(&self) -> String {
+        if self.status.giving_up.is_some() {
+            "the restore ends when it succeeds".to_owned()
+        } else if self.may_have_emptied() {
+            format!("the annotation {ABANDON_ANNOTATION} ends the restore")
+        } else {
+            "delete the restore to give it up: no table was touched".to_owned()
+        }
     }
 
     /// Returns the node's name for people, and its last error.

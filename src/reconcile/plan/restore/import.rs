@@ -34,19 +34,14 @@ impl RestorePlanner<'_> {
     /// Returns true if nothing between `TRUNCATE` and the end of the import can have cost rows: no container restarted,
     /// and no late `TRUNCATE` ran. `None`: that is not known yet.
     fn is_undisturbed(&mut self) -> Option<bool> {
-        for node in &self.status.common.nodes {
-            let pod = node.pod.clone().unwrap_or_default();
-            match self.observation.containers(&pod) {
-                Some(containers) if Some(containers) == node.containers.as_ref() => {}
-                Some(_) => return Some(false),
-                None => {
-                    let message = format!(
-                        "the containers of {pod} are unknown; the restore checks for a restart when they are known"
-                    );
-                    self.plan.wait_for(Wait::new(Reason::PodNotRunning, message));
-                    return None;
-                }
-            }
+        let mut restarted = false;
+        for host_id in self.host_ids() {
+            let containers = self.observe_containers(&host_id)?;
+            let recorded = self.node_mut(&host_id).and_then(|node| node.containers.clone());
+            restarted |= recorded != Some(containers);
+        }
+        if restarted {
+            return Some(false);
         }
         self.has_no_stray_truncation()
     }

@@ -35,8 +35,9 @@ use super::conflict::evidence::ConflictEvidence;
 use super::conflict::{self, Ownership};
 use super::finalizer::{Finalizer, has_finalizer};
 use super::observation::Observation;
+use super::timing::whole_seconds;
 use super::wait::Wait;
-use super::{foreign, node};
+use super::{foreign, no_progress, node};
 use crate::api::{
     CassandraRestore, NodeStatus, Phase, RESTORE_FINALIZER, Reason, RestoreSource, RestoreStatus,
 };
@@ -71,6 +72,7 @@ pub fn plan(
         plan: PlanBuilder::new(observation, &restore.metadata),
         status: restore.status.clone().unwrap_or_default(),
     };
+    planner.correct_times();
     match conflict::ownership(&restore.metadata, &planner.status) {
         Ownership::Ours => planner.reconcile(),
         Ownership::Stopped(evidence) => return planner.stop(evidence.as_ref()),
@@ -103,6 +105,22 @@ struct RestorePlanner<'a> {
 }
 
 impl RestorePlanner<'_> {
+    /// Replaces the times of the status that are in the future by now.
+    fn correct_times(&mut self) {
+        let now = self.observation.now;
+        no_progress::correct_times(&mut self.status.common, now);
+        let giving_up = self
+            .status
+            .giving_up
+            .as_mut()
+            .map(|giving_up| &mut giving_up.since);
+        for time in self.status.cluster_gone_since.iter_mut().chain(giving_up) {
+            if time.0 > now {
+                *time = whole_seconds(now);
+            }
+        }
+    }
+
     fn reconcile(&mut self) {
         if self.status.common.is_terminal() {
             self.release();

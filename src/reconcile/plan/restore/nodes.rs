@@ -1,7 +1,7 @@
 //! The parts of the nodes in a phase: lost and failed operations, and their repair.
 
 use super::cleanup::MAX_CLEANUP_ATTEMPTS;
-use super::download::{MAX_DOWNLOAD_ATTEMPTS, MAX_LOST_DOWNLOADS};
+use super::download::{MAX_DOWNLOAD_ATTEMPTS, MAX_LOST_ATTEMPTS};
 use super::import::MAX_IMPORTS_WHEN_GIVEN_UP;
 use super::{RestorePlanner, STALLED_AFTER_ATTEMPTS};
 use crate::api::Phase;
@@ -50,9 +50,16 @@ impl RestorePlanner<'_> {
                 return false;
             }
             NodeState::Completed => return self.handle_completed(host_id, phase),
-            NodeState::UnderWay => self.plan.requeue(POLL_INTERVAL),
+            NodeState::UnderWay => {
+                self.report_next_attempt(host_id, phase);
+                self.plan.requeue(POLL_INTERVAL);
+            }
             NodeState::Unreachable => self.plan.requeue(REQUEUE_INTERVAL),
-            NodeState::Lost => self.handle_lost(host_id, phase),
+            NodeState::Lost => {
+                if self.handle_lost(host_id, phase) {
+                    return true;
+                }
+            }
             NodeState::Unsent => self.send_task(host_id, phase),
             NodeState::Failed(failure) => {
                 let before = self.status.giving_up.clone();
@@ -66,23 +73,28 @@ impl RestorePlanner<'_> {
         (phase == Phase::Cleanup && self.cleanup_timed_out()) || self.continues_without(host_id)
     }
 
-    /// Handles an operation that the sidecar does not know any more.
-    fn handle_lost(&mut self, host_id: &str, phase: Phase) {
+    /// Handles an operation that the sidecar does not know any more. Returns true if the node counts as done all the same.
+    fn handle_lost(&mut self, host_id: &str, phase: Phase) -> bool {
         let untouched = !self.may_have_emptied();
-        let (mut attempts, mut accepted, mut silent_since) = (0, false, None);
+        let now = self.observation.now;
+        let (mut attempts, mut silent_since) = (0, None);
         if let Some(node) = self.node_mut(host_id) {
             silent_since = node.silent_since.take();
-            (attempts, accepted) = (node::attempts(node), node.operation.is_some());
+            attempts = node::attempts(node);
             if attempts >= STALLED_AFTER_ATTEMPTS {
                 node.message = Some(node::LOSES_OPERATIONS.to_owned());
+                node.failing_since.get_or_insert_with(|| whole_seconds(now));
             }
         }
-        if phase == Phase::Download && untouched && accepted && attempts >= MAX_LOST_DOWNLOADS {
+        if self.ends_without_success(attempts) {
+            return true;
+        }
+        if untouched && self.status.giving_up.is_none() && attempts >= MAX_LOST_ATTEMPTS {
             let failure = NodeFailure::Other(node::LOSES_OPERATIONS.to_owned());
             self.give_up_because_of(host_id, &failure);
-            return;
+            return false;
         }
-        if attempts >= STALLED_AFTER_ATTEMPTS && !untouched {
+        if attempts >= STALLED_AFTER_ATTEMPTS {
             self.report_failing_node(host_id, phase);
         }
         if phase == Phase::Download {
@@ -95,6 +107,17 @@ impl RestorePlanner<'_> {
             && node.silent_since.is_some()
         {
             node.silent_since = silent_since.or_else(|| node.silent_since.take());
+        }
+        false
+    }
+
+    /// Returns true if a node with this many attempts counts as done although its operation did not succeed: in the last
+    /// cleanup, on which no row depends, and in the import of a restore that is given up.
+    fn ends_without_success(&self, attempts: i32) -> bool {
+        match self.status.phase() {
+            Some(Phase::Cleanup) => attempts >= MAX_CLEANUP_ATTEMPTS || self.cleanup_timed_out(),
+            Some(Phase::Import) => self.status.giving_up.is_some() && attempts >= MAX_IMPORTS_WHEN_GIVEN_UP,
+            _ => false,
         }
     }
 
@@ -119,12 +142,16 @@ impl RestorePlanner<'_> {
         if attempts >= STALLED_AFTER_ATTEMPTS && !untouched && !given_up {
             self.report_failing_node(host_id, phase);
         }
-        let last_cleanup = self.status.phase() == Some(Phase::Cleanup);
+        let is_down = *failure == NodeFailure::NodesDown;
+        if !is_down && self.ends_without_success(attempts) {
+            return true;
+        }
         match (phase, failure) {
-            (Phase::Cleanup, _) if self.cleanup_timed_out() => return true,
-            (Phase::Cleanup, _) if last_cleanup && attempts >= MAX_CLEANUP_ATTEMPTS => return true,
             (_, NodeFailure::NodesDown) => self.retry_while_nodes_are_down(host_id, phase),
             (_, NodeFailure::TwoRestores) | (Phase::Truncate, NodeFailure::TablesNotTruncated) => {
+                if attempts >= STALLED_AFTER_ATTEMPTS {
+                    self.report_failing_node(host_id, phase);
+                }
                 self.send_task(host_id, phase);
             }
             (Phase::Init, _)
@@ -132,11 +159,12 @@ impl RestorePlanner<'_> {
                 Phase::Download,
                 NodeFailure::NoManifest | NodeFailure::TokensDiffer | NodeFailure::TableMissing,
             ) if untouched => self.give_up_because_of(host_id, failure),
-            (Phase::Download, _) if untouched && attempts >= MAX_DOWNLOAD_ATTEMPTS => {
+            (Phase::Download | Phase::Cleanup, _)
+                if untouched && !given_up && attempts >= MAX_DOWNLOAD_ATTEMPTS =>
+            {
                 self.give_up_because_of(host_id, failure);
             }
             (Phase::Download, NodeFailure::DownloadCorrupt) => self.restart_download(host_id),
-            (Phase::Import, _) if given_up && attempts >= MAX_IMPORTS_WHEN_GIVEN_UP => return true,
             (Phase::Import, NodeFailure::FilesMissing) => self.enter_repair(host_id, Phase::Download),
             (Phase::Import, NodeFailure::HardlinkingFailed) => self.refresh(host_id),
             (Phase::Import | Phase::Refresh, NodeFailure::CorruptCannotImport) => {

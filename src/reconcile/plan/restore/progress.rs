@@ -4,24 +4,41 @@ use super::RestorePlanner;
 use crate::api::{NodeStatus, Phase, Reason, RestoreStatus};
 use crate::reconcile::plan::actions::Plan;
 use crate::reconcile::plan::conditions::{self, Progress};
-use crate::reconcile::plan::node;
+use crate::reconcile::plan::{no_progress, node};
 
 impl RestorePlanner<'_> {
     /// Writes the conditions and builds the plan.
     pub(super) fn finish(mut self) -> Plan<RestoreStatus> {
         if self.plan.questions.is_empty() && !self.status.common.is_terminal() {
+            self.record_progress();
             self.report();
         }
         self.plan.build(self.status)
     }
 
+    /// Records since when the restore makes no progress.
+    fn record_progress(&mut self) {
+        let stored = self.restore.status.as_ref();
+        let moved = stored.is_some_and(|stored| {
+            stored.phase != self.status.phase || stored.giving_up.is_some() != self.status.giving_up.is_some()
+        });
+        no_progress::record(
+            stored.map(|stored| &stored.common),
+            &mut self.status.common,
+            self.plan.wait.as_ref(),
+            moved,
+            self.observation.now,
+        );
+    }
+
     fn report(&mut self) {
         let now = self.observation.now;
+        let observation = self.observation;
         let generation = self.restore.metadata.generation;
         if self.status.phase.is_none() {
             if let Some(wait) = self.plan.wait.take() {
                 let progress = Progress::Waiting(wait);
-                conditions::set_progress(&mut self.status.common, generation, &progress, now);
+                conditions::set_progress(&mut self.status.common, generation, &progress, observation);
             }
             return;
         }
@@ -35,7 +52,7 @@ impl RestorePlanner<'_> {
                 message: self.message(),
             },
         };
-        conditions::set_progress(&mut self.status.common, generation, &progress, now);
+        conditions::set_progress(&mut self.status.common, generation, &progress, observation);
     }
 
     fn reason(&self) -> Reason {

@@ -123,7 +123,7 @@ impl RestorePlanner<'_> {
             .filter(|host_id| !left_behind.contains(host_id) && !self.is_out_of_reach(host_id));
         let Some(host_id) = usual.or_else(|| others.next()) else {
             self.status.truncation = before;
-            return false;
+            return self.end_without_nodes(&left_behind);
         };
         let now = whole_seconds(self.observation.now);
         let rounds = before
@@ -158,6 +158,18 @@ impl RestorePlanner<'_> {
         true
     }
 
+    /// Ends a restore that is given up if every node has left the ring, so that none can empty the tables. Returns false and
+    /// waits if a node of the ring is out of reach.
+    fn end_without_nodes(&mut self, left_behind: &[String]) -> bool {
+        let host_ids = self.host_ids();
+        let Some(away) = host_ids.iter().find(|host_id| !left_behind.contains(host_id)) else {
+            self.enter(Phase::Cleanup);
+            return true;
+        };
+        self.report_node_away(away);
+        false
+    }
+
     fn skipped_nodes(&mut self) -> Vec<String> {
         let mut host_ids = self.host_ids();
         host_ids.retain(|host_id| self.is_skipped(host_id));
@@ -167,26 +179,18 @@ impl RestorePlanner<'_> {
     /// Records the containers of every node that is not left behind. Returns false and waits if those of a node are
     /// unknown.
     fn record_containers(&mut self, left_behind: &[String]) -> bool {
-        let observation = self.observation;
-        let mut unknown = None;
-        for node in &mut self.status.common.nodes {
-            if left_behind.contains(&node.host_id) {
+        let mut all_known = true;
+        for host_id in self.host_ids() {
+            if left_behind.contains(&host_id) {
                 continue;
             }
-            let pod = node.pod.clone().unwrap_or_default();
-            match observation.containers(&pod) {
-                Some(containers) => node.containers = Some(containers.clone()),
-                None => unknown = Some(pod),
+            let containers = self.observe_containers(&host_id);
+            all_known &= containers.is_some();
+            if let Some(node) = self.node_mut(&host_id).filter(|_| containers.is_some()) {
+                node.containers = containers;
             }
         }
-        if let Some(pod) = &unknown {
-            let message = format!(
-                "the containers of {pod} are not known, so a restart of one could not be noticed; \
-                 the restore continues when the pod is running"
-            );
-            self.plan.wait_for(Wait::new(Reason::PodNotRunning, message));
-        }
-        unknown.is_none()
+        all_known
     }
 
     /// Reports the restore as stalled after many rounds: each leaves another copy of the tables on every node.

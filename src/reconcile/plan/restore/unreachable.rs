@@ -2,7 +2,7 @@
 
 use super::RestorePlanner;
 use super::ring::RingComparison;
-use crate::api::{ABANDON_ANNOTATION, Phase, Reason};
+use crate::api::{ABANDON_ANNOTATION, NodeContainers, Phase, Reason};
 use crate::reconcile::plan::builder::find_node;
 use crate::reconcile::plan::node;
 use crate::reconcile::plan::wait::Wait;
@@ -65,6 +65,35 @@ impl RestorePlanner<'_> {
         node.is_some_and(|node| node::is_out_of_reach(node, self.observation.now))
     }
 
+    /// Returns the containers of a node that is done with its phase, or of one that is about to begin another. `None` if they
+    /// are unknown: then the node counts as out of reach, and the restore waits.
+    pub(super) fn observe_containers(&mut self, host_id: &str) -> Option<NodeContainers> {
+        let observation = self.observation;
+        let node = self.node_mut(host_id)?;
+        let pod = node.pod.clone().unwrap_or_default();
+        if let Some(containers) = observation.containers(&pod) {
+            if node.is_completed() {
+                node.silent_since = None;
+                node.message = None;
+            }
+            return Some(containers.clone());
+        }
+        let message = format!(
+            "the containers of {pod} are not known, so a restart of one could not be noticed; the restore continues when the \
+             pod is running"
+        );
+        node::record_unreachable(node, observation.now);
+        if node.message.is_none() {
+            node.message = Some(format!("the containers of {pod} do not run"));
+        }
+        if self.is_out_of_reach(host_id) {
+            self.report_node_away(host_id);
+        } else {
+            self.plan.wait_for(Wait::new(Reason::PodNotRunning, message));
+        }
+        None
+    }
+
     /// Returns true if the ring is known and does not have the node.
     fn has_left_ring(&mut self, host_id: &str) -> bool {
         let ring = self.plan.ring();
@@ -72,11 +101,15 @@ impl RestorePlanner<'_> {
     }
 
     /// Reports the restore as stalled because it waits for a node.
-    fn report_node_away(&mut self, host_id: &str) {
+    pub(super) fn report_node_away(&mut self, host_id: &str) {
         let (pod, error) = self.name_and_message(host_id);
         let error =
             error.unwrap_or_else(|| "the node is not in the ring, or no pod has its address".to_owned());
-        let remedy = if self.may_have_emptied() {
+        let remedy = if self.observation.members.is_empty() {
+            "no pod of the cluster exists; the restore continues when they are back; if they never come back, delete the \
+             CassandraCluster, then the restore ends"
+                .to_owned()
+        } else if self.may_have_emptied() {
             format!(
                 "the restore continues when the node is back; if it never comes back, remove it from the ring and \
                  set the annotation {ABANDON_ANNOTATION}"

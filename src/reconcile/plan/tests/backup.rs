@@ -1,12 +1,12 @@
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::harness::BackupRun;
-use super::world::Fault;
+use super::world::{Fault, World};
 use super::{Kill, KillPoint, MAX_RECONCILES};
 use crate::api::Reason;
 use crate::domain::sidecar::Sidecar;
-use crate::reconcile::plan::{Phase, Wait};
+use crate::reconcile::plan::{Answers, Phase, Wait};
 
 #[test]
 fn every_node_uploads_one_snapshot_under_one_tag_that_was_recorded_first() {
@@ -229,9 +229,11 @@ fn a_wait_is_published_once_until_its_reason_changes() {
     use crate::reconcile::plan::conditions::{self, IN_PROGRESS, Progress};
     use crate::reconcile::plan::wait_event;
 
+    let (world, answers) = (World::new(1), Answers::new());
+    let observation = world.observation(&[], &answers);
     let event = |common: &mut BackRestStatus, progress: &Progress| {
         let before = common.clone();
-        conditions::set_progress(common, Some(1), progress, Timestamp::UNIX_EPOCH);
+        conditions::set_progress(common, Some(1), progress, &observation);
         wait_event(Some(&before), common).map(|event| (event.warning, event.message))
     };
     let waits = |reason, message: &str| Progress::Waiting(Wait::new(reason, message));

@@ -2,12 +2,14 @@
 
 mod backup;
 mod blocked_retention;
+mod bounds;
 mod changed_ring;
 mod cluster_gone;
 mod condensed;
 mod conflict;
 mod defects;
 mod failures;
+mod foreign;
 mod harness;
 mod history;
 mod losses;

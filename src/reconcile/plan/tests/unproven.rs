@@ -135,12 +135,53 @@ fn a_part_that_was_never_accepted_is_just_sent_again() {
 
 #[test]
 fn a_request_whose_outcome_is_unknown_for_hours_may_have_been_an_upload() {
+    let lost_for_hours = |fault| {
+        let mut run = to_object_store();
+        run.world.faults = vec![fault; 2];
+        run.step();
+        run.world.advance(SignedDuration::from_hours(3));
+        run
+    };
+    // The sidecars are those that should have got the requests, and the bucket has no manifest.
+    let mut run = lost_for_hours(Fault::DropRequest);
+    run.finish();
+    assert_eq!(outcomes(&run), ["COMPLETED"]);
+    assert_eq!(count(&run, Phase::Backup), 2);
+    assert!((0..2).all(|node| run.world.uploads.is_whole(node)));
+    // Another sidecar may have uploaded a part of it.
+    let mut run = lost_for_hours(Fault::DropRequest);
+    run.world.restart(1, 0);
+    run.finish();
+    assert_eq!(outcomes(&run), ["COMPLETED", "FAILED"]);
+    // The manifest does not prove the upload.
+    let mut run = lost_for_hours(Fault::DropResponse);
+    run.finish();
+    assert_eq!(outcomes(&run), ["COMPLETED", "FAILED"]);
+}
+
+#[test]
+fn a_part_whose_folder_cannot_be_listed_for_15_minutes_is_not_sent_again() {
     let mut run = to_object_store();
     run.world.faults = vec![Fault::None, Fault::DropRequest];
     run.step();
     run.world.advance(SignedDuration::from_hours(3));
+    run.world.unlisted_until = jiff::Timestamp::MAX;
+    let begun = run.world.now;
+    run.until(|run| !run.status().history.is_empty());
+    assert!(run.world.now.duration_since(begun) >= SignedDuration::from_mins(15));
+    assert_eq!(outcomes(&run), ["FAILED"]);
+}
+
+#[test]
+fn the_last_cleanup_of_a_proof_whose_answers_are_lost_is_sent_eight_times() {
+    let mut run = BackupRun::new(2);
+    kill_during_upload(&mut run);
+    run.until(|run| count(run, Phase::Download) == 1);
+    run.world.faults = vec![Fault::DropRequest; 1_000];
+    let before = run.world.sent;
     run.finish();
-    assert_eq!(outcomes(&run), ["COMPLETED", "FAILED"]);
+    assert_eq!(run.state(), "COMPLETED", "{:?}", run.status());
+    assert_eq!(run.world.sent - before, 8);
 }
 
 #[test]

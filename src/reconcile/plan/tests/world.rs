@@ -22,7 +22,9 @@ use super::uploads::Uploads;
 use crate::api::NodeContainers;
 use crate::domain::sidecar::Sidecar;
 use crate::icarus::NodeMode;
-use crate::reconcile::plan::{Answers, Observation, OperationReport, Phase, PodMember, Task};
+use crate::reconcile::plan::{
+    Answers, NO_PROGRESS_TIMEOUT, Observation, OperationReport, Phase, PodMember, Task,
+};
 use archive::{Archive, Listing};
 use disruption::Silence;
 use operations::Operation;
@@ -136,6 +138,8 @@ pub(super) struct World {
     pub(super) listings: Cell<usize>,
     /// Every request that arrived, with the index of its node.
     pub(super) arrived: Vec<(usize, Task)>,
+    /// The number of requests, also of those that did not arrive.
+    pub(super) sent: usize,
     delayed: Vec<(Timestamp, usize, Task)>,
     next_id: u32,
     /// The number of nodes that joined.
@@ -187,6 +191,7 @@ impl World {
             violations: Vec::new(),
             listings: Cell::new(0),
             arrived: Vec::new(),
+            sent: 0,
             delayed: Vec::new(),
             next_id: 0,
             joined: 0,
@@ -204,6 +209,7 @@ impl World {
             stop: None,
             sidecar: self.sidecar.clone(),
             cluster_gone: self.cluster_gone,
+            no_progress_timeout: NO_PROGRESS_TIMEOUT,
             answers,
         }
     }

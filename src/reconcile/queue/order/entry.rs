@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::conditions::{FAILED, REFERENCES_RESOLVED, STALLED};
-use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, Kind};
+use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, Kind, Reason};
 use crate::reconcile::object::ReconciledObject;
 use crate::reconcile::plan::{conflict, needs, prune, schedule};
 
@@ -38,6 +38,8 @@ pub struct QueueEntry {
     pub cluster: String,
     /// The state in the queue.
     pub state: QueueState,
+    /// The reason and the message of `Stalled`, if it runs and a person has to act.
+    pub stalled: Option<String>,
 }
 
 impl QueueEntry {
@@ -64,6 +66,7 @@ impl Queued for CassandraRestore {
             created: created(&self.metadata),
             cluster: self.cluster().to_owned(),
             state: state(common, self.metadata.deletion_timestamp.is_some()),
+            stalled: common.and_then(stalled_run),
         }
     }
 }
@@ -80,8 +83,7 @@ impl Queued for CassandraBackup {
         let is_blocked = self.status.as_ref().is_some_and(|status| {
             let common = &status.common;
             // `Stalled` beside `Failed` is about the run that is over.
-            let is_stalled =
-                common.true_condition(STALLED).is_some() && common.true_condition(FAILED).is_none();
+            let is_stalled = is_stalled(common) && common.true_condition(FAILED).is_none();
             needs::recorded(common).is_some() || is_stalled
         });
         let is_idle = self.spec.suspend == Some(true) || (is_scheduled && (due.is_none() || is_blocked));
@@ -96,8 +98,22 @@ impl Queued for CassandraBackup {
             } else {
                 state(common, is_idle || self.metadata.deletion_timestamp.is_some())
             },
+            stalled: common.and_then(stalled_run),
         }
     }
+}
+
+/// Returns true if a person has to act before an object can begin. An object behind a stalled run keeps its place.
+fn is_stalled(common: &BackRestStatus) -> bool {
+    let stalled = common.true_condition(STALLED);
+    stalled.is_some_and(|stalled| Reason::Queued != *stalled.reason)
+}
+
+/// Returns the reason and the message of `Stalled` of a run under way.
+fn stalled_run(common: &BackRestStatus) -> Option<String> {
+    let runs = common.has_started() && (!common.is_terminal() || conflict::is_stopped(common));
+    let stalled = common.true_condition(STALLED).filter(|_| runs)?;
+    Some(format!("{}: {}", stalled.reason, stalled.message))
 }
 
 fn created(meta: &ObjectMeta) -> Timestamp {
@@ -126,7 +142,7 @@ fn state(common: Option<&BackRestStatus>, is_idle: bool) -> QueueState {
         QueueState::Idle
     } else if common.has_started() {
         QueueState::Active
-    } else if is_idle || has_condition(REFERENCES_RESOLVED, "False") || has_condition(STALLED, "True") {
+    } else if is_idle || has_condition(REFERENCES_RESOLVED, "False") || is_stalled(common) {
         QueueState::Idle
     } else {
         QueueState::Ready
@@ -170,5 +186,40 @@ mod tests {
         };
         assert_eq!(state_with(STALLED), QueueState::Idle);
         assert_eq!(state_with(FAILED), QueueState::Ready);
+    }
+
+    /// An entry that stepped aside because of a stalled run would lose its place to one that comes later.
+    #[test]
+    fn an_object_behind_a_stalled_run_keeps_its_place_and_a_stalled_run_keeps_the_queue() {
+        let object = |state: &str, reason: &str| -> CassandraRestore {
+            let condition = if state.is_empty() {
+                serde_json::Value::Null
+            } else {
+                serde_json::json!({ "type": state })
+            };
+            let object = serde_json::json!({
+                "apiVersion": "db.orange.com/v2", "kind": "CassandraRestore",
+                "metadata": { "name": "monday" },
+                "spec": { "cassandraCluster": "c1", "cassandraBackup": "nightly" },
+                "status": {
+                    "condition": condition,
+                    "conditions": [{
+                        "type": "Stalled", "status": "True", "reason": reason, "message": "restart it",
+                        "lastTransitionTime": "2028-02-29T03:00:00Z",
+                    }],
+                },
+            });
+            serde_json::from_value(object).unwrap()
+        };
+        let now = "2028-02-29T04:00:00Z".parse().unwrap();
+        let entry = |state, reason| {
+            let entry = object(state, reason).queue_entry(now);
+            (entry.state, entry.stalled)
+        };
+        assert_eq!(entry("", "Queued"), (QueueState::Ready, None));
+        assert_eq!(entry("", "SidecarBusy"), (QueueState::Idle, None));
+        let stalled = Some("NoProgress: restart it".to_owned());
+        assert_eq!(entry("RUNNING", "NoProgress"), (QueueState::Active, stalled));
+        assert_eq!(entry("FAILED", "BackupFailed"), (QueueState::Idle, None));
     }
 }

@@ -27,8 +27,10 @@ fn noun(kind: Kind) -> &'static str {
 pub fn reason_to_wait(own: &QueueEntry, all: &[QueueEntry]) -> Option<Wait> {
     let is_other = |other: &&QueueEntry| other.cluster == own.cluster && !other.is_same_object(own);
     let others: Vec<_> = all.iter().filter(is_other).collect();
-    if let Some(active) = others.iter().find(|other| other.state == QueueState::Active) {
-        return Some(queued_behind(active, "is running"));
+    let active = others.iter().filter(|other| other.state == QueueState::Active);
+    // The one that a person has to act on comes first in the message.
+    if let Some(active) = active.max_by_key(|active| active.stalled.is_some()) {
+        return Some(queued_behind_active(active));
     }
     let mut undecodable = others
         .iter()
@@ -50,6 +52,15 @@ fn behind_undecodable(other: &QueueEntry) -> Wait {
         other.cluster
     );
     Wait::stalled(Reason::Queued, message)
+}
+
+/// Returns the wait for a run under way. If that is stalled, so is the wait: nothing begins before a person has acted.
+fn queued_behind_active(active: &QueueEntry) -> Wait {
+    let Some(stalled) = &active.stalled else {
+        return queued_behind(active, "is running");
+    };
+    let wait = queued_behind(active, "is running and stalled");
+    Wait::stalled(wait.reason, format!("{} ({stalled})", wait.message))
 }
 
 fn queued_behind(other: &QueueEntry, why: &str) -> Wait {
@@ -89,6 +100,7 @@ mod tests {
                 "ready" => QueueState::Ready,
                 _ => QueueState::Idle,
             },
+            stalled: None,
         }
     }
 
@@ -137,6 +149,20 @@ mod tests {
             );
             assert!(wait.is_none_or(|wait| wait.reason == Reason::Queued && !wait.stalled));
         }
+    }
+
+    #[test]
+    fn a_run_behind_a_stalled_one_says_for_what_it_waits_and_what_ends_the_wait() {
+        let stalled = "NoProgress: BACKUP on c1-dc1-rack1-1 at 40%; restart that container";
+        let mut active = entry("backup nightly 5 c1 active");
+        active.stalled = Some(stalled.to_owned());
+        let others = [entry("backup first 1 c1 active"), active];
+        let wait = reason_to_wait(&entry("restore monday 9 c1 ready"), &others).unwrap();
+        assert_eq!((wait.reason, wait.stalled), (Reason::Queued, true));
+        assert_eq!(
+            wait.message,
+            format!("backup nightly of cluster c1 is running and stalled ({stalled})")
+        );
     }
 
     #[test]

@@ -137,6 +137,7 @@ impl World {
     }
 
     pub(in super::super) fn send(&mut self, request: &Request) -> Outcome {
+        self.sent += 1;
         let index = index(&request.pod);
         let fault = if self.faults.is_empty() {
             Fault::None
