@@ -46,10 +46,10 @@ pub const STDIN: &str = "<stdin>";
 pub fn inputs(paths: &[PathBuf], mut stdin: impl Read) -> impl Iterator<Item = Input> {
     let mut seen = BTreeSet::new();
     let mut files: Vec<Entry> = paths.iter().flat_map(|path| entries(path)).collect();
-    files.retain(|file| seen.insert(name(&file.path)));
+    files.retain(|file| seen.insert(file_name(&file.path)));
     files.into_iter().map(move |file| match file.error {
         Some(error) => Input {
-            name: name(&file.path),
+            name: file_name(&file.path),
             bytes: Err(error),
         },
         None if file.path == Path::new("-") => Input {
@@ -57,7 +57,7 @@ pub fn inputs(paths: &[PathBuf], mut stdin: impl Read) -> impl Iterator<Item = I
             bytes: read_bounded(&mut stdin),
         },
         None => Input {
-            name: name(&file.path),
+            name: file_name(&file.path),
             bytes: File::open(&file.path)
                 .map_err(Unreadable::from)
                 .and_then(read_bounded),
@@ -117,8 +117,9 @@ fn is_manifest(path: &Path) -> bool {
         || path.file_name().is_some_and(|name| name == "Kustomization")
 }
 
-/// Returns a path without `./` in it, with `/` between its parts.
-fn name(path: &Path) -> String {
+/// Returns the name of a file or folder in reports: its path without `./` in it, with `/` between its parts.
+#[must_use]
+pub fn file_name(path: &Path) -> String {
     let text = path.to_string_lossy().replace('\\', "/");
     let parts: Vec<&str> = text
         .split('/')

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use super::applications::Application;
 use super::excerpt;
 use super::expectations::Expectations;
 use super::files::{Input, Unreadable};
@@ -10,6 +11,7 @@ use super::kustomize::{EnvFiles, Kustomization, Kustomizations, keys_of_env_file
 use super::manifest::{Manifest, ManifestKind, TypeMeta};
 use super::placeholder;
 use super::report::{ErrorReport, Note, Source};
+use super::trees;
 use super::unjudged;
 use super::yaml::{Node, NodeKind, Reader, SpannedNode};
 
@@ -33,6 +35,7 @@ pub struct Loaded {
     pub(super) notes: Vec<Note>,
     pub(super) env_files: EnvFiles,
     pub(super) expectations: Expectations,
+    pub(super) applications: Vec<Application>,
 }
 
 impl Loaded {
@@ -116,6 +119,13 @@ impl Loaded {
         self.env_files.insert(input.name, keys);
     }
 
+    /// Returns true if a file is in this folder.
+    #[must_use]
+    pub fn has_files_in(&self, folder: &str) -> bool {
+        let mut names = self.sources.iter().map(|source| source.name.as_str());
+        names.any(|name| trees::is_within(name, folder))
+    }
+
     /// Returns the names of the files, by index.
     pub(super) fn names(&self) -> Vec<String> {
         self.sources.iter().map(|source| source.name.clone()).collect()
@@ -139,6 +149,8 @@ impl Loaded {
             let file = self.sources.get(place.file).map(|source| source.name.as_str());
             self.expectations
                 .add(file.unwrap_or_default(), api_version, kind, &node);
+            self.applications
+                .extend(Application::read(place.file, api_version, kind, &node));
         }
         let known_kind = match (api_version, kind) {
             (Some(api_version), Some(kind)) => ManifestKind::parse(api_version, kind),

@@ -9,7 +9,7 @@ use super::secret_sources;
 use super::yaml::{Entry, Node, SpannedNode};
 
 /// The kinds of documents that the check reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ManifestKind {
     Backup,
     Restore,
@@ -164,6 +164,8 @@ pub(super) struct Resource {
     pub(super) renamed: Option<String>,
     /// The reason that the applied object may differ from the manifest; `None` if it is applied as it is written.
     pub(super) opaque: Option<String>,
+    /// The folder of the outermost kustomization that applies it, or else of its file.
+    pub(super) folder: String,
 }
 
 impl Resource {

@@ -2,8 +2,8 @@
 //!
 //! The steps: [`files`] finds the files, [`load`] parses their documents with [`yaml`], `place` applies the
 //! kustomizations, `tree`, `layered` and `secrets` collect the facts, `judge` applies the rules of the webhook, and [`render`]
-//! shows the report. All given files form one tree. A reference to an object outside of it is unknown, or is looked
-//! up in the Kubernetes cluster if there is one.
+//! shows the report. All given files form one tree, unless they contain the objects of several Kubernetes clusters: `trees` keeps
+//! those apart. A reference to an object outside of a tree is unknown, or is looked up in the Kubernetes cluster if there is one.
 //!
 //! # Guarantees
 //! An unknown value never denies anything: a placeholder, a field that a patch may change, a Secret that is made
@@ -16,6 +16,7 @@ pub mod render;
 pub mod report;
 pub mod yaml;
 
+mod applications;
 mod checkout;
 mod excerpt;
 mod expectations;
@@ -32,11 +33,14 @@ mod secret_sources;
 mod secrets;
 mod settings;
 mod tree;
+mod trees;
 mod unjudged;
 mod update;
 
 #[cfg(test)]
 mod tests;
+
+use std::collections::HashSet;
 
 use crate::rules::facts::{FactSource, Reference};
 
@@ -47,9 +51,10 @@ pub use settings::{FailOn, Settings};
 
 use layered::Layered;
 use load::Loaded;
-use place::place;
+use place::{folder_of, place};
 use report::Report;
 use tree::Tree;
+use trees::Trees;
 
 /// Judges every backup and restore in the loaded files, in the order of the files.
 ///
@@ -63,16 +68,18 @@ pub async fn check(
     mut progress: impl FnMut(usize, usize),
 ) -> Report {
     let (resources, mut report) = place(loaded, settings);
-    let tree = Tree::new(&resources);
-    let layered = live.map(|live| Layered {
-        tree: &tree,
-        live: live.facts,
-    });
-    let source: &dyn FactSource = match &layered {
-        Some(layered) => layered,
-        None => &tree,
-    };
+    let folders: Vec<String> = resources.names.iter().map(|name| folder_of(name)).collect();
+    let trees = Trees::new(&resources, &folders, &settings.trees);
+    if trees.too_many {
+        report.add_too_many_trees();
+    }
+    let facts: Vec<Tree> = trees
+        .all()
+        .iter()
+        .map(|scope| Tree::new(&resources, scope))
+        .collect();
     let total = resources.judged.len();
+    let mut seen = HashSet::new();
     for (done, resource) in resources.judged.iter().enumerate() {
         let stored = match live.zip(resource.manifest.kind.judged()) {
             Some((live, kind)) => live.stored(kind, resource).await,
@@ -81,8 +88,30 @@ pub async fn check(
         if let Reference::Unknown(why) = &stored {
             report.add_unread(resource, why);
         }
-        let judged = judge::judge(resource, source, stored.found(), settings).await;
-        report.add(resource, judged.findings, &judged.placeholders);
+        for index in trees.of(&resource.folder) {
+            // Several kustomizations may apply the same manifest in the same way.
+            let begin = resource.manifest.object.span.begin;
+            let identity = (
+                index,
+                resource.manifest.file,
+                begin,
+                &resource.namespace,
+                resource.name(),
+            );
+            let Some(tree) = facts.get(index).filter(|_| seen.insert(identity)) else {
+                continue;
+            };
+            let layered = live.map(|live| Layered {
+                tree,
+                live: live.facts,
+            });
+            let source: &dyn FactSource = match &layered {
+                Some(layered) => layered,
+                None => tree,
+            };
+            let judged = judge::judge(resource, source, stored.found(), settings).await;
+            report.add(resource, trees.name(index), judged.findings, &judged.placeholders);
+        }
         progress(done + 1, total);
     }
     report.allow(&settings.allow);

@@ -21,12 +21,14 @@ pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) 
         mut notes,
         env_files,
         expectations,
+        applications,
     } = loaded;
     let kustomizations = Kustomizations::read(&manifests, &names, &env_files);
     notes.extend(kustomizations.notes(&names));
     let mut resources = Resources {
         generated: kustomizations.generated().to_vec(),
         placeholders: settings.placeholders.clone(),
+        applications,
         ..Resources::default()
     };
     for secret in &mut resources.generated {
@@ -68,6 +70,7 @@ pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) 
                 opaque: placement
                     .opaque
                     .or_else(|| manifest.opaque.map(ToOwned::to_owned)),
+                folder: placement.root.unwrap_or_else(|| folder_of(name)),
                 manifest: manifest.clone(),
             };
             if manifest.kind.judged().is_some() {
@@ -103,6 +106,11 @@ fn unjudged_note(file: usize, why: &str, lines: &BTreeSet<u32>) -> Note {
         line: lines.first().copied().unwrap_or(1),
         message: format!("not judged: {why}{others}"),
     }
+}
+
+/// Returns the folder of a file; an empty text for the current one.
+pub(super) fn folder_of(file: &str) -> String {
+    file.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned()
 }
 
 fn file_note(manifest: &Manifest, message: &str) -> Note {

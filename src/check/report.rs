@@ -98,6 +98,8 @@ pub struct ObjectReport {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// The tree in which it was judged, if there are several.
+    pub tree: Option<String>,
     /// The findings, in the order of the spec.
     pub findings: Vec<FindingReport>,
 }
@@ -194,7 +196,14 @@ impl Report {
     /// Adds a judged object.
     ///
     /// `placeholders` are the values with placeholders, which were not judged.
-    pub(super) fn add(&mut self, resource: &Resource, findings: Findings, placeholders: &[Placeholder]) {
+    /// `tree` is the tree in which it was judged, if there are several.
+    pub(super) fn add(
+        &mut self,
+        resource: &Resource,
+        tree: Option<&str>,
+        findings: Findings,
+        placeholders: &[Placeholder],
+    ) {
         let manifest = &resource.manifest;
         let node = manifest.node();
         let object = manifest.object.span;
@@ -228,6 +237,7 @@ impl Report {
             kind: manifest.kind_name().to_owned(),
             namespace: resource.namespace.clone(),
             name: manifest.name().to_owned(),
+            tree: tree.map(ToOwned::to_owned),
             findings,
         });
         self.add_placeholders(resource, placeholders);
@@ -265,6 +275,17 @@ impl Report {
             });
             rest.retain(|other| !is_same(other));
         }
+    }
+
+    /// Adds a note that the files of several Kubernetes clusters are judged together.
+    pub(super) fn add_too_many_trees(&mut self) {
+        self.notes.push(Note {
+            file: 0,
+            line: 1,
+            message: "too many folders contain the same objects, so all files are judged as one Kubernetes cluster; name the folder \
+                      of each one with --tree"
+                .to_owned(),
+        });
     }
 
     /// Adds a note on a resource whose stored version cannot be read.

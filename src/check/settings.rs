@@ -36,6 +36,8 @@ pub struct Settings {
     pub namespace: String,
     /// The current time, from which the runs of schedules are computed.
     pub now: Timestamp,
+    /// Folders whose files are applied to a Kubernetes cluster of their own.
+    pub trees: Vec<String>,
     /// The texts that count as placeholders.
     pub placeholders: Placeholders,
     /// The repository that contains the files.
@@ -52,6 +54,7 @@ impl Default for Settings {
             allow: Vec::new(),
             namespace: "default".to_owned(),
             now: Timestamp::UNIX_EPOCH,
+            trees: Vec::new(),
             placeholders: Placeholders::default(),
             checkout: Checkout::default(),
         }

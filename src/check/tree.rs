@@ -18,6 +18,7 @@ use super::manifest::{ManifestKind, Resource};
 use super::placeholder::Placeholders;
 use super::resources::Resources;
 use super::secret_sources::{self, SecretCopy};
+use super::trees::Scope;
 use super::{multi_casskop, secrets};
 
 /// The reason why an object is unknown that no file contains.
@@ -47,13 +48,18 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Reads all documents.
-    pub(super) fn new(all: &Resources) -> Self {
+    /// Reads the documents of a scope.
+    pub(super) fn new(all: &Resources, scope: &Scope) -> Self {
+        let generated = all.generated.iter().filter(|secret| scope.contains(&secret.root));
         let mut tree = Self {
-            generated: all.generated.clone(),
+            generated: generated.cloned().collect(),
             ..Self::default()
         };
-        for resource in &all.facts {
+        for resource in all
+            .facts
+            .iter()
+            .filter(|resource| scope.contains(&resource.folder))
+        {
             tree.add(resource, &all.names, &all.placeholders);
         }
         tree

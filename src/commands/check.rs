@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use regex::Regex;
 use tokio::runtime;
 
-use crate::check::files::{inputs, named_file};
+use crate::check::files::{file_name, inputs, named_file};
 use crate::check::load::Loaded;
 use crate::check::report::Outcome;
 use crate::check::{self as manifests, Checkout, FailOn, Live, Placeholders, Settings};
@@ -72,6 +72,13 @@ pub(super) struct CheckArgs {
     /// data.
     #[arg(long, value_name = "RULE", value_delimiter = ',', hide_possible_values = true, value_parser = allowable_rules())]
     allow: Vec<String>,
+    /// The folder of the files that are applied to a Kubernetes cluster of its own; may be given several times
+    ///
+    /// The files of one folder do not see those of another. Files outside of all of them belong to each. Folders that a Flux
+    /// Kustomization or an Argo CD Application in the folder names belong to it, too. Without this flag, folders that contain the
+    /// same object with different content are kept apart.
+    #[arg(long = "tree", value_name = "DIR")]
+    trees: Vec<PathBuf>,
     /// Take texts that match this regular expression for placeholders, whose values are unknown; may be given several times
     ///
     /// The placeholders of Helm, Flux, argocd-vault-plugin, SOPS, ytt and other tools are known: docs/placeholders.md lists
@@ -103,6 +110,11 @@ enum CheckCommandError {
     /// A report cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// A folder of `--tree` contains none of the files.
+    #[error(
+        "--tree {0}: none of the given files is in this folder; write it as the paths of the files begin"
+    )]
+    EmptyTree(String),
 }
 
 impl CheckArgs {
@@ -115,6 +127,7 @@ impl CheckArgs {
             allow: self.allow.iter().filter_map(|id| catalogue::find(id)).collect(),
             namespace: self.namespace.clone(),
             now,
+            trees: self.trees.iter().map(|folder| file_name(folder)).collect(),
             placeholders: Placeholders::new(self.placeholders.clone()),
             checkout: env::current_dir()
                 .map_or_else(|_| Checkout::default(), |folder| Checkout::around(&folder)),
@@ -186,6 +199,9 @@ async fn judge_and_report(
         loaded.add_env_file(named_file(name));
     }
     let settings = args.settings(now);
+    if let Some(empty) = settings.trees.iter().find(|tree| !loaded.has_files_in(tree)) {
+        return Err(CheckCommandError::EmptyTree(empty.clone()));
+    }
     let judged = |done, total| progress.update(|| format!("{done} of {total} objects judged"));
     let report = manifests::check(loaded, &settings, live, judged).await;
     progress.clear();

@@ -169,3 +169,41 @@ fn the_command_has_a_manual_page() {
     let text = String::from_utf8(page.stdout).unwrap();
     assert!(text.contains(".TH") && text.contains("\\-\\-strict"), "{text}");
 }
+
+#[test]
+fn a_report_names_the_tree_of_an_object_if_there_are_several() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = |datacenter: &str| {
+        format!(
+            "---\napiVersion: db.orange.com/v2\nkind: CassandraCluster\nmetadata: {{name: c1}}\nspec: {{topology: {{dc: [{{name: {datacenter}}}]}}}}\n"
+        )
+    };
+    for (tree, datacenter) in [("staging", "dc1"), ("production", "dc2")] {
+        fs::create_dir(folder.path().join(tree)).unwrap();
+        let text = format!("{BACKUP}{}", cluster(datacenter));
+        fs::write(folder.path().join(tree).join("all.yaml"), text).unwrap();
+    }
+    let run = check(folder.path(), &["."], "");
+    assert!(
+        run.stdout
+            .contains("of CassandraBackup default/b1 in the tree production"),
+        "{}",
+        run.stdout
+    );
+    let json = check(folder.path(), &[".", "--format", "json"], "").stdout;
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let trees: Vec<&str> = report["objects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|object| object["tree"].as_str().unwrap())
+        .collect();
+    assert_eq!(trees, ["production", "staging"]);
+    let run = check(folder.path(), &["staging", "--tree", "other"], "");
+    assert_eq!(run.code, 2);
+    assert!(
+        run.stderr.contains("--tree other: none of the given files"),
+        "{}",
+        run.stderr
+    );
+}

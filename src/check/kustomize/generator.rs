@@ -45,6 +45,8 @@ pub(in crate::check) struct GeneratedSecret {
     pub(in crate::check) hashed: bool,
     /// The file of the kustomization.
     pub(in crate::check) file: String,
+    /// The folder of the outermost kustomization.
+    pub(in crate::check) root: String,
 }
 
 impl Generator {

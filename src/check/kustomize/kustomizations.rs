@@ -113,6 +113,7 @@ impl Kustomizations {
             keys: generator.keys(env_files),
             hashed: generator.hashed,
             file: file.to_owned(),
+            root: transformation.root.clone(),
             names,
         };
         let patched = |name: &String| transformation.change("Secret", name);

@@ -13,7 +13,7 @@ type Target = (Option<String>, Option<String>);
 pub(super) struct Transformation {
     pub(super) namespace: Option<String>,
     /// The folder of the outermost kustomization.
-    root: String,
+    pub(super) root: String,
     /// Name prefixes and suffixes, the outermost first.
     affixes: Vec<(String, String)>,
     patched: Vec<Target>,
@@ -31,6 +31,8 @@ pub(in crate::check) struct Placement {
     pub(in crate::check) name: Option<String>,
     /// The reason that the applied object may differ from the manifest.
     pub(in crate::check) opaque: Option<String>,
+    /// The folder of the outermost kustomization, if there is one.
+    pub(in crate::check) root: Option<String>,
 }
 
 impl From<&str> for Transformation {
@@ -98,6 +100,7 @@ impl Transformation {
             namespace: self.namespace.clone(),
             name: self.names(name).pop().filter(|_| renamed),
             opaque: self.change(kind, name).or_else(why),
+            root: Some(self.root.clone()),
         }
     }
 

@@ -33,6 +33,8 @@ struct Object<'a> {
     kind: &'a str,
     namespace: &'a str,
     name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tree: Option<&'a str>,
     verdict: &'static str,
     findings: Vec<Finding<'a>>,
 }
@@ -97,6 +99,7 @@ fn object<'a>(report: &'a Report, object: &'a ObjectReport) -> Object<'a> {
         kind: &object.kind,
         namespace: &object.namespace,
         name: &object.name,
+        tree: object.tree.as_deref(),
         verdict: if object.denied() { "denied" } else { "allowed" },
         findings: object.findings.iter().map(|own| finding(report, own)).collect(),
     }

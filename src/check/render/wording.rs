@@ -12,9 +12,17 @@ pub(super) fn page(rule: &Rule) -> String {
     )
 }
 
-/// Returns the object as in `CassandraRestore prod/r1`.
+/// Returns the object as in `CassandraRestore prod/r1`, with its tree if there are several.
 pub(super) fn subject(object: &ObjectReport) -> String {
-    clean(&format!("{} {}/{}", object.kind, object.namespace, object.name))
+    let tree = match object.tree.as_deref() {
+        Some("" | ".") => " in the tree of all files".to_owned(),
+        Some(tree) => format!(" in the tree {tree}"),
+        None => String::new(),
+    };
+    clean(&format!(
+        "{} {}/{}{tree}",
+        object.kind, object.namespace, object.name
+    ))
 }
 
 /// Replaces control characters by spaces, so that the text of a file cannot move a terminal's cursor or end a line.
