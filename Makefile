@@ -53,8 +53,9 @@ bench: servers
 # target for ten minutes. Run it before you close an issue.
 soak: soak-properties soak-oldest soak-hostile soak-kills soak-slots soak-nodes reproducible fuzz
 
-soak-properties:
+soak-properties: servers
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test properties
+	CASSGATE_TEST_YAML=20000 $(CARGO) test --locked --release --test check -- kubectl
 
 # Runs tests/kube on Kubernetes 1.33; .ci/run uses 1.35.
 soak-oldest: cert-manager

@@ -14,6 +14,7 @@ use crate::rules::{self, decode, defaults, status};
 
 use super::manifest::Resource;
 use super::placeholder::{self, Placeholder, Placeholders};
+use super::repeated;
 use super::settings::Settings;
 use super::tree::NOT_IN_THE_FILES;
 use super::update::Change;
@@ -42,6 +43,7 @@ pub(super) async fn judge(
     let placeholders = placeholders(node, &settings.placeholders);
     let mut found = object_metadata::check(written_metadata(resource).as_ref());
     found.extend(field_unknown::check(kind, &without_sops(node.to_json())));
+    found.extend(repeated::findings(node, resource.manifest.glued));
     let manifest = Object {
         kind,
         node,

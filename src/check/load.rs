@@ -10,6 +10,7 @@ use super::files::{Input, Unreadable};
 use super::kustomize::{EnvFiles, Kustomization, Kustomizations, keys_of_env_file};
 use super::manifest::{Manifest, ManifestKind, TypeMeta};
 use super::placeholder;
+use super::repeated;
 use super::report::{ErrorReport, Note, Source};
 use super::trees;
 use super::unjudged;
@@ -67,8 +68,9 @@ impl Loaded {
                     end = object.span.end;
                     let first = self.manifests.len();
                     documents.push(object.clone());
-                    self.document(place, object, None);
+                    self.document(place, object.clone(), None);
                     self.mark_shared_values(first);
+                    self.repeated_keys(place, &object, first, &text);
                 }
                 Err(error) => first_error = Some(error),
             }
@@ -164,6 +166,7 @@ impl Loaded {
                 document: place.document,
                 object,
                 opaque: None,
+                glued: None,
             });
         } else if let Some(reason) = unjudged::reason(&node, api_version, kind) {
             self.note(place.file, object.span.line, reason);
@@ -240,6 +243,21 @@ impl Loaded {
                     "an alias shares a value with a Secret, which cassgate does not show; write the value itself",
                 );
             }
+        }
+    }
+
+    /// Adds a note on keys that are written twice, unless the only object of the document, from `first` on, is judged: it then has
+    /// a finding.
+    fn repeated_keys(&mut self, place: Place, document: &SpannedNode, first: usize, text: &str) {
+        let is_judged = |manifest: &&mut Manifest| manifest.kind.judged().is_some();
+        let objects = self.manifests.get_mut(first..).into_iter().flatten();
+        let mut judged = objects.filter(is_judged).peekable();
+        if judged.peek().is_some() {
+            judged.for_each(|manifest| manifest.glued = repeated::glued(document, text));
+        } else if place.names_judged_kind
+            && let Some((line, message)) = repeated::note(document, text)
+        {
+            self.note(place.file, line, message);
         }
     }
 

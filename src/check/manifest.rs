@@ -101,6 +101,8 @@ pub(super) struct Manifest {
     pub(super) object: SpannedNode,
     /// The reason that it is not judged; `None` if nothing in its document prevents it.
     pub(super) opaque: Option<&'static str>,
+    /// The line in its document that ends with a separator, which separates nothing there.
+    pub(super) glued: Option<u32>,
 }
 
 impl Manifest {

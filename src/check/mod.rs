@@ -28,6 +28,7 @@ mod manifest;
 mod multi_casskop;
 mod place;
 mod placeholder;
+mod repeated;
 mod resources;
 mod secret_sources;
 mod secrets;

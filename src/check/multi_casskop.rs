@@ -9,6 +9,7 @@ use crate::rules::facts::{Cluster, Reference};
 
 use super::manifest::Resource;
 use super::placeholder::Placeholders;
+use super::yaml::Node;
 
 /// Returns the `CassandraCluster` that a `MultiCasskop` makes in each of its Kubernetes clusters, by name.
 ///
@@ -19,10 +20,10 @@ pub(super) fn clusters(
     placeholders: &Placeholders,
 ) -> Vec<(String, Reference<Cluster>)> {
     let node = Arc::clone(&resource.manifest.object.node);
-    let Some(base) = node.at(&["spec", "base"]).map(|base| base.to_json()) else {
+    let Some(base) = node.at(&["spec", "base"]).map(Node::to_json) else {
         return Vec::new();
     };
-    let overrides = node.at(&["spec", "override"]).map(|all| all.to_json());
+    let overrides = node.at(&["spec", "override"]).map(Node::to_json);
     let mut variants: Vec<Value> = match overrides {
         Some(Value::Object(all)) if !all.is_empty() => {
             all.into_iter().map(|(_, own)| merged(&base, own)).collect()

@@ -219,6 +219,6 @@ pub(super) fn copied_into(node: &Node) -> Option<String> {
     let is_filled = |key: &&str| node.text_at(&["metadata", "annotations", key]).is_some();
     FILLED
         .iter()
-        .any(|key| is_filled(&key))
+        .any(is_filled)
         .then(|| "an operator copies its keys from another Secret".to_owned())
 }

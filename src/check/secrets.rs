@@ -98,9 +98,8 @@ impl<'n> PlainSecret<'n> {
                     self.not_base64.push(key);
                 }
                 // argocd-vault-plugin renders inside base64, too.
-                let is_final = |value: &Vec<u8>| {
-                    std::str::from_utf8(value).map_or(true, |text| !placeholders.is_in(text))
-                };
+                let is_final =
+                    |value: &Vec<u8>| !std::str::from_utf8(value).is_ok_and(|text| placeholders.is_in(text));
                 decoded.ok().filter(is_final)
             }
             NodeKind::Text(text) => Some(text.as_bytes().to_vec()),
@@ -240,6 +239,7 @@ mod tests {
             object: Reader::new(text).next().unwrap().unwrap(),
             inferred: None,
             opaque: None,
+            glued: None,
         }
     }
 
@@ -361,6 +361,7 @@ mod tests {
             object: child,
             inferred: None,
             opaque: None,
+            glued: None,
         };
         let (_, known) = created_by(&manifest, manifest.name(), &Placeholders::default()).remove(0);
         let Reference::Found(known) = known else {

@@ -11,6 +11,7 @@
 pub mod any;
 mod command;
 mod formats;
+mod kubectl;
 mod progress;
 mod schemas;
 mod secret_values;

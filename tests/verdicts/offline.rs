@@ -52,13 +52,9 @@ fn manifests(case: &Case, library: &Map<String, Value>) -> String {
     documents.join("\n---\n")
 }
 
-/// Returns the findings of `check` on the last of these documents.
-pub(crate) fn outcome(documents: &[Value], flags: &[String]) -> Outcome {
-    let text: Vec<String> = documents
-        .iter()
-        .map(|object| serde_saphyr::to_string(object).unwrap())
-        .collect();
-    let mut report = checked(&text.join("\n---\n"), flags);
+/// Returns the findings of `check` on the last object of a text.
+pub(crate) fn outcome(text: &str, flags: &[String]) -> Outcome {
+    let mut report = checked(text, flags);
     let object = report.objects.pop().unwrap();
     Outcome {
         denied: findings_of(&object, Severity::Deny),

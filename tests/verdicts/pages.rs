@@ -16,6 +16,8 @@ struct Example {
     heading: String,
     flags: Vec<String>,
     documents: Vec<Value>,
+    /// The block as it is written.
+    text: String,
 }
 
 fn examples(rule: &Rule) -> Vec<Example> {
@@ -33,11 +35,17 @@ fn examples(rule: &Rule) -> Vec<Example> {
                 .collect();
         } else if line == "```yaml" {
             let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            let text = text.join("\n");
             found.push(Example {
                 heading: heading.clone(),
                 flags: std::mem::take(&mut flags),
-                documents: serde_saphyr::from_multiple(&text.join("\n"))
-                    .unwrap_or_else(|error| panic!("{}: {error}", rule.id)),
+                documents: match serde_saphyr::from_multiple(&text) {
+                    Ok(documents) => documents,
+                    // Only check reads a key that is written twice.
+                    Err(_) if ONLY_OFFLINE.contains(&rule) => Vec::new(),
+                    Err(error) => panic!("{}: {error}", rule.id),
+                },
+                text,
             });
         }
     }
@@ -46,7 +54,7 @@ fn examples(rule: &Rule) -> Vec<Example> {
 
 fn judged(rule: &Rule, example: &Example) -> Outcome {
     if ONLY_OFFLINE.contains(&rule) {
-        return offline::outcome(&example.documents, &example.flags);
+        return offline::outcome(&example.text, &example.flags);
     }
     let mut documents = example.documents.clone();
     for document in &mut documents {
@@ -98,7 +106,11 @@ fn reports(outcome: &Outcome, rule: &Rule) -> (bool, bool) {
 const FIXED_BY_MUTATION: [&Rule; 2] = [&catalogue::STATUS_ON_CREATE, &catalogue::STATUS_RESET];
 
 /// Rules about objects that never reach the webhook, because the API server rejects or changes them before.
-const ONLY_OFFLINE: [&Rule; 2] = [&catalogue::METADATA_MALFORMED, &catalogue::FIELD_UNKNOWN];
+const ONLY_OFFLINE: [&Rule; 3] = [
+    &catalogue::METADATA_MALFORMED,
+    &catalogue::FIELD_UNKNOWN,
+    &catalogue::FIELD_REPEATED,
+];
 
 #[test]
 fn the_examples_of_each_page_get_the_verdict_of_their_heading() {

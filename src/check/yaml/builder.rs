@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use granit_parser::{Event, ScalarStyle, Tag};
+use serde_json::Number;
 
 use super::error::YamlError;
 use super::merge::merge;
@@ -41,7 +42,8 @@ enum Content {
     List(Vec<SpannedNode>),
     Map {
         entries: Vec<Entry>,
-        merged: Vec<SpannedNode>,
+        /// The values of merge keys, each with the number of entries before it.
+        merged: Vec<(usize, SpannedNode)>,
         /// The key whose value is next.
         key: Option<(Box<str>, Span)>,
     },
@@ -50,7 +52,7 @@ enum Content {
 /// A complete node that is not yet in its parent.
 struct Complete {
     child: SpannedNode,
-    /// The text of a scalar, which may be a key.
+    /// The key that a scalar would be.
     key: Option<Box<str>>,
     /// True if it is a plain `<<`.
     is_merge: bool,
@@ -70,9 +72,12 @@ impl Builder {
     pub(super) fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), YamlError> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let is_merge = style == ScalarStyle::Plain && tag.is_none() && text == "<<";
-                let key = Some(Box::from(&*text));
-                let kind = resolve(&text, style, tag.as_deref());
+                let name = tag.as_deref().and_then(core_name);
+                let is_plain = style == ScalarStyle::Plain && tag.is_none();
+                let is_merge = &*text == "<<" && (is_plain || name.as_deref() == Some("merge"));
+                let kind =
+                    resolve(&text, is_plain, name.as_deref()).map_err(|why| YamlError::at(span, why))?;
+                let key = key_of(&kind);
                 self.complete(Node::leaf(kind), anchor, span, key, is_merge)
             }
             Event::SequenceStart(_, anchor, _) => self.begin(anchor, span, Content::List(Vec::new())),
@@ -94,10 +99,7 @@ impl Builder {
                         "this alias is inside the node that it refers to",
                     ));
                 };
-                let key = match &node.kind {
-                    NodeKind::Text(text) => Some(text.clone()),
-                    _ => None,
-                };
+                let key = key_of(&node.kind);
                 let child = SpannedNode {
                     span,
                     node: Arc::clone(node),
@@ -185,16 +187,17 @@ impl Builder {
                     let text = complete.key.ok_or_else(|| {
                         YamlError::at(
                             span,
-                            "a key that is not a text; quote a value that begins with { or [",
+                            "a key that is not a text; quote a value that begins with { or [, and a key that is empty or null",
                         )
                     })?;
                     *key = Some((if complete.is_merge { MERGE_KEY.into() } else { text }, span));
                 }
-                Some((key, _)) if *key == *MERGE_KEY => merged.push(complete.child),
+                Some((key, _)) if *key == *MERGE_KEY => merged.push((entries.len(), complete.child)),
                 Some((key, key_span)) => entries.push(Entry {
                     key,
                     key_span,
                     value: complete.child,
+                    earlier_line: 0,
                 }),
             },
         }
@@ -206,11 +209,58 @@ fn too_deep(span: Span) -> YamlError {
     YamlError::at(span, format!("nested more than {MAX_DEPTH} levels deep"))
 }
 
-fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> NodeKind {
-    match tag.and_then(Tag::core_suffix) {
-        Some("str" | "binary") => NodeKind::Text(text.into()),
-        Some(_) => scalar::plain(text),
-        None if style == ScalarStyle::Plain && tag.is_none() => scalar::plain(text),
-        None => NodeKind::Text(text.into()),
+/// Returns the key that a scalar is in a map. kubectl writes booleans and numbers as texts, and rejects null.
+fn key_of(kind: &NodeKind) -> Option<Box<str>> {
+    match kind {
+        NodeKind::Text(text) => Some(text.clone()),
+        NodeKind::Bool(truth) => Some(truth.to_string().into()),
+        NodeKind::Number(number) => number_key(number),
+        NodeKind::Null | NodeKind::List(_) | NodeKind::Map(_) => None,
+    }
+}
+
+/// Returns the key that a number is in a map. kubectl writes a float with the digits of 32 bits.
+fn number_key(number: &Number) -> Option<Box<str>> {
+    let text = number.to_string();
+    let is_exact = |text: &str| text.parse::<f32>().is_ok_and(|float| float.to_string() == text);
+    (!number.is_f64() || is_exact(&text)).then(|| text.into())
+}
+
+/// Returns the name of a tag of YAML's own types, such as `int` for `!!int`.
+fn core_name(tag: &Tag) -> Option<String> {
+    let whole = tag.to_string();
+    let name = whole
+        .strip_prefix("tag:yaml.org,2002:")
+        .or_else(|| {
+            whole
+                .strip_prefix("!<tag:yaml.org,2002:")
+                .map(|rest| rest.trim_end_matches('>'))
+        })
+        .or_else(|| whole.strip_prefix("!!"));
+    name.map(ToOwned::to_owned)
+}
+
+/// Returns the value of a scalar. `tag` is the name of its tag, if that is one of YAML's own.
+///
+/// # Errors
+/// Returns why kubectl rejects it.
+fn resolve(text: &str, is_plain: bool, tag: Option<&str>) -> Result<NodeKind, String> {
+    let typed = |expected: fn(&NodeKind) -> bool, name: &str| {
+        let kind = scalar::plain(text)?;
+        if expected(&kind) {
+            Ok(kind)
+        } else {
+            Err(format!(
+                "the value of !!{name} is not of this type; kubectl rejects it"
+            ))
+        }
+    };
+    match tag {
+        Some("int" | "float") => typed(|kind| matches!(kind, NodeKind::Number(_)), "int"),
+        Some("bool") => typed(|kind| matches!(kind, NodeKind::Bool(_)), "bool"),
+        Some("null") => typed(|kind| matches!(kind, NodeKind::Null), "null"),
+        Some("binary") => scalar::binary(text),
+        None if is_plain => scalar::plain(text),
+        _ => Ok(NodeKind::Text(text.into())),
     }
 }

@@ -11,6 +11,7 @@ mod path;
 mod pieces;
 mod reader;
 mod scalar;
+mod strict;
 
 #[cfg(test)]
 mod tests;

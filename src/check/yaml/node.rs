@@ -63,6 +63,8 @@ pub struct Entry {
     pub key_span: Span,
     /// The value.
     pub value: SpannedNode,
+    /// The line of an earlier entry with the same key, which this one replaces; 0 if there is none.
+    pub earlier_line: u32,
 }
 
 impl SpannedNode {

@@ -16,6 +16,8 @@ const MARK: char = '\u{feff}';
 pub(super) struct Piece<'t> {
     pub(super) text: &'t str,
     pub(super) start: Start,
+    /// True if kubectl reads it as JSON.
+    pub(super) is_json: bool,
 }
 
 /// The beginning of a piece in its file.
@@ -69,9 +71,11 @@ pub(super) fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     ranges.filter_map(move |range| {
         start = start.behind(text.get(done..range.start)?);
         done = range.start;
+        let text = text.get(range)?;
         Some(Piece {
-            text: text.get(range)?,
+            text,
             start,
+            is_json: text.trim_start_matches(MARK).trim_start().starts_with('{'),
         })
     })
 }

@@ -8,6 +8,7 @@ use super::builder::Builder;
 use super::error::YamlError;
 use super::node::{Node, NodeKind, Span, SpannedNode};
 use super::pieces::{Piece, Start, pieces};
+use super::strict::Strict;
 
 /// An iterator over the documents of a text. It ends after the first error.
 pub struct Reader<'t> {
@@ -15,6 +16,7 @@ pub struct Reader<'t> {
     remaining: Vec<Piece<'t>>,
     parser: Parser<'t, StrInput<'t>>,
     start: Start,
+    strict: Strict<'t>,
     finished: bool,
 }
 
@@ -28,6 +30,7 @@ impl<'t> Reader<'t> {
             remaining,
             parser: Parser::new_from_str(""),
             start: Start::default(),
+            strict: Strict::new("", false),
             finished: false,
         };
         reader.finished = !reader.next_piece();
@@ -41,6 +44,7 @@ impl<'t> Reader<'t> {
         };
         self.parser = Parser::new_from_str(piece.text);
         self.start = piece.start;
+        self.strict = Strict::new(piece.text, piece.is_json);
         true
     }
 
@@ -51,7 +55,9 @@ impl<'t> Reader<'t> {
                 let span = self.start.span(from_parser(ParserSpan::empty(*error.marker())));
                 YamlError::at(span, error.info())
             })?;
-            let span = self.start.span(from_parser(span));
+            let within = from_parser(span);
+            let span = self.start.span(within);
+            self.strict.check(&event, within, span)?;
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentEnd => {

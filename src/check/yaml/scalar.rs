@@ -4,13 +4,24 @@
 //! and the API server then rejects it where a string is expected. A reader with other booleans would give other
 //! verdicts.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Number;
 
 use super::node::NodeKind;
 
 /// Resolves a scalar that is neither quoted nor tagged.
-pub(super) fn plain(text: &str) -> NodeKind {
-    match text {
+///
+/// # Errors
+/// Returns an error for infinity and for what is not a number: JSON has neither, so kubectl rejects them.
+pub(super) fn plain(text: &str) -> Result<NodeKind, String> {
+    Ok(match text {
+        ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" | "-.inf"
+        | "-.Inf" | "-.INF" => {
+            return Err(format!(
+                "kubectl rejects {text}, which has no form in JSON; put the value in quotes"
+            ));
+        }
         "" | "~" | "null" | "Null" | "NULL" => NodeKind::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
             NodeKind::Bool(true)
@@ -19,6 +30,22 @@ pub(super) fn plain(text: &str) -> NodeKind {
             NodeKind::Bool(false)
         }
         _ => number(text).map_or_else(|| NodeKind::Text(text.into()), NodeKind::Number),
+    })
+}
+
+/// Decodes the base64 of a value with the tag `!!binary`, as kubectl does.
+///
+/// # Errors
+/// Returns an error if it is not base64, or not a text.
+pub(super) fn binary(text: &str) -> Result<NodeKind, String> {
+    let bare: String = text.split_ascii_whitespace().collect();
+    let decoded = STANDARD
+        .decode(bare)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    match decoded {
+        Some(text) => Ok(NodeKind::Text(text.into())),
+        None => Err("the value of !!binary is not the base64 of a text; write the text itself".to_owned()),
     }
 }
 
@@ -26,6 +53,10 @@ pub(super) fn plain(text: &str) -> NodeKind {
 fn number(text: &str) -> Option<Number> {
     let first = *text.as_bytes().first()?;
     if !(first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.')) {
+        return None;
+    }
+    // Go reads a number that begins with a point as it is written.
+    if first == b'.' && text.contains('_') {
         return None;
     }
     let bare = text.replace('_', "");
@@ -67,19 +98,21 @@ fn float(text: &str) -> Option<Number> {
     }
     let value: f64 = text.parse().ok()?;
     let whole = (value.fract() == 0.0).then(|| format!("{value:.0}").parse::<i64>().ok());
+    // The smallest integer may be a rounded float.
     whole
         .flatten()
+        .filter(|whole| *whole != i64::MIN)
         .map_or_else(|| Number::from_f64(value), |whole| Some(whole.into()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use super::{binary, plain};
     use crate::check::yaml::NodeKind;
     use serde_json::{Value, json};
 
     fn read(text: &str) -> Value {
-        match plain(text) {
+        match plain(text).unwrap() {
             NodeKind::Null => Value::Null,
             NodeKind::Bool(truth) => json!(truth),
             NodeKind::Number(number) => Value::Number(number),
@@ -118,6 +151,17 @@ mod tests {
     }
 
     #[test]
+    fn infinity_and_nan_are_rejected_and_binary_is_decoded() {
+        for text in [".nan", ".NaN", ".inf", "-.INF", "+.Inf"] {
+            assert!(plain(text).is_err(), "{text}");
+        }
+        let decoded =
+            |text: &str| binary(text).map(|kind| matches!(kind, NodeKind::Text(text) if *text == *"s3://bk"));
+        assert_eq!(decoded("czM6Ly9i\n  aw=="), Ok(true));
+        assert!(decoded("s3://bk").is_err() && decoded("/w==").is_err());
+    }
+
+    #[test]
     fn a_text_that_only_looks_like_a_number_stays_a_text() {
         for text in [
             "k1.t1",
@@ -130,8 +174,8 @@ mod tests {
             ".",
             "1e",
             "0x",
-            ".inf",
-            ".nan",
+            "._5",
+            "._",
             "+-1",
             "1:30",
             "-x",

@@ -99,17 +99,73 @@ fn a_document_may_begin_with_a_byte_order_mark() {
 
 #[test]
 fn anchors_and_merge_keys_are_resolved() {
-    let text = "base: &b {x: 1, y: 2}\nown: {<<: *b, y: 3}\ntwo: {<<: [{x: 7}, *b]}\nagain: *b\n";
-    let expected = json!({"base": {"x": 1, "y": 2}, "own": {"x": 1, "y": 3}, "two": {"x": 7, "y": 2},
-                          "again": {"x": 1, "y": 2}});
+    let text = "base: &b {x: 1, z: 2}\nown: {<<: *b, z: 3}\ntwo: {<<: [{x: 7}, *b]}\nagain: *b\n";
+    let expected = json!({"base": {"x": 1, "z": 2}, "own": {"x": 1, "z": 3}, "two": {"x": 7, "z": 2},
+                          "again": {"x": 1, "z": 2}});
     assert_eq!(one(text), expected);
-    assert_eq!(position(text, "own.y"), (2, 18));
+    assert_eq!(position(text, "own.z"), (2, 18));
     assert_eq!(position(text, "own.x"), (2, 11), "where it is merged");
     assert_eq!(
         position(text, "again.x"),
         (1, 14),
         "a value inside an alias has the span in the anchored node"
     );
+}
+
+/// kubectl sends the texts of booleans and numbers, and rejects null. `annotate --local` prints the same keys.
+#[test]
+fn a_key_is_what_kubectl_sends() {
+    assert_eq!(
+        one("{y: 2, 0x10: 3, 1.5: 4, 'no': 5, -1: 6}\n"),
+        json!({"true": 2, "16": 3, "1.5": 4, "no": 5, "-1": 6})
+    );
+    for text in ["~: 1\n", "{: 1}\n", "? \n: 1\n", "18446744073709551616: 1\n"] {
+        assert!(error(text).message.contains("a key that is not a text"), "{text}");
+    }
+}
+
+/// Each of these was compared with kubectl: see `tests/check/kubectl.rs`.
+#[test]
+fn a_text_that_kubectl_reads_differently_is_an_error_at_its_position() {
+    for (text, at, says) in [
+        ("a: 1\n# x \u{2028}b: 2\n", (2, 5), "U+2028"),
+        ("a: 1\n--- x\n", (2, 1), "goes on"),
+        ("%YAML 1.1\n---\na: 1\n", (1, 1), "%YAML"),
+        ("a: 1\n...\nb: 2\n", (3, 1), "behind ..."),
+        ("a: \"b\\/c\"\n", (1, 4), "without a backslash"),
+        ("a: \"\\ud83d\\ude00\"\n", (1, 4), "surrogate"),
+        ("a: .nan\n", (1, 4), "no form in JSON"),
+        ("a: {?b: 1}\n", (1, 5), "in quotes"),
+        (
+            "a: {b: 1, <<: {b: 2}}\n",
+            (1, 15),
+            "<< is behind another value of b",
+        ),
+        (
+            "a: {<<: {b: 1}, <<: {b: 2}}\n",
+            (1, 21),
+            "<< is behind another value of b",
+        ),
+        ("a: !!int x\n", (1, 10), "not of this type"),
+        ("a:\n- \tb\n", (2, 1), "a tab"),
+    ] {
+        let wrong = error(text);
+        assert!(wrong.message.contains(says), "{text:?}: {wrong:?}");
+        assert_eq!((wrong.line, wrong.column), at, "{text:?}: {wrong:?}");
+    }
+    for text in [
+        "{\"a\": \"b\\/c\", \"d\": \"\u{2028}\"}\n",
+        "a: 1\n...\n---\nb: 2\n",
+        "a: 1\n--- # c\nb: 2\n",
+        "a: {<<: {b: 2}, b: 1}\n",
+        "a: {b: 1, <<: {b: 1, c: 2}}\n",
+        "a: {<<: [{b: 1}, {b: 2}]}\n",
+        "a: ?{vaultkv:x}\n",
+    ] {
+        assert!(!all(text).is_empty(), "{text:?}");
+    }
+    assert!(error("a: !!str\n").message.contains("a tag without a value"));
+    assert_eq!(one("a: !!binary czM6Ly9iaw==\n"), json!({"a": "s3://bk"}));
 }
 
 #[test]

@@ -20,6 +20,11 @@ rules! {
     "kubectl (`--validate=strict`, its default) and strict server-side apply reject the object. Other clients drop the field, so it has no effect: a backup with a misspelt schedule runs once, and one with misspelt entities covers everything.";
     "Write the field that the message names, in its place.";
 
+    FIELD_REPEATED = "field-repeated", Both, WARN;
+    "A key is written twice in the same map.";
+    "kubectl takes the last value and drops the earlier one without a message. kustomize and Flux reject the file. If a separator is missing between two objects, the first object is lost.";
+    "Write each key once, and --- on a line of its own between two objects.";
+
     REQUEST_UNKNOWN = "request-unknown", Both, WARN;
     "A request of a kind, version or operation that cassgate does not know was admitted without checks.";
     "The webhook configuration sends requests that cassgate does not support. Denying them would block requests that work without cassgate.";
