@@ -15,7 +15,7 @@ FUZZ_BIN := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin
 FUZZ := PATH="$(FUZZ_BIN):$$PATH" $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz
 FUZZ_TARGETS := $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: demo test e2e bench soak soak-properties soak-oldest soak-hostile soak-kills soak-slots soak-nodes reproducible fuzz \
+.PHONY: demo test e2e bench soak soak-properties soak-histories soak-oldest soak-hostile soak-kills soak-slots soak-nodes reproducible fuzz \
 	$(addprefix fuzz-,$(FUZZ_TARGETS)) corpus lint crds \
 	policy rules reference servers cert-manager tools nodes fmt doc deny
 
@@ -47,15 +47,20 @@ bench: servers
 	$(CARGO) bench --locked --bench review -- latency
 	$(CARGO) bench --locked --bench runs
 
-# Tests that take too long for every change: property tests with many cases, tests/kube on the oldest supported API
-# server, ten thousand hostile connections, a kill at every action of the reconciler, a year of schedules, a thousand
+# Tests that take too long for every change: property tests with many cases, random histories of a million reconciles,
+# tests/kube on the oldest supported API server, ten thousand hostile connections, a kill at every action of the reconciler, a year of schedules, a thousand
 # restarts, ten thousand scheduled backups, kills on real nodes in every phase, two release builds, and every fuzz
 # target for ten minutes. Run it before you close an issue.
-soak: soak-properties soak-oldest soak-hostile soak-kills soak-slots soak-nodes reproducible fuzz
+soak: soak-properties soak-histories soak-oldest soak-hostile soak-kills soak-slots soak-nodes reproducible fuzz
 
 soak-properties: servers
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test properties
 	CASSGATE_TEST_YAML=20000 $(CARGO) test --locked --release --test check -- kubectl
+
+# Random histories of a backup and its restores, until HISTORY_STEPS reconciles are played. CASSGATE_SEED replays one.
+HISTORY_STEPS ?= 1000000
+soak-histories:
+	CASSGATE_TEST_HISTORY_STEPS=$(HISTORY_STEPS) $(CARGO) test --locked --release --lib -- histories --nocapture
 
 # Runs tests/kube on Kubernetes 1.33; .ci/run uses 1.35.
 soak-oldest: cert-manager

@@ -11,6 +11,7 @@ mod defects;
 mod failures;
 mod foreign;
 mod harness;
+mod histories;
 mod history;
 mod losses;
 mod needs;

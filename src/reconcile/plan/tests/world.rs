@@ -116,8 +116,8 @@ pub(super) struct World {
     pub(super) kept_tables: Vec<&'static str>,
     /// True if the last `TRUNCATE` kept tables.
     partly_emptied: bool,
-    /// True if a `TRUNCATE` has emptied tables since the last restore began.
-    pub(super) was_emptied: bool,
+    /// The number of times that `TRUNCATE` emptied tables since the last restore began.
+    pub(super) truncated: usize,
     /// The version of the sidecars.
     pub(super) sidecar: Sidecar,
     /// True while the `CassandraCluster` does not exist.
@@ -128,6 +128,8 @@ pub(super) struct World {
     /// The parts of all snapshots; `None`: [`uploads`](Self::uploads) and [`bucket`](Self::bucket) model one snapshot.
     pub(super) archive: Option<Archive>,
     pub(super) listing: Listing,
+    /// The factor of the length of every operation.
+    pub(super) slowness: i64,
     /// The object that sends the next requests.
     pub(super) owner: String,
     /// The difference of the planner's clock from the time of the world.
@@ -179,13 +181,14 @@ impl World {
             nodes_down: false,
             kept_tables: Vec::new(),
             partly_emptied: false,
-            was_emptied: false,
+            truncated: 0,
             sidecar: Sidecar::from_image("icarus:2.0.4"),
             cluster_gone: false,
             uploads: Uploads::default(),
             unlisted_until: Timestamp::MIN,
             archive: None,
             listing: Listing::Complete,
+            slowness: 1,
             owner: String::new(),
             clock_error: SignedDuration::ZERO,
             violations: Vec::new(),

@@ -100,7 +100,7 @@ impl World {
 
     /// Begins a restore: its downloads have folders of their own.
     pub(in super::super) fn begin_restore(&mut self) {
-        self.was_emptied = false;
+        self.truncated = 0;
         for node in &mut self.nodes {
             node.downloaded = Downloaded::Nothing;
             node.folder = None;
@@ -126,7 +126,7 @@ impl World {
     /// Returns true if a `TRUNCATE` now would empty tables before every file is downloaded. With an archive, only the first
     /// one of a restore is judged, because a restore that is given up after an import empties them once more.
     pub(super) fn may_not_empty(&self) -> bool {
-        let judges = self.archive.is_none() || !self.was_emptied;
+        let judges = self.archive.is_none() || self.truncated == 0;
         judges && self.participants().any(|node| node.downloaded != Downloaded::All)
     }
 

@@ -41,7 +41,8 @@ impl Operation {
         let mut report = self.report.clone();
         let length = self.ends.duration_since(report.created).as_secs_f64();
         if self.is_running() && length > LONG_OPERATION && self.ends != Timestamp::MAX {
-            report.progress = now.duration_since(report.created).as_secs_f64() / length;
+            let progress = now.duration_since(report.created).as_secs_f64() / length;
+            report.progress = (progress * 10.0).floor() / 10.0;
         }
         report
     }
@@ -63,7 +64,7 @@ impl World {
                     node.rows = Rows::None;
                     node.imported.clear();
                 }
-                self.was_emptied = true;
+                self.truncated += 1;
                 self.partly_emptied = !self.kept_tables.is_empty();
                 if self.partly_emptied {
                     let failures = self.kept_tables.join("=Unknown keyspace/cf pair, ");
@@ -247,7 +248,10 @@ impl World {
             task,
             tag: self.uploads.tag.clone(),
             owner: self.owner.clone(),
-            ends: self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap(),
+            ends: self
+                .now
+                .checked_add(SignedDuration::from_secs(seconds * self.slowness))
+                .unwrap(),
         });
         report
     }

@@ -37,6 +37,7 @@ impl World {
         let mut node = self.nodes[index].clone();
         self.renew(&mut node);
         node.restarts += 1;
+        self.uploads.cut.remove(&index);
         if !keeps_tokens {
             node.tokens += NEW_TOKENS;
         }
