@@ -74,6 +74,12 @@ impl NodeLocation {
         })
     }
 
+    /// Returns the host id of the node.
+    #[must_use]
+    pub fn host_id(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Returns the location as it appears in requests.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -111,6 +117,7 @@ mod tests {
                 &HostId::parse(HOST).unwrap(),
             );
             assert_eq!(node.as_str(), format!("{expected}{HOST}"), "{location}");
+            assert_eq!(node.host_id(), HOST);
         }
     }
 

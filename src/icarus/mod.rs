@@ -30,8 +30,8 @@ pub use listing::{Listing, StoredSnapshot};
 pub use node::{NodeMode, RingNode, Topology};
 pub use operation::{Operation, OperationError, OperationId, OperationKind, OperationState};
 pub use request::{
-    BackupRequest, ListRequest, OperationFilter, OperationRequest, RemoveBackupRequest, RestoreRequest,
-    SchemaChoice, SecretReference, Snapshot, Store, Strategy,
+    BackupRequest, ListPurpose, ListRequest, OperationFilter, OperationRequest, RemoveBackupRequest,
+    RestoreRequest, SchemaChoice, SecretReference, Snapshot, Store, Strategy,
 };
 
 pub use crate::domain::phase::RestorePhase;

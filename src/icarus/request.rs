@@ -26,8 +26,8 @@ use crate::telemetry::metrics::SidecarRequest;
 /// The timeout of an operation, in hours. The sidecar then abandons the operation and reports COMPLETED.
 const TIMEOUT_HOURS: u32 = 720;
 
-/// The directory in which `list` and `remove-backup` store the manifests that they read. Their default is in the home
-/// directory, which a container may not have.
+/// The beginning of the directories in which `list` and `remove-backup` store the manifests that they read. Their default
+/// is in the home directory, which a container may not have.
 const MANIFEST_CACHE: &str = "/tmp/cassgate-manifests";
 
 /// The namespace and the name of a Secret. The sidecar reads its values; cassgate never sends them.
@@ -150,11 +150,37 @@ pub struct RestoreRequest {
     pub concurrent_connections: Option<NonZeroU32>,
 }
 
+/// The purpose of a listing. Each has a manifest cache of its own for each node.
+///
+/// A listing empties its cache and downloads the manifests into it. On S3, a removal downloads none: it takes those that
+/// the last listing left, and deletes every file that none of them names (read in the source of Esop 2.0.4). So a removal
+/// shares its cache with the listing before it, and with no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListPurpose {
+    /// To measure a backup.
+    Measurement,
+    /// To remove a snapshot.
+    Removal,
+}
+
+impl ListPurpose {
+    /// Returns the directory of the manifests of a node.
+    fn cache(self, store: &Store) -> String {
+        let purpose = match self {
+            Self::Measurement => "measurement",
+            Self::Removal => "removal",
+        };
+        format!("{MANIFEST_CACHE}-{purpose}-{}", store.location.host_id())
+    }
+}
+
 /// Lists a node's folder of the bucket. Sidecars have this operation from 2.0.1 on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListRequest {
     /// The folder. A sidecar can list the folder of any node.
     pub store: Store,
+    /// The purpose.
+    pub purpose: ListPurpose,
 }
 
 /// Removes one snapshot from a node's folder of the bucket. Sidecars have this operation from 2.0.2 on. A snapshot that
@@ -193,6 +219,9 @@ pub enum OperationFilter {
     Refreshes,
     /// Removals of snapshots. 1.x does not have them and rejects the filter.
     Removals,
+    /// Listings and removals that have not ended. 1.x does not have them and rejects the filter. Listings that ended are
+    /// left out, because each names every file in the bucket.
+    ActiveListingsAndRemovals,
 }
 
 impl OperationFilter {
@@ -203,11 +232,24 @@ impl OperationFilter {
             Self::Restores => "type=restore",
             Self::Refreshes => "type=refresh",
             Self::Removals => "type=remove-backup",
+            Self::ActiveListingsAndRemovals => "type=list&type=remove-backup&state=PENDING&state=RUNNING",
         }
     }
 }
 
 impl OperationRequest {
+    /// Returns the request with another purpose, if it is a listing: the removal of a snapshot.
+    #[must_use]
+    pub fn for_removal(self) -> Self {
+        match self {
+            Self::List(list) => Self::List(ListRequest {
+                purpose: ListPurpose::Removal,
+                ..list
+            }),
+            other => other,
+        }
+    }
+
     /// Returns the label of the request in metrics.
     #[must_use]
     pub const fn label(&self) -> SidecarRequest {
@@ -244,12 +286,12 @@ impl OperationRequest {
             Self::List(list) => Body::List {
                 store: (&list.store).into(),
                 to_request: true,
-                cache_dir: MANIFEST_CACHE,
+                cache_dir: list.purpose.cache(&list.store),
             },
             Self::RemoveBackup(remove) => Body::RemoveBackup {
                 store: (&remove.store).into(),
                 backup_name: remove.snapshot.to_string(),
-                cache_dir: MANIFEST_CACHE,
+                cache_dir: ListPurpose::Removal.cache(&remove.store),
             },
         }
     }
@@ -268,13 +310,13 @@ enum Body {
         #[serde(flatten)]
         store: StoreBody,
         to_request: bool,
-        cache_dir: &'static str,
+        cache_dir: String,
     },
     RemoveBackup {
         #[serde(flatten)]
         store: StoreBody,
         backup_name: String,
-        cache_dir: &'static str,
+        cache_dir: String,
     },
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use cassgate::domain::entities::Table;
 use cassgate::icarus::{
-    ListRequest, Listing, NodeFailure, OperationFilter, OperationId, OperationRequest, REQUEST_TIMEOUT,
-    RemoveBackupRequest, RestorePhase, SidecarApi, SidecarError,
+    ListPurpose, ListRequest, Listing, NodeFailure, OperationFilter, OperationId, OperationRequest,
+    REQUEST_TIMEOUT, RemoveBackupRequest, RestorePhase, SidecarApi, SidecarError,
 };
 
 use crate::node::{RingClient, get_json, source};
@@ -17,6 +17,7 @@ const TABLES: [&str; 4] = ["k1.t1", "k1.t2", "k2.t1", "k2.t2"];
 async fn listed(client: &RingClient, by: usize, share: usize) -> Listing {
     let request = OperationRequest::List(ListRequest {
         store: client.store(share),
+        purpose: ListPurpose::Removal,
     });
     let begun = client.submit(by, &request).await;
     let ended = client.end(by, begun).await;

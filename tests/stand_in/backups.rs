@@ -1,5 +1,6 @@
 use cassgate::icarus::{
-    ListRequest, NodeFailure, OperationRequest, RemoveBackupRequest, RestorePhase, SidecarApi, SidecarError,
+    ListPurpose, ListRequest, NodeFailure, OperationRequest, RemoveBackupRequest, RestorePhase, SidecarApi,
+    SidecarError,
 };
 
 use crate::scene::{
@@ -121,6 +122,7 @@ async fn a_listing_shows_the_snapshots_and_a_removal_keeps_shared_files() {
     assert_eq!(run(&ring, 0, &backup(&ring, 0, 2)).await, None);
     let list = OperationRequest::List(ListRequest {
         store: store(&ring, 0),
+        purpose: ListPurpose::Removal,
     });
     let listed = async || {
         let operation = submit(&ring, 1, &list).await;
@@ -151,6 +153,7 @@ async fn version_1_1_3_refuses_unknown_requests() {
     let ring = ring("1.1.3");
     let list = OperationRequest::List(ListRequest {
         store: store(&ring, 0),
+        purpose: ListPurpose::Removal,
     });
     let error = ring.submit(ring.address(0), &list, WITHIN).await.unwrap_err();
     assert!(

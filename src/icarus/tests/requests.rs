@@ -11,8 +11,8 @@ use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::schema_version::SchemaVersion;
 use crate::domain::snapshot_tag::SnapshotTag;
 use crate::icarus::{
-    ListRequest, OperationRequest, RemoveBackupRequest, RestorePhase, SchemaChoice, SecretReference,
-    Snapshot, Strategy,
+    ListPurpose, ListRequest, OperationRequest, RemoveBackupRequest, RestorePhase, SchemaChoice,
+    SecretReference, Snapshot, Strategy,
 };
 
 use super::{HOST, TAG, backup, restore, store};
@@ -118,11 +118,25 @@ fn requests_without_a_directory_have_no_directory_fields() {
     );
     let share = format!("s3://bkt/lab-A/dc1/{HOST}");
     assert_eq!(
-        OperationRequest::List(ListRequest { store: store(None) }).to_json(),
+        OperationRequest::List(ListRequest {
+            store: store(None),
+            purpose: ListPurpose::Measurement,
+        })
+        .to_json(),
         json!({
             "type": "list", "storageLocation": share, "k8sSecretName": "", "toRequest": true,
-            "cacheDir": "/tmp/cassgate-manifests",
+            "cacheDir": format!("/tmp/cassgate-manifests-measurement-{HOST}"),
         })
+    );
+    let cache = format!("/tmp/cassgate-manifests-removal-{HOST}");
+    let list = OperationRequest::List(ListRequest {
+        store: store(None),
+        purpose: ListPurpose::Removal,
+    });
+    assert_eq!(
+        list.to_json()["cacheDir"],
+        cache,
+        "the removal reads what the listing downloaded"
     );
     assert_eq!(
         OperationRequest::RemoveBackup(RemoveBackupRequest {
@@ -132,7 +146,7 @@ fn requests_without_a_directory_have_no_directory_fields() {
         .to_json(),
         json!({
             "type": "remove-backup", "storageLocation": share, "k8sNamespace": "ns1", "k8sSecretName": "sec",
-            "backupName": TAG, "cacheDir": "/tmp/cassgate-manifests",
+            "backupName": TAG, "cacheDir": cache,
         })
     );
 }

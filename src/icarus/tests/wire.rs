@@ -153,6 +153,7 @@ async fn each_request_has_its_path() {
         OperationFilter::Restores,
         OperationFilter::Refreshes,
         OperationFilter::Removals,
+        OperationFilter::ActiveListingsAndRemovals,
     ] {
         drop(client.operations(at, filter, within).await);
     }
@@ -165,6 +166,7 @@ async fn each_request_has_its_path() {
         "/operations?type=restore",
         "/operations?type=refresh",
         "/operations?type=remove-backup",
+        "/operations?type=list&type=remove-backup&state=PENDING&state=RUNNING",
         "/version/schema",
         "/status",
         "/topology",

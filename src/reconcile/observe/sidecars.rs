@@ -7,7 +7,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::time::timeout;
 
-use super::listings::Listings;
+use super::listings::{Listings, active_listings};
 use super::operation_owner::OperationOwner;
 use super::report::report;
 use crate::icarus::{
@@ -63,6 +63,7 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
                 snapshot,
             } => {
                 let request = (self.listing_request)(host_id, Some(datacenter));
+                let request = request.map(OperationRequest::for_removal);
                 self.stored(pod, request, snapshot).await
             }
         };
@@ -148,16 +149,21 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
         })
     }
 
-    /// Returns the restores and backups that are running in a sidecar.
+    /// Returns the restores, backups, listings and removals that are running in a sidecar.
     async fn busy(&self, pod: &str) -> Result<Answer, Unavailable> {
-        let (restores, backups) = tokio::try_join!(
+        let (restores, backups, listings) = tokio::try_join!(
             self.operations(pod, OperationFilter::Restores),
             self.operations(pod, OperationFilter::Backups),
+            self.active_listings(pod),
         )?;
-        let open = restores.iter().chain(&backups);
+        let open = restores.iter().chain(&backups).chain(&listings);
         let open = open.filter(|operation| !operation.state.is_terminal());
         let running = open.map(report).collect();
         Ok(Answer::Operations(running))
+    }
+
+    async fn active_listings(&self, pod: &str) -> Result<Vec<Operation>, Unavailable> {
+        Ok(active_listings(self.sidecars, self.address(pod)?).await?)
     }
 
     /// Returns the operation with this id; nothing if the sidecar does not know it.

@@ -116,21 +116,30 @@ impl SidecarApi for Ring {
         filter: OperationFilter,
         _: Duration,
     ) -> Result<Vec<Operation>, SidecarError> {
-        let kind = match filter {
-            OperationFilter::Backups => OperationKind::Backup,
-            OperationFilter::Restores => OperationKind::Restore,
-            OperationFilter::Refreshes => OperationKind::Refresh,
-            OperationFilter::Removals => OperationKind::RemoveBackup,
+        let is_active = |operation: &Operation| !operation.state.is_terminal();
+        let matches = |operation: &Operation| match filter {
+            OperationFilter::Backups => operation.kind == OperationKind::Backup,
+            OperationFilter::Restores => operation.kind == OperationKind::Restore,
+            OperationFilter::Refreshes => operation.kind == OperationKind::Refresh,
+            OperationFilter::Removals => operation.kind == OperationKind::RemoveBackup,
+            OperationFilter::ActiveListingsAndRemovals => {
+                let kinds = [OperationKind::List, OperationKind::RemoveBackup];
+                kinds.contains(&operation.kind) && is_active(operation)
+            }
         };
+        let needs_two = matches!(
+            filter,
+            OperationFilter::Removals | OperationFilter::ActiveListingsAndRemovals
+        );
         self.call(at, ApiRequest::Operations(filter), |state, node| {
-            if state.version.major < 2 && filter == OperationFilter::Removals {
+            if state.version.major < 2 && needs_two {
                 let text = r#"{"message":"Operation type is invalid","invalidValue":"remove-backup"}"#;
                 return Err(SidecarError::Refused(Refusal::Filter, text.to_owned()));
             }
             let jobs = state.nodes[node].jobs.iter().rev();
             Ok(jobs
                 .map(|job| &job.public)
-                .filter(|operation| operation.kind == kind)
+                .filter(|operation| matches(operation))
                 .cloned()
                 .collect())
         })

@@ -80,12 +80,18 @@ impl State {
                 self.nodes[node].disk.refresh(&table).map(|()| Vec::new())
             }
             Some(OperationRequest::List(list)) => {
-                job.public.listing = Some(self.store.list(list.store.location.as_str()));
+                let location = list.store.location.as_str();
+                job.public.listing = Some(self.store.list(location));
+                let manifests = self.store.share(location).manifests.clone();
+                let cache = cache(&OperationRequest::List(list.clone()));
+                self.nodes[node].caches.insert(cache, manifests);
                 Ok(Vec::new())
             }
             Some(OperationRequest::RemoveBackup(remove)) => {
                 let (location, name) = (remove.store.location.as_str(), remove.snapshot.as_str());
-                self.store.remove(location, name);
+                let cache = cache(&OperationRequest::RemoveBackup(remove.clone()));
+                let cached = self.nodes[node].caches.entry(cache).or_default();
+                self.store.remove(location, name, cached);
                 Ok(Vec::new())
             }
             None => Ok(Vec::new()),
@@ -434,4 +440,9 @@ impl State {
             _ => {}
         }
     }
+}
+
+/// Returns the directory of the manifests that a request names.
+fn cache(request: &OperationRequest) -> String {
+    request.to_json()["cacheDir"].as_str().unwrap().to_owned()
 }

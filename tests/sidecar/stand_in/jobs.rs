@@ -141,6 +141,7 @@ impl State {
 
     pub(super) fn kill_sidecar(&mut self, node: usize, torn: Torn) {
         self.nodes[node].sidecar_up = false;
+        self.nodes[node].caches.clear();
         let jobs = std::mem::take(&mut self.nodes[node].jobs);
         if torn == Torn::Half {
             for mut job in jobs.into_iter().filter(|job| !job.is_over()) {

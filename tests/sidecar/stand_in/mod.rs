@@ -33,7 +33,7 @@ use jiff::Timestamp;
 use disk::{Disk, merged};
 pub(crate) use disk::{Key, Rows};
 use jobs::Job;
-use store::Store;
+use store::{Manifests, Store};
 
 /// A ring; clones share their state.
 #[derive(Clone)]
@@ -112,6 +112,8 @@ struct Node {
     cassandra_up: bool,
     sidecar_up: bool,
     disk: Disk,
+    /// The manifests that listings downloaded, by directory.
+    caches: BTreeMap<String, Manifests>,
     jobs: Vec<Job>,
     sidecar_starts: u32,
     cassandra_starts: u32,
@@ -432,6 +434,7 @@ impl State {
             cassandra_up: true,
             sidecar_up: true,
             disk: Disk::new(self.replicas.keys()),
+            caches: BTreeMap::new(),
             jobs: Vec::new(),
             sidecar_starts: 0,
             cassandra_starts: 0,

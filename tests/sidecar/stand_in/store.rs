@@ -11,6 +11,9 @@ use super::disk::{Download, Rows};
 /// A file of a backup: table, generation and checksum. A file with the same name and content is stored once.
 pub(super) type File = (Table, u32, u64);
 
+/// The files of each snapshot.
+pub(super) type Manifests = BTreeMap<String, Vec<File>>;
+
 /// Returns the checksum of a file.
 pub(super) fn checksum(rows: &Rows) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -22,7 +25,7 @@ pub(super) fn checksum(rows: &Rows) -> u64 {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Share {
     pub(super) files: BTreeMap<File, Download>,
-    pub(super) manifests: BTreeMap<String, Vec<File>>,
+    pub(super) manifests: Manifests,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -84,14 +87,16 @@ impl Store {
         }
     }
 
-    /// Removes a manifest and the files that no other manifest names.
-    pub(super) fn remove(&mut self, location: &str, name: &str) {
+    /// Removes a manifest and the files that no other manifest of the cache names, as sidecars do on S3: they download no
+    /// manifest for it.
+    pub(super) fn remove(&mut self, location: &str, name: &str, cached: &mut Manifests) {
         let share = self.share(location);
-        let Some(files) = share.manifests.remove(name) else {
+        let Some(files) = cached.remove(name) else {
             return;
         };
+        share.manifests.remove(name);
         for file in files {
-            if !share.manifests.values().any(|others| others.contains(&file)) {
+            if !cached.values().any(|others| others.contains(&file)) {
                 share.files.remove(&file);
             }
         }

@@ -10,8 +10,8 @@ use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::sidecar::Sidecar;
 use crate::domain::source_directory::SourceDirectory;
 use crate::icarus::{
-    BackupRequest, ListRequest, OperationRequest, RemoveBackupRequest, RestoreRequest, Snapshot, Store,
-    Strategy,
+    BackupRequest, ListPurpose, ListRequest, OperationRequest, RemoveBackupRequest, RestoreRequest, Snapshot,
+    Store, Strategy,
 };
 use crate::reconcile::plan::Phase;
 
@@ -89,13 +89,15 @@ pub fn proof_directory(backup: &CassandraBackup) -> Result<SourceDirectory, Unse
     SourceDirectory::of_restore(&directory(None)?, uid).map_err(unsendable("metadata.uid"))
 }
 
-/// Builds the request that lists the folder of one node in the bucket.
+/// Builds the request that lists the folder of one node in the bucket, to measure the backup.
 ///
 /// # Errors
 /// The first field that cannot be sent.
 pub fn list(backup: &CassandraBackup, node: &NodeStatus) -> Result<OperationRequest, Unsendable> {
-    let store = store(backup, node)?;
-    Ok(OperationRequest::List(ListRequest { store }))
+    Ok(OperationRequest::List(ListRequest {
+        store: store(backup, node)?,
+        purpose: ListPurpose::Measurement,
+    }))
 }
 
 /// Builds the request that removes the snapshot in `status.retention.removing` from the folder of one node.
