@@ -136,6 +136,7 @@ impl<S: SidecarApi> Executor<'_, S> {
                 for (host_id, outcome) in &outcomes {
                     record(K::nodes(&mut status), host_id, outcome);
                 }
+                status.fit();
                 object = self.write_status(api, object, &status).await?;
             }
             requeue_after = Some(requeue_after.map_or(REQUEUE_INTERVAL, |delay| delay.min(REQUEUE_INTERVAL)));

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::node_texts::{self, Limits};
 use crate::api::{BackupStatus, EntityList, PastRun, RunNode, RunRing};
 use crate::domain::resolved_tag::ResolvedTag;
 
@@ -21,11 +22,17 @@ const MAX_RUNS_WITH_RETENTION: usize = 400;
 /// The number of runs, from the newest on, that keep the size of each node's part.
 const RUNS_WITH_SIZES: usize = 20;
 
-/// Maximum size of the history with its rings and lists, in bytes of JSON.
+/// Maximum size of the whole status, in bytes of JSON.
 ///
-/// The API server rejects objects above 1.5 MiB. The rest of the object (the spec twice, the nodes of the last run,
-/// managed fields) stays below 300 KiB at 200 nodes.
-const MAX_BYTES: usize = 384 * 1024;
+/// The API server rejects objects above 1.5 MiB. The rest of the object is the spec, twice, and the managed fields.
+const MAX_BYTES: usize = 400 * 1024;
+
+/// The limits of the texts of all nodes of the last run, and of a removal. The rest of a node's status has about 400
+/// bytes.
+const NODE_TEXTS: Limits = Limits {
+    messages: 24 * 1024,
+    operations: 16 * 1024,
+};
 
 /// Minimum length of a list of entities that stands in `status.entityLists` and not in the run, in bytes.
 const LONG_LIST: usize = 256;
@@ -35,7 +42,7 @@ const LONG_LIST: usize = 256;
 /// `nodes` are ordered by host id. `has_retention`: true if the backup has `spec.retention`.
 ///
 /// # Guarantees
-/// The number of runs and the size of their records are bounded. The newest completed run stays, with its ring and its
+/// The number of runs and the size of the status are bounded. The newest completed run stays, with its ring and its
 /// entities. To save space, the sizes of the oldest runs are dropped first, then their rings, then the runs.
 pub(super) fn record_end(
     status: &mut BackupStatus,
@@ -57,6 +64,19 @@ pub(super) fn record_end(
         drop_sizes(run);
     }
     drop_unused(status);
+    fit(status);
+}
+
+/// Drops parts of the status until it has at most [`MAX_BYTES`]: first the ends of errors and the oldest ids of earlier
+/// operations, if the nodes have many, then parts of the history, the oldest first.
+///
+/// # Guarantees
+/// The newest completed run stays, with its ring and its entities.
+pub(super) fn fit(status: &mut BackupStatus) {
+    node_texts::fit(&mut status.common, NODE_TEXTS);
+    if let Some(retention) = &mut status.retention {
+        node_texts::fit_nodes(&mut retention.nodes, NODE_TEXTS);
+    }
     drop_until_it_fits(status);
 }
 
@@ -82,7 +102,7 @@ pub(super) fn put_back(status: &mut BackupStatus, mut run: PastRun, gone: &BTree
     let place = place.unwrap_or(status.history.len());
     status.history.insert(place, run);
     drop_unused(status);
-    drop_until_it_fits(status);
+    fit(status);
 }
 
 /// Drops the rings and the lists of entities to which no run refers. Returns their size in bytes of JSON.
@@ -188,7 +208,7 @@ fn newest_completed(status: &BackupStatus) -> Option<usize> {
 
 /// Drops sizes, rings and runs, the oldest first, until the rest has at most [`MAX_BYTES`].
 fn drop_until_it_fits(status: &mut BackupStatus) {
-    let mut excess = total(status).saturating_sub(MAX_BYTES);
+    let mut excess = json_len(status).saturating_sub(MAX_BYTES);
     for run in status.history.iter_mut().rev() {
         if excess == 0 {
             return;
@@ -225,11 +245,6 @@ fn drop_ring(status: &mut BackupStatus, id: i64) -> usize {
         drop_sizes(run);
     }
     drop_unused(status)
-}
-
-/// Returns the size of the history with its rings and lists, in bytes of JSON.
-fn total(status: &BackupStatus) -> usize {
-    json_len(&status.history) + json_len(&status.rings) + json_len(&status.entity_lists)
 }
 
 fn json_len(value: &impl Serialize) -> usize {

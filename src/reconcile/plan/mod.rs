@@ -17,6 +17,7 @@ mod history;
 pub mod needs;
 mod no_progress;
 mod node;
+mod node_texts;
 mod observation;
 pub mod prune;
 pub mod readiness;

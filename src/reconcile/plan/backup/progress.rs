@@ -7,7 +7,7 @@ use crate::api::{BackupStatus, Reason};
 use crate::reconcile::plan::actions::Plan;
 use crate::reconcile::plan::conditions::{self, Progress};
 use crate::reconcile::plan::wait::Wait;
-use crate::reconcile::plan::{no_progress, node, readiness};
+use crate::reconcile::plan::{history, no_progress, node, readiness};
 
 impl BackupPlanner<'_> {
     /// Writes the conditions and builds the plan.
@@ -25,6 +25,7 @@ impl BackupPlanner<'_> {
         } else if scheduled && !self.is_deleted() {
             self.report_schedule();
         }
+        history::fit(&mut self.status);
         self.plan.build(self.status)
     }
 

@@ -7,6 +7,7 @@ use super::managed_fields::{other_writer, owns_nodes};
 use crate::api::conditions::{COMPLETE, FAILED, STALLED};
 use crate::api::{BackRestStatus, BackupStatus, RESTORE_FINALIZER, Reason, RestoreStatus};
 use crate::reconcile::plan::finalizer::has_finalizer;
+use crate::reconcile::plan::node_texts::{self, Limits};
 use crate::reconcile::plan::{conditions, history};
 
 /// The ownership of a run.
@@ -33,7 +34,16 @@ pub(in crate::reconcile) trait RunStatus {
 
     /// Drops everything that only a reconcile needs, which reads the object anew.
     fn condense(&mut self);
+
+    /// Keeps the size of the status within its bound, however many nodes report errors.
+    fn fit(&mut self);
 }
+
+/// The limits of the texts of all nodes of a restore. It has no history.
+const RESTORE_TEXTS: Limits = Limits {
+    messages: 64 * 1024,
+    operations: 128 * 1024,
+};
 
 impl RunStatus for BackupStatus {
     fn common(&self) -> &BackRestStatus {
@@ -53,6 +63,10 @@ impl RunStatus for BackupStatus {
         conditions::condense(&mut self.common);
         history::condense(self);
     }
+
+    fn fit(&mut self) {
+        history::fit(self);
+    }
 }
 
 impl RunStatus for RestoreStatus {
@@ -67,6 +81,10 @@ impl RunStatus for RestoreStatus {
     fn is_ended(&self) -> bool {
         let mut ends = [COMPLETE, FAILED].into_iter();
         ends.any(|end| self.common.true_condition(end).is_some())
+    }
+
+    fn fit(&mut self) {
+        node_texts::fit(&mut self.common, RESTORE_TEXTS);
     }
 
     fn condense(&mut self) {

@@ -194,6 +194,7 @@ impl PrunePlanner<'_> {
         let problem = self.problem(inputs);
         if acts {
             self.set_problem(problem.as_ref());
+            history::fit(&mut self.status);
             Some(self.plan.build(self.status))
         } else {
             self.report_problem(problem.as_ref())

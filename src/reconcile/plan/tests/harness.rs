@@ -194,6 +194,7 @@ impl<O: Planned> Run<O> {
         for (host_id, outcome) in outcomes {
             record(&mut status.common_mut().nodes, &host_id, &outcome);
         }
+        status.fit();
         if kill == Kill::Never {
             self.write(status)?;
         }

@@ -14,7 +14,7 @@ use crate::reconcile::plan::history::{drop_unused, record_end};
 const SCHEMA: &str = "168d568b-d346-3f61-968f-a2716307a6e4";
 
 /// Returns the first `count` nodes of ring `ring`: each ring has another first node.
-fn nodes(count: usize, ring: usize) -> Vec<RunNode> {
+pub(super) fn nodes(count: usize, ring: usize) -> Vec<RunNode> {
     let node = |index: usize| {
         let host = if index == 0 { 1_000_000 + ring } else { index };
         RunNode {
@@ -276,7 +276,7 @@ fn check(status: &BackupStatus) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn sized(number: usize, outcome: &str, nodes: usize, entities: &str) -> PastRun {
+pub(super) fn sized(number: usize, outcome: &str, nodes: usize, entities: &str) -> PastRun {
     PastRun {
         entities: (!entities.is_empty()).then(|| entities.to_owned()),
         node_bytes: vec![1_234_567_890_123; nodes],

@@ -24,6 +24,7 @@ mod retention;
 mod ring;
 mod schedule;
 mod scheduled;
+mod status_size;
 mod truncation;
 mod unproven;
 mod uploads;
