@@ -26,7 +26,7 @@ pub(crate) async fn measure(shots: usize) -> Result<()> {
     let times = begun(&stage, &ring, "shot", shots).await?;
     let mut figures = Figures::new();
     let what = "from apply to the first request of a one-shot, sidecars that answer at once";
-    figures.row(what, times.words(), "median at most 100 ms");
+    figures.row(what, times.words(), "median at most 50 ms");
     figures.row(
         "the same, resident memory at most",
         format!("{:.1} MiB", gate.memory()?.peak),

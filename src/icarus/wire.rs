@@ -99,11 +99,11 @@ async fn send<'p>(
 
 /// Reads a body of at most `max_bytes`. A body of more than [`SMALL_ANSWER_BYTES`] is read on with a permit of
 /// `large_answers` only.
-pub(super) async fn collect<'p, B>(
+pub(super) async fn collect<B>(
     body: B,
     max_bytes: usize,
-    large_answers: &'p Semaphore,
-) -> Result<(Vec<u8>, Option<SemaphorePermit<'p>>), SidecarError>
+    large_answers: &Semaphore,
+) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), SidecarError>
 where
     B: Body<Data = Bytes, Error = hyper::Error>,
 {

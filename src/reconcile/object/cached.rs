@@ -29,7 +29,7 @@ impl<K: ReconciledObject> CachedObject<K> {
     ///
     /// # Errors
     /// The object cannot be decoded.
-    pub(in crate::reconcile) fn into_object(self) -> Result<K, UndecodableObject> {
+    pub(in crate::reconcile) fn into_object(self) -> Result<K, Box<UndecodableObject>> {
         let mut object = self.0.into_result()?;
         object.meta_mut().resource_version = None;
         Ok(object)

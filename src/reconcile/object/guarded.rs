@@ -44,10 +44,10 @@ struct Identity {
 
 impl<K> Guarded<K> {
     /// Returns the object, or an object that cannot be decoded.
-    pub(in crate::reconcile) fn into_result(self) -> Result<K, UndecodableObject> {
+    pub(in crate::reconcile) fn into_result(self) -> Result<K, Box<UndecodableObject>> {
         match self {
             Self::Decoded(object) => Ok(*object),
-            Self::Undecodable(object) => Err(*object),
+            Self::Undecodable(object) => Err(object),
         }
     }
 }
@@ -108,7 +108,7 @@ impl UndecodableObject {
     /// Returns true unless it has certainly not begun, or is certainly over.
     pub(in crate::reconcile) fn may_be_running(&self) -> bool {
         let state = self.text("/status/condition/type").map(ConditionType::parse);
-        self.has_begun() && !state.is_some_and(|state| state.is_terminal())
+        self.has_begun() && !state.is_some_and(ConditionType::is_terminal)
     }
 
     /// Returns the snapshots that a restore may use until it is over, by whole names or beginnings of names. A name that

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
-use kube::core::error_boundary::InvalidObject;
 use kube::{Api, Client, ResourceExt};
 
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, NodeContainers, Reason};
@@ -142,7 +141,7 @@ impl ClusterObservation {
                 Ok(None)
             }
         })?;
-        let found = found.map(|found| found.0);
+        let found = found.map(|found| found.0.map_err(|invalid| invalid.error));
         let decoded = found.as_ref().and_then(|found| found.as_ref().ok());
         let image = decoded.and_then(CassandraCluster::running_sidecar_image);
         let members = match early_members {
@@ -161,16 +160,12 @@ impl ClusterObservation {
     }
 
     /// Records what a restore copies from its backup before it starts.
-    fn record_source(
-        &mut self,
-        restore: &CassandraRestore,
-        backup: Option<Result<CassandraBackup, InvalidObject>>,
-    ) {
+    fn record_source(&mut self, restore: &CassandraRestore, backup: Option<Result<CassandraBackup, String>>) {
         let name = &restore.spec.cassandra_backup;
         let backup = match backup.transpose() {
             Ok(backup) => backup,
-            Err(invalid) => {
-                self.missing = Some(undecodable_backup(name, &invalid.error));
+            Err(error) => {
+                self.missing = Some(undecodable_backup(name, &error));
                 return;
             }
         };
@@ -199,7 +194,7 @@ impl ClusterObservation {
 async fn read_backup(
     client: &Client,
     restore: &CassandraRestore,
-) -> Result<Option<Result<CassandraBackup, InvalidObject>>, kube::Error> {
+) -> Result<Option<Result<CassandraBackup, String>>, kube::Error> {
     let name = &restore.spec.cassandra_backup;
     // A GET with an empty name is a list.
     if name.is_empty() {
@@ -207,7 +202,8 @@ async fn read_backup(
     }
     let namespace = restore.namespace().unwrap_or_default();
     let backups: Api<DeserializeGuard<CassandraBackup>> = Api::namespaced(client.clone(), &namespace);
-    Ok(backups.get_opt(name).await?.map(|backup| backup.0))
+    let backup = backups.get_opt(name).await?;
+    Ok(backup.map(|backup| backup.0.map_err(|invalid| invalid.error)))
 }
 
 /// Returns the reason to wait for a backup that cannot be decoded.
@@ -229,7 +225,7 @@ async fn restores(
     for restore in api.list(&ListParams::default()).await?.items {
         match restore.into_result() {
             Ok(restore) => restores.push(restore),
-            Err(restore) => undecodable.push(restore),
+            Err(restore) => undecodable.push(*restore),
         }
     }
     Ok((restores, undecodable))

@@ -20,7 +20,7 @@ async fn nodes_that_swapped_their_addresses_get_no_request_for_each_other() {
     world.server.put(BACKUPS, backup("nightly", "c1"));
     world
         .run(async {
-            sleep(Duration::from_secs(60)).await;
+            sleep(Duration::from_mins(1)).await;
             let uploads = world.sidecars.uploads();
             assert_eq!(uploads.len(), 2, "{uploads:#?}");
             assert!(uploads.iter().all(|upload| upload.host != two.host && upload.host != three.host));
