@@ -43,7 +43,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
     /// The time without progress after which a run is reported as stalled (with --executor cassgate): the condition Stalled,
-    /// with the reason NoProgress, names the operation and what ends it
+    /// with the reason `NoProgress`, names the operation and what ends it
     #[arg(long, value_name = "DURATION", env = "CASSGATE_NO_PROGRESS_TIMEOUT", default_value = "6h", value_parser = no_progress_timeout)]
     pub no_progress_timeout: SignedDuration,
 }

@@ -189,7 +189,7 @@ fn generated(random: &mut fastrand::Rng) -> String {
         let scalar = random.choice(&PARTS.scalars).unwrap();
         let key = random.choice(&PARTS.keys).unwrap();
         let other = random.choice(&PARTS.scalars).unwrap();
-        text.push_str(&match random.u8(..8) {
+        let piece = match random.u8(..8) {
             0 => format!("k{number}: {scalar}\n"),
             1 => format!("k{number}:\n  {key}: {scalar}\n"),
             2 => format!("k{number}: [{scalar}, {other}]\n"),
@@ -200,7 +200,8 @@ fn generated(random: &mut fastrand::Rng) -> String {
             }
             6 => format!("k{number}: # {other}\n  {scalar}\n"),
             _ => format!("k{number}: {scalar} # {other}\n"),
-        });
+        };
+        text += &piece;
     }
     text
 }

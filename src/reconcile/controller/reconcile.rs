@@ -114,7 +114,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
 
     /// Reports what the next run of a backup lacks, or that it lacks nothing any more. Returns true on success.
     pub(super) async fn report_needs(self: Arc<Self>, cached: Arc<CassandraBackup>) -> bool {
-        let result = self.reconcile_between_runs(&cached).await;
+        let result = Box::pin(self.reconcile_between_runs(&cached)).await;
         if let Err(error) = &result {
             let (namespace, name) = (cached.namespace().unwrap_or_default(), cached.name_any());
             tracing::warn!(namespace, name, %error, "failed to report what the next run lacks");

@@ -29,7 +29,7 @@ pub(super) fn record(
 ) {
     let is_limited = |wait: &Wait| !matches!(limit(wait.reason), WaitLimit::OtherRun | WaitLimit::User);
     let has_begun = common.has_started() || !common.nodes.is_empty();
-    let is_open = wait.map_or(has_begun && !common.is_terminal(), is_limited);
+    let is_open = wait.map_or_else(|| has_begun && !common.is_terminal(), is_limited);
     if !is_open {
         common.no_progress_since = None;
         return;
@@ -37,9 +37,8 @@ pub(super) fn record(
     let since = stored.and_then(|stored| stored.no_progress_since.clone());
     let since = since.filter(|_| {
         let stands_still = |stored| {
-            !advanced(stored, common)
-                && !has_found_references(stored, wait)
-                && !(common.nodes.is_empty() && has_lost_pod(stored, wait))
+            let has_lost_pod = common.nodes.is_empty() && has_lost_pod(stored, wait);
+            !(advanced(stored, common) || has_found_references(stored, wait) || has_lost_pod)
         };
         !moved && stored.is_some_and(stands_still)
     });
@@ -62,11 +61,8 @@ fn advanced(stored: &BackRestStatus, common: &BackRestStatus) -> bool {
 fn node_advanced(stored: &NodeStatus, node: &NodeStatus) -> bool {
     let began = |state: ConditionType<'_>| node.state() == Some(state) && stored.state() != Some(state);
     let is_counted = node::attempts(node) <= MAX_COUNTED_ATTEMPTS;
-    stored.phase != node.phase && is_counted
-        || stored.sent != node.sent && is_counted
-        || began(ConditionType::Running) && is_counted
-        || began(ConditionType::Completed)
-        || node::progress(node) > node::progress(stored)
+    let is_tried = stored.phase != node.phase || stored.sent != node.sent || began(ConditionType::Running);
+    is_tried && is_counted || began(ConditionType::Completed) || node::progress(node) > node::progress(stored)
 }
 
 /// Returns true if a run that waited for objects that it names does so no longer.

@@ -34,6 +34,9 @@ const MAX_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 /// Maximum number of reconciles of a history. A long one takes 2000.
 const MAX_STEPS: usize = 5_000;
 
+/// The interval of a scheduled backup.
+pub(super) const SCHEDULE_INTERVAL: SignedDuration = SignedDuration::from_hours(18);
+
 /// Maximum number of restores of a history.
 const MAX_RESTORES: usize = 3;
 
@@ -140,7 +143,7 @@ impl History {
             cassandra_cluster: "c1".to_owned(),
             storage_location: location.to_owned(),
             snapshot_tag: Some("nightly".to_owned()),
-            schedule: is_scheduled.then(|| "@every 12h".to_owned()),
+            schedule: is_scheduled.then(|| "@every 18h".to_owned()),
             retention: (is_scheduled && random.bool()).then_some(retention),
             ..CassandraBackupSpec::default()
         };
@@ -160,7 +163,7 @@ impl History {
         };
         if is_scheduled {
             // The first run is due at once.
-            let before = created.checked_sub(SignedDuration::from_hours(12)).unwrap();
+            let before = created.checked_sub(SCHEDULE_INTERVAL).unwrap();
             history.backup.object.metadata.creation_timestamp = Some(Time(before));
         }
         history
@@ -226,9 +229,9 @@ impl History {
     }
 
     /// Reconciles one object, executes its plan and checks what it did.
-    fn step<K: Subjected>(&mut self, subject: &mut Subject<K>) -> Result<(), String>
+    fn step<K>(&mut self, subject: &mut Subject<K>) -> Result<(), String>
     where
-        K: Planned<Status = <K as ReconciledObject>::Status>,
+        K: Subjected + Planned<Status = <K as ReconciledObject>::Status>,
     {
         let before = subject.object.clone();
         let no_error = SignedDuration::ZERO;
@@ -284,9 +287,9 @@ impl History {
     }
 
     /// Plans the next step of an object.
-    fn plan<K: Subjected>(&mut self, object: &K, now: Timestamp) -> Actions<<K as ReconciledObject>::Status>
+    fn plan<K>(&mut self, object: &K, now: Timestamp) -> Actions<<K as ReconciledObject>::Status>
     where
-        K: Planned<Status = <K as ReconciledObject>::Status>,
+        K: Subjected + Planned<Status = <K as ReconciledObject>::Status>,
     {
         let status = object.status().cloned().unwrap_or_default();
         self.world.owner = format!("{:?}/{}", K::KIND, object.name_any());
@@ -354,9 +357,9 @@ impl History {
     }
 
     /// Executes a plan, unless cassgate is killed meanwhile.
-    fn execute<K: Subjected>(&mut self, object: &mut K, actions: &Actions<<K as ReconciledObject>::Status>)
+    fn execute<K>(&mut self, object: &mut K, actions: &Actions<<K as ReconciledObject>::Status>)
     where
-        K: Planned<Status = <K as ReconciledObject>::Status>,
+        K: Subjected + Planned<Status = <K as ReconciledObject>::Status>,
     {
         if actions.finalizer == Finalizer::Add {
             object.finalizers_mut().push(<K as Planned>::FINALIZER.to_owned());

@@ -3,6 +3,11 @@
 //! Three properties hold in each: in 24 hours every object ends, advances or says what a person has to do; when the cause is
 //! gone, it continues by itself; and no row and no file is lost in silence.
 
+#![expect(
+    clippy::unwrap_in_result,
+    reason = "an error is a violated property, and a panic is a mistake in the model"
+)]
+
 mod event;
 mod history;
 mod progress;
@@ -17,7 +22,7 @@ use kube::ResourceExt;
 
 use crate::reconcile::object::ReconciledObject;
 use crate::reconcile::plan::conflict::RunStatus;
-use history::{History, Subject};
+use history::{History, SCHEDULE_INTERVAL, Subject};
 use progress::{BOUND, Standing, reason, standing};
 
 /// The number of histories.
@@ -106,7 +111,24 @@ fn judge(history: &mut History, events: &[event::Delayed]) -> Result<(), String>
         let (reason, message) = reason(&history.backup.object);
         return Err(format!("the backup does not continue: {reason}: {message}"));
     }
+    check_schedule(history)?;
     safety::check_files(history)
+}
+
+/// Checks that the next run of the schedule is due in time, however wrong the clock was.
+fn check_schedule(history: &History) -> Result<(), String> {
+    let backup = &history.backup;
+    let is_armed = !backup.is_gone && backup.object.spec.is_scheduled();
+    if !is_armed || backup.object.spec.suspend == Some(true) {
+        return Ok(());
+    }
+    let status = backup.object.status.as_ref();
+    let next = status.and_then(|status| status.next_schedule_time.as_ref());
+    let latest = history.world.now.checked_add(SCHEDULE_INTERVAL).unwrap();
+    match next {
+        Some(next) if next.0 <= latest => Ok(()),
+        next => Err(format!("the schedule rests until {next:?}")),
+    }
 }
 
 /// Ends a restore that still waits as its message says, and checks that it ends.

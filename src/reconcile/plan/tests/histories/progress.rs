@@ -27,10 +27,10 @@ pub(super) struct Track {
 }
 
 /// Maximum delay that the model adds between the attempts of an object that tries the same again and again.
-const MAX_REPEAT_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+const MAX_REPEAT_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The number of reconciles without anything new from which on the model adds a delay.
-const REPEATS: i32 = 12;
+const REPEATS: i32 = 8;
 
 /// The standing of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

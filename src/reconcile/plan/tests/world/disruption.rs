@@ -87,12 +87,12 @@ impl World {
 
     /// Changes the presence of a node. A pod that is back is a new one.
     pub(in super::super) fn set_presence(&mut self, index: usize, presence: Presence) {
-        let had_pod = matches!(
+        let ran = matches!(
             self.nodes[index].presence,
             Presence::Present | Presence::OutsideRing
         );
-        let has_pod = matches!(presence, Presence::Present | Presence::OutsideRing);
-        if had_pod != has_pod {
+        let runs = matches!(presence, Presence::Present | Presence::OutsideRing);
+        if ran != runs {
             self.restart(index, 0);
         }
         self.nodes[index].presence = presence;
