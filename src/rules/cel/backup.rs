@@ -109,7 +109,9 @@ pub(super) static POLICY_RULES: &[PolicyRule] = &[
     },
     PolicyRule {
         violated: "variables.requires.hasValue() && (variables.requires.orValue('') != 'executor' || \
-                 !(object.?spec.?suspend.hasValue() || object.?spec.?clusterName.hasValue() || size(variables.nodes) > 0))",
+                 !(object.?spec.?suspend.hasValue() || object.?spec.?clusterName.hasValue() || size(variables.nodes) > 0 || \
+                 object.?spec.?timeZone.hasValue() || object.?spec.?concurrencyPolicy.hasValue() || \
+                 object.?spec.?startingDeadlineSeconds.hasValue() || object.?spec.?retention.hasValue()))",
         message: "the value is not executor, or the spec has none of suspend, clusterName and nodes, which CassKop's CRDs drop, \
                   and what is left would run as a backup; install cassgate's CRDs and apply the manifest again, or remove \
                   the annotation if the backup is complete",

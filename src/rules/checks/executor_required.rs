@@ -54,12 +54,17 @@ pub(super) fn check(subject: &Subject, context: &Context) -> Option<Finding> {
     Some(finding.value(required).related_fields(DROPPED))
 }
 
-/// Returns true if the spec has none of the fields that CassKop's CRDs drop and that the annotation protects.
+/// Returns true if the spec has none of the fields that CassKop's CRDs drop and that the annotation protects, nor another
+/// field of cassgate's own, which would have been dropped with them.
 fn is_dropped(subject: &Subject) -> bool {
     match subject {
         Subject::Backup(backup) => {
             let spec = &backup.spec;
-            spec.suspend.is_none() && spec.cluster_name.is_none() && spec.nodes.is_empty()
+            let is_plain = spec.time_zone.is_none()
+                && spec.concurrency_policy.is_none()
+                && spec.starting_deadline_seconds.is_none()
+                && spec.retention.is_none();
+            is_plain && spec.suspend.is_none() && spec.cluster_name.is_none() && spec.nodes.is_empty()
         }
         Subject::Restore(restore) => restore.spec.snapshot.is_none() && restore.spec.nodes.is_empty(),
     }

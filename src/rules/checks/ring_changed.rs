@@ -38,7 +38,9 @@ pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, finding
     if run.is_empty() || cluster.nodes.is_empty() {
         return;
     }
-    let difference = Difference::of(restore, &run, &cluster.nodes);
+    let coverage = backup.coverage(snapshot);
+    let datacenter = non_empty(restore.spec.datacenter.as_deref()).or_else(|| coverage.datacenter());
+    let difference = Difference::of(restore, datacenter, &run, &cluster.nodes);
     let casskop = context.casskop_acts();
     let missing = difference.missing.iter().take(NAMED_NODES);
     findings.extend(missing.map(|(node, pod)| missing_node(node, *pod, casskop)));
@@ -47,7 +49,21 @@ pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, finding
         "nodes of the backup are not in CassKop's status",
     ));
     let younger = difference.younger.iter().take(NAMED_NODES);
-    findings.extend(younger.map(|node| younger_node(node, casskop)));
+    let remedy = |node: &ClusterNode| {
+        if casskop {
+            return "its sidecar finds no part, and the restore fails".to_owned();
+        }
+        match common_datacenter(&run).filter(|datacenter| **datacenter != *node.datacenter) {
+            Some(datacenter) => {
+                format!("the backup has only datacenter {datacenter}: set spec.datacenter to it")
+            }
+            None if coverage.run.is_some_and(|run| run.partial) => {
+                "the run is PARTIAL and left it out: restore a COMPLETED one".to_owned()
+            }
+            None => "decommission it first, or name the pod here if it replaced a node".to_owned(),
+        }
+    };
+    findings.extend(younger.map(|node| younger_node(node, &remedy(node))));
     findings.extend(more(
         difference.younger.len(),
         "pods run nodes that are not in the backup",
@@ -55,11 +71,10 @@ pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, finding
 }
 
 impl<'a> Difference<'a> {
-    /// Compares the nodes of a run with those of a cluster, both restricted to the datacenter of the restore.
-    fn of(restore: &'a Restore, run: &'a [RunNode], cluster: &'a [ClusterNode]) -> Self {
-        let requested = non_empty(restore.spec.datacenter.as_deref());
+    /// Compares the nodes of a run with those of a cluster, both restricted to a datacenter if one is given.
+    fn of(restore: &'a Restore, only: Option<&str>, run: &'a [RunNode], cluster: &'a [ClusterNode]) -> Self {
         let covers = |datacenter: Option<&str>| {
-            requested.is_none_or(|requested| datacenter.is_none_or(|datacenter| datacenter == requested))
+            only.is_none_or(|only| datacenter.is_none_or(|datacenter| datacenter == only))
         };
         let named: BTreeMap<String, Option<&str>> = restore
             .spec
@@ -114,18 +129,20 @@ fn missing_node(node: &RunNode, same_pod: Option<&str>, casskop: bool) -> Findin
     };
     let remedy = match (same_pod, casskop) {
         (_, true) => "its rows would be missing; use cassgate as executor".to_owned(),
-        (Some(pod), false) => format!("if pod {pod} took over its tokens, write {{hostId, pod}} of both"),
-        (None, false) => "add it with the pod that has its tokens".to_owned(),
+        (Some(pod), false) => format!("if pod {pod} took over its tokens, add this host id with this pod"),
+        (None, false) => "add it with the pod that has its tokens, or leave it out".to_owned(),
     };
     warning(format!("{fact}; {remedy}")).value(&node.host_id)
 }
 
-fn younger_node(node: &ClusterNode, casskop: bool) -> Finding {
-    let remedy = if casskop {
-        "its sidecar finds no part, and the restore fails"
-    } else {
-        "decommission it first, or name the pod here if it replaced a node"
-    };
+/// Returns the datacenter of all nodes of a run; `None` if there are several, or one is unknown.
+fn common_datacenter(run: &[RunNode]) -> Option<&str> {
+    let first = run.first()?.datacenter.as_deref()?;
+    let is_common = run.iter().all(|node| node.datacenter.as_deref() == Some(first));
+    is_common.then_some(first)
+}
+
+fn younger_node(node: &ClusterNode, remedy: &str) -> Finding {
     let message = format!(
         "runs in pod {} and is not in the backup (CassKop's node status, may be stale); {remedy}",
         node.pod

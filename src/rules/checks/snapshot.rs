@@ -37,7 +37,7 @@ pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, finding
         findings.extend(requested.map(|requested| no_history(requested, backup)));
     }
     if !context.casskop_acts() {
-        findings.extend(not_recorded(backup, requested));
+        findings.extend(not_recorded(restore, backup, requested));
     }
     if context.policy.notices && requested.is_none() && backup.spec.is_scheduled() {
         findings.push(latest_run(backup));
@@ -64,7 +64,7 @@ fn latest_run(backup: &StoredBackup) -> Finding {
 }
 
 /// Warns about a run that an earlier version of cassgate recorded. It is unknown what the run covered.
-fn not_recorded(backup: &StoredBackup, requested: Option<&str>) -> Option<Finding> {
+fn not_recorded(restore: &Restore, backup: &StoredBackup, requested: Option<&str>) -> Option<Finding> {
     backup
         .coverage(requested)
         .run
@@ -73,9 +73,16 @@ fn not_recorded(backup: &StoredBackup, requested: Option<&str>) -> Option<Findin
         Some(requested) => (SNAPSHOT, requested, "this run"),
         None => (PATH, backup.name.as_str(), "its newest run"),
     };
-    let message = format!(
-        "{run} was recorded by an earlier version, without entities and nodes: those of today are used; name its tables"
-    );
+    let message = match non_empty(restore.spec.entities.as_deref()) {
+        None => format!(
+            "{run} was recorded by an earlier version: the entities that the backup has today are used, and the ring is not \
+             compared; name its tables"
+        ),
+        Some(_) => format!(
+            "{run} was recorded by an earlier version: the part of a node that left the ring would be missing without an \
+             error; compare the ring with the bucket"
+        ),
+    };
     Some(
         Finding::warn(&RUN_NOT_RECORDED, path, Cause::Invalid, message)
             .value(value)

@@ -123,7 +123,7 @@ fn a_replaced_node_is_reported_with_its_pod() {
         texts(&findings),
         [format!(
             "spec.nodes: Invalid value: \"{B}\": is in the backup and not in CassKop's node status (may be stale); if pod \
-             c1-dc1-rack1-1 took over its tokens, write {{hostId, pod}} of both [ring-changed]"
+             c1-dc1-rack1-1 took over its tokens, add this host id with this pod [ring-changed]"
         )]
     );
     let named = json!({"nodes": [{"hostId": B, "pod": "c1-dc1-rack1-1"}]});
@@ -141,7 +141,7 @@ fn a_node_that_is_gone_and_a_younger_one_are_reported() {
         texts(&findings),
         [format!(
             "spec.nodes: Invalid value: \"{B}\": is in the backup (pod c1-dc1-rack1-1) and not in CassKop's node status (may \
-             be stale); add it with the pod that has its tokens [ring-changed]"
+             be stale); add it with the pod that has its tokens, or leave it out [ring-changed]"
         )]
     );
     let findings = judged(
@@ -202,6 +202,43 @@ fn another_datacenter_is_not_compared() {
         brief(&findings),
         ["warn restore-partial-datacenter spec.datacenter"]
     );
+}
+
+#[test]
+fn a_node_of_a_datacenter_that_the_backup_does_not_have_is_not_to_be_decommissioned() {
+    let two: CassandraCluster = serde_json::from_value(json!({
+        "metadata": {"name": "c1"},
+        "spec": {"nodesPerRacks": 2, "topology": {"dc": [{"name": "dc1"}, {"name": "dc2"}]}},
+        "status": {"cassandraNodeStatus": {
+            "c1-dc1-rack1-0": {"hostId": A}, "c1-dc1-rack1-1": {"hostId": B}, "c1-dc2-rack1-0": {"hostId": C},
+        }},
+    }))
+    .unwrap();
+    let findings = judged(&json!({}), recorded(), Cluster::from(&two));
+    assert_eq!(
+        texts(&findings),
+        [format!(
+            "spec.nodes: Invalid value: \"{C}\": runs in pod c1-dc2-rack1-0 and is not in the backup (CassKop's node status, \
+             may be stale); the backup has only datacenter dc1: set spec.datacenter to it [ring-changed]"
+        )]
+    );
+}
+
+#[test]
+fn a_node_that_a_partial_run_left_out_is_not_to_be_decommissioned() {
+    let mut backup = recorded();
+    for run in &mut backup.history {
+        run.partial = run.name.as_ref() == "t1-a-1";
+        run.good &= !run.partial;
+    }
+    let findings = judged(
+        &json!({"snapshot": "t1-a-1"}),
+        backup,
+        cluster_of(&[(0, A), (1, B)]),
+    );
+    let texts = texts(&findings);
+    let remedy = "the run is PARTIAL and left it out: restore a COMPLETED one [ring-changed]";
+    assert!(texts.iter().any(|text| text.ends_with(remedy)), "{texts:?}");
 }
 
 #[test]
