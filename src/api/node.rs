@@ -73,8 +73,8 @@ pub struct NodeStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
 
-    /// The containers of the node when the tables were last emptied. If they differ at the end, a container was
-    /// restarted in between, and the tables are emptied and filled again.
+    /// The containers of the node when an upload was sent, or when the tables were last emptied. If they differ later, a
+    /// container was restarted in between: the upload is not believed, or the tables are emptied and filled again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containers: Option<NodeContainers>,
 
@@ -96,8 +96,8 @@ pub struct NodeStatus {
     #[schemars(range(min = 0))]
     pub files: Option<i64>,
 
-    /// `true` if the sidecar lost the upload, so that files may be missing in the bucket although its manifest is
-    /// there.
+    /// `true` if the upload was interrupted or lost, so that files may be missing in the bucket, or cut short, although its
+    /// manifest is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unproven: Option<bool>,
 
@@ -105,7 +105,8 @@ pub struct NodeStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof_error: Option<String>,
 
-    /// The time since which the operation of this phase fails.
+    /// The time since which the operation of this phase fails, or since which a run whose part is not proven cannot begin
+    /// again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Time>,
 }

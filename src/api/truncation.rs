@@ -36,6 +36,11 @@ pub struct Truncation {
     )]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub failed_tables: Vec<String>,
+
+    /// `true` if a `TRUNCATE` was sent again after an earlier one had emptied some tables. The copies also hold what was
+    /// written in between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_again: Option<bool>,
 }
 
 /// The state of the tables of a restore in `TRUNCATE`.
@@ -94,6 +99,12 @@ impl Truncation {
     /// Records another state.
     pub fn set_state(&mut self, state: TruncationState) {
         self.state = Some(state.as_str().to_owned());
+    }
+
+    /// Returns true if tables were emptied more than once, so that the copies also hold what was written in between.
+    #[must_use]
+    pub fn has_repeated(&self) -> bool {
+        self.rounds > 1 || self.sent_again == Some(true)
     }
 
     /// Returns true if a table may have been emptied. An intended request may have arrived.

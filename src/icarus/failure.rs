@@ -68,7 +68,7 @@ impl NodeFailure {
             Self::NodesDown
         } else if contains("Some local files were corrupted or they are missing") {
             Self::FilesMissing
-        } else if contains("There is no manifest requested found") {
+        } else if contains("There is no manifest requested found") || is_missing_folder(message) {
             Self::NoManifest
         } else if contains("Tokens from snapshot and tokens of this node does not match") {
             Self::TokensDiffer
@@ -127,6 +127,12 @@ fn is_table(text: &str) -> bool {
     };
     text.split_once('.')
         .is_some_and(|(keyspace, table)| is_name(keyspace) && is_name(table))
+}
+
+/// Returns true if a message is the path of a folder of manifests and nothing else: without the folder, `file://` gives no
+/// other text (observed).
+fn is_missing_folder(message: &str) -> bool {
+    message.starts_with('/') && message.ends_with("/manifests")
 }
 
 #[cfg(test)]

@@ -103,7 +103,9 @@ fn with_new_fields(mut status: Value) -> Value {
     change(&mut status["nodes"][0], &node);
     change(
         &mut status,
-        &json!({ "ringUnsettledSince": "2026-11-22T21:38:38Z" }),
+        &json!({
+            "ringUnsettledSince": "2026-11-22T21:38:38Z", "noProgressSince": "2026-11-22T21:38:38Z",
+        }),
     );
     if status.get("history").is_some() {
         change(&mut status["history"][0], &run);
@@ -129,7 +131,7 @@ fn with_new_fields(mut status: Value) -> Value {
                     "clusterName": "lab-A", "datacenter": "dc1",
                     "nodes": [{ "hostId": "6f8b0a1c", "datacenter": "dc1", "pod": "c1-dc1-rack1-0" }],
                 },
-                "truncation": { "state": "PARTLY_EMPTIED", "failedTables": ["k1.t1"] },
+                "truncation": { "state": "PARTLY_EMPTIED", "failedTables": ["k1.t1"], "sentAgain": true },
                 "clusterGoneSince": "2026-11-22T21:38:38Z",
                 "proposedNodes": [{ "hostId": "6f8b0a1c", "pod": "c1-dc1-rack1-0" }],
             }),

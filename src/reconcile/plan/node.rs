@@ -4,8 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::observation::{Answer, Observation, OperationReport, Question};
 use super::timing::{ARRIVAL_TIMEOUT, add, whole_seconds};
-use crate::api::{ConditionType, FailureCause, NodeStatus, Phase};
+use crate::api::{ConditionType, FailureCause, NodeContainers, NodeStatus, Phase};
 use crate::icarus::{NodeFailure, OperationState};
+
+/// The time for which a sidecar certainly remembers an operation. It forgets one an hour after its end.
+const MEMORY: SignedDuration = SignedDuration::from_mins(55);
 
 /// Maximum number of earlier operations that a node's status keeps.
 const MAX_PAST_OPERATIONS: usize = 64;
@@ -185,6 +188,28 @@ pub(super) fn causes(nodes: &[NodeStatus]) -> Vec<FailureCause> {
         .collect()
 }
 
+/// Returns true if the request certainly never became an operation: the sidecar has not been restarted since, and would
+/// still remember it.
+pub(super) fn never_arrived(node: &NodeStatus, observation: &Observation<'_>) -> bool {
+    let remembers = node
+        .sent
+        .as_ref()
+        .is_some_and(|sent| observation.now < add(sent, MEMORY));
+    node.operation.is_none() && has_same_sidecar(node, observation) && remembers
+}
+
+/// Returns true if the sidecar runs in the container that got the request.
+pub(super) fn has_same_sidecar(node: &NodeStatus, observation: &Observation<'_>) -> bool {
+    let sidecar = |containers: &NodeContainers| containers.sidecar.clone();
+    let then = node.containers.as_ref().map(sidecar);
+    let now = node
+        .pod
+        .as_deref()
+        .and_then(|pod| observation.containers(pod))
+        .map(sidecar);
+    then.is_some() && then == now
+}
+
 /// Returns the node's name for people: its pod, or its host id while the pod is unknown.
 pub(super) fn name(node: &NodeStatus) -> &str {
     node.pod.as_deref().unwrap_or(&node.host_id)
@@ -219,10 +244,10 @@ fn newest<'a>(node: &NodeStatus, operations: &'a [OperationReport]) -> Option<&'
 fn record_operation(node: &mut NodeStatus, operation: &OperationReport) -> NodeState {
     node.operation = Some(operation.id.clone());
     node.silent_since = None;
-    node.progress = Some(percent(operation.progress));
     set_state(node, state_of(&operation.state));
     match &operation.state {
         OperationState::Pending | OperationState::Running | OperationState::Unknown(_) => {
+            node.progress = Some(percent(operation.progress));
             // Another try of what fails is reported with the last error, until it succeeds.
             if node.failing_since.is_none() {
                 node.message = None;
@@ -235,6 +260,7 @@ fn record_operation(node: &mut NodeStatus, operation: &OperationReport) -> NodeS
             NodeState::Completed
         }
         OperationState::Failed | OperationState::Cancelled => {
+            // The progress stays what it was before the failure: a sidecar reports 1.0 for every operation that failed.
             let mut messages = operation
                 .errors
                 .iter()

@@ -4,6 +4,8 @@
 //! A sidecar reports the ring as its own Cassandra node sees it. A node that this Cassandra does not know would be left
 //! out of a backup without an error. So two sidecars have to agree, and every running pod has to be in the ring.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 
 use super::builder::PlanBuilder;
@@ -91,6 +93,40 @@ impl<'a> PlanBuilder<'a> {
                 None
             }
         }
+    }
+
+    /// Returns true if the sidecars that answer report the same nodes, or if none answers. False if they have to be asked, or
+    /// if they differ; then the run waits.
+    pub(super) fn views_agree(&mut self, datacenter: Option<&str>) -> bool {
+        let scope = RingScope {
+            cluster: "",
+            datacenter,
+        };
+        let hosts = |view: &RingView| {
+            let nodes = view.ring.nodes.iter().filter(|node| scope.covers_node(node));
+            nodes.map(|node| node.host.clone()).collect::<BTreeSet<_>>()
+        };
+        let views = match self.observation.answers.get(&Question::RingViews) {
+            None => {
+                self.questions.insert(Question::RingViews);
+                return false;
+            }
+            Some(Answer::RingViews { views, .. }) => views,
+            Some(_) => return true,
+        };
+        let mut others = views.iter().skip(1);
+        let first = views.first();
+        let other = first.and_then(|first| others.find(|other| hosts(first) != hosts(other)));
+        let (Some(first), Some(other)) = (first, other) else {
+            return true;
+        };
+        let message = format!(
+            "the sidecars of {} and {} report different rings: the restore continues when they agree; compare `nodetool \
+             status` on these pods",
+            first.pod, other.pod
+        );
+        self.wait_for(Wait::new(Reason::RingUnsettled, message));
+        false
     }
 
     /// Checks the ring as [`settled_ring`](Self::settled_ring) does, and records since when it is unsettled. `None` if no
@@ -182,7 +218,7 @@ impl<'a> PlanBuilder<'a> {
                 let nodes = view.ring.nodes.iter().filter(|node| scope.covers_node(node));
                 for node in nodes.filter(|node| !other.ring.nodes.contains(node)) {
                     let member = self.member_of(node);
-                    if member.is_some_and(|member| !self.counts(member)) {
+                    if member.is_some_and(|member| !self.belongs_in_ring(member)) {
                         continue;
                     }
                     let clause = format!(
@@ -212,7 +248,7 @@ impl<'a> PlanBuilder<'a> {
             if !is_missing || member.containers.is_none() || !scope.covers_pod(&member.pod) {
                 continue;
             }
-            if self.counts(member) && !differences.missing.contains(&member.pod) {
+            if self.belongs_in_ring(member) && !differences.missing.contains(&member.pod) {
                 let clause = format!(
                     "pod {} runs and is not in the ring ({})",
                     member.pod,
@@ -225,7 +261,7 @@ impl<'a> PlanBuilder<'a> {
 
     /// Returns true if the node of a pod should be in the ring. Asks for its state if that is unknown; a pod that does
     /// not tell counts.
-    fn counts(&mut self, member: &PodMember) -> bool {
+    fn belongs_in_ring(&mut self, member: &PodMember) -> bool {
         let question = Question::Mode {
             pod: member.pod.clone(),
         };

@@ -6,6 +6,7 @@ use super::BackupPlanner;
 use super::begin::Attempt;
 use crate::api::{ConditionType, Reason};
 use crate::domain::resolved_tag::ResolvedTag;
+use crate::icarus::NodeFailure;
 use crate::reconcile::plan::node;
 use crate::reconcile::plan::timing::{REQUEUE_INTERVAL, add, whole_seconds};
 
@@ -105,7 +106,12 @@ impl BackupPlanner<'_> {
     /// Fails the run because of a part that is not proven.
     fn fail_unproven(&mut self, cause: &str) {
         let remedy = self.remedy();
-        let message = if self.is_directory() {
+        let mut nodes = self.status.common.nodes.iter();
+        let is_cut = nodes.any(|node| {
+            let error = node.message.as_deref().unwrap_or_default();
+            node.unproven == Some(true) && NodeFailure::of_message(error) == NodeFailure::DownloadCorrupt
+        });
+        let message = if self.is_directory() && is_cut {
             format!(
                 "{cause}; sidecars do not write a file again that exists, even if a killed sidecar cut it short: delete \
                  the file that the message names from the node's folder in {}, then {remedy}",

@@ -81,6 +81,8 @@ impl BackupPlanner<'_> {
     pub(super) fn begin(&mut self) -> bool {
         let generation = self.backup.metadata.generation;
         if !self.plan.may_begin(&mut self.status.common, generation) {
+            // What the next time of the schedule finds is another case of an unsettled ring.
+            self.status.common.ring_unsettled_since = None;
             return false;
         }
         let spec = &self.backup.spec;
@@ -97,6 +99,14 @@ impl BackupPlanner<'_> {
     pub(super) fn prepare(&mut self, mut run: BackupRun, tag: &str) -> Option<Attempt> {
         run.left_out = self.nodes_left_out(&run)?;
         let mut nodes = self.plan.participants(run.datacenter.as_deref())?;
+        // A pod whose sidecar was silent, or whose node was known under an old address, may have come back.
+        let takes_part = |name: &String| {
+            let is_named = |node: &NodeStatus| {
+                node.pod.as_ref() == Some(name) || *name == format!("node {}", node.host_id)
+            };
+            nodes.iter().any(is_named)
+        };
+        run.left_out.retain(|name| !takes_part(name));
         let ring = self.plan.ring()?;
         let tag = resolve_tag(tag, ring.schema.as_ref(), self.plan.observation.now);
         let tag = tag.map_err(|wait| self.plan.wait_for(wait)).ok()?;

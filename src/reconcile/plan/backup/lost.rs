@@ -4,19 +4,14 @@
 //! so a killed sidecar leaves manifests whose files are missing (observed on 2.0.4 with a slow S3 server). Sending the
 //! same tag again does not repair such a part: these versions keep the old manifest.
 
-use jiff::SignedDuration;
-
 use super::BackupPlanner;
 use super::upload::MAX_LOST_ATTEMPTS;
 use crate::api::{ConditionType, NodeStatus};
 use crate::domain::storage::{Provider, StorageLocation};
 use crate::reconcile::plan::actions::Task;
 use crate::reconcile::plan::node;
-use crate::reconcile::plan::observation::{Answer, Observation, Question};
-use crate::reconcile::plan::timing::{REQUEUE_INTERVAL, add};
-
-/// The time for which a sidecar certainly remembers an operation. It forgets one an hour after its end.
-const MEMORY: SignedDuration = SignedDuration::from_mins(55);
+use crate::reconcile::plan::observation::{Answer, Question};
+use crate::reconcile::plan::timing::REQUEUE_INTERVAL;
 
 /// The message of a part that its sidecar lost.
 const LOST: &str = "its sidecar does not know the upload any more (it was restarted, or the upload ended more than an \
@@ -32,9 +27,9 @@ impl BackupPlanner<'_> {
     /// manifest in the bucket. Any other one is proven by a download if the bucket is a directory, else
     /// the run begins again.
     pub(super) fn handle_lost(&mut self, node: &mut NodeStatus, task: Task) -> bool {
-        let can_send_again = if never_arrived(node, self.plan.observation) {
+        let can_send_again = if node::never_arrived(node, self.plan.observation) {
             Some(true)
-        } else if is_unchanged(node, self.plan.observation) && !self.is_directory() {
+        } else if node::has_same_sidecar(node, self.plan.observation) && !self.is_directory() {
             self.has_no_manifest(node)
         } else {
             Some(false)
@@ -116,26 +111,4 @@ pub(super) fn is_directory(location: &str) -> bool {
 /// Returns true if a node's part was lost in a run that the next one replaced.
 pub(super) fn is_lost_and_replaced(node: &NodeStatus) -> bool {
     node.message.as_deref() == Some(LOST_AND_REPLACED)
-}
-
-/// Returns true if the request certainly never became an operation: the sidecar has not been restarted since, and would
-/// still remember it.
-fn never_arrived(node: &NodeStatus, observation: &Observation<'_>) -> bool {
-    let remembers = node
-        .sent
-        .as_ref()
-        .is_some_and(|sent| observation.now < add(sent, MEMORY));
-    node.operation.is_none() && is_unchanged(node, observation) && remembers
-}
-
-/// Returns true if the sidecar runs in the container that got the request.
-fn is_unchanged(node: &NodeStatus, observation: &Observation<'_>) -> bool {
-    let sidecar = |containers: &crate::api::NodeContainers| containers.sidecar.clone();
-    let then = node.containers.as_ref().map(sidecar);
-    let now = node
-        .pod
-        .as_deref()
-        .and_then(|pod| observation.containers(pod))
-        .map(sidecar);
-    then.is_some() && then == now
 }

@@ -2,7 +2,7 @@
 
 use super::RestorePlanner;
 use super::tables::names;
-use crate::api::{CassandraRestore, ConditionType, Phase, Reason};
+use crate::api::{CassandraRestore, ConditionType, Phase, Reason, Truncation};
 
 /// Returns the names of the other restores of the cluster whose copies have to stay, because a cleanup would delete the
 /// copies of every restore: they may have emptied tables and did not complete, so that the copies may be all that is left
@@ -30,7 +30,7 @@ fn needs_copies(restore: &CassandraRestore) -> bool {
     if state == ConditionType::Completed {
         let truncation = status.truncation.as_ref();
         return restore.spec.no_delete_truncates == Some(true)
-            || truncation.is_some_and(|truncation| truncation.rounds > 1);
+            || truncation.is_some_and(Truncation::has_repeated);
     }
     let is_own = status.source.is_some() || status.phase.is_some() || status.truncation.is_some();
     !is_own || status.may_have_emptied()
@@ -38,14 +38,20 @@ fn needs_copies(restore: &CassandraRestore) -> bool {
 
 impl RestorePlanner<'_> {
     /// Returns true if a cleanup may delete the copies of the emptied tables: only the last one of a restore that ended
-    /// well does, if no other restore needs them. After more than one round they also hold what users wrote between the
-    /// rounds.
+    /// well does, if no other restore needs them. If the tables were emptied more than once, they also hold what users wrote in
+    /// between.
     pub(super) fn may_delete_copies(&self) -> bool {
         self.status.phase() == Some(Phase::Cleanup)
             && self.status.giving_up.is_none()
             && self.restore.spec.no_delete_truncates != Some(true)
             && self.inputs.restores_with_copies.is_empty()
-            && self.rounds() <= 1
+            && !self.has_repeated()
+    }
+
+    /// Returns true if tables were emptied more than once.
+    fn has_repeated(&self) -> bool {
+        let truncation = self.status.truncation.as_ref();
+        truncation.is_some_and(Truncation::has_repeated)
     }
 
     /// Publishes where the copies of the emptied tables are and why, if the spec does not ask for them.
@@ -60,6 +66,11 @@ impl RestorePlanner<'_> {
                 "the tables were emptied {} times, and the copies also hold what was written in between",
                 self.rounds()
             ));
+        } else if self.has_repeated() {
+            reasons.push(
+                "TRUNCATE was sent again after it had emptied some tables, and the copies also hold what was written in between"
+                    .to_owned(),
+            );
         }
         if !others.is_empty() {
             reasons.push(format!(
@@ -73,7 +84,7 @@ impl RestorePlanner<'_> {
         }
         let message = format!(
             "The copies of the emptied tables, the snapshots truncated-<milliseconds>-<table>, are kept on every node: {}. \
-             When they are obsolete, remove them with nodetool clearsnapshot.",
+             When they are obsolete, remove each by its name: nodetool clearsnapshot -t NAME KEYSPACE.",
             reasons.join("; ")
         );
         self.plan.warn(Reason::CopiesKept, message);
@@ -114,6 +125,7 @@ mod tests {
             rounds: 1,
             state: state.map(str::to_owned),
             failed_tables: Vec::new(),
+            sent_again: None,
         });
         restore
     }

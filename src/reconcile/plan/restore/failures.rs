@@ -86,9 +86,17 @@ impl RestorePlanner<'_> {
         if NodeFailure::of_message(error) != NodeFailure::NodesDown {
             return;
         }
+        let remedy = if error.contains("different schemas") {
+            "nodetool describecluster shows the schema of each node: start the nodes that it cannot reach, and restart those \
+             that differ".to_owned()
+        } else {
+            format!(
+                "start every Cassandra node; the others remember a node that was decommissioned or removed for three days, \
+                 also after a rolling restart: {FORGET} says how they forget it, or wait"
+            )
+        };
         let message = format!(
-            "{} on {}: {error}; start every Cassandra node; the others remember a node that was decommissioned or removed for \
-             three days, also after a rolling restart: {FORGET} says how they forget it, or wait; then the restore continues",
+            "{} on {}: {error}; {remedy}; then the restore continues",
             phase.as_str(),
             node::name(node)
         );

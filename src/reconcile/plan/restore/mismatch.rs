@@ -93,7 +93,7 @@ pub(super) fn missing_nodes(
 /// Builds the mismatch for nodes of the ring that have no part in the backup.
 pub(super) fn nodes_without_part(source: &RestoreSource, spare: &[&NodeStatus]) -> Mismatch {
     let names = list(spare.iter().map(|node| node_name(node)));
-    let covered = source.datacenter.as_deref();
+    let covered = source.datacenter.as_deref().or_else(|| common_datacenter(source));
     let elsewhere = covered.filter(|covered| {
         spare
             .iter()
@@ -112,6 +112,15 @@ pub(super) fn nodes_without_part(source: &RestoreSource, spare: &[&NodeStatus]) 
         ),
     };
     Mismatch::new(Reason::NodeNotInBackup, message)
+}
+
+/// Returns the datacenter of all nodes of the backup; `None` if there are several, or one is unknown.
+fn common_datacenter(source: &RestoreSource) -> Option<&str> {
+    let first = source.nodes.first()?.datacenter.as_deref()?;
+    let mut nodes = source.nodes.iter();
+    nodes
+        .all(|node| node.datacenter.as_deref() == Some(first))
+        .then_some(first)
 }
 
 /// Builds the mismatch for a node that would receive two parts.

@@ -55,7 +55,8 @@ const MAX_PHASES_PER_PLAN: usize = 8;
 ///
 /// # Guarantees
 /// A finished restore never runs again. The first `TRUNCATE` that may empty a table is planned only when the download of
-/// every node is complete and every part of the backup is assigned to a node of the ring, or left out by `spec.nodes`. An
+/// every node is complete and every part of the backup is assigned to a node of the ring, or left out by `spec.nodes`; where the
+/// nodes of the run are unknown, every node of the ring has its own part. An
 /// operation that may still be under way is never sent again. A restore that is given up before an import sends no other
 /// `TRUNCATE`. `CLEANUP` keeps the copies of the emptied tables unless the restore completed. If any container restarts
 /// between `TRUNCATE` and the end, another `TRUNCATE` and `IMPORT` follow.

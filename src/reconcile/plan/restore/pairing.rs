@@ -38,7 +38,9 @@ pub(super) struct Pairing {
 ///
 /// # Errors
 /// Returns the first mismatch that would cost rows or fail later: an entry that cannot be followed, a part without a
-/// node, or a node without a part. A node may be without one only if a part is left out: its replacement has other tokens.
+/// node, or a node without a part. A node may be without one only if `spec.nodes` names it, or if the part of a node that is
+/// gone is left out for it: then it is a replacement with other tokens. More such nodes than parts would be younger nodes,
+/// whose rows would be lost.
 pub(super) fn pair(input: &PairingInput<'_>) -> Result<Pairing, Mismatch> {
     let parts = parts(input);
     let mut assigned: BTreeMap<&str, &RunNode> = BTreeMap::new();
@@ -67,8 +69,13 @@ pub(super) fn pair(input: &PairingInput<'_>) -> Result<Pairing, Mismatch> {
     if !missing.is_empty() {
         return Err(mismatch::missing_nodes(input, &parts, &missing, &spare));
     }
-    if !spare.is_empty() && left_out.is_empty() {
-        return Err(mismatch::nodes_without_part(input.source, &spare));
+    let has_node = |host_id: &str| input.ring.iter().any(|node| node.host_id == host_id);
+    let gone = left_out.iter().filter(|part| !has_node(&part.host_id));
+    let gone = gone.count();
+    let is_named = |node: &&&NodeStatus| left_out.iter().any(|part| part.host_id == node.host_id);
+    let unnamed: Vec<_> = spare.iter().filter(|node| !is_named(node)).copied().collect();
+    if unnamed.len() > gone {
+        return Err(mismatch::nodes_without_part(input.source, &unnamed));
     }
     if assigned.is_empty() {
         return Err(mismatch::nothing_to_restore());

@@ -39,8 +39,12 @@ impl RestorePlanner<'_> {
     /// Compares the ring with the nodes of the restore, and gives the restore up if they differ.
     ///
     /// Needed before each `TRUNCATE` until one may have emptied a table: the ring can change while the files are
-    /// downloaded, and a `TRUNCATE` empties nodes that receive no part, too.
+    /// downloaded, and a `TRUNCATE` empties nodes that receive no part, too. Where two sidecars answer they must agree: one
+    /// view may lack a node that has joined, or be that of a node that has just started.
     pub(super) fn compare_ring(&mut self) -> RingComparison {
+        if !self.plan.views_agree(self.restore.spec.datacenter.as_deref()) {
+            return RingComparison::Unknown;
+        }
         let source = self.status.source.clone().unwrap_or_default();
         match self.pair_with_ring(&source) {
             None => RingComparison::Unknown,
@@ -100,8 +104,8 @@ impl RestorePlanner<'_> {
 /// Returns what a restore without these parts of the backup lacks.
 pub(super) fn left_out_warning(left_out: &[RunNode]) -> String {
     format!(
-        "the restore leaves out the parts of the nodes {}: rows whose replicas were all there are lost; run nodetool \
-         repair on every node",
+        "the restore leaves out the parts of the nodes {}: rows whose replicas were all there are lost, and in a keyspace \
+         with one replica also those of a node of the ring that gets no part; run nodetool repair on every node",
         mismatch::list(left_out.iter().map(mismatch::part_name))
     )
 }

@@ -1,7 +1,7 @@
 //! The snapshot that a restore takes over from its backup. Pure.
 
 use crate::api::{
-    CassandraBackup, CassandraRestore, ConditionType, Reason, RestoreSource, RunNode, RunRecord,
+    BackupStatus, CassandraBackup, CassandraRestore, ConditionType, Reason, RestoreSource, RunNode, RunRecord,
 };
 use crate::domain::entities::{Entities, Outside};
 use crate::reconcile::plan::wait::Wait;
@@ -125,7 +125,8 @@ fn snapshot(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<Stri
     }
     let name = backup.metadata.name.as_deref().unwrap_or_default();
     let tag = non_empty(backup.spec.snapshot_tag.as_ref());
-    let described = backup.spec.suspend == Some(true);
+    let suspended = backup.spec.suspend == Some(true);
+    let recorded = !status.history.is_empty() || status.run.is_some();
     let completed = status
         .common
         .condition
@@ -135,7 +136,10 @@ fn snapshot(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<Stri
         return Ok(run);
     }
     match tag {
-        Some(tag) if described || status.common.has_started() => Ok(tag),
+        Some(tag) if backup.spec.describes_bucket() => Ok(tag),
+        // Each node would take its own newest snapshot with this tag, also one of a run that failed.
+        _ if recorded => Err(no_completed_run(name, &status, backup.spec.is_scheduled())),
+        Some(tag) if suspended || status.common.has_started() => Ok(tag),
         _ => {
             let message =
                 format!("backup {name} has not run yet; the restore begins when a run of it has completed");
@@ -144,12 +148,42 @@ fn snapshot(restore: &CassandraRestore, backup: &CassandraBackup) -> Result<Stri
     }
 }
 
+/// Returns the wait of a restore whose backup has runs, and none that completed.
+fn no_completed_run(name: &str, status: &BackupStatus, is_scheduled: bool) -> Wait {
+    let mut runs = status.history.iter();
+    let partial = runs.find(|run| run.is_partial());
+    let runs = status.common.has_started() && !status.common.is_terminal();
+    match partial {
+        Some(partial) => {
+            let message = format!(
+                "no run of backup {name} has completed; its newest partial run is {}: name it in spec.snapshot of a new \
+                 restore to restore the parts that it has",
+                partial.snapshot
+            );
+            Wait::stalled(Reason::BackupNotReady, message)
+        }
+        None if is_scheduled || runs => {
+            let message =
+                format!("no run of backup {name} has completed; the restore begins when one has completed");
+            Wait::new(Reason::BackupNotReady, message)
+        }
+        None => {
+            let message = format!(
+                "backup {name} did not complete, so it has no complete data to restore; restore another backup, or, if you \
+                 know that a snapshot in the bucket is complete, describe it by a suspended backup with its whole name as \
+                 snapshotTag"
+            );
+            Wait::stalled(Reason::BackupNotReady, message)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::{
-        BackRestCondition, BackupNode, BackupRun, BackupStatus, CassandraBackupSpec, CassandraRestoreSpec,
-        NodeStatus, PastRun, RunRing,
+        BackRestCondition, BackupNode, BackupRun, CassandraBackupSpec, CassandraRestoreSpec, NodeStatus,
+        PastRun, RunRing,
     };
 
     fn backup(state: Option<&str>, run: Option<&str>, history: &[(&str, &str)]) -> CassandraBackup {
@@ -233,6 +267,40 @@ mod tests {
         assert_eq!(
             wait.message,
             "backup nightly has not run yet; the restore begins when a run of it has completed"
+        );
+    }
+
+    /// By the plain tag each node would take its own newest snapshot, also one of a run that failed.
+    #[test]
+    fn a_backup_with_runs_of_which_none_completed_is_never_restored_by_its_tag() {
+        let mut scheduled = backup(
+            Some("FAILED"),
+            Some("run-2"),
+            &[("run-2", "FAILED"), ("run-1", "FAILED")],
+        );
+        scheduled.spec.schedule = Some("@daily".to_owned());
+        for suspended in [None, Some(true)] {
+            scheduled.spec.suspend = suspended;
+            let wait = source(&restore(None), &scheduled).unwrap_err();
+            assert_eq!((wait.reason, wait.stalled), (Reason::BackupNotReady, false));
+            assert_eq!(
+                wait.message,
+                "no run of backup nightly has completed; the restore begins when one has completed"
+            );
+        }
+        scheduled.status.as_mut().unwrap().history[0].outcome = "PARTIAL".to_owned();
+        let wait = source(&restore(None), &scheduled).unwrap_err();
+        assert!(wait.stalled);
+        assert_eq!(
+            wait.message,
+            "no run of backup nightly has completed; its newest partial run is run-2: name it in spec.snapshot of a new restore \
+             to restore the parts that it has"
+        );
+        let once = backup(Some("FAILED"), Some("run-1"), &[("run-1", "FAILED")]);
+        let wait = source(&restore(None), &once).unwrap_err();
+        assert!(
+            wait.stalled && wait.message.contains("backup nightly did not complete"),
+            "{wait:?}"
         );
     }
 

@@ -29,8 +29,9 @@ impl RestorePlanner<'_> {
             return None;
         }
         let node = node.clone();
+        let never_arrived = state == NodeState::Lost && node::never_arrived(&node, observation);
         if let Some(truncation) = &mut self.status.truncation {
-            record(truncation, &node, &state);
+            record(truncation, &node, &state, never_arrived);
         }
         Some(state)
     }
@@ -44,11 +45,14 @@ impl RestorePlanner<'_> {
             return;
         }
         let now = whole_seconds(self.observation.now);
-        if let Some(truncation) = &mut self.status.truncation
-            && !truncation.may_have_emptied()
-        {
+        let Some(truncation) = &mut self.status.truncation else {
+            return;
+        };
+        if !truncation.may_have_emptied() {
             truncation.begun = now;
             truncation.set_state(TruncationState::Intended);
+        } else if truncation.state() == TruncationState::PartlyEmptied {
+            truncation.sent_again = Some(true);
         }
     }
 
@@ -118,9 +122,9 @@ impl RestorePlanner<'_> {
 
 /// Records what the state of the truncating node's part means for the tables.
 ///
-/// A `TRUNCATE` that a sidecar refused, or whose health check failed, touched no table (observed). That holds for all
+/// A `TRUNCATE` that never arrived, that a sidecar refused, or whose health check failed, touched no table (observed). That holds for all
 /// tables only if no earlier `TRUNCATE` has an unknown outcome: then `begun` is the time of the last request.
-fn record(truncation: &mut Truncation, node: &NodeStatus, state: &NodeState) {
+fn record(truncation: &mut Truncation, node: &NodeStatus, state: &NodeState, never_arrived: bool) {
     if truncation.state.is_none() && truncation.rounds == 1 && *state != NodeState::Completed {
         // An earlier version of cassgate wrote the record. In the first round it is this `TRUNCATE` that counts.
         truncation.set_state(TruncationState::Accepted);
@@ -132,6 +136,7 @@ fn record(truncation: &mut Truncation, node: &NodeStatus, state: &NodeState) {
     let is_first = node.sent.as_ref().is_none_or(|sent| *sent == truncation.begun);
     let untouched = match state {
         NodeState::Unsent => true,
+        NodeState::Lost => never_arrived,
         NodeState::Failed(failure) => {
             // A rejected request has no operation.
             node.operation.is_none() || matches!(failure, NodeFailure::NodesDown | NodeFailure::TwoRestores)

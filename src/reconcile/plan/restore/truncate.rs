@@ -147,7 +147,9 @@ impl RestorePlanner<'_> {
             .as_ref()
             .map(|before| before.failed_tables.clone())
             .unwrap_or_default();
+        let sent_again = before.as_ref().and_then(|before| before.sent_again);
         self.status.truncation = Some(Truncation {
+            sent_again,
             begun: before.map_or(now, |before| before.begun),
             host_id,
             rounds,
@@ -219,7 +221,8 @@ impl RestorePlanner<'_> {
         let error = error.unwrap_or_else(|| node::NO_REASON.to_owned());
         let message = format!(
             "TRUNCATE on {pod} could not empty {kept}, and the other tables are empty: {error}; if a table was dropped, make it \
-             again, or remove its folder from the data directory, on every node; TRUNCATE is retried, \
+             again, or move its folder out of the data directory on every node (its snapshot dropped-… may be the last copy \
+             of its rows); TRUNCATE is retried, \
              nothing is imported before it succeeds, and the annotation {ABANDON_ANNOTATION} ends \
              the restore"
         );

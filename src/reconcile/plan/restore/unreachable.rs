@@ -42,7 +42,7 @@ impl RestorePlanner<'_> {
     fn give_up_because_of_left_node(&mut self, host_id: &str) {
         let source = self.status.source.as_ref();
         let known = source.is_some_and(|source| !source.nodes.is_empty());
-        if !known || self.compare_ring() != RingComparison::GivenUp {
+        if !known || self.compare_ring() == RingComparison::Same {
             let when = if self.status.phase() == Some(Phase::Truncate) {
                 "before the tables were emptied"
             } else {

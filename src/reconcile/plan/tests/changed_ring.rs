@@ -91,7 +91,8 @@ fn a_part_that_is_left_out_on_purpose_is_reported_at_the_begin_and_at_the_end() 
     assert_eq!(run.state(), "COMPLETED");
     assert_eq!(run.rows()[..2], [Rows::Backup; 2]);
     let warning = format!(
-        "the restore leaves out the parts of the nodes {} (then {}): rows whose replicas were all there are lost; run \
+        "the restore leaves out the parts of the nodes {} (then {}): rows whose replicas were all there are lost, and in a keyspace \
+         with one replica also those of a node of the ring that gets no part; run \
          nodetool repair on every node",
         host_id(2),
         pod(2)

@@ -14,6 +14,7 @@ mod harness;
 mod histories;
 mod history;
 mod losses;
+mod lost_truncate;
 mod needs;
 mod pairing;
 mod prune;

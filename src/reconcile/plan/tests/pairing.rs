@@ -298,3 +298,25 @@ fn without_a_named_schema_version_the_one_of_the_ring_is_required() {
     run.finish();
     assert_eq!(run.state(), "COMPLETED");
 }
+
+/// Rows of a range whose replicas are all on nodes without a part would be lost without a word.
+#[test]
+fn a_part_that_is_left_out_makes_room_for_one_node_without_a_part_and_no_more() {
+    let mut run = backed_up(3);
+    run.world.leave(0);
+    run.world.join();
+    run.world.join();
+    run.object.spec.nodes = vec![entry(&host_id(0), None)];
+    let (reason, message) = refused(&mut run);
+    assert_eq!(reason, "NodeNotInBackup", "{message}");
+    for joined in [100, 101] {
+        assert!(message.contains(&host_id(joined)), "{message}");
+    }
+    run = backed_up(3);
+    run.world.leave(0);
+    run.world.join();
+    run.world.join();
+    run.object.spec.nodes = vec![entry(&host_id(0), None), entry(&host_id(101), None)];
+    run.finish();
+    assert_eq!(run.state(), "COMPLETED", "a node that is named needs no room");
+}

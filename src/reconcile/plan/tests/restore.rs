@@ -106,7 +106,7 @@ fn the_copies_stay_if_the_spec_or_another_restore_needs_them() {
                 "The copies of the emptied tables, the snapshots truncated-<milliseconds>-<table>, are kept on every node: a \
                  cleanup would also delete those of other restores of the cluster, which did not complete or kept theirs: \
                  sunday; delete these objects when the copies are obsolete. When they are obsolete, remove \
-                 them with nodetool clearsnapshot."
+                 each by its name: nodetool clearsnapshot -t NAME KEYSPACE."
             );
         }
     }

@@ -8,13 +8,13 @@ use super::world::{Downloaded, Fault, NODES_DOWN, Presence, Rows, host_id};
 use super::{Kill, MAX_RECONCILES};
 use crate::reconcile::plan::{Phase, Task};
 
-const SCHEMAS: &str = "There are nodes with different schemas: {}";
+pub(super) const SCHEMAS: &str = "There are nodes with different schemas: {}";
 
-fn truncates(run: &RestoreRun) -> usize {
+pub(super) fn truncates(run: &RestoreRun) -> usize {
     run.world.counts().get(&Phase::Truncate).copied().unwrap_or(0)
 }
 
-fn tables(run: &RestoreRun) -> String {
+pub(super) fn tables(run: &RestoreRun) -> String {
     let truncation = run.status().truncation;
     truncation
         .and_then(|truncation| truncation.state)
@@ -165,44 +165,6 @@ fn giving_up_awaits_the_outcome_of_a_truncate_under_way() {
 }
 
 #[test]
-fn a_lost_truncate_is_not_sent_again_by_giving_up_and_may_have_emptied_the_tables() {
-    let mut run = RestoreRun::new(2);
-    run.until(|run| run.world.counts().get(&Phase::Download) == Some(&2));
-    run.world.faults = vec![Fault::DropRequest];
-    run.until(|run| run.world.faults.is_empty());
-    run.abandon();
-    run.finish();
-    assert_eq!(
-        (run.state().as_str(), run.rows()),
-        ("FAILED", vec![Rows::Users; 2])
-    );
-    assert_eq!((truncates(&run), tables(&run).as_str()), (0, "INTENDED"));
-    let (_, message) = run.reason("Failed").unwrap();
-    assert!(
-        message.contains("it is unknown whether the tables are empty"),
-        "{message}"
-    );
-}
-
-/// An earlier request with an unknown outcome may have emptied tables, whatever the last one says.
-#[test]
-fn a_failed_truncate_after_a_lost_one_does_not_count_as_untouched() {
-    let mut run = RestoreRun::new(2);
-    run.until(|run| run.world.counts().get(&Phase::Download) == Some(&2));
-    run.world.faults = vec![Fault::DropRequest, Fault::Fail(SCHEMAS)];
-    run.until(|run| run.world.faults.is_empty());
-    run.step();
-    assert_eq!(tables(&run), "ACCEPTED");
-    run.abandon();
-    run.finish();
-    let (_, message) = run.reason("Failed").unwrap();
-    assert!(
-        message.contains("it is unknown whether the tables are empty"),
-        "{message}"
-    );
-}
-
-#[test]
 fn a_restart_of_every_node_before_the_truncate_that_succeeds_needs_no_second_round() {
     let mut run = untouched(2, NODES_DOWN);
     run.world.restart(0, 30);
@@ -227,7 +189,8 @@ fn tables_that_were_kept_are_reported_and_the_restore_continues_when_they_are_go
         message,
         "TRUNCATE on c1-dc1-rack1-0 could not empty k1.old, k1.older, and the other tables are empty: Some tables were \
          unable to be truncated: {k1.old=Unknown keyspace/cf pair, k1.older=Unknown keyspace/cf pair}; if a table was \
-         dropped, make it again, or remove its folder from the data directory, on every node; TRUNCATE is retried, nothing is imported before it succeeds, and the annotation \
+         dropped, make it again, or move its folder out of the data directory on every node (its snapshot dropped-… may be the \
+         last copy of its rows); TRUNCATE is retried, nothing is imported before it succeeds, and the annotation \
          cassgate.db.orange.com/abandon ends the restore"
     );
     let truncation = run.status().truncation.unwrap();
@@ -257,6 +220,16 @@ fn tables_that_were_kept_are_reported_and_the_restore_continues_when_they_are_go
         (Some("EMPTIED"), 1)
     );
     assert_eq!(truncation.failed_tables, Vec::<String>::new());
+    // What users wrote while TRUNCATE was retried is in the copies.
+    assert!(run.world.nodes.iter().all(|node| node.copies));
+    let mut events = run.events.iter();
+    let kept = events.find(|event| event.reason == "CopiesKept").unwrap();
+    assert!(
+        kept.message
+            .contains("TRUNCATE was sent again after it had emptied some tables"),
+        "{}",
+        kept.message
+    );
     assert_eq!(run.world.violations, Vec::<String>::new());
 }
 
@@ -345,7 +318,7 @@ fn after_several_rounds_the_copies_stay_and_an_event_says_why() {
         event.message,
         "The copies of the emptied tables, the snapshots truncated-<milliseconds>-<table>, are kept on every node: the \
          tables were emptied 2 times, and the copies also hold what was written in between. When they are obsolete, remove \
-                 them with nodetool clearsnapshot."
+                 each by its name: nodetool clearsnapshot -t NAME KEYSPACE."
     );
 }
 

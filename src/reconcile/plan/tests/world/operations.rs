@@ -234,7 +234,8 @@ impl World {
             } else {
                 OperationState::Running
             },
-            progress: 0.0,
+            // Sidecars report 1.0 for what failed at once (observed).
+            progress: if error.is_some() { 1.0 } else { 0.0 },
             created: self.now,
             errors: errors(error),
         };
