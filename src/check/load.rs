@@ -53,6 +53,9 @@ impl Loaded {
             Err(error) => return self.unreadable(file, &error),
         };
         let before = self.manifests.len();
+        // kubectl applies nothing without it, and a kustomization may lack it.
+        let name = self.sources.get(file).map(|source| source.name.as_str());
+        let is_for_kubernetes = text.contains("apiVersion") || name.is_some_and(Kustomization::is_named);
         let mut place = Place {
             file,
             document: 0,
@@ -72,6 +75,7 @@ impl Loaded {
                     self.mark_shared_values(first);
                     self.repeated_keys(place, &object, first, &text);
                 }
+                Err(error) if error.is_difference && !is_for_kubernetes => {}
                 Err(error) => first_error = Some(error),
             }
         }

@@ -75,8 +75,8 @@ impl Builder {
                 let name = tag.as_deref().and_then(core_name);
                 let is_plain = style == ScalarStyle::Plain && tag.is_none();
                 let is_merge = &*text == "<<" && (is_plain || name.as_deref() == Some("merge"));
-                let kind =
-                    resolve(&text, is_plain, name.as_deref()).map_err(|why| YamlError::at(span, why))?;
+                let kind = resolve(&text, is_plain, name.as_deref())
+                    .map_err(|why| YamlError::difference(span, why))?;
                 let key = key_of(&kind);
                 self.complete(Node::leaf(kind), anchor, span, key, is_merge)
             }

@@ -12,6 +12,9 @@ pub struct YamlError {
     pub column: u32,
     /// The message.
     pub message: String,
+    /// True if the text is YAML and kubectl reads it in another way, or rejects it. That is of no consequence in a file that is
+    /// not for Kubernetes.
+    pub is_difference: bool,
 }
 
 impl YamlError {
@@ -21,6 +24,15 @@ impl YamlError {
             line: span.line,
             column: span.column,
             message: message.into(),
+            is_difference: false,
+        }
+    }
+
+    /// Creates an error at the beginning of `span` about what kubectl reads in another way, or rejects.
+    pub(super) fn difference(span: Span, message: impl Into<String>) -> Self {
+        Self {
+            is_difference: true,
+            ..Self::at(span, message)
         }
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn merge(own: Vec<Entry>, merged: &[(usize, SpannedNode)]) -> Result<
                  only one of them",
                 entry.key
             );
-            return Err(YamlError::at(span, message));
+            return Err(YamlError::difference(span, message));
         }
     }
     Ok(read.all)

@@ -50,7 +50,7 @@ impl<'t> Strict<'t> {
                 self.documents += 1;
                 if self.documents > 1 && !is_explicit {
                     let why = "kubectl drops a document behind ... that does not begin with ---; write --- before it";
-                    return Err(YamlError::at(span, why));
+                    return Err(YamlError::difference(span, why));
                 }
             }
             Event::SequenceStart(style, ..) | Event::MappingStart(style, ..) => {
@@ -61,7 +61,7 @@ impl<'t> Strict<'t> {
                 let begin = usize::try_from(within.begin).unwrap_or(usize::MAX);
                 let written = self.text.get(begin..end).unwrap_or_default();
                 if let Some(why) = self.rejected_scalar(text, *style, tag.is_some(), written) {
-                    return Err(YamlError::at(span, why));
+                    return Err(YamlError::difference(span, why));
                 }
             }
             _ => {}
@@ -108,7 +108,7 @@ impl<'t> Strict<'t> {
             column: u32::try_from(column).unwrap_or(u32::MAX),
             ..span
         };
-        YamlError::at(position, why)
+        YamlError::difference(position, why)
     }
 }
 
