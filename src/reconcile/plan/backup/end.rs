@@ -81,6 +81,8 @@ impl BackupPlanner<'_> {
     fn close(&mut self, state: ConditionType<'_>) -> String {
         let now = self.plan.observation.now;
         let common = &mut self.status.common;
+        // The uploads may have been begun and ended since the last look: CassKop and its users expect their id and begin.
+        conditions::set_running(common, now);
         let causes = if state == ConditionType::Completed {
             Vec::new()
         } else {

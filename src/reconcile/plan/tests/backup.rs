@@ -29,6 +29,27 @@ fn every_node_uploads_one_snapshot_under_one_tag_that_was_recorded_first() {
     assert_eq!(run.reason("Ready").unwrap().0, "Completed");
 }
 
+/// The answers of the sidecars are not stored: the next look finds the uploads by their tag, and they may be over by then.
+#[test]
+fn a_run_that_ended_before_the_second_look_has_an_id_and_a_begin() {
+    let mut run = BackupRun::new(2);
+    run.step();
+    let common = &mut run.object.status.as_mut().unwrap().common;
+    (common.id, common.time_started) = (None, None);
+    common.condition.as_mut().unwrap().type_ = "PENDING".to_owned();
+    for node in &mut common.nodes {
+        (node.operation, node.progress) = (None, None);
+        node.state = Some("PENDING".to_owned());
+    }
+    run.world.advance(SignedDuration::from_mins(1));
+    run.step();
+    let common = run.status().common;
+    assert_eq!(run.state(), "COMPLETED");
+    assert_eq!(common.id, common.nodes[0].operation);
+    assert!(common.id.is_some() && common.time_started.is_some(), "{common:?}");
+    assert_eq!(common.coordinator_member.as_deref(), Some("c1-dc1-rack1-0"));
+}
+
 #[test]
 fn a_run_killed_at_any_write_or_request_runs_once_to_its_end() {
     let mut undisturbed = BackupRun::new(3);
