@@ -4,7 +4,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use crate::api::Kind;
-use crate::evaluate::{Evaluation, Gatherer, Object};
+use crate::evaluate::{Evaluation, Gatherer, Object, stored_metadata};
 use crate::rules::checks::transition;
 use crate::rules::facts::Caller;
 use crate::rules::finding::Findings;
@@ -126,17 +126,6 @@ impl Parts {
 fn is_deleting(object: &Value) -> bool {
     let timestamp = object.pointer("/metadata/deletionTimestamp");
     timestamp.is_some_and(|timestamp| !timestamp.is_null())
-}
-
-/// Returns the metadata of a stored object that rules read.
-pub(super) fn stored_metadata(object: &Value) -> Metadata {
-    let text = |map: &str, key: &str| object.pointer(map)?.get(key)?.as_str().map(str::to_owned);
-    Metadata::new(
-        text("/metadata", "namespace").unwrap_or_default(),
-        text("/metadata", "name").unwrap_or_default(),
-        |annotation| text("/metadata/annotations", annotation),
-        |label| text("/metadata/labels", label),
-    )
 }
 
 /// Returns a value without the fields that are null. The API server takes them for absent.

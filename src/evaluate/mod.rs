@@ -18,4 +18,4 @@ mod stored;
 
 pub use gather::Gatherer;
 pub use request::{Evaluation, Object, Update};
-pub use stored::{Judge, StoredJudge};
+pub use stored::{Judge, StoredJudge, stored_metadata};

@@ -45,7 +45,7 @@ impl Judge for StoredJudge {
 
 impl StoredJudge {
     async fn judge_stored(&self, kind: Kind, object: &Value) -> Findings {
-        let meta = metadata(object);
+        let meta = stored_metadata(object);
         let namespace = meta.namespace.clone();
         let subject = match decode::subject_from_value(kind, object.get("spec"), meta) {
             Ok(subject) => subject,
@@ -70,7 +70,9 @@ impl StoredJudge {
     }
 }
 
-fn metadata(object: &Value) -> Metadata {
+/// Returns the metadata of a stored object that rules read. What is absent is empty.
+#[must_use]
+pub fn stored_metadata(object: &Value) -> Metadata {
     let text = |map: &str, key: &str| object.pointer(map)?.get(key)?.as_str().map(str::to_owned);
     Metadata::new(
         text("/metadata", "namespace").unwrap_or_default(),

@@ -161,11 +161,10 @@ fn corpus() -> Vec<String> {
     texts
 }
 
-#[test]
-fn check_reads_a_corpus_as_kubectl_does_or_reports_an_error() {
-    let texts = corpus();
-    assert!(texts.len() >= 400, "{}", texts.len());
-    let wrong = differences(&texts);
+/// Asserts that `check` and kubectl read every text in the same way, or that `check` reports an error.
+#[track_caller]
+fn agree(texts: &[String]) {
+    let wrong = differences(texts);
     assert!(
         wrong.is_empty(),
         "{} of {}:\n{}",
@@ -173,6 +172,13 @@ fn check_reads_a_corpus_as_kubectl_does_or_reports_an_error() {
         texts.len(),
         wrong.join("\n")
     );
+}
+
+#[test]
+fn check_reads_a_corpus_as_kubectl_does_or_reports_an_error() {
+    let texts = corpus();
+    assert!(texts.len() >= 400, "{}", texts.len());
+    agree(&texts);
     let read = texts.iter().filter(|text| read_by_check(text).is_some()).count();
     assert!(
         read >= texts.len() / 2,
@@ -216,12 +222,5 @@ fn check_reads_generated_documents_as_kubectl_does_or_reports_an_error() {
     let texts: Vec<String> = (0..count.unwrap_or(400))
         .map(|_| generated(&mut random))
         .collect();
-    let wrong = differences(&texts);
-    assert!(
-        wrong.is_empty(),
-        "{} of {}:\n{}",
-        wrong.len(),
-        texts.len(),
-        wrong.join("\n")
-    );
+    agree(&texts);
 }

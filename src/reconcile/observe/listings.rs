@@ -41,7 +41,7 @@ impl Listings {
     }
 
     /// Lists a share and returns the operation, which may still be running. First waits for the listings and removals
-    /// that the sidecar runs, whoever sent them.
+    /// that the sidecar runs, also for those of another leader.
     ///
     /// # Errors
     /// The sidecar rejects a request or does not respond.

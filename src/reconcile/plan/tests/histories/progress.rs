@@ -18,7 +18,7 @@ pub(super) const BOUND: SignedDuration = SignedDuration::from_hours(24 + 2);
 /// The progress of one object so far.
 #[derive(Debug, Clone)]
 pub(super) struct Track {
-    /// What the object has shown in its run. To show it again is no progress.
+    /// The states that the object has shown in its run. To show one again is no progress.
     shown: HashSet<u64>,
     /// The last time at which it was not merely waiting.
     since: Timestamp,

@@ -1,4 +1,4 @@
-//! What holds in each history: no row and no file is lost in silence.
+//! The property of each history that no row and no file is lost without a word.
 
 use kube::ResourceExt;
 
