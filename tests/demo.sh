@@ -149,14 +149,14 @@ expect 0
 title "A careless backup: all mistakes at once"
 shown cat bad-backup.yaml
 shown kubectl apply -f bad-backup.yaml
-expect 1 'The CassandraBackup "careless" is invalid' "[datacenter-unknown]" "[storage-provider-unsupported]" \
-	"[schedule-malformed]" "[entities-mixed]" "[secret-not-found]"
+expect 1 'The CassandraBackup "careless" is invalid' "[cassgate datacenter-unknown]" "[cassgate storage-provider-unsupported]" \
+	"[cassgate schedule-malformed]" "[cassgate entities-mixed]" "[cassgate secret-not-found]"
 
 title "A careless restore, which would have emptied tables"
 shown cat bad-restore.yaml
 shown kubectl apply -f bad-restore.yaml
-expect 1 'The CassandraRestore "careless" is invalid' "[cluster-not-found]" "[cluster-mismatch]" \
-	"[entities-wider-than-backup]" "[entities-outside-backup]" "[entities-system]"
+expect 1 'The CassandraRestore "careless" is invalid' "[cassgate cluster-not-found]" "[cassgate cluster-mismatch]" \
+	"[cassgate entities-wider-than-backup]" "[cassgate entities-outside-backup]" "[cassgate entities-system]"
 
 title "The explanation of a rule"
 shown "$cassgate" explain entities-wider-than-backup
@@ -164,17 +164,17 @@ expect 0 "What it denies would destroy data."
 
 title "A warning"
 shown kubectl apply -f own-credentials.yaml
-expect 0 "Warning: spec.secret: " "[secret-absent]" "cassandrabackup.db.orange.com/by-role created"
+expect 0 "Warning: spec.secret: " "[cassgate secret-absent]" "cassandrabackup.db.orange.com/by-role created"
 
 title "A server-side dry run of a backup whose cluster does not exist yet, and the same without dry run"
 shown kubectl apply --dry-run=server -f next-week.yaml
-expect 0 "[cluster-not-found]" "cassandrabackup.db.orange.com/next-week created (server dry run)"
+expect 0 "[cassgate cluster-not-found]" "cassandrabackup.db.orange.com/next-week created (server dry run)"
 shown kubectl apply -f next-week.yaml
-expect 1 "[cluster-not-found]" "[secret-not-found]"
+expect 1 "[cassgate cluster-not-found]" "[cassgate secret-not-found]"
 
 title "A dry run of a restore of a schedule without a recorded run"
 shown kubectl apply --dry-run=server -f restore.yaml
-expect 0 "Warning: " "no run of backup nightly is recorded" "[backup-not-restorable]"
+expect 0 "Warning: " "no run of backup nightly is recorded" "[cassgate backup-not-restorable]"
 
 title "The backup has run (an executor writes its status); a good restore gets its entities and Secret"
 shown kubectl patch cassandrabackup nightly --subresource=status --type=merge -p '{"status":{"condition":{"type":"COMPLETED"}}}'
@@ -188,13 +188,13 @@ title "The backup cannot be deleted while the restore needs it"
 deletable() { kubectl delete cassandrabackup nightly --dry-run=server >/dev/null 2>&1; }
 retry "the restore is not seen" not deletable
 shown kubectl delete cassandrabackup nightly
-expect 1 "restore monday has not ended" "[backup-in-use]"
+expect 1 "restore monday has not ended" "[cassgate backup-in-use]"
 
 title "The restore has run; it cannot run again by accident"
 shown kubectl patch cassandrarestore monday --subresource=status --type=merge -p '{"status":{"condition":{"type":"COMPLETED"},"progress":"100%"}}'
 expect 0 "monday patched"
 shown kubectl patch cassandrarestore monday --type=merge -p '{"spec":{"entities":"albums.songs"}}'
-expect 1 "Error from server (Forbidden)" "[restore-started]"
+expect 1 "Error from server (Forbidden)" "[cassgate restore-started]"
 shown kubectl get cassandra
 expect 0 "COMPLETED"
 

@@ -184,7 +184,7 @@ impl Cluster {
                 &["create", "--dry-run=server", "--filename"],
                 std::slice::from_ref(&mixed),
             );
-            if asked.is_err_and(|error| error.to_string().contains("[entities-mixed]")) {
+            if asked.is_err_and(|error| error.to_string().contains("[cassgate entities-mixed]")) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(100));

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use crate::rules::catalogue::AUTHOR;
 use crate::rules::finding::{Cause, Finding, Findings};
 
 use super::review::Review;
@@ -211,7 +212,9 @@ fn causes(findings: &Findings) -> Vec<CauseOnWire> {
     if left > 0 {
         causes.push(CauseOnWire {
             reason: Cause::Invalid.reason(),
-            message: format!("and {left} more; fix these first, then apply again to see the rest"),
+            message: format!(
+                "and {left} more; correct these first, then apply again to see the rest [{AUTHOR}]"
+            ),
             field: REMAINING_FIELD.to_owned(),
         });
     }
@@ -266,7 +269,7 @@ fn warnings(findings: &Findings) -> Vec<String> {
     let mut kept: Vec<String> = fitting.cloned().collect();
     let left = all.len() - kept.len();
     if left > 0 {
-        kept.push(format!("and {left} more warnings of cassgate"));
+        kept.push(format!("and {left} more warnings [{AUTHOR}]"));
     }
     kept
 }
@@ -280,7 +283,7 @@ fn warning(finding: &Finding) -> String {
         return whole;
     }
     // Keep as many whole clauses as fit: the error comes first and the remedies last.
-    let end = format!(" [{}]", finding.rule.id);
+    let end = format!(" {}", finding.rule.mark());
     let available = MAX_WARNING_LENGTH - end.chars().count();
     let fitting = whole
         .match_indices("; ")
@@ -301,7 +304,7 @@ fn cut(whole: String, longest: usize, finding: &Finding) -> String {
     if whole.chars().count() <= longest {
         return whole;
     }
-    let end = format!("… [{}]", finding.rule.id);
+    let end = format!("… {}", finding.rule.mark());
     let head: String = whole
         .chars()
         .take(longest.saturating_sub(end.chars().count()))
@@ -329,7 +332,7 @@ mod tests {
         assert_eq!(texts.len(), 1);
         assert_eq!(texts[0].chars().count(), MAX_WARNING_LENGTH);
         assert!(
-            texts[0].ends_with("… [secret-absent]") && !texts[0].contains(char::is_control),
+            texts[0].ends_with("… [cassgate secret-absent]") && !texts[0].contains(char::is_control),
             "{}",
             texts[0]
         );
@@ -339,7 +342,7 @@ mod tests {
     fn a_long_warning_loses_its_last_clauses() {
         let clauses = format!("{}; {}; {}", "a".repeat(100), "b".repeat(50), "c".repeat(100));
         let texts = warnings(&[warn(&clauses)].into_iter().collect());
-        assert!(texts[0].ends_with("bbb [secret-absent]"), "{}", texts[0]);
+        assert!(texts[0].ends_with("bbb [cassgate secret-absent]"), "{}", texts[0]);
     }
 
     #[test]
@@ -399,10 +402,10 @@ mod tests {
         assert!(
             whole
                 .iter()
-                .all(|cause| cause.message.ends_with("… [secret-absent]"))
+                .all(|cause| cause.message.ends_with("… [cassgate secret-absent]"))
         );
         let expected = format!(
-            "and {} more; fix these first, then apply again to see the rest",
+            "and {} more; correct these first, then apply again to see the rest [cassgate]",
             500 - whole.len()
         );
         assert_eq!(last.message, expected);
@@ -415,7 +418,10 @@ mod tests {
         let field = format!("spec.rename[\u{1b}[2J{}]", "k".repeat(1_000));
         let found = Finding::deny(&SECRET_ABSENT, field, Cause::Required, "a\u{7f}b\nc");
         let causes = causes(&[found].into_iter().collect());
-        assert_eq!(causes[0].message, "Required value: a b c [secret-absent]");
+        assert_eq!(
+            causes[0].message,
+            "Required value: a b c [cassgate secret-absent]"
+        );
         assert!(
             causes[0].field.starts_with("spec.rename[ [2Jkkk"),
             "{}",
@@ -432,7 +438,7 @@ mod tests {
         let texts = warnings(&many);
         let total: usize = texts.iter().map(|text| text.chars().count()).sum();
         assert!(total <= MAX_WARNINGS_LENGTH, "{total}");
-        let expected = format!("and {} more warnings of cassgate", 100 - (texts.len() - 1));
+        let expected = format!("and {} more warnings [cassgate]", 100 - (texts.len() - 1));
         assert_eq!(texts.last().unwrap(), &expected);
     }
 }

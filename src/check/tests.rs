@@ -243,11 +243,11 @@ fn a_number_outside_the_range_of_the_crds_is_denied() {
         messages.skip(1).collect::<Vec<_>>(),
         [
             "Invalid value: \"-1\": is less than 0, the minimum that the API server accepts; write 0 or more, or \
-             leave the field out [spec-malformed]",
+             leave the field out [cassgate spec-malformed]",
             "Invalid value: \"0\": is less than 1, the minimum that the API server accepts; write 1 or more, or \
-             leave the field out [spec-malformed]",
+             leave the field out [cassgate spec-malformed]",
             "Invalid value: \"-5\": is less than 1, the minimum that the API server accepts; write 1 or more, or \
-             leave the field out [spec-malformed]",
+             leave the field out [cassgate spec-malformed]",
         ]
     );
     let least = "  schedule: '@daily'\n  startingDeadlineSeconds: 0\n  retention:\n    keepLast: 1\n    keepDays: 1\n";

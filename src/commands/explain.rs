@@ -14,7 +14,7 @@ const MAX_WIDTH: usize = 100;
 /// The arguments of `cassgate explain`.
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
-    /// The id of the rule, which is in square brackets at the end of a message
+    /// The id of the rule, which is in square brackets at the end of a message, as in [cassgate entities-mixed]
     #[arg(value_name = "RULE", value_parser = PossibleValuesParser::new(catalogue::all().map(|rule| rule.id)), hide_possible_values = true)]
     rule: Option<String>,
 }

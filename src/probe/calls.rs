@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use kube::core::Status;
 use serde_json::Value;
 
+use crate::rules::catalogue::AUTHOR;
+
 use super::fault::Fault;
 use super::observation::{DryRun, Observation};
 use super::webhook::{Side, Webhook};
@@ -258,12 +260,13 @@ fn named<'a>(text: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
     text.split_once(prefix)?.1.split_once('"')
 }
 
-/// Returns the rules of a denial by cassgate: the message of each cause ends with a rule in square brackets.
+/// Returns the rules of a denial by cassgate: the message of each cause ends with its author and rule in square brackets.
 fn rules(status: &Status) -> Vec<String> {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     causes
         .filter_map(|cause| {
-            let (_, rule) = cause.message.strip_suffix(']')?.rsplit_once('[')?;
+            let (_, mark) = cause.message.strip_suffix(']')?.rsplit_once('[')?;
+            let rule = mark.strip_prefix(AUTHOR)?.strip_prefix(' ')?;
             Some(rule.to_owned())
         })
         .collect()

@@ -47,9 +47,12 @@ fn good_path() -> Observation {
 }
 
 fn denied(rules: &[&str]) -> DryRun {
-    let causes: Vec<Value> = rules
-        .iter()
-        .map(|rule| json!({"field": "spec", "message": format!("no [{rule}]")}))
+    denied_with(rules.iter().map(|rule| format!("no [cassgate {rule}]")))
+}
+
+fn denied_with(messages: impl Iterator<Item = String>) -> DryRun {
+    let causes: Vec<Value> = messages
+        .map(|message| json!({"field": "spec", "message": message}))
         .collect();
     let status = json!({
         "status": "Failure", "code": 422, "reason": "Invalid", "details": {"causes": causes},
@@ -227,8 +230,11 @@ fn a_server_that_is_not_cassgate_is_recognized_by_its_verdicts() {
         line.starts_with("server         broken   the bad object is admitted; "),
         "{line}"
     );
-    let line = server(denied(&["no-privileged"]));
-    assert!(line.contains("but not with a message of cassgate"), "{line}");
+    let unmarked = ["no [schedule-malformed]", "no [other schedule-malformed]"].map(str::to_owned);
+    for answer in [denied(&["no-privileged"]), denied_with(unmarked.into_iter())] {
+        let line = server(answer);
+        assert!(line.contains("but not with a message of cassgate"), "{line}");
+    }
     let lines = hops(&Observation {
         good: denied(&["storage-location-malformed"]),
         ..good_path()

@@ -67,7 +67,7 @@ impl Kinds {
 /// A rule: its stable id and its documentation.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// The stable id in kebab-case, which ends every message of the rule.
+    /// The stable id in kebab-case, which ends every text about the rule.
     pub id: &'static str,
     /// The kinds that it judges.
     pub kinds: Kinds,
@@ -94,6 +94,15 @@ const WARN: &[Severity] = &[Severity::Warn];
 const EITHER: &[Severity] = &[Severity::Deny, Severity::Warn];
 
 impl Rule {
+    /// Returns the end of each text about this rule: `[cassgate entities-mixed]`.
+    ///
+    /// kubectl shows the causes of a denial and the warnings without the name of the webhook, next to texts of the API
+    /// server, so each text names its author.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        format!("[{AUTHOR} {}]", self.id)
+    }
+
     /// Returns the hand-written part of its page, below the generated head.
     #[must_use]
     pub fn body(&self) -> &'static str {
@@ -121,6 +130,9 @@ impl Rule {
         Self { notice: true, ..self }
     }
 }
+
+/// The author that ends each text of a cause or warning, in square brackets and followed by the rule, if there is one.
+pub const AUTHOR: &str = "cassgate";
 
 /// The line that separates the generated head of a page from its hand-written body.
 pub const BODY_MARKER: &str =

@@ -178,7 +178,7 @@ fn message(policy_rule: &PolicyRule) -> String {
         rule,
         ..
     } = policy_rule;
-    format!("{path}: {}: {message} [{}]", cause.prefix(), rule.id)
+    format!("{path}: {}{message} {}", cause.prefix(false), rule.mark())
 }
 
 fn message_expression(policy_rule: &PolicyRule) -> Option<String> {
@@ -191,8 +191,8 @@ fn message_expression(policy_rule: &PolicyRule) -> Option<String> {
         ..
     } = policy_rule;
     (!value.is_empty()).then(|| {
-        let head = literal(&format!("{path}: {}: ", cause.prefix()));
-        let tail = literal(&format!(": {message} [{}]", rule.id));
+        let head = literal(&format!("{path}: {}", cause.prefix(true)));
+        let tail = literal(&format!(": {message} {}", rule.mark()));
         format!(
             "{head} + (size({value}) > {MAX_VALUE_CHARS} ? strings.quote({value}.substring(0, {MAX_VALUE_CHARS})) + '…' : \
              strings.quote({value})) + {tail}"

@@ -169,12 +169,12 @@ mod tests {
         assert_eq!(
             errors_of(Kind::Backup, &spec),
             [
-                "spec.cassandraCluster: Invalid value: the number 5 is not a string; put the value in quotes \
-                 [spec-malformed]",
-                "spec.concurrentConnections: Invalid value: the string \"ten\" is not an integer; write an integer, for \
-                 example 10 [spec-malformed]",
-                "spec.retention.keepLast: Invalid value: the string \"x\" is not an integer; write an integer, for \
-                 example 10 [spec-malformed]",
+                "spec.cassandraCluster: the number 5 is not a string; put the value in quotes \
+                 [cassgate spec-malformed]",
+                "spec.concurrentConnections: the string \"ten\" is not an integer; write an integer, for \
+                 example 10 [cassgate spec-malformed]",
+                "spec.retention.keepLast: the string \"x\" is not an integer; write an integer, for \
+                 example 10 [cassgate spec-malformed]",
             ]
         );
     }
@@ -185,8 +185,8 @@ mod tests {
         assert_eq!(
             errors,
             [
-                "spec.cassandraBackup: Required value: this field is required [spec-malformed]",
-                "spec.cassandraCluster: Required value: this field is required [spec-malformed]",
+                "spec.cassandraBackup: Required value: this field is required [cassgate spec-malformed]",
+                "spec.cassandraCluster: Required value: this field is required [cassgate spec-malformed]",
             ]
         );
     }
@@ -222,7 +222,7 @@ mod tests {
         for spec in [r#"{"suspend": 1e999}"#, r#"{"entities": "\ud800"}"#] {
             let errors = errors_of_text(Kind::Backup, spec);
             assert!(
-                errors.len() == 1 && errors[0].starts_with("spec: Invalid value: cannot be decoded: "),
+                errors.len() == 1 && errors[0].starts_with("spec: cannot be decoded: "),
                 "{spec}: {errors:?}"
             );
         }

@@ -37,15 +37,20 @@ impl Cause {
         }
     }
 
-    /// Returns the prefix that the API server itself uses in messages of this cause.
-    pub(super) fn prefix(self) -> &'static str {
-        match self {
-            Self::Invalid => "Invalid value",
-            Self::Required => "Required value",
-            Self::NotFound => "Not found",
-            Self::Duplicate => "Duplicate value",
-            Self::Forbidden => "Forbidden",
-            Self::NotSupported => "Unsupported value",
+    /// Returns the words with which the API server begins a denial of this cause, followed by a colon and a blank.
+    ///
+    /// Empty if they would not describe the denial: a value is invalid only if the text repeats it, and required only if
+    /// there is none.
+    pub(super) fn prefix(self, has_value: bool) -> &'static str {
+        match (self, has_value) {
+            (Self::Invalid, true) => "Invalid value: ",
+            (Self::NotFound, true) => "Not found: ",
+            (Self::Duplicate, true) => "Duplicate value: ",
+            (Self::NotSupported, true) => "Unsupported value: ",
+            (Self::Required, false) => "Required value: ",
+            (Self::Forbidden, _) => "Forbidden: ",
+            (Self::Required, true)
+            | (Self::Invalid | Self::NotFound | Self::Duplicate | Self::NotSupported, false) => "",
         }
     }
 }
@@ -159,22 +164,24 @@ impl Finding {
         self
     }
 
-    /// Returns the text of a cause, in the form of the API server's own field errors, with the rule id at the end:
-    /// `Invalid value: "k1": backup b1 contains only … [entities-wider-than-backup]`.
+    /// Returns the text of a cause or warning, which ends with its author and rule.
+    ///
+    /// A denial has the form of the API server's own field errors:
+    /// `Invalid value: "k1": backup b1 contains only … [cassgate entities-wider-than-backup]`. A warning accepts the
+    /// value, so it does not begin with these words.
     #[must_use]
     pub fn text(&self) -> String {
-        match &self.value {
-            Some(value) => {
-                format!(
-                    "{}: {}: {} [{}]",
-                    self.cause.prefix(),
-                    quote(value),
-                    self.message,
-                    self.rule.id
-                )
-            }
-            None => format!("{}: {} [{}]", self.cause.prefix(), self.message, self.rule.id),
-        }
+        let prefix = match self.severity {
+            Severity::Deny => self.cause.prefix(self.value.is_some()),
+            Severity::Warn => "",
+        };
+        let value = self.value.as_deref().map(|value| quote(value) + ": ");
+        format!(
+            "{prefix}{}{} {}",
+            value.unwrap_or_default(),
+            self.message,
+            self.rule.mark()
+        )
     }
 
     /// Returns true if `other` reports the same problem of the same value, at any severity.
@@ -351,10 +358,10 @@ mod tests {
     }
 
     #[test]
-    fn a_text_has_the_form_of_the_api_server_and_ends_with_the_rule_id() {
+    fn a_denial_has_the_form_of_the_api_server_and_ends_with_its_author_and_rule() {
         assert_eq!(
             mixed("k1,k2.t").text(),
-            r#"Invalid value: "k1,k2.t": write one form [entities-mixed]"#
+            r#"Invalid value: "k1,k2.t": write one form [cassgate entities-mixed]"#
         );
         let required = Finding::deny(
             &catalogue::SECRET_ABSENT,
@@ -362,7 +369,43 @@ mod tests {
             Cause::Required,
             "name a Secret",
         );
-        assert_eq!(required.text(), "Required value: name a Secret [secret-absent]");
+        assert_eq!(
+            required.text(),
+            "Required value: name a Secret [cassgate secret-absent]"
+        );
+    }
+
+    #[test]
+    fn only_a_denial_of_a_value_says_that_the_value_is_invalid() {
+        assert_eq!(
+            mixed("k1,k2.t").severity(Severity::Warn).text(),
+            r#""k1,k2.t": write one form [cassgate entities-mixed]"#
+        );
+        let of = |cause| Finding::deny(&catalogue::SECRET_ABSENT, "spec.secret", cause, "name a Secret");
+        for cause in [
+            Cause::Invalid,
+            Cause::NotFound,
+            Cause::Duplicate,
+            Cause::NotSupported,
+        ] {
+            assert_eq!(
+                of(cause).text(),
+                "name a Secret [cassgate secret-absent]",
+                "{cause:?}"
+            );
+        }
+        for cause in [Cause::Required, Cause::Invalid, Cause::NotFound] {
+            let warning = of(cause).severity(Severity::Warn).text();
+            assert_eq!(warning, "name a Secret [cassgate secret-absent]", "{cause:?}");
+        }
+        assert_eq!(
+            of(Cause::Required).value("s3").text(),
+            r#""s3": name a Secret [cassgate secret-absent]"#
+        );
+        assert_eq!(
+            of(Cause::Forbidden).text(),
+            "Forbidden: name a Secret [cassgate secret-absent]"
+        );
     }
 
     #[test]

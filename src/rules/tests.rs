@@ -181,7 +181,7 @@ fn a_keyspace_is_wider_than_its_backed_up_tables() {
     assert_eq!(
         finding.text(),
         "Invalid value: \"k1\": backup b1 contains only k1.t1 of it; restoring the keyspace would empty its other \
-         tables; name the tables: k1.t1 [entities-wider-than-backup]"
+         tables; name the tables: k1.t1 [cassgate entities-wider-than-backup]"
     );
 }
 
@@ -204,7 +204,7 @@ fn a_missing_cluster_or_secret_is_denied_with_its_remedies() {
         findings.iter().next().unwrap().text(),
         "Not found: \"c1\": the backup needs this CassandraCluster, which is not in this namespace; CassKop would give \
          the backup up and never retry it; apply the cluster first (Flux dependsOn, an Argo CD sync wave, a Helm hook \
-         or a separate release), or label the namespace cassgate.db.orange.com/missing-references=warn [cluster-not-found]"
+         or a separate release), or label the namespace cassgate.db.orange.com/missing-references=warn [cassgate cluster-not-found]"
     );
 }
 

@@ -51,11 +51,11 @@ impl Place {
         self.judged("")
             .says("cassandrabackup.db.orange.com/b1 created (server dry run)");
         self.judged("entities: k1,k2.t2")
-            .refused_with(&["[entities-mixed]"]);
+            .refused_with(&["[cassgate entities-mixed]"]);
         self.judged("secret: nowhere")
-            .refused_with(&["[secret-not-found]"]);
+            .refused_with(&["[cassgate secret-not-found]"]);
         self.judged("datacenter: dc9")
-            .refused_with(&["[datacenter-unknown]"]);
+            .refused_with(&["[cassgate datacenter-unknown]"]);
         assert_eq!(self.gate.readyz().status, 200);
     }
 
@@ -65,10 +65,10 @@ impl Place {
         let good = self.judged("");
         assert_eq!(good.code, 0, "{}", good.transcript());
         self.judged("entities: k1,k2.t2")
-            .refused_with(&["[entities-mixed]"]);
+            .refused_with(&["[cassgate entities-mixed]"]);
         let unknown = self.judged("secret: nowhere");
         assert_eq!(unknown.code, 0, "{}", unknown.transcript());
-        unknown.mentions(&[reason, "[secret-not-found]"]);
+        unknown.mentions(&[reason, "[cassgate secret-not-found]"]);
         // A denial would rest on the cache alone.
         let unknown = self.judged("datacenter: dc9");
         assert_eq!(unknown.code, 0, "{}", unknown.transcript());

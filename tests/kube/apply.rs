@@ -40,7 +40,7 @@ pub(crate) fn one_mistake_is_reported_in_one_line() {
     let here = stocked();
     here.kubectl().apply(&backup("b1", "datacenter: dc9")).refused(
         "The CassandraBackup \"b1\" is invalid: spec.datacenter: Not found: \"dc9\": cluster c1 has only dc1, dc2, \
-         so no pod would take the backup; name one of them, or leave the field out for all [datacenter-unknown]",
+         so no pod would take the backup; name one of them, or leave the field out for all [cassgate datacenter-unknown]",
     );
     assert!(!here.kubectl().has("cassandrabackup", "b1"));
 }
@@ -54,14 +54,14 @@ pub(crate) fn every_mistake_of_a_backup_is_reported_at_once() {
     here.kubectl().apply(&backup("b1", bad)).refused(
         "The CassandraBackup \"b1\" is invalid: \n\
          * spec.datacenter: Not found: \"dc9\": cluster c1 has only dc1, dc2, so no pod would take the \
-         backup; name one of them, or leave the field out for all [datacenter-unknown]\n\
+         backup; name one of them, or leave the field out for all [cassgate datacenter-unknown]\n\
          * spec.schedule: Invalid value: \"0 0 0 * * *\": expected exactly 5 fields, found 6: [0 0 0 * * *]; the \
          backup would never run; write minute hour day-of-month month day-of-week (0 3 * * *), @daily, or @every 6h \
-         [schedule-malformed]\n\
+         [cassgate schedule-malformed]\n\
          * spec.entities: Invalid value: \"k1,k2.t3\": k1 names whole keyspaces and k2.t3 single tables; the \
-         sidecar takes one form or the other: write only keyspaces or only keyspace.table [entities-mixed]\n\
+         sidecar takes one form or the other: write only keyspaces or only keyspace.table [cassgate entities-mixed]\n\
          * spec.secret: Invalid value: \"half\": Secret half has no awssecretaccesskey, which s3:// requires; \
-         add the missing keys to the Secret [secret-key-missing]",
+         add the missing keys to the Secret [cassgate secret-key-missing]",
     );
     assert!(!here.kubectl().has("cassandrabackup", "b1"));
 }
@@ -73,18 +73,18 @@ pub(crate) fn every_mistake_of_a_restore_is_reported_at_once() {
     here.has_run("b1");
     let bad = "cassandraCluster: c2\nentities: k1 k2\nsecret: nowhere";
     here.kubectl().apply(&restore("r1", bad)).refused(
-        "Warning: spec.entities: Invalid value: \"k1,k2\": empties all its tables, also those created since the backup, \
-         and may fail if a dropped table left its folder; name the tables [restore-truncates-keyspace]\n\
+        "Warning: spec.entities: \"k1,k2\": empties all its tables, also those created since the backup, \
+         and may fail if a dropped table left its folder; name the tables [cassgate restore-truncates-keyspace]\n\
          The CassandraRestore \"r1\" is invalid: \n\
          * spec.cassandraCluster: Invalid value: \"c2\": backup b1 is of cluster c1; a sidecar finds only backups of \
-         its own cluster; restore into c1 [cluster-mismatch]\n\
+         its own cluster; restore into c1 [cassgate cluster-mismatch]\n\
          * spec.entities: Invalid value: \"k1\": backup b1 contains only k1.t1 of it; restoring the keyspace would \
-         empty its other tables; name the tables: k1.t1 [entities-wider-than-backup]\n\
+         empty its other tables; name the tables: k1.t1 [cassgate entities-wider-than-backup]\n\
          * spec.entities: Invalid value: \"k2\": is not in backup b1, which contains k1.t1; name a part of that, in \
-         the same letter case [entities-outside-backup]\n\
+         the same letter case [cassgate entities-outside-backup]\n\
          * spec.secret: Not found: \"nowhere\": the restore needs this Secret, which is not in this namespace; create \
          the Secret before the restore, or label the namespace cassgate.db.orange.com/missing-references=warn \
-         [secret-not-found]",
+         [cassgate secret-not-found]",
     );
     assert!(!here.kubectl().has("cassandrarestore", "r1"));
 }
@@ -103,7 +103,7 @@ pub(crate) fn one_bad_object_does_not_stop_the_others_of_a_file() {
     answer.refused(
         "The CassandraBackup \"b2\" is invalid: spec.schedule: Invalid value: \"every day\": expected exactly 5 fields, \
          found 2: [every day]; the backup would never run; write minute hour day-of-month month day-of-week \
-         (0 3 * * *), @daily, or @every 6h [schedule-malformed]",
+         (0 3 * * *), @daily, or @every 6h [cassgate schedule-malformed]",
     );
 }
 
@@ -114,7 +114,7 @@ pub(crate) fn every_way_to_write_gets_the_same_answer() {
     let expected = here
         .kubectl()
         .apply(&bad)
-        .refused_with(&["[entities-mixed]"])
+        .refused_with(&["[cassgate entities-mixed]"])
         .stderr;
     let patch = r#"{"spec":{"entities":"k1,k2.t3"}}"#;
     for arguments in [
@@ -168,11 +168,11 @@ pub(crate) fn a_user_who_may_read_no_secret_gets_the_same_verdict_and_no_details
         .refused_with(&["cannot get resource \"secrets\""]);
     author.apply(&backup("b1", "secret: half")).refused(
         "The CassandraBackup \"b1\" is invalid: spec.secret: Invalid value: \"half\": Secret half is not usable for \
-         s3://; users who may read it see the reason [secret-key-missing]",
+         s3://; users who may read it see the reason [cassgate secret-key-missing]",
     );
     here.kubectl().apply(&backup("b1", "secret: half")).refused(
         "The CassandraBackup \"b1\" is invalid: spec.secret: Invalid value: \"half\": Secret half has no \
-         awssecretaccesskey, which s3:// requires; add the missing keys to the Secret [secret-key-missing]",
+         awssecretaccesskey, which s3:// requires; add the missing keys to the Secret [cassgate secret-key-missing]",
     );
     author
         .apply(&backup("b1", ""))
@@ -198,6 +198,6 @@ pub(crate) fn an_object_with_generate_name_is_judged() {
         .run_with(&["create", "-f", "-"], &bad)
         .refused_with(&[
             "spec.storageLocation: Unsupported value: \"gs://bucket\"",
-            "[storage-provider-unsupported]",
+            "[cassgate storage-provider-unsupported]",
         ]);
 }

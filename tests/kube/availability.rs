@@ -183,7 +183,7 @@ pub(crate) fn without_an_api_server_it_answers_local_rules_and_reports_why_it_is
         crate::reviews::review("CassandraBackup", &spec),
     );
     assert_eq!(reply.status, 200, "{reply:?}");
-    assert!(reply.body.contains("[entities-mixed]"), "{reply:?}");
+    assert!(reply.body.contains("[cassgate entities-mixed]"), "{reply:?}");
 }
 
 /// Returns a kubeconfig for a server that does not exist.

@@ -44,9 +44,9 @@ pub(crate) fn mistakes_that_casskop_would_drop_silently_are_denied() {
              * spec.cassandraCluster: Not found: \"nowhere\": the backup needs this CassandraCluster, which is not in \
              this namespace; CassKop would give the backup up and never retry it; apply the cluster first (Flux dependsOn, an \
              Argo CD sync wave, a Helm hook or a separate release), or label the namespace \
-             cassgate.db.orange.com/missing-references=warn [cluster-not-found]\n\
+             cassgate.db.orange.com/missing-references=warn [cassgate cluster-not-found]\n\
              * spec.secret: Required value: s3:// needs credentials, and CassKop takes them only from a Secret: \
-             without one it gives the backup up; name a Secret of this namespace [secret-absent]",
+             without one it gives the backup up; name a Secret of this namespace [cassgate secret-absent]",
         );
 }
 

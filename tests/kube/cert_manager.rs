@@ -166,7 +166,7 @@ pub(crate) fn ten_renewals_by_cert_manager_under_load_lose_no_review() {
             &["create", "--dry-run=server", "-f", "-"],
             &backup("bad", "entities: k1,k2.t2"),
         );
-        bad.stderr.contains("[entities-mixed]")
+        bad.stderr.contains("[cassgate entities-mixed]")
     });
     kubectl
         .apply(&documents(&[cluster(), secret(), backup("good", "")]))

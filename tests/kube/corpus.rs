@@ -81,7 +81,7 @@ impl Scene {
                 let answer = self
                     .send(Method::POST, &collection(&probe), "dryRun=All", &probe, false)
                     .await;
-                if answer.body.to_string().contains("[entities-mixed]") {
+                if answer.body.to_string().contains("[cassgate entities-mixed]") {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;

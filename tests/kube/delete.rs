@@ -49,8 +49,8 @@ pub(crate) fn deleting_a_running_restore_warns_that_it_continues() {
         .succeeds();
     assert_eq!(
         answer.stderr,
-        "Warning: status.condition: Forbidden: this restore is RUNNING; deleting it does not stop the sidecars, which \
-         continue [restore-in-progress]\n"
+        "Warning: status.condition: this restore is RUNNING; deleting it does not stop the sidecars, which \
+         continue [cassgate restore-in-progress]\n"
     );
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn a_backup_in_use_is_deleted_with_its_namespace() {
         .find(|answer| answer.code != 0);
     refused
         .unwrap()
-        .refused_with(&["restore r1 has not ended", "[backup-in-use]"]);
+        .refused_with(&["restore r1 has not ended", "[cassgate backup-in-use]"]);
     kubectl
         .run(&["delete", "namespace", &here.stage.namespace, "--wait=false"])
         .succeeds();

@@ -23,14 +23,14 @@ pub(crate) fn a_dry_run_of_a_whole_batch_passes_with_warnings() {
          cassandrabackup.db.orange.com/b1 created (server dry run)\n\
          cassandrarestore.db.orange.com/r1 created (server dry run)",
         &[
-            "spec.cassandraCluster: Not found: \"c1\": the backup needs this CassandraCluster, which is not in this \
-             namespace yet [cluster-not-found]",
-            "spec.secret: Not found: \"s3\": the backup needs this Secret, which is not in this namespace yet \
-             [secret-not-found]",
-            "spec.cassandraCluster: Not found: \"c1\": the restore needs this CassandraCluster, which is not in this \
-             namespace yet [cluster-not-found]",
-            "spec.cassandraBackup: Not found: \"b1\": the restore needs this CassandraBackup, which is not in this \
-             namespace yet [backup-not-found]",
+            "spec.cassandraCluster: \"c1\": the backup needs this CassandraCluster, which is not in this \
+             namespace yet [cassgate cluster-not-found]",
+            "spec.secret: \"s3\": the backup needs this Secret, which is not in this namespace yet \
+             [cassgate secret-not-found]",
+            "spec.cassandraCluster: \"c1\": the restore needs this CassandraCluster, which is not in this \
+             namespace yet [cassgate cluster-not-found]",
+            "spec.cassandraBackup: \"b1\": the restore needs this CassandraBackup, which is not in this \
+             namespace yet [cassgate backup-not-found]",
         ],
     );
     for (kind, name) in [
@@ -46,7 +46,7 @@ pub(crate) fn a_dry_run_of_a_whole_batch_passes_with_warnings() {
         answer.stdout,
         "secret/s3 created\ncassandracluster.db.orange.com/c1 created\ncassandrabackup.db.orange.com/b1 created\n"
     );
-    answer.refused_with(&["backup b1 has never run", "[backup-not-restorable]"]);
+    answer.refused_with(&["backup b1 has never run", "[cassgate backup-not-restorable]"]);
 }
 
 pub(crate) fn a_dry_run_denies_mistakes_that_no_batch_can_correct() {
@@ -58,7 +58,7 @@ pub(crate) fn a_dry_run_denies_mistakes_that_no_batch_can_correct() {
     here.kubectl().run_with(&["apply", "--dry-run=server", "-f", "-"], &bad).refused(
         "The CassandraBackup \"b1\" is invalid: spec.schedule: Invalid value: \"every day\": expected exactly 5 fields, \
          found 2: [every day]; the backup would never run; write minute hour day-of-month month day-of-week \
-         (0 3 * * *), @daily, or @every 6h [schedule-malformed]",
+         (0 3 * * *), @daily, or @every 6h [cassgate schedule-malformed]",
     );
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn a_platform_team_can_be_strict_about_dry_runs() {
     );
     here.kubectl()
         .run_with(&["apply", "--dry-run=server", "-f", "-"], &backup("b1", ""))
-        .refused_with(&["[cluster-not-found]", "[secret-not-found]"]);
+        .refused_with(&["[cassgate cluster-not-found]", "[cassgate secret-not-found]"]);
 }
 
 pub(crate) fn a_dry_run_shows_the_defaults() {

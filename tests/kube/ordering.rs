@@ -31,7 +31,7 @@ pub(crate) fn a_backup_that_just_completed_can_be_restored() {
         let restore = restore(&r, &format!("cassandraBackup: {b}"));
         here.kubectl()
             .apply(&restore)
-            .refused_with(&["[backup-not-restorable]"]);
+            .refused_with(&["[cassgate backup-not-restorable]"]);
         here.has_run(&b);
         here.kubectl().apply(&restore).succeeds();
         here.says("cassandrarestore", &r, "COMPLETED");
@@ -70,7 +70,7 @@ pub(crate) fn a_secret_that_was_just_corrected_is_accepted() {
             .succeeds();
         here.kubectl()
             .apply(&backup)
-            .refused_with(&["[secret-key-missing]"]);
+            .refused_with(&["[cassgate secret-key-missing]"]);
         let mended = secret_with(&name, &["awsaccesskeyid", "awssecretaccesskey", "awsregion"]);
         here.kubectl().apply(&documents(&[mended, backup])).says(&format!(
             "secret/{name} configured\ncassandrabackup.db.orange.com/b{turn} created"
@@ -90,7 +90,7 @@ pub(crate) fn a_folder_as_flux_and_helm_order_it_passes_where_missing_references
     answer.says_with_warnings(
         "secret/s3 created\ncassandrabackup.db.orange.com/b1 created\ncassandracluster.db.orange.com/c1 created",
         &["spec.cassandraCluster: Not found: \"c1\": the backup needs this CassandraCluster, which is not in this namespace \
-           yet [cluster-not-found]"],
+           yet [cassgate cluster-not-found]"],
     );
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn a_folder_as_flux_and_helm_order_it_is_denied_with_the_remedy_where
         "The CassandraBackup \"b1\" is invalid: spec.cassandraCluster: Not found: \"c1\": the backup needs this \
          CassandraCluster, which is not in this namespace; apply the cluster first (Flux dependsOn, an Argo CD \
          sync wave, a Helm hook or a separate release), or label the namespace \
-         cassgate.db.orange.com/missing-references=warn [cluster-not-found]",
+         cassgate.db.orange.com/missing-references=warn [cassgate cluster-not-found]",
     );
     // The remedy that the message names.
     let (cluster, backup) = (cluster(), backup("b1", ""));

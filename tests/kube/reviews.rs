@@ -107,7 +107,7 @@ pub(crate) fn an_unknown_kind_passes_with_a_warning() {
     assert_eq!(
         answer["response"]["warnings"],
         json!([
-            "kind: Unsupported value: db.orange.com/v2 CassandraMagic is not judged by this cassgate [request-unknown]"
+            "kind: db.orange.com/v2 CassandraMagic is not judged by this cassgate [cassgate request-unknown]"
         ])
     );
 }

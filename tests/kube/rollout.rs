@@ -105,7 +105,7 @@ fn register(stage: &Stage, balancer: &Balancer, authority: &str) {
         let answer = stage
             .kubectl
             .run_with(&["create", "--dry-run=server", "-f", "-"], &bad);
-        answer.stderr.contains("[entities-mixed]")
+        answer.stderr.contains("[cassgate entities-mixed]")
     });
 }
 

@@ -116,10 +116,10 @@ pub(crate) fn an_unreadable_secret_is_a_warning_that_names_the_required_role() {
     let answer = kubectl.apply(&backup("b1", "secret: half")).succeeds();
     let warning = answer.stderr.trim_end();
     assert!(
-        warning.starts_with("Warning: spec.secret: Not found: \"half\": not checked: "),
+        warning.starts_with("Warning: spec.secret: \"half\": not checked: "),
         "{warning}"
     );
-    assert!(warning.ends_with(" [secret-not-found]"), "{warning}");
+    assert!(warning.ends_with(" [cassgate secret-not-found]"), "{warning}");
 
     let (_, command) = warning.split_once("allow it: kubectl ").unwrap();
     let (command, _) = command.split_once(" [").unwrap();
@@ -129,5 +129,5 @@ pub(crate) fn an_unreadable_secret_is_a_warning_that_names_the_required_role() {
     let refused = (0..200)
         .map(|_| kubectl.apply(&backup("b2", "secret: half")))
         .find(|answer| answer.code != 0);
-    refused.unwrap().refused_with(&["[secret-not-found]"]);
+    refused.unwrap().refused_with(&["[cassgate secret-not-found]"]);
 }

@@ -117,7 +117,7 @@ impl Place {
         let command = ["create", "--dry-run=server", "-f", "-"];
         let answer = self.stage.kubectl.run_with(&command, &documents(&bad));
         // The rule id proves that the webhook was called and its certificate accepted.
-        if answer.stderr.matches("[entities-mixed]").count() == REVIEWS {
+        if answer.stderr.matches("[cassgate entities-mixed]").count() == REVIEWS {
             Ok(())
         } else {
             Err(answer.stderr)

@@ -65,8 +65,10 @@ pub(crate) fn the_merged_object_is_judged_for_every_manager() {
     kubectl.apply(&documents(&[cluster(), secret()])).succeeds();
     apply_as(kubectl, "team", &backup("b1", "")).succeeds();
     let wrong = "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata:\n  name: b1\nspec:\n  datacenter: dc9\n";
-    apply_as(kubectl, "operations", wrong)
-        .refused_with(&["spec.datacenter: Not found: \"dc9\"", "[datacenter-unknown]"]);
+    apply_as(kubectl, "operations", wrong).refused_with(&[
+        "spec.datacenter: Not found: \"dc9\"",
+        "[cassgate datacenter-unknown]",
+    ]);
 }
 
 /// A user who leaves a field to cassgate can apply the same file again and again.

@@ -131,7 +131,7 @@ fn denial(answer: &Answer) -> Option<(String, u16)> {
         return None;
     }
     let rule = message
-        .rsplit_once('[')
+        .rsplit_once("[cassgate ")
         .and_then(|(_, rule)| rule.strip_suffix(']'));
     // An error in an expression names no rule, and its text is kept.
     Some((rule.unwrap_or(message).to_owned(), answer.code))
@@ -411,7 +411,7 @@ pub(crate) fn the_overlay_is_accepted_and_reports_one_mistake_at_a_time() {
         "The cassandrabackups \"b1\" is invalid: : ValidatingAdmissionPolicy '{own}' with binding '{own}' denied request: \
          spec.bandwidth: Invalid value: \"0\": is not an integer from 1 to 2147483647 with K, M or G (or no unit, for \
          bytes); the upload would not be limited at all, or the sidecar would answer 500; write bytes per second, \
-         for example 50M [bandwidth-malformed]"
+         for example 50M [cassgate bandwidth-malformed]"
     ));
     stage
         .kubectl

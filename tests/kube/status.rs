@@ -99,7 +99,7 @@ pub(crate) fn a_status_of_a_new_object_is_dropped_with_a_warning_with_casskops_c
     let here = with_finished(Crds::Casskop);
     here.kubectl().apply(&manifest_with_status()).says_with_warnings(
         "cassandrabackup.db.orange.com/copied created",
-        &["status: Forbidden: removed: a new object has not run yet; leave status out of the manifest [status-on-create]"],
+        &["status: removed: a new object has not run yet; leave status out of the manifest [cassgate status-on-create]"],
     );
     assert_eq!(
         here.kubectl().get("cassandrabackup", "copied")["status"],
@@ -123,7 +123,7 @@ pub(crate) fn a_wiped_status_is_denied_with_our_crds() {
                     "Error from server (Forbidden): admission webhook \"validate.cassgate.db.orange.com\" denied the \
                      request: {title}.db.orange.com \"{name}\" is forbidden: status.condition: Forbidden: this object is \
                      COMPLETED, and without that record it would run again; to run it again, create an object with \
-                     another name [status-reset]"
+                     another name [cassgate status-reset]"
                 ));
         }
         assert_eq!(
@@ -142,7 +142,7 @@ pub(crate) fn a_wiped_status_is_restored_with_casskops_crds() {
         ] {
             here.kubectl().run(&["patch", kind, name, "--type=merge", "-p", patch]).says_with_warnings(
                 &format!("{kind}.db.orange.com/{name} patched"),
-                &["status: Forbidden: kept: this object is COMPLETED, and without its status it would run again [status-reset]"],
+                &["status: kept: this object is COMPLETED, and without its status it would run again [cassgate status-reset]"],
             );
         }
         assert_eq!(

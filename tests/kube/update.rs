@@ -1,8 +1,8 @@
 //! Updates of stored objects.
 
 /// The mistake in the backup that was stored before cassgate came.
-const OLD_MISTAKE: &str = "spec.entities: Invalid value: \"k1,k2.t3\": k1 names whole keyspaces and k2.t3 single tables; \
-     the sidecar takes one form or the other: write only keyspaces or only keyspace.table [entities-mixed]";
+const OLD_MISTAKE: &str = "spec.entities: \"k1,k2.t3\": k1 names whole keyspaces and k2.t3 single tables; \
+     the sidecar takes one form or the other: write only keyspaces or only keyspace.table [cassgate entities-mixed]";
 
 use crate::support::{
     gate,
@@ -43,7 +43,7 @@ pub(crate) fn a_new_mistake_is_denied_beside_an_old_one() {
     patch(&here, "cassandrabackup", "old", r#"{"spec":{"datacenter":"dc9"}}"#).refused(&format!(
         "Warning: {OLD_MISTAKE}\nThe CassandraBackup \"old\" is invalid: spec.datacenter: Not found: \"dc9\": cluster c1 \
          has only dc1, dc2, so no pod would take the backup; name one of them, or leave the field out for all \
-         [datacenter-unknown]"
+         [cassgate datacenter-unknown]"
     ));
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn an_old_mistake_may_not_change_into_another() {
         "old",
         r#"{"spec":{"entities":"k1,k3.t3"}}"#,
     )
-    .refused_with(&["[entities-mixed]"]);
+    .refused_with(&["[cassgate entities-mixed]"]);
 }
 
 pub(crate) fn an_old_mistake_can_be_corrected() {
@@ -88,8 +88,8 @@ pub(crate) fn a_backup_outlives_its_cluster_and_can_still_be_changed() {
         r#"{"spec":{"schedule":"@weekly"}}"#,
     )
     .mentions(&[
-        "Warning: spec.cassandraCluster: Not found: \"c1\": ",
-        "[cluster-not-found]\n",
+        "Warning: spec.cassandraCluster: \"c1\": ",
+        "[cassgate cluster-not-found]\n",
     ])
     .succeeds();
 }
@@ -105,7 +105,7 @@ pub(crate) fn a_one_shot_that_has_started_keeps_its_spec() {
         "admission webhook \"validate.cassgate.db.orange.com\" denied the request: CassandraBackup.db.orange.com \"b1\" \
          is forbidden: spec.entities: Forbidden: this backup is COMPLETED and runs only once, so a changed spec has no \
          effect; create a backup with another name (deleting and re-creating this one would run it again) \
-         [backup-started]",
+         [cassgate backup-started]",
     ]);
     patch(
         &here,
@@ -148,7 +148,7 @@ pub(crate) fn forcing_an_edit_of_a_finished_restore_does_not_run_it_again() {
         let edited = restore("r1", "entities: k2.t2");
         here.kubectl()
             .run_with(&["apply", "--force", "-f", "-"], &edited)
-            .refused_with(&["Error from server (Forbidden): ", "[restore-started]"]);
+            .refused_with(&["Error from server (Forbidden): ", "[cassgate restore-started]"]);
         let stored = here.kubectl().get("cassandrarestore", "r1");
         assert_eq!(stored["metadata"]["uid"], uid);
         assert_eq!(stored["spec"]["entities"], "k1.t1");

@@ -32,7 +32,7 @@ fn stored(spec: &Value) -> StoredBackup {
 
 /// Returns the rules of denials and the rules of warnings.
 fn rules(answer: &Answer) -> (BTreeSet<String>, BTreeSet<String>) {
-    let rule = |text: &str| text.rsplit_once('[').unwrap().1.to_owned();
+    let rule = |text: &str| text.rsplit_once("[cassgate ").unwrap().1.to_owned();
     let denied = answer.causes();
     let warned = answer.response["warnings"]
         .as_array()

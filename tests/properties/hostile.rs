@@ -312,7 +312,7 @@ fn a_restore_of_thousands_of_tables_outside_its_backup_is_denied() {
     let answer = answer_to(world, &object, &restore(&json!({})));
     let outside = |cause: &Value| {
         let text = cause["message"].as_str().unwrap();
-        text.ends_with("[entities-outside-backup]")
+        text.ends_with("[cassgate entities-outside-backup]")
     };
     assert!(answer.causes().iter().any(outside), "{}", answer.response);
 }

@@ -10,7 +10,7 @@ use crate::inputs::{any_items, any_value, world};
 /// Returns field and rule of each finding.
 fn rules_by_field(answer: &Answer) -> Vec<(String, String)> {
     let of = |field: &Value, text: &str| {
-        let rule = text.rsplit_once('[').unwrap().1;
+        let rule = text.rsplit_once("[cassgate ").unwrap().1;
         (field.as_str().unwrap().to_owned(), rule.to_owned())
     };
     let warnings = answer.response["warnings"]

@@ -44,7 +44,7 @@ proptest! {
         let (_, answer) = gate.pass("CREATE", &object("CassandraRestore", "r1", &spec), &Value::Null);
         for cause in answer.causes() {
             let text = cause["message"].as_str().unwrap();
-            let outside = ["[entities-outside-backup]", "[entities-wider-than-backup]", "[entities-malformed]"];
+            let outside = ["[cassgate entities-outside-backup]", "[cassgate entities-wider-than-backup]", "[cassgate entities-malformed]"];
             prop_assert!(!outside.iter().any(|rule| text.ends_with(rule)), "{}", cause);
         }
     }

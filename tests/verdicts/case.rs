@@ -297,7 +297,7 @@ fn hoist(object: &mut Value, namespace: &str) {
 pub(crate) struct ReportedFinding {
     /// The Kubernetes reason; empty for a warning.
     pub(crate) cause: String,
-    /// The whole text: `FIELD: MESSAGE [RULE]`.
+    /// The whole text: `FIELD: MESSAGE [cassgate RULE]`.
     pub(crate) text: String,
 }
 
@@ -313,7 +313,7 @@ pub(crate) fn matches(expected: &[Expected], actual: &[ReportedFinding]) -> Resu
             let cause = want.cause.as_deref().is_none_or(|cause| finding.cause == cause);
             cause
                 && finding.text.starts_with(&format!("{}: ", want.path))
-                && finding.text.ends_with(&format!(" [{}]", want.rule))
+                && finding.text.ends_with(&format!(" [cassgate {}]", want.rule))
                 && finding.text.contains(&want.says)
         };
         match rest.iter().position(fits) {

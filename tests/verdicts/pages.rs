@@ -94,7 +94,7 @@ fn judged(rule: &Rule, example: &Example) -> Outcome {
 }
 
 fn reports(outcome: &Outcome, rule: &Rule) -> (bool, bool) {
-    let end = format!(" [{}]", rule.id);
+    let end = format!(" [cassgate {}]", rule.id);
     (
         outcome.denied.iter().any(|finding| finding.text.ends_with(&end)),
         outcome.warned.iter().any(|finding| finding.text.ends_with(&end)),

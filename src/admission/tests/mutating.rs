@@ -53,8 +53,8 @@ async fn a_status_is_removed_on_create_and_restored_when_an_update_removes_it() 
     );
     let response = ask(&world, "/mutate", &created).await;
     assert_eq!(patch_of(&response), json!([{"op": "remove", "path": "/status"}]));
-    let dropped = "status: Forbidden: removed: a new object has not run yet; leave status out of the manifest \
-                   [status-on-create]";
+    let dropped = "status: removed: a new object has not run yet; leave status out of the manifest \
+                   [cassgate status-on-create]";
     assert_eq!(response["warnings"], json!([dropped]));
     let one_shot = with(backup_spec(), &json!({"schedule": null}));
     let change = json!({"object": object(&one_shot), "oldObject": ran(&one_shot, "COMPLETED")});
@@ -66,7 +66,7 @@ async fn a_status_is_removed_on_create_and_restored_when_an_update_removes_it() 
         response["warnings"][0]
             .as_str()
             .unwrap()
-            .ends_with("[status-reset]")
+            .ends_with("[cassgate status-reset]")
     );
     for review in [created, replaced] {
         let body = serde_json::to_vec(&review).unwrap();

@@ -114,7 +114,12 @@ async fn the_location_of_a_backup_cannot_change_while_a_restore_uses_it() {
     );
     let cause = &response["status"]["details"]["causes"][0];
     assert_eq!(cause["field"], "spec.storageLocation");
-    assert!(cause["message"].as_str().unwrap().ends_with("[backup-in-use]"));
+    assert!(
+        cause["message"]
+            .as_str()
+            .unwrap()
+            .ends_with("[cassgate backup-in-use]")
+    );
 }
 
 #[tokio::test]

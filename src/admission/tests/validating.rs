@@ -107,8 +107,8 @@ async fn a_fact_that_misses_the_deadline_is_unknown_and_does_not_deny() {
     );
     let response = ask(&world, "/validate?timeout=2s", &review).await;
     assert_eq!(response["allowed"], true);
-    let expected = "spec.cassandraCluster: Not found: \"c1\": not checked: the API server did not answer within the \
-                    time limit of this request [cluster-not-found]";
+    let expected = "spec.cassandraCluster: \"c1\": not checked: the API server did not answer within the \
+                    time limit of this request [cassgate cluster-not-found]";
     assert_eq!(response["warnings"][0], expected);
     assert_eq!(
         response["auditAnnotations"],
@@ -218,7 +218,8 @@ async fn a_denied_change_of_a_started_restore_is_forbidden_not_invalid() {
         )
     );
     assert!(
-        message.contains("[restore-started]") && message.contains("[entities-wider-than-backup]"),
+        message.contains("[cassgate restore-started]")
+            && message.contains("[cassgate entities-wider-than-backup]"),
         "{message}"
     );
 }
@@ -295,7 +296,7 @@ async fn an_unknown_request_is_admitted_with_a_warning() {
         assert_eq!(response["allowed"], true);
         let warning = response["warnings"][0].as_str().unwrap();
         assert!(
-            warning.ends_with("is not judged by this cassgate [request-unknown]"),
+            warning.ends_with("is not judged by this cassgate [cassgate request-unknown]"),
             "{warning}"
         );
     }
@@ -309,8 +310,8 @@ async fn deleting_a_running_restore_warns() {
         &json!({"oldObject": ran(&restore_spec(), "RUNNING")}),
     )
     .await;
-    let expected = "status.condition: Forbidden: this restore is RUNNING; deleting it does not stop the sidecars, \
-                    which continue [restore-in-progress]";
+    let expected = "status.condition: this restore is RUNNING; deleting it does not stop the sidecars, \
+                    which continue [cassgate restore-in-progress]";
     assert_eq!(
         (&response["allowed"], &response["warnings"]),
         (&json!(true), &json!([expected]))
@@ -327,7 +328,7 @@ async fn a_suppressed_warning_appears_only_in_the_audit_annotations() {
         heard["warnings"][0]
             .as_str()
             .unwrap()
-            .ends_with("[concurrency-out-of-range]"),
+            .ends_with("[cassgate concurrency-out-of-range]"),
         "{heard}"
     );
     new["metadata"]["annotations"] = json!({crate::api::ALLOW_ANNOTATION: "concurrency-out-of-range"});

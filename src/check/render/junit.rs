@@ -177,7 +177,7 @@ fn write_case(file: &str, report: &Report, object: &ObjectReport, into: &mut dyn
     writeln!(into, "    </testcase>")
 }
 
-/// Returns a finding as in `20:13: error: spec.entities: … [entities-mixed]`.
+/// Returns a finding as in `20:13: error: spec.entities: … [cassgate entities-mixed]`.
 fn line(report: &Report, finding: &FindingReport) -> String {
     let remark = remark(report, finding)
         .map(|remark| format!(" ({remark})"))

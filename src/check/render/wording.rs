@@ -46,9 +46,9 @@ pub(super) fn remark(report: &Report, finding: &FindingReport) -> Option<&'stati
     }
 }
 
-/// Returns the path and the message, without the rule id at its end.
+/// Returns the path and the message, without author and rule at its end.
 pub(super) fn sentence(finding: &FindingReport) -> String {
-    let end = format!(" [{}]", finding.rule.id);
+    let end = format!(" {}", finding.rule.mark());
     let message = finding.message.strip_suffix(&end).unwrap_or(&finding.message);
     clean(&format!("{}: {message}", finding.path))
 }

@@ -66,7 +66,7 @@ fn a_message_starts_with_the_field_and_ends_with_the_rule_id() {
         for validation in generate(kind).validations {
             let named = policy_rules(kind).iter().any(|policy_rule| {
                 let start = format!("{}: ", policy_rule.path);
-                let end = format!(" [{}]", policy_rule.rule.id);
+                let end = format!(" [cassgate {}]", policy_rule.rule.id);
                 validation.message.starts_with(&start) && validation.message.ends_with(&end)
             });
             assert!(named, "{}", validation.message);

@@ -241,11 +241,11 @@ mod tests {
         let [(path, text)] = found.as_slice() else {
             panic!("{object}: {found:?}")
         };
-        assert!(text.ends_with(" [field-unknown]"), "{text}");
+        assert!(text.ends_with(" [cassgate field-unknown]"), "{text}");
         let remedy = text.rsplit("; ").next().unwrap();
         (
             path.clone(),
-            remedy.trim_end_matches(" [field-unknown]").to_owned(),
+            remedy.trim_end_matches(" [cassgate field-unknown]").to_owned(),
         )
     }
 

@@ -268,8 +268,8 @@ mod tests {
         assert_eq!(
             found(&json!({"name": "b", "labels": {"tier": 1}})),
             [
-                "metadata.labels.tier: Invalid value: the number 1 is not a string; put the value in quotes \
-                 [metadata-malformed]"
+                "metadata.labels.tier: the number 1 is not a string; put the value in quotes \
+                 [cassgate metadata-malformed]"
             ]
         );
     }
@@ -289,7 +289,7 @@ mod tests {
                 found(&metadata),
                 [
                     "metadata.name: Required value: the object has no name, so the API server rejects it; write metadata.name \
-                     [metadata-malformed]"
+                     [cassgate metadata-malformed]"
                 ],
                 "{metadata}"
             );

@@ -60,7 +60,7 @@ fn whole_keyspaces(restore: &Restore, entities: &Entities) -> Option<Finding> {
         Entities::Tables(_) => None,
         Entities::Everything => {
             let rule = &RESTORE_TRUNCATES_EVERYTHING;
-            let message = "empties every table but Cassandra's own, also those that the backup does not contain, and may fail if a \
+            let message = "the restore empties every table but Cassandra's own, also those that the backup does not contain, and may fail if a \
                            dropped table left its folder; name the tables";
             Some(Finding::deny(rule, ENTITIES, Cause::Required, message))
         }

@@ -26,7 +26,7 @@ fn an_object_that_requires_cassgate_is_denied_under_casskop() {
         only(&findings).text(),
         "Unsupported value: \"executor\": this backup needs cassgate as executor, and CassKop is the executor here: \
          CassKop would run this backup even if it only describes a bucket; use cassgate as executor, or remove the \
-         annotation if CassKop may run it [executor-required]"
+         annotation if CassKop may run it [cassgate executor-required]"
     );
     let findings = found(&requires(restore(&json!({})), "executor"), &facts());
     assert_eq!(brief(&findings), [REQUIRES]);
@@ -41,14 +41,14 @@ fn an_object_whose_fields_were_dropped_is_denied_with_every_executor() {
             only(&judge(&dropped, &facts(), &context)).text(),
             "Invalid value: \"executor\": the spec has none of suspend, clusterName and nodes, which CassKop's CRDs drop; \
              what is left would run as a backup; install cassgate's CRDs and apply the manifest again, or remove the \
-             annotation if the backup is complete [executor-required]"
+             annotation if the backup is complete [cassgate executor-required]"
         );
         let dropped = requires(restore(&json!({})), "executor");
         assert_eq!(
             only(&judge(&dropped, &facts(), &context)).text(),
             "Invalid value: \"executor\": the spec has none of snapshot and nodes, which CassKop's CRDs drop; what is left \
              would restore the newest snapshot, and each node its own part; install cassgate's CRDs and apply the manifest \
-             again, or remove the annotation if the restore is complete [executor-required]"
+             again, or remove the annotation if the restore is complete [cassgate executor-required]"
         );
     }
 }
@@ -110,7 +110,7 @@ fn a_restore_with_nodes_is_denied_under_casskop() {
     let findings = found(&restore(&json!({"nodes": nodes})), &facts());
     assert_eq!(
         only(&findings).text(),
-        "Unsupported value: CassKop runs this object and ignores nodes: every node would restore its own part, and the \
-         parts of other nodes would be missing; leave nodes out, or use cassgate as executor [field-needs-executor]"
+        "CassKop runs this object and ignores nodes: every node would restore its own part, and the \
+         parts of other nodes would be missing; leave nodes out, or use cassgate as executor [cassgate field-needs-executor]"
     );
 }

@@ -122,8 +122,8 @@ fn a_replaced_node_is_reported_with_its_pod() {
     assert_eq!(
         texts(&findings),
         [format!(
-            "spec.nodes: Invalid value: \"{B}\": is in the backup and not in CassKop's node status (may be stale); if pod \
-             c1-dc1-rack1-1 took over its tokens, add this host id with this pod [ring-changed]"
+            "spec.nodes: \"{B}\": is in the backup and not in CassKop's node status (may be stale); if pod \
+             c1-dc1-rack1-1 took over its tokens, add this host id with this pod [cassgate ring-changed]"
         )]
     );
     let named = json!({"nodes": [{"hostId": B, "pod": "c1-dc1-rack1-1"}]});
@@ -140,8 +140,8 @@ fn a_node_that_is_gone_and_a_younger_one_are_reported() {
     assert_eq!(
         texts(&findings),
         [format!(
-            "spec.nodes: Invalid value: \"{B}\": is in the backup (pod c1-dc1-rack1-1) and not in CassKop's node status (may \
-             be stale); add it with the pod that has its tokens, or leave it out [ring-changed]"
+            "spec.nodes: \"{B}\": is in the backup (pod c1-dc1-rack1-1) and not in CassKop's node status (may \
+             be stale); add it with the pod that has its tokens, or leave it out [cassgate ring-changed]"
         )]
     );
     let findings = judged(
@@ -152,8 +152,8 @@ fn a_node_that_is_gone_and_a_younger_one_are_reported() {
     assert_eq!(
         texts(&findings),
         [format!(
-            "spec.nodes: Invalid value: \"{B}\": runs in pod c1-dc1-rack1-1 and is not in the backup (CassKop's node status, \
-             may be stale); decommission it first, or name the pod here if it replaced a node [ring-changed]"
+            "spec.nodes: \"{B}\": runs in pod c1-dc1-rack1-1 and is not in the backup (CassKop's node status, \
+             may be stale); decommission it first, or name the pod here if it replaced a node [cassgate ring-changed]"
         )]
     );
 }
@@ -183,7 +183,7 @@ fn many_changed_nodes_are_counted() {
     let texts = texts(&findings);
     assert_eq!(texts.len(), 4, "{texts:?}");
     assert!(
-        texts[3].ends_with("2 more nodes of the backup are not in CassKop's status [ring-changed]"),
+        texts[3].ends_with("2 more nodes of the backup are not in CassKop's status [cassgate ring-changed]"),
         "{texts:?}"
     );
 }
@@ -218,8 +218,8 @@ fn a_node_of_a_datacenter_that_the_backup_does_not_have_is_not_to_be_decommissio
     assert_eq!(
         texts(&findings),
         [format!(
-            "spec.nodes: Invalid value: \"{C}\": runs in pod c1-dc2-rack1-0 and is not in the backup (CassKop's node status, \
-             may be stale); the backup has only datacenter dc1: set spec.datacenter to it [ring-changed]"
+            "spec.nodes: \"{C}\": runs in pod c1-dc2-rack1-0 and is not in the backup (CassKop's node status, \
+             may be stale); the backup has only datacenter dc1: set spec.datacenter to it [cassgate ring-changed]"
         )]
     );
 }
@@ -237,7 +237,7 @@ fn a_node_that_a_partial_run_left_out_is_not_to_be_decommissioned() {
         cluster_of(&[(0, A), (1, B)]),
     );
     let texts = texts(&findings);
-    let remedy = "the run is PARTIAL and left it out: restore a COMPLETED one [ring-changed]";
+    let remedy = "the run is PARTIAL and left it out: restore a COMPLETED one [cassgate ring-changed]";
     assert!(texts.iter().any(|text| text.ends_with(remedy)), "{texts:?}");
 }
 
@@ -280,31 +280,31 @@ fn the_nodes_of_a_restore_are_checked_one_by_one() {
         texts(&findings),
         [
             "spec.nodes[0].hostId: Invalid value: \"n1\": is not a host id, which is a UUID of 36 characters; write the name \
-             of the node's folder in the bucket, such as 9da86270-7a5c-4a0b-9e9b-0f6d3f0c2a11 [nodes-malformed]"
+             of the node's folder in the bucket, such as 9da86270-7a5c-4a0b-9e9b-0f6d3f0c2a11 [cassgate nodes-malformed]"
                 .to_owned(),
             "spec.nodes[1].pod: Duplicate value: \"c1-dc1-rack1-0\": a node has its own tokens and takes one part only; name \
-             another pod [nodes-malformed]"
+             another pod [cassgate nodes-malformed]"
                 .to_owned(),
             format!(
                 "spec.nodes[2].hostId: Duplicate value: \"{B}\": each part is restored once; name each host id once \
-                 [nodes-malformed]"
+                 [cassgate nodes-malformed]"
             ),
             "spec.nodes[2].pod: Invalid value: \"C1\": is not a valid name of a pod; name the pod that has the node's \
-             tokens, or leave the field out to leave the part out [nodes-malformed]"
+             tokens, or leave the field out to leave the part out [cassgate nodes-malformed]"
                 .to_owned(),
             format!(
                 "spec.nodes[3].hostId: Not found: \"{C}\": is not a node of backup b1, whose nodes are {A}, {B}; name a node \
-                 of the backup [nodes-malformed]"
+                 of the backup [cassgate nodes-malformed]"
             ),
             "spec.nodes[3].pod: Not found: \"c2-dc1-rack1-0\": cluster c1 cannot have a pod of this name; name one of its \
-             pods, such as c1-dc1-rack1-0 [nodes-malformed]"
+             pods, such as c1-dc1-rack1-0 [cassgate nodes-malformed]"
                 .to_owned(),
             "spec.nodes[4].pod: Not found: \"c1-dc9-rack1-0\": cluster c1 cannot have a pod of this name; name one of its \
-             pods, such as c1-dc1-rack1-0 [nodes-malformed]"
+             pods, such as c1-dc1-rack1-0 [cassgate nodes-malformed]"
                 .to_owned(),
             format!(
-                "spec.nodes: Invalid value: \"{C}\": runs in pod c1-dc1-rack1-1 and is not in the backup (CassKop's node \
-                 status, may be stale); decommission it first, or name the pod here if it replaced a node [ring-changed]"
+                "spec.nodes: \"{C}\": runs in pod c1-dc1-rack1-1 and is not in the backup (CassKop's node \
+                 status, may be stale); decommission it first, or name the pod here if it replaced a node [cassgate ring-changed]"
             ),
         ]
     );
@@ -327,7 +327,7 @@ fn a_part_that_is_left_out_is_denied_unless_it_is_confirmed() {
         format!(
             "Invalid value: \"{B}\": the part of this node is left out: rows whose replicas were all there are lost, and the \
              others need nodetool repair; name the pod that has the node's tokens, or annotate \
-             cassgate.db.orange.com/confirm: restore-incomplete [restore-incomplete]"
+             cassgate.db.orange.com/confirm: restore-incomplete [cassgate restore-incomplete]"
         )
     );
     let Subject::Restore(mut confirmed) = restore(&change) else {
@@ -360,17 +360,17 @@ fn a_description_names_folders_of_the_bucket() {
     assert_eq!(
         described(&change),
         [
-            format!("spec.clusterName: Invalid value: \"a b\": {folder} shop [nodes-malformed]"),
+            format!("spec.clusterName: Invalid value: \"a b\": {folder} shop [cassgate nodes-malformed]"),
             "spec.nodes[0].datacenter: Required value: the name of a folder in the bucket is missing; write it, for example \
-             dc1 [nodes-malformed]"
+             dc1 [cassgate nodes-malformed]"
                 .to_owned(),
             format!(
                 "spec.nodes[1].hostId: Duplicate value: \"{A}\": each part is restored once; name each host id once \
-                 [nodes-malformed]"
+                 [cassgate nodes-malformed]"
             ),
-            format!("spec.nodes[1].datacenter: Invalid value: \"dc/1\": {folder} dc1 [nodes-malformed]"),
+            format!("spec.nodes[1].datacenter: Invalid value: \"dc/1\": {folder} dc1 [cassgate nodes-malformed]"),
             "spec.nodes[2].hostId: Invalid value: \"\": is not a host id, which is a UUID of 36 characters; write the name \
-             of the node's folder in the bucket, such as 9da86270-7a5c-4a0b-9e9b-0f6d3f0c2a11 [nodes-malformed]"
+             of the node's folder in the bucket, such as 9da86270-7a5c-4a0b-9e9b-0f6d3f0c2a11 [cassgate nodes-malformed]"
                 .to_owned(),
         ]
     );
@@ -381,7 +381,7 @@ fn a_backup_that_runs_describes_no_bucket() {
     let message = |remedy: &str, path: &str| {
         format!(
             "{path}: Forbidden: only a suspended backup without a schedule describes a bucket; this one runs, and its nodes \
-             are those of the ring; {remedy} [description-not-suspended]"
+             are those of the ring; {remedy} [cassgate description-not-suspended]"
         )
     };
     let suspend = "write suspend: true, or leave the field out";

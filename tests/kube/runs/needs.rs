@@ -84,7 +84,7 @@ async fn each_loss_is_reported_once(world: &World) {
     patches(world, "secret", "s3", "json", &key);
     let lost = until_ready(world, "False", "Refused").await;
     assert!(
-        message(&lost).ends_with("[secret-key-missing]"),
+        message(&lost).ends_with("[cassgate secret-key-missing]"),
         "{}",
         message(&lost)
     );
@@ -114,7 +114,11 @@ async fn each_loss_is_reported_once(world: &World) {
 async fn the_run_waits_for_the_reported_reference(world: &World) {
     switch_sidecar(world, false);
     let off = until_ready(world, "False", "Refused").await;
-    assert!(message(&off).ends_with("[sidecar-disabled]"), "{}", message(&off));
+    assert!(
+        message(&off).ends_with("[cassgate sidecar-disabled]"),
+        "{}",
+        message(&off)
+    );
     are_told(world, 3, 2).await;
     let slot = off["status"]["nextScheduleTime"].clone();
     let waits =

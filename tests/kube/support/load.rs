@@ -213,7 +213,10 @@ impl Shared {
             .await
             .map_err(|error| error.to_string())?;
         let _connection = AbortOnDropHandle::new(tokio::spawn(async { drop(connection.await) }));
-        for (path, says) in [("/mutate", "\"allowed\":true"), ("/validate", "[entities-mixed]")] {
+        for (path, says) in [
+            ("/mutate", "\"allowed\":true"),
+            ("/validate", "[cassgate entities-mixed]"),
+        ] {
             let request = Request::post(format!("{path}?timeout=5s"))
                 .header("host", address.to_string())
                 .header("content-type", "application/json")
@@ -243,7 +246,7 @@ fn by_the_api_server(tick: usize) -> bool {
 
 /// The rule id proves that the webhook was called and its certificate accepted.
 fn is_a_verdict(reply: &Reply, status: u16) -> Result<(), String> {
-    if reply.status == status && reply.body.contains("[entities-mixed]") {
+    if reply.status == status && reply.body.contains("[cassgate entities-mixed]") {
         Ok(())
     } else {
         Err(format!("{} {}", reply.status, reply.body))

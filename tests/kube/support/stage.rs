@@ -71,7 +71,7 @@ impl Stage {
             let answer = self
                 .kubectl
                 .run_with(&["create", "--dry-run=server", "-f", "-"], &probe);
-            if answer.stderr.contains("[entities-mixed]") {
+            if answer.stderr.contains("[cassgate entities-mixed]") {
                 return;
             }
             thread::sleep(Duration::from_millis(20));

@@ -349,7 +349,7 @@ fn a_missing_object_is_reported_in_the_status_and_the_run_begins_when_it_exists(
 #[test]
 fn an_object_that_the_rules_deny_is_reported_and_never_sent() {
     let mut run = BackupRun::new(2);
-    let message = "spec.secret: Invalid value: \"s3\": it has no awsregion [secret-key-missing]";
+    let message = "spec.secret: Invalid value: \"s3\": it has no awsregion [cassgate secret-key-missing]";
     run.wait = Some(Wait::stalled(Reason::Refused, message));
     for _ in 0..20 {
         run.step();

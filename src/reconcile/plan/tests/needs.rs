@@ -156,10 +156,10 @@ const AGAIN: &str =
 #[test]
 fn unmet_needs_are_published_once_for_each_change_and_so_is_their_end() {
     let mut armed = Armed::new();
-    let lost = "spec.secret: Invalid value: it has no key [secret-key-missing]";
-    let off = "spec.cassandraCluster: Invalid value: it has no sidecar [sidecar-disabled]";
-    let gone = "spec.secret: Not found: no such Secret [secret-not-found]";
-    let nowhere = "spec.cassandraCluster: Not found: no such cluster [cluster-not-found]";
+    let lost = "spec.secret: it has no key [cassgate secret-key-missing]";
+    let off = "spec.cassandraCluster: it has no sidecar [cassgate sidecar-disabled]";
+    let gone = "spec.secret: no such Secret [cassgate secret-not-found]";
+    let nowhere = "spec.cassandraCluster: no such cluster [cassgate cluster-not-found]";
     for (verdict, conditions, events) in [
         ("", WELL, vec![]),
         ("lost", REFUSED, vec![format!("{NOT}{lost}")]),

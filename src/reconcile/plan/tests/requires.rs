@@ -50,7 +50,7 @@ fn is_left_alone<O: Planned + Serialize>(kind: Kind, mut run: Run<O>) {
     assert_eq!(run.state(), "");
     let (reason, message) = run.reason("Stalled").unwrap();
     assert_eq!(reason, "Refused");
-    assert!(message.contains("[executor-required]"), "{message}");
+    assert!(message.contains("[cassgate executor-required]"), "{message}");
     assert!(message.contains(REQUIRES_ANNOTATION), "{message}");
 }
 
@@ -74,6 +74,6 @@ fn an_object_whose_fields_are_there_is_not_refused_for_its_annotation() {
         judged(Kind::Restore, &restore.object),
     ] {
         let refused = needs.refused.map(|wait| wait.message).unwrap_or_default();
-        assert!(!refused.contains("[executor-required]"), "{refused}");
+        assert!(!refused.contains("[cassgate executor-required]"), "{refused}");
     }
 }
