@@ -45,9 +45,9 @@ pub struct Server {
 pub enum Drained {
     /// Every request was answered and every connection is closed.
     Finished,
-    /// The timeout passed, and the remaining connections were cut.
+    /// The timeout passed, and the requests that remained were cut.
     Cut {
-        /// The number of connections (not requests).
+        /// The number of connections with a request.
         connections: usize,
     },
 }
@@ -82,8 +82,8 @@ impl Server {
         }
     }
 
-    /// Serves until `stop`, then closes the port, waits up to `drain` for requests in flight, and cuts the remaining
-    /// connections.
+    /// Serves until `stop`, then closes the port, waits up to `drain` for requests in flight and for idle HTTP/1.1
+    /// connections, and closes the remaining connections.
     ///
     /// # Guarantees
     /// No connection is left when it returns or is dropped. A handshake that is in progress at the stop is dropped.
@@ -99,7 +99,8 @@ impl Server {
         let _abort_on_drop = context.abort.clone().drop_guard();
         let connections = TaskTracker::new();
 
-        accept(&listener, &context, &connections, limits.max_connections).await;
+        let peers = Peers::new(limits.max_connections);
+        accept(&listener, &context, &connections, &peers).await;
         drop(listener);
         connections.close();
         streams.close();
@@ -111,7 +112,7 @@ impl Server {
         if timeout(drain, all_closed).await.is_ok() {
             return Drained::Finished;
         }
-        let remaining = connections.len();
+        let remaining = peers.busy();
         context.abort.cancel();
         let all_cut = async {
             connections.wait().await;
@@ -123,8 +124,9 @@ impl Server {
                 "a request blocks its thread and cannot be cut"
             );
         }
-        Drained::Cut {
-            connections: remaining,
+        match remaining {
+            0 => Drained::Finished,
+            connections => Drained::Cut { connections },
         }
     }
 }
@@ -134,15 +136,14 @@ async fn accept(
     listener: &TcpListener,
     context: &Arc<ConnectionContext>,
     connections: &TaskTracker,
-    max_connections: usize,
+    peers: &Peers,
 ) {
-    let peers = Peers::new(max_connections);
     let mut failing = false;
     loop {
         let next = tokio::select! {
             biased;
             () = context.stop.cancelled() => return,
-            next = next_connection(listener, &peers) => next,
+            next = next_connection(listener, peers) => next,
         };
         match next {
             Ok((stream, slot)) => {
@@ -167,8 +168,8 @@ async fn accept(
 /// Accepts one connection and waits for its slot. Further connections wait in the queue of the kernel, where they take no
 /// memory of this process.
 async fn next_connection(listener: &TcpListener, peers: &Peers) -> io::Result<(TcpStream, Slot)> {
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, peers.slot().await))
+    let (stream, client) = listener.accept().await?;
+    Ok((stream, peers.slot(client.ip().to_canonical()).await))
 }
 
 fn is_caused_by_client(error: &io::Error) -> bool {

@@ -11,6 +11,7 @@ pub mod accept;
 pub mod admin;
 mod bodies;
 mod connection;
+mod frames;
 pub mod harden;
 pub mod https;
 pub mod limits;
