@@ -47,20 +47,24 @@ bench: servers
 	$(CARGO) bench --locked --bench review -- latency
 	$(CARGO) bench --locked --bench runs
 
-# Tests that take too long for every change: property tests with many cases, random histories of a million reconciles,
-# tests/kube on the oldest supported API server, ten thousand hostile connections, a kill at every action of the reconciler, a year of schedules, a thousand
-# restarts, ten thousand scheduled backups, kills on real nodes in every phase, two release builds, and every fuzz
-# target for ten minutes. Run it before you close an issue.
+# Tests that take too long for every change: property tests with many cases, random histories of a million reconciles and
+# two hundred on the real kube-apiserver, tests/kube on the oldest supported API server, ten thousand hostile connections, a
+# kill at every action of the reconciler, a year of schedules, a thousand restarts, ten thousand scheduled backups, kills on
+# real nodes in every phase, two release builds, and every fuzz target for ten minutes. Run it before you close an issue.
 soak: soak-properties soak-histories soak-oldest soak-hostile soak-kills soak-slots soak-nodes reproducible fuzz
 
 soak-properties: servers
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test properties
 	CASSGATE_TEST_YAML=20000 $(CARGO) test --locked --release --test check -- kubectl
 
-# Random histories of a backup and its restores, until HISTORY_STEPS reconciles are played. CASSGATE_SEED replays one.
+# Random histories of a backup and its restores: first of the planner, until HISTORY_STEPS reconciles are played, and then
+# KUBE_HISTORIES of the whole reconciler on the real kube-apiserver, which is killed at random instants. CASSGATE_SEED replays
+# one of each.
 HISTORY_STEPS ?= 1000000
-soak-histories:
+KUBE_HISTORIES ?= 200
+soak-histories: servers
 	CASSGATE_TEST_HISTORY_STEPS=$(HISTORY_STEPS) $(CARGO) test --locked --release --lib -- histories --nocapture
+	CASSGATE_TEST_KUBE_HISTORIES=$(KUBE_HISTORIES) $(CARGO) test --locked --test kube -- histories --nocapture
 
 # Runs tests/kube on Kubernetes 1.33; .ci/run uses 1.35.
 soak-oldest: cert-manager

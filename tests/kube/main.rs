@@ -23,6 +23,7 @@ mod crds;
 mod defaults;
 mod delete;
 mod dry_run;
+mod histories;
 mod hostile;
 mod lease;
 mod manifests;
@@ -129,6 +130,9 @@ tests! {
     ;
     crowd:
         backups_with_the_same_names_in_many_namespaces_run_every_slot_once,
+    ;
+    histories:
+        every_object_ends_advances_or_says_what_to_do_wherever_cassgate_is_killed,
     ;
     restarts:
         a_reconciler_that_stops_at_random_instants_runs_every_slot_once,

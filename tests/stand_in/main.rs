@@ -13,6 +13,7 @@
 mod stand_in;
 
 mod backups;
+mod faults;
 mod losses;
 mod network;
 mod phases;

@@ -69,8 +69,14 @@ pub(crate) fn now() -> Timestamp {
     beginning + elapsed() + set_by
 }
 
+/// Returns the time of the world, however the clock of the reconciler is set.
+pub(crate) fn world_time() -> Timestamp {
+    let (beginning, _) = BEGINNING.get().unwrap();
+    beginning + elapsed()
+}
+
 /// Sets the clock of the reconciler forward or back.
-pub(super) fn set_clock_by(seconds: i64) {
+pub(crate) fn set_clock_by(seconds: i64) {
     SET_BY.set(seconds);
 }
 
@@ -394,6 +400,27 @@ impl Lease {
 }
 
 impl Lease {
+    /// Lets another replica take the lease.
+    pub(crate) fn take(&self) {
+        self.store(|record| Record::taken("another", Some(record), Duration::from_hours(1), now()));
+    }
+
+    /// Releases the lease for a holder that has ended, if it holds the lease.
+    pub(crate) fn release_of(&self, holder: &str) {
+        self.store(|record| {
+            if record.is_held_by(holder) {
+                record.released(now())
+            } else {
+                record.clone()
+            }
+        });
+    }
+
+    fn store(&self, next: impl FnOnce(&Record) -> Record) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = (kept.0 + 1, next(&kept.1));
+    }
+
     fn reach(&self) -> Result<(), LeaseStoreError> {
         if self.1.is_gone() {
             return Err(LeaseStoreError("connection refused".to_owned()));

@@ -118,6 +118,17 @@ impl State {
         let mut job = self.nodes[node].jobs[index].clone();
         job.public.state = OperationState::Running;
         job.public.started.get_or_insert(now);
+        if self.nodes[node].hangs {
+            self.nodes[node].jobs[index] = job;
+            return;
+        }
+        if job.done == 0
+            && let Some(message) = job.request.clone().and_then(|request| self.failure(&request))
+        {
+            job.fail(&message, now);
+            self.nodes[node].jobs[index] = job;
+            return;
+        }
         match job.queue.pop_front() {
             None => {
                 job.public.state = OperationState::Completed;

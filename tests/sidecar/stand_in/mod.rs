@@ -12,6 +12,7 @@
 mod api;
 mod disk;
 mod effects;
+mod faults;
 mod jobs;
 mod store;
 mod watch;
@@ -32,6 +33,7 @@ use jiff::Timestamp;
 
 use disk::{Disk, merged};
 pub(crate) use disk::{Key, Rows};
+pub(crate) use faults::FailingOperation;
 use jobs::Job;
 use store::{Manifests, Store};
 
@@ -98,6 +100,8 @@ struct State {
     violations: Vec<String>,
     /// True if the sidecars upload a manifest before the last file.
     early_manifests: bool,
+    /// The operations of this kind fail with this message, this many times.
+    failing: Option<(FailingOperation, String, usize)>,
 }
 
 struct Node {
@@ -117,6 +121,8 @@ struct Node {
     jobs: Vec<Job>,
     sidecar_starts: u32,
     cassandra_starts: u32,
+    /// True while its operations stay at `RUNNING`.
+    hangs: bool,
 }
 
 /// The initial time of a ring, in milliseconds.
@@ -143,6 +149,7 @@ impl Ring {
             interrupt: None,
             violations: Vec::new(),
             early_manifests: false,
+            failing: None,
         };
         for _ in 0..nodes {
             state.join();
@@ -438,6 +445,7 @@ impl State {
             jobs: Vec::new(),
             sidecar_starts: 0,
             cassandra_starts: 0,
+            hangs: false,
         });
         number
     }

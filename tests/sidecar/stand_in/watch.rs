@@ -8,7 +8,9 @@ impl State {
     /// Checks a request before it is accepted. A real sidecar would accept it silently.
     pub(super) fn watch(&mut self, node: usize, request: &OperationRequest) {
         let wrong = match request {
-            OperationRequest::Restore(restore) => self.wrong_restore(restore),
+            OperationRequest::Restore(restore) => self
+                .repeated(node, restore)
+                .or_else(|| self.wrong_restore(restore)),
             OperationRequest::Backup(backup) => {
                 let jobs = &self.nodes[node].jobs;
                 let same = jobs
@@ -26,6 +28,18 @@ impl State {
             _ => None,
         };
         self.violations.extend(wrong);
+    }
+
+    /// Returns the violation of a request for an operation that the sidecar still runs.
+    fn repeated(&self, node: usize, restore: &RestoreRequest) -> Option<String> {
+        let mut jobs = self.nodes[node].jobs.iter();
+        let same = jobs.any(|job| {
+            let running = job.in_phase(restore.phase);
+            let request = job.request.as_ref();
+            running
+                && matches!(request, Some(OperationRequest::Restore(other)) if other.source == restore.source)
+        });
+        same.then(|| format!("{:?} is sent to node {node} while it runs there", restore.phase))
     }
 
     fn wrong_restore(&self, restore: &RestoreRequest) -> Option<String> {
