@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -37,6 +38,7 @@ pub(crate) struct Requests {
 #[serde(rename_all = "camelCase")]
 struct Line {
     verb: String,
+    request_received_timestamp: Timestamp,
     object_ref: Option<Reference>,
     response_status: Option<Status>,
 }
@@ -93,13 +95,37 @@ impl Audit {
     /// # Errors
     /// An error if the log cannot be read.
     pub(crate) fn since(&self, end: u64) -> Result<Requests> {
-        let mut file = File::open(&self.log)?;
-        file.seek(SeekFrom::Start(end))?;
         let mut asked = Requests::default();
-        for line in BufReader::new(file).lines() {
-            asked.count(&serde_json::from_str(&line?)?);
+        for line in self.lines(end)? {
+            asked.count(&line);
         }
         Ok(asked)
+    }
+
+    /// Returns the times of the reads of single objects of a resource, and of its writes, since `end`.
+    ///
+    /// # Errors
+    /// An error if the log cannot be read.
+    pub(crate) fn times_of(&self, end: u64, resource: &str) -> Result<(Vec<Timestamp>, Vec<Timestamp>)> {
+        let (mut reads, mut writes) = (Vec::new(), Vec::new());
+        for line in self.lines(end)? {
+            if line.object_ref.is_none_or(|object| object.resource != resource) {
+                continue;
+            }
+            match line.verb.as_str() {
+                "get" => reads.push(line.request_received_timestamp),
+                "patch" => writes.push(line.request_received_timestamp),
+                _ => {}
+            }
+        }
+        Ok((reads, writes))
+    }
+
+    fn lines(&self, end: u64) -> Result<Vec<Line>> {
+        let mut file = File::open(&self.log)?;
+        file.seek(SeekFrom::Start(end))?;
+        let lines = BufReader::new(file).lines();
+        lines.map(|line| Ok(serde_json::from_str(&line?)?)).collect()
     }
 }
 

@@ -21,6 +21,7 @@ mod figures;
 mod gate;
 mod instant;
 mod lag;
+mod look;
 mod one_shots;
 mod operation;
 mod rest;
@@ -50,6 +51,9 @@ struct Cli {
     /// Restores on each ring
     #[arg(long, default_value_t = 9)]
     restores: usize,
+    /// Nodes of the restore that is looked at
+    #[arg(long, default_value_t = 200)]
+    nodes: u8,
     /// Idle scheduled backups
     #[arg(long, default_value_t = 10_000)]
     scheduled: usize,
@@ -65,7 +69,7 @@ struct Cli {
     /// Backups that are due one at a time
     #[arg(long, default_value_t = 60)]
     alone: usize,
-    /// Seconds of observation of idle objects
+    /// Seconds of observation of idle objects, and of a restore that is looked at
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Passed by cargo to every bench
@@ -81,6 +85,8 @@ enum Part {
     Finished,
     /// A restore of many nodes and one of few
     Restores,
+    /// One look at a restore of many nodes
+    Look,
     /// Idle scheduled backups
     Scheduled,
     /// Many backups due at one instant
@@ -115,6 +121,7 @@ fn run(cli: &Cli) -> Result<()> {
                 Part::OneShots => one_shots::measure(cli.shots).await,
                 Part::Finished => rest::finished(cli.finished, cli.seconds).await,
                 Part::Restores => restores::measure(cli.restores).await,
+                Part::Look => look::measure(cli.nodes, cli.seconds).await,
                 Part::Scheduled => rest::scheduled(cli.scheduled, cli.seconds).await,
                 Part::Instant => instant::measure(cli.due, cli.clusters, cli.one_namespace).await,
                 Part::Lag => lag::measure(cli.alone).await,

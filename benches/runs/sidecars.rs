@@ -57,6 +57,10 @@ struct State {
     operations: u32,
     /// Duration of a backup.
     lasts: Duration,
+    /// Duration of the downloads of a restore.
+    download: Duration,
+    /// The times of the questions about operations.
+    questions: Vec<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -114,6 +118,18 @@ impl Sidecars {
             tokio::spawn(self.clone().serve(listener, *address));
         }
         Ok(addresses)
+    }
+
+    /// Makes the downloads of restores take this long from now on.
+    pub(crate) fn download_for(&self, duration: Duration) {
+        self.state().download = duration;
+    }
+
+    /// Returns the times of the questions about operations since `begin`.
+    pub(crate) fn questions(&self, begin: Timestamp) -> Vec<Timestamp> {
+        let state = self.state();
+        let later = state.questions.iter().filter(|time| **time >= begin);
+        later.copied().collect()
     }
 
     /// Returns all requests so far.
@@ -191,6 +207,9 @@ impl State {
         if *method == Method::POST {
             return self.taken_up(ring, node, serde_json::from_slice(body).ok()?);
         }
+        if path.starts_with("/operations") {
+            self.questions.push(Timestamp::now());
+        }
         match path {
             "/status" => Some(json!({"nodeState": "NORMAL"})),
             "/version" => Some(json!({"version": "instaclustr-icarus 2.0.4"})),
@@ -223,6 +242,8 @@ impl State {
         let tag = (operation.text("type") == "backup").then(|| operation.text("snapshotTag").to_owned());
         if tag.is_some() {
             operation.lasts = self.lasts;
+        } else if operation.text("restorationPhase") == "DOWNLOAD" {
+            operation.lasts = self.download;
         }
         self.posts.push(Post {
             at: operation.created,
