@@ -109,7 +109,7 @@ reasons! {
     RestoreCompleted: Events, "The restore completed on every node.";
     RestoreFailed: Events, "The restore failed, or was given up; the message says what the tables hold.";
     RestoreIncomplete: Events,
-        "The restore leaves parts of the backup out, as `spec.nodes` says; the message names them and what is lost.";
+        "The restore leaves parts of the backup out, as `spec.nodes` says, or nodes joined the ring while the rows were imported; the message names them and what is lost.";
     RestoreInitiated: Events, "The restore begins.";
     RestoreRepeats: Both, "The tables are emptied again, because an import failed, a container restarted during it, or the restore was given up.";
     RetentionUnsupported: Conditions,

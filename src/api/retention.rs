@@ -1,5 +1,6 @@
 //! The status of the removal of old snapshots.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,11 @@ pub struct RetentionStatus {
     )]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["hostId"]))]
     pub nodes: Vec<NodeStatus>,
+
+    /// The time since which the removal under way makes no progress: neither the state nor the progress of its operation has
+    /// changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_progress_since: Option<Time>,
 }
 
 impl RetentionStatus {

@@ -199,6 +199,10 @@ pub struct BackRestStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_progress_since: Option<Time>,
 
+    /// The time since which the run waits for something that is limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<Time>,
+
     /// The `metadata.generation` of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,

@@ -41,6 +41,25 @@ pub struct Truncation {
     /// written in between.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_again: Option<bool>,
+
+    /// The host ids of the nodes that were in the ring before the tables were emptied and receive no part of the backup.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub other_nodes: Vec<String>,
+
+    /// The host ids of the nodes that joined the ring between `TRUNCATE` and the end of `IMPORT`. Rows whose place they took
+    /// may be missing, so the copies of the emptied tables are kept.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub joined_nodes: Vec<String>,
 }
 
 /// The state of the tables of a restore in `TRUNCATE`.
@@ -105,6 +124,15 @@ impl Truncation {
     #[must_use]
     pub fn has_repeated(&self) -> bool {
         self.rounds > 1 || self.sent_again == Some(true)
+    }
+
+    /// Returns true if the outcome of the last request is unknown.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(
+            self.state(),
+            TruncationState::Intended | TruncationState::Accepted
+        )
     }
 
     /// Returns true if a table may have been emptied. An intended request may have arrived.

@@ -28,6 +28,14 @@ const MAX_OPERATIONS_BYTES: usize = 32 << 20;
 /// listings at once would take gigabytes.
 pub(super) const MAX_LARGE_ANSWERS: usize = 2;
 
+/// The number of questions to sidecars that are under way at the same time, in all clones of a client. Each has a connection
+/// of its own, and the sidecars of many clusters may be out of reach at once.
+pub(super) const MAX_QUESTIONS: usize = 512;
+
+/// The number of tasks for sidecars that are sent at the same time. They have connections of their own, because a task that
+/// waited behind questions to dead sidecars would be too old when it is its turn.
+const MAX_TASKS: usize = 128;
+
 /// Sends requests to sidecars over HTTP, each on a connection of its own.
 ///
 /// A request therefore never uses a connection that the sidecar has already closed, and no layer below retries it, so
@@ -36,6 +44,8 @@ pub(super) const MAX_LARGE_ANSWERS: usize = 2;
 pub struct HttpSidecars {
     metrics: Metrics,
     large_answers: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
+    tasks: Arc<Semaphore>,
 }
 
 impl HttpSidecars {
@@ -45,6 +55,8 @@ impl HttpSidecars {
         Self {
             metrics,
             large_answers: Arc::new(Semaphore::new(MAX_LARGE_ANSWERS)),
+            questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
+            tasks: Arc::new(Semaphore::new(MAX_TASKS)),
         }
     }
 
@@ -64,6 +76,13 @@ impl HttpSidecars {
         request: wire::Request<'_>,
         parse: impl FnOnce(&Answer) -> Result<T, SidecarError> + Send,
     ) -> Result<T, SidecarError> {
+        let turns = if request.body.is_some() {
+            &self.tasks
+        } else {
+            &self.questions
+        };
+        // The timeout begins when it is the turn of the request. The semaphores are never closed.
+        let _turn = turns.acquire().await;
         let result = match wire::exchange(request, permitted, &self.large_answers).await {
             Ok((answer, _permit)) => parse(&answer),
             Err(error) => Err(error),

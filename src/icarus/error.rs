@@ -22,6 +22,9 @@ pub enum SidecarError {
     /// The timeout expired before the answer was complete.
     #[error("no answer from the sidecar after {0:?}")]
     TimedOut(Duration),
+    /// The answer began, and no more of it arrived in this time.
+    #[error("the sidecar's answer stalled for {0:?}")]
+    Stalled(Duration),
     /// The connection ended before the answer was complete.
     #[error("the connection to the sidecar broke: {0}")]
     Broken(String),
@@ -70,6 +73,7 @@ impl SidecarError {
         match self {
             Self::Unreachable(_) | Self::ConnectTimedOut(_) | Self::Withheld(_) | Self::Refused(..) => false,
             Self::TimedOut(_)
+            | Self::Stalled(_)
             | Self::Broken(_)
             | Self::TooLarge(_)
             | Self::UnknownOperation
@@ -84,7 +88,7 @@ impl SidecarError {
         match self {
             Self::Unreachable(_) => SidecarOutcome::Unreachable,
             Self::Withheld(_) => SidecarOutcome::Withheld,
-            Self::ConnectTimedOut(_) | Self::TimedOut(_) => SidecarOutcome::TimedOut,
+            Self::ConnectTimedOut(_) | Self::TimedOut(_) | Self::Stalled(_) => SidecarOutcome::TimedOut,
             Self::Broken(_) => SidecarOutcome::Broken,
             Self::TooLarge(_) => SidecarOutcome::TooLarge,
             Self::UnknownOperation => SidecarOutcome::UnknownOperation,

@@ -23,6 +23,10 @@ use super::error::SidecarError;
 /// The timeout of the connection. A network policy that drops packets is reported after this time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The time in which the next part of a large answer has to arrive. A sidecar that stalls would keep its permit, without
+/// which no other large answer is read.
+pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The size up to which an answer needs no permit, in bytes. Nearly all answers are smaller.
 pub(super) const SMALL_ANSWER_BYTES: usize = 64 << 10;
 
@@ -98,7 +102,7 @@ async fn send<'p>(
 }
 
 /// Reads a body of at most `max_bytes`. A body of more than [`SMALL_ANSWER_BYTES`] is read on with a permit of
-/// `large_answers` only.
+/// `large_answers` only, and as long as it does not stall.
 pub(super) async fn collect<B>(
     body: B,
     max_bytes: usize,
@@ -109,7 +113,17 @@ where
 {
     let mut body = pin!(body);
     let (mut bytes, mut permit) = (Vec::new(), None);
-    while let Some(frame) = body.frame().await {
+    loop {
+        let next = body.frame();
+        let next = match permit {
+            Some(_) => timeout(STALL_TIMEOUT, next)
+                .await
+                .map_err(|_| SidecarError::Stalled(STALL_TIMEOUT))?,
+            None => next.await,
+        };
+        let Some(frame) = next else {
+            return Ok((bytes, permit));
+        };
         let frame = frame.map_err(|error| SidecarError::Broken(error_chain(&error)))?;
         let Ok(data) = frame.into_data() else {
             continue;
@@ -124,7 +138,6 @@ where
         }
         bytes.extend_from_slice(&data);
     }
-    Ok((bytes, permit))
 }
 
 fn message(request: Request<'_>) -> Result<http::Request<Full<Bytes>>, http::Error> {

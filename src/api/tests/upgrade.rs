@@ -105,6 +105,7 @@ fn with_new_fields(mut status: Value) -> Value {
         &mut status,
         &json!({
             "ringUnsettledSince": "2026-11-22T21:38:38Z", "noProgressSince": "2026-11-22T21:38:38Z",
+            "waitingSince": "2026-11-22T21:38:38Z",
         }),
     );
     if status.get("history").is_some() {
@@ -114,6 +115,10 @@ fn with_new_fields(mut status: Value) -> Value {
             &merged(run.clone(), &json!({ "outcome": "PARTIAL", "entityList": null })),
         );
         change(&mut status["retention"]["removing"], &run);
+        change(
+            &mut status["retention"],
+            &json!({ "noProgressSince": "2026-11-22T21:38:38Z" }),
+        );
         change(&mut status["retention"]["nodes"][0], &node);
         change(
             &mut status,
@@ -131,7 +136,8 @@ fn with_new_fields(mut status: Value) -> Value {
                     "clusterName": "lab-A", "datacenter": "dc1",
                     "nodes": [{ "hostId": "6f8b0a1c", "datacenter": "dc1", "pod": "c1-dc1-rack1-0" }],
                 },
-                "truncation": { "state": "PARTLY_EMPTIED", "failedTables": ["k1.t1"], "sentAgain": true },
+                "truncation": { "state": "PARTLY_EMPTIED", "failedTables": ["k1.t1"], "sentAgain": true,
+                    "otherNodes": ["6f8b0a1d"], "joinedNodes": ["6f8b0a1e"] },
                 "clusterGoneSince": "2026-11-22T21:38:38Z",
                 "proposedNodes": [{ "hostId": "6f8b0a1c", "pod": "c1-dc1-rack1-0" }],
             }),

@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::icarus::client::{HttpSidecars, MAX_LARGE_ANSWERS};
-use crate::icarus::wire::{SMALL_ANSWER_BYTES, collect};
+use crate::icarus::client::{HttpSidecars, MAX_LARGE_ANSWERS, MAX_QUESTIONS};
+use crate::icarus::wire::{SMALL_ANSWER_BYTES, STALL_TIMEOUT, collect};
 use crate::icarus::{
     OperationFilter, OperationId, OperationRequest, OperationState, REQUEST_TIMEOUT, RestorePhase,
     SidecarApi, SidecarError,
@@ -394,4 +394,50 @@ async fn the_large_answers_in_memory_are_few_whatever_the_number_of_nodes() {
     ))]));
     let (bytes, permit) = collect(small, 1 << 20, &permits).await.unwrap();
     assert!(bytes == b"[]" && permit.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_answers_that_stall_give_their_permits_back() {
+    let permits = tokio::sync::Semaphore::new(MAX_LARGE_ANSWERS);
+    let stalling = || {
+        use futures::StreamExt as _;
+        let part = Ok(hyper::body::Frame::data(bytes::Bytes::from(vec![
+            b' ';
+            SMALL_ANSWER_BYTES
+                + 1
+        ])));
+        let never = futures::stream::pending();
+        http_body_util::StreamBody::new(futures::stream::iter([part]).chain(never))
+    };
+    let stalled =
+        futures::future::join_all((0..MAX_LARGE_ANSWERS).map(|_| collect(stalling(), 1 << 20, &permits)));
+    let (reading, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let other = collect(large_body(reading, most), 1 << 20, &permits);
+    let (stalled, other) = tokio::join!(stalled, tokio::time::timeout(REQUEST_TIMEOUT, other));
+    for answer in stalled {
+        assert_eq!(answer.unwrap_err(), SidecarError::Stalled(STALL_TIMEOUT));
+    }
+    let (bytes, _permit) = other.expect("it is read on").unwrap();
+    assert_eq!(bytes.len(), 3 * SMALL_ANSWER_BYTES);
+}
+
+/// Questions to sidecars that do not answer must not keep a task of another cluster from being sent.
+#[tokio::test]
+async fn the_connections_for_questions_are_limited_and_a_task_has_connections_of_its_own() {
+    let mut silent = server(Reaction::Silence).await;
+    let client = HttpSidecars::new(Metrics::new());
+    let mut questions = JoinSet::new();
+    for _ in 0..MAX_QUESTIONS + 8 {
+        let (client, at) = (client.clone(), silent.at);
+        questions.spawn(async move { client.topology(at, Duration::from_secs(600)).await.map(drop) });
+    }
+    for _ in 0..MAX_QUESTIONS {
+        silent.requests.recv().await.unwrap();
+    }
+    assert_eq!(silent.connections.load(Ordering::SeqCst), MAX_QUESTIONS);
+    let rejecting = server(http("500 Internal Server Error", "no")).await;
+    let sent = client.submit(rejecting.at, &truncate(), REQUEST_TIMEOUT).await;
+    assert!(sent.is_err(), "{sent:?}");
+    assert_eq!(rejecting.connections.load(Ordering::SeqCst), 1);
+    questions.abort_all();
 }

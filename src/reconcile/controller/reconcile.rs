@@ -212,6 +212,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             queue: &self.queue,
             own_writes: &self.own_writes,
             repeated_events: &self.repeated_events,
+            now: self.reconciler.now,
             may_send: &|kind| self.crd_conflict(kind).is_none(),
         };
         let executed = executor

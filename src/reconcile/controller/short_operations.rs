@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::icarus::{REQUEST_TIMEOUT, SidecarApi};
 use crate::reconcile::execute::AcceptedOperation;
@@ -21,9 +21,18 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(500),
 ];
 
-/// Waits until every operation has ended, for at most two seconds. An operation whose sidecar does not answer counts as
-/// ended: the planner decides what that means.
-pub(super) async fn wait<S: SidecarApi>(sidecars: &S, mut operations: Vec<AcceptedOperation>) {
+/// The longest wait. The last answer may come a moment after the pauses.
+const MAX_WAIT: Duration = Duration::from_millis(2_500);
+
+/// Waits until every operation has ended, for at most two and a half seconds. An operation whose sidecar does not answer
+/// counts as ended: the planner decides what that means.
+pub(super) async fn wait<S: SidecarApi>(sidecars: &S, operations: Vec<AcceptedOperation>) {
+    // The questions that have no answer by then are dropped.
+    drop(timeout(MAX_WAIT, poll(sidecars, operations)).await);
+}
+
+/// Asks for the operations after each pause, until all have ended.
+async fn poll<S: SidecarApi>(sidecars: &S, mut operations: Vec<AcceptedOperation>) {
     for pause in PAUSES {
         if operations.is_empty() {
             return;

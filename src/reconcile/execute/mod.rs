@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use futures::future::join_all;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::events::Recorder;
 use kube::{Api, Client, ResourceExt};
 
@@ -27,7 +28,7 @@ use crate::reconcile::object::OwnWrites;
 use crate::reconcile::observe::{outcome, sidecar_address};
 use crate::reconcile::plan::conflict::RunStatus;
 use crate::reconcile::plan::{
-    Actions, Finalizer, Outcome, REQUEUE_INTERVAL, Request, Task, record, wait_event,
+    Actions, Finalizer, Outcome, REQUEUE_INTERVAL, Request, Task, is_current, record, wait_event,
 };
 use crate::reconcile::queue::OperationQueue;
 use crate::reconcile::queue::order::Queued;
@@ -77,6 +78,8 @@ pub(in crate::reconcile) struct Executor<'a, S> {
     pub(in crate::reconcile) own_writes: &'a OwnWrites,
     /// The recorder of events that are repeated as a series.
     pub(in crate::reconcile) repeated_events: &'a Recorder,
+    /// The wall clock.
+    pub(in crate::reconcile) now: fn() -> Timestamp,
     /// Returns true while requests may be sent for objects of this kind.
     pub(in crate::reconcile) may_send: &'a (dyn Fn(Kind) -> bool + Sync),
 }
@@ -89,7 +92,8 @@ impl<S: SidecarApi> Executor<'_, S> {
     ///
     /// # Errors
     /// [`ExecuteError`]. A request is sent only after the status that announces it was written. Nothing is written once
-    /// the lease is lost: another replica may have planned the object anew.
+    /// the lease is lost: another replica may have planned the object anew. The events are published even if the outcome of
+    /// the requests could not be written.
     pub(in crate::reconcile) async fn execute<K: Queued + Sendable>(
         &self,
         api: &Api<K>,
@@ -110,7 +114,8 @@ impl<S: SidecarApi> Executor<'_, S> {
         }
         let mut events = actions.events;
         let before = object.status().cloned();
-        // Both are done before the first request. The renewal is valid for longer than a write may take.
+        // Both have to succeed before the first request. A write may outlast the renewal; then nothing is sent, because the
+        // renewal is checked again at each request.
         let (written, confirmation) = tokio::try_join!(
             self.write_status(api, object, &actions.status),
             self.confirmation(&actions.requests),
@@ -126,6 +131,7 @@ impl<S: SidecarApi> Executor<'_, S> {
         }
         let mut requeue_after = actions.requeue_after;
         let mut accepted = Vec::new();
+        let mut unwritten = None;
         if let Some(confirmation) = confirmation {
             let outcomes = self
                 .send(&object, sidecar, &actions.requests, &mismatches, &confirmation)
@@ -137,12 +143,18 @@ impl<S: SidecarApi> Executor<'_, S> {
                     record(K::nodes(&mut status), host_id, outcome);
                 }
                 status.fit();
-                object = self.write_status(api, object, &status).await?;
+                match self.write_status(api, object.clone(), &status).await {
+                    Ok(written) => object = written,
+                    Err(error) => unwritten = Some(error),
+                }
             }
             requeue_after = Some(requeue_after.map_or(REQUEUE_INTERVAL, |delay| delay.min(REQUEUE_INTERVAL)));
         }
         self.leadership.check()?;
         events::publish(self.client, self.repeated_events, &object, &events).await;
+        if let Some(error) = unwritten {
+            return Err(error);
+        }
         if actions.finalizer == Finalizer::Release {
             self.leadership.check()?;
             if let Some(backup) = object.restored_backup() {
@@ -191,19 +203,25 @@ impl<S: SidecarApi> Executor<'_, S> {
 
     /// Sends all requests at once and returns their outcomes by host id.
     ///
-    /// The lease was renewed and read back before. A request is sent only if the lease is still held and `may_send` is
-    /// true once its connection is established. `mismatches` has the reasons why a node gets no request.
+    /// The lease was renewed and read back before. A request is sent only if, once its connection is established, the lease
+    /// is still held, `may_send` is true, and the request is not older than its time in the status allows. `mismatches` has
+    /// the outcomes of the nodes that get no request.
     async fn send<K: Sendable>(
         &self,
         object: &K,
         sidecar: &Sidecar,
         requests: &[Request],
-        mismatches: &BTreeMap<String, String>,
+        mismatches: &BTreeMap<String, Outcome>,
         confirmation: &Confirmation,
     ) -> Vec<(String, Outcome)> {
         let mut status = object.status().cloned().unwrap_or_default();
         let nodes = K::nodes(&mut status);
-        let permitted = || {
+        let permitted = |sent: Option<&Time>| {
+            if !sent.is_some_and(|sent| is_current(sent, (self.now)())) {
+                return Err(
+                    "the time of the request in the status is not that of the clock any more".to_owned(),
+                );
+            }
             if !confirmation.holds() {
                 return Err("the lease was not renewed in time".to_owned());
             }
@@ -216,14 +234,17 @@ impl<S: SidecarApi> Executor<'_, S> {
         let sent = requests.iter().map(|request| {
             let built = build_request(object, nodes, request, sidecar);
             let mismatch = mismatches.get(&request.host_id);
+            let node = nodes.iter().find(|node| node.host_id == request.host_id);
+            let recorded = node.and_then(|node| node.sent.clone());
             async move {
                 let outcome = match (built, mismatch) {
                     (Err(unsendable), _) => Outcome::Rejected(unsendable.to_string()),
-                    (Ok(_), Some(reason)) => Outcome::NotSent(reason.clone()),
+                    (Ok(_), Some(outcome)) => outcome.clone(),
                     (Ok((address, body)), None) => {
+                        let permitted = || permitted(recorded.as_ref());
                         let sent = self
                             .sidecars
-                            .submit_if(address, &body, REQUEST_TIMEOUT, permitted);
+                            .submit_if(address, &body, REQUEST_TIMEOUT, &permitted);
                         outcome(sent.await)
                     }
                 };

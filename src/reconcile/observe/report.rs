@@ -10,6 +10,7 @@ pub(in crate::reconcile) fn outcome(result: Result<Operation, SidecarError>) -> 
     match result {
         Ok(operation) => Outcome::Accepted(report(&operation)),
         Err(SidecarError::Refused(_, message)) => Outcome::Rejected(message),
+        Err(SidecarError::Withheld(reason)) => Outcome::Withheld(reason),
         Err(error) if error.may_have_arrived() => Outcome::Unknown(error.to_string()),
         Err(error) => Outcome::NotSent(error.to_string()),
     }

@@ -284,20 +284,24 @@ impl<'a> PlanBuilder<'a> {
     }
 
     /// Sends a task to the node if its next attempt is due, to the pod that the ring confirms. The node's status
-    /// records the request first.
-    pub(super) fn send(&mut self, node: &mut NodeStatus, task: Task) {
+    /// records the request first. Returns false if the node has no known address.
+    pub(super) fn send(&mut self, node: &mut NodeStatus, task: Task) -> bool {
         let now = self.observation.now;
         let due = node::next_attempt(node);
         if now < due {
             self.requeue(due.duration_since(now));
-            return;
+            return true;
         }
         let Some((pod, address)) = self.locate(&node.host_id) else {
+            // An open question may give the address.
+            if !self.questions.is_empty() {
+                return true;
+            }
             node::record_unreachable(node, now);
-            return;
+            return false;
         };
         if !self.has_no_conflict(&pod, node) {
-            return;
+            return true;
         }
         node::record_request(node, now);
         node.pod = Some(pod.clone());
@@ -308,6 +312,7 @@ impl<'a> PlanBuilder<'a> {
             task,
         });
         self.requeue(POLL_INTERVAL);
+        true
     }
 }
 

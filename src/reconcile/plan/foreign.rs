@@ -171,6 +171,7 @@ fn fail(
     plan: &PlanBuilder<'_>,
 ) {
     common.no_progress_since = None;
+    common.waiting_since = None;
     conditions::set_state(common, ConditionType::Failed, causes, plan.observation.now);
     let progress = Progress::Failed {
         reason: reason.as_str().to_owned(),

@@ -1,6 +1,7 @@
 //! The time since which a run makes no progress. It limits every wait and every operation.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::conditions::Progress;
 use super::node;
@@ -32,8 +33,12 @@ pub(super) fn record(
     let is_open = wait.map_or_else(|| has_begun && !common.is_terminal(), is_limited);
     if !is_open {
         common.no_progress_since = None;
+        common.waiting_since = None;
         return;
     }
+    let begun = stored.filter(|stored| continues_wait(stored, wait));
+    let begun = begun.and_then(|stored| stored.waiting_since.clone());
+    common.waiting_since = wait.map(|_| begun.unwrap_or_else(|| whole_seconds(now)));
     let since = stored.and_then(|stored| stored.no_progress_since.clone());
     let since = since.filter(|_| {
         let stands_still = |stored| {
@@ -45,15 +50,27 @@ pub(super) fn record(
     common.no_progress_since = Some(since.unwrap_or_else(|| whole_seconds(now)));
 }
 
+/// Returns true if the wait began before this reconcile. A wait for a `CassandraCluster` is one of its own, because it ends
+/// the run.
+fn continues_wait(stored: &BackRestStatus, wait: Option<&Wait>) -> bool {
+    let cluster = Reason::ClusterNotFound;
+    let waited = waiting_condition(stored).is_some_and(|condition| cluster == *condition.reason);
+    wait.is_some_and(|wait| (wait.reason == cluster) == waited)
+}
+
 /// Returns true if the operations of the run have advanced.
 fn advanced(stored: &BackRestStatus, common: &BackRestStatus) -> bool {
     if common.nodes.is_empty() {
         // Another executor began the run, or it has not begun.
         return stored.progress != common.progress || stored.state() != common.state();
     }
-    common.nodes.iter().any(|node| {
-        let mut nodes = stored.nodes.iter();
-        let stored = nodes.find(|stored| stored.host_id == node.host_id);
+    nodes_advanced(&stored.nodes, &common.nodes)
+}
+
+/// Returns true if the operation of a node has advanced.
+pub(super) fn nodes_advanced(stored: &[NodeStatus], nodes: &[NodeStatus]) -> bool {
+    nodes.iter().any(|node| {
+        let stored = stored.iter().find(|stored| stored.host_id == node.host_id);
         stored.is_none_or(|stored| node_advanced(stored, node))
     })
 }
@@ -157,13 +174,30 @@ fn operations(common: &BackRestStatus) -> Vec<String> {
 /// Replaces the times of a status that are in the future by now: the clock was ahead when they were written. Otherwise a
 /// limit would be reached as much later.
 pub(super) fn correct_times(common: &mut BackRestStatus, now: Timestamp) {
-    let shared = [&mut common.ring_unsettled_since, &mut common.no_progress_since];
-    let of_nodes = common.nodes.iter_mut();
-    let of_nodes =
-        of_nodes.flat_map(|node| [&mut node.sent, &mut node.silent_since, &mut node.failing_since]);
-    for time in shared.into_iter().chain(of_nodes).flatten() {
-        if time.0 > now {
-            *time = whole_seconds(now);
+    let shared = [
+        &mut common.ring_unsettled_since,
+        &mut common.no_progress_since,
+        &mut common.waiting_since,
+    ];
+    for time in shared.into_iter().flatten() {
+        correct_time(time, now);
+    }
+    correct_node_times(&mut common.nodes, now);
+}
+
+/// Replaces the times of nodes that are in the future by now.
+pub(super) fn correct_node_times(nodes: &mut [NodeStatus], now: Timestamp) {
+    for node in nodes {
+        let times = [&mut node.sent, &mut node.silent_since, &mut node.failing_since];
+        for time in times.into_iter().flatten() {
+            correct_time(time, now);
         }
+    }
+}
+
+/// Replaces a time in the future by now.
+pub(super) fn correct_time(time: &mut Time, now: Timestamp) {
+    if time.0 > now {
+        *time = whole_seconds(now);
     }
 }

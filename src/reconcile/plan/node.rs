@@ -1,6 +1,7 @@
 //! A node's part in a run: what its sidecar reports, and when its request is sent (again).
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::observation::{Answer, Observation, OperationReport, Question};
 use super::timing::{ARRIVAL_TIMEOUT, add, whole_seconds};
@@ -41,6 +42,10 @@ const MAX_FREQUENT_ATTEMPTS: i32 = 30;
 /// Maximum delay between two attempts after them.
 const MAX_LATE_BACKOFF: SignedDuration = SignedDuration::from_mins(30);
 
+/// The age of a request from which on it is not sent any more: what is left of [`ARRIVAL_TIMEOUT`] is the timeout of the
+/// request itself.
+const MAX_AGE_AT_SENDING: SignedDuration = SignedDuration::from_secs(35);
+
 /// The outcome of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
@@ -48,8 +53,12 @@ pub enum Outcome {
     Accepted(OperationReport),
     /// The sidecar rejected it, with this error, and has no operation for it.
     Rejected(String),
-    /// It certainly did not reach the sidecar, for this reason.
+    /// It certainly did not reach the sidecar, which could not be reached, for this reason.
     NotSent(String),
+    /// It was not sent, for this reason, which says nothing about the sidecar.
+    Withheld(String),
+    /// It was not sent, because the sidecar at the address is not that of the node. The text has what it reports.
+    OtherNode(String),
     /// It may have reached the sidecar; the response is missing for this reason. A later question to the sidecar shows whether it arrived.
     Unknown(String),
 }
@@ -72,8 +81,27 @@ pub fn record(nodes: &mut [NodeStatus], host_id: &str, outcome: &Outcome) {
             node.silent_since = node.silent_since.take().or_else(|| node.sent.clone());
             node.message = Some(shorten(error));
         }
+        Outcome::Withheld(reason) => {
+            node.state = None;
+            node.message = Some(shorten(reason));
+        }
+        Outcome::OtherNode(reason) => {
+            node.state = None;
+            node.silent_since = None;
+            node.failing_since = node.failing_since.take().or_else(|| node.sent.clone());
+            node.message = Some(shorten(reason));
+        }
         Outcome::Unknown(error) => node.message = Some(shorten(error)),
     }
+}
+
+/// Returns true if a request with this time in the status may be sent now.
+///
+/// The next plan counts a request as lost when its time is [`ARRIVAL_TIMEOUT`] ago. One that is sent later, or whose time is
+/// in the future because the clock was ahead, could arrive beside its repetition, or hold that back.
+#[must_use]
+pub fn is_current(sent: &Time, now: Timestamp) -> bool {
+    sent.0 <= now && now < add(sent, MAX_AGE_AT_SENDING)
 }
 
 /// The state of a node's part in the run.
@@ -152,6 +180,25 @@ pub(super) fn is_out_of_reach(node: &NodeStatus, now: Timestamp) -> bool {
         .is_some_and(|since| add(since, UNREACHABLE_AFTER) <= now)
 }
 
+/// Returns true if the address of the node has been that of another node for longer than a restart of its pod takes.
+fn is_misaddressed(node: &NodeStatus, now: Timestamp) -> bool {
+    let since = node.failing_since.as_ref();
+    since.is_some_and(|since| add(since, UNREACHABLE_AFTER) <= now)
+}
+
+/// Returns the error of a node that gets no request although the last attempt was made after 15 minutes of failed ones.
+/// Without such an attempt, nobody may have tried since the first one failed: cassgate itself may have been away.
+pub(super) fn unsent_error(node: &mut NodeStatus) -> Option<String> {
+    let attempt = node.sent.as_ref()?.0;
+    if is_out_of_reach(node, attempt) {
+        return Some(out_of_reach_message(node));
+    }
+    is_misaddressed(node, attempt).then(|| {
+        let reason = node.message.take().unwrap_or_default();
+        format!("its address was that of another node for 15 minutes: {reason}")
+    })
+}
+
 /// Returns the message for a node that is out of reach, and takes its last error.
 pub(super) fn out_of_reach_message(node: &mut NodeStatus) -> String {
     let error = node.message.take();
@@ -188,9 +235,9 @@ pub(super) fn causes(nodes: &[NodeStatus]) -> Vec<FailureCause> {
         .collect()
 }
 
-/// Returns true if the request certainly never became an operation: the sidecar has not been restarted since, and would
-/// still remember it.
-pub(super) fn never_arrived(node: &NodeStatus, observation: &Observation<'_>) -> bool {
+/// Returns true if the sidecar would still remember an operation of the request, if it has not been restarted since. The
+/// containers are those before the sidecar answered, so a restart in between is not excluded.
+pub(super) fn would_be_remembered(node: &NodeStatus, observation: &Observation<'_>) -> bool {
     let remembers = node
         .sent
         .as_ref()

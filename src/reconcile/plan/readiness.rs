@@ -16,6 +16,16 @@ use crate::api::{BackRestStatus, CassandraBackup, Reason};
 /// The interval at which the needs of a backup are judged, in seconds.
 const CHECK_INTERVAL_SECONDS: i64 = 600;
 
+/// Returns the progress of a schedule that is suspended.
+pub(super) fn suspended() -> Progress {
+    Progress::Armed {
+        ready: false,
+        stalled: false,
+        reason: Reason::Suspended,
+        message: "spec.suspend is true: no run starts until it is false".to_owned(),
+    }
+}
+
 fn recorded(backup: &CassandraBackup) -> Option<Wait> {
     let status = backup.status.as_ref()?;
     needs::recorded(&status.common)

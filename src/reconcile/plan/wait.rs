@@ -1,6 +1,7 @@
 //! The reason why a run waits, and the limit of each wait.
 
 use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::observation::Observation;
 use super::timing::add;
@@ -61,16 +62,37 @@ impl Wait {
 
     /// Returns the wait as the status reports it: as stalled, with the remedy, if the run has made no progress for as long
     /// as the reason allows.
+    ///
+    /// A short limit counts from the begin of the wait: the operation before it may have been slow, as it may be.
     pub(super) fn bounded(self, common: &BackRestStatus, observation: &Observation<'_>) -> Self {
-        let (time, remedy) = match limit(self.reason) {
-            WaitLimit::Short(remedy) => (SHORT_WAIT, remedy),
-            WaitLimit::Operation(remedy) => (observation.no_progress_timeout, remedy),
-            WaitLimit::Planner | WaitLimit::OtherRun | WaitLimit::User | WaitLimit::Never => return self,
-        };
-        let since = common.no_progress_since.as_ref();
-        let Some(since) = since.filter(|since| !self.stalled && add(since, time) <= observation.now) else {
+        match limit(self.reason) {
+            WaitLimit::Short(remedy) | WaitLimit::Operation(remedy) => {
+                self.bounded_with(remedy, common, observation)
+            }
+            WaitLimit::Planner | WaitLimit::OtherRun | WaitLimit::User | WaitLimit::Never => self,
+        }
+    }
+
+    /// Returns the wait as [`bounded`](Self::bounded) does, with another remedy.
+    pub(super) fn bounded_with(
+        self,
+        remedy: &str,
+        common: &BackRestStatus,
+        observation: &Observation<'_>,
+    ) -> Self {
+        let now = observation.now;
+        let Some(since) = common.no_progress_since.as_ref().filter(|_| !self.stalled) else {
             return self;
         };
+        let begun = common
+            .waiting_since
+            .as_ref()
+            .map_or(since.0, |begun| begun.0.max(since.0));
+        let has_waited =
+            matches!(limit(self.reason), WaitLimit::Short(_)) && add(&Time(begun), SHORT_WAIT) <= now;
+        if !has_waited && add(since, observation.no_progress_timeout) > now {
+            return self;
+        }
         let message = format!(
             "{}; the run has made no progress since {}: {remedy}",
             self.message, since.0

@@ -64,11 +64,34 @@ async fn an_undecodable_restore_that_may_be_running_keeps_its_cluster_and_no_oth
             sleep(Duration::from_secs(30)).await;
             assert_eq!(world.sidecars.uploads().len(), 1);
             let status = world.server.get(BACKUPS, "same")["status"].to_string();
-            let reason = "restore monday of cluster c1 cannot be decoded and may be running; correct it or delete it \
-                          (cassgate's log has the error)";
+            let reason = "restore monday of cluster c1 cannot be decoded and may be running; correct it: to delete it does not \
+                          end it (cassgate's log has the error)";
             assert!(status.contains(reason), "{status}");
             world.server.put(RESTORES, undecodable_restore("monday", "c1", "COMPLETED"));
             world.until(BACKUPS, "same", "COMPLETED").await;
+        })
+        .await;
+}
+
+/// What cannot be read counts as the dangerous case: such a restore may have emptied tables of any cluster.
+#[tokio::test(start_paused = true)]
+async fn an_undecodable_restore_without_a_readable_cluster_keeps_every_cluster_of_its_namespace() {
+    let world = World::new(Duration::from_secs(1));
+    world.cluster("c1", 1);
+    let mut restore = undecodable_restore("monday", "c1", "RUNNING");
+    restore["spec"]["cassandraCluster"] = json!(5);
+    world.server.put(RESTORES, restore);
+    world.server.put(BACKUPS, backup("nightly", "c1"));
+    world
+        .run(async {
+            sleep(Duration::from_mins(1)).await;
+            assert_eq!(world.sidecars.uploads().len(), 0);
+            let status = world.server.get(BACKUPS, "nightly")["status"].to_string();
+            let reason = "restore monday cannot be decoded, and neither can the name of its cluster, so it may be running on any \
+                          cluster of the namespace; correct it: to delete it does not end it (cassgate's log has the error)";
+            assert!(status.contains(reason), "{status}");
+            world.server.delete(RESTORES, "monday");
+            world.until(BACKUPS, "nightly", "COMPLETED").await;
         })
         .await;
 }

@@ -90,6 +90,7 @@ impl BackupPlanner<'_> {
         };
         common.time_completed = Some(now.to_string());
         common.no_progress_since = None;
+        common.waiting_since = None;
         common.progress = Some("100%".to_owned());
         conditions::set_state(common, state, causes, now);
         self.plan.close();

@@ -23,13 +23,11 @@ const LOST_AND_REPLACED: &str = "its sidecar lost the upload, and the run was gi
 impl BackupPlanner<'_> {
     /// Handles an upload that the sidecar does not know. Returns true if the node is done.
     ///
-    /// A part that never arrived is sent again, and so is one whose sidecar is the same as at the request and left no
-    /// manifest in the bucket. Any other one is proven by a download if the bucket is a directory, else
-    /// the run begins again.
+    /// A part whose sidecar is the same as at the request and left no manifest in the bucket is sent again. Any other one is
+    /// proven by a download if the bucket is a directory, else the run begins again. A request that seems to be lost may have
+    /// begun an upload: the containers are read before the sidecar answers, and it may have been restarted in between.
     pub(super) fn handle_lost(&mut self, node: &mut NodeStatus, task: Task) -> bool {
-        let can_send_again = if node::never_arrived(node, self.plan.observation) {
-            Some(true)
-        } else if node::has_same_sidecar(node, self.plan.observation) && !self.is_directory() {
+        let can_send_again = if node::has_same_sidecar(node, self.plan.observation) && !self.is_directory() {
             self.has_no_manifest(node)
         } else {
             Some(false)
@@ -50,8 +48,13 @@ impl BackupPlanner<'_> {
 
     /// Returns true if the bucket has no manifest of the node's part, so that the same tag can be sent again: a sidecar keeps
     /// an old manifest, and objects are whole. `None` if the folder has to be listed first. A folder that cannot be listed
-    /// for 15 minutes counts as one with a manifest.
+    /// for 15 minutes, or whose listing proves nothing, counts as one with a manifest.
     fn has_no_manifest(&mut self, node: &mut NodeStatus) -> Option<bool> {
+        let provider = StorageLocation::parse(self.storage_location()).ok();
+        let provider = provider.map(|location| location.provider());
+        if !self.plan.observation.sidecar.lists_reliably(provider) {
+            return Some(false);
+        }
         let question = Question::Stored {
             pod: node.pod.clone().unwrap_or_default(),
             host_id: node.host_id.clone(),

@@ -11,6 +11,8 @@ mod progress;
 mod proof;
 mod upload;
 
+use jiff::SignedDuration;
+
 use super::actions::Plan;
 use super::builder::PlanBuilder;
 use super::conflict::evidence::ConflictEvidence;
@@ -20,8 +22,13 @@ use super::foreign;
 use super::no_progress;
 use super::observation::Observation;
 use super::schedule;
+use super::timing::add;
 use super::wait::Wait;
+use super::waiting::waiting_condition;
 use crate::api::{BackupStatus, CassandraBackup, Reason};
+
+/// The time after which a cluster without its object and without pods is gone for good.
+const CLUSTER_GONE_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
 /// Plans the next step of a backup.
 ///
@@ -92,12 +99,33 @@ impl BackupPlanner<'_> {
             foreign::follow(&mut self.status.common, generation, &mut self.plan);
         } else if !started {
             self.begin_once();
-        } else if self.plan.observation.cluster_gone {
-            let message = "the CassandraCluster is gone, and its nodes with it";
-            self.fail(Reason::ClusterNotFound, message.to_owned());
+        } else if self.plan.observation.cluster_gone && self.plan.observation.members.is_empty() {
+            self.wait_for_cluster();
         } else {
             self.upload();
         }
+    }
+
+    /// Waits for a `CassandraCluster` that is gone with its pods, and fails the run after 15 minutes. `kubectl replace
+    /// --force` removes the object for a moment, and `--cascade=orphan` leaves the pods, on which the run continues.
+    fn wait_for_cluster(&mut self) {
+        let common = &self.status.common;
+        let waited = waiting_condition(common).is_some_and(|wait| Reason::ClusterNotFound == *wait.reason);
+        let now = self.plan.observation.now;
+        let since = common.waiting_since.as_ref().filter(|_| waited);
+        let end = since.map_or(now.saturating_add(CLUSTER_GONE_AFTER).unwrap_or(now), |since| {
+            add(since, CLUSTER_GONE_AFTER)
+        });
+        if end <= now {
+            let message = "the CassandraCluster and its pods have been gone for 15 minutes";
+            self.fail(Reason::ClusterNotFound, message.to_owned());
+            return;
+        }
+        let message = format!(
+            "neither the CassandraCluster nor a pod of it exists; the run continues when they are back, and fails if they are \
+             not back at {end:.0}"
+        );
+        self.plan.wait_for(Wait::new(Reason::ClusterNotFound, message));
     }
 
     fn begin_once(&mut self) {

@@ -53,12 +53,7 @@ impl BackupPlanner<'_> {
         }
         let progress = match (self.plan.wait.take(), next) {
             (Some(wait), _) => Progress::Waiting(wait),
-            (None, _) if self.backup.spec.suspend == Some(true) => Progress::Armed {
-                ready: false,
-                stalled: false,
-                reason: Reason::Suspended,
-                message: "spec.suspend is true: no run starts until it is false".to_owned(),
-            },
+            (None, _) if self.backup.spec.suspend == Some(true) => readiness::suspended(),
             (None, Some(next)) => {
                 readiness::armed(self.backup, &mut self.plan, &mut self.status.common, next)
             }

@@ -46,14 +46,12 @@ impl BackupPlanner<'_> {
                 self.plan.questions.insert(question);
             }
             NodeState::UnderWay => self.plan.requeue(POLL_INTERVAL),
-            NodeState::Unreachable | NodeState::Unsent if node::is_out_of_reach(node, now) => {
+            NodeState::Unreachable if node::is_out_of_reach(node, now) => {
                 let message = node::out_of_reach_message(node);
-                let error = node.proof_error.take().unwrap_or(message);
-                end_proof(node, &error);
-                return true;
+                return end_failed_proof(node, message);
             }
             NodeState::Unreachable => self.plan.requeue(REQUEUE_INTERVAL),
-            NodeState::Unsent => self.send_proof(node, phase),
+            NodeState::Unsent => return self.send_unsent_proof(node, phase),
             NodeState::Completed => return self.handle_proof_step(node, phase),
             NodeState::Lost => {
                 node.silent_since = None;
@@ -97,7 +95,9 @@ impl BackupPlanner<'_> {
                 end_proof(node, &error);
                 return true;
             }
-            (Phase::Cleanup, _) => self.send_proof(node, Phase::Cleanup),
+            (Phase::Cleanup, _) => {
+                self.send_proof(node, Phase::Cleanup);
+            }
             // The upload ended before its manifest. The same tag is sent again, and then proven.
             (Phase::Init, NodeFailure::NoManifest) if node::attempts(node) < MAX_PROOF_REQUESTS => {
                 node::enter_repair(node, Phase::Backup);
@@ -151,13 +151,35 @@ impl BackupPlanner<'_> {
         self.send_proof(node, Phase::Cleanup);
     }
 
-    fn send_proof(&mut self, node: &mut NodeStatus, phase: Phase) {
+    /// Sends a phase of the proof that the node has not got, unless all attempts of 15 minutes failed. Returns true if the
+    /// node is done.
+    fn send_unsent_proof(&mut self, node: &mut NodeStatus, phase: Phase) -> bool {
+        if let Some(error) = node::unsent_error(node) {
+            return end_failed_proof(node, error);
+        }
+        let is_located = self.send_proof(node, phase);
+        if is_located || !node::is_out_of_reach(node, self.plan.observation.now) {
+            return false;
+        }
+        let message = node::out_of_reach_message(node);
+        end_failed_proof(node, message)
+    }
+
+    /// Sends a phase of the proof. Returns false if the node has no known address.
+    fn send_proof(&mut self, node: &mut NodeStatus, phase: Phase) -> bool {
         let task = match phase {
             Phase::Cleanup => Task::Cleanup { keep_truncated: true },
             phase => Task::Phase(phase),
         };
-        self.plan.send(node, task);
+        self.plan.send(node, task)
     }
+}
+
+/// Ends a proof with its error, or else with this one. Returns true: the node is done.
+fn end_failed_proof(node: &mut NodeStatus, error: String) -> bool {
+    let error = node.proof_error.take().unwrap_or(error);
+    end_proof(node, &error);
+    true
 }
 
 /// Records the outcome of the proof: the part is proven, or this is the error.

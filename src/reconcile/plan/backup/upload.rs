@@ -81,14 +81,17 @@ impl BackupPlanner<'_> {
             NodeState::Ask(question) => {
                 self.plan.questions.insert(question);
             }
-            NodeState::UnderWay => self.plan.requeue(POLL_INTERVAL),
-            NodeState::Unreachable | NodeState::Unsent if node::is_out_of_reach(node, observation.now) => {
+            NodeState::UnderWay => {
+                node.failing_since = None;
+                self.plan.requeue(POLL_INTERVAL);
+            }
+            NodeState::Unreachable if node::is_out_of_reach(node, observation.now) => {
                 let message = node::out_of_reach_message(node);
                 node::record_failure(node, &message);
                 return true;
             }
             NodeState::Unreachable => self.plan.requeue(REQUEUE_INTERVAL),
-            NodeState::Unsent => return self.send_or_cancel(node, task),
+            NodeState::Unsent => return self.send_or_fail(node, task),
             NodeState::Lost => return self.handle_lost(node, task),
             NodeState::Completed if node.unproven == Some(true) => {
                 let message = "an earlier upload of this node was interrupted";
@@ -114,25 +117,42 @@ impl BackupPlanner<'_> {
         false
     }
 
-    /// Sends the part, or cancels it if the next run replaces this one. Returns true if it was cancelled.
+    /// Sends the part of a node that has not got it, unless all attempts of 15 minutes failed. Returns true if the node is
+    /// done.
+    fn send_or_fail(&mut self, node: &mut NodeStatus, task: Task) -> bool {
+        if let Some(error) = node::unsent_error(node) {
+            node::record_failure(node, &error);
+            return true;
+        }
+        self.send_or_cancel(node, task)
+    }
+
+    /// Sends the part, or cancels it if the next run replaces this one. Returns true if it was cancelled, or if the node has
+    /// had no address for 15 minutes.
     pub(super) fn send_or_cancel(&mut self, node: &mut NodeStatus, task: Task) -> bool {
         if self.replaced {
             node::set_state(node, ConditionType::Cancelled);
             node.message = Some(NOT_BEGUN.to_owned());
-        } else {
-            self.send_upload(node, task);
+            return true;
         }
-        self.replaced
+        let is_located = self.send_upload(node, task);
+        let fails = !is_located && node::is_out_of_reach(node, self.plan.observation.now);
+        if fails {
+            let message = node::out_of_reach_message(node);
+            node::record_failure(node, &message);
+        }
+        fails
     }
 
-    /// Sends the part, and records the containers that get it.
-    fn send_upload(&mut self, node: &mut NodeStatus, task: Task) {
+    /// Sends the part, and records the containers that get it. Returns false if the node has no known address.
+    fn send_upload(&mut self, node: &mut NodeStatus, task: Task) -> bool {
         let sent = self.plan.requests.len();
-        self.plan.send(node, task);
+        let is_located = self.plan.send(node, task);
         if self.plan.requests.len() > sent {
             let pod = node.pod.as_deref().unwrap_or_default();
             node.containers = self.plan.observation.containers(pod).cloned();
         }
+        is_located
     }
 
     pub(super) fn remedy(&self) -> &'static str {

@@ -9,6 +9,7 @@ mod problem;
 mod removal;
 mod report;
 pub mod retention;
+mod stalled;
 
 use std::mem;
 
@@ -18,9 +19,12 @@ use super::actions::Plan;
 use super::builder::PlanBuilder;
 use super::observation::Observation;
 use super::timing::{POLL_INTERVAL, REQUEUE_INTERVAL};
+use super::wait::Wait;
 use super::{conflict, foreign, node};
 use crate::api::conditions::RETENTION_BLOCKED;
-use crate::api::{BackupStatus, CassandraBackup, PastRun, Phase, RETENTION_ANNOTATION, RetentionStatus};
+use crate::api::{
+    BackupStatus, CassandraBackup, PastRun, Phase, RETENTION_ANNOTATION, Reason, RetentionStatus,
+};
 use failure::{MIN_PAUSE, next_try};
 use retention::{expired, unconfirmed_limit};
 
@@ -39,19 +43,24 @@ pub struct PruneInputs {
 /// The run leaves the history before the first request, so no restore begins from it any more. At most one node has a
 /// request at a time. A request is sent only when it is the backup's turn in the queue of its cluster and the node's
 /// sidecar is idle. A run whose snapshot cannot be removed is put back, and the next one is taken. The condition
-/// `RetentionBlocked` says what is not removed, and why.
+/// `RetentionBlocked` says what is not removed, and why. While an operation may be removing, nothing else begins on the
+/// cluster, not even the next run of the schedule: an upload beside it could lose files that both share. An operation
+/// that makes no progress is reported as stalled.
 #[must_use]
 pub fn plan(
     backup: &CassandraBackup,
     observation: &Observation<'_>,
     inputs: &PruneInputs,
 ) -> Option<Plan<BackupStatus>> {
-    let status = backup.status.clone()?;
+    let mut status = backup.status.clone()?;
     if !is_needed(backup, observation.now) || observation.stop.is_some() || observation.cluster_gone {
         return None;
     }
     if foreign::is_foreign(&status.common) || conflict::is_contested(&backup.metadata, Some(&status)) {
         return None;
+    }
+    if let Some(retention) = &mut status.retention {
+        stalled::correct_times(retention, observation.now);
     }
     let mut plan = PlanBuilder::new(observation, &backup.metadata);
     if let Some(next) = &status.next_schedule_time {
@@ -60,16 +69,19 @@ pub fn plan(
     if only_reports(backup) && !in_flight(&status) {
         return report::report(backup, status, plan, inputs);
     }
+    let refused = problem::of_sidecar(backup, &status, observation, inputs);
     let mut planner = PrunePlanner {
         backup,
         plan,
         retention: status.retention.clone().unwrap_or_default(),
         status,
+        refused,
         unsupported: false,
         given_up: None,
     };
-    if let Some(problem) = problem::of_sidecar(backup, &planner.status, observation, inputs) {
-        return planner.report_problem(Some(&problem));
+    // An operation under way is followed to its end, whatever the sidecar is by now.
+    if let Some(refused) = planner.refused.clone().filter(|_| !in_flight(&planner.status)) {
+        return planner.report_problem(Some(&refused));
     }
     let acts = planner.advance(inputs);
     planner.finish(acts, inputs)
@@ -133,6 +145,8 @@ struct PrunePlanner<'a> {
     plan: PlanBuilder<'a>,
     status: BackupStatus,
     retention: Box<RetentionStatus>,
+    /// The reason why the sidecar may remove nothing.
+    refused: Option<Wait>,
     /// True if a sidecar is too old for the removal.
     unsupported: bool,
     /// The reason why the removal under way is given up.
@@ -182,14 +196,18 @@ impl PrunePlanner<'_> {
         self.retention.removing = Some(run);
     }
 
-    /// Returns true, and requeues, if an object is missing or if it is not the backup's turn.
+    /// Returns true, and requeues, if an object is missing or if it is not the backup's turn. A stalled run that comes
+    /// first is reported; what the next run of the schedule lacks is reported by `Ready`.
     fn has_to_wait(&mut self) -> bool {
         let observation = self.plan.observation;
-        let waits = observation.missing.is_some() || observation.wait.is_some();
-        if waits {
+        let wait = observation.missing.as_ref().or(observation.wait.as_ref());
+        if let Some(wait) = wait {
+            if wait.stalled && wait.reason == Reason::Queued {
+                self.plan.wait_for(wait.clone());
+            }
             self.plan.requeue(REQUEUE_INTERVAL);
         }
-        waits
+        wait.is_some()
     }
 }
 

@@ -68,6 +68,9 @@ impl PrunePlanner<'_> {
 
     /// Returns the problem of the removal after this step; `None` without one.
     pub(super) fn problem(&self, inputs: &PruneInputs) -> Option<Wait> {
+        if self.refused.is_some() {
+            return self.refused.clone();
+        }
         if let Some(wait) = &self.plan.wait {
             let message = format!("no snapshot is removed: {}", wait.message);
             return Some(Wait::new(wait.reason, message));

@@ -21,10 +21,13 @@ const MAX_ATTEMPTS: i32 = 5;
 /// The interval between listings of a folder that could not be listed for 15 minutes.
 const UNLISTED_INTERVAL: SignedDuration = SignedDuration::from_mins(5);
 
+/// The message of a node that has left the ring, so that nothing is removed from its folder.
+const LEFT_RING: &str = "the node has left the ring; its part stays in the bucket";
+
 impl PrunePlanner<'_> {
     /// Advances the removal on a node that is not done.
     pub(super) fn advance_node(&mut self, node: &mut NodeStatus, snapshot: &str) {
-        if self.is_under_way(node) {
+        if self.is_under_way(node) || self.refused.is_some() {
             return;
         }
         let question = Question::Stored {
@@ -58,6 +61,31 @@ impl PrunePlanner<'_> {
         self.plan.requeue(SignedDuration::ZERO);
     }
 
+    /// Completes the removal on a node that has left the ring. Its part stays in the bucket.
+    fn skip(&mut self, node: &mut NodeStatus) {
+        self.complete(node);
+        node.message = Some(LEFT_RING.to_owned());
+    }
+
+    /// Returns the message about the end of a removal.
+    fn removed_message(&self, snapshot: &str) -> String {
+        let left = self.retention.nodes.iter().filter(|node| is_skipped(node));
+        let left: Vec<_> = left
+            .map(|node| format!("{} ({})", node::name(node), node.host_id))
+            .collect();
+        if left.is_empty() {
+            return format!(
+                "Snapshot {snapshot} expired by spec.retention: it was removed from the folder of each node."
+            );
+        }
+        format!(
+            "Snapshot {snapshot} expired by spec.retention: it was removed from the folder of each node that is in the ring; \
+             the parts of nodes that have left the ring stay in the bucket: {}; delete their folders by hand, or with \
+             lifecycle rules of the bucket",
+            left.join(", ")
+        )
+    }
+
     /// Handles a share that cannot be listed. A node that left the ring is skipped. For another node an event warns
     /// once, and from then on its share is listed less often.
     fn handle_unlisted(&mut self, node: &mut NodeStatus, snapshot: &str, error: &str) {
@@ -73,7 +101,7 @@ impl PrunePlanner<'_> {
                 return;
             }
             Some(Answer::Ring(ring)) if find_node(ring, &node.host_id).is_none() => {
-                self.complete(node);
+                self.skip(node);
                 return;
             }
             Some(_) => {}
@@ -188,10 +216,14 @@ impl PrunePlanner<'_> {
         }
         let has_begun =
             |node: &NodeStatus| node.state.is_some() || node.sent.is_some() || node.silent_since.is_some();
-        if self.retention.nodes.iter().any(has_begun) {
+        let has_begun = self.retention.nodes.iter().any(has_begun);
+        self.record_progress();
+        let stalled = self.stalled();
+        if has_begun {
             self.record();
         }
-        let problem = self.problem(inputs);
+        self.report_stalled(stalled.as_ref());
+        let problem = stalled.or_else(|| self.problem(inputs));
         if acts {
             self.set_problem(problem.as_ref());
             history::fit(&mut self.status);
@@ -219,10 +251,7 @@ impl PrunePlanner<'_> {
             return;
         }
         if self.retention.nodes.iter().all(NodeStatus::is_completed) {
-            let message = format!(
-                "Snapshot {} expired by spec.retention: it was removed from the folder of each node.",
-                run.snapshot,
-            );
+            let message = self.removed_message(&run.snapshot);
             self.plan.notify(Reason::SnapshotRemoved, message);
             *self.retention = RetentionStatus::default();
         }
@@ -235,8 +264,15 @@ impl PrunePlanner<'_> {
         let retention = mem::take(&mut self.retention);
         self.status.retention = None;
         failure::record(&mut run, message, self.plan.observation.now);
-        let gone = retention.nodes.iter().filter(|node| node.is_completed());
+        let gone = retention
+            .nodes
+            .iter()
+            .filter(|node| node.is_completed() && !is_skipped(node));
         let gone: BTreeSet<&str> = gone.map(|node| node.host_id.as_str()).collect();
         history::put_back(&mut self.status, run, &gone);
     }
+}
+
+fn is_skipped(node: &NodeStatus) -> bool {
+    node.message.as_deref() == Some(LEFT_RING)
 }

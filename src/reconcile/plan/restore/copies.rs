@@ -29,8 +29,9 @@ fn needs_copies(restore: &CassandraRestore) -> bool {
     };
     if state == ConditionType::Completed {
         let truncation = status.truncation.as_ref();
-        return restore.spec.no_delete_truncates == Some(true)
-            || truncation.is_some_and(Truncation::has_repeated);
+        let keeps =
+            |truncation: &Truncation| truncation.has_repeated() || !truncation.joined_nodes.is_empty();
+        return restore.spec.no_delete_truncates == Some(true) || truncation.is_some_and(keeps);
     }
     let is_own = status.source.is_some() || status.phase.is_some() || status.truncation.is_some();
     !is_own || status.may_have_emptied()
@@ -46,6 +47,7 @@ impl RestorePlanner<'_> {
             && self.restore.spec.no_delete_truncates != Some(true)
             && self.inputs.restores_with_copies.is_empty()
             && !self.has_repeated()
+            && self.joined_warning().is_none()
     }
 
     /// Returns true if tables were emptied more than once.
@@ -71,6 +73,9 @@ impl RestorePlanner<'_> {
                 "TRUNCATE was sent again after it had emptied some tables, and the copies also hold what was written in between"
                     .to_owned(),
             );
+        }
+        if self.joined_warning().is_some() {
+            reasons.push("nodes joined the ring while the rows were imported".to_owned());
         }
         if !others.is_empty() {
             reasons.push(format!(
@@ -126,6 +131,8 @@ mod tests {
             state: state.map(str::to_owned),
             failed_tables: Vec::new(),
             sent_again: None,
+            other_nodes: Vec::new(),
+            joined_nodes: Vec::new(),
         });
         restore
     }

@@ -56,8 +56,27 @@ impl RestorePlanner<'_> {
             message.push_str("; the downloaded files, and the copies of the emptied tables, are left on ");
             message.push_str(&not_cleaned.join(", "));
         }
-        let incomplete = self.incomplete_warning();
-        if let Some(warning) = &incomplete {
+        let hanging: Vec<_> = self
+            .status
+            .common
+            .nodes
+            .iter()
+            .filter(|node| node.is_active() && node.silent_since.is_none())
+            .map(node::name)
+            .collect();
+        if !hanging.is_empty() {
+            let hanging = hanging.join(", ");
+            message = format!(
+                "{message}; CLEANUP has not ended on {hanging}: if it hangs, restart the container backrest-sidecar there, which \
+                 ends it"
+            );
+        }
+        let incomplete: Vec<_> = self
+            .incomplete_warning()
+            .into_iter()
+            .chain(self.joined_warning())
+            .collect();
+        for warning in &incomplete {
             message = format!("{message}; {warning}");
         }
         self.close(
@@ -67,7 +86,7 @@ impl RestorePlanner<'_> {
         );
         let event = self.event_message(&message);
         self.plan.notify(Reason::RestoreCompleted, event);
-        if let Some(warning) = incomplete {
+        for warning in incomplete {
             let event = self.event_message(&warning);
             self.plan.warn(Reason::RestoreIncomplete, event);
         }
@@ -88,6 +107,7 @@ impl RestorePlanner<'_> {
         common.time_completed = Some(now.to_string());
         common.progress = Some("100%".to_owned());
         common.no_progress_since = None;
+        common.waiting_since = None;
         conditions::set_progress(
             common,
             self.restore.metadata.generation,

@@ -23,8 +23,11 @@ impl RestorePlanner<'_> {
         }
         match self.is_undisturbed() {
             Some(true) => {
-                self.enter(Phase::Cleanup);
-                true
+                let is_known = self.record_joined_nodes();
+                if is_known {
+                    self.enter(Phase::Cleanup);
+                }
+                is_known
             }
             Some(false) => self.enter_truncate(),
             None => false,

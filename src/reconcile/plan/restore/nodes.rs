@@ -8,7 +8,7 @@ use crate::api::Phase;
 use crate::icarus::NodeFailure;
 use crate::reconcile::plan::actions::Task;
 use crate::reconcile::plan::node::{self, NodeState};
-use crate::reconcile::plan::timing::{POLL_INTERVAL, REQUEUE_INTERVAL, whole_seconds};
+use crate::reconcile::plan::timing::{POLL_INTERVAL, REQUEUE_INTERVAL, add, whole_seconds};
 
 impl RestorePlanner<'_> {
     /// Advances the parts of these nodes. Returns true if all are done and the restore is still in the same phase.
@@ -60,7 +60,11 @@ impl RestorePlanner<'_> {
                     return true;
                 }
             }
-            NodeState::Unsent => self.send_task(host_id, phase),
+            NodeState::Unsent => {
+                if self.handle_unsent(host_id, phase) {
+                    return true;
+                }
+            }
             NodeState::Failed(failure) => {
                 let before = self.status.giving_up.clone();
                 let done = self.handle_failed(host_id, phase, &failure);
@@ -69,8 +73,36 @@ impl RestorePlanner<'_> {
                 }
             }
         }
-        // A restore that is given up does not wait for ever for the cleanup of a node.
-        (phase == Phase::Cleanup && self.cleanup_timed_out()) || self.continues_without(host_id)
+        // No restore waits for ever for the cleanup of a node.
+        (phase == Phase::Cleanup && self.cleanup_timed_out())
+            || self.is_hanging_in_cleanup(host_id)
+            || self.continues_without(host_id)
+    }
+
+    /// Returns true if the last cleanup of a node is under way for longer than an operation may take without progress. No
+    /// row depends on it, and what begins next on the cluster waits until its sidecar is idle.
+    fn is_hanging_in_cleanup(&mut self, host_id: &str) -> bool {
+        let (now, timeout) = (self.observation.now, self.observation.no_progress_timeout);
+        let is_last = self.status.phase() == Some(Phase::Cleanup);
+        let node = self.node_mut(host_id).filter(|node| is_last && node.is_active());
+        let sent = node.and_then(|node| node.sent.as_ref());
+        sent.is_some_and(|sent| add(sent, timeout) <= now)
+    }
+
+    /// Sends the task of a phase that the node has not got. Reports addresses that stay those of other nodes. Returns true if
+    /// the node counts as done all the same.
+    fn handle_unsent(&mut self, host_id: &str, phase: Phase) -> bool {
+        let node = self.node_mut(host_id);
+        let failing = node.filter(|node| node.failing_since.is_some() && node.silent_since.is_none());
+        let attempts = failing.map_or(0, |node| node::attempts(node));
+        if self.ends_without_success(attempts) {
+            return true;
+        }
+        if attempts >= STALLED_AFTER_ATTEMPTS {
+            self.report_failing_node(host_id, phase);
+        }
+        self.send_task(host_id, phase);
+        false
     }
 
     /// Handles an operation that the sidecar does not know any more. Returns true if the node counts as done all the same.

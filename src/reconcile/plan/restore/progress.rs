@@ -1,9 +1,10 @@
 //! The conditions of a restore that waits or is under way.
 
 use super::RestorePlanner;
-use crate::api::{NodeStatus, Phase, Reason, RestoreStatus};
+use crate::api::{ABANDON_ANNOTATION, NodeStatus, Phase, Reason, RestoreStatus};
 use crate::reconcile::plan::actions::Plan;
 use crate::reconcile::plan::conditions::{self, Progress};
+use crate::reconcile::plan::wait::Wait;
 use crate::reconcile::plan::{no_progress, node};
 
 impl RestorePlanner<'_> {
@@ -44,7 +45,8 @@ impl RestorePlanner<'_> {
         }
         conditions::set_running(&mut self.status.common, now);
         self.status.common.progress = Some(self.percent());
-        let progress = match self.plan.wait.take() {
+        let wait = self.plan.wait.take().map(|wait| self.with_remedy(wait));
+        let progress = match wait {
             Some(wait) if wait.stalled => Progress::Stalled(wait),
             Some(wait) => Progress::Waiting(wait),
             None => Progress::Running {
@@ -53,6 +55,24 @@ impl RestorePlanner<'_> {
             },
         };
         conditions::set_progress(&mut self.status.common, generation, &progress, observation);
+    }
+
+    /// Returns the wait with the remedy for a restore that may have emptied tables, if it has reached its limit: to delete
+    /// such a restore does not end it.
+    fn with_remedy(&self, wait: Wait) -> Wait {
+        let remedy = match wait.reason {
+            Reason::NodeNotFound => format!(
+                "start the Cassandra of that node; if it left the ring for good, set the annotation {ABANDON_ANNOTATION}, which \
+                 ends the restore"
+            ),
+            Reason::ClusterNotFound => "create the CassandraCluster again".to_owned(),
+            _ => return wait,
+        };
+        if self.may_have_emptied() {
+            wait.bounded_with(&remedy, &self.status.common, self.observation)
+        } else {
+            wait
+        }
     }
 
     fn reason(&self) -> Reason {

@@ -1,11 +1,12 @@
 //! The comparison of the ring with the nodes of the backup, before `INIT` and again before a table is emptied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::RestorePlanner;
 use super::mismatch::{self, Mismatch};
 use super::pairing::{Pairing, PairingInput, pair};
 use crate::api::{NodeStatus, Reason, RestoreSource, RunNode};
+use crate::reconcile::plan::observation::{Answer, Question};
 
 /// The outcome of a comparison of the ring with the nodes of the restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,75 @@ impl RestorePlanner<'_> {
                 RingComparison::GivenUp
             }
         }
+    }
+
+    /// Records the nodes that have joined the ring since the tables were emptied. Returns false if the ring is not known yet.
+    ///
+    /// Such a node takes over ranges of others while their rows are imported: these then own some of their rows no longer.
+    pub(super) fn record_joined_nodes(&mut self) -> bool {
+        let Some(others) = self.nodes_without_part() else {
+            return false;
+        };
+        if let Some(truncation) = &mut self.status.truncation {
+            let known = &truncation.other_nodes;
+            truncation.joined_nodes = others
+                .into_iter()
+                .filter(|host_id| !known.contains(host_id))
+                .collect();
+        }
+        true
+    }
+
+    /// Returns the host ids of the nodes in any view of the ring that receive no part. `None` if no sidecar reports the ring;
+    /// then the restore waits.
+    pub(super) fn nodes_without_part(&mut self) -> Option<Vec<String>> {
+        let views = match self.observation.answer(&Question::RingViews) {
+            Some(Answer::RingViews { views, .. }) => views,
+            Some(_) => {
+                self.plan.ring();
+                return None;
+            }
+            None => {
+                self.plan.questions.insert(Question::RingViews);
+                return None;
+            }
+        };
+        let datacenter = self
+            .restore
+            .spec
+            .datacenter
+            .as_deref()
+            .filter(|datacenter| !datacenter.is_empty());
+        let nodes = views.iter().flat_map(|view| &view.ring.nodes);
+        let nodes =
+            nodes.filter(|node| datacenter.is_none_or(|datacenter| node.datacenter.as_str() == datacenter));
+        let host_ids: BTreeSet<_> = nodes.map(|node| node.host.as_str().to_owned()).collect();
+        let receives = |host_id: &String| {
+            self.status
+                .common
+                .nodes
+                .iter()
+                .any(|node| node.host_id == *host_id)
+        };
+        Some(
+            host_ids
+                .into_iter()
+                .filter(|host_id| !receives(host_id))
+                .collect(),
+        )
+    }
+
+    /// Returns the warning of a restore during which nodes joined the ring; `None` if none did.
+    pub(super) fn joined_warning(&self) -> Option<String> {
+        let joined = &self.status.truncation.as_ref()?.joined_nodes;
+        (!joined.is_empty()).then(|| {
+            format!(
+                "the nodes {} joined the ring while the rows were imported, and rows whose place they took may be missing: run \
+                 nodetool repair on every node, and nodetool cleanup on none before; where a keyspace has one replica, \
+                 decommission them first",
+                mismatch::list(joined.iter().cloned())
+            )
+        })
     }
 
     /// Gives the restore up because the ring does not fit the backup.

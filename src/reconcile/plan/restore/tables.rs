@@ -7,7 +7,8 @@ use crate::domain::entities::{Entities, Table};
 use crate::icarus::NodeFailure;
 use crate::reconcile::plan::actions::Task;
 use crate::reconcile::plan::node::{self, NodeState};
-use crate::reconcile::plan::timing::whole_seconds;
+use crate::reconcile::plan::observation::{Answer, Question};
+use crate::reconcile::plan::timing::{REQUEUE_INTERVAL, whole_seconds};
 
 /// The page and the heading that say how to load the copies of the emptied tables again.
 const WAY_BACK: &str = "docs/recovery.md, \"The way back\"";
@@ -29,11 +30,37 @@ impl RestorePlanner<'_> {
             return None;
         }
         let node = node.clone();
-        let never_arrived = state == NodeState::Lost && node::never_arrived(&node, observation);
+        let never_arrived = state == NodeState::Lost && self.never_arrived(&node)?;
         if let Some(truncation) = &mut self.status.truncation {
             record(truncation, &node, &state, never_arrived);
         }
         Some(state)
+    }
+
+    /// Returns true if the `TRUNCATE` of a node that its sidecar does not know never became an operation: the sidecar still
+    /// knows the download of this restore, so it has not been restarted since. `None` if it has to be asked first.
+    ///
+    /// The containers of the pod do not prove that: they are read before the sidecar answers.
+    fn never_arrived(&mut self, node: &NodeStatus) -> Option<bool> {
+        let is_open = self.status.truncation.as_ref().is_some_and(Truncation::is_open);
+        if !is_open || !node::would_be_remembered(node, self.observation) {
+            return Some(false);
+        }
+        let question = Question::Sent {
+            pod: node.pod.clone().unwrap_or_default(),
+            phase: Phase::Download,
+        };
+        match self.observation.answer(&question) {
+            None => {
+                self.plan.questions.insert(question);
+                None
+            }
+            Some(Answer::Operations(downloads)) => Some(!downloads.is_empty()),
+            Some(_) => {
+                self.plan.requeue(REQUEUE_INTERVAL);
+                None
+            }
+        }
     }
 
     /// Records that a `TRUNCATE` is about to be sent, if this plan sends one. Nothing changes if an earlier one may have
@@ -129,10 +156,7 @@ fn record(truncation: &mut Truncation, node: &NodeStatus, state: &NodeState, nev
         // An earlier version of cassgate wrote the record. In the first round it is this `TRUNCATE` that counts.
         truncation.set_state(TruncationState::Accepted);
     }
-    let is_open = matches!(
-        truncation.state(),
-        TruncationState::Intended | TruncationState::Accepted
-    );
+    let is_open = truncation.is_open();
     let is_first = node.sent.as_ref().is_none_or(|sent| *sent == truncation.begun);
     let untouched = match state {
         NodeState::Unsent => true,

@@ -148,8 +148,14 @@ impl RestorePlanner<'_> {
             .map(|before| before.failed_tables.clone())
             .unwrap_or_default();
         let sent_again = before.as_ref().and_then(|before| before.sent_again);
+        let other_nodes = match &before {
+            Some(before) => before.other_nodes.clone(),
+            None => self.nodes_without_part().unwrap_or_default(),
+        };
         self.status.truncation = Some(Truncation {
             sent_again,
+            other_nodes,
+            joined_nodes: Vec::new(),
             begun: before.map_or(now, |before| before.begun),
             host_id,
             rounds,

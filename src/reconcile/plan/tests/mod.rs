@@ -1,5 +1,6 @@
 //! Whole runs against a ring that loses, delays and forgets requests and operations.
 
+mod attempts;
 mod backup;
 mod blocked_retention;
 mod bounds;
@@ -13,6 +14,9 @@ mod foreign;
 mod harness;
 mod histories;
 mod history;
+mod hung_removal;
+mod joined;
+mod limits;
 mod losses;
 mod lost_truncate;
 mod needs;

@@ -20,7 +20,7 @@ pub(super) struct PruneRun {
     pub(super) backup: CassandraBackup,
     pub(super) events: Vec<Event>,
     counter: StepCounter,
-    wait: Option<Wait>,
+    pub(super) wait: Option<Wait>,
     inputs: PruneInputs,
 }
 
@@ -331,7 +331,17 @@ fn a_share_that_cannot_be_listed_is_reported_once_and_skipped_once_its_node_left
     pruning.world.nodes[1].presence = Presence::LeftRing;
     pruning.world.nodes[1].uploaded = false;
     pruning.finish();
-    assert_eq!(pruning.events.last().unwrap().reason, "SnapshotRemoved");
+    let event = pruning.events.last().unwrap();
+    assert_eq!(event.reason, "SnapshotRemoved");
+    assert!(
+        event.message.ends_with(&format!(
+            "it was removed from the folder of each node that is in the ring; the parts of nodes that have left the ring stay in \
+             the bucket: c1-dc1-rack1-1 ({}); delete their folders by hand, or with lifecycle rules of the bucket",
+            pruning.world.nodes[1].host
+        )),
+        "{}",
+        event.message
+    );
 }
 
 #[test]

@@ -96,6 +96,8 @@ pub(super) struct Node {
     /// True while its operations stay at `RUNNING`.
     pub(super) hangs: bool,
     restarts: u32,
+    /// True if the next look at the pods does not show its last restart.
+    hides_restart: Cell<bool>,
     down_until: Timestamp,
     operations: Vec<Operation>,
 }
@@ -168,6 +170,7 @@ impl World {
             silence: Silence::None,
             hangs: false,
             restarts: 0,
+            hides_restart: Cell::new(false),
             down_until: Timestamp::MIN,
             operations: Vec::new(),
         };
@@ -223,7 +226,10 @@ impl World {
             address: Some(format!("10.0.0.{}", node.address)),
             containers: (self.now >= node.down_until).then(|| NodeContainers {
                 cassandra: format!("containerd://c{index}#0"),
-                sidecar: format!("containerd://s{index}#{}", node.restarts),
+                sidecar: format!(
+                    "containerd://s{index}#{}",
+                    node.restarts - u32::from(node.hides_restart.take())
+                ),
             }),
         };
         let present = self.nodes.iter().enumerate().filter(|(_, node)| node.runs());

@@ -34,7 +34,8 @@ pub struct QueueEntry {
     pub since: Timestamp,
     /// The creation of the object.
     pub created: Timestamp,
-    /// The name of the `CassandraCluster`.
+    /// The name of the `CassandraCluster`; empty if it cannot be read. Then the object may run on any cluster of its
+    /// namespace.
     pub cluster: String,
     /// The state in the queue.
     pub state: QueueState,
@@ -43,6 +44,12 @@ pub struct QueueEntry {
 }
 
 impl QueueEntry {
+    /// Returns true if the object is of this cluster, or may be.
+    #[must_use]
+    pub fn may_run_on(&self, cluster: &str) -> bool {
+        self.cluster == cluster || (self.state == QueueState::Undecodable && self.cluster.is_empty())
+    }
+
     /// Returns true if both entries are of the same object.
     #[must_use]
     pub fn is_same_object(&self, other: &Self) -> bool {
@@ -98,7 +105,13 @@ impl Queued for CassandraBackup {
             } else {
                 state(common, is_idle || self.metadata.deletion_timestamp.is_some())
             },
-            stalled: common.and_then(stalled_run),
+            stalled: if is_pruning {
+                self.status
+                    .as_ref()
+                    .and_then(|status| stalled_text(&status.common))
+            } else {
+                common.and_then(stalled_run)
+            },
         }
     }
 }
@@ -112,8 +125,18 @@ fn is_stalled(common: &BackRestStatus) -> bool {
 /// Returns the reason and the message of `Stalled` of a run under way.
 fn stalled_run(common: &BackRestStatus) -> Option<String> {
     let runs = common.has_started() && (!common.is_terminal() || conflict::is_stopped(common));
-    let stalled = common.true_condition(STALLED).filter(|_| runs)?;
-    Some(format!("{}: {}", stalled.reason, stalled.message))
+    stalled_text(common).filter(|_| runs)
+}
+
+/// Returns the reason and the message of `Stalled`. `Stalled` beside `Failed` is about the run that is over, unless a
+/// removal makes no progress.
+fn stalled_text(common: &BackRestStatus) -> Option<String> {
+    let stalled = common.true_condition(STALLED)?;
+    let is_of_failure = common.is_terminal()
+        && common
+            .true_condition(FAILED)
+            .is_some_and(|failed| failed.reason == stalled.reason);
+    (!is_of_failure).then(|| format!("{}: {}", stalled.reason, stalled.message))
 }
 
 fn created(meta: &ObjectMeta) -> Timestamp {

@@ -25,7 +25,7 @@ fn noun(kind: Kind) -> &'static str {
 /// Returns the reason why it is not the turn of `own` yet; `None` if it is. `all` may contain `own`.
 #[must_use]
 pub fn reason_to_wait(own: &QueueEntry, all: &[QueueEntry]) -> Option<Wait> {
-    let is_other = |other: &&QueueEntry| other.cluster == own.cluster && !other.is_same_object(own);
+    let is_other = |other: &&QueueEntry| other.may_run_on(&own.cluster) && !other.is_same_object(own);
     let others: Vec<_> = all.iter().filter(is_other).collect();
     let active = others.iter().filter(|other| other.state == QueueState::Active);
     // The one that a person has to act on comes first in the message.
@@ -44,13 +44,25 @@ pub fn reason_to_wait(own: &QueueEntry, all: &[QueueEntry]) -> Option<Wait> {
     (place(first) < place(own)).then(|| queued_behind(first, "comes first"))
 }
 
+/// Returns the wait for an object that cannot be decoded.
+///
+/// A deletion does not end a restore: cassgate releases its finalizer only when it can read the status, and its operations
+/// and the state of its tables stay. A run of a backup may be deleted: what its sidecars still do, they report as busy.
 fn behind_undecodable(other: &QueueEntry) -> Wait {
-    let message = format!(
-        "{} {} of cluster {} cannot be decoded and may be running; correct it or delete it (cassgate's log has the error)",
-        noun(other.kind),
-        other.name,
-        other.cluster
-    );
+    let (kind, name) = (noun(other.kind), &other.name);
+    let (cluster, runs) = if other.cluster.is_empty() {
+        (
+            String::new(),
+            ", and neither can the name of its cluster, so it may be running on any cluster of the namespace",
+        )
+    } else {
+        (format!(" of cluster {}", other.cluster), " and may be running")
+    };
+    let remedy = match other.kind {
+        Kind::Restore => "correct it: to delete it does not end it (cassgate's log has the error)",
+        Kind::Backup => "correct it or delete it (cassgate's log has the error)",
+    };
+    let message = format!("{kind} {name}{cluster} cannot be decoded{runs}; {remedy}");
     Wait::stalled(Reason::Queued, message)
 }
 

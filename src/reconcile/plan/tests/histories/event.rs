@@ -21,6 +21,8 @@ pub(super) enum Event {
     Kill(Kill),
     /// A sidecar is killed, and is back after this many seconds.
     Restart(usize, i64),
+    /// A sidecar is killed in the middle of a reconcile: after its pod was read, and before it answers.
+    RestartDuringLook(usize),
     /// A sidecar ceases to answer, or answers again.
     Silence(usize, Silence),
     /// The operations of a sidecar stay at `RUNNING`.
@@ -71,7 +73,7 @@ pub(super) enum Event {
 pub(super) type Delayed = (SignedDuration, Event);
 
 /// The number of kinds of events.
-const KINDS: u8 = 29;
+const KINDS: u8 = 30;
 
 /// Returns the events of a history. They are of a few kinds, so that the same ones meet more often.
 pub(super) fn generate(random: &mut Rng, nodes: usize) -> Vec<Delayed> {
@@ -135,6 +137,7 @@ fn event(random: &mut Rng, kind: u8, nodes: usize) -> Event {
         25 => Event::CreateRestore(random.bool()),
         26 => Event::Abandon,
         27 => Event::DeleteRestore,
+        28 => Event::RestartDuringLook(node),
         _ => match random.u8(0..4) {
             0 => Event::DeleteBackup,
             1 => Event::Suspend(true),
@@ -197,6 +200,7 @@ impl Event {
             Self::Fault(fault) => world.faults.push(*fault),
             Self::Kill(kill) => history.kills.push(*kill),
             Self::Restart(node, seconds) => world.restart(*node, *seconds),
+            Self::RestartDuringLook(node) => world.restart_during_look(*node),
             Self::Silence(node, silence) => world.nodes[*node].silence = *silence,
             Self::Hang(node) => world.nodes[*node].hangs = true,
             Self::Cancel(node) => world.cancel(*node),

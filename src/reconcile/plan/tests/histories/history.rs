@@ -12,7 +12,7 @@ use super::progress::Track;
 use super::safety;
 use crate::api::{
     ABANDON_ANNOTATION, CassandraBackup, CassandraBackupSpec, CassandraRestore, CassandraRestoreSpec, Reason,
-    RestoreNode, Retention,
+    RestoreNode, Retention, RetentionStatus,
 };
 use crate::reconcile::object::{Plannable, ReconciledObject};
 use crate::reconcile::plan::conflict::RunStatus;
@@ -87,6 +87,11 @@ pub(super) trait Subjected: Planned + Plannable + Queued {
     /// Checks the outcome of a reconcile.
     fn check(history: &mut History, before: &Self, after: &Self) -> Result<(), String>;
 
+    /// Returns the removal of an expired snapshot.
+    fn removal(&self) -> Option<&RetentionStatus> {
+        None
+    }
+
     /// Returns the snapshot that the object reads or writes with this status.
     fn snapshot(status: &<Self as Planned>::Status, task: Option<&Task>) -> String;
 }
@@ -94,6 +99,10 @@ pub(super) trait Subjected: Planned + Plannable + Queued {
 impl Subjected for CassandraBackup {
     fn check(history: &mut History, before: &Self, after: &Self) -> Result<(), String> {
         safety::check_backup(history, before, after)
+    }
+
+    fn removal(&self) -> Option<&RetentionStatus> {
+        self.status.as_ref()?.retention.as_deref()
     }
 
     fn snapshot(status: &<Self as Planned>::Status, task: Option<&Task>) -> String {

@@ -22,7 +22,7 @@ use kube::ResourceExt;
 
 use crate::reconcile::object::ReconciledObject;
 use crate::reconcile::plan::conflict::RunStatus;
-use history::{History, SCHEDULE_INTERVAL, Subject};
+use history::{History, SCHEDULE_INTERVAL, Subject, Subjected};
 use progress::{BOUND, Standing, reason, standing};
 
 /// The number of histories.
@@ -153,7 +153,7 @@ fn end_restore(history: &mut History, index: usize) -> Result<(), String> {
 }
 
 /// Returns true if an object does not exist any more, is over, or waits for the next time of its schedule.
-fn is_at_rest<K: ReconciledObject>(subject: &Subject<K>) -> bool {
+fn is_at_rest<K: Subjected>(subject: &Subject<K>) -> bool {
     subject.is_gone || standing(&subject.object) == Ok(Standing::AtRest)
 }
 

@@ -6,8 +6,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+use super::history::Subjected;
 use crate::api::conditions::{FAILED, READY, RECONCILING, STALLED};
-use crate::api::{BackRestStatus, Phase, Reason, ReasonScope};
+use crate::api::{BackRestStatus, Phase, Reason, ReasonScope, RetentionStatus};
 use crate::reconcile::object::ReconciledObject;
 use crate::reconcile::plan::conflict::RunStatus;
 
@@ -70,7 +71,7 @@ impl Track {
     ///
     /// # Errors
     /// Returns what the object has not done for 24 hours, or the remedy that it lacks.
-    pub(super) fn observe<K: ReconciledObject>(&mut self, object: &K, now: Timestamp) -> Result<(), String> {
+    pub(super) fn observe<K: Subjected>(&mut self, object: &K, now: Timestamp) -> Result<(), String> {
         let advanced = self.shown.insert(shown(object));
         self.repeats = if advanced { 0 } else { self.repeats + 1 };
         if advanced || standing(object)? != Standing::UnderWay {
@@ -91,13 +92,18 @@ impl Track {
 ///
 /// # Errors
 /// Returns the remedy that a stalled object lacks.
-pub(super) fn standing<K: ReconciledObject>(object: &K) -> Result<Standing, String> {
+pub(super) fn standing<K: Subjected>(object: &K) -> Result<Standing, String> {
     let Some(status) = object.status() else {
         return Ok(Standing::UnderWay);
     };
     let common = status.common();
     let reconciling = common.true_condition(RECONCILING);
-    if common.is_terminal() && reconciling.is_none() && common.true_condition(FAILED).is_some() {
+    let is_removing = object.removal().is_some_and(RetentionStatus::is_in_flight);
+    let is_failed = common.true_condition(FAILED).is_some_and(|failed| {
+        let stalled = common.true_condition(STALLED);
+        stalled.is_none_or(|stalled| stalled.reason == failed.reason)
+    });
+    if common.is_terminal() && reconciling.is_none() && is_failed && !is_removing {
         return Ok(Standing::AtRest);
     }
     if let Some(stalled) = common.true_condition(STALLED) {
@@ -113,6 +119,9 @@ pub(super) fn standing<K: ReconciledObject>(object: &K) -> Result<Standing, Stri
     }
     if reconciling.is_some_and(|condition| Reason::Queued == *condition.reason) {
         return Ok(Standing::Queued);
+    }
+    if is_removing {
+        return Ok(Standing::UnderWay);
     }
     let has_readiness = common.conditions.iter().any(|condition| condition.type_ == READY);
     let is_at_rest = common.is_terminal() || (has_readiness && reconciling.is_none());
@@ -135,7 +144,7 @@ pub(super) fn reason<K: ReconciledObject>(object: &K) -> (String, String) {
 
 /// Returns a hash of what a user sees advance: the state, the phases, the progress, and the begin of the run. Attempts and
 /// messages are no progress.
-fn shown<K: ReconciledObject>(object: &K) -> u64 {
+fn shown<K: Subjected>(object: &K) -> u64 {
     let mut hasher = DefaultHasher::new();
     if let Some(status) = object.status() {
         let common: &BackRestStatus = status.common();
@@ -152,6 +161,15 @@ fn shown<K: ReconciledObject>(object: &K) -> u64 {
             .map(|node| (node.host_id.clone(), node.phase().map(Phase::as_str)))
             .collect();
         done.hash(&mut hasher);
+    }
+    if let Some(removal) = object.removal() {
+        removal
+            .removing
+            .as_ref()
+            .map(|run| &run.snapshot)
+            .hash(&mut hasher);
+        let done = removal.nodes.iter().filter(|node| node.is_completed());
+        done.count().hash(&mut hasher);
     }
     hasher.finish()
 }

@@ -137,6 +137,14 @@ impl World {
         }
     }
 
+    /// Kills a sidecar after the next look has read its pod, and before it answers. It is back at once.
+    pub(in super::super) fn restart_during_look(&mut self, index: usize) {
+        if self.nodes[index].runs() && self.now >= self.nodes[index].down_until {
+            self.restart(index, 0);
+            self.nodes[index].hides_restart.set(true);
+        }
+    }
+
     pub(in super::super) fn send(&mut self, request: &Request) -> Outcome {
         self.sent += 1;
         let index = index(&request.pod);
@@ -153,7 +161,7 @@ impl World {
         }
         if self.nodes[index].host != request.host_id {
             // The executor compares the host id that the sidecar reports.
-            return Outcome::NotSent(format!("the sidecar of {} is that of another node", request.pod));
+            return Outcome::OtherNode(format!("the sidecar of {} is that of another node", request.pod));
         }
         let task = request.task.clone();
         self.nodes[index].folder = self.folders.get(&request.host_id).cloned();
