@@ -102,6 +102,8 @@ reasons! {
     PodNotRunning: Conditions, "The containers of a pod are unknown, so a restart could not be noticed.";
     Queued: Conditions, "Another backup or restore of the cluster comes first.";
     Ready: Events, "The next scheduled run has everything that it needs again.";
+    ReconcileFailed: Events,
+        "cassgate has not been able to reconcile the object for ten minutes; the message has the error.";
     Refused: Conditions, "The rules deny the object as it is stored.";
     Replaced: Conditions,
         "The run was cancelled because the next one was due and `spec.concurrencyPolicy` is `Replace`.";

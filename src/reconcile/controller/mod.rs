@@ -1,5 +1,6 @@
 //! The controllers of both kinds: their watches, and the loop that observes, plans and executes.
 
+mod failures;
 mod next_run_watch;
 mod reconcile;
 mod requeue;
@@ -17,6 +18,7 @@ use kube::runtime::reflector;
 use kube::{Api, Client, Resource};
 use tokio::sync::Mutex as AsyncMutex;
 
+use self::failures::Failures;
 use self::next_run_watch::NextRunWatch;
 use crate::api::{CassandraBackup, CassandraRestore, Kind, Reason};
 use crate::evaluate::Judge;
@@ -70,17 +72,19 @@ impl<S: SidecarApi + 'static> Reconciler<S> {
             own_writes: Arc::default(),
             start_locks: Mutex::default(),
             listings: Listings::default(),
+            failures: Failures::default(),
         });
         let WakeUps {
             restores: woken_restores,
             backups: woken_backups,
         } = wake_ups;
-        let restores = context.controller((restore_store, restore_writer), woken_restores);
-        let backups = context.controller((backup_store, backup_writer), woken_backups);
+        let restores = LeaderContext::controller(&context, (restore_store, restore_writer), woken_restores);
+        let backups = LeaderContext::controller(&context, (backup_store, backup_writer), woken_backups);
         let run_metrics = run_metrics::update(
             &context.reconciler.metrics,
             backups.store(),
             restores.store(),
+            &context.failures,
             context.reconciler.now,
         );
         let next_run_watch = NextRunWatch {
@@ -112,6 +116,8 @@ struct LeaderContext<S> {
     start_locks: Mutex<HashMap<ClusterKey, Arc<AsyncMutex<()>>>>,
     /// The listings that sidecars may still be running.
     listings: Listings,
+    /// The objects whose last reconcile failed.
+    failures: Failures,
 }
 
 impl<S> LeaderContext<S> {

@@ -15,7 +15,7 @@ use super::{Controlled, LeaderContext, short_operations};
 use crate::api::{CassandraBackup, Kind};
 use crate::icarus::SidecarApi;
 use crate::reconcile::execute::request::Unsendable;
-use crate::reconcile::execute::{ExecuteError, Executed, Executor};
+use crate::reconcile::execute::{ExecuteError, Executed, Executor, events};
 use crate::reconcile::object::{Plannable, ReconciledObject};
 use crate::reconcile::observe::{BoundedSidecars, ClusterObservation, SidecarObserver, observe_cluster};
 use crate::reconcile::plan::prune::PruneInputs;
@@ -65,6 +65,28 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
         Box::pin(self.reconcile_live(cached, guard)).await
     }
 
+    /// Reconciles an object of the cache as [`reconcile`](Self::reconcile) does, and records a failure. One that persists is
+    /// reported by an event, because the status may be what cannot be written.
+    pub(super) async fn reconcile_and_record<K: Controlled>(
+        &self,
+        cached: Arc<K>,
+    ) -> Result<Action, ReconcileError> {
+        let result = self.reconcile(Arc::clone(&cached)).await;
+        match &result {
+            Ok(_) => self.failures.clear(cached.as_ref()),
+            // Another replica leads by now.
+            Err(ReconcileError::Execute(ExecuteError::Lease(_))) => {}
+            Err(error) => {
+                let now = (self.reconciler.now)();
+                let event = self.failures.record(cached.as_ref(), &error.to_string(), now);
+                let events: Vec<_> = event.into_iter().collect();
+                let client = &self.reconciler.client;
+                events::publish(client, &self.repeated_events, cached.as_ref(), &events).await;
+            }
+        }
+        result
+    }
+
     /// Reads the object live and reconciles that. `guard` is the lock of its cluster.
     async fn reconcile_live<K: Controlled>(
         &self,
@@ -87,26 +109,31 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             // The cache lagged behind, and a run starts only under the lock.
             return Ok(Action::requeue(STALE_CACHE_REQUEUE_DELAY));
         }
+        let had_started = object.run_has_started();
         let executed = self.step(&api, object).await?;
         drop(guard);
         if !executed.accepted.is_empty() {
             short_operations::wait(&self.reconciler.sidecars, executed.accepted).await;
             return Ok(Action::requeue(Duration::ZERO));
         }
-        Ok(self.next_action(&executed.object, executed.requeue_after, executed.has_written))
+        let has_ended = had_started && !executed.object.run_has_started();
+        let delay = executed.requeue_after.filter(|_| !has_ended);
+        Ok(self.next_action(&executed.object, delay, executed.has_written))
     }
 
-    /// Returns the action after a reconcile. The event of its own write causes no reconcile, so a plan that may have more to
-    /// do at once is made again.
+    /// Returns the action after a reconcile. The event of its own write causes no reconcile. A plan that names no delay, or
+    /// the end of a run, may have more to do at once, and is made again.
     fn next_action<K: Plannable>(
         &self,
         object: &K,
         delay: Option<SignedDuration>,
         has_written: bool,
     ) -> Action {
-        let waits = !object.run_has_started() && delay.is_some();
-        if !has_written || waits {
-            return delay.map_or_else(Action::await_change, requeue_after);
+        if let Some(delay) = delay {
+            return requeue_after(delay);
+        }
+        if !has_written {
+            return Action::await_change();
         }
         self.idle_action(object)
             .unwrap_or_else(|| Action::requeue(Duration::ZERO))
@@ -135,7 +162,11 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
         let object = api.get_opt(&cached.name_any()).await?;
         let same = object.filter(|object| object.uid() == cached.uid());
         if let Some(object) = same.filter(|object| readiness::is_checked(object, (self.reconciler.now)())) {
-            self.step(&api, object).await?;
+            let executed = self.step(&api, object).await?;
+            // The event of its own write causes no reconcile, and nobody else follows what the step began.
+            if self.idle_action(&executed.object).is_none() {
+                self.queue.wake_backup(&executed.object);
+            }
         }
         Ok(())
     }
@@ -195,7 +226,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
 
     /// Observes, plans and executes one step.
     async fn step<K: Controlled>(&self, api: &Api<K>, object: K) -> Result<Executed<K>, ReconcileError> {
-        let observation = observe_cluster(
+        let mut observation = observe_cluster(
             &self.reconciler.client,
             self.reconciler.judge.as_ref(),
             &self.queue,
@@ -203,7 +234,16 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             (self.reconciler.now)(),
         )
         .await?;
-        let (actions, observed_at) = self.plan(&object, &observation).await?;
+        let (mut actions, mut observed_at) = self.plan(&object, &observation).await?;
+        if actions
+            .requests
+            .iter()
+            .any(|request| request.task.deletes_copies())
+        {
+            // The cache may lack a restore that needs its copies.
+            observation.read_copies(&self.reconciler.client, &object).await?;
+            (actions, observed_at) = self.plan(&object, &observation).await?;
+        }
         let executor = Executor {
             client: &self.reconciler.client,
             sidecars: &self.reconciler.sidecars,

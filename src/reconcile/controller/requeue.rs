@@ -10,9 +10,6 @@ use crate::reconcile::queue::wake::MAX_TIMER;
 /// The requeue delay while a cache lags behind.
 pub(super) const STALE_CACHE_REQUEUE_DELAY: Duration = Duration::from_secs(1);
 
-/// The requeue delay after a failed reconcile.
-pub(super) const ERROR_REQUEUE_DELAY: Duration = Duration::from_secs(5);
-
 /// The shortest delay after a reconcile that took longer than the delay that it asked for, so that a slow API server is
 /// not polled in a loop.
 const MIN_REQUEUE_DELAY: SignedDuration = SignedDuration::from_secs(1);
@@ -23,7 +20,7 @@ pub(super) fn requeue_after(delay: SignedDuration) -> Action {
     if delay > MAX_TIMER {
         return Action::await_change();
     }
-    Action::requeue(Duration::try_from(delay.max(SignedDuration::ZERO)).unwrap_or(ERROR_REQUEUE_DELAY))
+    Action::requeue(Duration::try_from(delay.max(SignedDuration::ZERO)).unwrap_or(STALE_CACHE_REQUEUE_DELAY))
 }
 
 /// Returns what is left of a delay that is counted from an observation `elapsed` ago. An event that is due meanwhile

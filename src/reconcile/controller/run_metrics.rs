@@ -7,8 +7,9 @@ use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 use tokio::time::MissedTickBehavior;
 
+use super::failures::Failures;
 use crate::api::conditions::STALLED;
-use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, ConditionType, Reason};
+use crate::api::{BackRestStatus, CassandraBackup, CassandraRestore, ConditionType, Kind, Reason};
 use crate::reconcile::plan::{self, needs, schedule};
 use crate::telemetry::metrics::{Census, MAX_SCHEDULED_BACKUPS, Metrics, RunKind, RunState, ScheduledBackup};
 
@@ -21,6 +22,7 @@ pub(super) async fn update(
     metrics: &Metrics,
     backups: Store<CassandraBackup>,
     restores: Store<CassandraRestore>,
+    failures: &Failures,
     now: fn() -> Timestamp,
 ) {
     /// Removes the series when it is dropped.
@@ -40,9 +42,14 @@ pub(super) async fn update(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        metrics
-            .0
-            .set_census(&census(&backups.state(), &restores.state(), now()));
+        let mut census = census(&backups.state(), &restores.state(), now());
+        census
+            .failing
+            .insert(RunKind::Backup, failures.count(Kind::Backup));
+        census
+            .failing
+            .insert(RunKind::Restore, failures.count(Kind::Restore));
+        metrics.0.set_census(&census);
     }
 }
 

@@ -11,7 +11,6 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
 
-use super::requeue::ERROR_REQUEUE_DELAY;
 use super::{Controlled, LeaderContext};
 use crate::icarus::SidecarApi;
 use crate::reconcile::object::CachedObject;
@@ -27,12 +26,12 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
     /// Returns the controller of a kind, which also reconciles the objects that `woken` names. Its store holds trimmed
     /// objects.
     pub(super) fn controller<K: Controlled>(
-        &self,
+        self: &Arc<Self>,
         (store, writer): (Store<K>, Writer<K>),
         woken: UnboundedReceiver<ObjectRef<K>>,
     ) -> Controller<K> {
         let (queue, admitting) = (self.queue.clone(), self.queue.clone());
-        let (own_writes, forgetting) = (self.own_writes.clone(), self.own_writes.clone());
+        let (own_writes, forgetting) = (self.own_writes.clone(), Arc::clone(self));
         let api: Api<CachedObject<K>> = self.api();
         let objects = watcher(api, watcher::Config::default().page_size(PAGE_SIZE))
             .default_backoff()
@@ -41,7 +40,8 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             .inspect_ok(move |event| {
                 queue.handle_event(event);
                 if let Event::Delete(object) = event {
-                    forgetting.forget(object);
+                    forgetting.own_writes.forget(object);
+                    forgetting.failures.clear(object);
                 }
             })
             .applied_objects()
@@ -55,11 +55,11 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
     pub(super) async fn run_controller<K: Controlled>(self: Arc<Self>, controller: Controller<K>) {
         controller
             .run(
-                |object, context| async move { context.reconcile(object).await },
-                |object, error, _| {
+                |object, context| async move { context.reconcile_and_record(object).await },
+                |object, error, context| {
                     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
                     tracing::warn!(kind = %K::kind(&()), namespace, name, %error, "reconcile failed");
-                    Action::requeue(ERROR_REQUEUE_DELAY)
+                    Action::requeue(context.failures.delay(object.as_ref()))
                 },
                 self,
             )

@@ -15,7 +15,7 @@ const MAX_NOTE_LENGTH: usize = 1024;
 /// snapshots were removed, only the first would be reported. So every event gets a recorder of its own, and a plan
 /// reports each fact once. `repeated_events` merges on purpose: it is for events that every reconcile reports anew,
 /// because the status that would record them cannot be written.
-pub(super) async fn publish<K: ReconciledObject>(
+pub(in crate::reconcile) async fn publish<K: ReconciledObject>(
     client: &Client,
     repeated_events: &Recorder,
     object: &K,

@@ -1,7 +1,7 @@
 //! Carries out a plan: writes the status, sends the requests, and records their outcome. It decides nothing about
 //! Cassandra.
 
-mod events;
+pub(in crate::reconcile) mod events;
 mod finalizer;
 mod identity;
 pub mod request;

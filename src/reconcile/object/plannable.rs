@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::reconciled::ReconciledObject;
-use crate::api::{BackupStatus, CassandraBackup, CassandraRestore, Phase, RestoreStatus};
+use crate::api::{BackupStatus, CassandraBackup, CassandraRestore, RestoreStatus};
 use crate::reconcile::plan::conflict::RunStatus;
 use crate::reconcile::plan::prune::{self, PruneInputs};
 use crate::reconcile::plan::restore::RestoreInputs;
@@ -45,9 +45,11 @@ pub(in crate::reconcile) trait Plannable: ReconciledObject {
         true
     }
 
-    /// Returns true if the plan needs the restores of the namespace: they decide which safety copies a cleanup may
-    /// delete and which snapshots have to stay.
-    fn needs_restores(&self, now: Timestamp) -> bool;
+    /// Returns true if the plan needs a live list of the restores of the namespace: they decide which snapshots have to
+    /// stay.
+    fn needs_restores(&self, _now: Timestamp) -> bool {
+        false
+    }
 }
 
 impl Plannable for CassandraBackup {
@@ -106,12 +108,5 @@ impl Plannable for CassandraRestore {
         _: &PruneInputs,
     ) -> Plan<RestoreStatus> {
         plan::restore::plan(self, observation, restore_inputs)
-    }
-
-    /// `IMPORT` counts too: a plan can go on from `IMPORT` to `CLEANUP` with one observation.
-    fn needs_restores(&self, _: Timestamp) -> bool {
-        let phase = self.status.as_ref().and_then(|status| status.phase.as_deref());
-        let phase = phase.and_then(Phase::parse);
-        !self.run_has_started() || matches!(phase, Some(Phase::Import | Phase::Cleanup))
     }
 }

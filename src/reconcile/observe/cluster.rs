@@ -102,10 +102,11 @@ pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
         Ok::<_, kube::Error>(Some(Needs::from_findings(&findings)))
     };
     let (mut observation, restores, source, needs) = tokio::try_join!(nodes, restores, source, needs)?;
+    if object.as_restore().is_some() {
+        observation.restore_inputs.restores_with_copies =
+            queue.restores_with_copies(&namespace, object.cluster(), &object.name_any());
+    }
     if let Some((restores, undecodable)) = restores {
-        let mut with_copies = restores_with_copies(&restores, object.cluster(), &object.name_any());
-        with_copies.extend(undecodable_with_copies(&undecodable, object.cluster()));
-        observation.restore_inputs.restores_with_copies = with_copies;
         let in_use = restores.iter().flat_map(snapshots_in_use);
         let in_use = in_use.chain(undecodable.iter().flat_map(UndecodableObject::snapshots_in_use));
         observation.prune_inputs.in_use = in_use.collect();
@@ -157,6 +158,23 @@ impl ClusterObservation {
         };
         observation.prune_inputs.unsupported = observation.sidecar.supports_list_and_remove() == Some(false);
         Ok(observation)
+    }
+
+    /// Reads live which restores need their copies of emptied tables, because the plan would delete the copies of all.
+    ///
+    /// # Errors
+    /// The API server does not respond or denies the request.
+    pub(in crate::reconcile) async fn read_copies<K: Plannable>(
+        &mut self,
+        client: &Client,
+        object: &K,
+    ) -> Result<(), kube::Error> {
+        let namespace = object.namespace().unwrap_or_default();
+        let (restores, undecodable) = restores(client, &namespace).await?;
+        let mut with_copies = restores_with_copies(&restores, object.cluster(), &object.name_any());
+        with_copies.extend(undecodable_with_copies(&undecodable, object.cluster()));
+        self.restore_inputs.restores_with_copies = with_copies;
+        Ok(())
     }
 
     /// Records what a restore copies from its backup before it starts.

@@ -93,6 +93,17 @@ pub enum Task {
 }
 
 impl Task {
+    /// Returns true if the task deletes the copies of emptied tables, of every restore.
+    #[must_use]
+    pub fn deletes_copies(&self) -> bool {
+        matches!(
+            self,
+            Self::Cleanup {
+                keep_truncated: false
+            }
+        )
+    }
+
     /// Returns the phase that the task belongs to.
     #[must_use]
     pub fn phase(&self) -> Phase {

@@ -173,6 +173,7 @@ pub fn limit(reason: Reason) -> WaitLimit {
         | Reason::OperationUnknown
         | Reason::PartUnproven
         | Reason::Ready
+        | Reason::ReconcileFailed
         | Reason::Replaced
         | Reason::Resolved
         | Reason::RetentionUnsupported

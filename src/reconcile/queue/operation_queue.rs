@@ -20,6 +20,7 @@ use super::wake;
 use crate::api::{CassandraBackup, CassandraRestore, Kind};
 use crate::reconcile::object::CachedObject;
 use crate::reconcile::plan::Wait;
+use crate::reconcile::plan::restore::copies::restores_with_copies;
 
 /// Namespace and name of a `CassandraCluster`.
 pub(in crate::reconcile) type ClusterKey = (String, String);
@@ -129,6 +130,29 @@ impl OperationQueue {
             });
         }
         Ok(reason_to_wait(&own, &all))
+    }
+
+    /// Requests a reconcile of a backup.
+    pub(in crate::reconcile) fn wake_backup(&self, backup: &CassandraBackup) {
+        wake::wake(&self.wake_backup, ObjectRef::from_obj(backup));
+    }
+
+    /// Returns the names of the restores, according to the watches, whose copies of emptied tables have to stay in a cluster.
+    pub(in crate::reconcile) fn restores_with_copies(
+        &self,
+        namespace: &str,
+        cluster: &str,
+        own: &str,
+    ) -> Vec<String> {
+        let in_namespace =
+            |restore: &CassandraRestore| restore.metadata.namespace.as_deref() == Some(namespace);
+        let restores = self.restores.state_filter(in_namespace);
+        let mut names = restores_with_copies(restores.iter().map(AsRef::as_ref), cluster, own);
+        let undecodable = self.undecodable.of_cluster(namespace, cluster);
+        let may_run =
+            |entry: &QueueEntry| entry.kind == Kind::Restore && entry.state == QueueState::Undecodable;
+        names.extend(undecodable.into_iter().filter(may_run).map(|entry| entry.name));
+        names
     }
 
     /// Wakes objects whose time comes near, for as long as the future is polled.

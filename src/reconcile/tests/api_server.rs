@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -30,6 +31,11 @@ struct State {
     version: u64,
     watches: Vec<(Place, mpsc::UnboundedSender<String>)>,
     requests: Vec<(Method, String)>,
+    events: Vec<Value>,
+    /// The number of status writes so far.
+    status_writes: usize,
+    /// The status writes that fail, counted from 0.
+    failing_writes: Range<usize>,
 }
 
 /// An object, or with an empty name a collection. Without a namespace the collection has the objects of all namespaces.
@@ -117,6 +123,27 @@ impl ApiServer {
         (reads, writes)
     }
 
+    /// Lets these status writes fail, counted from the begin.
+    pub(super) fn fail_status_writes(&self, writes: Range<usize>) {
+        self.state().failing_writes = writes;
+    }
+
+    /// Returns the number of status writes, also of those that failed.
+    pub(super) fn status_writes(&self) -> usize {
+        self.state().status_writes
+    }
+
+    /// Returns the reason and the note of every event.
+    pub(super) fn events(&self) -> Vec<(String, String)> {
+        let text = |event: &Value, field: &str| event[field].as_str().unwrap_or_default().to_owned();
+        let state = self.state();
+        state
+            .events
+            .iter()
+            .map(|event| (text(event, "reason"), text(event, "note")))
+            .collect()
+    }
+
     pub(super) fn forget_requests(&self) {
         self.state().requests.clear();
     }
@@ -132,7 +159,15 @@ impl ApiServer {
         if head.method != Method::GET {
             let body: Value = serde_json::from_slice(&body).unwrap();
             if place.plural == "events" {
+                state.events.push(body.clone());
                 return whole(StatusCode::CREATED, &body);
+            }
+            if subresource == Some("status") {
+                let number = state.status_writes;
+                state.status_writes += 1;
+                if state.failing_writes.contains(&number) {
+                    return failure(StatusCode::INTERNAL_SERVER_ERROR, "InternalError");
+                }
             }
             return state.patch(&place, subresource, &body);
         }

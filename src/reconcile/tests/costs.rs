@@ -78,3 +78,23 @@ async fn a_one_shot_begins_after_few_round_trips() {
         })
         .await;
 }
+
+/// A write of the progress needs no other look at once.
+#[tokio::test(start_paused = true)]
+async fn a_long_upload_is_looked_at_every_two_seconds() {
+    let world = World::new(Duration::from_mins(1));
+    world.cluster("c1", 1);
+    world.server.put(BACKUPS, backup("shot", "c1"));
+    world
+        .run(async {
+            world.until(BACKUPS, "shot", "COMPLETED").await;
+            let (reads, writes) = world.server.requests();
+            let looks = reads
+                .iter()
+                .filter(|path| path.ends_with("/cassandrabackups/shot"));
+            let looks = looks.count();
+            assert!((20..=34).contains(&looks), "{looks} looks");
+            assert!(writes.len() <= 16, "{writes:?}");
+        })
+        .await;
+}

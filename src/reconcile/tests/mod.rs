@@ -3,6 +3,7 @@
 mod addresses;
 mod api_server;
 mod costs;
+mod failures;
 mod sidecars;
 mod undecodable;
 mod world;

@@ -173,7 +173,12 @@ impl State {
 /// Returns an operation as its sidecar shows it now.
 fn shown(operation: Operation, ends: Timestamp) -> Operation {
     if now() < ends {
-        return operation;
+        let begun = operation.created.unwrap();
+        let (passed, length) = (now().duration_since(begun), ends.duration_since(begun));
+        return Operation {
+            progress: (passed.as_secs_f64() / length.as_secs_f64() * 10.0).floor() / 10.0,
+            ..operation
+        };
     }
     Operation {
         state: OperationState::Completed,

@@ -22,6 +22,8 @@ pub const MAX_SCHEDULED_BACKUPS: usize = 1_000;
 pub struct Census {
     /// The number of unfinished runs by kind and state. A missing entry means 0.
     pub open: BTreeMap<(RunKind, RunState), usize>,
+    /// The number of objects whose last reconcile failed, by kind. A missing entry means 0.
+    pub failing: BTreeMap<RunKind, usize>,
     /// The number of scheduled backups.
     pub scheduled: usize,
     /// The first scheduled backups, at most [`MAX_SCHEDULED_BACKUPS`].
@@ -54,6 +56,7 @@ pub struct ScheduledBackup {
 pub(super) struct Families {
     finished: Family<FinishedLabels, Counter>,
     open: Family<OpenLabels, Gauge>,
+    failing: Family<FailingLabels, Gauge>,
     scheduled: Family<[(&'static str, &'static str); 0], Gauge>,
     lag: Family<[(&'static str, &'static str); 0], Gauge>,
     last_success: Family<BackupLabels, Gauge>,
@@ -77,6 +80,11 @@ struct OpenLabels {
     state: RunState,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailingLabels {
+    kind: RunKind,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 struct BackupLabels {
     namespace: String,
@@ -91,6 +99,11 @@ impl Families {
             self.finished.clone(),
         );
         registry.register("runs_open", "Unfinished backups and restores", self.open.clone());
+        registry.register(
+            "reconciles_failing",
+            "Backups and restores whose last reconcile failed",
+            self.failing.clone(),
+        );
         registry.register(
             "scheduled_backups",
             "Backups with a schedule",
@@ -145,6 +158,10 @@ impl Families {
                 self.finished
                     .get_or_create_owned(&FinishedLabels { kind, outcome });
             }
+            let failing = census.failing.get(&kind).copied().unwrap_or_default();
+            self.failing
+                .get_or_create(&FailingLabels { kind })
+                .set(whole(failing));
             for &state in RunState::ALL {
                 let count = census.open.get(&(kind, state)).copied().unwrap_or_default();
                 self.open
@@ -196,6 +213,7 @@ impl Families {
             family.clear();
         }
         self.open.clear();
+        self.failing.clear();
         self.scheduled.clear();
         self.lag.clear();
     }

@@ -153,6 +153,7 @@ fn a_scheduled_backup_has_series_while_it_exists() {
     assert_eq!(series(&metrics, "cassgate_run"), Vec::<String>::new());
     let mut census = Census {
         open: [((RunKind::Restore, RunState::Queued), 3)].into(),
+        failing: [(RunKind::Backup, 2)].into(),
         scheduled: 2,
         backups: vec![scheduled("a"), scheduled("b")],
         lag: 7,
@@ -177,6 +178,15 @@ fn a_scheduled_backup_has_series_while_it_exists() {
     let open = series(&metrics, "cassgate_runs_open");
     assert_eq!(open.len(), 8, "{open:?}");
     assert!(open.contains(&r#"cassgate_runs_open{kind="restore",state="queued"} 3"#.to_owned()));
+    let mut failing = series(&metrics, "cassgate_reconciles_failing");
+    failing.sort();
+    assert_eq!(
+        failing,
+        [
+            r#"cassgate_reconciles_failing{kind="backup"} 2"#,
+            r#"cassgate_reconciles_failing{kind="restore"} 0"#,
+        ]
+    );
     let finished = series(&metrics, "cassgate_runs_finished");
     assert!(
         finished.contains(&r#"cassgate_runs_finished_total{kind="backup",outcome="failed"} 0"#.to_owned())
@@ -184,6 +194,10 @@ fn a_scheduled_backup_has_series_while_it_exists() {
     metrics.clear_census();
     assert_eq!(series(&metrics, "cassgate_schedule"), Vec::<String>::new());
     assert_eq!(series(&metrics, "cassgate_runs_open"), Vec::<String>::new());
+    assert_eq!(
+        series(&metrics, "cassgate_reconciles_failing"),
+        Vec::<String>::new()
+    );
 }
 
 #[test]

@@ -8,9 +8,13 @@ use crate::api::{CassandraRestore, ConditionType, Phase, Reason, Truncation};
 /// copies of every restore: they may have emptied tables and did not complete, so that the copies may be all that is left
 /// of the data, or they kept their copies when they completed.
 #[must_use]
-pub fn restores_with_copies(restores: &[CassandraRestore], cluster: &str, own: &str) -> Vec<String> {
+pub fn restores_with_copies<'a>(
+    restores: impl IntoIterator<Item = &'a CassandraRestore>,
+    cluster: &str,
+    own: &str,
+) -> Vec<String> {
     let of_cluster = restores
-        .iter()
+        .into_iter()
         .filter(|restore| restore.spec.cassandra_cluster == cluster);
     let names = of_cluster
         .filter(|restore| needs_copies(restore))

@@ -11,8 +11,8 @@ use crate::reconcile::plan::{Task, Wait};
 use crate::reconcile::queue::order::{QueueEntry, QueueState, Queued, reason_to_wait};
 
 /// Returns a removal whose operation on the first node hangs.
-fn hung() -> PruneRun {
-    let mut pruning = PruneRun::new(2);
+fn hung(nodes: usize) -> PruneRun {
+    let mut pruning = PruneRun::new(nodes);
     pruning.world.nodes[0].hangs = true;
     pruning.step();
     pruning.world.advance(SignedDuration::from_secs(2));
@@ -54,7 +54,7 @@ fn restore(now: Timestamp) -> QueueEntry {
 
 #[test]
 fn a_removal_that_hangs_is_reported_with_a_remedy_and_all_that_wait_say_so() {
-    let mut pruning = hung();
+    let mut pruning = hung(2);
     wait(&mut pruning, SignedDuration::from_hours(5));
     assert_eq!(condition(&pruning, "Stalled"), None);
     assert_eq!(condition(&pruning, "RetentionBlocked"), None);
@@ -93,8 +93,10 @@ fn a_removal_that_hangs_is_reported_with_a_remedy_and_all_that_wait_say_so() {
 /// An upload that shares files with the snapshot has no manifest yet, so the removal would delete them.
 #[test]
 fn no_run_of_the_schedule_begins_beside_a_removal_and_the_one_that_was_due_begins_afterwards() {
-    let mut pruning = hung();
+    let mut pruning = hung(1);
     let mut status = pruning.status();
+    status.schedule = Some("@daily".to_owned());
+    pruning.backup.spec.snapshot_tag = Some("nightly".to_owned());
     status.next_schedule_time = Some(in_hours(&pruning, 1));
     pruning.backup.status = Some(status);
     wait(&mut pruning, SignedDuration::from_hours(8));
@@ -117,7 +119,7 @@ fn no_run_of_the_schedule_begins_beside_a_removal_and_the_one_that_was_due_begin
 
 #[test]
 fn a_removal_whose_sidecar_was_restarted_continues_and_the_schedule_is_ready_again() {
-    let mut pruning = hung();
+    let mut pruning = hung(2);
     let mut status = pruning.status();
     status.next_schedule_time = Some(in_hours(&pruning, 20));
     pruning.backup.status = Some(status);
@@ -133,7 +135,7 @@ fn a_removal_whose_sidecar_was_restarted_continues_and_the_schedule_is_ready_aga
 
 #[test]
 fn a_removal_under_way_is_followed_although_the_sidecar_is_another_one_by_now() {
-    let mut pruning = hung();
+    let mut pruning = hung(2);
     pruning.world.sidecar = Sidecar::from_image("icarus:1.1.3");
     wait(&mut pruning, SignedDuration::from_hours(7));
     assert_eq!(condition(&pruning, "Stalled").unwrap().0, "NoProgress");
