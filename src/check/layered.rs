@@ -83,12 +83,8 @@ impl FactSource for Layered<'_> {
         let mut stored = self.live.neighbours(query);
         stored
             .overlapping_backups
-            .retain(|other| !self.tree.has_backup(&other.namespace, &other.backup.name));
-        stored.namesakes.retain(|namespace| {
-            !own.namesakes.contains(namespace) && !self.tree.has_backup(namespace, query.name)
-        });
+            .retain(|other| !self.tree.has_backup(query.namespace, &other.name));
         stored.overlapping_backups.append(&mut own.overlapping_backups);
-        stored.namesakes.append(&mut own.namesakes);
         stored
     }
 

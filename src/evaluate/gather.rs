@@ -145,14 +145,10 @@ impl<'a> Gatherer<'a> {
         self.answer_of(answer).await
     }
 
-    /// Returns the backup of this name in any namespace.
-    pub(super) async fn backup_in(
-        self,
-        namespace: &str,
-        name: &str,
-        freshness: Freshness,
-    ) -> Reference<StoredBackup> {
-        self.in_time(self.source.backup(namespace, name, freshness)).await
+    /// Returns the neighbour of this name, read live.
+    pub(super) async fn neighbouring_backup(self, name: &str) -> Reference<StoredBackup> {
+        self.in_time(self.source.backup(self.namespace, name, Freshness::Live))
+            .await
     }
 
     /// Returns the restore of this name, read live.

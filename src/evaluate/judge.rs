@@ -56,14 +56,13 @@ pub(super) async fn refresh_neighbours(
     gatherer: Gatherer<'_>,
     already_read: &mut Vec<NeighbourRef>,
 ) -> bool {
-    let mut unread = neighbours.behind_denials(found, gatherer.namespace);
+    let mut unread = neighbours.behind_denials(found);
     unread.retain(|neighbour| !already_read.contains(neighbour));
     for neighbour in &unread {
-        let about = neighbour.about(gatherer.namespace);
+        let about = neighbour.about();
         match neighbour {
-            NeighbourRef::Backup(namespace, name) => {
-                let backup = gatherer.backup_in(namespace, name, Freshness::Live).await;
-                neighbours.update_backup(namespace, name, backup, about);
+            NeighbourRef::Backup(name) => {
+                neighbours.update_backup(name, gatherer.neighbouring_backup(name).await, about);
             }
             NeighbourRef::Restore(name) => {
                 neighbours.update_restore(name, gatherer.restore(name).await, about);

@@ -12,7 +12,7 @@ use std::task::{self, Poll};
 use crate::domain::credentials::Credentials;
 
 pub use index::{BackupIndex, NeighbourIndex, RestoreIndex};
-pub use neighbours::{MAX_NEIGHBOURS, NeighbourQuery, NeighbourRef, Neighbours, OverlappingBackup};
+pub use neighbours::{MAX_NEIGHBOURS, NeighbourQuery, NeighbourRef, Neighbours};
 pub use objects::{Cluster, ClusterNode, Namespace, Run, StoredBackup, StoredRestore};
 pub use past_runs::{Coverage, PastSnapshot, RecordedRun};
 

@@ -6,7 +6,7 @@ use cassgate::api::{CassandraBackup, CassandraCluster, CassandraRestore, MISSING
 use cassgate::domain::credentials::Credentials;
 use cassgate::domain::storage::StorageLocation;
 use cassgate::rules::facts::{
-    Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours, OverlappingBackup,
+    Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours,
     Pending, Reference, StoredBackup, StoredRestore,
 };
 use cassgate::rules::policy::MissingReferences;
@@ -101,7 +101,7 @@ impl FactSource for World {
     fn neighbours(&self, query: NeighbourQuery<'_>) -> Neighbours {
         let others = || {
             self.backups().filter(move |(namespace, backup)| {
-                (*namespace, backup.name.as_str()) != (query.namespace, query.backup)
+                *namespace == query.namespace && backup.name != query.backup
             })
         };
         let overlaps = |backup: &StoredBackup| {
@@ -117,17 +117,7 @@ impl FactSource for World {
         Neighbours {
             overlapping_backups: others()
                 .filter(|(_, backup)| overlaps(backup))
-                .map(|(namespace, backup)| OverlappingBackup {
-                    namespace: namespace.into(),
-                    backup: Arc::new(backup),
-                })
-                .collect(),
-            namesakes: self
-                .backups()
-                .filter(|(namespace, backup)| {
-                    *namespace != query.namespace && backup.name == query.name && backup.spec.is_scheduled()
-                })
-                .map(|(namespace, _)| namespace.into())
+                .map(|(_, backup)| Arc::new(backup))
                 .collect(),
             running_backups: self
                 .backups()

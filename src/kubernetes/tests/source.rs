@@ -148,7 +148,7 @@ async fn neighbours_come_from_the_caches_and_a_restore_is_read_live() {
         tag: "daily-eu",
     };
     let found = world.facts.neighbours(query);
-    assert_eq!(found.overlapping_backups[0].backup.name, "b1");
+    assert_eq!(found.overlapping_backups[0].name, "b1");
     assert_eq!(found.restores_with_copies[0].name, "r1");
     assert_eq!(server.requests(), [""; 0]);
     let read = world.facts.restore("prod", "r1").await;

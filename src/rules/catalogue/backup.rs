@@ -32,7 +32,7 @@ rules! {
 
     BACKUP_DUPLICATE = "backup-duplicate", Backup, EITHER;
     "A one-shot backup with the same cluster, datacenter, location and tag has already run.";
-    "CassKop compares these four fields in all namespaces and skips the new backup with an event. The new backup then never runs, even if it is scheduled or the first one failed.";
+    "CassKop compares these four fields and skips the new backup with an event. The new backup then never runs, even if it is scheduled or the first one failed.";
     "Use another tag. To retry a failed backup, delete it first.";
 
     BACKUP_DURING_RESTORE = "backup-during-restore", Backup, EITHER;
@@ -70,10 +70,10 @@ rules! {
     "When the clock goes forward, a run in the skipped hour does not happen. When it goes back, a run in the repeated hour happens twice.";
     "Choose another hour, or a zone without clock changes (UTC).";
 
-    SCHEDULE_NAME_SHARED = "schedule-name-shared", Backup, WARN;
-    "Another namespace has a scheduled backup with the same name.";
-    "CassKop identifies schedules by name alone. If both schedules are equal, the second backup is never scheduled; otherwise it replaces the first. Deleting one stops both.";
-    "Give scheduled backups names that are unique in all namespaces that CassKop watches.";
+    SCHEDULE_ENDED_BY_BACKUP = "schedule-ended-by-backup", Backup, DENY;
+    "A one-shot backup and a scheduled one have the same cluster, datacenter, location and tag, with CassKop as executor.";
+    "When its operator starts, CassKop skips every backup with the same four values as a one-shot backup that has run, also one that it had scheduled before. The schedule never runs again, and only an event (BackupSkipped) tells it (observed).";
+    "Use another tag for one of the two.";
 
     DURATION_MALFORMED = "duration-malformed", Backup, DENY;
     "`duration` is not a Go duration, or shorter than a second.";

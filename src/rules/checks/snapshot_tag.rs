@@ -1,13 +1,15 @@
 //! The snapshot tag of a backup, and conflicts with the tags of other backups.
 
+use std::sync::Arc;
+
 use crate::api::ConditionType;
 use crate::domain::snapshot_tag::SnapshotTagError;
 
 use crate::rules::catalogue::{
-    BACKUP_DUPLICATE, SCHEDULE_NAME_SHARED, SNAPSHOT_TAG_AMBIGUOUS, SNAPSHOT_TAG_MALFORMED,
+    BACKUP_DUPLICATE, SCHEDULE_ENDED_BY_BACKUP, SNAPSHOT_TAG_AMBIGUOUS, SNAPSHOT_TAG_MALFORMED,
     SNAPSHOT_TAG_OVERLAPS, Severity,
 };
-use crate::rules::facts::{Facts, OverlappingBackup, StoredBackup};
+use crate::rules::facts::{Facts, StoredBackup};
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
 use crate::rules::subject::{Backup, Restore, non_empty};
@@ -24,12 +26,12 @@ pub(super) fn check(backup: &Backup, facts: &Facts, context: &Context, findings:
     }
     // A description of a bucket never runs, so it takes the tag of a backup that has run.
     let never_runs = backup.spec.describes_bucket() && !context.casskop_acts();
-    let duplicate = (!never_runs).then(|| duplicate(backup, facts, context)).flatten();
+    let mut same = (!never_runs).then(|| duplicate(backup, facts, context)).flatten();
     if context.casskop_acts() {
-        findings.extend(duplicate.is_none().then(|| overlaps(backup, facts)).flatten());
-        findings.extend(shared_name(backup, facts));
+        same = same.or_else(|| ends_schedule(backup, facts, context));
+        findings.extend(same.is_none().then(|| overlaps(backup, facts)).flatten());
     }
-    findings.extend(duplicate);
+    findings.extend(same);
 }
 
 /// Denies a tag that cannot be a directory name and part of an object key.
@@ -47,110 +49,122 @@ fn malformed(error: &SnapshotTagError, text: &str) -> Finding {
     }
 }
 
-/// Returns the name of a backup for messages, with its namespace if that differs.
-fn display(other: &OverlappingBackup, own: &Backup) -> String {
-    if *other.namespace == *own.meta.namespace {
-        format!("backup {}", other.backup.name)
-    } else {
-        format!("backup {} of namespace {}", other.backup.name, other.namespace)
-    }
-}
-
-/// Returns the name for [`Finding::related_object`]: `name` in the same namespace, `namespace/name` in another.
-fn qualified_name(other: &OverlappingBackup, namespace: &str) -> String {
-    if *other.namespace == *namespace {
-        other.backup.name.clone()
-    } else {
-        format!("{}/{}", other.namespace, other.backup.name)
-    }
+/// Returns the first of `others` that CassKop takes for the same backup: it has the same tag, location, cluster and
+/// datacenter. CassKop compares locations as text (`reconcile.go:145`).
+fn same_backup<'a>(
+    backup: &Backup,
+    facts: &'a Facts,
+    context: &Context,
+    others: impl Fn(&StoredBackup) -> bool,
+) -> Option<&'a StoredBackup> {
+    let spec = &backup.spec;
+    let same = |other: &&Arc<StoredBackup>| {
+        let theirs = &other.spec;
+        let same_location = !context.casskop_acts() || theirs.storage_location == spec.storage_location;
+        same_location
+            && theirs.snapshot_tag == spec.snapshot_tag
+            && non_empty(theirs.datacenter.as_deref()) == non_empty(spec.datacenter.as_deref())
+            && others(other)
+    };
+    let found = facts.neighbours.overlapping_backups.iter().find(same)?;
+    Some(&**found)
 }
 
 /// Reports a one-shot backup that has run and has the same tag, location, cluster and datacenter.
 ///
-/// CassKop compares these four with every one-shot that has a condition, in all namespaces, and then skips the new backup
-/// permanently, also a scheduled one (`reconcile.go:145`).
+/// CassKop compares these four with every one-shot of the namespace that has a condition, and then skips the new backup
+/// permanently, also a scheduled one.
 fn duplicate(backup: &Backup, facts: &Facts, context: &Context) -> Option<Finding> {
-    let spec = &backup.spec;
-    let same = |other: &&OverlappingBackup| {
-        let theirs = &other.backup.spec;
-        let in_scope = context.casskop_acts() || *other.namespace == *backup.meta.namespace;
-        // CassKop compares locations as text.
-        let same_location = !context.casskop_acts() || theirs.storage_location == spec.storage_location;
-        in_scope
-            && same_location
-            && theirs.snapshot_tag == spec.snapshot_tag
-            && non_empty(theirs.datacenter.as_deref()) == non_empty(spec.datacenter.as_deref())
-            && !theirs.is_scheduled()
-            && other.backup.run.state().is_some()
-    };
-    let other = facts.neighbours.overlapping_backups.iter().find(same)?;
-    let name = display(other, backup);
-    let state = other
-        .backup
-        .run
-        .state()
-        .map(ConditionType::as_str)
-        .unwrap_or_default();
+    let has_run = |other: &StoredBackup| !other.spec.is_scheduled() && other.run.state().is_some();
+    let other = same_backup(backup, facts, context, has_run)?;
+    let name = &other.name;
+    let state = other.run.state().map(ConditionType::as_str).unwrap_or_default();
     let failed = matches!(
-        other.backup.run.state(),
+        other.run.state(),
         Some(ConditionType::Failed | ConditionType::Cancelled)
     );
     let (severity, message) = match (context.casskop_acts(), failed) {
         (true, true) => (
             Severity::Deny,
             format!(
-                "{name} has the same tag, location, cluster and datacenter and is {state}; CassKop would never run this \
-                 backup; delete that backup first, or use another tag"
+                "backup {name} has the same tag, location, cluster and datacenter and is {state}; CassKop would never run \
+                 this backup; delete that backup first, or use another tag"
             ),
         ),
         (true, false) => (
             Severity::Deny,
             format!(
-                "{name} has the same tag, location, cluster and datacenter and is {state}; CassKop would never run this \
-                 backup; use another tag"
+                "backup {name} has the same tag, location, cluster and datacenter and is {state}; CassKop would never run \
+                 this backup; use another tag"
             ),
         ),
         (false, _) => (
             Severity::Warn,
             format!(
-                "{name} has the same tag and location and is {state}; a restore by tag uses the newer one"
+                "backup {name} has the same tag and location and is {state}; a restore by tag uses the newer one"
             ),
         ),
     };
     let finding = Finding::deny(&BACKUP_DUPLICATE, PATH, Cause::Duplicate, message).severity(severity);
-    Some(
-        finding
-            .value(spec.snapshot_tag.as_deref().unwrap_or_default())
-            .related_object("CassandraBackup", &qualified_name(other, &backup.meta.namespace)),
-    )
+    Some(about(finding, backup, name))
+}
+
+/// Denies a one-shot backup that ends a schedule, and a schedule that a one-shot backup will end.
+///
+/// As soon as a one-shot backup has a condition, CassKop skips every backup with the same four values. It checks this when
+/// its operator starts, before it schedules a backup, so the schedule is lost at the next restart (observed at 40f5dfa9).
+fn ends_schedule(backup: &Backup, facts: &Facts, context: &Context) -> Option<Finding> {
+    let is_scheduled = backup.schedule.is_some();
+    let other = same_backup(backup, facts, context, |other| {
+        other.spec.is_scheduled() != is_scheduled
+    })?;
+    let name = &other.name;
+    let problem = if is_scheduled {
+        format!(
+            "the one-shot backup {name} has the same tag, location, cluster and datacenter; once it has run, CassKop never \
+             schedules this backup again after a restart of its operator"
+        )
+    } else {
+        format!(
+            "the scheduled backup {name} has the same tag, location, cluster and datacenter; once this backup has run, \
+             CassKop never schedules that one again after a restart of its operator"
+        )
+    };
+    let message = format!("{problem}; use another tag");
+    let finding = Finding::deny(&SCHEDULE_ENDED_BY_BACKUP, PATH, Cause::Duplicate, message);
+    Some(about(finding, backup, name))
+}
+
+/// Adds the tag of `backup` and the name of the other backup to a finding.
+fn about(finding: Finding, backup: &Backup, other: &str) -> Finding {
+    finding
+        .value(backup.spec.snapshot_tag.as_deref().unwrap_or_default())
+        .related_object("CassandraBackup", other)
 }
 
 /// Warns about another backup whose tag starts with this tag, or the reverse.
 ///
-/// Icarus searches for keys with the prefix `<cluster>/<dc>/<host id>/manifests/<tag>` and uses the newest. Host ids
-/// belong to one Cassandra cluster, so a cluster of the same name in another namespace does not conflict.
+/// Icarus searches for keys with the prefix `<cluster>/<dc>/<host id>/manifests/<tag>` and uses the newest.
 fn overlaps(backup: &Backup, facts: &Facts) -> Option<Finding> {
     let tag = backup.tag.as_ref()?.as_ref().ok()?.as_str();
     let own = backup.spec.datacenter.as_deref();
-    let other =
-        facts.neighbours.overlapping_backups.iter().find(|other| {
-            *other.namespace == *backup.meta.namespace && share_a_datacenter(own, &other.backup)
-        })?;
-    let name = display(other, backup);
-    let theirs = other.backup.spec.snapshot_tag.as_deref().unwrap_or_default();
+    let mut others = facts.neighbours.overlapping_backups.iter();
+    let other = others.find(|other| share_a_datacenter(own, other))?;
+    let name = &other.name;
+    let theirs = other.spec.snapshot_tag.as_deref().unwrap_or_default();
     let (prefix, affected) = if theirs.len() < tag.len() {
         (theirs, "that backup")
     } else {
         (tag, "this backup")
     };
     let message = format!(
-        "{name} has tag {theirs} at the same location, and a restore of {affected} uses the newest snapshot that starts \
+        "backup {name} has tag {theirs} at the same location, and a restore of {affected} uses the newest snapshot that starts \
          with {prefix}; use a tag with another beginning"
     );
     Some(
         Finding::warn(&SNAPSHOT_TAG_OVERLAPS, PATH, Cause::Invalid, message)
             .value(tag)
-            .related_object("CassandraBackup", &qualified_name(other, &backup.meta.namespace)),
+            .related_object("CassandraBackup", name),
     )
 }
 
@@ -160,20 +174,6 @@ fn share_a_datacenter(own: Option<&str>, other: &StoredBackup) -> bool {
         (Some(own), Some(theirs)) => own == theirs,
         _ => true,
     }
-}
-
-/// Warns about a scheduled backup of the same name in another namespace: CassKop keys its schedules by name alone.
-fn shared_name(backup: &Backup, facts: &Facts) -> Option<Finding> {
-    backup.schedule.as_ref()?;
-    let namespace = facts.neighbours.namesakes.first()?;
-    let message = format!(
-        "namespace {namespace} has a scheduled backup of this name too, and CassKop identifies schedules by name alone: \
-         one of the two would not run; use another name"
-    );
-    Some(
-        Finding::warn(&SCHEDULE_NAME_SHARED, "metadata.name", Cause::Duplicate, message)
-            .value(&backup.meta.name),
-    )
 }
 
 /// Reports a restore by CassKop whose backup has a tag that is a prefix of another backup's tag: a denial if the other
@@ -192,21 +192,18 @@ pub(super) fn ambiguous(
         restore.spec.exact_schema_version == Some(true) && matches!(restore.schema_version, Some(Ok(_)));
     let datacenter = non_empty(restore.spec.datacenter.as_deref()).or(backup.spec.datacenter.as_deref());
     let others = facts.neighbours.overlapping_backups.iter().filter(|other| {
-        let theirs = other.backup.spec.snapshot_tag.as_deref().unwrap_or_default();
-        *other.namespace == *restore.meta.namespace
-            && theirs.starts_with(tag)
-            && !(exact && theirs != tag)
-            && share_a_datacenter(datacenter, &other.backup)
+        let theirs = other.spec.snapshot_tag.as_deref().unwrap_or_default();
+        theirs.starts_with(tag) && !(exact && theirs != tag) && share_a_datacenter(datacenter, other)
     });
-    let ranked = others.filter_map(|other| Some((conflict_severity(&other.backup)?, other)));
+    let ranked = others.filter_map(|other| Some((conflict_severity(other)?, other)));
     let (severity, other) = ranked.min_by_key(|(severity, _)| *severity)?;
-    let theirs = other.backup.spec.snapshot_tag.as_deref().unwrap_or_default();
+    let theirs = other.spec.snapshot_tag.as_deref().unwrap_or_default();
     let remedy = if theirs == tag {
         "restore with cassgate as executor, which uses the full snapshot name"
     } else {
         "set exactSchemaVersion: true and the schemaVersion of this backup"
     };
-    let (name, own) = (&other.backup.name, &backup.name);
+    let (name, own) = (&other.name, &backup.name);
     let message = format!(
         "CassKop restores backup {own} by its tag {tag:?}, and the sidecar uses the newest snapshot that starts with it; \
          backup {name} has tag {theirs} at the same location and may be restored instead; {remedy}"

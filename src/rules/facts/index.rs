@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::domain::storage::StorageLocation;
 
-use super::neighbours::{MAX_NEIGHBOURS, NeighbourQuery, Neighbours, OverlappingBackup};
+use super::neighbours::{MAX_NEIGHBOURS, NeighbourQuery, Neighbours};
 use super::objects::{StoredBackup, StoredRestore};
 
 /// An index of the objects of one kind that finds neighbours.
@@ -103,41 +103,28 @@ fn key<S: AsRef<str>>(parts: &[S]) -> String {
 /// The backups that can be neighbours of an object.
 #[derive(Debug, Default)]
 pub struct BackupIndex {
-    /// Keys by cluster, location, tag, namespace, name.
+    /// All, by namespace, cluster, location, tag and name.
     by_tag: OrderedMap<StoredBackup>,
-    /// Those that have run, by the same key. They come first because denials rest on them alone.
+    /// Those that have run, by the same key. They come first because most denials rest on them.
     run_by_tag: OrderedMap<StoredBackup>,
-    /// Keys by namespace, cluster, location, tag, name. Other namespaces cannot crowd out the object's own.
-    own_by_tag: OrderedMap<StoredBackup>,
-    /// Those that have run, by the same key.
-    own_run_by_tag: OrderedMap<StoredBackup>,
-    /// Those with a schedule, by name and namespace.
-    scheduled: OrderedMap<StoredBackup>,
     /// Those that are running, by namespace, cluster and name.
     running: OrderedMap<StoredBackup>,
 }
 
-/// The position of the namespace in a key of `by_tag`, and in a key of `own_by_tag`.
-const NAMESPACE_IN_ALL: usize = 3;
-const NAMESPACE_IN_OWN: usize = 0;
-
-/// Returns the parts of the keys of `by_tag` and `own_by_tag`; `None` for a backup without a tag.
-fn tag_keys<'a>(
+/// Returns the parts of the key of `by_tag`; `None` for a backup without a tag.
+fn tag_key<'a>(
     namespace: &'a str,
     name: &'a str,
     backup: &'a StoredBackup,
     place: &'a str,
-) -> Option<[[&'a str; 5]; 2]> {
+) -> Option<[&'a str; 5]> {
     let cluster = backup.spec.cassandra_cluster.as_str();
     let tag = backup
         .spec
         .snapshot_tag
         .as_deref()
         .filter(|tag| !tag.is_empty())?;
-    Some([
-        [cluster, place, tag, namespace, name],
-        [namespace, cluster, place, tag, name],
-    ])
+    Some([namespace, cluster, place, tag, name])
 }
 
 /// Returns the bucket or directory of a location; the text itself if it is malformed.
@@ -148,16 +135,11 @@ fn place(location: &str) -> String {
 impl NeighbourIndex<StoredBackup> for BackupIndex {
     fn insert(&mut self, namespace: &str, name: &str, backup: &Arc<StoredBackup>) {
         let place = place(&backup.spec.storage_location);
-        if let Some([all, own]) = tag_keys(namespace, name, backup, &place) {
-            self.by_tag.insert(&all, backup);
-            self.own_by_tag.insert(&own, backup);
+        if let Some(parts) = tag_key(namespace, name, backup, &place) {
+            self.by_tag.insert(&parts, backup);
             if backup.run.state().is_some() {
-                self.run_by_tag.insert(&all, backup);
-                self.own_run_by_tag.insert(&own, backup);
+                self.run_by_tag.insert(&parts, backup);
             }
-        }
-        if backup.spec.is_scheduled() {
-            self.scheduled.insert(&[name, namespace], backup);
         }
         if backup.run.is_active() {
             let parts = [namespace, &backup.spec.cassandra_cluster, name];
@@ -167,13 +149,10 @@ impl NeighbourIndex<StoredBackup> for BackupIndex {
 
     fn remove(&mut self, namespace: &str, name: &str, backup: &Arc<StoredBackup>) {
         let place = place(&backup.spec.storage_location);
-        if let Some([all, own]) = tag_keys(namespace, name, backup, &place) {
-            self.by_tag.remove(&all);
-            self.run_by_tag.remove(&all);
-            self.own_by_tag.remove(&own);
-            self.own_run_by_tag.remove(&own);
+        if let Some(parts) = tag_key(namespace, name, backup, &place) {
+            self.by_tag.remove(&parts);
+            self.run_by_tag.remove(&parts);
         }
-        self.scheduled.remove(&[name, namespace]);
         self.running
             .remove(&[namespace, &backup.spec.cassandra_cluster, name]);
     }
@@ -183,59 +162,29 @@ impl BackupIndex {
     /// Writes the backups among the neighbours of an object into `neighbours`.
     pub fn find(&self, query: &NeighbourQuery<'_>, neighbours: &mut Neighbours) {
         neighbours.overlapping_backups = self.overlapping_backups(query);
-        neighbours.namesakes = self.namesakes(query);
         neighbours.running_backups = self.running(query);
     }
 
-    /// Returns the backups whose tag begins with the object's tag or is a beginning of it: those of the object's
-    /// namespace first, and of them and of all first those that have run.
-    fn overlapping_backups(&self, query: &NeighbourQuery<'_>) -> Vec<OverlappingBackup> {
-        let mut overlapping_backups: Vec<OverlappingBackup> = Vec::new();
-        if query.tag.is_empty() || query.location.is_empty() {
-            return overlapping_backups;
+    /// Returns the backups whose tag begins with the object's tag or is a beginning of it, those that have run first.
+    fn overlapping_backups(&self, query: &NeighbourQuery<'_>) -> Vec<Arc<StoredBackup>> {
+        let mut found: Vec<Arc<StoredBackup>> = Vec::new();
+        if query.tag.is_empty() || query.location.is_empty() || self.by_tag.0.is_empty() {
+            return found;
         }
-        if self.by_tag.0.is_empty() {
-            return overlapping_backups;
-        }
-        let place = place(query.location);
-        let all = key(&[query.cluster, &place]);
-        let own = key(&[query.namespace, query.cluster, &place]);
-        for (map, base, at) in [
-            (&self.own_run_by_tag, &own, NAMESPACE_IN_OWN),
-            (&self.own_by_tag, &own, NAMESPACE_IN_OWN),
-            (&self.run_by_tag, &all, NAMESPACE_IN_ALL),
-            (&self.by_tag, &all, NAMESPACE_IN_ALL),
-        ] {
-            let limit = overlapping_backups.len() + MAX_NEIGHBOURS;
-            for (key, backup) in overlapping(map, base, query.tag) {
-                let namespace = key.split(SEPARATOR).nth(at).unwrap_or_default();
-                if overlapping_backups.len() == limit {
+        let base = key(&[query.namespace, query.cluster, &place(query.location)]);
+        for map in [&self.run_by_tag, &self.by_tag] {
+            let limit = found.len() + MAX_NEIGHBOURS;
+            for backup in overlapping(map, &base, query.tag) {
+                if found.len() == limit {
                     break;
                 }
-                let known = overlapping_backups
-                    .iter()
-                    .any(|other| *other.namespace == *namespace && other.backup.name == backup.name);
-                let itself = namespace == query.namespace && backup.name == query.backup;
-                if !known && !itself {
-                    overlapping_backups.push(OverlappingBackup {
-                        namespace: namespace.into(),
-                        backup: Arc::clone(backup),
-                    });
+                let known = found.iter().any(|other| other.name == backup.name);
+                if !known && backup.name != query.backup {
+                    found.push(Arc::clone(backup));
                 }
             }
         }
-        overlapping_backups
-    }
-
-    /// Returns the other namespaces that have a scheduled backup of this name.
-    fn namesakes(&self, query: &NeighbourQuery<'_>) -> Vec<Box<str>> {
-        self.scheduled
-            .with_parts(&[query.name])
-            .filter_map(|(key, _)| key.split(SEPARATOR).nth(1))
-            .filter(|namespace| *namespace != query.namespace)
-            .take(MAX_NEIGHBOURS)
-            .map(Into::into)
-            .collect()
+        found
     }
 
     /// Returns the backups of this cluster that are running.
@@ -251,17 +200,18 @@ impl BackupIndex {
     }
 }
 
-/// Returns the entries after `base` whose tag begins with `tag`, then those whose tag is a beginning of it.
+/// Returns the backups after `base` whose tag begins with `tag`, then those whose tag is a beginning of it.
 fn overlapping<'a>(
     map: &'a OrderedMap<StoredBackup>,
     base: &str,
     tag: &str,
-) -> impl Iterator<Item = (&'a str, &'a Arc<StoredBackup>)> + use<'a> {
+) -> impl Iterator<Item = &'a Arc<StoredBackup>> + use<'a> {
     let longer = [base, tag].concat();
     let shorter = shorter_tags(map, base, tag);
     iter::once(longer)
         .chain(shorter)
         .flat_map(|prefix| map.with_prefix(prefix))
+        .map(|(_, backup)| backup)
 }
 
 /// Returns a key prefix for each tag after `base` that is a beginning of `tag`, the shortest first.

@@ -30,26 +30,19 @@ pub struct NeighbourQuery<'a> {
     pub tag: &'a str,
 }
 
-/// Another backup of a cluster of the same name to the same location, with a tag that begins with the tag of the
-/// object or is a beginning of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OverlappingBackup {
-    /// Its namespace.
-    pub namespace: Box<str>,
-    /// The backup.
-    pub backup: Arc<StoredBackup>,
-}
-
-/// The neighbours of an object, as last seen.
+/// The neighbours of an object, as last seen. All are in its namespace.
 ///
-/// Each list has at most [`MAX_NEIGHBOURS`] items, except `overlapping_backups`: twice as many from the object's namespace and twice
-/// as many from all. A list is empty if the source does not know; no denial rests on the absence of a neighbour.
+/// CassKop runs once in each namespace: with an empty `WATCH_NAMESPACE` it sends nothing (observed at 40f5dfa9). Two
+/// clusters share no folder in a bucket, because the folders are host ids. So objects of different namespaces do not
+/// conflict, and no caller learns about a namespace that it may not read.
+///
+/// Each list has at most [`MAX_NEIGHBOURS`] items, and `overlapping_backups` twice as many. A list is empty if the source
+/// does not know; no denial rests on the absence of a neighbour.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Neighbours {
-    /// Backups with a tag that overlaps, first those of the object's namespace.
-    pub overlapping_backups: Vec<OverlappingBackup>,
-    /// Other namespaces that have a scheduled backup of the same name.
-    pub namesakes: Vec<Box<str>>,
+    /// Other backups of the same cluster to the same location, with a tag that begins with the tag of the object or is
+    /// a beginning of it.
+    pub overlapping_backups: Vec<Arc<StoredBackup>>,
     /// Backups of the same cluster that are running.
     pub running_backups: Vec<Arc<StoredBackup>>,
     /// Unfinished restores of the same cluster, sorted by [`precedence`](StoredRestore::precedence).
@@ -63,24 +56,21 @@ pub struct Neighbours {
     pub unreadable: Vec<String>,
 }
 
-/// A reference to a neighbour.
+/// A reference to a neighbour, by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NeighbourRef {
-    /// A backup, by namespace and name.
-    Backup(String, String),
-    /// A restore of the same namespace, by name.
+    /// A backup.
+    Backup(String),
+    /// A restore.
     Restore(String),
 }
 
 impl NeighbourRef {
     /// Returns the name that findings use: [`Finding::related_objects`](crate::rules::finding::Finding::related_objects).
-    ///
-    /// `namespace` is the namespace of the object.
     #[must_use]
-    pub fn about(&self, namespace: &str) -> String {
+    pub fn about(&self) -> String {
         match self {
-            Self::Backup(theirs, name) if theirs == namespace => format!("CassandraBackup/{name}"),
-            Self::Backup(theirs, name) => format!("CassandraBackup/{theirs}/{name}"),
+            Self::Backup(name) => format!("CassandraBackup/{name}"),
             Self::Restore(name) => format!("CassandraRestore/{name}"),
         }
     }
@@ -88,21 +78,17 @@ impl NeighbourRef {
 
 impl Neighbours {
     /// Returns the neighbours that a denial in `findings` rests on, each once.
-    ///
-    /// `namespace` is the namespace of the object.
     #[must_use]
-    pub fn behind_denials(&self, findings: &Findings, namespace: &str) -> Vec<NeighbourRef> {
-        let backups = self.overlapping_backups.iter().map(|other| {
-            let (namespace, name) = (other.namespace.to_string(), other.backup.name.clone());
-            NeighbourRef::Backup(namespace, name)
-        });
+    pub fn behind_denials(&self, findings: &Findings) -> Vec<NeighbourRef> {
+        let backups = self.overlapping_backups.iter();
+        let backups = backups.map(|other| NeighbourRef::Backup(other.name.clone()));
         let restores = self.restores_with_copies.iter().chain(&self.users);
         let restores = restores.map(|other| NeighbourRef::Restore(other.name.clone()));
         let mut all: Vec<NeighbourRef> = backups.chain(restores).collect();
         all.sort();
         all.dedup();
         all.retain(|neighbour| {
-            let about = neighbour.about(namespace);
+            let about = neighbour.about();
             findings
                 .denials()
                 .any(|finding| finding.related_objects.contains(&about))
@@ -111,22 +97,16 @@ impl Neighbours {
     }
 
     /// Replaces a backup by what a live read returned.
-    pub fn update_backup(
-        &mut self,
-        namespace: &str,
-        name: &str,
-        read: Reference<StoredBackup>,
-        about: String,
-    ) {
-        let matches = |other: &OverlappingBackup| *other.namespace == *namespace && other.backup.name == name;
+    pub fn update_backup(&mut self, name: &str, read: Reference<StoredBackup>, about: String) {
+        let others = &mut self.overlapping_backups;
         match read {
             Reference::Found(backup) => {
                 let backup = Arc::new(backup);
-                for other in self.overlapping_backups.iter_mut().filter(|other| matches(other)) {
-                    other.backup = Arc::clone(&backup);
+                for other in others.iter_mut().filter(|other| other.name == name) {
+                    *other = Arc::clone(&backup);
                 }
             }
-            Reference::Absent => self.overlapping_backups.retain(|other| !matches(other)),
+            Reference::Absent => others.retain(|other| other.name != name),
             Reference::Unknown(_) => self.unreadable.push(about),
         }
     }
