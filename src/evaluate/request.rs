@@ -9,7 +9,7 @@ use crate::rules::facts::{Caller, Facts, Freshness, Reference};
 use crate::rules::finding::Findings;
 use crate::rules::policy::Context;
 use crate::rules::subject::{Metadata, Subject};
-use crate::rules::{self, decode, status};
+use crate::rules::{self, decode, spec_change, status};
 
 use super::gather::Gatherer;
 use super::judge::{judge, refresh_neighbours};
@@ -85,12 +85,12 @@ impl Evaluation<'_> {
         found
     }
 
-    /// Returns the findings of an object that replaces `old`. An unchanged spec is not judged.
+    /// Returns the findings of an object that replaces `old`. A spec of the same meaning is not judged.
     pub async fn update(&self, old: &Object<'_>, new: &Object<'_>) -> Update {
         let (before, after) = (old.body(), new.body());
         let started = status::has_started(&before);
         let mut found: Findings = transition::status_reset(&before, &after).into_iter().collect();
-        if before.get("spec") != after.get("spec") {
+        if spec_change::is_changed(self.kind, &before, &after) {
             found.extend(transition::spec_changed_after_start(self.kind, &before, &after));
             match self.subject(new) {
                 Ok(subject) => {
@@ -102,7 +102,8 @@ impl Evaluation<'_> {
             }
             // The warning applies only to a change that is stored.
             if !found.denied() {
-                found.extend(transition::update_missed_by_casskop(self.kind, self.context));
+                let missed = transition::update_missed_by_casskop(self.kind, &before, &after, self.context);
+                found.extend(missed);
             }
         }
         found.suppress(|rule| new.meta.allows(rule));

@@ -109,6 +109,47 @@ pub fn generate(kind: Kind) -> GeneratedPolicy {
     }
 }
 
+/// True if a field of `from` is not empty, and `to` does not have the same value.
+///
+/// An empty field counts as absent: CassKop's PUT drops it.
+macro_rules! has_another_value {
+    ($from:literal, $to:literal) => {
+        concat!(
+            $from,
+            ".exists(f, !(",
+            $from,
+            "[f] == null || ",
+            $from,
+            "[f] == '' || ",
+            $from,
+            "[f] == {} || ",
+            $from,
+            "[f] == []) && !(f in ",
+            $to,
+            " && ",
+            $to,
+            "[f] == ",
+            $from,
+            "[f]))"
+        )
+    };
+}
+
+/// True if the object is new or its spec differs. It has no error for any value, since an error follows the failure
+/// policy.
+macro_rules! changed {
+    () => {
+        concat!(
+            "request.operation == 'CREATE' || has(object.spec) != has(oldObject.spec) || (has(object.spec) && \
+             (type(object.spec) == map && type(oldObject.spec) == map ? ",
+            has_another_value!("object.spec", "oldObject.spec"),
+            " || ",
+            has_another_value!("oldObject.spec", "object.spec"),
+            " : object.spec != oldObject.spec))"
+        )
+    };
+}
+
 /// The `matchConditions` of the policies, with their names: equal to those of the webhook
 /// (`manifests/base/webhooks.yaml`).
 pub const CONDITIONS: [Variable; 2] = [
@@ -118,23 +159,22 @@ pub const CONDITIONS: [Variable; 2] = [
     ),
     (
         "spec-changed-or-run-forgotten",
-        "request.operation == 'CREATE' || has(object.spec) != has(oldObject.spec) || (has(object.spec) && object.spec \
-         != oldObject.spec) || (has(oldObject.status) && has(oldObject.status.condition) && \
-         has(oldObject.status.condition.type) && !(has(oldObject.spec) && has(oldObject.spec.schedule) && \
-         oldObject.spec.schedule != '') && (!has(object.status) || !has(object.status.condition) || \
-         !has(object.status.condition.type) || (oldObject.status.condition.type in ['COMPLETED', 'FAILED', 'CANCELLED', \
-         'CANCELED'] && !(object.status.condition.type in ['COMPLETED', 'FAILED', 'CANCELLED', 'CANCELED']))))",
+        concat!(
+            changed!(),
+            " || (has(oldObject.status) && has(oldObject.status.condition) && \
+             has(oldObject.status.condition.type) && !(has(oldObject.spec) && has(oldObject.spec.schedule) && \
+             oldObject.spec.schedule != '') && (!has(object.status) || !has(object.status.condition) || \
+             !has(object.status.condition.type) || (oldObject.status.condition.type in ['COMPLETED', 'FAILED', \
+             'CANCELLED', 'CANCELED'] && !(object.status.condition.type in ['COMPLETED', 'FAILED', 'CANCELLED', \
+             'CANCELED']))))"
+        ),
     ),
 ];
-
-/// True if the object is new or its spec differs.
-const CHANGED: &str = "request.operation == 'CREATE' || has(object.spec) != has(oldObject.spec) || (has(object.spec) && \
-                       object.spec != oldObject.spec)";
 
 /// The variables of both kinds that describe the request.
 const REQUEST: &[Variable] = &[
     ("updated", "request.operation == 'UPDATE'"),
-    ("written", CHANGED),
+    ("written", changed!()),
     ("started", "variables.updated && variables.old_state != ''"),
 ];
 

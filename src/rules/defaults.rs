@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::entities::MAX_LIST_LENGTH;
 
 use super::facts::StoredBackup;
+use super::spec_change::normalized;
 use super::status::{has_started, is_scheduled};
 use crate::api::Kind;
 
@@ -40,11 +41,15 @@ pub fn fill(kind: Kind, object: &mut Value, inputs: Inputs<'_>) {
         return;
     }
     let Value::Object(spec) = spec else { return };
+    // CassKop's PUT drops empty fields: it is no change, and gets no default.
+    let is_rewritten = stored
+        .is_some_and(|stored| normalized(kind, stored) == normalized(kind, &Value::Object(spec.clone())));
     let requested = spec.get("snapshot").and_then(Value::as_str);
     let requested = requested
         .filter(|requested| !requested.is_empty())
         .map(str::to_owned);
     for (field, value) in candidates(kind, inputs, requested.as_deref()) {
+        let value = value.filter(|_| !is_rewritten);
         let kept = stored.and_then(|stored| stored.get(field)).cloned();
         if let Some(value) = kept.or(value) {
             spec.entry(field).or_insert(value);

@@ -11,6 +11,7 @@ pub mod defaults;
 pub mod facts;
 pub mod finding;
 pub mod policy;
+pub mod spec_change;
 pub mod status;
 pub mod subject;
 

@@ -72,7 +72,7 @@ fn assert_denied(object: &Value, field: &str, rule: &str) {
         restore(&json!({}))
     };
     let answer = answer_to(world(), object, &old);
-    let end = format!("[{rule}]");
+    let end = format!(" [cassgate {rule}]");
     let is_it = |cause: &Value| {
         cause["field"].as_str().unwrap().starts_with(field)
             && cause["message"].as_str().unwrap().ends_with(&end)

@@ -13,5 +13,6 @@ mod hostile;
 mod inputs;
 mod judging;
 mod parts;
+mod updating;
 #[path = "../verdicts/world.rs"]
 mod world;

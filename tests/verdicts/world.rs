@@ -6,8 +6,8 @@ use cassgate::api::{CassandraBackup, CassandraCluster, CassandraRestore, MISSING
 use cassgate::domain::credentials::Credentials;
 use cassgate::domain::storage::StorageLocation;
 use cassgate::rules::facts::{
-    Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours,
-    Pending, Reference, StoredBackup, StoredRestore,
+    Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, Reference,
+    StoredBackup, StoredRestore,
 };
 use cassgate::rules::policy::MissingReferences;
 use serde::de::DeserializeOwned;

@@ -5,7 +5,7 @@ use crate::api::Retention;
 use crate::rules::catalogue::{FIELD_NEEDS_EXECUTOR, SPEC_MALFORMED, Severity};
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
-use crate::rules::subject::{Backup, Subject};
+use crate::rules::subject::{Backup, Subject, non_empty};
 
 /// Denies numbers below the minimum in cassgate's CRDs.
 ///
@@ -69,7 +69,7 @@ pub(super) fn check(subject: &Subject, context: &Context, findings: &mut Finding
                     "the description of a bucket would run as a backup",
                 ),
                 (
-                    spec.time_zone.is_some(),
+                    non_empty(spec.time_zone.as_deref()).is_some(),
                     "timeZone",
                     "the schedule would use the operator's time zone (CassKop reads CRON_TZ=ZONE at the start of the \
                      schedule)",
@@ -94,7 +94,7 @@ pub(super) fn check(subject: &Subject, context: &Context, findings: &mut Finding
         Subject::Restore(restore) => {
             let fields = [
                 (
-                    restore.spec.snapshot.is_some(),
+                    restore.snapshot().is_some(),
                     "snapshot",
                     "the newest snapshot of the tag would be restored instead",
                 ),

@@ -1,6 +1,6 @@
 //! Changes to a stored object: updates, deletions and changes of its status.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::api::Kind;
 use crate::rules::catalogue::{
@@ -10,6 +10,7 @@ use crate::rules::catalogue::{
 use crate::rules::facts::Neighbours;
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
+use crate::rules::spec_change::changed_fields;
 use crate::rules::status::{is_present, is_reset, is_running, is_scheduled, state_name};
 
 /// Denies changes to the spec of a restore or one-shot backup that has started.
@@ -36,7 +37,8 @@ pub fn spec_changed_after_start(kind: Kind, old: &Value, new: &Value) -> Finding
     } else {
         "backup"
     };
-    let changed = changed_fields(old, new).filter(|field| !(toggles_schedule && *field == "schedule"));
+    let changed = changed_fields(kind, old, new).into_iter();
+    let changed = changed.filter(|field| !(toggles_schedule && field == "schedule"));
     findings.extend(changed.map(|field| {
         let message = format!(
             "this {noun} is {state} and runs only once, so a changed spec has no effect; create a {noun} with another \
@@ -83,7 +85,8 @@ pub fn identity_changed_while_in_use(old: &Value, new: &Value, neighbours: &Neig
     let Some(user) = neighbours.users.iter().find(|user| !user.copied) else {
         return Findings::default();
     };
-    changed_fields(old, new)
+    changed_fields(Kind::Backup, old, new)
+        .into_iter()
         .filter(|field| IDENTITY.contains(&field.as_str()))
         .map(|field| {
             let message = format!(
@@ -112,15 +115,40 @@ pub fn deleted_while_in_use(neighbours: &Neighbours) -> Option<Finding> {
     Some(finding.related_object("CassandraRestore", &user.name))
 }
 
-/// Warns about an update of a backup with CassKop as executor: CassKop's event filter drops every update
-/// (`cassandrabackup_controller.go:37`).
+/// The fields of a scheduled backup that CassKop reads only when it schedules the backup.
+const READ_ONCE: [&str; 2] = ["cassandraCluster", "schedule"];
+
+/// Warns about an update of a backup that CassKop notices only at the next start of its operator.
+///
+/// CassKop's event filter drops every update (`cassandrabackup_controller.go:37`). A scheduled run reads the other
+/// fields anew, so they take effect (observed at 40f5dfa9).
 #[must_use]
-pub fn update_missed_by_casskop(kind: Kind, context: &Context) -> Option<Finding> {
-    (kind == Kind::Backup && context.casskop_acts()).then(|| {
-        let message = "CassKop ignores the change until its operator restarts; restart the operator, or delete and re-create the \
-                       backup";
-        Finding::warn(&CASSKOP_NEEDS_RESTART, "spec", Cause::Invalid, message)
-    })
+pub fn update_missed_by_casskop(kind: Kind, old: &Value, new: &Value, context: &Context) -> Option<Finding> {
+    if kind != Kind::Backup || !context.casskop_acts() {
+        return None;
+    }
+    let message = if is_scheduled(old) && is_scheduled(new) {
+        let fields = changed_fields(kind, old, new);
+        let missed: Vec<&str> = READ_ONCE
+            .into_iter()
+            .filter(|field| fields.iter().any(|changed| changed == field))
+            .collect();
+        if missed.is_empty() {
+            return None;
+        }
+        format!(
+            "CassKop runs this backup with the previous {} until its operator restarts; restart the operator",
+            missed.join(" and ")
+        )
+    } else {
+        "CassKop does not notice this change until its operator restarts; restart the operator".to_owned()
+    };
+    Some(Finding::warn(
+        &CASSKOP_NEEDS_RESTART,
+        "spec",
+        Cause::Invalid,
+        message,
+    ))
 }
 
 /// Warns about the deletion of a scheduled backup with CassKop as executor.
@@ -133,23 +161,6 @@ pub fn deletion_missed_by_casskop(kind: Kind, old: &Value, context: &Context) ->
                        the operator";
         Finding::warn(&CASSKOP_NEEDS_RESTART, "metadata.finalizers", Cause::Invalid, message)
     })
-}
-
-/// Returns the top-level fields of the spec that differ, removed fields last.
-fn changed_fields<'a>(old: &'a Value, new: &'a Value) -> impl Iterator<Item = &'a String> {
-    let fields = |object: &'a Value| object.get("spec").and_then(Value::as_object);
-    let (before, after) = (fields(old), fields(new));
-    let get = |map: Option<&'a Map<String, Value>>, field: &str| map.and_then(|map| map.get(field));
-    let removed = before
-        .into_iter()
-        .flat_map(Map::keys)
-        .filter(move |field| get(after, field).is_none());
-    let differs = move |field: &&String| get(before, field) != get(after, field);
-    after
-        .into_iter()
-        .flat_map(Map::keys)
-        .chain(removed)
-        .filter(differs)
 }
 
 /// Denies a new object that has a status.
