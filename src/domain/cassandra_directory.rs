@@ -47,14 +47,23 @@ impl CassandraDirectory {
         if text.contains(char::is_control) || text.split('/').any(|part| part == "..") {
             return Err(CassandraDirectoryError::Unsafe);
         }
-        let parts: Vec<&str> = text
-            .split('/')
-            .filter(|part| !part.is_empty() && *part != ".")
-            .collect();
+        let parts: Vec<&str> = parts(text).collect();
         if parts.starts_with(&["var", "lib", "cassandra", "data"]) {
             return Err(CassandraDirectoryError::Data);
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// Returns true for the directory of CassKop's pods, in any form.
+    #[must_use]
+    pub fn is_casskops(&self) -> bool {
+        parts(&self.0).eq(parts(CASSANDRA_DIRECTORY))
+    }
+
+    /// Returns the path in its shortest form.
+    #[must_use]
+    pub fn shortest(&self) -> String {
+        parts(&self.0).fold(String::new(), |path, part| path + "/" + part)
     }
 
     /// Returns the path as it was written.
@@ -62,6 +71,11 @@ impl CassandraDirectory {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Returns the parts of a path that name a directory.
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty() && *part != ".")
 }
 
 impl fmt::Display for CassandraDirectory {
@@ -83,6 +97,23 @@ mod tests {
             "/var/lib/cassandra/database",
         ] {
             assert_eq!(CassandraDirectory::parse(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn a_directory_has_one_shortest_form() {
+        for (text, shortest, is_casskops) in [
+            ("/var/lib/cassandra", "/var/lib/cassandra", true),
+            ("//var/./lib/cassandra/", "/var/lib/cassandra", true),
+            ("/var/lib/cassandra2", "/var/lib/cassandra2", false),
+            ("/var/lib", "/var/lib", false),
+        ] {
+            let directory = CassandraDirectory::parse(text).unwrap();
+            assert_eq!(
+                (directory.shortest().as_str(), directory.is_casskops()),
+                (shortest, is_casskops),
+                "{text}"
+            );
         }
     }
 

@@ -68,7 +68,40 @@ pub enum Defect {
     NotEndpoint,
     /// The value of `awsregion` does not have the form of an AWS region. Other stores accept any value.
     NotRegion,
+    /// The value of `awsregion` is not one of [`SDK_REGIONS`].
+    UnknownRegion,
 }
+
+/// The regions that the AWS SDK of Icarus 1.x and 2.x knows, in lower case.
+///
+/// Both contain aws-java-sdk 1.11.782 (Esop 1.1.4 and 2.0.4), whose `Regions.fromName` fails for every other name, also for
+/// regions that AWS opened later. With an endpoint the name is not looked up. Icarus 3 reads no Secret. A test in
+/// `tests/e2e` reads the list from the published archives.
+pub const SDK_REGIONS: [&str; 23] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "me-south-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
 
 /// The keys of a Secret, each with the defect of its value. Values are checked once and never kept.
 ///
@@ -160,6 +193,7 @@ fn defect(key: Key, value: &[u8]) -> Option<Defect> {
         Key::Gcp => (!is_service_account(value)).then_some(Defect::NotServiceAccount),
         Key::AwsEndpoint if !is_endpoint(value.trim_ascii()) => Some(Defect::NotEndpoint),
         Key::AwsRegion if !is_region(value.trim_ascii()) => Some(Defect::NotRegion),
+        Key::AwsRegion if !is_sdk_region(value.trim_ascii()) => Some(Defect::UnknownRegion),
         _ => (value.trim_ascii().len() != value.len()).then_some(Defect::Padded),
     }
 }
@@ -170,7 +204,7 @@ fn is_service_account(value: &[u8]) -> bool {
 }
 
 fn is_endpoint(value: &[u8]) -> bool {
-    let Ok(uri) = http::Uri::try_from(value) else {
+    let Ok(uri) = parse_endpoint(value) else {
         return false;
     };
     let host = uri.host().is_some_and(|host| !host.is_empty());
@@ -180,8 +214,24 @@ fn is_endpoint(value: &[u8]) -> bool {
     }
 }
 
-/// Returns true for words and a number, such as `eu-west-1`. New regions appear, so there is no list of them. Esop
-/// converts the region to lower case.
+/// Parses an address.
+///
+/// Without a scheme `http::Uri` accepts no path. The SDK joins one slash at the end with the path of each request
+/// (observed: `PUT /bucket/key` with and without it).
+fn parse_endpoint(value: &[u8]) -> Result<http::Uri, http::uri::InvalidUri> {
+    let has_scheme = value.windows(3).any(|part| part == b"://");
+    let bare = value.strip_suffix(b"/").filter(|_| !has_scheme);
+    http::Uri::try_from(bare.unwrap_or(value))
+}
+
+/// Returns true for a region that the SDK of Icarus 1.x and 2.x knows. Esop converts the region to lower case.
+fn is_sdk_region(value: &[u8]) -> bool {
+    SDK_REGIONS
+        .iter()
+        .any(|region| value.eq_ignore_ascii_case(region.as_bytes()))
+}
+
+/// Returns true for words and a number, such as `eu-west-1`.
 fn is_region(value: &[u8]) -> bool {
     let parts: Vec<&[u8]> = value.split(|byte| *byte == b'-').collect();
     let word = |part: &&[u8]| part.len() > 1 && part.iter().all(u8::is_ascii_alphabetic);
@@ -207,12 +257,13 @@ mod tests {
             (Key::AwsAccessKeyId, "AKIA"),
             (Key::AwsRegion, "us-west-2"),
             (Key::AwsRegion, "US-Gov-East-1"),
-            (Key::AwsRegion, "eu-isoe-west-1"),
-            (Key::AwsRegion, "eusc-de-east-1"),
             (Key::AwsEndpoint, "https://minio.example:9000"),
             (Key::AwsEndpoint, "http://127.0.0.1:9000/"),
             (Key::AwsEndpoint, "minio.storage.svc:9000"),
             (Key::AwsEndpoint, "minio"),
+            (Key::AwsEndpoint, "minio:9000/"),
+            (Key::AwsEndpoint, "s3.example.com/"),
+            (Key::AwsEndpoint, "http://minio/path/"),
             (Key::Gcp, "{\"type\": \"service_account\"}\n"),
         ] {
             assert_eq!(defect(key, value), None, "{key} {value}");
@@ -231,6 +282,8 @@ mod tests {
             (Key::AwsEndpoint, "not a host", Defect::NotEndpoint),
             (Key::AwsEndpoint, "https://", Defect::NotEndpoint),
             (Key::AwsEndpoint, "/path", Defect::NotEndpoint),
+            (Key::AwsEndpoint, "/", Defect::NotEndpoint),
+            (Key::AwsEndpoint, "minio:9000//", Defect::NotEndpoint),
             (Key::AwsRegion, "eu-west-1\n", Defect::Padded),
             (Key::AwsRegion, "eu-west-1a", Defect::NotRegion),
             (Key::AwsRegion, "eu-west", Defect::NotRegion),
@@ -238,6 +291,15 @@ mod tests {
             (Key::AwsRegion, "Frankfurt", Defect::NotRegion),
             (Key::AwsRegion, "eu_west_1", Defect::NotRegion),
             (Key::AwsRegion, "eu--1", Defect::NotRegion),
+            (Key::AwsRegion, "il-central-1", Defect::UnknownRegion),
+            (Key::AwsRegion, "EU-SOUTH-1", Defect::UnknownRegion),
+            (Key::AwsRegion, "me-central-1\n", Defect::UnknownRegion),
+            (Key::AwsRegion, "ap-southeast-3", Defect::UnknownRegion),
+            (Key::AwsRegion, "eu-central-2", Defect::UnknownRegion),
+            (Key::AwsRegion, "mx-central-1", Defect::UnknownRegion),
+            (Key::AwsRegion, "ap-northeast-3", Defect::UnknownRegion),
+            (Key::AwsRegion, "eu-isoe-west-1", Defect::UnknownRegion),
+            (Key::AwsRegion, "eusc-de-east-1", Defect::UnknownRegion),
             (Key::Gcp, "[]", Defect::NotServiceAccount),
             (Key::Gcp, "{\"type\": 1}", Defect::NotServiceAccount),
             (Key::Gcp, "key", Defect::NotServiceAccount),

@@ -161,7 +161,8 @@ impl Rename {
 }
 
 fn side(key: &str, text: &str) -> Result<Table, RenameError> {
-    // Esop removes spaces, and no other white space.
+    // Esop removes spaces, and no other white space (observed with `RenamedEntities.parse` of 1.1.4 and 2.0.4), so CassKop,
+    // which sends the pairs as they are, renames the same tables.
     let bare = text.trim_matches(' ');
     let flaw = match Table::parse(bare) {
         Ok(table) => return Ok(table),

@@ -119,7 +119,7 @@ fn normalized_text(field: &str, text: &str) -> String {
             .map(|location| normalized_location(&location)),
         "cassandraDirectory" => CassandraDirectory::parse(text)
             .ok()
-            .map(|directory| normalized_directory(directory.as_str())),
+            .map(|directory| directory.shortest()),
         "schemaVersion" => SchemaVersion::parse(text)
             .ok()
             .map(|version| version.as_str().to_owned()),
@@ -155,11 +155,6 @@ fn normalized_location(location: &StorageLocation) -> String {
         Provider::File => location.as_str().trim_end_matches('/').to_owned(),
         provider => format!("{}://{}", provider.scheme(), location.bucket()),
     }
-}
-
-fn normalized_directory(path: &str) -> String {
-    let parts = path.split('/').filter(|part| !part.is_empty() && *part != ".");
-    parts.fold(String::new(), |path, part| path + "/" + part)
 }
 
 /// Returns the nodes ordered by their host ids, which are in lower case.

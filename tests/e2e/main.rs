@@ -11,6 +11,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod aws;
 mod by_hand;
 mod calendar;
 mod kills;

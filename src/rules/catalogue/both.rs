@@ -72,8 +72,8 @@ rules! {
 
     SECRET_KEY_MALFORMED = "secret-key-malformed", Both, EITHER;
     "A value in the Secret is not valid for its key.";
-    "The sidecar uses values unchanged: a line end becomes part of the key, and an empty value is sent. A `gcp` that is not a service account and an `awsendpoint` that is not a host or URL cannot work. Without an endpoint an `awsregion` must be an AWS region.";
-    "Write values without line ends (`printf %s`, or `stringData`). `gcp` is the JSON document of the service account. `awsendpoint` is host, host:port or an http(s) URL. `awsregion` is the name of a region (eu-west-1), not of a zone (eu-west-1a).";
+    "The sidecar uses values unchanged: a line end becomes part of the key, and an empty value is sent; CassKop retries without an event if a value that it checks is empty. A `gcp` that is not a service account and an `awsendpoint` that is not a host or URL cannot work. Without an endpoint an `awsregion` must be an AWS region, and one that the AWS library of Icarus 1 and 2 (aws-java-sdk 1.11.782) knows: with another one every operation fails.";
+    "Write values without line ends (`printf %s`, or `stringData`). `gcp` is the JSON document of the service account. `awsendpoint` is host, host:port or an http(s) URL. `awsregion` is the name of a region (eu-west-1), not of a zone (eu-west-1a). With a newer region add `awsendpoint`: https://s3.REGION.amazonaws.com.";
 
     SECRET_IGNORED = "secret-ignored", Both, WARN;
     "The object names a Secret, but the cluster's sidecar ignores Secrets.";

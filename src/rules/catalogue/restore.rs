@@ -155,9 +155,9 @@ rules! {
     "Icarus ignores it otherwise, and the newest snapshot of the tag is restored, whatever its schema.";
     "Set `exactSchemaVersion: true`, or leave `schemaVersion` out.";
 
-    CASSANDRA_DIRECTORY_MALFORMED = "cassandra-directory-malformed", Restore, DENY;
-    "`cassandraDirectory` is not the directory that contains `data`.";
-    "The sidecar appends /data to it and fails if that directory does not exist.";
+    CASSANDRA_DIRECTORY_MALFORMED = "cassandra-directory-malformed", Restore, EITHER;
+    "`cassandraDirectory` is not the directory that contains `data`, or not that of CassKop's pods.";
+    "The sidecar appends /data to it and fails if that directory does not exist. CassKop mounts the volume of each pod at /var/lib/cassandra.";
     "Write /var/lib/cassandra, or leave the field out.";
 
     RESTORE_STARTED = "restore-started", Restore, DENY, destroys;

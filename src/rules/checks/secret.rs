@@ -51,7 +51,7 @@ pub(super) fn check(subject: &Subject, facts: &Facts, context: &Context, finding
         };
         findings.extend(check.rejected(subject.kind(), context));
         check.missing_keys(subject.kind(), context, findings);
-        check.malformed_values(findings);
+        check.malformed_values(casskop_reads(subject.kind(), context), findings);
         check.unsupported_endpoint(findings);
         check.ignored_secret(subject.kind(), context, findings);
     }
@@ -231,12 +231,17 @@ impl SecretCheck<'_> {
     }
 
     /// Reports values that the sidecar cannot use. It takes values as they are: a line end becomes part of the key.
-    fn malformed_values(&self, findings: &mut Findings) {
+    fn malformed_values(&self, casskop_reads: bool, findings: &mut Findings) {
         for &key in self.relevant() {
             let Some(defect) = self.credentials.defect(key) else {
                 continue;
             };
             let (severity, problem) = match defect {
+                // Observed: it retries without an event.
+                Defect::Empty if casskop_reads && self.required_by_casskop(key) => (
+                    Severity::Deny,
+                    "is empty, and CassKop then never begins the backup; write the value",
+                ),
                 Defect::Empty => (Severity::Warn, "is empty"),
                 // Observed: with a line end in the endpoint every operation fails.
                 Defect::Padded if key == Key::AwsEndpoint => (
@@ -256,7 +261,14 @@ impl SecretCheck<'_> {
                     "is not a host, host:port or http(s) URL; write one of these",
                 ),
                 // With an endpoint the region is that of another store, which may have any name.
-                Defect::NotRegion if self.credentials.has(Key::AwsEndpoint) => continue,
+                Defect::NotRegion | Defect::UnknownRegion if self.is_given(Key::AwsEndpoint) => continue,
+                // Icarus 3 takes its region from its environment.
+                Defect::UnknownRegion if self.reader == Reader::None => continue,
+                Defect::UnknownRegion => (
+                    self.reader.severity(),
+                    "is a region that the AWS library of Icarus 1 and 2 does not know, and without awsendpoint every \
+                     operation fails; add awsendpoint: https://s3.REGION.amazonaws.com (in China: .amazonaws.com.cn)",
+                ),
                 Defect::NotRegion => (
                     Severity::Warn,
                     "is not an AWS region, and without awsendpoint the storage is AWS; write an AWS region, for example \
@@ -318,15 +330,22 @@ impl SecretCheck<'_> {
     /// Returns true if CassKop itself rejects a Secret without `key`, for any sidecar: the keys of gcp and azure, and for
     /// s3 a region beside both access keys or beside an endpoint.
     fn required_by_casskop(&self, key: Key) -> bool {
-        let has = |key| self.credentials.has(key);
+        let given = |key| self.is_given(key);
         match self.provider {
             Provider::Azure | Provider::Gcp => true,
             Provider::S3 => {
                 key == Key::AwsRegion
-                    && (has(Key::AwsEndpoint) || (has(Key::AwsAccessKeyId) && has(Key::AwsSecretAccessKey)))
+                    && (given(Key::AwsEndpoint)
+                        || (given(Key::AwsAccessKeyId) && given(Key::AwsSecretAccessKey)))
             }
             _ => false,
         }
+    }
+
+    /// Returns true if the Secret has a value for the key that is not empty. CassKop takes an empty value for a missing
+    /// key.
+    fn is_given(&self, key: Key) -> bool {
+        self.credentials.has(key) && self.credentials.defect(key) != Some(Defect::Empty)
     }
 
     fn missing(&self, keys: &[Key]) -> Vec<Key> {

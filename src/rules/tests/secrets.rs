@@ -209,7 +209,11 @@ fn a_region_must_be_of_aws_unless_there_is_an_endpoint() {
 fn malformed_values_are_reported_without_the_value() {
     for (location, key, value, severity) in [
         ("s3://b", "awsaccesskeyid", "topsecret\n", Severity::Warn),
-        ("s3://b", "awsregion", "", Severity::Warn),
+        ("s3://b", "awsaccesskeyid", "", Severity::Warn),
+        ("s3://b", "awsregion", "", Severity::Deny),
+        ("s3://b", "awsregion", "il-central-1", Severity::Deny),
+        ("gcp://b", "gcp", "", Severity::Deny),
+        ("azure://b", "azurestorageaccount", "", Severity::Deny),
         ("s3://b", "awsendpoint", "topsecret://x", Severity::Deny),
         ("gcp://b", "gcp", "topsecret", Severity::Deny),
         ("azure://b", "azurestoragekey", " topsecret", Severity::Warn),
@@ -240,6 +244,30 @@ fn malformed_values_are_reported_without_the_value() {
             finding.message
         );
         assert!(!finding.text().contains("topsecret"));
+    }
+}
+
+#[test]
+fn an_empty_value_is_a_denial_only_where_casskop_checks_it() {
+    let entries = [
+        ("awsaccesskeyid", "k"),
+        ("awssecretaccesskey", "s"),
+        ("awsregion", ""),
+    ];
+    let facts = Facts {
+        secret: Some(Reference::Found(secret(&entries))),
+        ..facts()
+    };
+    for (subject, executor, severity) in [
+        (backup(&json!({})), Executor::Casskop, "deny"),
+        (backup(&json!({})), Executor::None, "warn"),
+        (restore(&json!({"secret": "s3"})), Executor::Casskop, "warn"),
+    ] {
+        let findings = judge(&subject, &facts, &acting(executor));
+        assert_eq!(
+            brief(&findings),
+            [format!("{severity} secret-key-malformed spec.secret")]
+        );
     }
 }
 
