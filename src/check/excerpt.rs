@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::redaction::{self, Redaction};
 use super::yaml::{Span, SpannedNode};
 
 /// Fields that hold values in a Secret, or in an object from which a Secret is made.
@@ -26,7 +27,7 @@ const QUOTED_KINDS: [&str; 3] = ["CassandraBackup", "CassandraRestore", "Cassand
 ///
 /// A list on one line has its other objects on the line too. Two documents without a separator between them are one
 /// object with the fields of both.
-pub(super) fn may_quote(text: &str, object: &SpannedNode, span: Span) -> bool {
+pub(super) fn may_quote(text: &str, object: &SpannedNode, redaction: &Redaction, span: Span) -> bool {
     if object.node.keys().any(|key| SECRET_FIELDS.contains(&key)) {
         return false;
     }
@@ -36,7 +37,10 @@ pub(super) fn may_quote(text: &str, object: &SpannedNode, span: Span) -> bool {
     let behind = part(offset(object.span.end)..line.end);
     let is_mark = |c: char| c.is_whitespace() || matches!(c, '-' | '[' | ']' | '{' | '}' | ',' | '\u{feff}');
     let uncommented = behind.split(" #").next().unwrap_or_default();
-    before.chars().all(is_mark) && uncommented.chars().all(is_mark)
+    before.chars().all(is_mark)
+        && uncommented.chars().all(is_mark)
+        && !redaction.overlap(&line)
+        && !redaction::may_be_in(part(line))
 }
 
 /// Returns true if the line of a syntax error may be quoted.
@@ -51,6 +55,7 @@ pub(super) fn may_quote_error(document: &Document<'_>, line: u32) -> bool {
         && text.to_ascii_lowercase().matches("kind").count() == 1
         && text.lines().any(names_a_quoted_kind)
         && !words.any(is_secret)
+        && !redaction::may_be_in(text)
 }
 
 /// Returns true for a line such as `kind: CassandraBackup`, in YAML or JSON.
@@ -138,7 +143,7 @@ fn offset(bytes: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{document_behind, may_quote, may_quote_error};
+    use super::{Redaction, document_behind, may_quote, may_quote_error};
     use crate::check::yaml::Reader;
 
     const BACKUP: &str = "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nspec:\n  entities: [k1\n";
@@ -206,7 +211,13 @@ mod tests {
             let document = Reader::new(text).next().unwrap().unwrap();
             let items = document.node.get("items");
             let object = items.and_then(|items| items.items().last()).unwrap_or(&document);
-            may_quote(text, object, object.node.span_of("spec.entities").unwrap())
+            let redaction = Redaction::of(object);
+            may_quote(
+                text,
+                object,
+                &redaction,
+                object.node.span_of("spec.entities").unwrap(),
+            )
         };
         for (text, expected) in [
             ("kind: CassandraBackup\nspec: {entities: k1}", true),
@@ -222,6 +233,11 @@ mod tests {
             ("items: [{stringData: {a: b}}, {spec: {entities: k1}}]", false),
             ("spec: {entities: k1}\nstringData: {a: b}", false),
             ("spec: {entities: k1}\ndata: {a: b}", false),
+            ("spec: {entities: k1, password: b}", false),
+            ("spec: {entities: k1} # AKIAIOSFODNN7EXAMPLE", false),
+            ("spec:\n  entities: k1\n  password: b\n", true),
+            ("spec: {password: a\n  b, entities: k1}", false),
+            ("spec: {entities: k1, storageLocation: 's3://u:p@bk'}", false),
         ] {
             assert_eq!(quoted(text), expected, "{text}");
         }

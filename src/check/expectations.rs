@@ -10,10 +10,15 @@ use super::yaml::Node;
 pub(super) struct Expectations {
     /// Names of files. A name from a chainsaw test may contain `*`.
     files: BTreeSet<String>,
+    /// Names of files that a test applies, in the same form. Their objects are applied, also if the test expects them afterwards.
+    applied: BTreeSet<String>,
 }
 
 /// The fields of a test step that name files whose objects are not applied as they are written.
 const OPERATIONS: [&str; 3] = ["assert", "error", "patch"];
+
+/// The fields of a test step that name files whose objects are applied.
+const APPLYING: [&str; 3] = ["apply", "create", "update"];
 
 impl Expectations {
     /// Adds the files that an object names, if it is a test.
@@ -23,9 +28,9 @@ impl Expectations {
         match (group, kind) {
             ("kuttl.dev", "TestAssert") => drop(self.files.insert(file.to_owned())),
             ("kuttl.dev", "TestStep") => {
-                for field in OPERATIONS {
+                for field in OPERATIONS.into_iter().chain(APPLYING) {
                     for item in node.get(field).map(Node::items).unwrap_or_default() {
-                        self.add_file(folder, item.node.text());
+                        self.add_file(field, folder, item.node.text());
                     }
                 }
             }
@@ -38,9 +43,7 @@ impl Expectations {
     fn add_operations(&mut self, folder: &str, node: &Node) {
         for entry in node.entries() {
             let inner = &entry.value.node;
-            if OPERATIONS.contains(&&*entry.key) {
-                self.add_file(folder, inner.text_at(&["file"]));
-            }
+            self.add_file(&entry.key, folder, inner.text_at(&["file"]));
             self.add_operations(folder, inner);
         }
         for item in node.items() {
@@ -48,13 +51,21 @@ impl Expectations {
         }
     }
 
-    fn add_file(&mut self, folder: &str, path: Option<&str>) {
-        self.files.extend(path.map(|path| join(folder, path)));
+    /// Adds a file that a field of a test names.
+    fn add_file(&mut self, field: &str, folder: &str, path: Option<&str>) {
+        let file = path.map(|path| join(folder, path));
+        if OPERATIONS.contains(&field) {
+            self.files.extend(file);
+        } else if APPLYING.contains(&field) {
+            self.applied.extend(file);
+        }
     }
 
-    /// Returns true if the objects of a file are expectations: by its name in kuttl, or because a test says so.
+    /// Returns true if the objects of a file are expectations, by its name in kuttl or because a test says so, and no test applies
+    /// the file.
     pub(super) fn contain(&self, file: &str) -> bool {
-        is_named(file) || self.files.iter().any(|pattern| matches(pattern, file))
+        let is_in = |patterns: &BTreeSet<String>| patterns.iter().any(|pattern| matches(pattern, file));
+        (is_named(file) || is_in(&self.files)) && !is_in(&self.applied)
     }
 }
 
@@ -118,7 +129,8 @@ mod tests {
             (
                 "c/chainsaw-test.yaml",
                 "apiVersion: chainsaw.kyverno.io/v1alpha1\nkind: Test\nspec:\n  steps:\n  - try:\n    - apply: {file: backup.yaml}\n    \
-                 - assert: {file: ../shared/ok.yaml}\n    - error: {file: no-*.yaml}\n",
+                 - assert: {file: ../shared/ok.yaml}\n    - error: {file: no-*.yaml}\n    - apply: {file: \
+                 both.yaml}\n    - assert: {file: both.yaml}\n    - create: {file: made-*.yaml}\n    - error: {file: made-a.yaml}\n",
             ),
         ] {
             let document = Reader::new(text).next().unwrap().unwrap();
@@ -133,7 +145,14 @@ mod tests {
         ] {
             assert!(all.contain(file), "{file}");
         }
-        for file in ["k/backup.yaml", "c/backup.yaml", "expected.yaml", "c/no.yaml"] {
+        for file in [
+            "k/backup.yaml",
+            "c/backup.yaml",
+            "expected.yaml",
+            "c/no.yaml",
+            "c/both.yaml",
+            "c/made-a.yaml",
+        ] {
             assert!(!all.contain(file), "{file}");
         }
     }

@@ -28,6 +28,18 @@ pub(super) struct Judged {
     pub(super) placeholders: Vec<Placeholder>,
 }
 
+impl Judged {
+    /// Returns true if another verdict has the same findings.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let shown = |finding: &Finding| {
+            let place = (finding.rule.id, finding.severity, finding.path.clone());
+            (place, finding.message.clone(), finding.suppressed)
+        };
+        let own = self.findings.iter().map(shown);
+        own.eq(other.findings.iter().map(shown))
+    }
+}
+
 /// Judges a resource: its metadata and its fields, and its creation or, if `stored` is the stored object, its update.
 pub(super) async fn judge(
     resource: &Resource,
@@ -40,7 +52,8 @@ pub(super) async fn judge(
     };
     let node = resource.manifest.node();
     let meta = metadata(resource, stored);
-    let placeholders = placeholders(node, &settings.placeholders);
+    let known = settings.placeholders.of(node);
+    let placeholders = placeholders(node, &known);
     let mut found = object_metadata::check(written_metadata(resource).as_ref());
     found.extend(field_unknown::check(kind, &without_sops(node.to_json())));
     found.extend(repeated::findings(node, resource.manifest.glued));
@@ -51,7 +64,7 @@ pub(super) async fn judge(
         placeholders: &placeholders,
     };
     // If the namespace is a placeholder, no object in it is known.
-    let gatherer = (!settings.placeholders.is_in(&meta.namespace)).then(|| Gatherer {
+    let gatherer = (!known.is_in(&meta.namespace)).then(|| Gatherer {
         source,
         namespace: &meta.namespace,
         deadline: None,
@@ -69,7 +82,7 @@ pub(super) async fn judge(
         }
         None => manifest.judge_creation(gatherer, settings).await,
     });
-    let unknown = with_metadata(manifest.unknown(), node, &settings.placeholders);
+    let unknown = with_metadata(manifest.unknown(), node, &known);
     let mut found: Findings = found
         .into_iter()
         .filter(|finding| !depends_on(finding, &unknown))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::applications::Application;
+use super::applications::{Applications, is_within};
 use super::excerpt;
 use super::expectations::Expectations;
 use super::files::{Input, Unreadable};
@@ -12,7 +12,6 @@ use super::manifest::{Manifest, ManifestKind, TypeMeta};
 use super::placeholder;
 use super::repeated;
 use super::report::{ErrorReport, Note, Source};
-use super::trees;
 use super::unjudged;
 use super::yaml::{Node, NodeKind, Reader, SpannedNode};
 
@@ -36,7 +35,7 @@ pub struct Loaded {
     pub(super) notes: Vec<Note>,
     pub(super) env_files: EnvFiles,
     pub(super) expectations: Expectations,
-    pub(super) applications: Vec<Application>,
+    pub(super) applications: Applications,
 }
 
 impl Loaded {
@@ -129,7 +128,7 @@ impl Loaded {
     #[must_use]
     pub fn has_files_in(&self, folder: &str) -> bool {
         let mut names = self.sources.iter().map(|source| source.name.as_str());
-        names.any(|name| trees::is_within(name, folder))
+        names.any(|name| is_within(name, folder))
     }
 
     /// Returns the names of the files, by index.
@@ -155,8 +154,7 @@ impl Loaded {
             let file = self.sources.get(place.file).map(|source| source.name.as_str());
             self.expectations
                 .add(file.unwrap_or_default(), api_version, kind, &node);
-            self.applications
-                .extend(Application::read(place.file, api_version, kind, &node));
+            self.applications.add(place.file, api_version, kind, &object);
         }
         let known_kind = match (api_version, kind) {
             (Some(api_version), Some(kind)) => ManifestKind::parse(api_version, kind),
@@ -250,17 +248,25 @@ impl Loaded {
         }
     }
 
-    /// Adds a note on keys that are written twice, unless the only object of the document, from `first` on, is judged: it then has
-    /// a finding.
+    /// Adds a note on keys that are written twice in a document with objects, those from `first` on, that the check reads. A backup
+    /// or restore has findings about its own keys instead.
     fn repeated_keys(&mut self, place: Place, document: &SpannedNode, first: usize, text: &str) {
-        let is_judged = |manifest: &&mut Manifest| manifest.kind.judged().is_some();
-        let objects = self.manifests.get_mut(first..).into_iter().flatten();
-        let mut judged = objects.filter(is_judged).peekable();
-        if judged.peek().is_some() {
-            judged.for_each(|manifest| manifest.glued = repeated::glued(document, text));
-        } else if place.names_judged_kind
-            && let Some((line, message)) = repeated::note(document, text)
+        let objects = self.manifests.get_mut(first..).unwrap_or_default();
+        let items = document.node.entry("items");
+        let is_list = items.is_some_and(|items| items.earlier_line > 0);
+        if objects.is_empty() && !place.names_judged_kind && !is_list {
+            return;
+        }
+        let is_judged = |manifest: &&Manifest| manifest.kind.judged().is_some();
+        let judged = objects.iter().filter(is_judged).map(Manifest::node);
+        let note = repeated::note(document, &judged.collect::<Vec<_>>(), text);
+        for manifest in objects
+            .iter_mut()
+            .filter(|manifest| manifest.kind.judged().is_some())
         {
+            manifest.glued = repeated::glued(document, text);
+        }
+        if let Some((line, message)) = note {
             self.note(place.file, line, message);
         }
     }

@@ -155,6 +155,9 @@ impl Manifest {
     }
 }
 
+/// The applications that apply an object in the same way, by index; `None` if no application changes the objects of its folder.
+pub(super) type Appliers = Option<Arc<[usize]>>;
+
 /// A manifest with the namespace and the name under which it is applied.
 ///
 /// Several overlays can apply the same manifest, each under its own namespace or name.
@@ -168,6 +171,8 @@ pub(super) struct Resource {
     pub(super) opaque: Option<String>,
     /// The folder of the outermost kustomization that applies it, or else of its file.
     pub(super) folder: String,
+    /// The applications that apply it in this way.
+    pub(super) appliers: Appliers,
 }
 
 impl Resource {

@@ -28,6 +28,7 @@ mod manifest;
 mod multi_casskop;
 mod place;
 mod placeholder;
+mod redaction;
 mod repeated;
 mod resources;
 mod secret_sources;
@@ -50,11 +51,12 @@ pub use live::{Live, StoredObjects};
 pub use placeholder::Placeholders;
 pub use settings::{FailOn, Settings};
 
+use judge::Judged;
 use layered::Layered;
 use load::Loaded;
-use place::{folder_of, place};
+use place::place;
 use report::Report;
-use tree::Tree;
+use tree::{ByFolder, Tree};
 use trees::Trees;
 
 /// Judges every backup and restore in the loaded files, in the order of the files.
@@ -69,15 +71,15 @@ pub async fn check(
     mut progress: impl FnMut(usize, usize),
 ) -> Report {
     let (resources, mut report) = place(loaded, settings);
-    let folders: Vec<String> = resources.names.iter().map(|name| folder_of(name)).collect();
-    let trees = Trees::new(&resources, &folders, &settings.trees);
+    let trees = Trees::new(&resources, &settings.trees);
     if trees.too_many {
         report.add_too_many_trees();
     }
+    let by_folder = ByFolder::new(&resources);
     let facts: Vec<Tree> = trees
         .all()
         .iter()
-        .map(|scope| Tree::new(&resources, scope))
+        .map(|scope| Tree::new(&resources, &by_folder, scope))
         .collect();
     let total = resources.judged.len();
     let mut seen = HashSet::new();
@@ -86,10 +88,13 @@ pub async fn check(
             Some((live, kind)) => live.stored(kind, resource).await,
             None => Reference::Absent,
         };
-        if let Reference::Unknown(why) = &stored {
-            report.add_unread(resource, why);
+        match &stored {
+            Reference::Unknown(why) => report.add_unread(resource, why),
+            Reference::Found(stored) if update::is_deleting(stored) => report.add_deleting(resource),
+            Reference::Found(_) | Reference::Absent => {}
         }
-        for index in trees.of(&resource.folder) {
+        let mut verdicts: Vec<(Judged, Vec<usize>)> = Vec::new();
+        for index in trees.of(&resource.folder, &resource.appliers) {
             // Several kustomizations may apply the same manifest in the same way.
             let begin = resource.manifest.object.span.begin;
             let identity = (
@@ -111,7 +116,18 @@ pub async fn check(
                 None => tree,
             };
             let judged = judge::judge(resource, source, stored.found(), settings).await;
-            report.add(resource, trees.name(index), judged.findings, &judged.placeholders);
+            match verdicts.iter_mut().find(|(same, _)| same.is_like(&judged)) {
+                Some((_, indexes)) => indexes.push(index),
+                None => verdicts.push((judged, vec![index])),
+            }
+        }
+        for (judged, indexes) in verdicts {
+            report.add(
+                resource,
+                trees.names(&indexes),
+                judged.findings,
+                &judged.placeholders,
+            );
         }
         progress(done + 1, total);
     }

@@ -1,5 +1,6 @@
 //! The clusters of a `MultiCasskop`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -11,56 +12,69 @@ use super::manifest::Resource;
 use super::placeholder::Placeholders;
 use super::yaml::Node;
 
-/// Returns the `CassandraCluster` that a `MultiCasskop` makes in each of its Kubernetes clusters, by name.
+/// A cluster of a `MultiCasskop`.
+pub(super) struct OwnCluster {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) cluster: Reference<Cluster>,
+}
+
+/// Returns the `CassandraCluster` that a `MultiCasskop` makes in each of its Kubernetes clusters, by namespace and name.
 ///
-/// Each one is `spec.base` with the fields of an entry of `spec.override`. If they differ, it is not known which one is beside
-/// a backup, so the cluster is unknown.
-pub(super) fn clusters(
-    resource: &Resource,
-    placeholders: &Placeholders,
-) -> Vec<(String, Reference<Cluster>)> {
+/// Each one is `spec.base` with the fields of an entry of `spec.override`; CassKop makes none for a Kubernetes cluster without an
+/// entry. Its namespace is the one in the base or the entry. If the clusters differ, it is not known which one is beside a backup,
+/// so the cluster is unknown.
+pub(super) fn clusters(resource: &Resource, placeholders: &Placeholders) -> Vec<OwnCluster> {
     let node = Arc::clone(&resource.manifest.object.node);
     let Some(base) = node.at(&["spec", "base"]).map(Node::to_json) else {
         return Vec::new();
     };
     let overrides = node.at(&["spec", "override"]).map(Node::to_json);
-    let mut variants: Vec<Value> = match overrides {
-        Some(Value::Object(all)) if !all.is_empty() => {
-            all.into_iter().map(|(_, own)| merged(&base, own)).collect()
+    let made: Vec<Value> = match overrides {
+        Some(Value::Object(all)) => all.into_iter().map(|(_, own)| merged(&base, own)).collect(),
+        _ => Vec::new(),
+    };
+    let is_open = node
+        .at(&["spec", "override"])
+        .is_some_and(|own| placeholders.is_in_node(own));
+    let is_final = resource.opaque.is_none() && !placeholders.is_in_node(&node);
+    let unknown = |why: &str| Reference::Unknown(format!("MultiCasskop {} {why}", resource.name()));
+    let mut by_name: BTreeMap<(String, String), Vec<Value>> = BTreeMap::new();
+    let is_empty = made.is_empty() && !is_open;
+    for variant in if made.is_empty() { vec![base] } else { made } {
+        if let Some(name) = text_at(&variant, "/metadata/name") {
+            let namespace = text_at(&variant, "/metadata/namespace");
+            let key = (namespace.unwrap_or_else(|| resource.namespace.clone()), name);
+            let known = by_name.entry(key).or_default();
+            if !known.contains(&variant) {
+                known.push(variant);
+            }
         }
-        _ => vec![base],
+    }
+    let cluster_of = |variants: &[Value]| match variants {
+        _ if is_empty => unknown(
+            "has no spec.override, and CassKop makes a CassandraCluster only for each Kubernetes cluster that spec.override names",
+        ),
+        _ if !is_final => unknown("makes it, and its fields are not final; render it first"),
+        [variant] => serde_json::from_value(variant.clone()).map_or_else(
+            |_| unknown("makes it, and its fields cannot be read"),
+            |cluster: CassandraCluster| Reference::Found(Cluster::from(&cluster)),
+        ),
+        _ => unknown("makes it in each of its Kubernetes clusters, with other fields"),
     };
-    variants.dedup();
-    let name_of = |variant: &Value| {
-        variant
-            .pointer("/metadata/name")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
-    let mut names: Vec<String> = variants.iter().filter_map(name_of).collect();
-    names.sort();
-    names.dedup();
-    let unknown = |why: &str| Reference::Unknown(format!("MultiCasskop {} makes it{why}", resource.name()));
-    let cluster_of = |name: &String| {
-        let mut own = variants
-            .iter()
-            .filter(|variant| name_of(variant).as_ref() == Some(name));
-        let (first, second) = (own.next(), own.next());
-        let is_final = resource.opaque.is_none() && !placeholders.is_in_node(&node);
-        match first {
-            Some(variant) if second.is_none() && is_final => serde_json::from_value(variant.clone())
-                .map_or_else(
-                    |error| unknown(&format!(", and it cannot be read: {error}")),
-                    |cluster: CassandraCluster| Reference::Found(Cluster::from(&cluster)),
-                ),
-            _ if is_final => unknown(" in each of its Kubernetes clusters, with other fields"),
-            _ => unknown(", and its fields are not final; render it first"),
-        }
-    };
-    names
-        .iter()
-        .map(|name| (name.clone(), cluster_of(name)))
+    by_name
+        .into_iter()
+        .map(|((namespace, name), variants)| OwnCluster {
+            cluster: cluster_of(&variants),
+            namespace,
+            name,
+        })
         .collect()
+}
+
+fn text_at(object: &Value, pointer: &str) -> Option<String> {
+    let text = object.pointer(pointer)?.as_str()?;
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// Returns `base` with the fields of `own`: maps are merged, and other values replaced.

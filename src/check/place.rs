@@ -2,14 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::kustomize::Kustomizations;
+use super::applications::Effects;
+use super::expectations::Expectations;
+use super::kustomize::{GeneratedSecret, Kustomizations};
 use super::load::Loaded;
 use super::manifest::{Manifest, ManifestKind, Resource};
 use super::report::{Note, Report};
 use super::resources::Resources;
 use super::settings::Settings;
 
-/// Applies the kustomizations to the manifests that they include. Other manifests are applied as they are written.
+/// A manifest as the kustomizations apply it.
+struct Draft {
+    manifest: Manifest,
+    namespace: Option<String>,
+    renamed: Option<String>,
+    opaque: Option<String>,
+    folder: String,
+}
+
+/// Applies the kustomizations and applications to the manifests in their folders. Other manifests are applied as they are written.
 ///
 /// Returns the resources, and a report with the errors and notes so far.
 pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) {
@@ -23,63 +34,31 @@ pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) 
         expectations,
         applications,
     } = loaded;
-    let kustomizations = Kustomizations::read(&manifests, &names, &env_files);
+    let kustomizations = Kustomizations::read(&manifests, &names, &env_files, &applications.paths());
     notes.extend(kustomizations.notes(&names));
+    let drafts = drafts(manifests, &names, &kustomizations, &expectations, &mut notes);
+    let generated = kustomizations.generated();
+    let folders = drafts.iter().map(|draft| draft.folder.as_str());
+    let folders = folders.chain(generated.iter().map(|secret| secret.root.as_str()));
+    let (applications, unknown) = applications.place(&kustomizations, folders, &names);
+    let mut effects = Effects::new(&applications);
     let mut resources = Resources {
-        generated: kustomizations.generated().to_vec(),
+        generated: placed_secrets(generated, &mut effects, settings),
         placeholders: settings.placeholders.clone(),
         applications,
         ..Resources::default()
     };
-    for secret in &mut resources.generated {
-        secret.namespace.get_or_insert_with(|| settings.namespace.clone());
-    }
     // One note for each file and reason: overlays may give many.
     let mut unjudged: BTreeMap<(usize, String), BTreeSet<u32>> = BTreeMap::new();
-    let mut noted = BTreeSet::new();
-    for manifest in manifests {
-        let name = names.get(manifest.file).map(String::as_str).unwrap_or_default();
-        if manifest.kind == ManifestKind::Kustomization {
-            continue;
-        }
-        if kustomizations.is_patch(name) {
-            if manifest.kind.judged().is_some() && noted.insert(manifest.file) {
-                notes.push(file_note(
-                    &manifest,
-                    "a patch of a kustomization, which is not judged on its own",
-                ));
-            }
-            continue;
-        }
-        if expectations.contain(name) {
-            if manifest.kind.judged().is_some() && noted.insert(manifest.file) {
-                notes.push(file_note(
-                    &manifest,
-                    "an expectation of a kuttl or chainsaw test, which is not applied, so it is not judged",
-                ));
-            }
-            continue;
-        }
-        for placement in kustomizations.placements(name, &manifest) {
-            let namespace = placement
-                .namespace
-                .or_else(|| manifest.namespace().map(ToOwned::to_owned));
-            let resource = Resource {
-                namespace: namespace.unwrap_or_else(|| settings.namespace.clone()),
-                renamed: placement.name,
-                opaque: placement
-                    .opaque
-                    .or_else(|| manifest.opaque.map(ToOwned::to_owned)),
-                folder: placement.root.unwrap_or_else(|| folder_of(name)),
-                manifest: manifest.clone(),
-            };
-            if manifest.kind.judged().is_some() {
+    for draft in drafts {
+        for resource in placed(draft, &mut effects, settings) {
+            if resource.manifest.kind.judged().is_some() {
                 match &resource.opaque {
                     Some(why) => {
                         unjudged
-                            .entry((manifest.file, why.clone()))
+                            .entry((resource.manifest.file, why.clone()))
                             .or_default()
-                            .insert(manifest.object.span.line);
+                            .insert(resource.manifest.object.span.line);
                     }
                     None => resources.judged.push(resource.clone()),
                 }
@@ -87,10 +66,99 @@ pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) 
             resources.facts.push(resource);
         }
     }
+    // Without a backup or restore, nothing depends on the applications.
+    if !resources.judged.is_empty() || !unjudged.is_empty() {
+        notes.extend(unknown);
+    }
     let unjudged = unjudged.into_iter();
     notes.extend(unjudged.map(|((file, why), lines)| unjudged_note(file, &why, &lines)));
     resources.names = names;
     (resources, Report::new(sources, errors, notes, settings))
+}
+
+/// Applies the kustomizations. Leaves out kustomizations, patches and the expectations of tests.
+fn drafts(
+    manifests: Vec<Manifest>,
+    names: &[String],
+    kustomizations: &Kustomizations,
+    expectations: &Expectations,
+    notes: &mut Vec<Note>,
+) -> Vec<Draft> {
+    let mut noted = BTreeSet::new();
+    let mut drafts = Vec::with_capacity(manifests.len());
+    for manifest in manifests {
+        let name = names.get(manifest.file).map(String::as_str).unwrap_or_default();
+        if manifest.kind == ManifestKind::Kustomization {
+            continue;
+        }
+        let why = if kustomizations.is_patch(name) {
+            Some("a patch of a kustomization, which is not judged on its own")
+        } else if expectations.contain(name) {
+            Some("an expectation of a kuttl or chainsaw test, which is not applied, so it is not judged")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            if manifest.kind.judged().is_some() && noted.insert(manifest.file) {
+                notes.push(file_note(&manifest, why));
+            }
+            continue;
+        }
+        for placement in kustomizations.placements(name, manifest.kind_name(), manifest.name()) {
+            drafts.push(Draft {
+                namespace: placement
+                    .namespace
+                    .or_else(|| manifest.namespace().map(ToOwned::to_owned)),
+                renamed: placement.name,
+                opaque: placement
+                    .opaque
+                    .or_else(|| manifest.opaque.map(ToOwned::to_owned)),
+                folder: placement.root.unwrap_or_else(|| folder_of(name)),
+                manifest: manifest.clone(),
+            });
+        }
+    }
+    drafts
+}
+
+/// Returns a resource for each way in which applications apply a manifest.
+fn placed(draft: Draft, effects: &mut Effects, settings: &Settings) -> Vec<Resource> {
+    let manifest = &draft.manifest;
+    let name = draft.renamed.as_deref().unwrap_or_else(|| manifest.name());
+    let variants = effects.variants(&draft.folder, manifest.kind_name(), name, draft.namespace.clone());
+    variants
+        .into_iter()
+        .map(|variant| Resource {
+            namespace: variant.namespace.unwrap_or_else(|| settings.namespace.clone()),
+            renamed: variant.name.or_else(|| draft.renamed.clone()),
+            opaque: draft.opaque.clone().or(variant.opaque),
+            folder: draft.folder.clone(),
+            appliers: variant.appliers,
+            manifest: manifest.clone(),
+        })
+        .collect()
+}
+
+/// Returns the generated Secrets in each way in which applications apply them.
+fn placed_secrets(
+    generated: &[GeneratedSecret],
+    effects: &mut Effects,
+    settings: &Settings,
+) -> Vec<GeneratedSecret> {
+    let mut placed = Vec::with_capacity(generated.len());
+    for secret in generated {
+        for variant in effects.variants(&secret.root, "Secret", &secret.name, secret.namespace.clone()) {
+            let mut own = secret.clone();
+            own.namespace = Some(variant.namespace.unwrap_or_else(|| settings.namespace.clone()));
+            own.name = variant.name.unwrap_or(own.name);
+            own.appliers = variant.appliers;
+            if let Some(why) = variant.opaque {
+                own.keys = Err(why);
+            }
+            placed.push(own);
+        }
+    }
+    placed
 }
 
 /// Returns the note on the objects of a file, by their lines, that are not judged for the same reason.

@@ -8,6 +8,15 @@ use super::yaml::{Entry, Node, SpannedNode};
 /// The maximum number of keys that are reported of one object.
 const MAX_REPORTED: usize = 20;
 
+/// The fields that contain other objects, or all values of an object, with what is lost if such a field is written twice.
+const CONTAINERS: [(&str, &str); 5] = [
+    ("items", "the objects of the first one"),
+    ("data", "the keys of the first one"),
+    ("stringData", "the keys of the first one"),
+    ("spec", "all fields of the first one"),
+    ("metadata", "all fields of the first one"),
+];
+
 /// Returns a warning for each key of an object that is written twice.
 ///
 /// If two objects are in one document, because the separator between them is not at the beginning of its line, every key of the
@@ -34,19 +43,48 @@ pub(super) fn findings(node: &Node, glued: Option<u32>) -> Findings {
         .collect()
 }
 
-/// Returns a line and a message if a document that is no backup or restore contains a second object, or a key of it twice.
-pub(super) fn note(document: &SpannedNode, text: &str) -> Option<(u32, String)> {
+/// Returns a line and a message if a document contains a second object, or a key of it twice. `judged` are the objects in it that
+/// have findings of their own about their keys.
+///
+/// A key may be a misplaced value of a Secret, so only the names of known fields are repeated.
+pub(super) fn note(document: &SpannedNode, judged: &[&Node], text: &str) -> Option<(u32, String)> {
+    if judged.iter().any(|own| std::ptr::eq(*own, &*document.node)) {
+        return None;
+    }
     if let Some(entry) = lost_object(&document.node) {
         return Some((entry.key_span.line, lost(entry, glued(document, text))));
     }
-    let mut found = Vec::new();
-    collect(&document.node, "", &mut found);
-    let (_, line) = found.first()?;
-    let message = format!(
-        "a key in this document is written twice, first in line {line}: kubectl drops the first value, and kustomize and Flux reject the \
-         file; write it once"
-    );
-    Some((*line, message))
+    let entry = first_repeated(&document.node, judged)?;
+    let line = entry.earlier_line;
+    let container = CONTAINERS.iter().find(|(name, _)| *name == &*entry.key);
+    let message = match container {
+        Some((name, loss)) => format!(
+            "{name} is written twice in this document, first in line {line}: kubectl drops {loss}, and kustomize and Flux reject \
+             the file; write it once"
+        ),
+        None => format!(
+            "a key in this document is written twice, first in line {line}: kubectl drops the first value, and kustomize and Flux \
+             reject the file; write it once"
+        ),
+    };
+    Some((line, message))
+}
+
+/// Returns the first entry below a node that is written twice, outside of the judged objects.
+fn first_repeated<'n>(node: &'n Node, judged: &[&Node]) -> Option<&'n Entry> {
+    if judged.iter().any(|own| std::ptr::eq(*own, node)) {
+        return None;
+    }
+    let repeated = node.entries().iter().find(|entry| entry.earlier_line > 0);
+    repeated
+        .or_else(|| {
+            let mut entries = node.entries().iter();
+            entries.find_map(|entry| first_repeated(&entry.value.node, judged))
+        })
+        .or_else(|| {
+            let mut items = node.items().iter();
+            items.find_map(|item| first_repeated(&item.node, judged))
+        })
 }
 
 /// Returns the line of a document that ends with the separator `---`, which separates nothing there.
@@ -60,12 +98,15 @@ pub(super) fn glued(document: &SpannedNode, text: &str) -> Option<u32> {
         .map(|(number, _)| number)
 }
 
-/// Returns the entry at which a second object begins.
+/// Returns the entry at which a second object begins: both fields of its type are written twice.
 fn lost_object(node: &Node) -> Option<&Entry> {
-    ["apiVersion", "kind"]
-        .into_iter()
-        .filter_map(|key| node.entry(key))
-        .find(|entry| entry.earlier_line > 0)
+    let repeated = |key: &str| node.entry(key).filter(|entry| entry.earlier_line > 0);
+    let (version, kind) = (repeated("apiVersion")?, repeated("kind")?);
+    Some(if version.key_span.begin < kind.key_span.begin {
+        version
+    } else {
+        kind
+    })
 }
 
 fn lost(entry: &Entry, glued: Option<u32>) -> String {

@@ -11,6 +11,7 @@ use super::checkout::Checkout;
 use super::excerpt;
 use super::manifest::Resource;
 use super::placeholder::Placeholder;
+use super::redaction::{Redaction, redacted_urls};
 use super::settings::{FailOn, Settings};
 use super::yaml::Span;
 
@@ -98,7 +99,7 @@ pub struct ObjectReport {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// The tree in which it was judged, if there are several.
+    /// The trees in which it was judged, if there are several trees.
     pub tree: Option<String>,
     /// The findings, in the order of the spec.
     pub findings: Vec<FindingReport>,
@@ -196,11 +197,11 @@ impl Report {
     /// Adds a judged object.
     ///
     /// `placeholders` are the values with placeholders, which were not judged.
-    /// `tree` is the tree in which it was judged, if there are several.
+    /// `tree` names the trees in which it was judged, if there are several.
     pub(super) fn add(
         &mut self,
         resource: &Resource,
-        tree: Option<&str>,
+        tree: Option<String>,
         findings: Findings,
         placeholders: &[Placeholder],
     ) {
@@ -217,15 +218,20 @@ impl Report {
                 ..object
             })
         };
-        let may_quote = |span| text.is_some_and(|text| excerpt::may_quote(text, &manifest.object, span));
+        let redaction = match findings.iter().next() {
+            Some(_) => Redaction::of(&manifest.object),
+            None => Redaction::default(),
+        };
+        let may_quote =
+            |span| text.is_some_and(|text| excerpt::may_quote(text, &manifest.object, &redaction, span));
         let findings = findings.into_iter().map(|finding| FindingReport {
             span: span_of(&finding.path),
             quotable: may_quote(span_of(&finding.path)),
-            message: finding.text(),
             cause: finding.cause.reason(),
             rule: finding.rule,
             severity: finding.severity,
-            path: finding.path,
+            path: redaction.redacted(&finding.path),
+            message: redaction.redacted(&finding.text()),
             suppression: finding.suppressed.then_some(Suppression::Annotation),
         });
         let findings = findings.collect();
@@ -237,7 +243,7 @@ impl Report {
             kind: manifest.kind_name().to_owned(),
             namespace: resource.namespace.clone(),
             name: manifest.name().to_owned(),
-            tree: tree.map(ToOwned::to_owned),
+            tree,
             findings,
         });
         self.add_placeholders(resource, placeholders);
@@ -297,6 +303,17 @@ impl Report {
         });
     }
 
+    /// Adds a note on a resource whose stored version is being deleted.
+    pub(super) fn add_deleting(&mut self, resource: &Resource) {
+        self.notes.push(Note {
+            file: resource.manifest.file,
+            line: resource.manifest.object.span.line,
+            message: "the stored object is being deleted, so its spec is not judged: the API server applies no new spec to it; check \
+                      again when the object is gone"
+                .to_owned(),
+        });
+    }
+
     /// Marks the denials of these rules, so that they do not fail the check.
     pub(super) fn allow(&mut self, rules: &[&'static Rule]) {
         for finding in self.objects.iter_mut().flat_map(|object| &mut object.findings) {
@@ -306,8 +323,13 @@ impl Report {
         }
     }
 
-    /// Computes the summary.
+    /// Computes the summary, and removes credentials in URLs from notes and errors.
     pub(super) fn summarize(&mut self) {
+        let notes = self.notes.iter_mut().map(|note| &mut note.message);
+        let errors = self.errors.iter_mut().map(|error| &mut error.message);
+        for message in notes.chain(errors).filter(|message| message.contains('@')) {
+            *message = redacted_urls(message);
+        }
         let findings = self.objects.iter().flat_map(|object| &object.findings);
         let is_warning =
             |finding: &&FindingReport| finding.severity == Severity::Warn && finding.suppression.is_none();

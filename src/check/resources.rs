@@ -1,6 +1,6 @@
 //! All manifests of the given files with the namespaces and names under which they are applied.
 
-use super::applications::Application;
+use super::applications::PlacedApplication;
 use super::kustomize::GeneratedSecret;
 use super::manifest::Resource;
 use super::placeholder::Placeholders;
@@ -16,8 +16,8 @@ pub(super) struct Resources {
     pub(super) generated: Vec<GeneratedSecret>,
     /// The names of the files, for messages about several documents.
     pub(super) names: Vec<String>,
-    /// The objects of Flux and Argo CD that apply folders.
-    pub(super) applications: Vec<Application>,
+    /// The objects of Flux and Argo CD that apply folders, each in the folder that applies it.
+    pub(super) applications: Vec<PlacedApplication>,
     /// The texts that count as placeholders.
     pub(super) placeholders: Placeholders,
 }

@@ -6,7 +6,8 @@ use crate::domain::credentials::Credentials;
 use crate::rules::facts::Reference;
 
 use super::manifest::Manifest;
-use super::secrets::named;
+use super::placeholder::Placeholders;
+use super::secrets::named_by;
 use super::yaml::Node;
 
 /// The place of a Secret's name in an object.
@@ -23,7 +24,7 @@ enum NameAt {
 }
 
 /// The groups and kinds of objects from which an operator makes a Secret.
-const SOURCES: [(&str, &str, NameAt); 17] = [
+const SOURCES: [(&str, &str, NameAt); 22] = [
     ("isindir.github.com", "SopsSecret", NameAt::Templates),
     ("craftypath.github.io", "SopsSecret", NameAt::Own),
     (
@@ -76,6 +77,11 @@ const SOURCES: [(&str, &str, NameAt); 17] = [
     ),
     ("secretgen.carvel.dev", "SecretTemplate", NameAt::Own),
     ("secretgen.carvel.dev", "SecretImport", NameAt::Own),
+    ("secretgen.k14s.io", "Password", NameAt::Own),
+    ("secretgenerator.mittwald.de", "StringSecret", NameAt::Own),
+    ("secretgenerator.mittwald.de", "BasicAuth", NameAt::Own),
+    ("secretgenerator.mittwald.de", "SSHKeyPair", NameAt::Own),
+    ("objectbucket.io", "ObjectBucketClaim", NameAt::Own),
     ("clustersecret.io", "ClusterSecret", NameAt::Everywhere),
 ];
 
@@ -92,36 +98,76 @@ const COPIED: [(&str, &str); 3] = [
     ("kubed.appscode.com/sync", ""),
 ];
 
-/// The annotations of a Secret whose values another Secret provides.
-const FILLED: [&str; 2] = [
-    "reflector.v1.k8s.emberstack.com/reflects",
-    "replicator.v1.mittwald.de/replicate-from",
+/// The annotations of a Secret that an operator fills in, each with the reason that its keys are unknown.
+const FILLED: [(&str, &str); 4] = [
+    (
+        "reflector.v1.k8s.emberstack.com/reflects",
+        "an operator copies its keys from another Secret",
+    ),
+    (
+        "replicator.v1.mittwald.de/replicate-from",
+        "an operator copies its keys from another Secret",
+    ),
+    (
+        "secret-generator.v1.mittwald.de/autogenerate",
+        "an operator generates keys of it",
+    ),
+    (
+        "secret-generator.v1.mittwald.de/type",
+        "an operator generates keys of it",
+    ),
 ];
 
-/// A Secret that an operator makes in namespaces which are not named one by one.
+/// A Secret that an operator makes in namespaces which are not named one by one, or whose name is not known.
 #[derive(Debug)]
 pub(super) struct SecretCopy {
-    name: String,
+    /// The name; `None` for any name.
+    name: Option<String>,
     /// Expressions for the namespaces; `None` for any namespace.
     namespaces: Option<Vec<Regex>>,
     /// The reason that its keys are unknown.
-    pub(super) reason: &'static str,
+    pub(super) reason: String,
 }
 
 impl SecretCopy {
     /// Creates the Secret of a `ClusterExternalSecret` with a selector.
     pub(super) fn selected_by_labels(name: String) -> Self {
         Self {
-            name,
+            name: Some(name),
             namespaces: None,
-            reason: "a ClusterExternalSecret of this name selects namespaces by their labels, possibly this one",
+            reason:
+                "a ClusterExternalSecret of this name selects namespaces by their labels, possibly this one"
+                    .to_owned(),
         }
+    }
+
+    /// Creates a Secret whose name or namespace contains a placeholder; `None` if both are known.
+    pub(super) fn unnamed(
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        placeholders: &Placeholders,
+    ) -> Option<Self> {
+        let is_open = |text: &str| placeholders.is_in(text);
+        if !is_open(name) && !is_open(namespace) {
+            return None;
+        }
+        let known = |text: &str| Some(text.to_owned()).filter(|text| !is_open(text));
+        let namespaces = known(namespace).map(|namespace| format!("^{}$", regex::escape(&namespace)));
+        Some(Self {
+            name: known(name),
+            namespaces: namespaces.and_then(|own| Some(vec![Regex::new(&own).ok()?])),
+            reason: format!(
+                "a {kind} in the given files has a placeholder in the name or namespace of its Secret, which may be this one; \
+                 render it first"
+            ),
+        })
     }
 
     /// Returns true if the Secret may exist under this name in this namespace.
     pub(super) fn is_in(&self, namespace: &str, name: &str) -> bool {
         let matches = |all: &Vec<Regex>| all.iter().any(|one| one.is_match(namespace));
-        self.name == name && self.namespaces.as_ref().is_none_or(matches)
+        self.name.as_deref().is_none_or(|own| own == name) && self.namespaces.as_ref().is_none_or(matches)
     }
 }
 
@@ -143,7 +189,11 @@ fn name_at_of(manifest: &Manifest) -> Option<NameAt> {
 }
 
 /// Returns the Secrets that an operator makes from an object, by name. `name` is the applied name of the object.
-pub(super) fn created_by(manifest: &Manifest, name: &str) -> Vec<(String, Reference<Credentials>)> {
+pub(super) fn created_by(
+    manifest: &Manifest,
+    name: &str,
+    placeholders: &Placeholders,
+) -> Vec<(String, Reference<Credentials>)> {
     let node = manifest.node();
     let unknown = || {
         Reference::Unknown(format!(
@@ -164,7 +214,7 @@ pub(super) fn created_by(manifest: &Manifest, name: &str) -> Vec<(String, Refere
                         .into_iter()
                         .filter_map(|field| template.node.get(field));
                     let name = template.node.text_at(&["name"])?.to_owned();
-                    Some((name, named(keys.flat_map(Node::keys))))
+                    Some((name, named_by(keys, placeholders)))
                 })
                 .collect()
         }
@@ -179,9 +229,9 @@ pub(super) fn copies(manifest: &Manifest, name: &str) -> Vec<SecretCopy> {
         let patterns = node.get("matchNamespace").map(Node::items).unwrap_or_default();
         let patterns = patterns.iter().filter_map(|item| item.node.text());
         return vec![SecretCopy {
-            name: name.to_owned(),
+            name: Some(name.to_owned()),
             namespaces: expressions(patterns),
-            reason: "a ClusterSecret makes it, and its keys are not looked up",
+            reason: "a ClusterSecret makes it, and its keys are not looked up".to_owned(),
         }];
     }
     let annotation = |key: &str| node.text_at(&["metadata", "annotations", key]);
@@ -190,9 +240,9 @@ pub(super) fn copies(manifest: &Manifest, name: &str) -> Vec<SecretCopy> {
         .into_iter()
         .filter(is_on)
         .map(|(_, namespaces)| SecretCopy {
-            name: name.to_owned(),
+            name: Some(name.to_owned()),
             namespaces: expressions(annotation(namespaces).unwrap_or_default().split(',')),
-            reason: "an operator copies it from another namespace, and its keys are not looked up",
+            reason: "an operator copies it from another namespace, and its keys are not looked up".to_owned(),
         })
         .collect()
 }
@@ -215,10 +265,13 @@ fn expressions<'a>(patterns: impl Iterator<Item = &'a str>) -> Option<Vec<Regex>
 }
 
 /// Returns the reason that the keys of a Secret are unknown because an operator fills it in.
-pub(super) fn copied_into(node: &Node) -> Option<String> {
-    let is_filled = |key: &&str| node.text_at(&["metadata", "annotations", key]).is_some();
+pub(super) fn filled(node: &Node) -> Option<String> {
+    let is_set = |key: &str| {
+        let value = node.text_at(&["metadata", "annotations", key]);
+        value.is_some_and(|value| value != "false")
+    };
     FILLED
         .iter()
-        .any(is_filled)
-        .then(|| "an operator copies its keys from another Secret".to_owned())
+        .find(|(key, _)| is_set(key))
+        .map(|(_, reason)| (*reason).to_owned())
 }

@@ -21,12 +21,13 @@ pub(super) fn created_by(
     let node = manifest.node();
     let own = |credentials| vec![(name.to_owned(), credentials)];
     match manifest.kind {
-        ManifestKind::Secret => own(secret_sources::copied_into(node)
-            .map_or_else(|| Reference::Found(plain(node, placeholders)), Reference::Unknown)),
-        ManifestKind::SealedSecret => own(sealed(node)),
+        ManifestKind::Secret => {
+            own(secret_sources::filled(node).map_or_else(|| plain(node, placeholders), Reference::Unknown))
+        }
+        ManifestKind::SealedSecret => own(sealed(node, placeholders)),
         ManifestKind::ExternalSecret => {
             let target = node.text_at(&["spec", "target", "name"]).unwrap_or(name);
-            vec![(target.to_owned(), external(node.get("spec")))]
+            vec![(target.to_owned(), external(node.get("spec"), placeholders))]
         }
         ManifestKind::ClusterExternalSecret => {
             let spec = node.at(&["spec", "externalSecretSpec"]);
@@ -34,10 +35,10 @@ pub(super) fn created_by(
                 .and_then(|spec| spec.text_at(&["target", "name"]))
                 .or_else(|| node.text_at(&["spec", "externalSecretName"]))
                 .unwrap_or(name);
-            vec![(target.to_owned(), external(spec))]
+            vec![(target.to_owned(), external(spec, placeholders))]
         }
-        ManifestKind::SecretProviderClass => secret_objects(node),
-        ManifestKind::SecretSource => secret_sources::created_by(manifest, name),
+        ManifestKind::SecretProviderClass => secret_objects(node, placeholders),
+        ManifestKind::SecretSource => secret_sources::created_by(manifest, name, placeholders),
         _ => Vec::new(),
     }
 }
@@ -49,7 +50,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Reads a Secret. A value that SOPS has encrypted or that contains a placeholder is unknown, so only its key counts.
-fn plain(node: &Node, placeholders: &Placeholders) -> Credentials {
+fn plain(node: &Node, placeholders: &Placeholders) -> Reference<Credentials> {
     let encrypted = node.get("sops").is_some();
     let known = |text: &str| !encrypted && !placeholders.is_in(text) && !text.starts_with("ENC[");
     let mut read = PlainSecret::default();
@@ -57,15 +58,23 @@ fn plain(node: &Node, placeholders: &Placeholders) -> Credentials {
         match node.get(field).map(|node| &node.kind) {
             Some(NodeKind::Map(entries)) => {
                 for entry in entries {
+                    if placeholders.is_in(&entry.key) {
+                        return unknown_keys();
+                    }
                     read.add(field, entry, known, placeholders);
                 }
             }
             None | Some(NodeKind::Null) => {}
-            Some(NodeKind::Text(text)) if !known(text) => {}
+            Some(NodeKind::Text(text)) if !known(text) => return unknown_keys(),
             Some(_) => read.rejected.push(format!("{field} is not a map")),
         }
     }
-    read.credentials()
+    Reference::Found(read.credentials())
+}
+
+/// Returns an unknown Secret: a placeholder stands for its keys or one of them.
+fn unknown_keys() -> Reference<Credentials> {
+    Reference::Unknown("its keys in the given files contain placeholders; render it first".to_owned())
 }
 
 /// The entries of a Secret.
@@ -145,24 +154,45 @@ fn listed(keys: &[&str]) -> String {
     shown.join(", ")
 }
 
-pub(super) fn named<'a>(keys: impl IntoIterator<Item = &'a str>) -> Reference<Credentials> {
+/// Returns a Secret with these keys, whose values are unknown. If a key contains a placeholder, the keys are unknown.
+pub(super) fn named<'a>(
+    keys: impl IntoIterator<Item = &'a str>,
+    placeholders: &Placeholders,
+) -> Reference<Credentials> {
+    let keys: Vec<&str> = keys.into_iter().collect();
+    if keys.iter().any(|key| placeholders.is_in(key)) {
+        return unknown_keys();
+    }
     Reference::Found(Credentials::default().and_named(keys))
 }
 
+/// Returns true if a placeholder stands for the map itself.
+pub(super) fn is_open(map: &Node, placeholders: &Placeholders) -> bool {
+    map.text().is_some_and(|text| placeholders.is_in(text))
+}
+
 /// Reads the keys of a `SealedSecret`.
-fn sealed(node: &Node) -> Reference<Credentials> {
+fn sealed(node: &Node, placeholders: &Placeholders) -> Reference<Credentials> {
     let Some(data) = node.at(&["spec", "encryptedData"]) else {
         return Reference::Unknown(
             "the SealedSecret has no spec.encryptedData, so its keys are unknown".to_owned(),
         );
     };
-    let template = |field| {
-        node.at(&["spec", "template", field])
-            .map(Node::keys)
-            .into_iter()
-            .flatten()
-    };
-    named(data.keys().chain(template("data")).chain(template("stringData")))
+    let template = |field: &'static str| node.at(&["spec", "template", field]);
+    let maps = [Some(data), template("data"), template("stringData")];
+    named_by(maps.into_iter().flatten(), placeholders)
+}
+
+/// Returns a Secret with the keys of these maps.
+pub(super) fn named_by<'a>(
+    maps: impl IntoIterator<Item = &'a Node>,
+    placeholders: &Placeholders,
+) -> Reference<Credentials> {
+    let maps: Vec<&Node> = maps.into_iter().collect();
+    if maps.iter().any(|map| is_open(map, placeholders)) {
+        return unknown_keys();
+    }
+    named(maps.into_iter().flat_map(Node::keys), placeholders)
 }
 
 /// Returns the namespaces that a `ClusterExternalSecret` names, and true if it also selects namespaces by labels.
@@ -178,9 +208,9 @@ pub(super) fn namespaces(manifest: &Manifest) -> (Vec<&str>, bool) {
 
 /// Reads the keys of an `ExternalSecret`.
 ///
-/// A template replaces the keys of `data`, except with `mergePolicy: Merge`. With `creationPolicy: Merge` or `None` the
+/// A template with `data` replaces the keys of `data`, except with `mergePolicy: Merge`. With `creationPolicy: Merge` or `None` the
 /// Secret is created by another owner, so its keys are unknown.
-fn external(spec: Option<&Node>) -> Reference<Credentials> {
+fn external(spec: Option<&Node>, placeholders: &Placeholders) -> Reference<Credentials> {
     let Some(spec) = spec else {
         return Reference::Unknown("its ExternalSecret has no spec, so its keys are unknown".to_owned());
     };
@@ -198,19 +228,37 @@ fn external(spec: Option<&Node>) -> Reference<Credentials> {
     if many(&["target", "template", "templateFrom"]) {
         return Reference::Unknown("its ExternalSecret takes keys from templateFrom".to_owned());
     }
+    let lists = [
+        spec.get("data"),
+        spec.get("dataFrom"),
+        spec.at(&["target", "template"]),
+        spec.at(&["target", "template", "data"]),
+        spec.at(&["target", "template", "templateFrom"]),
+    ];
+    if lists
+        .into_iter()
+        .flatten()
+        .any(|list| is_open(list, placeholders))
+    {
+        return unknown_keys();
+    }
     let data = spec.get("data").map(Node::items).unwrap_or_default();
     let own = data.iter().filter_map(|item| item.node.text_at(&["secretKey"]));
-    match spec.at(&["target", "template", "data"]) {
-        None => named(own),
+    // Without an entry, the operator takes no template for one (`noTemplate` in its source).
+    let template = spec
+        .at(&["target", "template", "data"])
+        .filter(|template| !template.entries().is_empty());
+    match template {
+        None => named(own, placeholders),
         Some(template) if spec.text_at(&["target", "template", "mergePolicy"]) == Some("Merge") => {
-            named(template.keys().chain(own))
+            named(template.keys().chain(own), placeholders)
         }
-        Some(template) => named(template.keys()),
+        Some(template) => named(template.keys(), placeholders),
     }
 }
 
 /// Reads the Secrets of a `SecretProviderClass`.
-fn secret_objects(node: &Node) -> Vec<(String, Reference<Credentials>)> {
+fn secret_objects(node: &Node, placeholders: &Placeholders) -> Vec<(String, Reference<Credentials>)> {
     let objects = node
         .at(&["spec", "secretObjects"])
         .map(Node::items)
@@ -218,216 +266,19 @@ fn secret_objects(node: &Node) -> Vec<(String, Reference<Credentials>)> {
     let one = |object: &Node| {
         let data = object.get("data").map(Node::items).unwrap_or_default();
         let keys = data.iter().filter_map(|item| item.node.text_at(&["key"]));
-        Some((object.text_at(&["secretName"])?.to_owned(), named(keys)))
+        let name = object.text_at(&["secretName"])?.to_owned();
+        let open = object.get("data").is_some_and(|data| is_open(data, placeholders));
+        Some((
+            name,
+            if open {
+                unknown_keys()
+            } else {
+                named(keys, placeholders)
+            },
+        ))
     };
     objects.iter().filter_map(|object| one(&object.node)).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Key, Placeholders, created_by};
-    use crate::check::manifest::{Manifest, ManifestKind};
-    use crate::check::yaml::Reader;
-    use crate::domain::credentials::Defect;
-    use crate::rules::facts::Reference;
-
-    fn manifest(kind: ManifestKind, text: &str) -> Manifest {
-        Manifest {
-            kind,
-            file: 0,
-            document: 1,
-            object: Reader::new(text).next().unwrap().unwrap(),
-            inferred: None,
-            opaque: None,
-            glued: None,
-        }
-    }
-
-    fn read(kind: ManifestKind, text: &str) -> Vec<(String, Vec<Key>)> {
-        let manifest = manifest(kind, text);
-        let secrets = created_by(&manifest, manifest.name(), &Placeholders::default()).into_iter();
-        secrets
-            .map(|(name, known)| match known {
-                Reference::Found(known) => {
-                    (name, Key::ALL.into_iter().filter(|key| known.has(*key)).collect())
-                }
-                Reference::Absent | Reference::Unknown(_) => (format!("{name}?"), Vec::new()),
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_sealed_secret_has_the_keys_that_it_encrypts_and_those_of_its_template() {
-        let text = "metadata: {name: s3}\nspec:\n  encryptedData: {awsaccesskeyid: AgB}\n  template: {data: {awsregion: x}}\n";
-        assert_eq!(
-            read(ManifestKind::SealedSecret, text),
-            [("s3".to_owned(), vec![Key::AwsAccessKeyId, Key::AwsRegion])]
-        );
-    }
-
-    #[test]
-    fn the_keys_of_an_external_secret_that_adds_to_another_secret_are_unknown() {
-        let why = "its ExternalSecret adds keys to a Secret that is made elsewhere";
-        for (policy, unknown) in [
-            ("Merge", true),
-            ("None", true),
-            ("Owner", false),
-            ("Orphan", false),
-        ] {
-            let spec =
-                format!("{{target: {{name: s3, creationPolicy: {policy}}}, data: [{{secretKey: gcp}}]}}");
-            for (kind, text) in [
-                (ManifestKind::ExternalSecret, format!("spec: {spec}")),
-                (
-                    ManifestKind::ClusterExternalSecret,
-                    format!("spec: {{externalSecretSpec: {spec}}}"),
-                ),
-            ] {
-                let (name, known) =
-                    created_by(&manifest(kind, &text), "own", &Placeholders::default()).remove(0);
-                assert_eq!(name, "s3");
-                match known {
-                    Reference::Unknown(reason) => {
-                        assert_eq!((unknown, reason.as_str()), (true, why), "{policy}");
-                    }
-                    Reference::Found(known) => assert!(!unknown && known.has(Key::Gcp), "{policy}"),
-                    Reference::Absent => panic!("{policy}"),
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn an_external_secret_has_the_keys_of_its_data_or_of_its_template() {
-        let data = "spec: {target: {name: s3}, data: [{secretKey: awsaccesskeyid}]}";
-        assert_eq!(
-            read(ManifestKind::ExternalSecret, data),
-            [("s3".to_owned(), vec![Key::AwsAccessKeyId])]
-        );
-        let template = "metadata: {name: own}\nspec: {target: {template: {data: {gcp: '{{ .x }}'}}}, data: [{secretKey: x}]}";
-        assert_eq!(
-            read(ManifestKind::ExternalSecret, template),
-            [("own".to_owned(), vec![Key::Gcp])]
-        );
-        let merged = template
-            .replace("template: {", "template: {mergePolicy: Merge, ")
-            .replace("secretKey: x", "secretKey: awsregion");
-        assert_eq!(
-            read(ManifestKind::ExternalSecret, &merged),
-            [("own".to_owned(), vec![Key::AwsRegion, Key::Gcp])]
-        );
-        let unknown = "metadata: {name: own}\nspec: {dataFrom: [{extract: {key: x}}]}";
-        assert_eq!(
-            read(ManifestKind::ExternalSecret, unknown),
-            [("own?".to_owned(), vec![])]
-        );
-    }
-
-    #[test]
-    fn a_cluster_external_secret_has_the_keys_of_its_spec_and_the_most_specific_name() {
-        let text = "metadata: {name: all}\nspec:\n  externalSecretName: mine\n  externalSecretSpec:\n    target: {name: s3}\n    data: [{secretKey: gcp}]\n";
-        let mine = text.replace("target: {name: s3}", "target: {}");
-        let all = mine.replace("externalSecretName: mine", "x: y");
-        for (text, name) in [(text, "s3"), (&mine, "mine"), (&all, "all")] {
-            assert_eq!(
-                read(ManifestKind::ClusterExternalSecret, text),
-                [(name.to_owned(), vec![Key::Gcp])]
-            );
-        }
-        let bare = "metadata: {name: all}\nspec: {}\n";
-        assert_eq!(
-            read(ManifestKind::ClusterExternalSecret, bare),
-            [("all?".to_owned(), vec![])]
-        );
-    }
-
-    #[test]
-    fn a_class_of_the_secrets_store_names_its_secrets() {
-        let text = "spec: {secretObjects: [{secretName: az, data: [{key: azurestoragekey, objectName: x}]}]}";
-        assert_eq!(
-            read(ManifestKind::SecretProviderClass, text),
-            [("az".to_owned(), vec![Key::AzureStorageKey])]
-        );
-    }
-
-    #[test]
-    fn an_unknown_value_has_no_defect() {
-        let text = "metadata: {name: s}\ndata: {awsregion: '', awsendpoint: '${X}', gcp: '%%'}\nstringData: {awsaccesskeyid: 'ENC[AES256_GCM,data:x]'}\n";
-        let child = Reader::new(text).next().unwrap().unwrap();
-        let manifest = Manifest {
-            kind: ManifestKind::Secret,
-            file: 0,
-            document: 1,
-            object: child,
-            inferred: None,
-            opaque: None,
-            glued: None,
-        };
-        let (_, known) = created_by(&manifest, manifest.name(), &Placeholders::default()).remove(0);
-        let Reference::Found(known) = known else {
-            panic!("{known:?}")
-        };
-        assert_eq!(known.defect(Key::AwsRegion), Some(Defect::Empty));
-        for key in [Key::AwsEndpoint, Key::Gcp, Key::AwsAccessKeyId] {
-            assert!(known.has(key) && known.defect(key).is_none(), "{key}");
-        }
-    }
-
-    #[test]
-    fn a_secret_that_the_api_server_rejects_has_a_reason_without_a_value() {
-        let rejected = |text: &str| {
-            let manifest = manifest(ManifestKind::Secret, &format!("metadata: {{name: s}}\n{text}"));
-            let (_, known) = created_by(&manifest, "s", &Placeholders::default()).remove(0);
-            let Reference::Found(known) = known else {
-                panic!("{known:?}")
-            };
-            known.rejected().map(ToOwned::to_owned)
-        };
-        for (text, expected) in [
-            (
-                "data: {gcp: 'plain text', awsregion: 'in the clear!'}",
-                "the value of gcp, awsregion under data is not base64",
-            ),
-            (
-                "data: {other: YQ}",
-                "the value of another key under data is not base64",
-            ),
-            (
-                "data: {a: 'Y Q=='}",
-                "the value of another key under data is not base64",
-            ),
-            (
-                "data: {a: 1}\nstringData: {b: true}",
-                "the value of another key is not a string",
-            ),
-            ("stringData: [a]", "stringData is not a map"),
-            (
-                "data: {'k=topsecret': 'x'}",
-                "the value of another key under data is not base64",
-            ),
-        ] {
-            assert_eq!(rejected(text).as_deref(), Some(expected), "{text}");
-        }
-        for text in [
-            "data: {a: YQ==, b: '', c: null, d: YR==}",
-            "data: {a: \"YQ\\n==\\n\", b: '${B}', c: '<path:kv/data/store#key>', d: 'ENC[AES256_GCM,data:x]'}",
-            "data: null\nstringData: {a: b}",
-            "data: '{{ .Values.data }}'",
-            "data: {a: 'plain text'}\nsops: {mac: x}",
-        ] {
-            assert_eq!(rejected(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_placeholder_inside_base64_is_an_unknown_value() {
-        // Base64 of `<path:kv/data/store#region>`.
-        let text = "metadata: {name: s}\ndata: {awsregion: PHBhdGg6a3YvZGF0YS9zdG9yZSNyZWdpb24+}\n";
-        let manifest = manifest(ManifestKind::Secret, text);
-        let (_, known) = created_by(&manifest, "s", &Placeholders::default()).remove(0);
-        let Reference::Found(known) = known else {
-            panic!("{known:?}")
-        };
-        assert!(known.has(Key::AwsRegion) && known.defect(Key::AwsRegion).is_none());
-    }
-}
+mod tests;

@@ -16,6 +16,7 @@ use crate::rules::policy::MissingReferences;
 use super::kustomize::GeneratedSecret;
 use super::manifest::{ManifestKind, Resource};
 use super::placeholder::Placeholders;
+use super::redaction::Redaction;
 use super::resources::Resources;
 use super::secret_sources::{self, SecretCopy};
 use super::trees::Scope;
@@ -26,6 +27,26 @@ pub(super) const NOT_IN_THE_FILES: &str = "not in the given files";
 
 /// The length of the hash that kustomize appends to a name.
 const HASH_LENGTH: usize = 10;
+
+/// The resources of each folder, by index, and the generated Secrets.
+#[derive(Debug, Default)]
+pub(super) struct ByFolder<'a> {
+    facts: HashMap<&'a str, Vec<usize>>,
+    generated: HashMap<&'a str, Vec<&'a GeneratedSecret>>,
+}
+
+impl<'a> ByFolder<'a> {
+    pub(super) fn new(all: &'a Resources) -> Self {
+        let mut by_folder = Self::default();
+        for (index, resource) in all.facts.iter().enumerate() {
+            by_folder.facts.entry(&resource.folder).or_default().push(index);
+        }
+        for secret in &all.generated {
+            by_folder.generated.entry(&secret.root).or_default().push(secret);
+        }
+        by_folder
+    }
+}
 
 type ByName<T> = HashMap<String, HashMap<String, Reference<T>>>;
 
@@ -49,18 +70,28 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Reads the documents of a scope.
-    pub(super) fn new(all: &Resources, scope: &Scope) -> Self {
-        let generated = all.generated.iter().filter(|secret| scope.contains(&secret.root));
+    pub(super) fn new(all: &Resources, index: &ByFolder<'_>, scope: &Scope) -> Self {
+        let generated = scope
+            .folders()
+            .flat_map(|folder| index.generated.get(folder).into_iter().flatten());
+        let generated = generated.filter(|secret| scope.applies(&secret.appliers));
         let mut tree = Self {
-            generated: generated.cloned().collect(),
+            generated: generated.map(|secret| (*secret).clone()).collect(),
             ..Self::default()
         };
-        for resource in all
-            .facts
-            .iter()
-            .filter(|resource| scope.contains(&resource.folder))
-        {
-            tree.add(resource, &all.names, &all.placeholders);
+        let facts = scope
+            .folders()
+            .flat_map(|folder| index.facts.get(folder).into_iter().flatten());
+        let mut facts: Vec<usize> = facts.copied().collect();
+        facts.sort_unstable();
+        for resource in facts.into_iter().filter_map(|fact| all.facts.get(fact)) {
+            if scope.applies(&resource.appliers) {
+                tree.add(
+                    resource,
+                    &all.names,
+                    &all.placeholders.of(resource.manifest.node()),
+                );
+            }
         }
         tree
     }
@@ -123,8 +154,8 @@ impl Tree {
                 }
             }
             ManifestKind::MultiCasskop => {
-                for (name, cluster) in multi_casskop::clusters(resource, placeholders) {
-                    insert(&mut self.clusters, namespace, &name, cluster, file);
+                for own in multi_casskop::clusters(resource, placeholders) {
+                    insert(&mut self.clusters, &own.namespace, &own.name, own.cluster, file);
                 }
             }
             _ => self.add_secrets(resource, namespace, file, placeholders),
@@ -137,6 +168,9 @@ impl Tree {
             if let Some(why) = &resource.opaque {
                 credentials = Reference::Unknown(why.clone());
             }
+            let kind = resource.manifest.kind_name();
+            self.copies
+                .extend(SecretCopy::unnamed(kind, namespace, &name, placeholders));
             insert(&mut self.secrets, namespace, &name, credentials, file);
         }
         self.copies
@@ -169,7 +203,7 @@ impl Tree {
         let written = self.secrets.get(namespace).and_then(|secrets| secrets.get(name));
         let copied = || {
             let copy = self.copies.iter().find(|copy| copy.is_in(namespace, name));
-            copy.map(|copy| Reference::Unknown(copy.reason.to_owned()))
+            copy.map(|copy| Reference::Unknown(copy.reason.clone()))
         };
         written
             .cloned()
@@ -300,7 +334,10 @@ fn decode<K: DeserializeOwned, T>(
     }
     match serde_json::from_value(manifest.node().to_json()) {
         Ok(object) => Reference::Found(read(object)),
-        Err(error) => Reference::Unknown(format!("its manifest in the given files cannot be read: {error}")),
+        Err(error) => {
+            let error = Redaction::of(&manifest.object).redacted(&error.to_string());
+            Reference::Unknown(format!("its manifest in the given files cannot be read: {error}"))
+        }
     }
 }
 

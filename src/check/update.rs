@@ -123,7 +123,8 @@ impl Parts {
     }
 }
 
-fn is_deleting(object: &Value) -> bool {
+/// Returns true if the API server deletes an object as soon as its finalizers are gone.
+pub(super) fn is_deleting(object: &Value) -> bool {
     let timestamp = object.pointer("/metadata/deletionTimestamp");
     timestamp.is_some_and(|timestamp| !timestamp.is_null())
 }

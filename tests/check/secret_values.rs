@@ -38,6 +38,20 @@ const HOLDERS: [&str; 20] = [
     "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData:\n  awssecretaccesskey: VALUE---\napiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b3}\nspec: {cassandraCluster: c1, bandwidth: fast}\n",
 ];
 
+/// Backups, restores and other objects that contain the marker as a credential in a wrong place.
+const MISPLACED: [&str; 10] = [
+    "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b4}\nspec:\n  cassandraCluster: c1\n  storageLocation: s3://user:VALUE@bk\n  secret: s3\n  bandwidth: fast\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b5}\nspec:\n  cassandraCluster: c1\n  storageLocation: s3://bk\n  awssecretaccesskey: VALUE\n  secret: s3\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b6}\nspec: {cassandraCluster: c1, bandwidth: fast, password: VALUE, secret: s3}\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata:\n  name: b7\n  annotations:\n    aws-secret-access-key: [VALUE]\n  labels: {password: 'VALUE!', token-password: \"VALUE \"}\nspec: {cassandraCluster: c1}\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata:\n  name: b8\n  labels: {password: VALUE/VALUE}\nspec:\n  cassandraCluster: c1\n  stringData: {awssecretaccesskey: VALUE}\n  data:\n    gcp: VALUE\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraRestore\nmetadata: {name: r1}\nspec:\n  cassandraCluster: c1\n  cassandraBackup: b1\n  entities: 'https://user:VALUE@host/x'\n  secret: AKID/VALUE\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b9}\nspec:\n  cassandraCluster: c1\n  storageLocation: \"azure://VALUE:VALUE@container\"\n  bandwidth: fast # password VALUE\n  entities: k1 # s3://u:VALUE@bk\n",
+    "{\"apiVersion\": \"db.orange.com/v2\", \"kind\": \"CassandraBackup\", \"metadata\": {\"name\": \"b10\"}, \"spec\": {\"cassandraCluster\": \"c1\", \"awsSecretAccessKey\": \"VALUE\", \"bandwidth\": \"fast\"}}\n",
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData: {awsaccesskeyid: a, awssecretaccesskey: b, awsregion: c, awsendpoint: 'https://user:VALUE@host'}\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraCluster\nmetadata: {name: c1}\nspec: {nodesPerRacks: 's3://user:VALUE@bk', topology: {dc: [{name: dc1, password: VALUE}]}}\n",
+];
+
 /// Texts whose insertion makes a document unreadable, or another one.
 const DAMAGES: [&str; 24] = [
     ": ",
@@ -158,6 +172,22 @@ fn insertions_all_over_a_document_keep_the_value_hidden() {
     }
 }
 
+#[test]
+fn credentials_in_a_wrong_place_stay_hidden() {
+    for object in MISPLACED {
+        let text = object.replace("VALUE", MARKER);
+        let report = judged("file.yaml", &text);
+        assert_hidden(&text, &report);
+        let starts = text.match_indices('\n').map(|(at, _)| at + 1);
+        for at in [0].into_iter().chain(starts) {
+            for more in ["\"", "- ", "---\n", "x: [\n", "  ", "!!binary ", "{{ .x }}\n"] {
+                let text = damaged(text.clone(), &Damage::Insert(at, more));
+                assert_hidden(&text, &judged("file.yaml", &text));
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -165,6 +195,7 @@ proptest! {
     fn no_report_shows_a_value_of_a_secret(
         name in prop::sample::select(vec!["file.yaml", "kustomization.yaml", "secrets.env", "<stdin>"]),
         parts in prop::collection::vec(prop::sample::select(HOLDERS.to_vec()), 1..3),
+        misplaced in prop::sample::select(MISPLACED.to_vec()),
         backup_at in 0..3_usize,
         damages in prop::collection::vec(damage(), 1..3),
     ) {
@@ -176,6 +207,7 @@ proptest! {
                 text = damaged(text, damage);
             }
         }
-        assert_hidden(&text, &judged(name, &text));
+        let misplaced = misplaced.replace("VALUE", MARKER);
+        assert_hidden(&text, &judged(name, &format!("{misplaced}---\n{text}")));
     }
 }

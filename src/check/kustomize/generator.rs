@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::check::manifest::Appliers;
 use crate::check::yaml::{Node, NodeKind};
 
 use super::paths::join;
@@ -47,6 +48,8 @@ pub(in crate::check) struct GeneratedSecret {
     pub(in crate::check) file: String,
     /// The folder of the outermost kustomization.
     pub(in crate::check) root: String,
+    /// The indexes of the applications that apply it in this way; `None` if no application changes it.
+    pub(in crate::check) appliers: Appliers,
 }
 
 impl Generator {

@@ -31,7 +31,14 @@ pub(in crate::check) struct Kustomizations {
 
 impl Kustomizations {
     /// Reads all kustomizations and follows them to the files. `names` are the names of the given files.
-    pub(in crate::check) fn read(manifests: &[Manifest], names: &[String], env_files: &EnvFiles) -> Self {
+    ///
+    /// `applied` are paths that applications name: a kustomization there is a root, also if another one includes it.
+    pub(in crate::check) fn read(
+        manifests: &[Manifest],
+        names: &[String],
+        env_files: &EnvFiles,
+        applied: &BTreeSet<&str>,
+    ) -> Self {
         let all = read_all(manifests, names);
         let included: BTreeSet<&String> = all
             .values()
@@ -45,7 +52,9 @@ impl Kustomizations {
             ..Self::default()
         };
         let is_root = |kustomization: &&Kustomization| {
-            !kustomization.is_component && !included.contains(&kustomization.folder)
+            let folder = &kustomization.folder;
+            !kustomization.is_component
+                && (!included.contains(folder) || suffixes(folder).any(|path| applied.contains(path)))
         };
         for root in all.values().filter(is_root) {
             let transformation = Transformation::from(root.folder.as_str());
@@ -114,6 +123,7 @@ impl Kustomizations {
             hashed: generator.hashed,
             file: file.to_owned(),
             root: transformation.root.clone(),
+            appliers: None,
             names,
         };
         let patched = |name: &String| transformation.change("Secret", name);
@@ -140,7 +150,7 @@ impl Kustomizations {
     }
 
     /// Returns every namespace and name under which a manifest of this file is applied, each once.
-    pub(in crate::check) fn placements(&self, file: &str, manifest: &Manifest) -> Vec<Placement> {
+    pub(in crate::check) fn placements(&self, file: &str, kind: &str, name: &str) -> Vec<Placement> {
         if self.places > MAX_PLACES {
             let why = "the kustomizations include more files than the check follows";
             return vec![Placement {
@@ -151,7 +161,6 @@ impl Kustomizations {
         let Some(transformations) = self.transformations.get(file) else {
             return vec![Placement::default()];
         };
-        let (kind, name) = (manifest.kind_name(), manifest.name());
         let mut placements: Vec<_> = transformations
             .iter()
             .map(|transformation| transformation.placement(kind, name))
@@ -186,6 +195,14 @@ impl Kustomizations {
         };
         all.values().flat_map(files_of).collect()
     }
+}
+
+/// Returns the paths that end a folder: `a/b`, `b`.
+fn suffixes(folder: &str) -> impl Iterator<Item = &str> {
+    let behind = folder
+        .match_indices('/')
+        .filter_map(|(at, _)| folder.get(at + 1..));
+    std::iter::once(folder).chain(behind)
 }
 
 /// Reads all kustomizations, by their folders.

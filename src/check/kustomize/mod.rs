@@ -14,3 +14,4 @@ pub(super) use generator::{EnvFiles, GeneratedSecret, keys_of_env_file};
 pub(super) use kustomization::Kustomization;
 pub(super) use kustomizations::Kustomizations;
 pub(super) use paths::join;
+pub(super) use transformation::{Placement, Transformation};

@@ -1,5 +1,7 @@
 //! The combined effect of the kustomizations that include a file.
 
+use crate::check::yaml::Node;
+
 use super::generator::Behavior;
 use super::kustomization::Kustomization;
 
@@ -10,10 +12,14 @@ type Target = (Option<String>, Option<String>);
 ///
 /// A file has one for each path of kustomizations that leads to it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Transformation {
-    pub(super) namespace: Option<String>,
+pub(in crate::check) struct Transformation {
+    pub(in crate::check) namespace: Option<String>,
     /// The folder of the outermost kustomization.
     pub(super) root: String,
+    /// The object that changes the files, for messages.
+    owner: String,
+    /// The command that renders the result.
+    render: String,
     /// Name prefixes and suffixes, the outermost first.
     affixes: Vec<(String, String)>,
     patched: Vec<Target>,
@@ -38,14 +44,50 @@ pub(in crate::check) struct Placement {
 impl From<&str> for Transformation {
     /// Creates the transformation of a root without any kustomization yet.
     fn from(root: &str) -> Self {
+        let folder = if root.is_empty() { "." } else { root };
         Self {
             root: root.to_owned(),
+            owner: format!("the kustomization of {folder}"),
+            render: format!("kustomize build {folder}"),
             ..Self::default()
         }
     }
 }
 
 impl Transformation {
+    /// Creates the transformation of an application, whose `fields` are those of a kustomization.
+    ///
+    /// `owner` names the application in messages, and `render` is the command that renders it. A component and a patch in a file may
+    /// change any object.
+    pub(in crate::check) fn of_application(owner: String, render: String, fields: Option<&Node>) -> Self {
+        let mut own = fields.map_or_else(Kustomization::default, |fields| Kustomization::read(fields, ""));
+        if !own.components.is_empty() {
+            own.changes_all = own.changes_all.or(Some("components"));
+        }
+        if !own.strategic.is_empty() {
+            own.patched.push((None, None));
+        }
+        let unchanged = Self {
+            owner,
+            render,
+            ..Self::default()
+        };
+        unchanged.through(&[&own])
+    }
+
+    /// Marks every object as possibly changed by a field.
+    pub(in crate::check) fn change_all(&mut self, field: &'static str) {
+        self.changes_all = Some(field);
+    }
+
+    /// Returns true if it changes no object.
+    pub(in crate::check) fn is_empty(&self) -> bool {
+        self.namespace.is_none()
+            && self.affixes.is_empty()
+            && self.patched.is_empty()
+            && self.changes_all.is_none()
+    }
+
     /// Returns this transformation with a kustomization and its components inside of it.
     ///
     /// The outermost kustomization that sets a field takes precedence.
@@ -86,7 +128,7 @@ impl Transformation {
     }
 
     /// Returns the namespace and the name under which an object is applied.
-    pub(super) fn placement(&self, kind: &str, name: &str) -> Placement {
+    pub(in crate::check) fn placement(&self, kind: &str, name: &str) -> Placement {
         // kustomize does not rename namespaces.
         let renamed = !self.affixes.is_empty() && kind != "Namespace";
         let why = || {
@@ -125,10 +167,9 @@ impl Transformation {
     }
 
     fn may_change(&self, cause: &str) -> String {
-        let folder = if self.root.is_empty() { "." } else { &self.root };
         format!(
-            "{cause} in the kustomization of {folder} may change it; render it: kustomize build {folder} | cassgate \
-             check -"
+            "{cause} in {} may change it; render it: {} | cassgate check -",
+            self.owner, self.render
         )
     }
 }

@@ -14,7 +14,12 @@ pub(super) use tools::Tool;
 #[derive(Debug, Clone, Default)]
 pub struct Placeholders {
     own: Vec<Regex>,
+    /// True if `<key>` is a placeholder too.
+    in_angles: bool,
 }
+
+/// The prefix of the annotations of argocd-vault-plugin. In an object with one of them, `<key>` is a placeholder.
+const VAULT_PLUGIN: &str = "avp.kubernetes.io/";
 
 /// A value with a placeholder.
 #[derive(Debug, Clone)]
@@ -29,13 +34,27 @@ impl Placeholders {
     /// Creates the placeholders of all known tools, and those that match one of `own`.
     #[must_use]
     pub fn new(own: Vec<Regex>) -> Self {
-        Self { own }
+        Self {
+            own,
+            in_angles: false,
+        }
+    }
+
+    /// Returns the placeholders in an object, whose annotations may add some.
+    pub(super) fn of(&self, object: &Node) -> Self {
+        let annotations = object.at(&["metadata", "annotations"]);
+        let in_angles = annotations.is_some_and(|all| all.keys().any(|key| key.starts_with(VAULT_PLUGIN)));
+        Self {
+            in_angles,
+            ..self.clone()
+        }
     }
 
     /// Returns the tool that fills in a placeholder in a text.
     fn tool(&self, text: &str) -> Option<&'static Tool> {
         let known = tools::TOOLS.iter().find(|tool| tool.is_in(text));
-        known.or_else(|| {
+        let annotated = || Some(&tools::ANNOTATED).filter(|tool| self.in_angles && tool.is_in(text));
+        known.or_else(annotated).or_else(|| {
             self.own
                 .iter()
                 .any(|own| own.is_match(text))
@@ -142,6 +161,22 @@ mod tests {
     }
 
     #[test]
+    fn an_annotation_of_the_vault_plugin_makes_a_name_in_angles_a_placeholder() {
+        let object = |annotation: &str| {
+            let text = format!("metadata: {{annotations: {{{annotation}: x}}}}\n");
+            Reader::new(&text).next().unwrap().unwrap()
+        };
+        let with = Placeholders::default().of(&object("avp.kubernetes.io/path").node);
+        let without = Placeholders::default().of(&object("other/path").node);
+        for text in ["<key>", "s3://<bucket>/x", "<key | base64encode>", "<a-b.c>"] {
+            assert!(with.is_in(text) && !without.is_in(text), "{text}");
+        }
+        for text in ["<>", "< >", "a < b", "a > b", "<a", "b>"] {
+            assert!(!with.is_in(text), "{text}");
+        }
+    }
+
+    #[test]
     fn an_expression_explains_only_an_error_that_it_causes() {
         for text in [
             "name: {{ .Values.name }}\n",
@@ -175,6 +210,9 @@ mod tests {
             "#@ load(\"@ytt:data\", \"data\")\na: 1\n",
             "a: #@ data.values.a\n",
             "a: 1\n#@ if x:\n---\nb: 2\n#@ end\n",
+            "#@data/values\n---\na: 1\n",
+            "#@overlay/match by=\"name\"\na: 1\n",
+            "#@\na: 1\n",
         ] {
             assert!(
                 reason(text).is_some_and(|reason| reason.contains("ytt")),
@@ -191,6 +229,10 @@ mod tests {
             "a: 1 # see #@ of ytt\n",
             "a: 1 #{b}\n",
             "a: 1 #{ open\n",
+            "#@formatter:off\na: 1\n",
+            "a: 1\n#@formatter:on\n",
+            "#@param x\na: 1\n",
+            "#@checkov:skip=CKV\na: 1\n",
         ] {
             assert_eq!(reason(text), None, "{text}");
         }

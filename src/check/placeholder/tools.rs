@@ -37,8 +37,16 @@ const fn tool(name: &'static str, example: &'static str, render: &'static str, f
 /// The placeholders that the flag `--placeholder` names.
 pub(in crate::check) static OWN: Tool = tool("--placeholder", "", "", Form::Other(|_| false));
 
+/// The placeholders `<key>` in an object with an annotation of argocd-vault-plugin.
+pub(in crate::check) static ANNOTATED: Tool = tool(
+    "argocd-vault-plugin",
+    "<bucket>",
+    "argocd-vault-plugin generate DIR",
+    Form::Other(is_in_angles),
+);
+
 /// Every tool. If a text has placeholders of several, the first one counts.
-pub(in crate::check) static TOOLS: [Tool; 19] = [
+pub(in crate::check) static TOOLS: [Tool; 20] = [
     tool(
         "Helm",
         "{{ .Values.bucket }}",
@@ -52,6 +60,12 @@ pub(in crate::check) static TOOLS: [Tool; 19] = [
         "<path:kv/data/store#bucket>",
         "argocd-vault-plugin generate DIR",
         Form::Between("<path:", ">"),
+    ),
+    tool(
+        "argocd-vault-replacer",
+        "<secret:kv/data/store~bucket>",
+        "",
+        Form::Other(is_replaced),
     ),
     tool(
         "Kapitan",
@@ -191,6 +205,24 @@ fn is_vals(text: &str) -> bool {
     })
 }
 
+/// Returns true for `<secret:PATH~KEY>` and `<vault:PATH~KEY>`.
+fn is_replaced(text: &str) -> bool {
+    ["<secret:", "<vault:"].iter().any(|open| {
+        text.split_once(open)
+            .is_some_and(|(_, rest)| rest.find('>').is_some_and(|at| at > 0))
+    })
+}
+
+/// Returns true for `<key>`, which may contain a filter as in `<key | base64encode>`.
+fn is_in_angles(text: &str) -> bool {
+    text.match_indices('<').any(|(at, _)| {
+        let inside = text.get(at + 1..).unwrap_or_default();
+        let name = inside.split(['<', '>']).next().unwrap_or_default();
+        let ends = inside.get(name.len()..).is_some_and(|rest| rest.starts_with('>'));
+        ends && !name.trim().is_empty()
+    })
+}
+
 /// Returns true for the forms that jsonnet leaves in a text: `%(name)s`, `std.extVar('x')`, `$.x`.
 fn is_jsonnet(text: &str) -> bool {
     let formats = text
@@ -218,12 +250,26 @@ pub(super) fn comments(text: &str) -> impl Iterator<Item = (usize, &'static str)
             let in_comment = line.trim_start().starts_with('#') || line.contains(" #");
             let is_placeholder = match *mark {
                 "#{" => line.trim_end().ends_with([':', '-']) && rest.contains('}'),
-                _ => true,
+                mark => is_ytt(rest.get(mark.len()..).unwrap_or_default()),
             };
             let begins = line.is_empty() || line.ends_with(char::is_whitespace);
             (begins && !in_comment && is_placeholder).then_some((at, *reason))
         })
     })
+}
+
+/// Returns true for the text of a comment of ytt behind its mark: code behind a blank, or an annotation with `/` in its name.
+///
+/// Editors have comments such as `#@formatter:off`.
+fn is_ytt(text: &str) -> bool {
+    let name = text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'));
+    let name = name.into_iter().next().unwrap_or_default();
+    let behind = text.get(name.len()..).unwrap_or_default();
+    if name.is_empty() {
+        behind.is_empty() || behind.starts_with(char::is_whitespace)
+    } else {
+        behind.starts_with('/')
+    }
 }
 
 /// Returns true if a line of a document begins with an expression, which can become any number of lines.
@@ -303,6 +349,7 @@ mod tests {
             ("a-{{x}}", "Helm"),
             ("std.extVar('bucket')", "jsonnet"),
             ("op://vault/item/field", "bank-vaults and 1Password"),
+            ("a<vault:kv/s~k>", "argocd-vault-replacer"),
         ] {
             assert_eq!(tool_of(text), Some(name), "{text}");
         }
@@ -328,6 +375,8 @@ mod tests {
             "()",
             "<b>",
             "<path:>",
+            "<secret:>",
+            "<secret>",
             "#1",
             "k1.t1",
             "0 3 * * *",

@@ -1,0 +1,96 @@
+//! The namespaces and names that applications give to the objects in their folders.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::check::manifest::Appliers;
+
+use super::{Changes, PlacedApplication};
+
+/// The maximum number of applications of all objects together. Applications that apply the same folders multiply the work.
+const MAX_VARIANTS: usize = 200_000;
+
+/// An object as some applications apply it.
+#[derive(Debug, Default, Clone)]
+pub(in crate::check) struct Variant {
+    pub(in crate::check) namespace: Option<String>,
+    /// The name, if a prefix or suffix changes it.
+    pub(in crate::check) name: Option<String>,
+    /// The reason that the applied object may differ from the manifest.
+    pub(in crate::check) opaque: Option<String>,
+    pub(in crate::check) appliers: Appliers,
+}
+
+/// The changes of all applications, by the folders that they apply.
+#[derive(Debug, Default)]
+pub(in crate::check) struct Effects {
+    by_folder: HashMap<String, Vec<(usize, Arc<Changes>)>>,
+    variants: usize,
+}
+
+impl Effects {
+    pub(in crate::check) fn new(placed: &[PlacedApplication]) -> Self {
+        let mut effects = Self::default();
+        for (index, application) in placed.iter().enumerate() {
+            for applied in &application.applied {
+                let known = effects.by_folder.entry(applied.folder.clone()).or_default();
+                known.push((index, Arc::clone(&applied.changes)));
+            }
+        }
+        let changes_some = |all: &Vec<(usize, Arc<Changes>)>| all.iter().any(|(_, own)| !own.is_empty());
+        effects.by_folder.retain(|_, all| changes_some(all));
+        effects
+    }
+
+    /// Returns each way in which an object is applied. `namespace` is the one that it has without applications; an object of a
+    /// kind without namespaces keeps it.
+    pub(in crate::check) fn variants(
+        &mut self,
+        folder: &str,
+        kind: &str,
+        name: &str,
+        namespace: Option<String>,
+    ) -> Vec<Variant> {
+        let unchanged = Variant {
+            namespace,
+            ..Variant::default()
+        };
+        let Some(all) = self.by_folder.get(folder) else {
+            return vec![unchanged];
+        };
+        self.variants += all.len();
+        if self.variants > MAX_VARIANTS {
+            let why = "the applications apply more objects than the check follows";
+            return vec![Variant {
+                opaque: Some(why.to_owned()),
+                ..unchanged
+            }];
+        }
+        let is_namespaced = !matches!(kind, "Namespace" | "ClusterExternalSecret");
+        let mut grouped: BTreeMap<(Option<String>, Option<String>, Option<String>), Vec<usize>> =
+            BTreeMap::new();
+        for (index, changes) in all {
+            let placement = changes.transformation.placement(kind, name);
+            let own = unchanged.namespace.clone();
+            let namespace = if is_namespaced {
+                placement
+                    .namespace
+                    .or(own)
+                    .or_else(|| changes.default_namespace.clone())
+            } else {
+                own
+            };
+            let key = (namespace, placement.name, placement.opaque);
+            grouped.entry(key).or_default().push(*index);
+        }
+        grouped
+            .into_iter()
+            .map(|((namespace, name, opaque), appliers)| Variant {
+                namespace,
+                name,
+                opaque,
+                appliers: Some(appliers.into()),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,277 @@
+//! Credentials that a backup, restore or cluster contains by mistake, which no report shows.
+//!
+//! A key of a Secret may stand in the wrong object, and a URL may contain a password: `s3://user:password@bucket`.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::domain::credentials::Key;
+use crate::domain::object_name::is_object_name;
+
+use super::yaml::{NodeKind, Reader, Span, SpannedNode};
+
+/// The text that stands for a credential.
+const MASK: &str = "***";
+
+/// The minimum length of a part of a credential that is replaced on its own. A message shows long values in part.
+const MIN_PART: usize = 8;
+
+/// The minimum length of a credential that is replaced as a whole.
+const MIN_LENGTH: usize = 4;
+
+/// Words in the names of fields with credentials, in lower case and without separators.
+const WORDS: [&str; 13] = [
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "storagekey",
+    "encryptionkey",
+    "apikey",
+    "password",
+    "passwd",
+    "passphrase",
+    "credential",
+    "sastoken",
+    "sessiontoken",
+    "bearertoken",
+];
+
+/// Fields that hold the values of a Secret.
+const SECRET_FIELDS: [&str; 4] = ["data", "stringData", "binaryData", "encryptedData"];
+
+/// The part of a URL between `//` and `@`.
+static USER_INFO: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"://([^/\s"'@]*(?:@[^/\s"'@]*)*)@"#).ok());
+
+/// The identifier of an access key of AWS.
+static ACCESS_KEY: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b").ok());
+
+/// The credentials in an object, which are removed from its report.
+#[derive(Debug, Default)]
+pub(super) struct Redaction {
+    texts: Vec<String>,
+    /// The spans of the values that contain them.
+    spans: Vec<Span>,
+}
+
+impl Redaction {
+    /// Finds the credentials in an object.
+    pub(super) fn of(object: &SpannedNode) -> Self {
+        let mut found = Self::default();
+        found.collect(object, "", object.span, false);
+        found
+    }
+
+    /// Collects the credentials below a node. `outer` is the span of the text that contains the node, if it is written in one.
+    fn collect(&mut self, node: &SpannedNode, key: &str, outer: Span, is_credential: bool) {
+        let is_credential = is_credential || names_credential(key);
+        match &node.node.kind {
+            NodeKind::Text(text) => {
+                let is_no_name = key == "secret" && text.len() >= 2 * MIN_PART && !is_object_name(text);
+                self.add_text(text, outer_or(node.span, outer), is_credential || is_no_name);
+            }
+            NodeKind::Number(number) if is_credential => {
+                self.add(&number.to_string(), outer_or(node.span, outer));
+            }
+            NodeKind::List(items) => {
+                for item in items {
+                    self.collect(item, key, outer, is_credential);
+                }
+            }
+            NodeKind::Map(entries) => {
+                for entry in entries {
+                    self.add_text(&entry.key, outer_or(entry.key_span, outer), is_credential);
+                    let own = outer_or(entry.value.span, outer);
+                    self.collect(&entry.value, &entry.key, own, is_credential);
+                }
+            }
+            NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(_) => {}
+        }
+    }
+
+    fn add_text(&mut self, text: &str, span: Span, is_credential: bool) {
+        if is_credential {
+            return self.add(text, span);
+        }
+        for expression in [&USER_INFO, &ACCESS_KEY] {
+            let matches = expression
+                .iter()
+                .flat_map(|expression| expression.captures_iter(text));
+            let found: Vec<String> = matches
+                .filter_map(|all| Some(all.get(1).or_else(|| all.get(0))?.as_str().to_owned()))
+                .collect();
+            for user_info in found {
+                let password = user_info.split_once(':').map_or("", |(_, password)| password);
+                self.add(password, span);
+                self.add(&user_info, span);
+            }
+        }
+        if !names_credential(text) {
+            return;
+        }
+        // `KEY=VALUE`, or another object as a text: kubectl writes one into an annotation.
+        self.spans.push(span);
+        if let Some((_, value)) = text.split_once('=') {
+            self.add(value.trim(), span);
+        }
+        if text.contains(':') {
+            for document in Reader::new(text).flatten() {
+                if !matches!(document.node.kind, NodeKind::Text(_)) {
+                    self.collect(&document, "", span, false);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, text: &str, span: Span) {
+        if text.is_empty() {
+            return;
+        }
+        self.spans.push(span);
+        if text.chars().count() >= MIN_LENGTH {
+            self.texts.push(text.to_owned());
+        }
+        let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
+        let long = parts.filter(|part| part.len() >= MIN_PART && part.len() < text.len());
+        self.texts.extend(long.map(ToOwned::to_owned));
+    }
+
+    /// Returns true if a credential is at least partly in this range of bytes.
+    pub(super) fn overlap(&self, range: &std::ops::Range<usize>) -> bool {
+        let offset = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.spans.iter().any(|span| {
+            offset(span.begin) < range.end && range.start < offset(span.end).max(offset(span.begin) + 1)
+        })
+    }
+
+    /// Returns a text without the credentials.
+    pub(super) fn redacted(&self, text: &str) -> String {
+        let mut text = redacted_urls(text);
+        for own in &self.texts {
+            text = masked(&text, own);
+        }
+        text
+    }
+}
+
+/// Returns the span in the file: a node in a text has none of its own.
+fn outer_or(own: Span, outer: Span) -> Span {
+    let is_within = outer.begin <= own.begin && own.end <= outer.end;
+    if is_within { own } else { outer }
+}
+
+/// Returns true if the name of a field, or a text with such a name in it, announces a credential.
+fn names_credential(name: &str) -> bool {
+    if SECRET_FIELDS.contains(&name) {
+        return true;
+    }
+    let letters = name.chars().filter(|c| !matches!(c, '_' | '-' | '.'));
+    let plain: String = letters.flat_map(char::to_lowercase).collect();
+    let is_key = |key: Key| match key {
+        Key::AwsRegion | Key::AwsEndpoint => false,
+        Key::Gcp => plain == "gcp",
+        key => plain.contains(key.as_str()),
+    };
+    WORDS.iter().any(|word| plain.contains(word)) || Key::ALL.into_iter().any(is_key)
+}
+
+/// Returns true if a text may contain a credential.
+pub(super) fn may_be_in(text: &str) -> bool {
+    let matches = |expression: &Option<Regex>| expression.as_ref().is_none_or(|own| own.is_match(text));
+    names_credential(text) || matches(&USER_INFO) || matches(&ACCESS_KEY)
+}
+
+/// Returns a text without the users and passwords of URLs.
+pub(super) fn redacted_urls(text: &str) -> String {
+    USER_INFO.as_ref().map_or_else(
+        || text.to_owned(),
+        |expression| expression.replace_all(text, "://***@").into_owned(),
+    )
+}
+
+/// Replaces each occurrence of a credential, also of its beginning if the text has no more of it.
+fn masked(text: &str, credential: &str) -> String {
+    let begin: String = credential.chars().take(MIN_PART).collect();
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(begin.as_str()) {
+        let more = credential.get(begin.len()..).unwrap_or_default();
+        let common: usize = more
+            .chars()
+            .zip(behind.chars())
+            .take_while(|(own, other)| own == other)
+            .map(|(own, _)| own.len_utf8())
+            .sum();
+        shown.extend([before, MASK]);
+        rest = behind.get(common..).unwrap_or_default();
+    }
+    shown + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Redaction, may_be_in, redacted_urls};
+    use crate::check::yaml::Reader;
+
+    fn redacted(object: &str, message: &str) -> String {
+        let document = Reader::new(object).next().unwrap().unwrap();
+        Redaction::of(&document).redacted(message)
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_user() {
+        assert_eq!(
+            redacted_urls("s3://u:p@ss@bk/x and s3://bk"),
+            "s3://***@bk/x and s3://bk"
+        );
+        assert_eq!(
+            redacted_urls("mail a@b.c, https://h/a@b"),
+            "mail a@b.c, https://h/a@b"
+        );
+    }
+
+    #[test]
+    fn a_credential_in_a_wrong_place_is_not_shown() {
+        for object in [
+            "spec: {awssecretaccesskey: Zx7QqV3wJ8pK}",
+            "spec: {aws_secret_access_key: Zx7QqV3wJ8pK}",
+            "spec: {stringData: {a: [Zx7QqV3wJ8pK]}}",
+            "spec: {storageLocation: 's3://user:Zx7QqV3wJ8pK@bk'}",
+            "spec: {secret: AKID/Zx7QqV3wJ8pK/x}",
+            "spec: {'azurestoragekey=Zx7QqV3wJ8pK': null}",
+            "metadata: {annotations: {last: '{\"spec\": {\"password\": \"Zx7QqV3wJ8pK\"}}'}}",
+            "spec: {env: 'AWS_SECRET_ACCESS_KEY=Zx7QqV3wJ8pK'}",
+        ] {
+            let text = redacted(object, "\"Zx7QqV3wJ8pK\" and Zx7QqV3wJ… are wrong, Zx7 is not");
+            assert_eq!(text, "\"***\" and ***… are wrong, Zx7 is not", "{object}");
+        }
+        assert_eq!(
+            redacted("spec: {secret: s3, bandwidth: fast}", "\"fast\" of s3"),
+            "\"fast\" of s3"
+        );
+    }
+
+    #[test]
+    fn a_line_with_a_credential_is_recognized() {
+        for line in [
+            "  awssecretaccesskey: x",
+            "  \"aws-access-key-id\": x",
+            "secret: s3 # AKIAIOSFODNN7EXAMPLE",
+            "storageLocation: s3://u:p@bk",
+            "PASSWORD=x",
+        ] {
+            assert!(may_be_in(line), "{line}");
+        }
+        for line in [
+            "  secret: s3",
+            "storageLocation: s3://bk",
+            "bandwidth: fast",
+            "schedule: '@daily'",
+            "  entities: k1",
+        ] {
+            assert!(!may_be_in(line), "{line}");
+        }
+    }
+}
