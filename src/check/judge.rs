@@ -29,6 +29,12 @@ pub(super) struct Judged {
 }
 
 impl Judged {
+    /// Returns true if the object names another one that is not in the files of the tree.
+    pub(super) fn lacks_reference(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.any(|finding| finding.unchecked && finding.message.contains(NOT_IN_THE_FILES))
+    }
+
     /// Returns true if another verdict has the same findings.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let shown = |finding: &Finding| {

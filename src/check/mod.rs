@@ -121,6 +121,11 @@ pub async fn check(
                 None => verdicts.push((judged, vec![index])),
             }
         }
+        // A folder beside several trees may belong to some of them: those that contain what its objects name.
+        let is_complete = |(judged, _): &(Judged, Vec<usize>)| !judged.lacks_reference();
+        if settings.trees.is_empty() && verdicts.iter().any(is_complete) {
+            verdicts.retain(is_complete);
+        }
         for (judged, indexes) in verdicts {
             report.add(
                 resource,

@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use crate::domain::credentials::Key;
 use crate::domain::object_name::is_object_name;
@@ -21,28 +21,39 @@ const MIN_PART: usize = 8;
 const MIN_LENGTH: usize = 4;
 
 /// Words in the names of fields with credentials, in lower case and without separators.
-const WORDS: [&str; 13] = [
+const WORDS: [&str; 16] = [
     "accesskey",
-    "secretkey",
-    "privatekey",
-    "storagekey",
-    "encryptionkey",
+    "accountkey",
     "apikey",
+    "awssecret",
+    "connectionstring",
+    "credential",
+    "encryptionkey",
     "password",
     "passwd",
     "passphrase",
-    "credential",
-    "sastoken",
-    "sessiontoken",
-    "bearertoken",
+    "privatekey",
+    "secretaccess",
+    "secretkey",
+    "sharedkey",
+    "signature",
+    "storagekey",
 ];
+
+/// Whole names of fields with credentials, in the same form.
+const NAMES: [&str; 6] = ["gcp", "pass", "pwd", "sas", "sig", "token"];
 
 /// Fields that hold the values of a Secret.
 const SECRET_FIELDS: [&str; 4] = ["data", "stringData", "binaryData", "encryptedData"];
 
-/// The part of a URL between `//` and `@`.
+/// The part of a URL between `//` and `@`. A password may contain `/`.
 static USER_INFO: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"://([^/\s"'@]*(?:@[^/\s"'@]*)*)@"#).ok());
+    LazyLock::new(|| Regex::new(r#"://([^/\s"'@]*(?:@[^/\s"'@]*)*|[^\s"'/:@]*:[^\s"']*)@"#).ok());
+
+/// A parameter, as in `?sig=…` of a URL, `AccountKey=…` of a connection string, or `--password …`.
+static PARAMETER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"([A-Za-z][A-Za-z0-9_.-]*)(["']?\s*[=:]\s*["']?)([^&;,\s"'\[\]{}]+)"#).ok()
+});
 
 /// The identifier of an access key of AWS.
 static ACCESS_KEY: LazyLock<Option<Regex>> =
@@ -82,7 +93,7 @@ impl Redaction {
             }
             NodeKind::Map(entries) => {
                 for entry in entries {
-                    self.add_text(&entry.key, outer_or(entry.key_span, outer), is_credential);
+                    self.add_text(&entry.key, outer_or(entry.key_span, outer), false);
                     let own = outer_or(entry.value.span, outer);
                     self.collect(&entry.value, &entry.key, own, is_credential);
                 }
@@ -108,15 +119,12 @@ impl Redaction {
                 self.add(&user_info, span);
             }
         }
-        if !names_credential(text) {
-            return;
+        for value in parameters(text) {
+            self.add(value, span);
         }
-        // `KEY=VALUE`, or another object as a text: kubectl writes one into an annotation.
-        self.spans.push(span);
-        if let Some((_, value)) = text.split_once('=') {
-            self.add(value.trim(), span);
-        }
-        if text.contains(':') {
+        // Another object as a text: kubectl writes one into an annotation.
+        if text.contains(':') && contains_word(&plain(text)) {
+            self.spans.push(span);
             for document in Reader::new(text).flatten() {
                 if !matches!(document.node.kind, NodeKind::Text(_)) {
                     self.collect(&document, "", span, false);
@@ -162,32 +170,66 @@ fn outer_or(own: Span, outer: Span) -> Span {
     if is_within { own } else { outer }
 }
 
-/// Returns true if the name of a field, or a text with such a name in it, announces a credential.
+/// Returns true if the name of a field announces a credential.
 fn names_credential(name: &str) -> bool {
-    if SECRET_FIELDS.contains(&name) {
-        return true;
-    }
-    let letters = name.chars().filter(|c| !matches!(c, '_' | '-' | '.'));
-    let plain: String = letters.flat_map(char::to_lowercase).collect();
-    let is_key = |key: Key| match key {
-        Key::AwsRegion | Key::AwsEndpoint => false,
-        Key::Gcp => plain == "gcp",
-        key => plain.contains(key.as_str()),
+    let plain = plain(name);
+    let is_named = NAMES.contains(&plain.as_str()) || SECRET_FIELDS.contains(&name);
+    is_named
+        || (plain != "secret" && ["secret", "token"].iter().any(|end| plain.ends_with(end)))
+        || contains_word(&plain)
+}
+
+/// Returns true if a name without separators contains the name of a key of a Secret, or another word for a credential.
+fn contains_word(plain: &str) -> bool {
+    let is_key = |key: Key| {
+        !matches!(key, Key::AwsRegion | Key::AwsEndpoint | Key::Gcp) && plain.contains(key.as_str())
     };
     WORDS.iter().any(|word| plain.contains(word)) || Key::ALL.into_iter().any(is_key)
+}
+
+fn plain(name: &str) -> String {
+    let letters = name.chars().filter(|c| !matches!(c, '_' | '-' | '.'));
+    letters.flat_map(char::to_lowercase).collect()
+}
+
+/// Returns the values of parameters that are credentials.
+fn parameters(text: &str) -> impl Iterator<Item = &str> {
+    let all = PARAMETER
+        .iter()
+        .flat_map(|expression| expression.captures_iter(text));
+    all.filter_map(|found| {
+        let (name, value) = (found.get(1)?, found.get(3)?);
+        names_credential(name.as_str()).then_some(value.as_str())
+    })
 }
 
 /// Returns true if a text may contain a credential.
 pub(super) fn may_be_in(text: &str) -> bool {
     let matches = |expression: &Option<Regex>| expression.as_ref().is_none_or(|own| own.is_match(text));
-    names_credential(text) || matches(&USER_INFO) || matches(&ACCESS_KEY)
+    contains_word(&plain(text))
+        || parameters(text).next().is_some()
+        || matches(&USER_INFO)
+        || matches(&ACCESS_KEY)
 }
 
-/// Returns a text without the users and passwords of URLs.
+/// Returns a text without the users, passwords and signatures of URLs.
 pub(super) fn redacted_urls(text: &str) -> String {
-    USER_INFO.as_ref().map_or_else(
+    let text = USER_INFO.as_ref().map_or_else(
         || text.to_owned(),
         |expression| expression.replace_all(text, "://***@").into_owned(),
+    );
+    if !text.contains("://") {
+        return text;
+    }
+    let shown = |found: &Captures<'_>| {
+        let part = |index: usize| found.get(index).map_or("", |part| part.as_str());
+        let is_credential = part(2) == "=" && names_credential(part(1));
+        let value = if is_credential { MASK } else { part(3) };
+        [part(1), part(2), value].concat()
+    };
+    PARAMETER.as_ref().map_or_else(
+        || text.clone(),
+        |expression| expression.replace_all(&text, shown).into_owned(),
     )
 }
 
@@ -243,6 +285,13 @@ mod tests {
             "spec: {'azurestoragekey=Zx7QqV3wJ8pK': null}",
             "metadata: {annotations: {last: '{\"spec\": {\"password\": \"Zx7QqV3wJ8pK\"}}'}}",
             "spec: {env: 'AWS_SECRET_ACCESS_KEY=Zx7QqV3wJ8pK'}",
+            "spec: {storageLocation: 's3://AKID:Zx7QqV3wJ8pK/Zx7QqV3wJ8pK@bk'}",
+            "spec: {storageLocation: 'https://h/c?sv=1&sig=Zx7QqV3wJ8pK'}",
+            "spec: {location: 'a=b;AccountKey=Zx7QqV3wJ8pK;c=d'}",
+            "spec: {token: Zx7QqV3wJ8pK}",
+            "spec: {auth: {user: a, pass: Zx7QqV3wJ8pK}}",
+            "spec: {client-secret: Zx7QqV3wJ8pK}",
+            "spec: {awsaccesskeyid Zx7QqV3wJ8pK: 1, password: Zx7QqV3wJ8pK}",
         ] {
             let text = redacted(object, "\"Zx7QqV3wJ8pK\" and Zx7QqV3wJ… are wrong, Zx7 is not");
             assert_eq!(text, "\"***\" and ***… are wrong, Zx7 is not", "{object}");
@@ -261,6 +310,10 @@ mod tests {
             "secret: s3 # AKIAIOSFODNN7EXAMPLE",
             "storageLocation: s3://u:p@bk",
             "PASSWORD=x",
+            "  token: x",
+            "  'pwd' : x",
+            "  aws_secret: x",
+            "x: 1 # pass: y",
         ] {
             assert!(may_be_in(line), "{line}");
         }

@@ -327,7 +327,7 @@ impl Report {
     pub(super) fn summarize(&mut self) {
         let notes = self.notes.iter_mut().map(|note| &mut note.message);
         let errors = self.errors.iter_mut().map(|error| &mut error.message);
-        for message in notes.chain(errors).filter(|message| message.contains('@')) {
+        for message in notes.chain(errors).filter(|message| message.contains("://")) {
             *message = redacted_urls(message);
         }
         let findings = self.objects.iter().flat_map(|object| &object.findings);

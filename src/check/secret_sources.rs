@@ -158,8 +158,7 @@ impl SecretCopy {
             name: known(name),
             namespaces: namespaces.and_then(|own| Some(vec![Regex::new(&own).ok()?])),
             reason: format!(
-                "a {kind} in the given files has a placeholder in the name or namespace of its Secret, which may be this one; \
-                 render it first"
+                "the name or namespace of a Secret in the given files ({kind}) is a placeholder, so it may be this one; render it first"
             ),
         })
     }

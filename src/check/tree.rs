@@ -75,10 +75,10 @@ impl Tree {
             .folders()
             .flat_map(|folder| index.generated.get(folder).into_iter().flatten());
         let generated = generated.filter(|secret| scope.applies(&secret.appliers));
-        let mut tree = Self {
-            generated: generated.map(|secret| (*secret).clone()).collect(),
-            ..Self::default()
-        };
+        let mut tree = Self::default();
+        for secret in generated {
+            tree.add_generated((*secret).clone(), &all.placeholders);
+        }
         let facts = scope
             .folders()
             .flat_map(|folder| index.facts.get(folder).into_iter().flatten());
@@ -160,6 +160,17 @@ impl Tree {
             }
             _ => self.add_secrets(resource, namespace, file, placeholders),
         }
+    }
+
+    fn add_generated(&mut self, mut secret: GeneratedSecret, placeholders: &Placeholders) {
+        let is_open = |key: &String| placeholders.is_in(key);
+        if secret.keys.as_ref().is_ok_and(|keys| keys.iter().any(is_open)) {
+            secret.keys = Err("its keys contain placeholders; render it first".to_owned());
+        }
+        let namespace = secret.namespace.as_deref().unwrap_or_default();
+        let unnamed = SecretCopy::unnamed("secretGenerator", namespace, &secret.name, placeholders);
+        self.copies.extend(unnamed);
+        self.generated.push(secret);
     }
 
     fn add_secrets(&mut self, resource: &Resource, namespace: &str, file: &str, placeholders: &Placeholders) {

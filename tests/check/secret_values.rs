@@ -39,7 +39,7 @@ const HOLDERS: [&str; 20] = [
 ];
 
 /// Backups, restores and other objects that contain the marker as a credential in a wrong place.
-const MISPLACED: [&str; 10] = [
+const MISPLACED: [&str; 13] = [
     "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b4}\nspec:\n  cassandraCluster: c1\n  storageLocation: s3://user:VALUE@bk\n  secret: s3\n  bandwidth: fast\n",
     "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b5}\nspec:\n  cassandraCluster: c1\n  storageLocation: s3://bk\n  awssecretaccesskey: VALUE\n  secret: s3\n",
     "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b6}\nspec: {cassandraCluster: c1, bandwidth: fast, password: VALUE, secret: s3}\n",
@@ -50,6 +50,9 @@ const MISPLACED: [&str; 10] = [
     "{\"apiVersion\": \"db.orange.com/v2\", \"kind\": \"CassandraBackup\", \"metadata\": {\"name\": \"b10\"}, \"spec\": {\"cassandraCluster\": \"c1\", \"awsSecretAccessKey\": \"VALUE\", \"bandwidth\": \"fast\"}}\n",
     "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData: {awsaccesskeyid: a, awssecretaccesskey: b, awsregion: c, awsendpoint: 'https://user:VALUE@host'}\n",
     "apiVersion: db.orange.com/v2\nkind: CassandraCluster\nmetadata: {name: c1}\nspec: {nodesPerRacks: 's3://user:VALUE@bk', topology: {dc: [{name: dc1, password: VALUE}]}}\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b11}\nspec:\n  cassandraCluster: c1\n  storageLocation: s3://AKID:VALUE/VALUE+x@bk\n  token: VALUE\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b12}\nspec:\n  cassandraCluster: c1\n  storageLocation: 'https://host/x?sv=1&sig=VALUE&se=2'\n  aws_secret: VALUE\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b13}\nspec:\n  cassandraCluster: c1\n  storageLocation: DefaultEndpointsProtocol=https;AccountKey=VALUE\n  pwd: VALUE\n  auth: {user: a, pass: VALUE}\n",
 ];
 
 /// Texts whose insertion makes a document unreadable, or another one.

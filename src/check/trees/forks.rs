@@ -114,7 +114,7 @@ impl<'a> Forks<'a> {
     }
 
     /// Returns the names in a path that have rivals, from its beginning.
-    pub(super) fn marks(&self, parts: &Parts<'a>) -> Vec<Mark<'a>> {
+    pub(super) fn marks(&self, parts: &[&'a str]) -> Vec<Mark<'a>> {
         let mark = |depth: usize| {
             let before: Parts<'a> = parts.iter().take(depth).copied().collect();
             let word = parts.get(depth).copied().unwrap_or(END);
@@ -127,7 +127,7 @@ impl<'a> Forks<'a> {
     }
 
     /// Returns true if a path belongs to a rival of a mark.
-    pub(super) fn excludes(&self, mark: &Mark<'a>, parts: &Parts<'a>) -> bool {
+    pub(super) fn excludes(&self, mark: &Mark<'a>, parts: &[&'a str]) -> bool {
         let Some(rivals) = self.rivals(mark) else {
             return false;
         };

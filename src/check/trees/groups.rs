@@ -14,6 +14,8 @@ pub(super) struct Group<'a> {
     pub(super) name: String,
     /// The parts of the path of its first folder, and its destination.
     pub(super) parts: Parts<'a>,
+    /// True if the last part is the destination.
+    pub(super) has_destination: bool,
     pub(super) folders: BTreeSet<&'a str>,
     /// The applications that apply them, by index.
     pub(super) applications: BTreeSet<usize>,
@@ -64,9 +66,9 @@ impl<'a> Layout<'a> {
     pub(super) fn everything(&self) -> Group<'a> {
         Group {
             name: ".".to_owned(),
-            parts: Vec::new(),
             folders: self.folders.clone(),
             applications: (0..self.all.applications.len()).collect(),
+            ..Group::default()
         }
     }
 
@@ -109,8 +111,9 @@ impl<'a> Layout<'a> {
                 .filter(|destination| **destination != Destination::Unknown)
                 .collect();
             for destination in &destinations {
-                let mut name = entry.to_owned();
+                let mut name = if entry.is_empty() { "." } else { entry }.to_owned();
                 let mut parts = parts(entry);
+                let has_destination = matches!(destination, Destination::Named(_));
                 if let Destination::Named(destination) = destination {
                     name = format!("{name} for {destination}");
                     parts.push(destination);
@@ -118,6 +121,7 @@ impl<'a> Layout<'a> {
                 let group = Group {
                     name,
                     parts,
+                    has_destination,
                     ..self.reached(start.clone(), Some(destination))
                 };
                 grouped.extend(group.folders.iter().copied());
@@ -130,6 +134,7 @@ impl<'a> Layout<'a> {
         groups.extend(others.map(|folder| Group {
             name: (*folder).to_owned(),
             parts: parts(folder),
+            has_destination: false,
             folders: BTreeSet::from([*folder]),
             applications: applying.get(*folder).cloned().unwrap_or_default(),
         }));

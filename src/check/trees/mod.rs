@@ -281,14 +281,14 @@ fn labels<'a>(groups: &[Group<'a>], marks: &[Vec<Mark<'a>>]) -> Vec<Label<'a>> {
 
 /// Returns the name of the tree of a group: the path as far as it distinguishes the group, or the group's name.
 fn name_of(group: &Group<'_>, marks: &[Mark<'_>]) -> String {
-    let is_alone = group.folders.len() == 1;
     let depth = marks.last().map_or(0, |mark| mark.before.len() + 1);
-    if is_alone && depth <= group.parts.len() {
-        let parts: Vec<&str> = group.parts.iter().take(depth).copied().collect();
-        let absolute = group.name.starts_with('/');
-        return format!("{}{}", if absolute { "/" } else { "" }, parts.join("/"));
+    let folders = group.parts.len() - usize::from(group.has_destination);
+    if depth > folders {
+        return group.name.clone();
     }
-    group.name.clone()
+    let parts: Vec<&str> = group.parts.iter().take(depth).copied().collect();
+    let root = if group.name.starts_with('/') { "/" } else { "" };
+    format!("{root}{}", parts.join("/"))
 }
 
 /// Returns the tree of a label: all groups that do not belong to a rival.
