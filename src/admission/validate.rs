@@ -1,7 +1,7 @@
 //! `/validate`: which requests are judged, and the verdict of each.
 
 use crate::evaluate::{Evaluation, Gatherer};
-use crate::rules::catalogue::{BACKUP_IN_USE, REQUEST_UNKNOWN};
+use crate::rules::catalogue::{BACKUP_IN_USE, BACKUP_KIND_CHANGE, REQUEST_UNKNOWN};
 use crate::rules::checks::transition;
 use crate::rules::finding::{Cause, Finding};
 use crate::rules::policy::Context;
@@ -31,11 +31,12 @@ pub(super) async fn validate(review: &Review<'_>, gatherer: Gatherer<'_>, contex
         // Boxed: a future is as large as its largest branch, and most reviews are creations.
         (Operation::Update, Some(new), Some(old)) => {
             let update = Box::pin(evaluation.update(old, new)).await;
-            let in_use = update
+            // kubectl apply --force deletes the object on 422. The deletion of a scheduled backup does not end.
+            let is_kept = update
                 .findings
                 .denials()
-                .any(|finding| finding.rule == &BACKUP_IN_USE);
-            let status = if update.started || in_use {
+                .any(|finding| [&BACKUP_IN_USE, &BACKUP_KIND_CHANGE].contains(&finding.rule));
+            let status = if update.started || is_kept {
                 DenialStatus::Forbidden
             } else {
                 DenialStatus::Invalid

@@ -19,6 +19,15 @@ impl Kind {
         }
     }
 
+    /// Returns the noun for messages: `backup` or `restore`.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::Restore => "restore",
+        }
+    }
+
     /// Returns the kind with this name, as in a manifest.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {

@@ -92,6 +92,12 @@ impl Evaluation<'_> {
         let mut found: Findings = transition::status_reset(&before, &after).into_iter().collect();
         if spec_change::is_changed(self.kind, &before, &after) {
             found.extend(transition::spec_changed_after_start(self.kind, &before, &after));
+            found.extend(transition::schedule_removed_before_its_first_run(
+                self.kind,
+                &before,
+                &after,
+                self.context,
+            ));
             match self.subject(new) {
                 Ok(subject) => {
                     let judged = self.judge_change(&subject, (&before, &after)).await;
@@ -146,8 +152,12 @@ impl Evaluation<'_> {
         let mut found = Findings::default();
         if self.kind == Kind::Backup {
             found.extend(self.backup_in_use(name).await);
+            if self.context.casskop_acts() {
+                let neighbours = self.gatherer.neighbours_of_backup(name);
+                found.extend(transition::deleted_before_its_restores(&neighbours));
+            }
         }
-        found.extend(transition::deleted_while_running(self.kind, &body));
+        found.extend(transition::deleted_while_running(self.kind, &body, self.context));
         found.extend(transition::deletion_missed_by_casskop(
             self.kind,
             &body,

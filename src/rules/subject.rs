@@ -210,10 +210,7 @@ impl Subject {
     /// Returns the noun for messages: `backup` or `restore`.
     #[must_use]
     pub fn noun(&self) -> &'static str {
-        match self {
-            Self::Backup(_) => "backup",
-            Self::Restore(_) => "restore",
-        }
+        self.kind().noun()
     }
 
     /// Returns the name of its cluster.

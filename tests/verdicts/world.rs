@@ -141,6 +141,12 @@ impl FactSource for World {
                 .filter(|restore| !query.restore && restore.backup == query.backup)
                 .cloned()
                 .collect(),
+            past_users: restores
+                .iter()
+                .filter(|restore| !restore.run.is_unfinished())
+                .filter(|restore| !query.restore && restore.backup == query.backup)
+                .cloned()
+                .collect(),
             last_restore: restores
                 .iter()
                 .filter(|restore| !restore.run.is_unfinished() && restore.cluster == query.cluster)

@@ -40,9 +40,9 @@ rules! {
     "CassKop and the sidecar run both, and both end as COMPLETED (observed). A snapshot between truncation and import contains empty tables. With cassgate as executor the backup waits for the restore.";
     "Wait until the restore is COMPLETED or FAILED, then create the backup.";
 
-    BACKUP_IN_USE = "backup-in-use", Backup, DENY;
-    "A backup that an unfinished restore uses is deleted or gets another identity.";
-    "The restore reads location, tag and credentials from the backup. CassKop looks the backup up at every poll and loses track of the restore without it.";
+    BACKUP_IN_USE = "backup-in-use", Backup, EITHER;
+    "A backup that a restore uses is deleted or gets another identity.";
+    "An unfinished restore reads location, tag and credentials from the backup. CassKop looks the backup up at every poll and loses track of the restore without it. It also looks up the backup of a finished restore at each restart of its operator, and reports BackupNotFound again and again (observed).";
     "Wait until the restore has ended, or delete the restore first. Deleting the namespace is always possible.";
 
     SCHEDULE_MALFORMED = "schedule-malformed", Backup, DENY;
@@ -116,7 +116,7 @@ rules! {
     "Create a backup with another name.";
 
     BACKUP_KIND_CHANGE = "backup-kind-change", Backup, DENY;
-    "A schedule was added to or removed from a backup that has started.";
-    "CassKop removes its finalizer only from backups with a schedule, so a backup without its schedule cannot be deleted. A one-shot backup with a new schedule counts as run and is never scheduled.";
+    "A schedule was added to or removed from a backup that has started, or removed from one that CassKop has scheduled.";
+    "CassKop removes its finalizer only from backups with a schedule, so a backup without its schedule cannot be deleted. A one-shot backup with a new schedule counts as run and is never scheduled. A backup that loses its schedule before its first run is run as a one-shot after the next restart of CassKop, also while it is being deleted (observed).";
     "Create a backup with another name.";
 }

@@ -30,9 +30,9 @@ rules! {
     "Another run may end before the restore starts, and is then the newest.";
     "With cassgate as executor, name the run in `snapshot`.";
 
-    BACKUP_RUNNING = "backup-running", Restore, WARN;
-    "A backup of the same cluster is running.";
-    "Both run at the same time, and both end as COMPLETED (observed). The backup may contain tables that the restore has just emptied.";
+    BACKUP_RUNNING = "backup-running", Both, WARN;
+    "A restore is created while a backup of the same cluster is running, or a one-shot backup that CassKop runs is deleted.";
+    "Restore and backup run at the same time, and both end as COMPLETED (observed). The backup may contain tables that the restore has just emptied. A deletion does not stop the sidecars, and CassKop logs an error every two seconds until they have ended (observed).";
     "Wait until the backup has ended, or take it again afterwards.";
 
     CLUSTER_MISMATCH = "cluster-mismatch", Restore, DENY;

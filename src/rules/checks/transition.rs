@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use crate::api::Kind;
 use crate::rules::catalogue::{
-    BACKUP_IN_USE, BACKUP_KIND_CHANGE, BACKUP_STARTED, CASSKOP_NEEDS_RESTART, RESTORE_IN_PROGRESS,
-    RESTORE_STARTED, Rule, STATUS_ON_CREATE, STATUS_RESET,
+    BACKUP_IN_USE, BACKUP_KIND_CHANGE, BACKUP_RUNNING, BACKUP_STARTED, CASSKOP_NEEDS_RESTART,
+    RESTORE_IN_PROGRESS, RESTORE_STARTED, Rule, STATUS_ON_CREATE, STATUS_RESET,
 };
 use crate::rules::facts::Neighbours;
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
 use crate::rules::spec_change::changed_fields;
-use crate::rules::status::{is_present, is_reset, is_running, is_scheduled, state_name};
+use crate::rules::status::{has_started, is_present, is_reset, is_running, is_scheduled, state_name};
 
 /// Denies changes to the spec of a restore or one-shot backup that has started.
 ///
@@ -32,11 +32,7 @@ pub fn spec_changed_after_start(kind: Kind, old: &Value, new: &Value) -> Finding
         _ if is_scheduled(old) => return findings,
         Kind::Backup => &BACKUP_STARTED,
     };
-    let noun = if kind == Kind::Restore {
-        "restore"
-    } else {
-        "backup"
-    };
+    let noun = kind.noun();
     let changed = changed_fields(kind, old, new).into_iter();
     let changed = changed.filter(|field| !(toggles_schedule && field == "schedule"));
     findings.extend(changed.map(|field| {
@@ -65,6 +61,26 @@ fn kind_change(old: &Value, state: &str) -> Finding {
         )
     };
     Finding::deny(&BACKUP_KIND_CHANGE, "spec.schedule", Cause::Forbidden, message)
+}
+
+/// Denies removing the schedule of a backup that CassKop has scheduled and not run yet.
+///
+/// After the next restart of its operator CassKop runs such a backup as a one-shot, and removes its finalizer never, also
+/// if it is being deleted (observed at 40f5dfa9).
+#[must_use]
+pub fn schedule_removed_before_its_first_run(
+    kind: Kind,
+    old: &Value,
+    new: &Value,
+    context: &Context,
+) -> Option<Finding> {
+    let is_removed = is_scheduled(old) && !is_scheduled(new) && !has_started(old);
+    (kind == Kind::Backup && context.casskop_acts() && is_removed).then(|| {
+        let message = "CassKop has scheduled this backup; without a schedule it runs the backup once after the next restart of its \
+                       operator, and never removes its finalizer, so it cannot be deleted; keep the schedule, or create another \
+                       backup without one";
+        Finding::deny(&BACKUP_KIND_CHANGE, "spec.schedule", Cause::Forbidden, message)
+    })
 }
 
 /// The fields by which a restore finds the snapshots of a backup.
@@ -112,6 +128,22 @@ pub fn deleted_while_in_use(neighbours: &Neighbours) -> Option<Finding> {
         user.name
     );
     let finding = Finding::deny(&BACKUP_IN_USE, "metadata.name", Cause::Forbidden, message);
+    Some(finding.related_object("CassandraRestore", &user.name))
+}
+
+/// Warns about the deletion of a backup that finished restores name, with CassKop as executor.
+///
+/// CassKop looks up the backup of every restore when its operator starts, also of one that has ended (observed at
+/// 40f5dfa9).
+#[must_use]
+pub fn deleted_before_its_restores(neighbours: &Neighbours) -> Option<Finding> {
+    let user = neighbours.past_users.first()?;
+    let message = format!(
+        "restore {} has ended and names this backup; without it CassKop reports BackupNotFound again and again after its next \
+         restart; delete the restore too",
+        user.name
+    );
+    let finding = Finding::warn(&BACKUP_IN_USE, "metadata.name", Cause::Forbidden, message);
     Some(finding.related_object("CassandraRestore", &user.name))
 }
 
@@ -204,19 +236,26 @@ pub fn status_kept(old: &Value) -> Finding {
     Finding::warn(&STATUS_RESET, "status", Cause::Forbidden, message)
 }
 
-/// Warns about the deletion of a running restore, which the sidecars continue.
+/// Warns about the deletion of a running restore, which the sidecars continue, and of a running one-shot backup with
+/// CassKop as executor, which also fails to write its status every two seconds (observed at 40f5dfa9).
 #[must_use]
-pub fn deleted_while_running(kind: Kind, old: &Value) -> Option<Finding> {
-    (kind == Kind::Restore && is_running(old)).then(|| {
-        let state = state_name(old).unwrap_or_default();
-        let message =
-            format!("this restore is {state}; deleting it does not stop the sidecars, which continue");
-        Finding::warn(
+pub fn deleted_while_running(kind: Kind, old: &Value, context: &Context) -> Option<Finding> {
+    let (rule, message) = match kind {
+        Kind::Restore => (
             &RESTORE_IN_PROGRESS,
-            "status.condition",
-            Cause::Forbidden,
-            message,
-        )
+            "deleting it does not stop the sidecars, which continue",
+        ),
+        Kind::Backup if context.casskop_acts() && !is_scheduled(old) => (
+            &BACKUP_RUNNING,
+            "deleting it does not stop the sidecars, which continue, and CassKop logs an error every two seconds until \
+             they have ended; wait until it has ended",
+        ),
+        Kind::Backup => return None,
+    };
+    is_running(old).then(|| {
+        let state = state_name(old).unwrap_or_default();
+        let message = format!("this {} is {state}; {message}", kind.noun());
+        Finding::warn(rule, "status.condition", Cause::Forbidden, message)
     })
 }
 
@@ -225,6 +264,7 @@ mod tests {
     use super::{deleted_while_running, spec_changed_after_start, status_on_create, status_reset};
     use crate::api::Kind;
     use crate::rules::catalogue::Severity;
+    use crate::rules::policy::{Context, Executor, Policy};
     use serde_json::{Value, json};
 
     fn stored(spec: &Value, condition: &str) -> Value {
@@ -315,10 +355,33 @@ mod tests {
     }
 
     #[test]
-    fn only_the_deletion_of_a_running_restore_warns() {
-        assert!(deleted_while_running(Kind::Restore, &stored(&json!({}), "RUNNING")).is_some());
-        assert!(deleted_while_running(Kind::Restore, &stored(&json!({}), "COMPLETED")).is_none());
-        assert!(deleted_while_running(Kind::Restore, &json!({})).is_none());
-        assert!(deleted_while_running(Kind::Backup, &stored(&json!({}), "RUNNING")).is_none());
+    fn the_deletion_of_a_running_restore_or_one_shot_warns() {
+        let by = |executor| Context {
+            policy: Policy {
+                executor,
+                ..Policy::default()
+            },
+            ..Context::default()
+        };
+        let (casskop, cassgate) = (by(Executor::Casskop), by(Executor::Cassgate));
+        let running = stored(&json!({}), "RUNNING");
+        let scheduled = stored(&json!({"schedule": "@daily"}), "RUNNING");
+        let rule = |kind, old: &Value, context: &Context| {
+            deleted_while_running(kind, old, context).map(|finding| finding.rule.id)
+        };
+        for context in [&casskop, &cassgate] {
+            assert_eq!(
+                rule(Kind::Restore, &running, context),
+                Some("restore-in-progress")
+            );
+            assert_eq!(
+                rule(Kind::Restore, &stored(&json!({}), "COMPLETED"), context),
+                None
+            );
+            assert_eq!(rule(Kind::Restore, &json!({}), context), None);
+            assert_eq!(rule(Kind::Backup, &scheduled, context), None);
+        }
+        assert_eq!(rule(Kind::Backup, &running, &casskop), Some("backup-running"));
+        assert_eq!(rule(Kind::Backup, &running, &cassgate), None);
     }
 }

@@ -254,6 +254,8 @@ pub struct RestoreIndex {
     users: OrderedMap<StoredRestore>,
     /// Finished ones, by namespace, cluster, end and name.
     ended: OrderedMap<StoredRestore>,
+    /// Finished ones, by namespace, backup and name.
+    past_users: OrderedMap<StoredRestore>,
 }
 
 /// Returns the end in seconds since the epoch, in a form that sorts; an unknown end comes first.
@@ -278,6 +280,8 @@ impl NeighbourIndex<StoredRestore> for RestoreIndex {
         } else {
             let parts = [namespace, &restore.cluster, &end_key(restore), name];
             self.ended.insert(&parts, restore);
+            self.past_users
+                .insert(&[namespace, &restore.backup, name], restore);
         }
     }
 
@@ -285,6 +289,7 @@ impl NeighbourIndex<StoredRestore> for RestoreIndex {
         self.unfinished
             .remove(&[namespace, &restore.cluster, &precedence_key(restore), name]);
         self.users.remove(&[namespace, &restore.backup, name]);
+        self.past_users.remove(&[namespace, &restore.backup, name]);
         self.ended
             .remove(&[namespace, &restore.cluster, &end_key(restore), name]);
     }
@@ -294,7 +299,8 @@ impl RestoreIndex {
     /// Writes the restores among the neighbours of an object into `neighbours`.
     pub fn find(&self, query: &NeighbourQuery<'_>, neighbours: &mut Neighbours) {
         neighbours.restores_with_copies = self.unfinished(query);
-        neighbours.users = self.users(query);
+        neighbours.users = users(&self.users, query);
+        neighbours.past_users = users(&self.past_users, query);
         neighbours.last_restore = self.last(query);
     }
 
@@ -310,19 +316,6 @@ impl RestoreIndex {
             .collect()
     }
 
-    /// Returns the unfinished restores of this backup; none if the object is a restore.
-    fn users(&self, query: &NeighbourQuery<'_>) -> Vec<Arc<StoredRestore>> {
-        if query.restore {
-            return Vec::new();
-        }
-        let backup = [query.namespace, query.backup];
-        let users = self.users.with_parts(&backup);
-        users
-            .map(|(_, restore)| Arc::clone(restore))
-            .take(MAX_NEIGHBOURS)
-            .collect()
-    }
-
     /// Returns the restore of this cluster that ended last.
     fn last(&self, query: &NeighbourQuery<'_>) -> Option<Arc<StoredRestore>> {
         let cluster = [query.namespace, query.cluster];
@@ -330,6 +323,18 @@ impl RestoreIndex {
         let last = ended.rfind(|(_, restore)| !is_itself(restore, query));
         last.map(|(_, restore)| Arc::clone(restore))
     }
+}
+
+/// Returns the restores of this backup; none if the object is a restore.
+fn users(restores: &OrderedMap<StoredRestore>, query: &NeighbourQuery<'_>) -> Vec<Arc<StoredRestore>> {
+    if query.restore {
+        return Vec::new();
+    }
+    let users = restores.with_parts(&[query.namespace, query.backup]);
+    users
+        .map(|(_, restore)| Arc::clone(restore))
+        .take(MAX_NEIGHBOURS)
+        .collect()
 }
 
 /// Returns true if `restore` is the object whose neighbours are asked for.

@@ -49,6 +49,8 @@ pub struct Neighbours {
     pub restores_with_copies: Vec<Arc<StoredRestore>>,
     /// Unfinished restores that use this backup.
     pub users: Vec<Arc<StoredRestore>>,
+    /// Finished restores that name this backup.
+    pub past_users: Vec<Arc<StoredRestore>>,
     /// The restore of the same cluster that ended last.
     pub last_restore: Option<Arc<StoredRestore>>,
     /// The neighbours that could not be read again, as [`NeighbourRef::about`] names them. A denial that rests on one

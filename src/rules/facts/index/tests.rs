@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::api::CassandraBackupSpec;
 use crate::rules::facts::{MAX_NEIGHBOURS, NeighbourQuery, Run, StoredBackup, StoredRestore};
 
-use super::{BackupIndex, NeighbourIndex, RestoreIndex};
+use super::{BackupIndex, NeighbourIndex, RestoreIndex, users};
 
 fn query<'a>(name: &'a str, tag: &'a str) -> NeighbourQuery<'a> {
     NeighbourQuery {
@@ -202,14 +202,16 @@ fn restores_are_found_by_cluster_by_backup_and_by_end() {
     };
     let of_backup = query("b1", "");
     assert_eq!(names(index.unfinished(&of_backup)), ["running", "waiting"]);
-    assert_eq!(names(index.users(&of_backup)), ["running", "waiting"]);
+    assert_eq!(names(users(&index.users, &of_backup)), ["running", "waiting"]);
+    assert_eq!(names(users(&index.past_users, &of_backup)), ["bad", "good"]);
     assert_eq!(index.last(&of_backup).unwrap().name, "good");
     let itself = NeighbourQuery {
         restore: true,
         ..query("running", "")
     };
     assert_eq!(names(index.unfinished(&itself)), ["waiting"]);
-    assert_eq!(names(index.users(&itself)), [""; 0]);
+    assert_eq!(names(users(&index.users, &itself)), [""; 0]);
     index.remove("prod", "good", &restore("good", Some("COMPLETED"), 2_000_000_000));
+    assert_eq!(names(users(&index.past_users, &of_backup)), ["bad"]);
     assert_eq!(index.last(&of_backup).unwrap().name, "bad");
 }
