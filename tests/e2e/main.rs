@@ -24,3 +24,4 @@ mod node;
 mod recovery;
 mod runs;
 mod support;
+mod tags;

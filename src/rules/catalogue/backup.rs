@@ -23,7 +23,7 @@ rules! {
     SNAPSHOT_TAG_MALFORMED = "snapshot-tag-malformed", Backup, DENY;
     "The snapshot tag is not a valid name of a snapshot and a file.";
     "The tag becomes a directory and part of an object key. A `/` fails after ten seconds, a blank ends up in file names, and the sidecar appends its timestamp twice to an empty tag, so that no restore can name the snapshot.";
-    "Write at most 199 letters, digits, '.', '_', '+' and '-', not starting with '.' or '-'; or leave the field out.";
+    "Write at most 199 ASCII letters, digits and punctuation other than '/', not starting with '.' or '-'; or leave the field out.";
 
     SNAPSHOT_TAG_OVERLAPS = "snapshot-tag-overlaps", Backup, WARN;
     "The tag of another backup of the same cluster and location starts with this tag, or the reverse.";

@@ -153,13 +153,13 @@ pub(super) static POLICY_RULES: &[PolicyRule] = &[
         name: "tagMalformed",
         applies_to: AppliesTo::SpecChange,
         violated: "object.?spec.?snapshotTag.hasValue() && (size(variables.tag) > 199 || \
-                 !variables.tag.matches('^[A-Za-z0-9_+][A-Za-z0-9._+-]*$'))",
+                 !variables.tag.matches('^[!-,0-~][!-.0-~]*$'))",
         tolerated: "variables.old_tagMalformed && variables.tag == variables.old_tag",
         path: "spec.snapshotTag",
         cause: Cause::Invalid,
         value: "variables.tag",
-        message: "is not a snapshot tag: at most 199 letters, digits, '.', '_', '+' and '-', not starting with '.' or '-'; \
-                  write for example nightly",
+        message: "is not a snapshot tag: at most 199 ASCII letters, digits and punctuation other than '/', not starting with \
+                  '.' or '-'; write for example nightly",
         gaps: "",
     },
     PolicyRule {
