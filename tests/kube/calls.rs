@@ -101,6 +101,44 @@ pub(crate) fn only_creations_and_changed_specs_are_reviewed_with_casskops_crds()
     only_creations_and_changed_specs_are_reviewed(Crds::Casskop);
 }
 
+/// CassKop's PUT drops empty fields at each restart, and manifests bring them back.
+fn empty_fields_cause_no_call(crds: Crds) {
+    let counted = Counted::new(crds);
+    for (kind, manifest) in [
+        ("cassandrabackup", backup("it", "")),
+        ("cassandrarestore", restore("it", "cassandraBackup: it")),
+    ] {
+        counted.here.kubectl().apply(&manifest).succeeds();
+        counted.patch_status(0, kind, &condition("COMPLETED"));
+    }
+    let of_backup = json!({"duration": "", "bandwidth": "", "schedule": ""});
+    let of_restore = json!({"schemaVersion": "", "rename": {}});
+    for (kind, spec) in [("cassandrabackup", of_backup), ("cassandrarestore", of_restore)] {
+        counted.patch(0, kind, &json!({"spec": spec}));
+        let mut dropped = spec.clone();
+        for value in dropped.as_object_mut().expect("a map").values_mut() {
+            *value = serde_json::Value::Null;
+        }
+        counted.patch(0, kind, &json!({"spec": dropped}));
+    }
+    // A value in place of an empty field is a change, and so is the reverse.
+    counted.here.kubectl().apply(&backup("waits", "")).succeeds();
+    for (value, calls) in [("", 0), ("50M", 2), ("50M", 0), ("", 2)] {
+        counted.calls(calls, |kubectl| {
+            let patch = json!({"spec": {"bandwidth": value}}).to_string();
+            kubectl.run(&["patch", "cassandrabackup", "waits", "--type=merge", "-p", &patch])
+        });
+    }
+}
+
+pub(crate) fn empty_fields_cause_no_call_with_our_crds() {
+    empty_fields_cause_no_call(Crds::Ours);
+}
+
+pub(crate) fn empty_fields_cause_no_call_with_casskops_crds() {
+    empty_fields_cause_no_call(Crds::Casskop);
+}
+
 /// CassKop writes status every two seconds: none of its writes may cause a call.
 fn writes_of_an_executor_cause_no_call(crds: Crds) {
     let counted = Counted::new(crds);

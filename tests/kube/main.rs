@@ -204,6 +204,8 @@ tests! {
     calls:
         only_creations_and_changed_specs_are_reviewed_with_our_crds,
         only_creations_and_changed_specs_are_reviewed_with_casskops_crds,
+        empty_fields_cause_no_call_with_our_crds,
+        empty_fields_cause_no_call_with_casskops_crds,
         writes_of_an_executor_cause_no_call_with_our_crds,
         writes_of_an_executor_cause_no_call_with_casskops_crds,
         clearing_the_status_of_a_scheduled_backup_is_admitted_with_our_crds,
