@@ -20,6 +20,8 @@ pub(super) fn check(backup: &Backup) -> Option<Finding> {
         Err(error) => {
             let consequence = match error {
                 BandwidthError::Zero => "the sidecar would answer 500",
+                // Observed: 3000000000 becomes -1294967296.
+                BandwidthError::TooLarge => "CassKop would send another number, which may be negative",
                 _ => "the upload would not be limited at all",
             };
             let message = format!("{error}; {consequence}; write bytes per second, for example 50M");
