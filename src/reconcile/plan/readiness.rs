@@ -8,10 +8,9 @@ use super::builder::PlanBuilder;
 use super::conditions::{self, Progress};
 use super::needs::{self, Needs};
 use super::observation::Observation;
-use super::prune;
 use super::schedule::{self, NextRun};
 use super::wait::Wait;
-use crate::api::{BackRestStatus, CassandraBackup, Reason};
+use crate::api::{BackRestStatus, CassandraBackup, Reason, RetentionStatus};
 
 /// The interval at which the needs of a backup are judged, in seconds.
 const CHECK_INTERVAL_SECONDS: i64 = 600;
@@ -39,7 +38,11 @@ fn unmet(recorded: Option<&Wait>, needs: Option<&Needs>) -> Option<Wait> {
 /// Returns true if a backup waits for the next time of its schedule, so that only the readiness check judges its needs.
 #[must_use]
 pub fn is_checked(backup: &CassandraBackup, now: Timestamp) -> bool {
-    let prunes = backup.status.as_ref().is_some_and(prune::in_flight);
+    let retention = backup
+        .status
+        .as_ref()
+        .and_then(|status| status.retention.as_deref());
+    let prunes = retention.is_some_and(RetentionStatus::is_in_flight);
     backup.spec.is_scheduled() && !prunes && matches!(schedule::next_run(backup, now), NextRun::At(_))
 }
 

@@ -140,6 +140,8 @@ pub(super) struct World {
     pub(super) violations: Vec<String>,
     /// The number of listings of a share for a removal.
     pub(super) listings: Cell<usize>,
+    /// The number of listings that might never end.
+    pub(super) endless_listings: Cell<usize>,
     /// Every request that arrived, with the index of its node.
     pub(super) arrived: Vec<(usize, Task)>,
     /// The number of requests, also of those that did not arrive.
@@ -196,6 +198,7 @@ impl World {
             clock_error: SignedDuration::ZERO,
             violations: Vec::new(),
             listings: Cell::new(0),
+            endless_listings: Cell::new(0),
             arrived: Vec::new(),
             sent: 0,
             delayed: Vec::new(),

@@ -59,6 +59,10 @@ pub(super) enum Event {
     Listing(Listing),
     /// A restore is created; with `true` it leaves out the parts of nodes that are not in the ring.
     CreateRestore(bool),
+    /// Another backup of the cluster is created.
+    CreateBackup,
+    /// `CassKop` begins a backup on this node.
+    CassKopRun(usize),
     /// The newest restore is abandoned.
     Abandon,
     /// The newest restore is deleted.
@@ -73,7 +77,7 @@ pub(super) enum Event {
 pub(super) type Delayed = (SignedDuration, Event);
 
 /// The number of kinds of events.
-const KINDS: u8 = 30;
+const KINDS: u8 = 32;
 
 /// Returns the events of a history. They are of a few kinds, so that the same ones meet more often.
 pub(super) fn generate(random: &mut Rng, nodes: usize) -> Vec<Delayed> {
@@ -138,6 +142,8 @@ fn event(random: &mut Rng, kind: u8, nodes: usize) -> Event {
         26 => Event::Abandon,
         27 => Event::DeleteRestore,
         28 => Event::RestartDuringLook(node),
+        29 => Event::CreateBackup,
+        30 => Event::CassKopRun(node),
         _ => match random.u8(0..4) {
             0 => Event::DeleteBackup,
             1 => Event::Suspend(true),
@@ -233,6 +239,8 @@ impl Event {
             }
             Self::Listing(listing) => world.listing = listing.clone(),
             Self::CreateRestore(leaves_out) => history.create_restore(*leaves_out),
+            Self::CreateBackup => history.create_backup(),
+            Self::CassKopRun(node) => history.begin_casskop_run(*node),
             Self::Abandon => history.abandon(),
             Self::DeleteRestore => history.delete_restore(),
             Self::DeleteBackup => history.delete_backup(),

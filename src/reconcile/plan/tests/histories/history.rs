@@ -9,11 +9,13 @@ use kube::ResourceExt;
 
 use super::event::{At, Delayed};
 use super::progress::Track;
-use super::safety;
+use super::user::identify;
+use super::{others, safety};
 use crate::api::{
-    ABANDON_ANNOTATION, CassandraBackup, CassandraBackupSpec, CassandraRestore, CassandraRestoreSpec, Reason,
-    RestoreNode, Retention, RetentionStatus,
+    CassandraBackup, CassandraBackupSpec, CassandraRestore, ConcurrencyPolicy, Reason, Retention,
+    RetentionStatus,
 };
+use crate::domain::sidecar::Sidecar;
 use crate::reconcile::object::{Plannable, ReconciledObject};
 use crate::reconcile::plan::conflict::RunStatus;
 use crate::reconcile::plan::prune::{PruneInputs, retention::snapshots_in_use};
@@ -37,8 +39,15 @@ const MAX_STEPS: usize = 5_000;
 /// The interval of a scheduled backup.
 pub(super) const SCHEDULE_INTERVAL: SignedDuration = SignedDuration::from_hours(18);
 
-/// Maximum number of restores of a history.
-const MAX_RESTORES: usize = 3;
+/// The images of the sidecars.
+const SIDECARS: [&str; 6] = [
+    "icarus:2.0.4",
+    "icarus:2.0.4",
+    "icarus:2.0.4",
+    "icarus:1.1.3",
+    "icarus:3.0.0",
+    "icarus:latest",
+];
 
 /// An object of a history.
 #[derive(Debug, Clone)]
@@ -52,7 +61,7 @@ pub(super) struct Subject<K> {
 }
 
 impl<K> Subject<K> {
-    fn new(object: K, now: Timestamp) -> Self {
+    pub(super) fn new(object: K, now: Timestamp) -> Self {
         Self {
             object,
             is_gone: false,
@@ -63,11 +72,21 @@ impl<K> Subject<K> {
     }
 }
 
+/// The place of an object in a history.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Restore(usize),
+    Backup,
+    Other(usize),
+}
+
 /// Backups and restores of one cluster.
 pub(super) struct History {
     pub(super) world: World,
     pub(super) backup: Subject<CassandraBackup>,
     pub(super) restores: Vec<Subject<CassandraRestore>>,
+    /// The other backups of the cluster.
+    pub(super) others: Vec<Subject<CassandraBackup>>,
     /// The kills of cassgate at the next plans with requests.
     pub(super) kills: Vec<Kill>,
     /// The errors of the clock at the next reconciles.
@@ -98,7 +117,11 @@ pub(super) trait Subjected: Planned + Plannable + Queued {
 
 impl Subjected for CassandraBackup {
     fn check(history: &mut History, before: &Self, after: &Self) -> Result<(), String> {
-        safety::check_backup(history, before, after)
+        if after.name_any() == history.backup.object.name_any() {
+            safety::check_backup(history, before, after)
+        } else {
+            others::check(history, after)
+        }
     }
 
     fn removal(&self) -> Option<&RetentionStatus> {
@@ -134,6 +157,7 @@ impl History {
     pub(super) fn new(random: &mut Rng, nodes: usize) -> Self {
         let mut world = World::new(nodes);
         world.archive = Some(BTreeMap::new());
+        world.sidecar = Sidecar::from_image(SIDECARS[random.usize(0..SIDECARS.len())]);
         world.slowness = [1, 1, 4, 40][random.usize(0..4)];
         let is_directory = random.bool();
         world.uploads.cuts_files = is_directory;
@@ -148,12 +172,19 @@ impl History {
             keep_last: Some(random.i32(1..3)),
             keep_days: random.bool().then_some(1),
         };
+        let policies = [
+            None,
+            Some(ConcurrencyPolicy::Allow),
+            Some(ConcurrencyPolicy::Forbid),
+            Some(ConcurrencyPolicy::Replace),
+        ];
         let spec = CassandraBackupSpec {
             cassandra_cluster: "c1".to_owned(),
             storage_location: location.to_owned(),
             snapshot_tag: Some("nightly".to_owned()),
             schedule: is_scheduled.then(|| "@every 18h".to_owned()),
             retention: (is_scheduled && random.bool()).then_some(retention),
+            concurrency_policy: policies[random.usize(0..policies.len())],
             ..CassandraBackupSpec::default()
         };
         let mut backup = CassandraBackup::new("nightly", spec);
@@ -163,6 +194,7 @@ impl History {
             backup: Subject::new(backup, created),
             world,
             restores: Vec::new(),
+            others: Vec::new(),
             kills: Vec::new(),
             clock_errors: Vec::new(),
             is_replaced: false,
@@ -193,14 +225,7 @@ impl History {
     pub(super) fn run(&mut self, time: SignedDuration) -> Result<(), String> {
         let end = self.world.now.checked_add(time).unwrap();
         loop {
-            let restores = self.restores.iter().filter(|subject| !subject.is_gone);
-            let next = restores.map(|subject| subject.next).min();
-            let restore_is_next = next.is_some_and(|next| self.backup.is_gone || next <= self.backup.next);
-            let next = match next {
-                Some(next) if restore_is_next => next,
-                _ if self.backup.is_gone => end,
-                _ => self.backup.next,
-            };
+            let (next, place) = self.next_reconcile().unwrap_or((end, Place::Backup));
             let time = next.min(end).duration_since(self.world.now);
             self.world.advance(time.max(SignedDuration::ZERO));
             if next >= end {
@@ -210,20 +235,35 @@ impl History {
             if self.steps > MAX_STEPS {
                 return Err("reconciled in a loop".to_owned());
             }
-            if restore_is_next {
-                let restores = self.restores.iter();
-                let index = restores
-                    .take_while(|subject| subject.is_gone || subject.next != next)
-                    .count();
-                let mut subject = self.restores[index].clone();
-                self.step(&mut subject)?;
-                self.restores[index] = subject;
-            } else {
-                let mut subject = self.backup.clone();
-                self.step(&mut subject)?;
-                self.backup = subject;
+            match place {
+                Place::Restore(index) => {
+                    let mut subject = self.restores[index].clone();
+                    self.step(&mut subject)?;
+                    self.restores[index] = subject;
+                }
+                Place::Backup => {
+                    let mut subject = self.backup.clone();
+                    self.step(&mut subject)?;
+                    self.backup = subject;
+                }
+                Place::Other(index) => {
+                    let mut subject = self.others[index].clone();
+                    self.step(&mut subject)?;
+                    self.others[index] = subject;
+                }
             }
         }
+    }
+
+    /// Returns the object that is reconciled next, and the time; `None` if every object is gone.
+    fn next_reconcile(&self) -> Option<(Timestamp, Place)> {
+        let restores = self.restores.iter().enumerate();
+        let restores = restores.filter(|(_, subject)| !subject.is_gone);
+        let restores = restores.map(|(index, subject)| (subject.next, Place::Restore(index)));
+        let backup = (!self.backup.is_gone).then_some((self.backup.next, Place::Backup));
+        let others = self.others.iter().enumerate();
+        let others = others.map(|(index, subject)| (subject.next, Place::Other(index)));
+        restores.chain(backup).chain(others).min_by_key(|(next, _)| *next)
     }
 
     /// Reconciles all objects at once.
@@ -234,6 +274,9 @@ impl History {
         (self.backup.next, self.backup.pause) = (next, second);
         for restore in &mut self.restores {
             (restore.next, restore.pause) = (next, second);
+        }
+        for other in &mut self.others {
+            (other.next, other.pause) = (next, second);
         }
     }
 
@@ -271,6 +314,9 @@ impl History {
         if !self.world.violations.is_empty() {
             return Err(format!("{name}: {}", self.world.violations.join("; ")));
         }
+        if self.world.endless_listings.get() > 0 {
+            return Err(format!("{name}: asks for a listing that might never end"));
+        }
         subject.track.observe(&subject.object, self.world.now)?;
         let meta = subject.object.meta();
         subject.is_gone = meta.deletion_timestamp.is_some() && subject.object.finalizers().is_empty();
@@ -283,7 +329,13 @@ impl History {
             delay.max(subject.pause * 2).min(MAX_PAUSE)
         };
         subject.pause = subject.pause.max(subject.track.min_pause());
-        subject.next = self.world.now.checked_add(subject.pause).unwrap();
+        // An object that has nothing left to do is reconciled when something happens.
+        let rests = subject.object.next_wake(self.world.now) == NextRun::Never;
+        subject.next = if rests {
+            Timestamp::MAX
+        } else {
+            self.world.now.checked_add(subject.pause).unwrap()
+        };
         let is_over = |object: &K| {
             object
                 .status()
@@ -362,6 +414,7 @@ impl History {
         if !self.backup.is_gone {
             entries.push(self.backup.object.queue_entry(now));
         }
+        entries.extend(self.others.iter().map(|subject| subject.object.queue_entry(now)));
         reason_to_wait(&object.queue_entry(now), &entries)
     }
 
@@ -400,91 +453,4 @@ impl History {
                 .retain(|finalizer| finalizer != <K as Planned>::FINALIZER);
         }
     }
-
-    pub(super) fn create_restore(&mut self, leaves_out: bool) {
-        if self.restores.len() >= MAX_RESTORES {
-            return;
-        }
-        let ring: Vec<_> = self.world.ring_members().map(|node| node.host.clone()).collect();
-        let newest = self.good_runs.last();
-        let record = newest.and_then(|snapshot| self.backup.object.run_record(snapshot));
-        let parts = record.map(|record| record.nodes.to_vec()).unwrap_or_default();
-        let absent = parts
-            .into_iter()
-            .filter(|part| leaves_out && !ring.contains(&part.host_id));
-        let spec = CassandraRestoreSpec {
-            cassandra_backup: "nightly".to_owned(),
-            cassandra_cluster: "c1".to_owned(),
-            nodes: absent
-                .map(|part| RestoreNode {
-                    host_id: part.host_id,
-                    pod: None,
-                })
-                .collect(),
-            ..CassandraRestoreSpec::default()
-        };
-        let name = format!("restore-{}", self.restores.len());
-        let mut restore = CassandraRestore::new(&name, spec);
-        identify(&mut restore, self.world.now);
-        self.restores.push(Subject::new(restore, self.world.now));
-    }
-
-    pub(super) fn abandon(&mut self) {
-        if let Some(restore) = self.restores.last_mut() {
-            abandon(restore);
-        }
-    }
-
-    /// Ends a restore as a user does: one that has begun is abandoned, any other is deleted.
-    pub(super) fn abandon_or_delete(&mut self, index: usize) {
-        let now = self.world.now;
-        let restore = &mut self.restores[index];
-        if restore.object.run_has_started() {
-            abandon(restore);
-        } else {
-            delete(restore, now);
-        }
-    }
-
-    pub(super) fn delete_restore(&mut self) {
-        let now = self.world.now;
-        if let Some(restore) = self.restores.last_mut() {
-            delete(restore, now);
-        }
-    }
-
-    pub(super) fn delete_backup(&mut self) {
-        let now = self.world.now;
-        delete(&mut self.backup, now);
-    }
-
-    pub(super) fn suspend(&mut self, suspend: bool) {
-        // A one-shot backup that is suspended describes a snapshot.
-        if self.backup.object.spec.is_scheduled() {
-            self.backup.object.spec.suspend = Some(suspend);
-            let generation = &mut self.backup.object.metadata.generation;
-            *generation = generation.map(|generation| generation + 1);
-        }
-    }
-}
-
-fn abandon(restore: &mut Subject<CassandraRestore>) {
-    let annotations = restore.object.metadata.annotations.get_or_insert_default();
-    annotations.insert(ABANDON_ANNOTATION.to_owned(), "yes".to_owned());
-}
-
-/// Deletes an object. It exists until its finalizers are released.
-fn delete<K: ResourceExt>(subject: &mut Subject<K>, now: Timestamp) {
-    let meta = subject.object.meta_mut();
-    meta.deletion_timestamp.get_or_insert(Time(now));
-    subject.is_gone |= subject.object.finalizers().is_empty();
-}
-
-fn identify<K: ResourceExt>(object: &mut K, created: Timestamp) {
-    let name = object.name_any();
-    let meta = object.meta_mut();
-    meta.uid = Some(format!("uid-{name}"));
-    meta.namespace = Some("prod".to_owned());
-    meta.generation = Some(1);
-    meta.creation_timestamp = Some(Time(created));
 }

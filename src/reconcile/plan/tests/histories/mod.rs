@@ -10,8 +10,10 @@
 
 mod event;
 mod history;
+mod others;
 mod progress;
 mod safety;
+mod user;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -48,8 +50,8 @@ fn play(seed: u64) -> Result<usize, Failure> {
     let mut history = History::new(&mut random, nodes);
     let spec = &history.backup.object.spec;
     let spec = format!(
-        "{nodes} nodes, backup to {}, schedule {:?}, retention {:?}",
-        spec.storage_location, spec.schedule, spec.retention
+        "{nodes} nodes, {:?}, backup to {}, schedule {:?}, {:?}, retention {:?}",
+        history.world.sidecar, spec.storage_location, spec.schedule, spec.concurrency_policy, spec.retention
     );
     let outcome = judge(&mut history, &events);
     outcome.map(|()| history.steps).map_err(|error| {
@@ -58,6 +60,7 @@ fn play(seed: u64) -> Result<usize, Failure> {
         log.push(format!("{:.0}  {error}", history.world.now));
         log.push(summary(&history.backup.object));
         log.extend(history.restores.iter().map(|restore| summary(&restore.object)));
+        log.extend(history.others.iter().map(|other| summary(&other.object)));
         Failure { seed, error, log }
     })
 }
@@ -103,13 +106,17 @@ fn judge(history: &mut History, events: &[event::Delayed]) -> Result<(), String>
         end_restore(history, index)?;
     }
     // The backup waits for the restores.
-    if !is_at_rest(&history.backup) {
+    if !is_at_rest(&history.backup) || !history.others.iter().all(is_at_rest) {
         history.wake();
         history.run(BOUND)?;
     }
     if !is_at_rest(&history.backup) {
         let (reason, message) = reason(&history.backup.object);
         return Err(format!("the backup does not continue: {reason}: {message}"));
+    }
+    if let Some(other) = history.others.iter().find(|other| !is_at_rest(other)) {
+        let (reason, message) = reason(&other.object);
+        return Err(format!("another backup does not continue: {reason}: {message}"));
     }
     check_schedule(history)?;
     safety::check_files(history)

@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 
 use super::history::{History, Subjected};
-use crate::api::{CassandraBackup, CassandraRestore, ConditionType, PastRun};
+use crate::api::{CassandraBackup, CassandraRestore, ConditionType, NodeStatus, PastRun};
 use crate::reconcile::object::ReconciledObject;
 use crate::reconcile::plan::tests::world::{Rows, World};
 use crate::reconcile::plan::{Actions, Phase, Task};
@@ -77,14 +77,7 @@ pub(super) fn check_backup(
         if !run.is_completed() || history.good_runs.contains(&run.snapshot) {
             continue;
         }
-        for node in &status.common.nodes {
-            if !history.world.has_whole_part(&node.host_id, &run.snapshot) {
-                return Err(format!(
-                    "snapshot {} is COMPLETED without all files",
-                    run.snapshot
-                ));
-            }
-        }
+        check_parts(&history.world, &status.common.nodes, &run.snapshot)?;
         history.good_runs.push(run.snapshot.clone());
     }
     let keep = after
@@ -105,6 +98,15 @@ pub(super) fn check_backup(
         }
     }
     Ok(())
+}
+
+/// Checks that a completed snapshot has all files of these nodes.
+pub(super) fn check_parts(world: &World, nodes: &[NodeStatus], snapshot: &str) -> Result<(), String> {
+    let mut nodes = nodes.iter();
+    if nodes.all(|node| world.has_whole_part(&node.host_id, snapshot)) {
+        return Ok(());
+    }
+    Err(format!("snapshot {snapshot} is COMPLETED without all files"))
 }
 
 /// Every snapshot of the history has its files.

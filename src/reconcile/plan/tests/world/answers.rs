@@ -38,6 +38,7 @@ impl World {
         };
         match question {
             Question::Mode { .. } => Answer::Mode(node.mode.clone()),
+            Question::Stored { .. } | Question::Files { .. } if !self.can_list() => Answer::Unsupported,
             Question::Stored { .. } | Question::Files { .. } if self.listing == Listing::Endless => {
                 Answer::Unavailable("its listing takes long; it is asked again".to_owned())
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::World;
+use crate::domain::storage::Provider;
 use crate::reconcile::plan::{Phase, Task};
 
 /// The listings of the bucket.
@@ -48,6 +49,21 @@ impl World {
         if let Some(archive) = &mut self.archive {
             archive.remove(&(node.host.clone(), tag.to_owned()));
         }
+    }
+
+    /// Returns true if the sidecars can list the bucket. Counts a question that the planner must not ask, because the listing
+    /// might never end.
+    pub(super) fn can_list(&self) -> bool {
+        let provider = if self.uploads.cuts_files {
+            Provider::File
+        } else {
+            Provider::S3
+        };
+        let is_modelled = self.archive.is_some();
+        if is_modelled && !self.sidecar.lists_reliably(Some(provider)) {
+            self.endless_listings.set(self.endless_listings.get() + 1);
+        }
+        !is_modelled || self.sidecar.supports_list_and_remove() != Some(false)
     }
 
     /// Returns true if a listing by a node has its part of a snapshot.

@@ -13,6 +13,9 @@ const MEMORY: SignedDuration = SignedDuration::from_hours(1);
 /// The length of an operation in seconds from which on its progress is modelled.
 const LONG_OPERATION: f64 = 60.0;
 
+/// The owner of the operations of another executor.
+const FOREIGN: &str = "another executor";
+
 /// An operation of a sidecar.
 #[derive(Debug, Clone)]
 pub(super) struct Operation {
@@ -137,6 +140,33 @@ impl World {
         }
     }
 
+    /// Begins a backup of another executor in a sidecar. Returns its pod and the id of the operation; `None` if the sidecar
+    /// does not answer.
+    pub(in super::super) fn begin_foreign_backup(&mut self, index: usize) -> Option<(String, String)> {
+        let node = &self.nodes[index];
+        if self.now < node.down_until || !node.runs() || node.silence != Silence::None {
+            return None;
+        }
+        self.next_id += 1;
+        let id = format!("op{}", self.next_id);
+        let length = SignedDuration::from_secs(17 * self.slowness);
+        let operation = Operation {
+            report: OperationReport {
+                id: id.clone(),
+                state: OperationState::Running,
+                progress: 0.0,
+                created: self.now,
+                errors: Vec::new(),
+            },
+            task: Task::Backup { with_topology: true },
+            tag: format!("foreign-{id}"),
+            owner: FOREIGN.to_owned(),
+            ends: self.now.checked_add(length).unwrap(),
+        };
+        self.nodes[index].operations.push(operation);
+        Some((format!("c1-dc1-rack1-{index}"), id))
+    }
+
     /// Kills a sidecar after the next look has read its pod, and before it answers. It is back at once.
     pub(in super::super) fn restart_during_look(&mut self, index: usize) {
         if self.nodes[index].runs() && self.now >= self.nodes[index].down_until {
@@ -200,7 +230,8 @@ impl World {
         let is_backup = matches!(task, Task::Backup { .. });
         let node = &self.nodes[index];
         let excludes = |operation: &Operation| {
-            operation.is_running() && matches!(operation.task, Task::Backup { .. }) == is_backup
+            let is_same_kind = matches!(operation.task, Task::Backup { .. }) == is_backup;
+            operation.is_running() && operation.owner != FOREIGN && is_same_kind
         };
         let busy = node.operations.iter().any(excludes);
         let removes = |operation: &Operation| operation.is_running() && operation.task == Task::Remove;
