@@ -2,9 +2,10 @@
 //!
 //! A key of a Secret may stand in the wrong object, and a URL may contain a password: `s3://user:password@bucket`.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
+use regex::Regex;
 
 use crate::domain::credentials::Key;
 use crate::domain::object_name::is_object_name;
@@ -50,10 +51,9 @@ const SECRET_FIELDS: [&str; 4] = ["data", "stringData", "binaryData", "encrypted
 static USER_INFO: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"://([^/\s"'@]*(?:@[^/\s"'@]*)*|[^\s"'/:@]*:[^\s"']*)@"#).ok());
 
-/// A parameter, as in `?sig=…` of a URL, `AccountKey=…` of a connection string, or `--password …`.
-static PARAMETER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"([A-Za-z][A-Za-z0-9_.-]*)(["']?\s*[=:]\s*["']?)([^&;,\s"'\[\]{}]+)"#).ok()
-});
+/// The name of a parameter and the separator behind it, as in `?sig=…` of a URL, `AccountKey=…` of a connection string, or YAML.
+static PARAMETER: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"([A-Za-z][A-Za-z0-9_.-]*)["']?\s*[=:]\s*["']?"#).ok());
 
 /// The identifier of an access key of AWS.
 static ACCESS_KEY: LazyLock<Option<Regex>> =
@@ -120,7 +120,7 @@ impl Redaction {
             }
         }
         for value in parameters(text) {
-            self.add(value, span);
+            self.add(text.get(value).unwrap_or_default(), span);
         }
         // Another object as a text: kubectl writes one into an annotation.
         if text.contains(':') && contains_word(&plain(text)) {
@@ -147,7 +147,7 @@ impl Redaction {
     }
 
     /// Returns true if a credential is at least partly in this range of bytes.
-    pub(super) fn overlap(&self, range: &std::ops::Range<usize>) -> bool {
+    pub(super) fn overlap(&self, range: &Range<usize>) -> bool {
         let offset = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
         self.spans.iter().any(|span| {
             offset(span.begin) < range.end && range.start < offset(span.end).max(offset(span.begin) + 1)
@@ -192,15 +192,19 @@ fn plain(name: &str) -> String {
     letters.flat_map(char::to_lowercase).collect()
 }
 
-/// Returns the values of parameters that are credentials.
-fn parameters(text: &str) -> impl Iterator<Item = &str> {
+/// Returns the ranges of the values of parameters that are credentials.
+fn parameters(text: &str) -> impl Iterator<Item = Range<usize>> {
     let all = PARAMETER
         .iter()
         .flat_map(|expression| expression.captures_iter(text));
-    all.filter_map(|found| {
-        let (name, value) = (found.get(1)?, found.get(3)?);
-        names_credential(name.as_str()).then_some(value.as_str())
-    })
+    all.filter(|found| found.get(1).is_some_and(|name| names_credential(name.as_str())))
+        .filter_map(|found| {
+            let begin = found.get(0)?.end();
+            let rest = text.get(begin..)?;
+            let ends = |c: char| c.is_whitespace() || "&;,\"'[]{}".contains(c);
+            let end = begin + rest.find(ends).unwrap_or(rest.len());
+            (begin < end).then_some(begin..end)
+        })
 }
 
 /// Returns true if a text may contain a credential.
@@ -221,16 +225,18 @@ pub(super) fn redacted_urls(text: &str) -> String {
     if !text.contains("://") {
         return text;
     }
-    let shown = |found: &Captures<'_>| {
-        let part = |index: usize| found.get(index).map_or("", |part| part.as_str());
-        let is_credential = part(2) == "=" && names_credential(part(1));
-        let value = if is_credential { MASK } else { part(3) };
-        [part(1), part(2), value].concat()
-    };
-    PARAMETER.as_ref().map_or_else(
-        || text.clone(),
-        |expression| expression.replace_all(&text, shown).into_owned(),
-    )
+    let mut shown = String::with_capacity(text.len());
+    let mut end = 0;
+    for value in parameters(&text) {
+        let is_of_url = text
+            .get(..value.start)
+            .is_some_and(|before| before.ends_with('='));
+        if is_of_url && value.start >= end {
+            shown.extend([text.get(end..value.start).unwrap_or_default(), MASK]);
+            end = value.end;
+        }
+    }
+    shown + text.get(end..).unwrap_or_default()
 }
 
 /// Replaces each occurrence of a credential, also of its beginning if the text has no more of it.
