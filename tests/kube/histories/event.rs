@@ -102,8 +102,11 @@ pub(super) type Delayed = (SignedDuration, Event);
 /// The number of kinds of events.
 const KINDS: u8 = 26;
 
-/// A restore has about twice as many acts.
-const ACTS: usize = 16;
+/// A restore has about four times as many acts.
+const ACTS: usize = 8;
+
+/// Minimum number of kills of cassgate in a history.
+const MIN_KILLS: usize = 2;
 
 /// Returns the events of a history. They are of a few kinds, so that the same ones meet more often, and between them cassgate is
 /// killed.
@@ -112,6 +115,9 @@ pub(super) fn generate(random: &mut Rng, nodes: usize) -> Vec<Delayed> {
     if random.u8(0..4) > 0 {
         let after = SignedDuration::from_secs(random.i64(0..900));
         events.push((after, Event::CreateRestore));
+        // Somewhere in the restore.
+        let after = SignedDuration::from_millis(random.i64(0..120_000));
+        events.push((after, kill(random)));
     }
     let kinds: Vec<u8> = (0..random.usize(1..=5)).map(|_| random.u8(0..KINDS)).collect();
     for _ in 0..random.usize(3..=10) {
@@ -123,7 +129,8 @@ pub(super) fn generate(random: &mut Rng, nodes: usize) -> Vec<Delayed> {
         };
         events.push((delay(random), event));
     }
-    if !events.iter().any(|(_, event)| event.kills()) {
+    let kills = events.iter().filter(|(_, event)| event.kills()).count();
+    for _ in kills..MIN_KILLS {
         events.insert(random.usize(0..events.len()), (delay(random), kill(random)));
     }
     events
