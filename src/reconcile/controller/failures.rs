@@ -93,13 +93,13 @@ fn key<K: ReconciledObject>(object: &K) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{CassandraBackup, CassandraRestore};
+    use crate::api::{CassandraBackup, CassandraBackupSpec, CassandraRestore, CassandraRestoreSpec};
 
     #[test]
     fn the_delay_grows_until_a_reconcile_succeeds_and_a_failure_that_persists_is_reported() {
         let failures = Failures::default();
-        let restore = CassandraRestore::new("monday", Default::default());
-        let namesake = CassandraBackup::new("monday", Default::default());
+        let restore = CassandraRestore::new("monday", CassandraRestoreSpec::default());
+        let namesake = CassandraBackup::new("monday", CassandraBackupSpec::default());
         let begun: Timestamp = "2028-02-29T10:00:00Z".parse().unwrap();
         let fails = |minutes: i64| {
             let now = begun.checked_add(SignedDuration::from_mins(minutes)).unwrap();
