@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use cassgate::domain::entities::{Entities, EntitiesError, MAX_LIST_LENGTH, MAX_NAME_LENGTH, Outside};
+use cassgate::domain::entities::{
+    Entities, EntitiesError, MAX_KEYSPACE_LENGTH, MAX_LIST_LENGTH, MAX_TABLE_LENGTH, Outside,
+};
 
 /// Parses two lists separated by a zero byte: the entities of a restore and of its backup.
 pub fn entities(data: &[u8]) {
@@ -40,10 +42,9 @@ fn list(text: &str) -> Option<Entities> {
                 assert!(named.contains(part));
             }
             for item in &named {
-                assert!(
-                    item.split('.')
-                        .all(|name| (1..=MAX_NAME_LENGTH).contains(&name.len()))
-                );
+                let (keyspace, table) = item.split_once('.').unwrap_or((item, "t"));
+                assert!((1..=MAX_KEYSPACE_LENGTH).contains(&keyspace.len()));
+                assert!((1..=MAX_TABLE_LENGTH).contains(&table.len()));
             }
             Some(parsed)
         }

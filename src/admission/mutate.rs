@@ -7,7 +7,7 @@ use crate::rules::checks::transition;
 use crate::rules::facts::{Freshness, Reference, StoredBackup};
 use crate::rules::finding::Findings;
 use crate::rules::subject::{Restore, Subject};
-use crate::rules::{decode, defaults, status};
+use crate::rules::{decode, defaults, run_record, status};
 
 use super::review::{Operation, Review};
 use super::verdict::Verdict;
@@ -29,7 +29,7 @@ pub(super) async fn mutate(
         return Verdict::admit();
     };
     let changed = matches!(review.operation, Operation::Create | Operation::Update);
-    if !changed || review.subresource.is_some() || review.deleting() {
+    if !changed || review.subresource.is_some() || review.is_exempt(kind) {
         return Verdict::admit();
     }
     let received = new.body();
@@ -68,7 +68,7 @@ fn protect_status(
             defaults::strip_status(object);
             transition::status_stripped()
         }),
-        Some(old) => status::is_reset(old, object).then(|| {
+        Some(old) => run_record::lost(old, object).map(|_| {
             defaults::keep_status(object, old);
             transition::status_kept(old)
         }),

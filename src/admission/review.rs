@@ -3,19 +3,22 @@
 //! The envelope is decoded leniently: unknown fields are ignored, and only the fields that an answer needs are required.
 //! Only parts of `metadata`, `spec` and `status` of an object are kept, because managed fields are most of its bytes.
 
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::api;
 use crate::api::Kind;
-use crate::api::{ALLOW_ANNOTATION, CONFIRM_ANNOTATION, REQUIRES_ANNOTATION};
 use crate::evaluate::Object;
 use crate::rules::facts::Caller;
-use crate::rules::subject::{Metadata, VELERO_RESTORE_LABEL};
+use crate::rules::run_record;
+use crate::rules::subject::{Metadata, is_read};
+use crate::rules::tool::Tool;
 
 /// The request of an `AdmissionReview`.
 #[derive(Debug)]
@@ -30,7 +33,8 @@ pub(super) struct Review<'a> {
     pub(super) operation: Operation,
     /// The namespace.
     pub(super) namespace: Cow<'a, str>,
-    /// The name; `generateName` if the API server has not generated one yet.
+    /// The name of the object; `generateName` if the API server has not generated a name yet. The request itself has no
+    /// name if it deletes a collection.
     pub(super) name: Cow<'a, str>,
     /// True if nothing will be stored.
     pub(super) dry_run: bool,
@@ -136,6 +140,8 @@ struct Request<'a> {
     #[serde(borrow, default)]
     user_info: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    options: Option<WireOptions<'a>>,
+    #[serde(borrow, default)]
     object: Option<WireObject<'a>>,
     #[serde(borrow, default)]
     old_object: Option<WireObject<'a>>,
@@ -161,30 +167,59 @@ struct WireMetadata<'a> {
     #[serde(default)]
     deletion_timestamp: Option<Value>,
     #[serde(default)]
-    labels: Option<WireLabels>,
+    labels: Option<Texts>,
     #[serde(default)]
-    annotations: Option<WireAnnotations>,
+    annotations: Option<Texts>,
 }
 
-/// The labels that rules read. The API server guarantees that values are texts.
-#[derive(Deserialize, Default)]
-struct WireLabels {
-    #[serde(rename = "velero.io/restore-name", default)]
-    velero_restore: Option<String>,
+/// The labels or annotations that rules read. The API server guarantees that values are texts.
+#[derive(Debug, Default)]
+struct Texts(Vec<(String, String)>);
+
+impl Texts {
+    /// Removes and returns the value of a key.
+    fn take(&mut self, key: &str) -> Option<String> {
+        let position = self.0.iter().position(|(own, _)| own == key)?;
+        Some(self.0.swap_remove(position).1)
+    }
 }
 
-/// The annotations that rules read.
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(TextsVisitor)
+    }
+}
+
+/// Keeps the keys that rules read, so that memory does not follow what is sent.
+struct TextsVisitor;
+
+impl<'de> Visitor<'de> for TextsVisitor {
+    type Value = Texts;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a map of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
+        let mut kept = Vec::new();
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            if is_read(&key.0) {
+                let value = map.next_value::<Option<String>>()?;
+                kept.extend(value.map(|value| (key.0.into_owned(), value)));
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(Texts(kept))
+    }
+}
+
+/// The options of a request, of which only the field manager matters.
 #[derive(Deserialize, Default)]
-struct WireAnnotations {
-    // `api::CONFIRM_ANNOTATION`: serde accepts no constant here; a test checks that the two are equal.
-    #[serde(rename = "cassgate.db.orange.com/confirm", default)]
-    confirm: Option<String>,
-    // `api::ALLOW_ANNOTATION`, likewise.
-    #[serde(rename = "cassgate.db.orange.com/allow", default)]
-    allow: Option<String>,
-    // `api::REQUIRES_ANNOTATION`, likewise.
-    #[serde(rename = "cassgate.db.orange.com/requires", default)]
-    requires: Option<String>,
+#[serde(rename_all = "camelCase")]
+struct WireOptions<'a> {
+    #[serde(borrow, default)]
+    field_manager: Option<Text<'a>>,
 }
 
 /// `userInfo`. Fields that are missing stay empty, and a user without a name may read nothing.
@@ -211,16 +246,8 @@ impl<'a> WireObject<'a> {
             meta: Metadata::new(
                 namespace.to_owned(),
                 name,
-                |annotation| match annotation {
-                    CONFIRM_ANNOTATION => annotations.confirm.take(),
-                    ALLOW_ANNOTATION => annotations.allow.take(),
-                    REQUIRES_ANNOTATION => annotations.requires.take(),
-                    _ => None,
-                },
-                |label| match label {
-                    VELERO_RESTORE_LABEL => labels.velero_restore.take(),
-                    _ => None,
-                },
+                |annotation| annotations.take(annotation),
+                |label| labels.take(label),
             ),
             spec: self.spec,
             status: self.status,
@@ -247,7 +274,13 @@ impl<'a> Review<'a> {
             return Err(ReviewError::NoUid);
         }
         let namespace = request.namespace.map(|name| name.0).unwrap_or_default();
-        let (object, own_name) = request.object.map(|object| object.split(&namespace)).unzip();
+        let manager = request.options.and_then(|options| options.field_manager);
+        let (mut object, own_name) = request.object.map(|object| object.split(&namespace)).unzip();
+        let (old, old_name) = request.old_object.map(|old| old.split(&namespace)).unzip();
+        if let (Some(object), Some(manager)) = (&mut object, manager) {
+            let meta = &mut object.meta;
+            meta.tool = meta.tool.or_else(|| Tool::of_manager(&manager.0));
+        }
         let text = |text: Option<Text<'a>>| text.map(|text| text.0).filter(|text| !text.is_empty());
         let named = text(request.name);
         Ok(Self {
@@ -255,11 +288,14 @@ impl<'a> Review<'a> {
             kind: request.kind,
             subresource: text(request.sub_resource),
             operation: Operation::parse(&request.operation),
-            name: named.or_else(|| own_name.flatten()).unwrap_or_default(),
+            name: named
+                .or_else(|| own_name.flatten())
+                .or_else(|| old_name.flatten())
+                .unwrap_or_default(),
             dry_run: request.dry_run.unwrap_or_default(),
             user: request.user_info,
             object,
-            old: request.old_object.map(|old| old.split(&namespace).0),
+            old,
             namespace,
         })
     }
@@ -278,18 +314,29 @@ impl<'a> Review<'a> {
         }
     }
 
-    /// Returns true if the object is being deleted. Such a request is always admitted, so that finalizers can be removed.
-    pub(super) fn deleting(&self) -> bool {
-        [&self.object, &self.old]
-            .into_iter()
-            .flatten()
-            .any(|object| object.deleting)
+    /// Returns true if the object is being deleted and cannot run any more. Such a request is always admitted, so that
+    /// finalizers can be removed.
+    ///
+    /// CassKop does not look at the deletion of a restore: it starts a restore that waits for the finalizer of another program
+    /// with the spec that it has then, and starts it again if the record of its run is lost.
+    pub(super) fn is_exempt(&self, kind: Kind) -> bool {
+        let (old, new) = (self.old.as_ref(), self.object.as_ref());
+        let deleting = [old, new].into_iter().flatten().any(|object| object.deleting);
+        deleting
+            && match (kind, old, new) {
+                (Kind::Restore, Some(old), Some(new)) => {
+                    let (old, new) = (old.body(), new.body());
+                    run_record::exists(&old) && run_record::lost(&old, &new).is_none()
+                }
+                _ => true,
+            }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Operation, Review};
+    use crate::rules::tool::Tool;
 
     #[test]
     fn bytes_that_are_no_review_have_an_error_with_the_reason() {
@@ -336,7 +383,7 @@ mod tests {
             r#"{{"request":{{"uid":"u","operation":"CREATE","namespace":"prod",
                 "userInfo":{{"username":"jane","groups":["dev"],"extra":{{"scopes":["a"]}}}},
                 "object":{{"metadata":{{"name":"r1","annotations":{{"{}":"a, b","{}":"c","{}":"d","x":"y"}},
-                "labels":{{"velero.io/restore-name":"w"}}}}}}}}}}"#,
+                "labels":{{"velero.io/restore-name":"w"}}}}}},"options":{{"fieldManager":"kustomize-controller","dryRun":[]}}}}}}"#,
             crate::api::CONFIRM_ANNOTATION,
             crate::api::ALLOW_ANNOTATION,
             crate::api::REQUIRES_ANNOTATION
@@ -348,6 +395,7 @@ mod tests {
         assert_eq!(meta.allows.as_deref(), Some("c"));
         assert_eq!(meta.requires.as_deref(), Some("d"));
         assert_eq!(meta.velero_restore.as_deref(), Some("w"));
+        assert_eq!(meta.tool, Some(Tool::Flux));
         let caller = review.caller();
         assert_eq!(
             (caller.username.as_str(), caller.groups.as_slice()),
@@ -375,5 +423,11 @@ mod tests {
     fn an_object_without_a_name_has_its_generate_name() {
         let body = br#"{"request":{"uid":"u","operation":"CREATE","name":"","object":{"metadata":{"generateName":"b-"}}}}"#;
         assert_eq!(Review::decode(body).unwrap().name, "b-");
+    }
+
+    #[test]
+    fn an_object_of_a_deleted_collection_has_its_own_name() {
+        let body = br#"{"request":{"uid":"u","operation":"DELETE","name":"","oldObject":{"metadata":{"name":"b1"}}}}"#;
+        assert_eq!(Review::decode(body).unwrap().name, "b1");
     }
 }

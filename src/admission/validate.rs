@@ -1,5 +1,6 @@
 //! `/validate`: which requests are judged, and the verdict of each.
 
+use crate::api::Kind;
 use crate::evaluate::{Evaluation, Gatherer};
 use crate::rules::catalogue::{BACKUP_IN_USE, BACKUP_KIND_CHANGE, REQUEST_UNKNOWN};
 use crate::rules::checks::transition;
@@ -15,7 +16,7 @@ pub(super) async fn validate(review: &Review<'_>, gatherer: Gatherer<'_>, contex
         return unknown(review);
     };
     if review.subresource.is_some() {
-        return subresource(review);
+        return subresource(review, kind);
     }
     let evaluation = Evaluation {
         kind,
@@ -27,7 +28,7 @@ pub(super) async fn validate(review: &Review<'_>, gatherer: Gatherer<'_>, contex
         (Operation::Create, Some(new), _) => {
             Verdict::from_findings(evaluation.create(new).await, DenialStatus::Invalid)
         }
-        (Operation::Update, Some(_), Some(_)) if review.deleting() => Verdict::admit(),
+        (Operation::Update, Some(_), Some(_)) if review.is_exempt(kind) => Verdict::admit(),
         // Boxed: a future is as large as its largest branch, and most reviews are creations.
         (Operation::Update, Some(new), Some(old)) => {
             let update = Box::pin(evaluation.update(old, new)).await;
@@ -44,7 +45,7 @@ pub(super) async fn validate(review: &Review<'_>, gatherer: Gatherer<'_>, contex
             Verdict::from_findings(update.findings, status)
         }
         (Operation::Delete, _, Some(old)) => {
-            let findings = Box::pin(evaluation.delete(old, &review.name)).await;
+            let findings = Box::pin(evaluation.delete(old)).await;
             Verdict::from_findings(findings, DenialStatus::Forbidden)
         }
         (Operation::Delete, _, None) => Verdict::admit(),
@@ -72,12 +73,14 @@ pub(super) fn unknown(review: &Review<'_>) -> Verdict {
 }
 
 /// Judges a subresource. Only `/status` matters: it must keep the record that a one-shot object has run.
-fn subresource(review: &Review<'_>) -> Verdict {
+fn subresource(review: &Review<'_>, kind: Kind) -> Verdict {
     let (Some("status"), Operation::Update) = (review.subresource.as_deref(), review.operation) else {
         return Verdict::admit();
     };
     let reset = match (&review.old, &review.object) {
-        (Some(old), Some(new)) if !review.deleting() => transition::status_reset(&old.body(), &new.body()),
+        (Some(old), Some(new)) if !review.is_exempt(kind) => {
+            transition::status_reset(&old.body(), &new.body())
+        }
         _ => None,
     };
     Verdict::from_findings(reset.into_iter().collect(), DenialStatus::Forbidden)

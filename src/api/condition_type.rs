@@ -23,6 +23,9 @@ pub enum ConditionType<'a> {
 }
 
 impl<'a> ConditionType<'a> {
+    /// The names of the final states, in both spellings: see [`is_terminal`](Self::is_terminal).
+    pub const FINAL_NAMES: [&'static str; 4] = ["COMPLETED", "FAILED", "CANCELLED", "CANCELED"];
+
     /// Parses the name of a state. Case matters, as it does to CassKop.
     #[must_use]
     pub fn parse(text: &'a str) -> Self {
@@ -61,5 +64,29 @@ impl<'a> ConditionType<'a> {
     #[must_use]
     pub const fn is_active(self) -> bool {
         matches!(self, Self::Required | Self::Pending | Self::Running)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ConditionType;
+
+    #[test]
+    fn the_final_names_are_those_of_the_terminal_states() {
+        let all = [
+            "REQUIRED",
+            "PENDING",
+            "RUNNING",
+            "COMPLETED",
+            "FAILED",
+            "CANCELLED",
+            "CANCELED",
+            "",
+            "completed",
+        ];
+        let terminal = all
+            .into_iter()
+            .filter(|name| ConditionType::parse(name).is_terminal());
+        assert_eq!(terminal.collect::<Vec<_>>(), ConditionType::FINAL_NAMES);
     }
 }

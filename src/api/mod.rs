@@ -12,6 +12,7 @@ mod crds;
 mod kind;
 mod lenient;
 mod node;
+mod past_restores;
 mod reason;
 mod restore;
 mod retention;
@@ -31,6 +32,7 @@ pub use condition_type::ConditionType;
 pub use crds::{CrdFile, CrdsError, crd_files, crds, crds_yaml, write_crds};
 pub use kind::Kind;
 pub use node::{NodeContainers, NodeStatus};
+pub use past_restores::{PastRestore, PastRestores, entities_digest, spec_digest};
 pub use reason::{Reason, ReasonScope};
 pub use restore::{CassandraRestore, CassandraRestoreSpec, RestoreNode};
 pub use retention::RetentionStatus;
@@ -69,15 +71,23 @@ pub const ABANDON_ANNOTATION: &str = "cassgate.db.orange.com/abandon";
 /// With the value `report`, the snapshots that would be removed are reported in the status and nothing is removed.
 pub const RETENTION_ANNOTATION: &str = "cassgate.db.orange.com/retention";
 
-/// The annotation on a backup or restore that resumes it after another executor acted on it.
+/// The annotation on a backup or restore that resumes it after another executor acted on it, or that lets a restore run again.
 ///
-/// Its value is the `lastTransitionTime` of the condition `Stalled`.
+/// Its value is the `lastTransitionTime` of the condition `Stalled`, or the time at which the restore of the same name ended.
 pub const GO_ON_ANNOTATION: &str = "cassgate.db.orange.com/go-on";
+
+/// The annotation on a restore with the time, in RFC 3339, after which it cannot be created any more.
+///
+/// A manifest that stays in a repository is applied again after a prune and in a new Kubernetes cluster.
+pub const NOT_AFTER_ANNOTATION: &str = "cassgate.db.orange.com/not-after";
 
 /// The annotation on a backup with the restore that last used it.
 ///
 /// It distinguishes a new restore from one that a backup tool or a GitOps controller creates again.
 pub const LAST_RESTORE_ANNOTATION: &str = "cassgate.db.orange.com/last-restore";
+
+/// The annotation on a backup with the restores that have used it: see [`PastRestores`].
+pub const RESTORES_ANNOTATION: &str = "cassgate.db.orange.com/restores";
 
 /// The annotation on an object that only cassgate as executor runs as it is meant.
 ///

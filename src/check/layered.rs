@@ -41,6 +41,7 @@ impl FactSource for Layered<'_> {
                     own.history = stored.history;
                     own.last_run = stored.last_run;
                     own.last_restore = own.last_restore.or(stored.last_restore);
+                    own.past_restores = stored.past_restores;
                 }
                 Reference::Found(own)
             }),

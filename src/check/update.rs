@@ -10,7 +10,7 @@ use crate::rules::facts::Caller;
 use crate::rules::finding::Findings;
 use crate::rules::policy::{Context, Executor, Policy, SecretDetails};
 use crate::rules::subject::Metadata;
-use crate::rules::{defaults, status};
+use crate::rules::{defaults, run_record};
 
 use super::placeholder::Placeholder;
 use super::settings::Settings;
@@ -81,7 +81,7 @@ impl Change<'_> {
         {
             merge(&mut new, "status", status);
         }
-        if status::is_reset(old, &new) {
+        if run_record::lost(old, &new).is_some() {
             defaults::keep_status(&mut new, old);
             found.push(transition::status_kept(old));
         }

@@ -85,6 +85,11 @@ pub(super) struct CheckArgs {
     /// them.
     #[arg(long = "placeholder", value_name = "REGEX", value_parser = Regex::new)]
     placeholders: Vec<Regex>,
+    /// The time at which the manifests are applied, in RFC 3339; the current time by default
+    ///
+    /// It decides whether a restore has expired, and which runs of a schedule are next.
+    #[arg(long, value_name = "TIME")]
+    now: Option<Timestamp>,
     /// The policy of the rules.
     #[command(flatten)]
     policy: PolicyArgs,
@@ -162,7 +167,7 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit(Err(error)),
     };
-    match runtime.block_on(check(args, Timestamp::now())) {
+    match runtime.block_on(check(args, args.now.unwrap_or_else(Timestamp::now))) {
         Ok(outcome) => ExitCode::from(outcome.exit_code()),
         Err(error) => exit(Err(error)),
     }

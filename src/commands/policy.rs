@@ -103,9 +103,9 @@ fn metadata(plural: &str) -> ObjectMeta {
 
 fn policy(kind: Kind, plural: &str) -> ValidatingAdmissionPolicy {
     let generated = cel::generate(kind);
-    let conditions = cel::CONDITIONS.map(|(name, expression)| MatchCondition {
+    let conditions = cel::match_conditions().map(|(name, expression)| MatchCondition {
         name: name.to_owned(),
-        expression: expression.to_owned(),
+        expression,
     });
     let variables = generated
         .variables

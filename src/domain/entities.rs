@@ -1,13 +1,18 @@
 //! The entities of a backup or a restore: everything, keyspaces, or tables.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 
 #[cfg(test)]
 mod tests;
 
-/// The maximum length of a keyspace or table name in Cassandra, in characters.
-pub const MAX_NAME_LENGTH: usize = 48;
+/// The maximum length of the name of a keyspace in Cassandra, in characters (`SchemaConstants.NAME_LENGTH`).
+pub const MAX_KEYSPACE_LENGTH: usize = 48;
+
+/// The maximum length of the name of a table in Cassandra 4.0, 4.1 and 5.0, in characters
+/// (`SchemaConstants.TABLE_NAME_LENGTH`).
+pub const MAX_TABLE_LENGTH: usize = 222;
 
 /// The maximum length of a list, in bytes. It holds about 1 600 tables; for more, keyspaces are the better choice.
 /// A restore inherits the list of its backup in a patch, whose size the API server limits to a few times this length.
@@ -27,11 +32,49 @@ pub const SYSTEM_KEYSPACES: [&str; 7] = [
     "system_virtual_schema",
 ];
 
-/// The name of a keyspace or a table: 1 to 48 characters of `A-Z a-z 0-9 _`, in the case of the directory on disk.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The name of a keyspace or a table: characters of `A-Z a-z 0-9 _`, in the case of the directory on disk. A keyspace has
+/// 1 to 48 of them, and a table 1 to 222.
+#[derive(Debug, Clone, Eq)]
 pub struct Name(String);
 
+// Comparisons are counted in tests, which limit the work for a long list.
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        #[cfg(test)]
+        super::steps::count();
+        self.0.cmp(&other.0)
+    }
+}
+
 impl Name {
+    fn keyspace(text: &str) -> Result<Self, Flaw> {
+        let name = Self::parse(text)?;
+        match text.len() {
+            ..=MAX_KEYSPACE_LENGTH => Ok(name),
+            length => Err(Flaw::LongKeyspace(length)),
+        }
+    }
+
+    fn table(text: &str) -> Result<Self, Flaw> {
+        let name = Self::parse(text)?;
+        match text.len() {
+            ..=MAX_TABLE_LENGTH => Ok(name),
+            length => Err(Flaw::LongTable(length)),
+        }
+    }
+
     fn parse(text: &str) -> Result<Self, Flaw> {
         if text.is_empty() {
             return Err(Flaw::EmptyPart);
@@ -39,7 +82,6 @@ impl Name {
         match text.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_') {
             Some(_) if text.contains(['"', '\'', '`']) => Err(Flaw::Quoted),
             Some(character) => Err(Flaw::Character(character)),
-            None if text.len() > MAX_NAME_LENGTH => Err(Flaw::TooLong(text.len())),
             None => Ok(Self(text.to_owned())),
         }
     }
@@ -64,7 +106,7 @@ impl fmt::Display for Name {
 }
 
 /// A table in its keyspace.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Table {
     /// The keyspace.
     pub keyspace: Name,
@@ -161,9 +203,12 @@ pub enum Flaw {
         "has {0:?}, and Cassandra's names have only letters, digits and _; separate items by commas or blanks"
     )]
     Character(char),
-    /// A name exceeds Cassandra's limit.
-    #[error("has a name of {0} characters, and Cassandra's names have at most {MAX_NAME_LENGTH}")]
-    TooLong(usize),
+    /// The name of a keyspace exceeds Cassandra's limit.
+    #[error("has a name of {0} characters, and Cassandra's keyspaces have at most {MAX_KEYSPACE_LENGTH}")]
+    LongKeyspace(usize),
+    /// The name of a table exceeds Cassandra's limit.
+    #[error("has a name of {0} characters, and Cassandra's tables have at most {MAX_TABLE_LENGTH}")]
+    LongTable(usize),
 }
 
 enum Item {
@@ -270,6 +315,20 @@ impl Entities {
         }
     }
 
+    /// Returns the items with an upper-case letter that `known` does not list itself, as text.
+    #[must_use]
+    pub fn with_upper_case_outside(&self, known: &Self) -> Vec<String> {
+        match (self, known) {
+            (Self::Keyspaces(own), Self::Keyspaces(known)) => {
+                Self::Keyspaces(own.difference(known).cloned().collect()).with_upper_case()
+            }
+            (Self::Tables(own), Self::Tables(known)) => {
+                Self::Tables(own.difference(known).cloned().collect()).with_upper_case()
+            }
+            _ => self.with_upper_case(),
+        }
+    }
+
     /// Returns the items that are a system keyspace or a table of one, as text.
     #[must_use]
     pub fn system(&self) -> Vec<String> {
@@ -317,7 +376,14 @@ pub enum Outside<'a> {
 }
 
 fn keyspace_of_tables<'a>(keyspace: &'a Name, held: &'a BTreeSet<Table>) -> Outside<'a> {
-    let held: Vec<&Table> = held.iter().filter(|table| table.keyspace == *keyspace).collect();
+    let first = Table {
+        keyspace: keyspace.clone(),
+        table: Name(String::new()),
+    };
+    let held: Vec<&Table> = held
+        .range(first..)
+        .take_while(|table| table.keyspace == *keyspace)
+        .collect();
     if held.is_empty() {
         Outside::Keyspace(keyspace)
     } else {
@@ -327,10 +393,10 @@ fn keyspace_of_tables<'a>(keyspace: &'a Name, held: &'a BTreeSet<Table>) -> Outs
 
 fn parse_item(item: &str) -> Result<Item, Flaw> {
     match item.split('.').collect::<Vec<_>>().as_slice() {
-        [keyspace] => Name::parse(keyspace).map(Item::Keyspace),
+        [keyspace] => Name::keyspace(keyspace).map(Item::Keyspace),
         [keyspace, table] => Ok(Item::Table(Table {
-            keyspace: Name::parse(keyspace)?,
-            table: Name::parse(table)?,
+            keyspace: Name::keyspace(keyspace)?,
+            table: Name::table(table)?,
         })),
         parts => Err(Flaw::Parts(parts.len())),
     }

@@ -20,4 +20,6 @@ pub mod schema_version;
 pub mod sidecar;
 pub mod snapshot_tag;
 pub mod source_directory;
+#[cfg(test)]
+pub(crate) mod steps;
 pub mod storage;

@@ -8,10 +8,10 @@ use crate::rules::subject::Subject;
 use super::request::Evaluation;
 
 impl Evaluation<'_> {
-    /// Removes the details of the object's Secret from `found`, unless the caller may read the Secret or the policy
-    /// shows details to everyone.
+    /// Replaces the findings about the object's Secret, so that they reveal neither its content nor its existence, unless the
+    /// caller may read the Secret or the policy shows details to everyone.
     pub(super) async fn redact(&self, found: Findings, subject: &Subject) -> Findings {
-        if !found.mentions_secret() || self.context.policy.secret_details == SecretDetails::Always {
+        if !found.depends_on_secret() || self.context.policy.secret_details == SecretDetails::Always {
             return found;
         }
         // Boxed, as in `judge`: most reviews have nothing to redact.

@@ -9,7 +9,7 @@ use crate::rules::facts::{Caller, Facts, Freshness, Reference};
 use crate::rules::finding::Findings;
 use crate::rules::policy::Context;
 use crate::rules::subject::{Metadata, Subject};
-use crate::rules::{self, decode, spec_change, status};
+use crate::rules::{self, decode, run_record, spec_change};
 
 use super::gather::Gatherer;
 use super::judge::{judge, refresh_neighbours};
@@ -62,7 +62,7 @@ pub struct Evaluation<'a> {
 pub struct Update {
     /// The findings.
     pub findings: Findings,
-    /// True if the stored object has started to run.
+    /// True if the status of the stored object records a run.
     pub started: bool,
 }
 
@@ -88,7 +88,7 @@ impl Evaluation<'_> {
     /// Returns the findings of an object that replaces `old`. A spec of the same meaning is not judged.
     pub async fn update(&self, old: &Object<'_>, new: &Object<'_>) -> Update {
         let (before, after) = (old.body(), new.body());
-        let started = status::has_started(&before);
+        let started = run_record::exists(&before);
         let mut found: Findings = transition::status_reset(&before, &after).into_iter().collect();
         if spec_change::is_changed(self.kind, &before, &after) {
             found.extend(transition::spec_changed_after_start(self.kind, &before, &after));
@@ -98,7 +98,11 @@ impl Evaluation<'_> {
                 &after,
                 self.context,
             ));
+            let source_changed = transition::source_changed(self.kind, &before, &after);
             match self.subject(new) {
+                // The fields that were filled in from the first source would cause denials about fields that the manifest does
+                // not have.
+                Ok(_) if !source_changed.is_empty() => found.extend(source_changed),
                 Ok(subject) => {
                     let judged = self.judge_change(&subject, (&before, &after)).await;
                     let judged = self.lower_old_denials(judged, old, started).await;
@@ -143,17 +147,17 @@ impl Evaluation<'_> {
         found
     }
 
-    /// Returns the findings of the deletion of the object `name`.
+    /// Returns the findings of the deletion of the object `old`.
     ///
     /// A backup that an unfinished restore needs is kept. Nothing may block the deletion of a namespace, so a backup
     /// can be deleted if its namespace is terminating or cannot be read.
-    pub async fn delete(&self, old: &Object<'_>, name: &str) -> Findings {
+    pub async fn delete(&self, old: &Object<'_>) -> Findings {
         let body = old.body();
         let mut found = Findings::default();
         if self.kind == Kind::Backup {
-            found.extend(self.backup_in_use(name).await);
+            found.extend(self.backup_in_use(&old.meta.name).await);
             if self.context.casskop_acts() {
-                let neighbours = self.gatherer.neighbours_of_backup(name);
+                let neighbours = self.gatherer.neighbours_of_backup(&old.meta.name);
                 found.extend(transition::deleted_before_its_restores(&neighbours));
             }
         }

@@ -65,7 +65,7 @@ impl StoredJudge {
         let rules = |facts: &_| rules::judge(&subject, facts, &context);
         let mut found = judge(&subject, gatherer, rules).await;
         // Findings go into events and conditions, whose readers need not have the right to read the Secret.
-        found.redact();
+        found.redact_content();
         found
     }
 }

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 
 use super::catalogue::Rule;
 use super::finding::{Cause, MAX_VALUE_CHARS};
+use super::run_record;
 use crate::api::Kind;
 
 /// The requests that a policy rule applies to.
@@ -150,26 +151,48 @@ macro_rules! changed {
     };
 }
 
-/// The `matchConditions` of the policies, with their names: equal to those of the webhook
+/// Returns the `matchConditions` of the policies and of the webhooks for creations and updates, with their names
 /// (`manifests/base/webhooks.yaml`).
-pub const CONDITIONS: [Variable; 2] = [
-    (
-        "not-being-deleted",
-        "request.operation == 'CREATE' || !has(oldObject.metadata.deletionTimestamp)",
-    ),
-    (
-        "spec-changed-or-run-forgotten",
-        concat!(
-            changed!(),
-            " || (has(oldObject.status) && has(oldObject.status.condition) && \
-             has(oldObject.status.condition.type) && !(has(oldObject.spec) && has(oldObject.spec.schedule) && \
-             oldObject.spec.schedule != '') && (!has(object.status) || !has(object.status.condition) || \
-             !has(object.status.condition.type) || (oldObject.status.condition.type in ['COMPLETED', 'FAILED', \
-             'CANCELLED', 'CANCELED'] && !(object.status.condition.type in ['COMPLETED', 'FAILED', 'CANCELLED', \
-             'CANCELED']))))"
+///
+/// An object that is being deleted is exempt, so that its finalizers can be removed whatever it contains. A restore with a
+/// finalizer of another program is exempt only from its start on, as long as its record stays: CassKop does not look at the
+/// deletion, and would run it as it is then (`cassandrarestore/reconcile.go`).
+#[must_use]
+pub fn match_conditions() -> [(&'static str, String); 2] {
+    let lost = run_record::lost_expression();
+    [
+        (
+            "not-being-deleted-or-still-to-run",
+            format!(
+                "request.operation == 'CREATE' || !has(oldObject.metadata.deletionTimestamp) || \
+                 (request.resource.resource == 'cassandrarestores' && (!({}) || ({lost})))",
+                run_record::exists_expression()
+            ),
         ),
-    ),
-];
+        (
+            "spec-changed-or-run-forgotten",
+            format!("{} || ({lost})", changed!()),
+        ),
+    ]
+}
+
+/// Returns the `matchConditions` of the webhook for deletions, with their names.
+#[must_use]
+pub fn deletion_match_conditions() -> [(&'static str, String); 2] {
+    [
+        (
+            "not-deleted-before",
+            "oldObject == null || !has(oldObject.metadata.deletionTimestamp)".to_owned(),
+        ),
+        (
+            "backup-or-unfinished-restore",
+            format!(
+                "request.resource.resource == 'cassandrabackups' || ({})",
+                run_record::unfinished_expression()
+            ),
+        ),
+    ]
+}
 
 /// The variables of both kinds that describe the request.
 const REQUEST: &[Variable] = &[
@@ -260,6 +283,7 @@ impl Definitions {
         let new: Vec<Variable> = own.iter().copied().chain(violated).collect();
         let texts = |(name, expression): &Variable| ((*name).to_owned(), (*expression).to_owned());
         let request = REQUEST.iter().map(texts);
+        let run_forgotten = ("runForgotten".to_owned(), run_record::lost_expression());
         let stored = new.iter().map(|(name, expression)| {
             let expression = expression.replace("variables.", &format!("variables.{OLD}"));
             (
@@ -267,6 +291,7 @@ impl Definitions {
                 expression.replace("object.", "oldObject."),
             )
         });
+        let request = request.chain([run_forgotten]);
         Self(request.chain(stored).chain(new.iter().map(texts)).collect())
     }
 

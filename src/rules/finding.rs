@@ -1,10 +1,16 @@
 //! Findings: what a rule reports about a field, and the text that the user reads.
 
+mod identity;
 mod path;
+mod redaction;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalogue::{Rule, Severity};
+use identity::Identity;
 
 pub use path::{entry, field};
+pub use redaction::Redaction;
 
 /// The reason why a field is rejected, as in `details.causes[].reason` of a Kubernetes `Status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +82,8 @@ pub struct Finding {
     /// The other fields that the finding depends on, from the object's root. `check` drops the finding if one of them is
     /// a placeholder that a template engine replaces later.
     pub related_fields: &'static [&'static str],
-    /// The message for callers who may not read the Secret; `None` if `message` reveals nothing about a Secret.
-    pub redacted_message: Option<String>,
+    /// The form for callers who may not read the Secret; `None` if the finding does not depend on a Secret.
+    pub redaction: Option<Box<Redaction>>,
     /// True if the object's author suppressed this warning. It is still recorded.
     pub suppressed: bool,
     /// True if the finding only reports that a reference could not be looked up.
@@ -102,7 +108,7 @@ impl Finding {
             message: message.into(),
             related_objects: Vec::new(),
             related_fields: &[],
-            redacted_message: None,
+            redaction: None,
             suppressed: false,
             unchecked: false,
         }
@@ -143,13 +149,6 @@ impl Finding {
         self
     }
 
-    /// Sets the message for callers who may not read the Secret.
-    #[must_use]
-    pub fn redacted_message(mut self, message: impl Into<String>) -> Self {
-        self.redacted_message = Some(message.into());
-        self
-    }
-
     /// Marks the finding as a failed lookup.
     #[must_use]
     pub fn unchecked(mut self) -> Self {
@@ -187,10 +186,7 @@ impl Finding {
     /// Returns true if `other` reports the same problem of the same value, at any severity.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        self.rule == other.rule
-            && self.path == other.path
-            && self.value == other.value
-            && self.related_objects == other.related_objects
+        self.identity() == other.identity()
     }
 }
 
@@ -250,32 +246,6 @@ impl Findings {
         self.0.is_empty()
     }
 
-    /// Returns true if a message reveals something about the content of a Secret.
-    #[must_use]
-    pub fn mentions_secret(&self) -> bool {
-        self.0.iter().any(|finding| finding.redacted_message.is_some())
-    }
-
-    /// Replaces every message that reveals something about a Secret by its redacted form.
-    ///
-    /// Findings that are equal afterwards are merged; the merged finding keeps the worst severity.
-    pub fn redact(&mut self) {
-        let mut kept: Vec<Finding> = Vec::with_capacity(self.0.len());
-        for mut finding in std::mem::take(&mut self.0) {
-            let redacted_message = finding.redacted_message.take();
-            let is_redacted = redacted_message.is_some();
-            finding.message = redacted_message.unwrap_or(finding.message);
-            let duplicate = kept
-                .iter_mut()
-                .find(|other| is_redacted && other.same_as(&finding) && other.message == finding.message);
-            match duplicate {
-                Some(duplicate) => duplicate.severity = duplicate.severity.min(finding.severity),
-                None => kept.push(finding),
-            }
-        }
-        self.0 = kept;
-    }
-
     /// Lowers to a warning each denial whose rule can be confirmed and is confirmed according to `confirms`.
     pub fn confirm(&mut self, confirms: impl Fn(&Rule) -> bool) {
         for finding in &mut self.0 {
@@ -289,8 +259,12 @@ impl Findings {
     ///
     /// Call this last, so that denials which were lowered to warnings can be suppressed too.
     pub fn suppress(&mut self, allows: impl Fn(&Rule) -> bool) {
+        // Each rule is asked once: it searches a text of the user.
+        let mut allowed: BTreeMap<&str, bool> = BTreeMap::new();
         for finding in &mut self.0 {
-            finding.suppressed = finding.severity == Severity::Warn && allows(finding.rule);
+            let rule = finding.rule;
+            finding.suppressed =
+                finding.severity == Severity::Warn && *allowed.entry(rule.id).or_insert_with(|| allows(rule));
         }
     }
 
@@ -312,9 +286,10 @@ impl Findings {
     /// A new or stricter rule then does not prevent users from changing other fields. A denial whose rule
     /// [destroys](field@Rule::destroys) data stays, unless the object `has_started`.
     pub fn ratchet(&mut self, old: &Self, has_started: bool) {
+        let before: BTreeSet<Identity<'_>> = old.denials().map(Finding::identity).collect();
         for finding in &mut self.0 {
             let kept = finding.rule.destroys && !has_started;
-            if !kept && old.denials().any(|before| before.same_as(finding)) {
+            if !kept && before.contains(&finding.identity()) {
                 finding.severity = Severity::Warn;
             }
         }
@@ -422,38 +397,6 @@ mod tests {
         let path = entry("spec.rename", &format!("k1\n.{}", "x".repeat(300)));
         assert!(path.starts_with("spec.rename[k1?.xxx"), "{path}");
         assert_eq!(path.chars().count(), "spec.rename[]".len() + 100);
-    }
-
-    #[test]
-    fn a_caller_who_may_not_read_the_secret_gets_one_redacted_finding() {
-        let missing = |severity| {
-            mixed("s3")
-                .redacted_message("Secret s3 is not usable")
-                .severity(severity)
-        };
-        let mut found: Findings = [
-            missing(Severity::Warn),
-            mixed("else"),
-            missing(Severity::Deny).related_object("a", "b"),
-            missing(Severity::Deny),
-        ]
-        .into_iter()
-        .collect();
-        assert!(found.mentions_secret());
-        found.redact();
-        let redacted: Vec<_> = found
-            .iter()
-            .map(|f| (f.message.as_str(), f.severity, f.related_objects.len()))
-            .collect();
-        assert_eq!(
-            redacted,
-            [
-                ("Secret s3 is not usable", Severity::Deny, 0),
-                ("write one form", Severity::Deny, 0),
-                ("Secret s3 is not usable", Severity::Deny, 1),
-            ]
-        );
-        assert!(!found.mentions_secret());
     }
 
     #[test]

@@ -11,9 +11,11 @@ pub mod defaults;
 pub mod facts;
 pub mod finding;
 pub mod policy;
+pub mod run_record;
 pub mod spec_change;
 pub mod status;
 pub mod subject;
+pub mod tool;
 
 mod type_mismatch;
 

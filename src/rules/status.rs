@@ -30,14 +30,6 @@ pub fn has_started(object: &Value) -> bool {
     condition(object).is_some()
 }
 
-/// Returns true if the run has ended.
-#[must_use]
-pub fn is_terminal(object: &Value) -> bool {
-    condition(object)
-        .map(ConditionType::parse)
-        .is_some_and(ConditionType::is_terminal)
-}
-
 /// Returns true if the run has started and not ended.
 #[must_use]
 pub fn is_running(object: &Value) -> bool {
@@ -69,61 +61,13 @@ pub fn is_present(object: &Value) -> bool {
     object.get("status").is_some_and(has_value)
 }
 
-/// Returns true if `new` loses the record that the one-shot object `old` has run: its condition is removed, or its
-/// terminal condition is replaced by one that is not terminal.
-///
-/// Without this record CassKop runs the object again when the operator starts.
-#[must_use]
-pub fn is_reset(old: &Value, new: &Value) -> bool {
-    !is_scheduled(old) && has_started(old) && (!has_started(new) || (is_terminal(old) && !is_terminal(new)))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{is_present, is_reset};
+    use super::is_present;
     use serde_json::{Value, json};
 
     fn with(condition: &str) -> Value {
         json!({"spec": {}, "status": {"condition": {"type": condition}}})
-    }
-
-    #[test]
-    fn removing_or_reopening_the_condition_of_a_one_shot_is_a_reset() {
-        for old in [
-            "COMPLETED",
-            "FAILED",
-            "CANCELLED",
-            "CANCELED",
-            "RUNNING",
-            "REQUIRED",
-        ] {
-            for new in [
-                json!({"spec": {}}),
-                json!({"status": {}}),
-                json!({"status": {"condition": null}}),
-            ] {
-                assert!(is_reset(&with(old), &new), "{old} to {new}");
-            }
-        }
-        assert!(is_reset(&with("COMPLETED"), &with("RUNNING")));
-    }
-
-    #[test]
-    fn the_status_updates_of_an_executor_are_no_reset() {
-        for (old, new) in [
-            ("RUNNING", "COMPLETED"),
-            ("REQUIRED", "PENDING"),
-            ("FAILED", "FAILED"),
-        ] {
-            assert!(!is_reset(&with(old), &with(new)), "{old} to {new}");
-        }
-        assert!(!is_reset(&json!({"spec": {}}), &json!({"spec": {}})));
-        let scheduled =
-            json!({"spec": {"schedule": "@daily"}, "status": {"condition": {"type": "COMPLETED"}}});
-        assert!(
-            !is_reset(&scheduled, &json!({"spec": {"schedule": "@daily"}})),
-            "CassKop clears the status at each run"
-        );
     }
 
     #[test]

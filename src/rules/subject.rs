@@ -3,7 +3,8 @@
 use jiff::tz::TimeZone;
 
 use crate::api::{
-    ALLOW_ANNOTATION, CONFIRM_ANNOTATION, CassandraBackupSpec, CassandraRestoreSpec, REQUIRES_ANNOTATION,
+    ALLOW_ANNOTATION, CONFIRM_ANNOTATION, CassandraBackupSpec, CassandraRestoreSpec, GO_ON_ANNOTATION,
+    NOT_AFTER_ANNOTATION, REQUIRES_ANNOTATION,
 };
 use crate::domain::bandwidth::{Bandwidth, BandwidthError};
 use crate::domain::cassandra_directory::{CassandraDirectory, CassandraDirectoryError};
@@ -17,6 +18,7 @@ use crate::domain::storage::{Provider, StorageLocation, StorageLocationError};
 
 use super::catalogue::Rule;
 use super::facts::{Coverage, NeighbourQuery, StoredBackup};
+use super::tool::{RECREATING_ANNOTATIONS, TRACKING_ANNOTATIONS, TRACKING_LABELS, Tool};
 use crate::api::Kind;
 
 /// The part of an object's metadata that rules use.
@@ -32,8 +34,16 @@ pub struct Metadata {
     pub allows: Option<String>,
     /// The value of [`REQUIRES_ANNOTATION`].
     pub requires: Option<String>,
+    /// The value of [`GO_ON_ANNOTATION`].
+    pub go_on: Option<String>,
+    /// The value of [`NOT_AFTER_ANNOTATION`].
+    pub not_after: Option<String>,
     /// The value of the label that Velero puts on objects that it restores.
     pub velero_restore: Option<String>,
+    /// The annotations that make a tool create the object again: see [`RECREATING_ANNOTATIONS`].
+    pub recreating: Vec<(&'static str, String)>,
+    /// The tool that applies the object from a repository, if the metadata or the request names one.
+    pub tool: Option<Tool>,
 }
 
 /// The label that Velero sets on the objects that it restores.
@@ -56,7 +66,14 @@ impl Metadata {
             confirms: annotation(CONFIRM_ANNOTATION),
             allows: annotation(ALLOW_ANNOTATION),
             requires: annotation(REQUIRES_ANNOTATION),
+            go_on: annotation(GO_ON_ANNOTATION),
+            not_after: annotation(NOT_AFTER_ANNOTATION),
             velero_restore: label(VELERO_RESTORE_LABEL),
+            recreating: RECREATING_ANNOTATIONS
+                .into_iter()
+                .filter_map(|key| Some((key, annotation(key)?)))
+                .collect(),
+            tool: tracked(&TRACKING_ANNOTATIONS, annotation).or_else(|| tracked(&TRACKING_LABELS, label)),
         }
     }
 
@@ -71,6 +88,31 @@ impl Metadata {
     pub fn allows(&self, rule: &Rule) -> bool {
         lists_rule(self.allows.as_deref(), rule)
     }
+}
+
+/// Returns the tool of the first key that the object has.
+fn tracked(keys: &[(&str, Tool)], mut value: impl FnMut(&str) -> Option<String>) -> Option<Tool> {
+    let mut keys = keys.iter();
+    keys.find(|(key, _)| value(key).is_some()).map(|(_, tool)| *tool)
+}
+
+/// Returns true if a rule reads the annotation or label `key`.
+#[must_use]
+pub fn is_read(key: &str) -> bool {
+    const OWN: [&str; 6] = [
+        GO_ON_ANNOTATION,
+        CONFIRM_ANNOTATION,
+        ALLOW_ANNOTATION,
+        REQUIRES_ANNOTATION,
+        NOT_AFTER_ANNOTATION,
+        VELERO_RESTORE_LABEL,
+    ];
+    OWN.contains(&key)
+        || RECREATING_ANNOTATIONS.contains(&key)
+        || TRACKING_ANNOTATIONS
+            .iter()
+            .chain(&TRACKING_LABELS)
+            .any(|(own, _)| *own == key)
 }
 
 /// Returns true if `list`, in the form `RULE[,RULE]`, contains `rule`.

@@ -5,6 +5,7 @@ mod executor;
 mod nodes;
 mod secrets;
 mod snapshot;
+mod work;
 
 use serde_json::{Value, json};
 

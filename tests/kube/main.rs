@@ -34,6 +34,7 @@ mod probe;
 mod retention;
 mod reviews;
 mod rollout;
+mod run_record;
 mod runs;
 mod scene;
 mod secrets;
@@ -159,6 +160,12 @@ tests! {
         a_wiped_status_is_restored_with_casskops_crds,
         replacing_a_finished_object_keeps_its_status_with_our_crds,
         replacing_a_finished_object_keeps_its_status_with_casskops_crds,
+    ;
+    run_record:
+        a_lost_part_of_the_record_is_denied_with_our_crds,
+        a_lost_part_of_the_record_is_put_back_with_casskops_crds,
+        a_lost_part_of_the_record_is_denied_without_the_mutating_webhook,
+        no_write_of_casskop_touches_the_record,
     ;
     delete:
         an_invalid_object_can_be_deleted,

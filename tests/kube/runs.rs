@@ -278,6 +278,8 @@ pub(crate) fn a_backup_and_a_restore_return_the_rows_and_report_their_progress()
             backup["metadata"]["annotations"]["cassgate.db.orange.com/last-restore"],
             "monday"
         );
+        let past = &backup["metadata"]["annotations"]["cassgate.db.orange.com/restores"];
+        assert!(past.as_str().unwrap().contains(r#""name":"monday""#), "{past}");
         for kind in ["backup", "restore"] {
             let line = format!(r#"cassgate_runs_finished_total{{kind="{kind}",outcome="completed"}} 1"#);
             let text = lab.metrics.encode();

@@ -81,8 +81,12 @@ impl Scene {
                 .await
                 .must("namespace");
         }
-        for object in objects {
+        for mut object in objects {
             let path = collection(&object);
+            let deleted = object["metadata"]
+                .as_object_mut()
+                .unwrap()
+                .remove("deletionTimestamp");
             self.send(Method::POST, &path, "", &object, false)
                 .await
                 .must(&case.name);
@@ -92,6 +96,12 @@ impl Scene {
                 let path = format!("{path}/{}/status", object["metadata"]["name"].as_str().unwrap());
                 let status = json!({"status": object["status"]});
                 self.send(Method::PATCH, &path, "", &status, false)
+                    .await
+                    .must(&case.name);
+            }
+            if deleted.is_some() {
+                let path = format!("{path}/{}", object["metadata"]["name"].as_str().unwrap());
+                self.send(Method::DELETE, &path, "", &Value::Null, false)
                     .await
                     .must(&case.name);
             }
@@ -123,12 +133,15 @@ impl Scene {
                 .await;
         }
         if case.delete.is_some() {
+            let target = if case.collection { &path } else { &one };
             return self
-                .send(Method::DELETE, &one, query, &Value::Null, case.restricted)
+                .send(Method::DELETE, target, query, &Value::Null, case.restricted)
                 .await;
         }
         let stored = self.send(Method::GET, &one, "", &Value::Null, false).await.body;
-        object["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"].clone();
+        for field in ["resourceVersion", "deletionTimestamp"] {
+            object["metadata"][field] = stored["metadata"][field].clone();
+        }
         self.send(Method::PUT, &one, query, &object, case.restricted)
             .await
     }

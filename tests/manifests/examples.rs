@@ -30,6 +30,7 @@ fn rows() -> Vec<Row> {
 fn check(executor: &str, files: &[&str]) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_cassgate"))
         .args(["check", "--format", "json", "--strict", "--executor", executor])
+        .args(["--now", "2026-11-30T12:00:00Z"])
         .args(files)
         .current_dir(repository(""))
         .output()

@@ -42,6 +42,9 @@ pub(crate) struct Case {
     pub(crate) update: Option<Update>,
     /// The stored object to delete.
     pub(crate) delete: Option<Value>,
+    /// True if the object is deleted with all others of its collection.
+    #[serde(default)]
+    pub(crate) collection: bool,
     /// True if the request is a dry run.
     #[serde(default)]
     pub(crate) dry_run: bool,
@@ -288,6 +291,9 @@ fn hoist(object: &mut Value, namespace: &str) {
         if let Some(value) = fields.remove(field) {
             metadata.insert(field.to_owned(), value);
         }
+    }
+    if fields.remove("deleted").is_some() {
+        metadata.insert("deletionTimestamp".to_owned(), json!("2026-11-22T21:38:38Z"));
     }
     fields.insert("metadata".to_owned(), Value::Object(metadata));
 }

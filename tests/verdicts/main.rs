@@ -74,6 +74,7 @@ fn judged(case: &Case, library: &serde_json::Map<String, Value>) -> Outcome {
         old,
         dry_run: case.dry_run,
         status_is_subresource: case.executor != Executor::Casskop,
+        collection: case.collection,
     };
     let world = World {
         objects: stored,

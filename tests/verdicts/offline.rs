@@ -17,7 +17,7 @@ use crate::webhook::Outcome;
 use crate::{NAMESPACE, policy};
 
 /// The rules that may differ. All others must have the same findings.
-const MAY_DIFFER: [&str; 11] = [
+const MAY_DIFFER: [&str; 12] = [
     "backup-in-use",
     "backup-kind-change",
     "backup-not-found",
@@ -26,6 +26,7 @@ const MAY_DIFFER: [&str; 11] = [
     "casskop-needs-restart",
     "cluster-not-found",
     "restore-in-progress",
+    "restore-source-changed",
     "restore-started",
     "secret-not-found",
     "status-reset",
@@ -121,6 +122,8 @@ fn unexplained(case: &Case) -> Vec<String> {
         let all = lists.into_iter().flatten();
         let mut rules: Vec<String> = all.map(|finding| finding.rule.clone()).collect();
         rules.retain(|rule| !MAY_DIFFER.contains(&rule.as_str()));
+        // Who may read the files may read the Secrets in them.
+        rules.retain(|rule| !(case.restricted && rule.starts_with("secret-")));
         rules.sort();
         rules
     };
@@ -172,7 +175,7 @@ fn every_scenario_gets_the_same_verdict_from_manifests_alone() {
             let wrapped = text.lines().nth(line.saturating_sub(2)).unwrap_or_default();
             let named = [shown, wrapped]
                 .iter()
-                .any(|line| line.contains(last) || line.contains("spec:"));
+                .any(|line| line.contains(last) || line.contains("spec:") || line.contains("metadata:"));
             if line > lines || !named {
                 wrong.push(format!(
                     "{}: {} is reported at line {line}: {shown:?}",

@@ -84,6 +84,7 @@ fn judged(rule: &Rule, example: &Example) -> Outcome {
         old: old.unwrap_or_default(),
         dry_run: false,
         status_is_subresource,
+        collection: false,
     };
     let world = World {
         objects: documents,

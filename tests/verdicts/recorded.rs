@@ -58,6 +58,7 @@ fn judged(object: &Value) -> Outcome {
         old: Value::Null,
         dry_run: false,
         status_is_subresource: false,
+        collection: false,
     };
     send(world, Policy::default(), &request)
 }

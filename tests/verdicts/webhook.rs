@@ -41,6 +41,8 @@ pub(crate) struct AdmissionRequest {
     pub(crate) dry_run: bool,
     /// True if status is a subresource.
     pub(crate) status_is_subresource: bool,
+    /// True if the objects of a collection are deleted, one of which this is. Such a request has no name.
+    pub(crate) collection: bool,
 }
 
 /// Sends a review to the mutating webhook and then to the validating webhook.
@@ -105,7 +107,7 @@ fn review(request: &AdmissionRequest, object: &Value) -> Value {
     json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
         "uid": "u-1",
         "kind": {"group": "db.orange.com", "version": "v2", "kind": subject["kind"]},
-        "name": metadata["name"], "namespace": metadata["namespace"],
+        "name": if request.collection { &Value::Null } else { &metadata["name"] }, "namespace": metadata["namespace"],
         "operation": request.operation, "dryRun": request.dry_run, "userInfo": {"username": "jane"},
         "object": if request.operation == "DELETE" { &Value::Null } else { object },
         "oldObject": request.old,

@@ -136,9 +136,10 @@ async fn a_dry_run_only_warns_of_absent_references() {
 #[tokio::test]
 async fn requests_that_are_not_judged_read_no_facts() {
     let bad = object(&json!({"cassandraCluster": "gone", "storageLocation": "nope"}));
+    // Deleted before it has run, a restore is judged: tests/corpus/update/spec-of-a-deleted-restore-that-has-not-started.yaml.
     let deleting = with(
         bad.clone(),
-        &json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+        &json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "status": {"condition": {"type": "RUNNING"}}}),
     );
     let labelled = with(
         bad.clone(),

@@ -74,10 +74,29 @@ fn items_that_esop_would_drop_or_split_wrongly_are_malformed() {
         errors(&long),
         [EntitiesError::Item {
             item: long.clone(),
-            flaw: Flaw::TooLong(49)
+            flaw: Flaw::LongKeyspace(49)
         }]
     );
     assert_eq!(parse(&"x".repeat(48)).to_string().len(), 48);
+}
+
+#[test]
+fn a_table_may_have_a_longer_name_than_a_keyspace() {
+    let of = |keyspace: usize, table: usize| format!("{}.{}", "k".repeat(keyspace), "t".repeat(table));
+    assert_eq!(parse(&of(48, 222)).to_string(), of(48, 222));
+    for (item, flaw) in [
+        (of(48, 223), Flaw::LongTable(223)),
+        (of(49, 222), Flaw::LongKeyspace(49)),
+        ("k".repeat(222), Flaw::LongKeyspace(222)),
+    ] {
+        assert_eq!(
+            errors(&item),
+            [EntitiesError::Item {
+                item: item.clone(),
+                flaw
+            }]
+        );
+    }
 }
 
 #[test]

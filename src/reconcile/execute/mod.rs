@@ -157,10 +157,10 @@ impl<S: SidecarApi> Executor<'_, S> {
         }
         if actions.finalizer == Finalizer::Release {
             self.leadership.check()?;
-            if let Some(backup) = object.restored_backup() {
+            if let (Some(backup), Some(restore)) = (object.restored_backup(), object.as_restore()) {
                 let namespace = object.namespace().unwrap_or_default();
                 let backups = Api::namespaced(self.client.clone(), &namespace);
-                finalizer::annotate_last_restore(&backups, backup, &object.name_any()).await?;
+                finalizer::record_restore(&backups, backup, restore).await?;
             }
             object = finalizer::write(api, object, Finalizer::Release).await?;
         }

@@ -120,7 +120,8 @@ pub(super) fn set_running(common: &mut BackRestStatus, now: Timestamp) {
         .map(|node| (node.operation.clone(), node.pod.clone()));
     if let Some((operation, pod)) = first {
         common.id = operation.or_else(|| common.id.take());
-        common.coordinator_member = pod;
+        // A status without them would count as reset.
+        common.coordinator_member = pod.or_else(|| common.coordinator_member.take());
     }
 }
 

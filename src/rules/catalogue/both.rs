@@ -88,7 +88,7 @@ rules! {
     ENTITIES_MALFORMED = "entities-malformed", Both, DENY, destroys;
     "An item of `entities` is neither a keyspace nor keyspace.table.";
     "Esop silently drops such an item. If no item is left, the operation covers every keyspace, and a restore would empty all of them.";
-    "Write keyspaces (k1,k2) or tables (k1.t1,k2.t3). A name has at most 48 letters, digits and _, in the letter case of CQL's system_schema; the list has at most 32 KiB.";
+    "Write keyspaces (k1,k2) or tables (k1.t1,k2.t3). A keyspace has at most 48 letters, digits and _, and a table at most 222, in the letter case of CQL's system_schema; the list has at most 32 KiB.";
 
     ENTITIES_MIXED = "entities-mixed", Both, DENY;
     "`entities` mixes keyspaces and tables.";
@@ -126,8 +126,8 @@ rules! {
     "Leave `status` out of manifests (`kubectl get -o yaml` prints it).";
 
     STATUS_RESET = "status-reset", Both, EITHER, destroys;
-    "The status of an object that has run is removed.";
-    "The status is the only record of the run. CassKop runs the object again when its operator restarts, and a restore empties tables again.";
+    "The status of an object that has run loses the record of its run.";
+    "The condition, the coordinator and the id in the status are the only record of the run. CassKop runs the object again when its operator restarts, and a restore empties tables again.";
     "To run it again, create an object with another name.";
 
     CASSKOP_NEEDS_RESTART = "casskop-needs-restart", Backup, WARN;

@@ -85,10 +85,20 @@ rules! {
     "The part of a node is in a folder with its host id. Without that node its rows would be missing, and a younger node has no part. The executor compares the live ring and ends such a restore before it empties a table. The rule compares `status.cassandraNodeStatus` of the CassandraCluster, which may be stale, so it only warns.";
     "Name the pod that has the tokens of the missing node in `spec.nodes`. Decommission a younger node before the restore.";
 
-    RESTORE_RECREATED = "restore-recreated", Restore, EITHER, destroys, confirmable;
-    "A restore that has already run is created again.";
-    "Backup tools such as Velero and GitOps controllers re-create objects without their status. The restore would run a second time and overwrite everything written since.";
-    "Exclude restores in such tools, or remove Velero's label. If a second run is intended, confirm it with the annotation `cassgate.db.orange.com/confirm: restore-recreated`.";
+    RESTORE_RECREATED = "restore-recreated", Restore, DENY, destroys;
+    "A tool has created the restore again, or its annotations say that a tool will.";
+    "Backup tools such as Velero and GitOps controllers create objects again without their status. The restore would run a second time and overwrite everything written since. No annotation confirms it, because it would stand in the repository and confirm every later run too.";
+    "Remove the annotations of hooks and of replacement, and give each restore a name of its own. Exclude restores in backup tools, or remove Velero's label.";
+
+    RESTORE_EXPIRED = "restore-expired", Restore, DENY, destroys;
+    "The time in the annotation `cassgate.db.orange.com/not-after` has passed, or is malformed.";
+    "A manifest that stays in a repository is applied again after a prune, after its Kustomization or Application was deleted, and in a new Kubernetes cluster. The restore would overwrite everything written since.";
+    "Remove the restore from the manifests. For another restore, write another name and a later time, in RFC 3339: `2026-12-31T18:00:00Z`.";
+
+    RESTORE_WITHOUT_EXPIRY = "restore-without-expiry", Restore, WARN;
+    "A tool creates the restore from a repository, and no time limits that.";
+    "The tool creates the restore again if its file is removed and put back, if its Kustomization, Application or release is deleted and created again, and in a new Kubernetes cluster. Every such restore runs again (seen with Flux).";
+    "Set the annotation `cassgate.db.orange.com/not-after` to a time soon after the restore is to begin.";
 
     RESTORE_IN_PROGRESS = "restore-in-progress", Restore, EITHER, destroys;
     "Another restore of the cluster has not ended, or a running restore is deleted.";
@@ -164,4 +174,9 @@ rules! {
     "The spec of a restore that has started was changed.";
     "A restore runs only once, so the new spec would describe a restore that never happened.";
     "Create a restore with another name.";
+
+    RESTORE_SOURCE_CHANGED = "restore-source-changed", Restore, DENY, destroys;
+    "A restore that has not started was pointed at another backup or run.";
+    "`entities` and `secret` of a restore that leaves them out are filled in from its backup when it is created. They would be kept beside the other backup: the restore would use the wrong Secret or cover the wrong tables.";
+    "Delete the restore, which has changed nothing yet, and create a new one.";
 }

@@ -6,7 +6,7 @@ use super::super::catalogue::{
     STORAGE_LOCATION_MALFORMED, STORAGE_PROVIDER_UNSUPPORTED,
 };
 use super::super::finding::Cause;
-use super::both::{self, EXISTENCE, invalid_object_name, state_reset, terminal_states, twice, uuid};
+use super::both::{self, EXISTENCE, invalid_object_name, twice, uuid};
 use super::{AppliesTo, PolicyRule, Variable};
 
 /// A segment of a file location: not empty, not `.` and not `..`.
@@ -76,10 +76,7 @@ pub(super) static VARIABLES: &[Variable] = &[
 ];
 
 pub(super) static POLICY_RULES: &[PolicyRule] = &[
-    PolicyRule {
-        violated: concat!("variables.old_schedule == '' && ", state_reset!()),
-        ..both::STATUS_RESET
-    },
+    both::STATUS_RESET,
     both::STATUS_ON_CREATE,
     PolicyRule {
         rule: &BACKUP_KIND_CHANGE,

@@ -4,13 +4,27 @@ use super::super::catalogue;
 use super::super::finding::Cause;
 use super::{AppliesTo, PolicyRule, Variable};
 
-/// A name as in `domain::entities`: 1 to 48 characters of `[A-Za-z0-9_]`.
-macro_rules! name {
+/// The name of a keyspace as in `domain::entities`.
+macro_rules! keyspace {
     () => {
         "[A-Za-z0-9_]{1,48}"
     };
 }
-pub(super) use name;
+
+/// A table with its keyspace as in `domain::entities`, with this text for the dot.
+macro_rules! table {
+    ($dot:literal) => {
+        concat!("[A-Za-z0-9_]{1,48}", $dot, "[A-Za-z0-9_]{1,222}")
+    };
+}
+pub(super) use table;
+
+/// The end of a table in `domain::entities`: the dot and the name without its keyspace.
+macro_rules! of_table {
+    () => {
+        "\\.[A-Za-z0-9_]{1,222}"
+    };
+}
 
 /// True if the variable is not a valid object name, as in `domain::object_name`: a DNS subdomain of at most 253
 /// characters.
@@ -58,13 +72,13 @@ macro_rules! entities_malformed {
     () => {
         concat!(
             "variables.entities != '' && (size(variables.entities) > 32768 || !variables.entities.matches(r'^[\\s,]*",
-            name!(),
-            "(\\.",
-            name!(),
+            keyspace!(),
+            "(",
+            of_table!(),
             ")?([\\s,]+",
-            name!(),
-            "(\\.",
-            name!(),
+            keyspace!(),
+            "(",
+            of_table!(),
             ")?)*[\\s,]*$'))"
         )
     };
@@ -76,36 +90,13 @@ macro_rules! entities_mixed {
         concat!(
             "size(variables.entities) <= 32768 && size(bytes(variables.entities)) <= 32768 && \
              variables.entities.matches(r'(^|[\\s,])",
-            name!(),
+            keyspace!(),
             "([\\s,]|$)') && variables.entities.matches(r'(^|[\\s,])",
-            name!(),
-            "\\.",
-            name!(),
+            table!("\\."),
             "([\\s,]|$)')"
         )
     };
 }
-
-/// The terminal states, as in `ConditionType::is_terminal`.
-macro_rules! terminal_states {
-    () => {
-        "['COMPLETED', 'FAILED', 'CANCELLED', 'CANCELED']"
-    };
-}
-
-/// True if an update removes the state of a started object, or replaces a terminal state by one that is not terminal.
-macro_rules! state_reset {
-    () => {
-        concat!(
-            "variables.old_state != '' && (variables.state == '' || (variables.old_state in ",
-            terminal_states!(),
-            " && !(variables.state in ",
-            terminal_states!(),
-            ")))"
-        )
-    };
-}
-pub(super) use {state_reset, terminal_states};
 
 /// The state of the last run; empty if the object has not run.
 pub(super) const STATE: Variable = ("state", "object.?status.?condition.?type.orValue('')");
@@ -119,14 +110,14 @@ pub(super) const ENTITIES: Variable = ("entities", "object.?spec.?entities.orVal
 /// The case of a reference that the webhook covers.
 pub(super) const EXISTENCE: &str = "whether the object exists";
 
-/// Denies an update that removes the record of a run. Scheduled backups are exempt: they run again anyway.
+/// Denies an update that loses a part of the record of a run: see [`run_record`](crate::rules::run_record).
 pub(super) const STATUS_RESET: PolicyRule = PolicyRule {
     rule: &catalogue::STATUS_RESET,
     name: "statusReset",
     applies_to: AppliesTo::Update,
-    violated: state_reset!(),
+    violated: "variables.runForgotten",
     tolerated: "",
-    path: "status.condition",
+    path: "status",
     cause: Cause::Forbidden,
     value: "",
     message: "this object has run, and without that record it would run again; to run it again, create an object with another name",
@@ -230,8 +221,8 @@ pub(super) const ENTITIES_MALFORMED: PolicyRule = PolicyRule {
     path: "spec.entities",
     cause: Cause::Invalid,
     value: "variables.entities",
-    message: "an item is neither a keyspace nor keyspace.table (letters, digits and _, at most 48, without quotes and without blanks \
-     around the dot); the sidecar would ignore it and could cover everything; write only such items, at most 32 KiB in all, \
+    message: "an item is neither a keyspace nor keyspace.table (letters, digits and _, a keyspace at most 48, a table at most 222, \
+     without quotes and without blanks around the dot); the sidecar would ignore it and could cover everything; write only such items, at most 32 KiB in all, \
      or leave the field out",
     gaps: "entities that a restore inherits from its backup",
 };

@@ -6,11 +6,11 @@
 use super::super::catalogue::{
     BACKUP_NOT_FOUND, CASSANDRA_DIRECTORY_MALFORMED, ENTITIES_SYSTEM, RENAME_CHAIN, RENAME_DUPLICATE_TARGET,
     RENAME_MALFORMED, RENAME_NEEDS_TABLES, RENAME_SELF, RENAME_SOURCE_OUTSIDE_ENTITIES, RENAME_SYSTEM,
-    RENAME_TARGET_IN_ENTITIES, RESTORE_INCOMPLETE, RESTORE_RECREATED, RESTORE_STARTED,
-    SCHEMA_VERSION_MALFORMED,
+    RENAME_TARGET_IN_ENTITIES, RESTORE_INCOMPLETE, RESTORE_RECREATED, RESTORE_SOURCE_CHANGED,
+    RESTORE_STARTED, SCHEMA_VERSION_MALFORMED,
 };
 use super::super::finding::Cause;
-use super::both::{self, EXISTENCE, invalid_object_name, name, twice, uuid};
+use super::both::{self, EXISTENCE, invalid_object_name, table, twice, uuid};
 use super::{AppliesTo, PolicyRule, Variable};
 
 /// Cassandra's own keyspaces, as in `domain::entities::SYSTEM_KEYSPACES`.
@@ -23,7 +23,14 @@ macro_rules! system {
 /// One side of a pair: a table, with optional blanks around it.
 macro_rules! side {
     () => {
-        concat!("'^ *", name!(), "[.]", name!(), " *$'")
+        concat!("'^ *", table!("[.]"), " *$'")
+    };
+}
+
+/// The value of an annotation; empty if it is absent.
+macro_rules! annotation {
+    ($key:literal) => {
+        concat!("object.metadata.?annotations['", $key, "'].orValue('')")
     };
 }
 
@@ -32,15 +39,30 @@ const MORE_PAIRS: &str =
 const WITHOUT_ENTITIES: &str = "restores that leave `entities` to their backup; maps of over 100 pairs; new invalid pairs, where the stored map has \
      invalid pairs too";
 
+const SOURCE_CHANGED: &str = "the entities and the secret of this restore may come from the backup that it named at its creation, so they \
+     would not fit another one; delete this restore and create a new one";
+
 pub(super) static VARIABLES: &[Variable] = &[
     both::STATE,
     both::CLUSTER,
     ("backup", "object.?spec.?cassandraBackup.orValue('')"),
+    ("snapshot", "object.?spec.?snapshot.orValue('')"),
     ("connections", "object.?spec.?concurrentConnection.orValue(0)"),
     ("directory", "object.?spec.?cassandraDirectory.orValue('')"),
     ("schemaVersion", "object.?spec.?schemaVersion.orValue('')"),
     both::ENTITIES,
     both::REQUIRES,
+    ("helmHook", annotation!("helm.sh/hook")),
+    ("helmDeletePolicy", annotation!("helm.sh/hook-delete-policy")),
+    ("argoHook", annotation!("argocd.argoproj.io/hook")),
+    (
+        "argoDeletePolicy",
+        annotation!("argocd.argoproj.io/hook-delete-policy"),
+    ),
+    ("argoOptions", annotation!("argocd.argoproj.io/sync-options")),
+    ("fluxForce", annotation!("kustomize.toolkit.fluxcd.io/force")),
+    ("kappStrategy", annotation!("kapp.k14s.io/update-strategy")),
+    ("werfPolicy", annotation!("werf.io/delete-policy")),
     both::NODES,
     both::HOST_IDS,
     (
@@ -93,6 +115,30 @@ pub(super) static POLICY_RULES: &[PolicyRule] = &[
         gaps: "",
     },
     PolicyRule {
+        rule: &RESTORE_SOURCE_CHANGED,
+        name: "backupChanged",
+        applies_to: AppliesTo::SpecChange,
+        violated: "variables.updated && !variables.started && variables.backup != variables.old_backup",
+        tolerated: "",
+        path: "spec.cassandraBackup",
+        cause: Cause::Invalid,
+        value: "variables.backup",
+        message: SOURCE_CHANGED,
+        gaps: "",
+    },
+    PolicyRule {
+        rule: &RESTORE_SOURCE_CHANGED,
+        name: "snapshotChanged",
+        applies_to: AppliesTo::SpecChange,
+        violated: "variables.updated && !variables.started && variables.snapshot != variables.old_snapshot",
+        tolerated: "",
+        path: "spec.snapshot",
+        cause: Cause::Invalid,
+        value: "variables.snapshot",
+        message: SOURCE_CHANGED,
+        gaps: "",
+    },
+    PolicyRule {
         violated: "variables.requires.hasValue() && (variables.requires.orValue('') != 'executor' || \
                  !(object.?spec.?snapshot.hasValue() || size(variables.nodes) > 0))",
         message: "the value is not executor, or the spec has none of snapshot and nodes, which CassKop's CRDs drop, and what is \
@@ -117,13 +163,20 @@ pub(super) static POLICY_RULES: &[PolicyRule] = &[
         rule: &RESTORE_RECREATED,
         name: "broughtBack",
         applies_to: AppliesTo::Create,
-        violated: r"'velero.io/restore-name' in object.metadata.?labels.orValue({}) && !object.metadata.?annotations['cassgate.db.orange.com/confirm'].orValue('').matches(r'(^|,)[\pZ\t-\r\x{85}]*restore-recreated[\pZ\t-\r\x{85}]*(,|$)')",
+        violated: "'velero.io/restore-name' in object.metadata.?labels.orValue({}) || \
+                   variables.helmHook.trim() != '' || variables.helmDeletePolicy.trim() != '' || \
+                   variables.argoHook.split(',').exists(h, h.trim() != '' && h.trim() != 'Skip') || \
+                   variables.argoDeletePolicy.trim() != '' || \
+                   variables.argoOptions.split(',').exists(o, o.trim() in ['Force=true', 'Replace=true']) || \
+                   variables.fluxForce.lowerAscii() == 'enabled' || variables.kappStrategy.contains('replace') || \
+                   variables.werfPolicy.trim() != ''",
         tolerated: "",
-        path: "metadata.labels",
+        path: "metadata",
         cause: Cause::Forbidden,
         value: "",
-        message: "Velero re-creates this restore, and it would run again and overwrite everything written since; exclude it in \
-                  Velero, or remove the label; if this is intended, annotate cassgate.db.orange.com/confirm: restore-recreated",
+        message: "an annotation or label says that a tool deletes this restore and creates it again, or has done so, and each time it \
+                  would run again and overwrite everything written since; remove the annotations of hooks and of replacement and \
+                  Velero's label, and give each restore a name of its own",
         gaps: "the last restore that the backup records",
     },
     PolicyRule {

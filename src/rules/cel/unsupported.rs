@@ -5,12 +5,13 @@ use super::super::catalogue::{
     BACKUP_RUNNING, CASSKOP_NEEDS_RESTART, CLUSTER_MISMATCH, CLUSTER_NOT_READY, CLUSTER_TERMINATING,
     DATACENTER_NOT_IN_BACKUP, DATACENTER_UNKNOWN, DURATION_IGNORED, DURATION_REFUSED, ENTITIES_NAME_CASE,
     ENTITIES_OUTSIDE_BACKUP, ENTITIES_WIDER_THAN_BACKUP, FIELD_NEEDS_EXECUTOR, FIELD_REPEATED, FIELD_UNKNOWN,
-    FILE_LOCATION_UNMOUNTED, METADATA_MALFORMED, REQUEST_UNKNOWN, RESTORE_IN_PROGRESS, RESTORE_LEFTOVERS,
-    RESTORE_PARTIAL_DATACENTER, RESTORE_TRUNCATES_EVERYTHING, RESTORE_TRUNCATES_KEYSPACE,
-    RETENTION_UNSUPPORTED, RING_CHANGED, RUN_NOT_RECORDED, Rule, SCHEDULE_DST, SCHEDULE_ENDED_BY_BACKUP,
-    SCHEDULE_NEVER_FIRES, SCHEDULE_PREVIEW, SCHEDULE_TOO_FREQUENT, SCHEMA_VERSION_IGNORED, SECRET_ABSENT,
-    SECRET_IGNORED, SECRET_KEY_MALFORMED, SECRET_KEY_MISSING, SIDECAR_DISABLED, SIDECAR_VERSION_UNUSABLE,
-    SNAPSHOT_TAG_AMBIGUOUS, SNAPSHOT_TAG_OVERLAPS, SNAPSHOT_UNKNOWN, SPEC_MALFORMED,
+    FILE_LOCATION_UNMOUNTED, METADATA_MALFORMED, REQUEST_UNKNOWN, RESTORE_EXPIRED, RESTORE_IN_PROGRESS,
+    RESTORE_LEFTOVERS, RESTORE_PARTIAL_DATACENTER, RESTORE_TRUNCATES_EVERYTHING, RESTORE_TRUNCATES_KEYSPACE,
+    RESTORE_WITHOUT_EXPIRY, RETENTION_UNSUPPORTED, RING_CHANGED, RUN_NOT_RECORDED, Rule, SCHEDULE_DST,
+    SCHEDULE_ENDED_BY_BACKUP, SCHEDULE_NEVER_FIRES, SCHEDULE_PREVIEW, SCHEDULE_TOO_FREQUENT,
+    SCHEMA_VERSION_IGNORED, SECRET_ABSENT, SECRET_IGNORED, SECRET_KEY_MALFORMED, SECRET_KEY_MISSING,
+    SIDECAR_DISABLED, SIDECAR_VERSION_UNUSABLE, SNAPSHOT_TAG_AMBIGUOUS, SNAPSHOT_TAG_OVERLAPS,
+    SNAPSHOT_UNKNOWN, SPEC_MALFORMED,
 };
 
 /// The reason why the policies do not implement a rule.
@@ -26,6 +27,8 @@ pub enum Unsupported {
     OnlyWarns,
     /// The schema of the CRD covers the rule.
     CoveredBySchema,
+    /// The rule depends on the time.
+    DependsOnTime,
     /// The API server rejects the object, or drops the field, before it evaluates a policy.
     JudgedBefore,
 }
@@ -39,6 +42,7 @@ impl Unsupported {
             Self::NeedsParser => "needs a parser of schedules",
             Self::DependsOnFlag => "depends on a flag of `cassgate run`",
             Self::OnlyWarns => "only warns",
+            Self::DependsOnTime => "depends on the time",
             Self::CoveredBySchema => "covered by the schema of the CRD",
             Self::JudgedBefore => {
                 "the API server rejects the object or drops the field before it evaluates a policy"
@@ -92,6 +96,8 @@ pub static UNSUPPORTED: &[(&Rule, Unsupported)] = &[
     (&RESTORE_TRUNCATES_KEYSPACE, Unsupported::DependsOnFlag),
     (&RESTORE_PARTIAL_DATACENTER, Unsupported::NeedsOtherObjects),
     (&RING_CHANGED, Unsupported::OnlyWarns),
+    (&RESTORE_EXPIRED, Unsupported::DependsOnTime),
+    (&RESTORE_WITHOUT_EXPIRY, Unsupported::OnlyWarns),
     (&RESTORE_IN_PROGRESS, Unsupported::NeedsOtherObjects),
     (&RESTORE_LEFTOVERS, Unsupported::OnlyWarns),
     (&SNAPSHOT_TAG_AMBIGUOUS, Unsupported::NeedsOtherObjects),

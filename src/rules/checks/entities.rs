@@ -45,16 +45,9 @@ pub(super) fn name_case(
     entities: &Result<Entities, Vec<EntitiesError>>,
     known: Option<&str>,
 ) -> Option<Finding> {
-    let upper_case = entities.as_ref().ok()?.with_upper_case();
-    if upper_case.is_empty() {
-        return None;
-    }
-    let known = Entities::parse(known.unwrap_or_default()).map(|known| known.with_upper_case());
-    let known = known.unwrap_or_default();
-    let new: Vec<String> = upper_case
-        .into_iter()
-        .filter(|item| !known.contains(item))
-        .collect();
+    let own = entities.as_ref().ok()?;
+    let known = Entities::parse(known.unwrap_or_default()).unwrap_or(Entities::Everything);
+    let new = own.with_upper_case_outside(&known);
     let first = new.first()?;
     let message = format!(
         "upper-case letters are valid only in names that were created in double quotes; otherwise write {}",

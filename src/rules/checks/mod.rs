@@ -16,6 +16,7 @@ mod executor_required;
 pub mod field_unknown;
 pub mod metadata;
 mod nodes;
+mod recreation;
 mod reference;
 mod rename;
 mod retention;
@@ -83,6 +84,7 @@ fn check_restore(restore: &Restore, facts: &Facts, context: &Context, findings: 
     concurrent_operations::check_restore(restore, facts, context, findings);
     nodes::check_restore(restore, facts, context, findings);
     ring_changed::check(restore, facts, context, findings);
+    recreation::check(restore, facts, context, findings);
     truncation::check(restore, facts, context, findings);
     entities::malformed(&restore.entities, restore.spec.entities.as_deref(), findings);
     entities::within_backup(restore, facts, findings);

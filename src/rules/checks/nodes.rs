@@ -83,6 +83,9 @@ pub(super) fn check_restore(restore: &Restore, facts: &Facts, context: &Context,
     let nodes = &restore.spec.nodes;
     let mut hosts = Seen::new("hostId");
     let mut pods = Seen::new("pod");
+    let run = (!nodes.is_empty())
+        .then(|| RunNodes::of(restore, facts))
+        .flatten();
     for (index, node) in nodes.iter().enumerate() {
         let host_id = &node.host_id;
         findings.extend(
@@ -91,7 +94,7 @@ pub(super) fn check_restore(restore: &Restore, facts: &Facts, context: &Context,
                 // Without a pod, the entry may name a node of the ring that has no part.
                 .or_else(|| {
                     node.receiver()
-                        .and_then(|_| not_in_run(restore, index, host_id, facts))
+                        .and_then(|_| run.as_ref()?.without(index, host_id))
                 }),
         );
         if let Some(pod) = node.receiver() {
@@ -171,37 +174,55 @@ impl Seen {
     }
 }
 
-/// Denies a node that the restored run does not have. Nothing is known of a run that an earlier version recorded.
-fn not_in_run(restore: &Restore, index: usize, host_id: &str, facts: &Facts) -> Option<Finding> {
-    let backup = facts.found_backup()?;
-    let nodes = backup.nodes_of(restore.snapshot());
-    if nodes.is_empty()
-        || nodes
+/// The nodes of the run that is restored.
+struct RunNodes<'a> {
+    backup: &'a str,
+    /// The host ids in lower case.
+    host_ids: BTreeSet<String>,
+    /// The first host ids, for messages.
+    named: Vec<String>,
+}
+
+impl<'a> RunNodes<'a> {
+    /// Returns the nodes of the run. Nothing is known of a run that an earlier version recorded.
+    fn of(restore: &Restore, facts: &'a Facts) -> Option<Self> {
+        let backup = facts.found_backup()?;
+        let nodes = backup.nodes_of(restore.snapshot());
+        let named = nodes
             .iter()
-            .any(|node| node.host_id.eq_ignore_ascii_case(host_id))
-    {
-        return None;
+            .take(NAMED_NODES)
+            .map(|node| node.host_id.to_string());
+        (!nodes.is_empty()).then(|| Self {
+            backup: &backup.name,
+            host_ids: nodes
+                .iter()
+                .map(|node| node.host_id.to_ascii_lowercase())
+                .collect(),
+            named: named.collect(),
+        })
     }
-    let named: Vec<&str> = nodes
-        .iter()
-        .map(|node| &*node.host_id)
-        .take(NAMED_NODES)
-        .collect();
-    let more = match nodes.len() - named.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let message = format!(
-        "is not a node of backup {}, whose nodes are {}{more}; name a node of the backup",
-        backup.name,
-        named.join(", ")
-    );
-    let finding = Finding::deny(&NODES_MALFORMED, field(index, "hostId"), Cause::NotFound, message);
-    Some(
-        finding
-            .value(host_id)
-            .related_object("CassandraBackup", &backup.name),
-    )
+
+    /// Denies a node that the run does not have.
+    fn without(&self, index: usize, host_id: &str) -> Option<Finding> {
+        if self.host_ids.contains(&host_id.to_ascii_lowercase()) {
+            return None;
+        }
+        let more = match self.host_ids.len().saturating_sub(self.named.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let message = format!(
+            "is not a node of backup {}, whose nodes are {}{more}; name a node of the backup",
+            self.backup,
+            self.named.join(", ")
+        );
+        let finding = Finding::deny(&NODES_MALFORMED, field(index, "hostId"), Cause::NotFound, message);
+        Some(
+            finding
+                .value(host_id)
+                .related_object("CassandraBackup", self.backup),
+        )
+    }
 }
 
 /// Denies a pod whose name no pod of the cluster can have. CassKop names a pod `CLUSTER-DATACENTER-RACK-NUMBER`.

@@ -15,7 +15,7 @@ use crate::rules::catalogue::{
     STORAGE_PROVIDER_UNSUPPORTED, Severity,
 };
 use crate::rules::facts::Facts;
-use crate::rules::finding::{Cause, Finding, Findings};
+use crate::rules::finding::{Cause, Finding, Findings, Redaction};
 use crate::rules::policy::{Context, Executor};
 use crate::rules::subject::Subject;
 
@@ -40,7 +40,9 @@ pub(super) fn check(subject: &Subject, facts: &Facts, context: &Context, finding
         kind: "Secret",
         name,
     };
-    let not_found = || not_found(subject, facts, context);
+    let absent = not_found(subject, facts, context);
+    let severity = absent.severity;
+    let not_found = || redacted(absent, name, provider, severity, false);
     let credentials = reference.resolve(facts.secret.as_ref(), not_found, findings);
     if let (Some(credentials), Some(provider)) = (credentials, provider) {
         let check = SecretCheck {
@@ -48,6 +50,7 @@ pub(super) fn check(subject: &Subject, facts: &Facts, context: &Context, finding
             provider,
             credentials,
             reader: reader(facts),
+            absent: severity,
         };
         findings.extend(check.rejected(subject.kind(), context));
         check.missing_keys(subject.kind(), context, findings);
@@ -165,6 +168,32 @@ struct SecretCheck<'a> {
     provider: Provider,
     credentials: &'a Credentials,
     reader: Reader,
+    /// The severity that the Secret would have if it did not exist.
+    absent: Severity,
+}
+
+/// Returns the finding with its form for callers who may not read the Secret: the same for every finding about it.
+///
+/// Without a provider only the existence of the Secret is checked, so such a caller sees no finding.
+fn redacted(
+    finding: Finding,
+    name: &str,
+    provider: Option<Provider>,
+    absent: Severity,
+    reveals_content: bool,
+) -> Finding {
+    let purpose = provider
+        .map(|provider| format!(" for {provider}://"))
+        .unwrap_or_default();
+    let redaction = Redaction {
+        rule: &SECRET_KEY_MISSING,
+        cause: Cause::Invalid,
+        message: format!("Secret {name} is not usable{purpose}; users who may read it see the reason"),
+        severity: absent,
+        is_hidden: provider.is_none() || absent < finding.severity,
+        reveals_content,
+    };
+    finding.redaction(redaction)
 }
 
 impl SecretCheck<'_> {
@@ -307,8 +336,16 @@ impl SecretCheck<'_> {
              environment",
             self.name
         );
-        let finding = Finding::warn(&SECRET_IGNORED, PATH, Cause::Invalid, message);
-        findings.push(finding.value(self.name));
+        let finding = Finding::warn(&SECRET_IGNORED, PATH, Cause::Invalid, message)
+            .value(self.name)
+            .related_object("Secret", self.name);
+        findings.push(redacted(
+            finding,
+            self.name,
+            Some(self.provider),
+            self.absent,
+            false,
+        ));
     }
 
     /// Returns the required keys. CassKop requires a region for s3; Icarus requires one beside an endpoint.
@@ -370,14 +407,10 @@ impl SecretCheck<'_> {
     }
 
     fn finding(&self, rule: &'static Rule, cause: Cause, severity: Severity, message: String) -> Finding {
-        let redacted_message = format!(
-            "Secret {} is not usable for {}://; users who may read it see the reason",
-            self.name, self.provider
-        );
-        Finding::deny(rule, PATH, cause, message)
+        let finding = Finding::deny(rule, PATH, cause, message)
             .severity(severity)
             .value(self.name)
-            .related_object("Secret", self.name)
-            .redacted_message(redacted_message)
+            .related_object("Secret", self.name);
+        redacted(finding, self.name, Some(self.provider), self.absent, true)
     }
 }

@@ -5,13 +5,14 @@ use serde_json::Value;
 use crate::api::Kind;
 use crate::rules::catalogue::{
     BACKUP_IN_USE, BACKUP_KIND_CHANGE, BACKUP_RUNNING, BACKUP_STARTED, CASSKOP_NEEDS_RESTART,
-    RESTORE_IN_PROGRESS, RESTORE_STARTED, Rule, STATUS_ON_CREATE, STATUS_RESET,
+    RESTORE_IN_PROGRESS, RESTORE_SOURCE_CHANGED, RESTORE_STARTED, Rule, STATUS_ON_CREATE, STATUS_RESET,
 };
 use crate::rules::facts::Neighbours;
 use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
+use crate::rules::run_record;
 use crate::rules::spec_change::changed_fields;
-use crate::rules::status::{has_started, is_present, is_reset, is_running, is_scheduled, state_name};
+use crate::rules::status::{has_started, is_present, is_running, is_scheduled, state_name};
 
 /// Denies changes to the spec of a restore or one-shot backup that has started.
 ///
@@ -81,6 +82,31 @@ pub fn schedule_removed_before_its_first_run(
                        backup without one";
         Finding::deny(&BACKUP_KIND_CHANGE, "spec.schedule", Cause::Forbidden, message)
     })
+}
+
+/// Denies an update that points a restore which has not started at another backup or run.
+///
+/// `entities` and `secret` were filled in from the first one, and nothing tells them from fields of the user. Filling them in
+/// again could empty more tables than the user wrote.
+#[must_use]
+pub fn source_changed(kind: Kind, old: &Value, new: &Value) -> Findings {
+    if kind != Kind::Restore || run_record::exists(old) {
+        return Findings::default();
+    }
+    let text = |object: &Value, field: &str| {
+        let value = object.get("spec").and_then(|spec| spec.get(field));
+        value.and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let changed = ["cassandraBackup", "snapshot"]
+        .into_iter()
+        .filter(|field| text(old, field) != text(new, field));
+    changed
+        .map(|field| {
+            let message = "the entities and the secret of this restore may come from the backup that it named at its creation, so \
+                           they would not fit another one; delete this restore and create a new one";
+            Finding::deny(&RESTORE_SOURCE_CHANGED, format!("spec.{field}"), Cause::Invalid, message).value(text(new, field))
+        })
+        .collect()
 }
 
 /// The fields by which a restore finds the snapshots of a backup.
@@ -215,24 +241,31 @@ pub fn status_stripped() -> Finding {
     Finding::warn(&STATUS_ON_CREATE, "status", Cause::Forbidden, message)
 }
 
-/// Denies an update that removes the record that a one-shot object has run.
+/// Denies an update that loses a part of the record that a one-shot object has run.
 #[must_use]
 pub fn status_reset(old: &Value, new: &Value) -> Option<Finding> {
-    is_reset(old, new).then(|| {
-        let state = state_name(old).unwrap_or_default();
+    run_record::lost(old, new).map(|part| {
         let message = format!(
-            "this object is {state}, and without that record it would run again; to run it again, create an object with \
-             another name"
+            "this object {}, and without that record it would run again; to run it again, create an object with \
+             another name",
+            has_run(old)
         );
-        Finding::deny(&STATUS_RESET, "status.condition", Cause::Forbidden, message)
+        Finding::deny(&STATUS_RESET, part.field(), Cause::Forbidden, message)
     })
+}
+
+/// Returns the state of an object with a record of a run, for a message.
+fn has_run(object: &Value) -> String {
+    state_name(object).map_or_else(|| "has run".to_owned(), |state| format!("is {state}"))
 }
 
 /// Returns the warning of the mutating webhook after it has put a removed status back.
 #[must_use]
 pub fn status_kept(old: &Value) -> Finding {
-    let state = state_name(old).unwrap_or_default();
-    let message = format!("kept: this object is {state}, and without its status it would run again");
+    let message = format!(
+        "kept: this object {}, and without its status it would run again",
+        has_run(old)
+    );
     Finding::warn(&STATUS_RESET, "status", Cause::Forbidden, message)
 }
 
@@ -352,6 +385,34 @@ mod tests {
             ("status-reset", Severity::Deny)
         );
         assert_eq!(status_reset(&ran, &ran), None);
+    }
+
+    #[test]
+    fn a_lost_part_of_the_record_is_named() {
+        let status = json!({"condition": {"type": "RUNNING"}, "coordinatorMember": "p", "id": "i"});
+        for (lost, path) in [
+            (json!({"coordinatorMember": null}), "status.coordinatorMember"),
+            (json!({"id": null}), "status.id"),
+            (json!({"condition": {"type": "REQUIRED"}}), "status.condition"),
+        ] {
+            let old = json!({"spec": {}, "status": status});
+            let mut new = old.clone();
+            json_patch::merge(&mut new, &json!({"status": lost}));
+            let finding = status_reset(&old, &new).unwrap();
+            assert_eq!((finding.rule.id, finding.path.as_str()), ("status-reset", path));
+            assert!(
+                finding
+                    .message
+                    .starts_with("this object is RUNNING, and without that record"),
+                "{finding:?}"
+            );
+        }
+        let old = json!({"status": {"id": "i"}});
+        let finding = status_reset(&old, &json!({})).unwrap();
+        assert!(
+            finding.message.starts_with("this object has run, and"),
+            "{finding:?}"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Restores that empty more tables than they refill, and restores that would run a second time.
+//! Restores that empty more tables than they refill.
 //!
 //! Observed on the real sidecar, each with the state COMPLETED: a restore without entities empties every user table; a
 //! restore of a keyspace empties the tables that were created since the backup; a restore of one datacenter empties the
@@ -8,12 +8,11 @@
 //! and their TRUNCATE fails for that table when others may already be empty (observed). It does not look for tables that
 //! the restore does not name.
 
-use crate::api::{CONFIRM_ANNOTATION, LAST_RESTORE_ANNOTATION};
+use crate::api::CONFIRM_ANNOTATION;
 use crate::domain::entities::Entities;
 
 use crate::rules::catalogue::{
-    RESTORE_PARTIAL_DATACENTER, RESTORE_RECREATED, RESTORE_TRUNCATES_EVERYTHING, RESTORE_TRUNCATES_KEYSPACE,
-    Rule, Severity,
+    RESTORE_PARTIAL_DATACENTER, RESTORE_TRUNCATES_EVERYTHING, RESTORE_TRUNCATES_KEYSPACE, Rule, Severity,
 };
 use crate::rules::facts::Facts;
 use crate::rules::finding::{Cause, Finding, Findings};
@@ -22,10 +21,8 @@ use crate::rules::subject::{Restore, non_empty};
 
 const ENTITIES: &str = "spec.entities";
 
-/// Reports restores that empty more than they refill, at the severity of `--restore-guard`, and denies restores that have
-/// already run.
+/// Reports restores that empty more than they refill, at the severity of `--restore-guard`.
 pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, findings: &mut Findings) {
-    findings.extend(recreated(restore, facts, context));
     let entities = restore.effective_entities(facts.found_backup());
     let whole_keyspaces = entities.and_then(|entities| whole_keyspaces(restore, &entities));
     findings.extend(
@@ -106,41 +103,4 @@ fn one_datacenter(restore: &Restore, facts: &Facts) -> Option<Finding> {
         others.join(", ")
     );
     Some(Finding::deny(rule, "spec.datacenter", Cause::Invalid, message).value(requested))
-}
-
-/// Denies the creation of a restore that has already run.
-///
-/// Velero labels the objects that it restores, and restores them without their status. cassgate as executor records on the
-/// backup which restore used it last.
-fn recreated(restore: &Restore, facts: &Facts, context: &Context) -> Option<Finding> {
-    if !context.creating {
-        return None;
-    }
-    let name = &restore.meta.name;
-    let last_restore = facts
-        .found_backup()
-        .and_then(|backup| backup.last_restore.as_deref());
-    let (path, message) = if restore.meta.velero_restore.is_some() {
-        let message =
-            "Velero re-creates this restore, and it would run again and overwrite everything written since; \
-                       exclude it in Velero, or remove the label"
-                .to_owned();
-        ("metadata.labels", message)
-    } else if context.cassgate_acts() && !name.is_empty() && last_restore == Some(name) {
-        let message = format!(
-            "a restore of this name has already run ({LAST_RESTORE_ANNOTATION} of its backup); delete it from the \
-             manifests, or use another name"
-        );
-        ("metadata.name", message)
-    } else {
-        return None;
-    };
-    let rule = &RESTORE_RECREATED;
-    let remedy = if restore.meta.confirms(rule) {
-        String::new()
-    } else {
-        how_to_confirm(rule)
-    };
-    let message = format!("{message}{remedy}");
-    Some(Finding::deny(rule, path, Cause::Forbidden, message))
 }

@@ -1,5 +1,6 @@
 //! Other backups and restores that an object can conflict with.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Reference;
@@ -89,12 +90,11 @@ impl Neighbours {
         let mut all: Vec<NeighbourRef> = backups.chain(restores).collect();
         all.sort();
         all.dedup();
-        all.retain(|neighbour| {
-            let about = neighbour.about();
-            findings
-                .denials()
-                .any(|finding| finding.related_objects.contains(&about))
-        });
+        let related: BTreeSet<&str> = findings
+            .denials()
+            .flat_map(|finding| finding.related_objects.iter().map(String::as_str))
+            .collect();
+        all.retain(|neighbour| related.contains(&*neighbour.about()));
         all
     }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::past_runs::{self, PastSnapshot};
 use crate::api::{
     BackRestStatus, CassandraBackup, CassandraBackupSpec, CassandraCluster, CassandraRestore, ConditionType,
-    LAST_RESTORE_ANNOTATION, RunNode,
+    LAST_RESTORE_ANNOTATION, PastRestores, RESTORES_ANNOTATION, RunNode,
 };
 use crate::domain::image::Version;
 use crate::domain::sidecar::Sidecar;
@@ -165,22 +165,24 @@ pub struct StoredBackup {
     pub last_run: Option<PastSnapshot>,
     /// The restore that used it last. Only cassgate as executor records it.
     pub last_restore: Option<String>,
+    /// The restores that have used it, as far as cassgate as executor remembers them.
+    pub past_restores: PastRestores,
 }
 
 impl From<&CassandraBackup> for StoredBackup {
     fn from(backup: &CassandraBackup) -> Self {
+        let annotations = backup.metadata.annotations.as_ref();
+        let annotation = |key: &str| annotations?.get(key);
         Self {
             name: backup.metadata.name.clone().unwrap_or_default(),
             spec: backup.spec.clone(),
             run: Run::of(backup.status.as_ref().map(|status| &status.common)),
             history: past_runs::history(backup),
             last_run: past_runs::last_run(backup),
-            last_restore: backup
-                .metadata
-                .annotations
-                .as_ref()
-                .and_then(|annotations| annotations.get(LAST_RESTORE_ANNOTATION))
-                .cloned(),
+            last_restore: annotation(LAST_RESTORE_ANNOTATION).cloned(),
+            past_restores: annotation(RESTORES_ANNOTATION)
+                .map(|text| PastRestores::parse(text))
+                .unwrap_or_default(),
         }
     }
 }

@@ -98,7 +98,7 @@ fn lengths() -> Vec<(&'static str, Value)> {
         specs.push(("CassandraBackup", json!({"snapshotTag": "t".repeat(length)})));
         specs.push(("CassandraBackup", json!({"snapshotTag": "é".repeat(length)})));
     }
-    for length in [48, 49] {
+    for length in [48, 49, 222, 223] {
         specs.push(("CassandraBackup", json!({"entities": "x".repeat(length)})));
         specs.push((
             "CassandraRestore",

@@ -35,9 +35,14 @@ impl Judged {
         let mut found: Findings = transition::status_reset(old, new).into_iter().collect();
         if old["spec"] != new["spec"] {
             found.extend(transition::spec_changed_after_start(kind, old, new));
-            let mut judged = findings(new, false);
-            judged.ratchet(&findings(old, false), started);
-            found.extend(judged);
+            let source_changed = transition::source_changed(kind, old, new);
+            if source_changed.is_empty() {
+                let mut judged = findings(new, false);
+                judged.ratchet(&findings(old, false), started);
+                found.extend(judged);
+            } else {
+                found.extend(source_changed);
+            }
         }
         Self::of(kind, &found, if started { 403 } else { 422 }, true)
     }
@@ -109,13 +114,15 @@ fn findings(object: &Value, creating: bool) -> Findings {
             .and_then(Value::as_str)
             .map(ToOwned::to_owned)
     };
+    let key = |map: &str, key: &str| text(&format!("/metadata/{map}/{}", key.replace('/', "~1")));
     let meta = Metadata {
-        namespace: text("/metadata/namespace").unwrap_or_default(),
-        name: text("/metadata/name").unwrap_or_default(),
-        confirms: text("/metadata/annotations/cassgate.db.orange.com~1confirm"),
         allows: None,
-        requires: text("/metadata/annotations/cassgate.db.orange.com~1requires"),
-        velero_restore: text("/metadata/labels/velero.io~1restore-name"),
+        ..Metadata::new(
+            text("/metadata/namespace").unwrap_or_default(),
+            text("/metadata/name").unwrap_or_default(),
+            |annotation| key("annotations", annotation),
+            |label| key("labels", label),
+        )
     };
     let spec = object["spec"].clone();
     let subject = if kind(object) == Kind::Restore {

@@ -11,7 +11,8 @@ use super::world::{Rows, World};
 use super::{Effect, Kill, MAX_RECONCILES, StepCounter, decide, send};
 use crate::api::{
     ABANDON_ANNOTATION, BackupStatus, CassandraBackup, CassandraBackupSpec, CassandraRestore,
-    CassandraRestoreSpec, RESTORE_FINALIZER, RestoreSource, RestoreStatus, UNSCHEDULE_FINALIZER,
+    CassandraRestoreSpec, GO_ON_ANNOTATION, RESTORE_FINALIZER, RestoreSource, RestoreStatus,
+    UNSCHEDULE_FINALIZER,
 };
 use crate::icarus::OperationRequest;
 use crate::reconcile::execute::request;
@@ -20,9 +21,10 @@ use crate::reconcile::plan::restore::RestoreInputs;
 use crate::reconcile::plan::{
     Actions, Event, Finalizer, Observation, Plan, Request, Wait, backup, record, restore,
 };
+use crate::rules::run_record;
 
 /// An object that the harness reconciles.
-pub(super) trait Planned {
+pub(super) trait Planned: Serialize {
     type Status: RunStatus + Clone + Default + PartialEq + Debug + Serialize + DeserializeOwned;
     type Inputs;
 
@@ -212,7 +214,13 @@ impl<O: Planned> Run<O> {
         assert_eq!(status, stored, "the API server keeps what is written");
         let effect = self.counter.step();
         if effect != Effect::KilledBefore {
+            let before = serde_json::to_value(&self.object).unwrap();
             self.object.store_status(status);
+            let after = serde_json::to_value(&self.object).unwrap();
+            // A user who resumes a run may contradict what another executor wrote.
+            let is_resumed = !before["metadata"]["annotations"][GO_ON_ANNOTATION].is_null();
+            let lost = run_record::lost(&before, &after).filter(|_| !is_resumed);
+            assert_eq!(lost, None, "the webhook refuses the write: {before} to {after}");
         }
         (effect == Effect::Done).then_some(())
     }
