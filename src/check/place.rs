@@ -51,7 +51,7 @@ pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) 
     // One note for each file and reason: overlays may give many.
     let mut unjudged: BTreeMap<(usize, String), BTreeSet<u32>> = BTreeMap::new();
     for draft in drafts {
-        for resource in placed(draft, &mut effects, settings) {
+        for resource in placed(&draft, &mut effects, settings) {
             if resource.manifest.kind.judged().is_some() {
                 match &resource.opaque {
                     Some(why) => {
@@ -84,7 +84,7 @@ fn drafts(
     expectations: &Expectations,
     notes: &mut Vec<Note>,
 ) -> Vec<Draft> {
-    let mut noted = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     let mut drafts = Vec::with_capacity(manifests.len());
     for manifest in manifests {
         let name = names.get(manifest.file).map(String::as_str).unwrap_or_default();
@@ -99,7 +99,7 @@ fn drafts(
             None
         };
         if let Some(why) = why {
-            if manifest.kind.judged().is_some() && noted.insert(manifest.file) {
+            if manifest.kind.judged().is_some() && reported.insert(manifest.file) {
                 notes.push(file_note(&manifest, why));
             }
             continue;
@@ -122,7 +122,7 @@ fn drafts(
 }
 
 /// Returns a resource for each way in which applications apply a manifest.
-fn placed(draft: Draft, effects: &mut Effects, settings: &Settings) -> Vec<Resource> {
+fn placed(draft: &Draft, effects: &mut Effects, settings: &Settings) -> Vec<Resource> {
     let manifest = &draft.manifest;
     let name = draft.renamed.as_deref().unwrap_or_else(|| manifest.name());
     let variants = effects.variants(&draft.folder, manifest.kind_name(), name, draft.namespace.clone());

@@ -48,7 +48,10 @@ pub(super) fn findings(node: &Node, glued: Option<u32>) -> Findings {
 ///
 /// A key may be a misplaced value of a Secret, so only the names of known fields are repeated.
 pub(super) fn note(document: &SpannedNode, judged: &[&Node], text: &str) -> Option<(u32, String)> {
-    if judged.iter().any(|own| std::ptr::eq(*own, &*document.node)) {
+    if judged
+        .iter()
+        .any(|own| std::ptr::eq(*own, &raw const *document.node))
+    {
         return None;
     }
     if let Some(entry) = lost_object(&document.node) {

@@ -143,7 +143,9 @@ fn normalized_entities(text: &str) -> String {
 fn normalized_bandwidth(bandwidth: Bandwidth) -> String {
     let bytes = bandwidth.bytes_per_second();
     let units = [(1_000_000_000, "G"), (1_000_000, "M"), (1_000, "K")];
-    let unit = units.into_iter().find(|(factor, _)| bytes % factor == 0);
+    let unit = units
+        .into_iter()
+        .find(|(factor, _)| bytes.is_multiple_of(*factor));
     let (factor, unit) = unit.unwrap_or((1, ""));
     format!("{}{unit}", bytes / factor)
 }

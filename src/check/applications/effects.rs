@@ -21,6 +21,9 @@ pub(in crate::check) struct Variant {
     pub(in crate::check) appliers: Appliers,
 }
 
+/// The namespace and the name that applications give to an object, and the reason why they are unknown.
+type Outcome = (Option<String>, Option<String>, Option<String>);
+
 /// The changes of all applications, by the folders that they apply.
 #[derive(Debug, Default)]
 pub(in crate::check) struct Effects {
@@ -67,8 +70,7 @@ impl Effects {
             }];
         }
         let is_namespaced = !matches!(kind, "Namespace" | "ClusterExternalSecret");
-        let mut grouped: BTreeMap<(Option<String>, Option<String>, Option<String>), Vec<usize>> =
-            BTreeMap::new();
+        let mut grouped: BTreeMap<Outcome, Vec<usize>> = BTreeMap::new();
         for (index, changes) in all {
             let placement = changes.transformation.placement(kind, name);
             let own = unchanged.namespace.clone();

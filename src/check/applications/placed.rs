@@ -115,8 +115,8 @@ impl Applications {
                 folder_of_artifact(artifact.file)
             });
             for source in &sources {
-                let named = directories.named(source, &own).into_iter();
-                let below = named.flat_map(|folder| directories.below(folder));
+                let roots = directories.named(source, &own).into_iter();
+                let below = roots.flat_map(|folder| directories.below(folder));
                 applied.extend(below.map(|folder| Applied {
                     folder: folder.to_owned(),
                     changes: Arc::clone(&changes),

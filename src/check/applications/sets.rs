@@ -83,7 +83,7 @@ impl ApplicationSet {
             Application::read(self.file, self.line, "argoproj.io", "Application", &document.node)?;
         if application.namespace.is_empty() {
             let own = self.node.text_at(&["metadata", "namespace"]);
-            application.namespace = own.unwrap_or_default().to_owned();
+            own.unwrap_or_default().clone_into(&mut application.namespace);
         }
         Some(application)
     }

@@ -20,12 +20,15 @@ const END: &str = ".";
 /// The rivals of a name: the names behind the same folder that contain the same objects with different content.
 type Rivals<'a> = BTreeSet<Word<'a>>;
 
+/// The names behind a folder, and the contents that stand behind each.
+type Contents<'a> = Vec<(Word<'a>, Vec<usize>)>;
+
 /// All folders below which paths contain the same objects with different content.
 #[derive(Debug, Default)]
 pub(super) struct Forks<'a> {
-    forks: BTreeMap<Parts<'a>, BTreeMap<Word<'a>, Rivals<'a>>>,
+    rivals: BTreeMap<Parts<'a>, BTreeMap<Word<'a>, Rivals<'a>>>,
     /// The paths and contents that were compared already.
-    compared: HashSet<(Parts<'a>, Vec<(Word<'a>, Vec<usize>)>)>,
+    compared: HashSet<(Parts<'a>, Contents<'a>)>,
     /// True if too many names below one folder differ.
     pub(super) too_many: bool,
 }
@@ -67,7 +70,7 @@ impl<'a> Forks<'a> {
             return;
         }
         if behind.len() > 1 {
-            self.compare(before, &behind);
+            self.compare(&before, &behind);
         }
         for (word, inner) in behind {
             if word != END {
@@ -76,9 +79,9 @@ impl<'a> Forks<'a> {
         }
     }
 
-    fn compare(&mut self, before: Parts<'a>, behind: &BTreeMap<Word<'a>, Vec<(&Parts<'a>, usize)>>) {
+    fn compare(&mut self, before: &Parts<'a>, behind: &BTreeMap<Word<'a>, Vec<(&Parts<'a>, usize)>>) {
         let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
-        let contents: Vec<(Word<'a>, Vec<usize>)> = behind
+        let contents: Contents<'a> = behind
             .iter()
             .map(|(word, holders)| {
                 let mut own: Vec<usize> = holders
@@ -101,7 +104,7 @@ impl<'a> Forks<'a> {
                 if own.len() == 1 && own == their {
                     continue;
                 }
-                let fork = self.forks.entry(before.clone()).or_default();
+                let fork = self.rivals.entry(before.clone()).or_default();
                 fork.entry(word).or_default().insert(other);
                 fork.entry(other).or_default().insert(word);
             }
@@ -110,7 +113,7 @@ impl<'a> Forks<'a> {
 
     /// Returns true if no object has different content in two paths.
     pub(super) fn is_empty(&self) -> bool {
-        self.forks.is_empty()
+        self.rivals.is_empty()
     }
 
     /// Returns the names in a path that have rivals, from its beginning.
@@ -118,7 +121,7 @@ impl<'a> Forks<'a> {
         let mark = |depth: usize| {
             let before: Parts<'a> = parts.iter().take(depth).copied().collect();
             let word = parts.get(depth).copied().unwrap_or(END);
-            self.forks
+            self.rivals
                 .get(&before)
                 .is_some_and(|fork| fork.contains_key(word))
                 .then_some(Mark { before, word })
@@ -150,7 +153,7 @@ impl<'a> Forks<'a> {
     }
 
     fn rivals(&self, mark: &Mark<'a>) -> Option<&Rivals<'a>> {
-        self.forks.get(&mark.before)?.get(mark.word)
+        self.rivals.get(&mark.before)?.get(mark.word)
     }
 }
 

@@ -162,12 +162,11 @@ fn merged(scopes: Vec<Scope>) -> Vec<Scope> {
         let mut applications: Vec<usize> = scope.applications.iter().copied().collect();
         applications.sort_unstable();
         let key = (scope.folders.clone(), applications);
-        match known.get(&key).and_then(|index| merged.get_mut(*index)) {
-            Some(same) => same.judged.extend(scope.judged),
-            None => {
-                known.insert(key, merged.len());
-                merged.push(scope);
-            }
+        if let Some(same) = known.get(&key).and_then(|index| merged.get_mut(*index)) {
+            same.judged.extend(scope.judged);
+        } else {
+            known.insert(key, merged.len());
+            merged.push(scope);
         }
     }
     merged

@@ -22,7 +22,7 @@ pub(super) fn check(backup: &Backup) -> Option<Finding> {
                 BandwidthError::Zero => "the sidecar would answer 500",
                 // Observed: 3000000000 becomes -1294967296.
                 BandwidthError::TooLarge => "CassKop would send another number, which may be negative",
-                _ => "the upload would not be limited at all",
+                BandwidthError::Form => "the upload would not be limited at all",
             };
             let message = format!("{error}; {consequence}; write bytes per second, for example 50M");
             return Some(Finding::deny(&BANDWIDTH_MALFORMED, PATH, Cause::Invalid, message).value(text));

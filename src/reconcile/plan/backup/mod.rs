@@ -113,9 +113,10 @@ impl BackupPlanner<'_> {
         let waited = waiting_condition(common).is_some_and(|wait| Reason::ClusterNotFound == *wait.reason);
         let now = self.plan.observation.now;
         let since = common.waiting_since.as_ref().filter(|_| waited);
-        let end = since.map_or(now.saturating_add(CLUSTER_GONE_AFTER).unwrap_or(now), |since| {
-            add(since, CLUSTER_GONE_AFTER)
-        });
+        let end = since.map_or_else(
+            || now.saturating_add(CLUSTER_GONE_AFTER).unwrap_or(now),
+            |since| add(since, CLUSTER_GONE_AFTER),
+        );
         if end <= now {
             let message = "the CassandraCluster and its pods have been gone for 15 minutes";
             self.fail(Reason::ClusterNotFound, message.to_owned());
