@@ -27,13 +27,23 @@ use crate::support::{
 };
 
 /// Scenarios in which the mutating webhook corrects what the policy and the validating webhook would deny.
-const MENDED: [(&str, &str); 6] = [
+const MENDED: [(&str, &str); 13] = [
     ("backup/with-a-status", "status-on-create"),
     ("restore/with-a-status", "status-on-create"),
+    ("update/coordinator-of-a-deleted-restore-removed", "status-reset"),
+    (
+        "update/coordinator-of-a-finished-one-shot-removed",
+        "status-reset",
+    ),
+    ("update/coordinator-of-a-finished-restore-removed", "status-reset"),
+    ("update/coordinator-of-a-running-restore-removed", "status-reset"),
     ("update/defaults-stay", "backup-started"),
+    ("update/id-of-a-finished-one-shot-removed", "status-reset"),
+    ("update/id-of-a-running-restore-removed", "status-reset"),
     ("update/status-of-a-finished-one-shot-removed", "status-reset"),
     ("update/status-of-a-finished-one-shot-set-back", "status-reset"),
     ("update/status-of-a-finished-restore-removed", "status-reset"),
+    ("update/status-of-a-running-restore-set-back", "status-reset"),
 ];
 
 /// The policies of one test, in its namespaces only.
