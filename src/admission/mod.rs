@@ -47,6 +47,9 @@ pub const VALIDATE: &str = "/validate";
 /// The timeout of the API server if the request does not name one.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The maximum length of an error about a body that is not a review, in characters.
+const MAX_ERROR_LENGTH: usize = 512;
+
 /// The percentage of the API server's timeout that reads may take. The rest is for the answer.
 const READ_PERCENT: u32 = 60;
 
@@ -144,7 +147,9 @@ async fn serve(
         // Boxed to keep the future of this function small.
         Ok(review) => Box::new(review),
         Err(error) => {
-            tracing::info!(webhook = webhook.as_str(), %error, "review cannot be decoded");
+            // An error of the parser may repeat a text of the body.
+            let error: String = error.to_string().chars().take(MAX_ERROR_LENGTH).collect();
+            tracing::info!(webhook = webhook.as_str(), error, "review cannot be decoded");
             let verdict = ReviewVerdict::Undecodable;
             admission.metrics.reviewed(
                 ReviewKind::Other,
@@ -152,10 +157,7 @@ async fn serve(
                 verdict,
                 received.elapsed(),
             );
-            return json(
-                StatusCode::BAD_REQUEST,
-                wire::failure(400, "BadRequest", error.to_string()),
-            );
+            return json(StatusCode::BAD_REQUEST, wire::failure(400, "BadRequest", error));
         }
     };
     let verdict = admission.review(webhook, &review, received + budget).await;

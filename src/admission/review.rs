@@ -5,7 +5,6 @@
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use std::borrow::Cow;
@@ -105,7 +104,19 @@ pub(super) enum ReviewError {
     /// The request has no uid to answer to.
     #[error("the request of the AdmissionReview has no uid")]
     NoUid,
+    /// A text that every answer or log line repeats is too long.
+    #[error("the {field} of the request has {length} bytes, and at most {MAX_TEXT_LENGTH} are read")]
+    TooLong {
+        /// The name of the text.
+        field: &'static str,
+        /// Its length in bytes.
+        length: usize,
+    },
 }
+
+/// The maximum length of each text that answers and log lines repeat, in bytes. 1024: Kubernetes accepts names of up to
+/// 253 characters.
+const MAX_TEXT_LENGTH: usize = 1024;
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
@@ -165,7 +176,7 @@ struct WireMetadata<'a> {
     #[serde(borrow, default)]
     generate_name: Option<Text<'a>>,
     #[serde(default)]
-    deletion_timestamp: Option<Value>,
+    deletion_timestamp: Option<IgnoredAny>,
     #[serde(default)]
     labels: Option<Texts>,
     #[serde(default)]
@@ -283,7 +294,7 @@ impl<'a> Review<'a> {
         }
         let text = |text: Option<Text<'a>>| text.map(|text| text.0).filter(|text| !text.is_empty());
         let named = text(request.name);
-        Ok(Self {
+        Self {
             uid: request.uid,
             kind: request.kind,
             subresource: text(request.sub_resource),
@@ -297,7 +308,27 @@ impl<'a> Review<'a> {
             object,
             old,
             namespace,
-        })
+        }
+        .with_bounded_texts()
+    }
+
+    /// Rejects a review with a text over [`MAX_TEXT_LENGTH`], so that the sizes of answers and log lines are bounded.
+    fn with_bounded_texts(self) -> Result<Self, ReviewError> {
+        let texts: [(&'static str, &str); 7] = [
+            ("uid", &self.uid),
+            ("name", &self.name),
+            ("namespace", &self.namespace),
+            ("group", &self.kind.group),
+            ("version", &self.kind.version),
+            ("kind", &self.kind.kind),
+            ("subresource", self.subresource.as_deref().unwrap_or_default()),
+        ];
+        let long = texts.into_iter().find(|(_, text)| text.len() > MAX_TEXT_LENGTH);
+        if let Some((field, text)) = long {
+            let length = text.len();
+            return Err(ReviewError::TooLong { field, length });
+        }
+        Ok(self)
     }
 
     /// Returns the caller; all fields are empty if the API server names none.
@@ -367,6 +398,45 @@ mod tests {
             let text = Review::decode(body.as_bytes()).unwrap_err().to_string();
             assert!(text.starts_with(error), "{body}: {text}");
         }
+    }
+
+    #[test]
+    fn a_text_that_answers_and_log_lines_repeat_is_bounded() {
+        let body = |fields: &str| {
+            format!(r#"{{"request":{{"uid":"u","operation":"CREATE",{fields}}}}}"#)
+                .replace("LONG", &"é".repeat(513))
+        };
+        for (field, fields) in [
+            ("uid", r#""uid":"LONG""#),
+            ("name", r#""name":"LONG""#),
+            ("name", r#""object":{"metadata":{"name":"LONG"}}"#),
+            ("name", r#""object":{"metadata":{"generateName":"LONG"}}"#),
+            ("name", r#""oldObject":{"metadata":{"name":"LONG"}}"#),
+            ("namespace", r#""namespace":"LONG""#),
+            ("group", r#""kind":{"group":"LONG"}"#),
+            ("version", r#""kind":{"version":"LONG"}"#),
+            ("kind", r#""kind":{"kind":"LONG"}"#),
+            ("subresource", r#""subResource":"LONG""#),
+        ] {
+            let body = body(fields).replacen(
+                r#""uid":"u","#,
+                if field == "uid" { "" } else { r#""uid":"u","# },
+                1,
+            );
+            let error = Review::decode(body.as_bytes()).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("the {field} of the request has 1026 bytes, and at most 1024 are read")
+            );
+        }
+        assert!(
+            Review::decode(
+                body(r#""operation":"LONG""#)
+                    .replacen(r#""operation":"CREATE","#, "", 1)
+                    .as_bytes()
+            )
+            .is_ok()
+        );
     }
 
     #[test]

@@ -45,6 +45,45 @@ async fn bytes_that_are_no_review_are_answered_with_400_and_a_status() {
 }
 
 #[tokio::test]
+async fn answers_are_bounded_whatever_the_texts_of_a_review_are() {
+    let long = json!("x\"\n".repeat(300_000));
+    let created = review(
+        "CassandraBackup",
+        "CREATE",
+        &json!({"object": object(&backup_spec())}),
+    );
+    for field in [
+        "/request",
+        "/request/uid",
+        "/request/name",
+        "/request/namespace",
+        "/request/operation",
+        "/request/userInfo",
+        "/request/kind/kind",
+        "/request/kind/group",
+        "/request/object",
+        "/request/object/metadata",
+        "/request/object/metadata/name",
+        "/request/object/spec",
+        "/request/object/spec/entities",
+        "/request/object/spec/storageLocation",
+        "/request/object/spec/cassandraCluster",
+        "/request/object/spec/schedule",
+        "/request/object/status",
+    ] {
+        let mut review = created.clone();
+        let (parent, name) = field.rsplit_once('/').unwrap();
+        review.pointer_mut(parent).unwrap()[name] = long.clone();
+        for path in ["/mutate", "/validate"] {
+            let admission = admission(&Arc::new(World::default()), None);
+            let (_, answer) = post(admission, path, serde_json::to_vec(&review).unwrap()).await;
+            let length = answer.to_string().len();
+            assert!(length < 64 * 1024, "{path} {field}: {length} bytes");
+        }
+    }
+}
+
+#[tokio::test]
 async fn reads_may_take_sixty_percent_of_the_timeout_in_the_query() {
     let of = async |query: &str| {
         let request = Request::get(format!("/validate{query}")).body(()).unwrap();
