@@ -26,6 +26,57 @@ fn check(stage: &Stage, more: &[&str], manifests: &str) -> (i32, String) {
     (output.status.code().unwrap(), printed)
 }
 
+/// A file that stands unchanged in Git is checked again and again after its restore has finished.
+pub(crate) fn a_finished_restore_that_stands_unchanged_has_no_finding() {
+    let here = Guarded::new(Crds::Ours, &["--executor=none"]);
+    let b1 = backup("b1", "entities: k1.t1");
+    let r1 = restore("r1", "entities: k1.t1");
+    here.kubectl()
+        .apply(&documents(&[cluster(), secret(), b1.clone()]))
+        .succeeds();
+    here.has_run("b1");
+    here.kubectl().apply(&r1).succeeds();
+    here.says("cassandrarestore", "r1", "COMPLETED");
+    let all = documents(&[b1, r1.clone()]);
+    let (code, printed) = check(&here.stage, &["--live", "--fail-on", "note"], &all);
+    assert_eq!(code, 0, "{printed}");
+    assert!(
+        printed.contains("2 objects") && !printed.contains("[cassgate"),
+        "{printed}"
+    );
+    // The version of an exported manifest is old: no conflict is told, as the file may be applied with any version.
+    let exported = r1.replacen("metadata:\n", "metadata:\n  resourceVersion: \"1\"\n", 1);
+    let (code, printed) = check(&here.stage, &["--live"], &exported);
+    assert_eq!(code, 0, "{printed}");
+    let changed = restore("r1", "entities: k1.t2");
+    let (code, printed) = check(&here.stage, &["--live"], &changed);
+    assert_eq!(code, 1, "{printed}");
+    assert!(printed.contains("restore-started"), "{printed}");
+    here.kubectl().apply(&changed).refused_with(&["restore-started"]);
+}
+
+/// The same file gets the same verdict before the merge and at the apply.
+pub(crate) fn a_changed_spec_of_a_started_backup_is_denied_as_by_the_webhook() {
+    let here = Guarded::new(Crds::Ours, &["--executor=none"]);
+    here.kubectl()
+        .apply(&documents(&[
+            cluster(),
+            secret(),
+            backup("b2", "entities: k1.t1"),
+        ]))
+        .succeeds();
+    let changed = backup("b2", "entities: k1.t2");
+    let (code, printed) = check(&here.stage, &["--live"], &changed);
+    assert_eq!(code, 0, "it has not started: {printed}");
+    here.has_run("b2");
+    let (code, printed) = check(&here.stage, &["--live"], &changed);
+    assert_eq!(code, 1, "{printed}");
+    assert!(printed.contains("backup-started"), "{printed}");
+    here.kubectl().apply(&changed).refused_with(&["backup-started"]);
+    let (code, printed) = check(&here.stage, &[], &changed);
+    assert_eq!(code, 0, "offline, nothing says that it has run: {printed}");
+}
+
 pub(crate) fn references_outside_the_files_are_read_from_the_cluster() {
     let stage = Stage::new(Crds::Ours);
     stage.kubectl.apply(&documents(&[cluster(), secret()])).succeeds();

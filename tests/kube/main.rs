@@ -270,6 +270,8 @@ tests! {
     check_live:
         references_outside_the_files_are_read_from_the_cluster,
         a_restore_is_judged_by_the_backup_in_the_cluster_as_the_webhook_does,
+        a_finished_restore_that_stands_unchanged_has_no_finding,
+        a_changed_spec_of_a_started_backup_is_denied_as_by_the_webhook,
     ;
     check_rendered:
         unrendered_kustomizations_get_the_verdict_of_their_rendering,
