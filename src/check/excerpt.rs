@@ -31,16 +31,30 @@ pub(super) fn may_quote(text: &str, object: &SpannedNode, redaction: &Redaction,
     if object.node.keys().any(|key| SECRET_FIELDS.contains(&key)) {
         return false;
     }
-    let line = line_at(text, offset(span.begin));
+    // The line may be very long. Only the object and what is around it is read.
     let part = |range: Range<usize>| text.get(range).unwrap_or_default();
-    let before = part(line.start..offset(object.span.begin));
-    let behind = part(offset(object.span.end)..line.end);
-    let is_mark = |c: char| c.is_whitespace() || matches!(c, '-' | '[' | ']' | '{' | '}' | ',' | '\u{feff}');
-    let uncommented = behind.split(" #").next().unwrap_or_default();
-    before.chars().all(is_mark)
-        && uncommented.chars().all(is_mark)
-        && !redaction.overlap(&line)
-        && !redaction::may_be_in(part(line))
+    let (begin, end) = (offset(object.span.begin), offset(object.span.end));
+    let at = offset(span.begin);
+    let is_mark = |c: char| {
+        matches!(
+            c,
+            ' ' | '\t' | '\r' | '-' | '[' | ']' | '{' | '}' | ',' | '\u{feff}'
+        )
+    };
+    let begins_on_line = !part(begin..at).contains('\n');
+    let ends_on_line = !part(at..end).contains('\n');
+    let before = part(0..begin).trim_end_matches(is_mark);
+    let behind = part(end..text.len());
+    let rest = behind.trim_start_matches(is_mark);
+    let marks = behind.strip_suffix(rest).unwrap_or_default();
+    let is_comment = rest.starts_with('#') && marks.ends_with([' ', '\t']);
+    let is_alone_before = before.is_empty() || before.ends_with('\n');
+    let is_alone_behind = rest.is_empty() || rest.starts_with('\n') || is_comment;
+    if (begins_on_line && !is_alone_before) || (ends_on_line && !is_alone_behind) {
+        return false;
+    }
+    let line = line_at(text, at);
+    !redaction.overlap(&line) && !redaction::may_be_in(part(line))
 }
 
 /// Returns true if the line of a syntax error may be quoted.

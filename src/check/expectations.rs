@@ -39,6 +39,13 @@ impl Expectations {
         }
     }
 
+    /// Adds the files that other objects name.
+    pub(super) fn append(&mut self, other: Self) {
+        let Self { files, applied } = other;
+        self.files.extend(files);
+        self.applied.extend(applied);
+    }
+
     /// Adds the files of all operations in a chainsaw test, at any depth.
     fn add_operations(&mut self, folder: &str, node: &Node) {
         for entry in node.entries() {

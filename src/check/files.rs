@@ -39,30 +39,40 @@ pub enum Unreadable {
 /// The name of standard input in reports.
 pub const STDIN: &str = "<stdin>";
 
-/// Reads the given paths.
+/// A file that is to be read.
+#[derive(Debug)]
+pub struct GivenFile {
+    path: PathBuf,
+    /// What is known of it without reading it: standard input, or an error of the search.
+    known: Option<Result<Vec<u8>, Unreadable>>,
+}
+
+impl GivenFile {
+    /// Reads the file.
+    #[must_use]
+    pub fn read(self) -> Input {
+        let name = if self.path == Path::new("-") {
+            STDIN.to_owned()
+        } else {
+            file_name(&self.path)
+        };
+        let bytes = self.known.unwrap_or_else(|| read_file(&File::open(&self.path)?));
+        Input { name, bytes }
+    }
+}
+
+/// Finds the files of the given paths.
 ///
 /// For a folder, these are its `.yaml`, `.yml` and `.json` files in the order of their names, without hidden ones. A file
 /// is read whatever its name, `-` is `stdin`, and a file that is given twice is read once.
-pub fn inputs(paths: &[PathBuf], mut stdin: impl Read) -> impl Iterator<Item = Input> {
+pub fn given_files(paths: &[PathBuf], mut stdin: impl Read) -> Vec<GivenFile> {
     let mut seen = BTreeSet::new();
-    let mut files: Vec<Entry> = paths.iter().flat_map(|path| entries(path)).collect();
+    let mut files: Vec<GivenFile> = paths.iter().flat_map(|path| entries(path)).collect();
     files.retain(|file| seen.insert(file_name(&file.path)));
-    files.into_iter().map(move |file| match file.error {
-        Some(error) => Input {
-            name: file_name(&file.path),
-            bytes: Err(error),
-        },
-        None if file.path == Path::new("-") => Input {
-            name: STDIN.to_owned(),
-            bytes: read_bounded(&mut stdin),
-        },
-        None => Input {
-            name: file_name(&file.path),
-            bytes: File::open(&file.path)
-                .map_err(Unreadable::from)
-                .and_then(read_bounded),
-        },
-    })
+    for file in files.iter_mut().filter(|file| file.path == Path::new("-")) {
+        file.known = Some(read_bounded(&mut stdin));
+    }
+    files
 }
 
 /// Reads a file that a kustomization names. A pipe is an error, because a read would wait for a writer.
@@ -73,21 +83,15 @@ pub fn named_file(name: String) -> Input {
         if !path.metadata()?.is_file() {
             return Err(Unreadable::NotAFile);
         }
-        read_bounded(File::open(path)?)
+        read_file(&File::open(path)?)
     };
     Input { bytes: read(), name }
 }
 
-/// A file to read, or an error of the search.
-struct Entry {
-    path: PathBuf,
-    error: Option<Unreadable>,
-}
-
-fn entries(path: &Path) -> Vec<Entry> {
-    let one = |path: &Path| Entry {
+fn entries(path: &Path) -> Vec<GivenFile> {
+    let one = |path: &Path| GivenFile {
         path: path.to_owned(),
-        error: None,
+        known: None,
     };
     if path == Path::new("-") || !path.is_dir() {
         return vec![one(path)];
@@ -99,9 +103,9 @@ fn entries(path: &Path) -> Vec<Entry> {
             Ok(entry) => {
                 (entry.file_type().is_file() && is_manifest(entry.path())).then(|| one(entry.path()))
             }
-            Err(error) => Some(Entry {
+            Err(error) => Some(GivenFile {
                 path: error.path().unwrap_or(path).to_owned(),
-                error: Some(error.into()),
+                known: Some(Err(error.into())),
             }),
         })
         .collect()
@@ -130,8 +134,20 @@ pub fn file_name(path: &Path) -> String {
     parts.join("/")
 }
 
+/// Reads a file into as much memory as it needs.
+fn read_file(file: &File) -> Result<Vec<u8>, Unreadable> {
+    let size = file.metadata()?.len().min(MAX_FILE_SIZE);
+    read_into(
+        Vec::with_capacity(usize::try_from(size).unwrap_or_default()),
+        file,
+    )
+}
+
 fn read_bounded(from: impl Read) -> Result<Vec<u8>, Unreadable> {
-    let mut bytes = Vec::new();
+    read_into(Vec::new(), from)
+}
+
+fn read_into(mut bytes: Vec<u8>, from: impl Read) -> Result<Vec<u8>, Unreadable> {
     let length = from.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes)?;
     if u64::try_from(length).is_ok_and(|length| length > MAX_FILE_SIZE) {
         return Err(Unreadable::TooLarge);
@@ -141,9 +157,14 @@ fn read_bounded(from: impl Read) -> Result<Vec<u8>, Unreadable> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Unreadable, inputs};
+    use super::{GivenFile, Input, Unreadable, given_files};
     use std::fs;
+    use std::io::Read;
     use std::path::PathBuf;
+
+    fn inputs(paths: &[PathBuf], stdin: impl Read) -> impl Iterator<Item = Input> {
+        given_files(paths, stdin).into_iter().map(GivenFile::read)
+    }
 
     #[test]
     fn a_folder_is_read_in_order_without_hidden_and_other_files() {

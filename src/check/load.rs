@@ -1,12 +1,13 @@
 //! From the bytes of files to manifests.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::applications::{Applications, is_within};
 use super::excerpt;
 use super::expectations::Expectations;
-use super::files::{Input, Unreadable};
+use super::files::{GivenFile, Input, Unreadable};
 use super::kustomize::{EnvFiles, Kustomization, Kustomizations, keys_of_env_file};
 use super::manifest::{Manifest, ManifestKind, TypeMeta};
 use super::placeholder;
@@ -24,6 +25,8 @@ struct Place {
     document: usize,
     /// True if the text of the file contains the name of a judged kind.
     names_judged_kind: bool,
+    /// True inside a list in a list.
+    in_nested_list: bool,
 }
 
 /// The manifests of all files read so far, with the errors and notes about the files.
@@ -38,9 +41,76 @@ pub struct Loaded {
     pub(super) applications: Applications,
 }
 
+/// The number of files that are read before the first ones are added.
+const AT_ONCE: usize = 128;
+
 impl Loaded {
+    /// Reads files on all cores, and adds them in their order. `progress` is called with the number of files so far.
+    #[must_use]
+    pub fn read(files: Vec<GivenFile>, mut progress: impl FnMut(usize)) -> Self {
+        let mut loaded = Self::default();
+        let mut rest = files.into_iter();
+        loop {
+            let files: Vec<GivenFile> = rest.by_ref().take(AT_ONCE).collect();
+            if files.is_empty() {
+                return loaded;
+            }
+            // A single file needs no other thread.
+            let read: Vec<Self> = match files.len() {
+                1 => files.into_iter().map(|file| Self::of(file.read())).collect(),
+                _ => files.into_par_iter().map(|file| Self::of(file.read())).collect(),
+            };
+            for file in read {
+                loaded.append(file);
+            }
+            progress(loaded.sources.len());
+        }
+    }
+
     /// Reads one more file. A file that cannot be read becomes an error of the report.
     pub fn add(&mut self, input: Input) {
+        self.append(Self::of(input));
+    }
+
+    /// Adds everything that was read of other files.
+    fn append(&mut self, other: Self) {
+        let first = self.sources.len();
+        let Self {
+            manifests,
+            sources,
+            errors,
+            notes,
+            env_files,
+            expectations,
+            applications,
+        } = other;
+        self.sources.extend(sources);
+        self.manifests.extend(manifests.into_iter().map(|mut manifest| {
+            manifest.file += first;
+            manifest
+        }));
+        self.errors.extend(errors.into_iter().map(|mut error| {
+            error.file += first;
+            error
+        }));
+        self.notes.extend(notes.into_iter().map(|mut note| {
+            note.file += first;
+            note
+        }));
+        self.applications.append(applications, first);
+        self.env_files.extend(env_files);
+        self.expectations.append(expectations);
+    }
+
+    /// Reads a file.
+    fn of(input: Input) -> Self {
+        let mut loaded = Self::default();
+        loaded.read_file(input);
+        loaded
+    }
+
+    /// Reads the file, which is the first one.
+    fn read_file(&mut self, input: Input) {
         let file = self.sources.len();
         self.sources.push(Source {
             name: input.name,
@@ -59,6 +129,7 @@ impl Loaded {
             file,
             document: 0,
             names_judged_kind: unjudged::names_judged_kind(&text),
+            in_nested_list: false,
         };
         let mut documents = Vec::new();
         let mut first_error = None;
@@ -140,7 +211,7 @@ impl Loaded {
     ///
     /// kubectl takes every object with the field `items` for a list. `inferred` is the type of an item without one.
     fn document(&mut self, place: Place, object: SpannedNode, inferred: Option<TypeMeta>) {
-        let node = Arc::clone(&object.node);
+        let node = object.node.clone();
         let written = |key: &str| node.text_at(&[key]);
         let (api_version, kind) = match &inferred {
             Some(inferred) => (Some(&*inferred.api_version), Some(&*inferred.kind)),
@@ -148,7 +219,9 @@ impl Loaded {
         };
         if let (Some(kind), Some(items)) = (kind, node.get("items")) {
             let list = TypeMeta::new(api_version.unwrap_or_default(), kind);
-            return self.list(place, object.span.line, &list, items);
+            let version = node.get("apiVersion").map(|version| &version.kind);
+            let is_rejected = !matches!(version, None | Some(NodeKind::Text(_) | NodeKind::Null));
+            return self.list(place, object.span.line, &list, items, is_rejected);
         }
         if let (Some(api_version), Some(kind)) = (api_version, kind) {
             let file = self.sources.get(place.file).map(|source| source.name.as_str());
@@ -182,8 +255,15 @@ impl Loaded {
     /// Adds the manifests of the items of a list.
     ///
     /// An item with neither `apiVersion` nor `kind` has those of the list: a `CassandraBackupList` contains
-    /// `CassandraBackup` objects.
-    fn list(&mut self, place: Place, line: u32, list: &TypeMeta, items: &Node) {
+    /// `CassandraBackup` objects. `api_version_is_rejected` is true if the list has an `apiVersion` that is not a text.
+    fn list(
+        &mut self,
+        place: Place,
+        line: u32,
+        list: &TypeMeta,
+        items: &Node,
+        api_version_is_rejected: bool,
+    ) {
         let item_type = TypeMeta::new(
             &list.api_version,
             list.kind.strip_suffix("List").unwrap_or(&list.kind),
@@ -204,14 +284,40 @@ impl Loaded {
             );
             self.note(place.file, line, message);
         }
+        if place.names_judged_kind && api_version_is_rejected {
+            let message = format!(
+                "the apiVersion of {} is not a text, and kubectl rejects it; write a text",
+                list.kind
+            );
+            self.note(place.file, line, message);
+        }
         for item in items.items() {
             let is_set = |key: &str| item.node.text_at(&[key]).is_some();
             let has_type = is_set("apiVersion") || is_set("kind") || item_type.kind.is_empty();
             match item.node.kind {
                 NodeKind::Map(_) => {
+                    let is_list = item.node.get("items").is_some();
+                    let message = if is_list {
+                        (!place.in_nested_list).then(|| rejected_list(&list.kind))
+                    } else if has_type || item_type.api_version.is_empty() {
+                        untyped_item(&item.node, &list.kind)
+                    } else {
+                        None
+                    };
+                    if let Some(message) = message.filter(|_| place.names_judged_kind) {
+                        self.note(place.file, item.span.line, message);
+                    }
+                    let place = Place {
+                        in_nested_list: place.in_nested_list || is_list,
+                        ..place
+                    };
                     self.document(place, item.clone(), (!has_type).then(|| item_type.clone()));
                 }
-                NodeKind::Null => {}
+                NodeKind::Null => {
+                    if place.names_judged_kind {
+                        self.note(place.file, item.span.line, empty_item(&list.kind));
+                    }
+                }
                 _ => {
                     let message = format!("an item of {} is not an object, so it is not judged", list.kind);
                     self.note(place.file, item.span.line, message);
@@ -313,4 +419,29 @@ impl Loaded {
             quotable: false,
         });
     }
+}
+
+/// Returns the note on a list inside a list.
+fn rejected_list(list: &str) -> String {
+    format!(
+        "an item of {list} is a list itself, and kubectl rejects the whole {list}; write its items into one list"
+    )
+}
+
+/// Returns the note on an item without content.
+fn empty_item(list: &str) -> String {
+    format!("an item of {list} is empty, and kubectl rejects the whole {list}; remove it")
+}
+
+/// Returns the note on an item without `apiVersion` or `kind`, unless it has one as a backup or restore.
+fn untyped_item(item: &Node, list: &str) -> Option<String> {
+    let (version, kind) = (item.text_at(&["apiVersion"]), item.text_at(&["kind"]));
+    let missing = match (version, kind) {
+        (Some(_), Some(_)) => return None,
+        (None, Some(_)) => "no apiVersion",
+        (_, None) => "no kind",
+    };
+    unjudged::reason(item, version, kind).is_none().then(|| {
+        format!("an item of {list} has {missing}, and kubectl rejects the whole {list}; add it, or remove the item")
+    })
 }

@@ -124,17 +124,19 @@ impl Manifest {
     pub(super) fn collect_values(&self, values: &mut HashSet<*const Node>) {
         let is_value = |entry: &&Entry| !matches!(&*entry.key, "apiVersion" | "kind" | "metadata");
         for entry in self.node().entries().iter().filter(is_value) {
-            entry.value.walk(&mut |node| {
-                values.insert(Arc::as_ptr(&node.node));
-            });
+            entry.value.walk(&mut |node| values.extend(node.node.address()));
         }
     }
 
     /// Returns true if a node of the object is one of `values`.
     pub(super) fn shares(&self, values: &HashSet<*const Node>) -> bool {
         let mut shares = false;
-        self.object
-            .walk(&mut |node| shares |= values.contains(&Arc::as_ptr(&node.node)));
+        self.object.walk(&mut |node| {
+            shares |= node
+                .node
+                .address()
+                .is_some_and(|address| values.contains(&address))
+        });
         shares
     }
 

@@ -17,9 +17,11 @@ pub mod report;
 pub mod yaml;
 
 mod applications;
+mod batch;
 mod checkout;
 mod excerpt;
 mod expectations;
+mod field_path;
 mod judge;
 mod kustomize;
 mod layered;
@@ -42,17 +44,12 @@ mod update;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
-
-use crate::rules::facts::{FactSource, Reference};
-
 pub use checkout::Checkout;
 pub use live::{Live, StoredObjects};
 pub use placeholder::Placeholders;
 pub use settings::{FailOn, Settings};
 
-use judge::Judged;
-use layered::Layered;
+use batch::{Batch, jobs};
 use load::Loaded;
 use place::place;
 use report::Report;
@@ -81,60 +78,31 @@ pub async fn check(
         .iter()
         .map(|scope| Tree::new(&resources, &by_folder, scope))
         .collect();
-    let total = resources.judged.len();
-    let mut seen = HashSet::new();
-    for (done, resource) in resources.judged.iter().enumerate() {
-        let stored = match live.zip(resource.manifest.kind.judged()) {
-            Some((live, kind)) => live.stored(kind, resource).await,
-            None => Reference::Absent,
+    let jobs = jobs(&resources, &trees);
+    let total = jobs.len();
+    let all = Batch {
+        trees: &trees,
+        facts: &facts,
+        settings,
+    };
+    for (number, jobs) in jobs.chunks(batch::SIZE).enumerate() {
+        let judged = match live {
+            None => all.judge_at_once(jobs, &report.sources),
+            Some(_) => Vec::new(),
         };
-        match &stored {
-            Reference::Unknown(why) => report.add_unread(resource, why),
-            Reference::Found(stored) if update::is_deleting(stored) => report.add_deleting(resource),
-            Reference::Found(_) | Reference::Absent => {}
-        }
-        let mut verdicts: Vec<(Judged, Vec<usize>)> = Vec::new();
-        for index in trees.of(&resource.folder, &resource.appliers) {
-            // Several kustomizations may apply the same manifest in the same way.
-            let begin = resource.manifest.object.span.begin;
-            let identity = (
-                index,
-                resource.manifest.file,
-                begin,
-                &resource.namespace,
-                resource.name(),
-            );
-            let Some(tree) = facts.get(index).filter(|_| seen.insert(identity)) else {
-                continue;
-            };
-            let layered = live.map(|live| Layered {
-                tree,
-                live: live.facts,
-            });
-            let source: &dyn FactSource = match &layered {
-                Some(layered) => layered,
-                None => tree,
-            };
-            let judged = judge::judge(resource, source, stored.found(), settings).await;
-            match verdicts.iter_mut().find(|(same, _)| same.is_like(&judged)) {
-                Some((_, indexes)) => indexes.push(index),
-                None => verdicts.push((judged, vec![index])),
+        let mut judged = judged.into_iter();
+        for (done, job) in jobs.iter().enumerate() {
+            // Only facts of the Kubernetes cluster have to be waited for.
+            match judged.next().flatten() {
+                Some(reports) => {
+                    for (object, placeholders) in reports {
+                        report.add(object, job.resource, &placeholders);
+                    }
+                }
+                None => all.judge(job, live, &mut report).await,
             }
+            progress(number * batch::SIZE + done + 1, total);
         }
-        // A folder beside several trees may belong to some of them: those that contain what its objects name.
-        let is_complete = |(judged, _): &(Judged, Vec<usize>)| !judged.lacks_reference();
-        if settings.trees.is_empty() && verdicts.iter().any(is_complete) {
-            verdicts.retain(is_complete);
-        }
-        for (judged, indexes) in verdicts {
-            report.add(
-                resource,
-                trees.names(&indexes),
-                judged.findings,
-                &judged.placeholders,
-            );
-        }
-        progress(done + 1, total);
     }
     report.allow(&settings.allow);
     report.summarize();

@@ -1,7 +1,6 @@
 //! The clusters of a `MultiCasskop`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -25,7 +24,7 @@ pub(super) struct OwnCluster {
 /// entry. Its namespace is the one in the base or the entry. If the clusters differ, it is not known which one is beside a backup,
 /// so the cluster is unknown.
 pub(super) fn clusters(resource: &Resource, placeholders: &Placeholders) -> Vec<OwnCluster> {
-    let node = Arc::clone(&resource.manifest.object.node);
+    let node = resource.manifest.object.node.clone();
     let Some(base) = node.at(&["spec", "base"]).map(Node::to_json) else {
         return Vec::new();
     };

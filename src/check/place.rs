@@ -46,6 +46,7 @@ pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) 
         generated: placed_secrets(generated, &mut effects, settings),
         placeholders: settings.placeholders.clone(),
         applications,
+        facts: Vec::with_capacity(drafts.len()),
         ..Resources::default()
     };
     // One note for each file and reason: overlays may give many.
@@ -60,7 +61,7 @@ pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) 
                             .or_default()
                             .insert(resource.manifest.object.span.line);
                     }
-                    None => resources.judged.push(resource.clone()),
+                    None => resources.judged.push(resources.facts.len()),
                 }
             }
             resources.facts.push(resource);

@@ -3,6 +3,7 @@
 use crate::rules::catalogue::FIELD_REPEATED;
 use crate::rules::finding::{Cause, Finding, Findings, field};
 
+use super::field_path::FieldPath;
 use super::yaml::{Entry, Node, SpannedNode};
 
 /// The maximum number of keys that are reported of one object.
@@ -30,7 +31,7 @@ pub(super) fn findings(node: &Node, glued: Option<u32>) -> Findings {
             .collect();
     }
     let mut found = Vec::new();
-    collect(node, "", &mut found);
+    collect(node, FieldPath::Root(""), &mut found);
     found
         .into_iter()
         .take(MAX_REPORTED)
@@ -93,7 +94,8 @@ fn first_repeated<'n>(node: &'n Node, judged: &[&Node]) -> Option<&'n Entry> {
 /// Returns the line of a document that ends with the separator `---`, which separates nothing there.
 pub(super) fn glued(document: &SpannedNode, text: &str) -> Option<u32> {
     let entry = lost_object(&document.node)?;
-    let numbered = (1_u32..).zip(text.lines());
+    let begin = usize::try_from(document.span.begin).ok()?;
+    let numbered = (document.span.line..).zip(text.get(begin..)?.lines());
     numbered
         .skip_while(|(number, _)| *number < entry.earlier_line)
         .take_while(|(number, _)| *number < entry.key_span.line)
@@ -127,19 +129,15 @@ fn lost(entry: &Entry, glued: Option<u32>) -> String {
 }
 
 /// Collects the path and the earlier line of each key that is written twice.
-fn collect(node: &Node, path: &str, found: &mut Vec<(String, u32)>) {
+fn collect(node: &Node, path: FieldPath<'_>, found: &mut Vec<(String, u32)>) {
     for entry in node.entries() {
-        let inner = if path.is_empty() {
-            entry.key.to_string()
-        } else {
-            field(path, &entry.key)
-        };
+        let inner = FieldPath::Field(&path, &entry.key);
         if entry.earlier_line > 0 {
-            found.push((inner.clone(), entry.earlier_line));
+            found.push((inner.to_string(), entry.earlier_line));
         }
-        collect(&entry.value.node, &inner, found);
+        collect(&entry.value.node, inner, found);
     }
     for (index, item) in node.items().iter().enumerate() {
-        collect(&item.node, &format!("{path}[{index}]"), found);
+        collect(&item.node, FieldPath::Item(&path, index), found);
     }
 }

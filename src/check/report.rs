@@ -106,6 +106,57 @@ pub struct ObjectReport {
 }
 
 impl ObjectReport {
+    /// Creates the report on an object of the files. `tree` names the trees in which it was judged, if there are several.
+    pub(super) fn new(
+        resource: &Resource,
+        sources: &[Source],
+        tree: Option<String>,
+        findings: Findings,
+    ) -> Self {
+        let manifest = &resource.manifest;
+        let node = manifest.node();
+        let object = manifest.object.span;
+        let text = sources
+            .get(manifest.file)
+            .and_then(|source| source.text.as_deref());
+        let span_of = |path: &str| {
+            node.span_of(path).unwrap_or(Span {
+                end: object.begin,
+                ..object
+            })
+        };
+        let redaction = match findings.iter().next() {
+            Some(_) => Redaction::of(&manifest.object),
+            None => Redaction::default(),
+        };
+        let may_quote =
+            |span| text.is_some_and(|text| excerpt::may_quote(text, &manifest.object, &redaction, span));
+        let findings = findings.into_iter().map(|finding| {
+            let span = span_of(&finding.path);
+            FindingReport {
+                span,
+                quotable: may_quote(span),
+                cause: finding.cause.reason(),
+                rule: finding.rule,
+                severity: finding.severity,
+                path: redaction.redacted(&finding.path),
+                message: redaction.redacted(&finding.text()),
+                suppression: finding.suppressed.then_some(Suppression::Annotation),
+            }
+        });
+        Self {
+            findings: findings.collect(),
+            file: manifest.file,
+            document: manifest.document,
+            line: object.line,
+            api_version: manifest.api_version().to_owned(),
+            kind: manifest.kind_name().to_owned(),
+            namespace: resource.namespace.clone(),
+            name: manifest.name().to_owned(),
+            tree,
+        }
+    }
+
     /// Returns true if the webhook would deny it.
     #[must_use]
     pub fn denied(&self) -> bool {
@@ -194,58 +245,9 @@ impl Report {
         }
     }
 
-    /// Adds a judged object.
-    ///
-    /// `placeholders` are the values with placeholders, which were not judged.
-    /// `tree` names the trees in which it was judged, if there are several.
-    pub(super) fn add(
-        &mut self,
-        resource: &Resource,
-        tree: Option<String>,
-        findings: Findings,
-        placeholders: &[Placeholder],
-    ) {
-        let manifest = &resource.manifest;
-        let node = manifest.node();
-        let object = manifest.object.span;
-        let text = self
-            .sources
-            .get(manifest.file)
-            .and_then(|source| source.text.as_deref());
-        let span_of = |path: &str| {
-            node.span_of(path).unwrap_or(Span {
-                end: object.begin,
-                ..object
-            })
-        };
-        let redaction = match findings.iter().next() {
-            Some(_) => Redaction::of(&manifest.object),
-            None => Redaction::default(),
-        };
-        let may_quote =
-            |span| text.is_some_and(|text| excerpt::may_quote(text, &manifest.object, &redaction, span));
-        let findings = findings.into_iter().map(|finding| FindingReport {
-            span: span_of(&finding.path),
-            quotable: may_quote(span_of(&finding.path)),
-            cause: finding.cause.reason(),
-            rule: finding.rule,
-            severity: finding.severity,
-            path: redaction.redacted(&finding.path),
-            message: redaction.redacted(&finding.text()),
-            suppression: finding.suppressed.then_some(Suppression::Annotation),
-        });
-        let findings = findings.collect();
-        self.objects.push(ObjectReport {
-            file: manifest.file,
-            document: manifest.document,
-            line: object.line,
-            api_version: manifest.api_version().to_owned(),
-            kind: manifest.kind_name().to_owned(),
-            namespace: resource.namespace.clone(),
-            name: manifest.name().to_owned(),
-            tree,
-            findings,
-        });
+    /// Adds a judged object. `placeholders` are its values with placeholders, which were not judged.
+    pub(super) fn add(&mut self, object: ObjectReport, resource: &Resource, placeholders: &[Placeholder]) {
+        self.objects.push(object);
         self.add_placeholders(resource, placeholders);
     }
 

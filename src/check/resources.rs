@@ -8,8 +8,8 @@ use super::placeholder::Placeholders;
 /// Everything that is applied, in the order of the files.
 #[derive(Debug, Default)]
 pub(super) struct Resources {
-    /// The backups and restores that are applied as they are written.
-    pub(super) judged: Vec<Resource>,
+    /// The backups and restores that are applied as they are written, as indexes of `facts`.
+    pub(super) judged: Vec<usize>,
     /// All resources, including the judged ones: the sources of facts.
     pub(super) facts: Vec<Resource>,
     /// The Secrets that kustomize generates.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use serde::de::DeserializeOwned;
 
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, MISSING_REFERENCES_LABEL};
@@ -48,6 +49,45 @@ impl<'a> ByFolder<'a> {
     }
 }
 
+/// The number of objects that are decoded before the first ones are added.
+const DECODED_AT_ONCE: usize = 1024;
+
+/// A cluster, backup or restore as the rules read it.
+enum Decoded {
+    Cluster(Box<Reference<Cluster>>),
+    Backup(Reference<Arc<StoredBackup>>),
+    Restore(Reference<Arc<StoredRestore>>),
+    Other,
+}
+
+impl Decoded {
+    fn new(resource: &Resource, placeholders: &Placeholders) -> Self {
+        match resource.manifest.kind {
+            ManifestKind::Cluster => {
+                let cluster = decode(resource, placeholders, |cluster: CassandraCluster| {
+                    Cluster::from(&cluster)
+                });
+                Self::Cluster(Box::new(cluster))
+            }
+            ManifestKind::Backup => {
+                Self::Backup(decode(resource, placeholders, |backup: CassandraBackup| {
+                    let mut backup = StoredBackup::from(&backup);
+                    backup.run = known_run(backup.run);
+                    Arc::new(backup)
+                }))
+            }
+            ManifestKind::Restore => {
+                Self::Restore(decode(resource, placeholders, |restore: CassandraRestore| {
+                    let mut restore = StoredRestore::from(&restore);
+                    restore.run = known_run(restore.run);
+                    Arc::new(restore)
+                }))
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
 type ByName<T> = HashMap<String, HashMap<String, Reference<T>>>;
 
 /// The objects of the given manifests, as a source of facts.
@@ -84,46 +124,38 @@ impl Tree {
             .flat_map(|folder| index.facts.get(folder).into_iter().flatten());
         let mut facts: Vec<usize> = facts.copied().collect();
         facts.sort_unstable();
-        for resource in facts.into_iter().filter_map(|fact| all.facts.get(fact)) {
-            if scope.applies(&resource.appliers) {
-                tree.add(
-                    resource,
-                    &all.names,
-                    &all.placeholders.of(resource.manifest.node()),
-                );
+        let facts: Vec<(&Resource, Placeholders)> = facts
+            .into_iter()
+            .filter_map(|fact| all.facts.get(fact))
+            .filter(|resource| scope.applies(&resource.appliers))
+            .map(|resource| (resource, all.placeholders.of(resource.manifest.node())))
+            .collect();
+        for resources in facts.chunks(DECODED_AT_ONCE) {
+            let decoded: Vec<Decoded> = resources
+                .par_iter()
+                .with_min_len(64)
+                .map(|(resource, placeholders)| Decoded::new(resource, placeholders))
+                .collect();
+            for ((resource, placeholders), decoded) in resources.iter().zip(decoded) {
+                tree.add(resource, decoded, &all.names, placeholders);
             }
         }
         tree
     }
 
-    fn add(&mut self, resource: &Resource, names: &[String], placeholders: &Placeholders) {
+    fn add(&mut self, resource: &Resource, decoded: Decoded, names: &[String], placeholders: &Placeholders) {
         let manifest = &resource.manifest;
         let (namespace, name) = (resource.namespace.as_str(), resource.name());
         let file = names.get(manifest.file).map(String::as_str).unwrap_or_default();
-        match manifest.kind {
-            ManifestKind::Cluster => {
-                let cluster = decode(resource, placeholders, |cluster: CassandraCluster| {
-                    Cluster::from(&cluster)
-                });
-                insert(&mut self.clusters, namespace, name, cluster, file);
-            }
-            ManifestKind::Backup => {
-                let backup = decode(resource, placeholders, |backup: CassandraBackup| {
-                    let mut backup = StoredBackup::from(&backup);
-                    backup.run = known_run(backup.run);
-                    Arc::new(backup)
-                });
+        match decoded {
+            Decoded::Cluster(cluster) => insert(&mut self.clusters, namespace, name, *cluster, file),
+            Decoded::Backup(backup) => {
                 if let Reference::Found(backup) = &backup {
                     self.backup_index.insert(namespace, name, backup);
                 }
                 insert(&mut self.backups, namespace, name, backup, file);
             }
-            ManifestKind::Restore => {
-                let restore = decode(resource, placeholders, |restore: CassandraRestore| {
-                    let mut restore = StoredRestore::from(&restore);
-                    restore.run = known_run(restore.run);
-                    Arc::new(restore)
-                });
+            Decoded::Restore(restore) => {
                 if let Reference::Found(restore) = &restore
                     && restore.run != Run::Unknown
                 {
@@ -131,6 +163,16 @@ impl Tree {
                 }
                 insert(&mut self.restores, namespace, name, restore, file);
             }
+            Decoded::Other => self.add_other(resource, names, placeholders),
+        }
+    }
+
+    /// Adds an object that is neither a cluster nor a backup or restore.
+    fn add_other(&mut self, resource: &Resource, names: &[String], placeholders: &Placeholders) {
+        let manifest = &resource.manifest;
+        let (namespace, name) = (resource.namespace.as_str(), resource.name());
+        let file = names.get(manifest.file).map(String::as_str).unwrap_or_default();
+        match manifest.kind {
             ManifestKind::Namespace => {
                 let word = manifest
                     .node()

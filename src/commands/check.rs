@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use regex::Regex;
 use tokio::runtime;
 
-use crate::check::files::{file_name, inputs, named_file};
+use crate::check::files::{file_name, given_files, named_file};
 use crate::check::load::Loaded;
 use crate::check::report::Outcome;
 use crate::check::{self as manifests, Checkout, FailOn, Live, Placeholders, Settings};
@@ -192,14 +192,13 @@ async fn judge_and_report(
 ) -> Result<Outcome, CheckCommandError> {
     output::validate(&args.outputs)?;
     let mut progress = Progress::new();
-    let mut loaded = Loaded::default();
-    for (done, input) in inputs(&args.paths, io::stdin()).enumerate() {
-        loaded.add(input);
+    let files = given_files(&args.paths, io::stdin());
+    let mut loaded = Loaded::read(files, |done| {
         progress.update(|| match done {
-            0 => "1 file read".to_owned(),
-            _ => format!("{} files read", done + 1),
+            1 => "1 file read".to_owned(),
+            _ => format!("{done} files read"),
         });
-    }
+    });
     for name in loaded.env_files() {
         loaded.add_env_file(named_file(name));
     }

@@ -107,6 +107,29 @@ impl Applications {
         }
     }
 
+    /// Adds the objects of other files, whose first one gets the index `first`.
+    pub(super) fn append(&mut self, other: Self, first: usize) {
+        let Self {
+            all,
+            sets,
+            repositories,
+            artifacts,
+        } = other;
+        self.all.extend(all.into_iter().map(|mut application| {
+            application.file += first;
+            application
+        }));
+        self.sets.extend(sets.into_iter().map(|mut set| {
+            set.file += first;
+            set
+        }));
+        self.repositories.extend(repositories);
+        self.artifacts.extend(artifacts.into_iter().map(|mut artifact| {
+            artifact.file += first;
+            artifact
+        }));
+    }
+
     /// Returns the paths that applications name, as they are written.
     pub(super) fn paths(&self) -> BTreeSet<&str> {
         let sources = self.all.iter().flat_map(|application| &application.sources);

@@ -1,11 +1,10 @@
 //! The applications that an Argo CD `ApplicationSet` makes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::check::yaml::{Node, NodeKind, Reader, SpannedNode};
+use crate::check::yaml::{Node, NodeKind, NodeRef, Reader, SpannedNode};
 
 use super::{Application, Destination, Directories};
 
@@ -21,7 +20,7 @@ type Parameters = BTreeMap<String, String>;
 pub(super) struct ApplicationSet {
     pub(super) file: usize,
     pub(super) line: u32,
-    node: Arc<Node>,
+    node: NodeRef,
 }
 
 /// The applications of a set, and what is not known about them.
@@ -37,7 +36,7 @@ impl ApplicationSet {
         Self {
             file,
             line: object.span.line,
-            node: Arc::clone(&object.node),
+            node: object.node.clone(),
         }
     }
 

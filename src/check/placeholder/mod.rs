@@ -4,8 +4,7 @@ mod tools;
 
 use regex::Regex;
 
-use crate::rules::finding;
-
+use super::field_path::FieldPath;
 use super::yaml::{Node, NodeKind, Reader, SpannedNode};
 
 pub(super) use tools::Tool;
@@ -52,7 +51,9 @@ impl Placeholders {
 
     /// Returns the tool that fills in a placeholder in a text.
     fn tool(&self, text: &str) -> Option<&'static Tool> {
-        let known = tools::TOOLS.iter().find(|tool| tool.is_in(text));
+        let known = tools::may_contain_any(text)
+            .then(|| tools::TOOLS.iter().find(|tool| tool.is_in(text)))
+            .flatten();
         let annotated = || Some(&tools::ANNOTATED).filter(|tool| self.in_angles && tool.is_in(text));
         known.or_else(annotated).or_else(|| {
             self.own
@@ -82,26 +83,26 @@ impl Placeholders {
     /// Returns all values below `node` that contain a placeholder, also in their key. `path` is the path of `node`.
     pub(super) fn below(&self, node: &Node, path: &str) -> Vec<Placeholder> {
         let mut found = Vec::new();
-        self.collect(node, path, &mut found);
+        self.collect(node, FieldPath::Root(path), &mut found);
         found
     }
 
-    fn collect(&self, node: &Node, path: &str, found: &mut Vec<Placeholder>) {
+    fn collect(&self, node: &Node, path: FieldPath<'_>, found: &mut Vec<Placeholder>) {
         let at = |tool| Placeholder {
-            path: path.to_owned(),
+            path: path.to_string(),
             tool,
         };
         match &node.kind {
             NodeKind::Text(text) => found.extend(self.tool(text).map(at)),
             NodeKind::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.collect(&item.node, &format!("{path}[{index}]"), found);
+                    self.collect(&item.node, FieldPath::Item(&path, index), found);
                 }
             }
             NodeKind::Map(entries) => {
                 for field in entries {
                     found.extend(self.tool(&field.key).map(at));
-                    self.collect(&field.value.node, &finding::field(path, &field.key), found);
+                    self.collect(&field.value.node, FieldPath::Field(&path, &field.key), found);
                 }
             }
             _ => {}
@@ -124,18 +125,31 @@ pub(super) fn explains_error(document: &str) -> bool {
 /// The values of such a file seem to be empty. `documents` are the documents of the file; a text inside a value is no
 /// comment.
 pub(super) fn in_comments(text: &str, documents: &[SpannedNode]) -> Option<&'static str> {
-    tools::comments(text).find_map(|(at, reason)| {
-        let is_inside = |node: &SpannedNode| {
-            let range = node.span.begin..node.span.end;
-            matches!(node.node.kind, NodeKind::Text(_))
-                && u32::try_from(at).is_ok_and(|at| range.contains(&at))
-        };
-        let mut in_value = false;
-        for document in documents {
-            document.walk(&mut |node| in_value |= is_inside(node));
-        }
-        (!in_value).then_some(reason)
-    })
+    let comments: Vec<(u32, &'static str)> = tools::comments(text)
+        .filter_map(|(at, reason)| Some((u32::try_from(at).ok()?, reason)))
+        .collect();
+    if comments.is_empty() {
+        return None;
+    }
+    let mut in_value = vec![false; comments.len()];
+    for document in documents {
+        document.walk(&mut |node| {
+            if !matches!(node.node.kind, NodeKind::Text(_)) {
+                return;
+            }
+            let first = comments.partition_point(|(at, _)| *at < node.span.begin);
+            let inside = comments.iter().zip(&mut in_value).skip(first);
+            // A value may be reached several times, by aliases.
+            for ((at, _), in_value) in inside {
+                if *at >= node.span.end || *in_value {
+                    break;
+                }
+                *in_value = true;
+            }
+        });
+    }
+    let mut all = comments.iter().zip(in_value);
+    all.find_map(|((_, reason), in_value)| (!in_value).then_some(*reason))
 }
 
 /// Returns true if a finding at `path` may depend on the value at `unknown`, because one contains the other.
@@ -150,7 +164,7 @@ pub(super) fn touches(path: &str, unknown: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Placeholders, explains_error, in_comments, touches};
-    use crate::check::yaml::Reader;
+    use crate::check::yaml::{Reader, VISITS};
     use regex::Regex;
 
     #[test]
@@ -236,6 +250,22 @@ mod tests {
         ] {
             assert_eq!(reason(text), None, "{text}");
         }
+    }
+
+    /// Every comment was once looked up in every value.
+    #[test]
+    fn the_values_are_visited_once_whatever_the_number_of_comments() {
+        let visits = |count: usize| {
+            let text: String = (0..count)
+                .map(|number| format!("k{number}: \"a #@ b\"\n"))
+                .collect();
+            let documents: Vec<_> = Reader::new(&text).map(Result::unwrap).collect();
+            VISITS.set(0);
+            assert_eq!(in_comments(&text, &documents), None);
+            VISITS.get()
+        };
+        assert_eq!(visits(100), 101);
+        assert_eq!(visits(200), 201);
     }
 
     #[test]

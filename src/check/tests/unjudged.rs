@@ -85,7 +85,17 @@ fn an_object_with_items_is_a_list_as_in_kubectl() {
     let (_, notes) = of("apiVersion: v1\nkind: List\nitems:\n- CassandraBackup\n- null\n");
     assert_eq!(
         notes,
-        ["4: an item of List is not an object, so it is not judged"]
+        [
+            "4: an item of List is not an object, so it is not judged",
+            "5: an item of List is empty, and kubectl rejects the whole List; remove it"
+        ]
+    );
+    let (_, notes) = of(
+        "apiVersion: v1\nkind: List\nitems:\n- {}\n- {kind: CassandraBackup, apiVersion: db.orange.com/v2}\n",
+    );
+    assert_eq!(
+        notes,
+        ["4: an item of List has no kind, and kubectl rejects the whole List; add it, or remove the item"]
     );
 }
 
@@ -96,7 +106,11 @@ fn lists_in_lists_are_read_to_any_depth() {
     for _ in 0..20 {
         text = format!("{{apiVersion: v1, kind: List, items: [{text}]}}");
     }
-    assert_eq!(of(&text), (vec!["CassandraBackup inner".to_owned()], vec![]));
+    let note = "1: an item of List is a list itself, and kubectl rejects the whole List; write its items into one list";
+    assert_eq!(
+        of(&text),
+        (vec!["CassandraBackup inner".to_owned()], vec![note.to_owned()])
+    );
 }
 
 #[test]

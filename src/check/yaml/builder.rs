@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use granit_parser::{Event, ScalarStyle, Tag};
-use serde_json::Number;
+use smol_str::SmolStr;
 
 use super::error::YamlError;
 use super::merge::merge;
-use super::node::{Entry, Node, NodeKind, Span, SpannedNode};
-use super::scalar;
+use super::node::{Entry, Node, NodeKind, NodeRef, Span, SpannedNode};
+use super::scalar::{self, Resolved};
 
 /// The maximum number of nodes in a document, including those that aliases expand to: a list of some ten thousand
 /// objects.
@@ -18,23 +18,39 @@ pub const MAX_NODES: u32 = 1_000_000;
 /// The maximum depth of a document.
 pub const MAX_DEPTH: u16 = 100;
 
-/// Stands for the key `<<` of a merge. No key contains a null byte.
-const MERGE_KEY: &str = "\0";
-
 /// The tree of one document while its events arrive.
 #[derive(Default)]
 pub(super) struct Builder {
     open: Vec<Collection>,
-    anchors: HashMap<usize, Arc<Node>>,
+    anchors: HashMap<usize, Anchored>,
     root: Option<SpannedNode>,
+}
+
+/// The size of a node with everything below it.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    /// The number of nodes, including itself and the nodes that aliases expand to.
+    weight: u32,
+    /// The number of levels below it.
+    height: u16,
+}
+
+/// The size of a scalar.
+const ONE: Size = Size { weight: 1, height: 0 };
+
+/// A node to which aliases may refer.
+struct Anchored {
+    node: Arc<Node>,
+    size: Size,
+    /// The key that it is in a map.
+    key: Option<SmolStr>,
 }
 
 /// A collection that has begun and not ended.
 struct Collection {
     span: Span,
     anchor: usize,
-    weight: u32,
-    height: u16,
+    size: Size,
     content: Content,
 }
 
@@ -45,16 +61,15 @@ enum Content {
         /// The values of merge keys, each with the number of entries before it.
         merged: Vec<(usize, SpannedNode)>,
         /// The key whose value is next.
-        key: Option<(Box<str>, Span)>,
+        key: Option<Key>,
     },
 }
 
-/// A complete node that is not yet in its parent.
-struct Complete {
-    child: SpannedNode,
-    /// The key that a scalar would be.
-    key: Option<Box<str>>,
-    /// True if it is a plain `<<`.
+/// A key whose value is next.
+struct Key {
+    text: SmolStr,
+    span: Span,
+    /// True for a plain `<<`.
     is_merge: bool,
 }
 
@@ -74,11 +89,10 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => {
                 let name = tag.as_deref().and_then(core_name);
                 let is_plain = style == ScalarStyle::Plain && tag.is_none();
-                let is_merge = &*text == "<<" && (is_plain || name.as_deref() == Some("merge"));
-                let kind = resolve(&text, is_plain, name.as_deref())
+                let resolved = scalar::resolve(&text, is_plain, name.as_deref())
                     .map_err(|why| YamlError::difference(span, why))?;
-                let key = key_of(&kind);
-                self.complete(Node::leaf(kind), anchor, span, key, is_merge)
+                let is_merge = &*text == "<<" && (is_plain || name.as_deref() == Some("merge"));
+                self.scalar(resolved, anchor, span, is_merge)
             }
             Event::SequenceStart(_, anchor, _) => self.begin(anchor, span, Content::List(Vec::new())),
             Event::MappingStart(_, anchor, _) => self.begin(
@@ -91,27 +105,59 @@ impl Builder {
                 },
             ),
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
-            Event::Alias(id) => {
-                // The anchor of a collection is known only after its end.
-                let Some(node) = self.anchors.get(&id) else {
-                    return Err(YamlError::at(
-                        span,
-                        "this alias is inside the node that it refers to",
-                    ));
-                };
-                let key = key_of(&node.kind);
-                let child = SpannedNode {
-                    span,
-                    node: Arc::clone(node),
-                };
-                self.add(Complete {
-                    child,
-                    key,
-                    is_merge: false,
-                })
-            }
+            Event::Alias(id) => self.alias(id, span),
             _ => Ok(()),
         }
+    }
+
+    fn scalar(
+        &mut self,
+        resolved: Resolved,
+        anchor: usize,
+        span: Span,
+        is_merge: bool,
+    ) -> Result<(), YamlError> {
+        let is_key = self.expects_key();
+        let key = if is_key || anchor != 0 {
+            resolved.key()
+        } else {
+            None
+        };
+        let node = Node { kind: resolved.kind };
+        let node = if anchor == 0 {
+            NodeRef::Scalar(node)
+        } else {
+            let node = Arc::new(node);
+            let known = Anchored {
+                node: Arc::clone(&node),
+                size: ONE,
+                key: key.clone(),
+            };
+            self.anchors.insert(anchor, known);
+            NodeRef::Shared(node)
+        };
+        if is_key {
+            self.add_key(key, span, ONE, is_merge)
+        } else {
+            self.add(SpannedNode { span, node }, ONE)
+        }
+    }
+
+    fn alias(&mut self, id: usize, span: Span) -> Result<(), YamlError> {
+        // The anchor of a collection is known only after its end.
+        let Some(known) = self.anchors.get(&id) else {
+            return Err(YamlError::at(
+                span,
+                "this alias is inside the node that it refers to",
+            ));
+        };
+        let size = known.size;
+        if self.expects_key() {
+            let key = known.key.clone();
+            return self.add_key(key, span, size, false);
+        }
+        let node = NodeRef::Shared(Arc::clone(&known.node));
+        self.add(SpannedNode { span, node }, size)
     }
 
     fn begin(&mut self, anchor: usize, span: Span, content: Content) -> Result<(), YamlError> {
@@ -121,8 +167,7 @@ impl Builder {
         self.open.push(Collection {
             span,
             anchor,
-            weight: 1,
-            height: 1,
+            size: Size { weight: 1, height: 1 },
             content,
         });
         Ok(())
@@ -135,71 +180,94 @@ impl Builder {
         let mut span = collection.span;
         span.end = span.end.max(end.end);
         let kind = match collection.content {
-            Content::List(items) => NodeKind::List(items),
-            Content::Map { entries, merged, .. } => NodeKind::Map(merge(entries, &merged)?),
+            Content::List(items) => NodeKind::List(items.into()),
+            Content::Map { entries, merged, .. } => NodeKind::Map(merge(entries, &merged)?.into()),
         };
-        let node = Node {
-            kind,
-            weight: collection.weight,
-            height: collection.height,
-        };
-        self.complete(node, collection.anchor, span, None, false)
+        let node = Arc::new(Node { kind });
+        let size = collection.size;
+        if collection.anchor != 0 {
+            let known = Anchored {
+                node: Arc::clone(&node),
+                size,
+                key: None,
+            };
+            self.anchors.insert(collection.anchor, known);
+        }
+        if self.expects_key() {
+            return self.add_key(None, span, size, false);
+        }
+        self.add(
+            SpannedNode {
+                span,
+                node: NodeRef::Shared(node),
+            },
+            size,
+        )
     }
 
-    fn complete(
+    /// Returns true if the next node is a key.
+    fn expects_key(&self) -> bool {
+        let content = self.open.last().map(|collection| &collection.content);
+        matches!(content, Some(Content::Map { key: None, .. }))
+    }
+
+    /// Adds a key to the innermost open collection, which is a map.
+    fn add_key(
         &mut self,
-        node: Node,
-        anchor: usize,
+        key: Option<SmolStr>,
         span: Span,
-        key: Option<Box<str>>,
+        size: Size,
         is_merge: bool,
     ) -> Result<(), YamlError> {
-        let node = Arc::new(node);
-        if anchor != 0 {
-            self.anchors.insert(anchor, Arc::clone(&node));
+        self.grow(size, span)?;
+        let text = key.ok_or_else(|| {
+            YamlError::at(
+                span,
+                "a key that is not a text; quote a value that begins with { or [, a large number, and a key that is empty or null",
+            )
+        })?;
+        if let Some(Content::Map { key, .. }) = self.open.last_mut().map(|parent| &mut parent.content) {
+            *key = Some(Key { text, span, is_merge });
         }
-        let child = SpannedNode { span, node };
-        self.add(Complete { child, key, is_merge })
+        Ok(())
     }
 
     /// Adds a complete node to the innermost open collection.
-    fn add(&mut self, complete: Complete) -> Result<(), YamlError> {
-        let span = complete.child.span;
+    fn add(&mut self, child: SpannedNode, size: Size) -> Result<(), YamlError> {
+        self.grow(size, child.span)?;
+        match self.open.last_mut().map(|parent| &mut parent.content) {
+            None => self.root = Some(child),
+            Some(Content::List(items)) => items.push(child),
+            Some(Content::Map { entries, merged, key }) => match key.take() {
+                Some(key) if key.is_merge => merged.push((entries.len(), child)),
+                Some(key) => entries.push(Entry {
+                    key: key.text,
+                    key_span: key.span,
+                    value: child,
+                    earlier_line: 0,
+                }),
+                None => {}
+            },
+        }
+        Ok(())
+    }
+
+    /// Adds the size of a child to the innermost open collection.
+    fn grow(&mut self, child: Size, span: Span) -> Result<(), YamlError> {
         let depth = self.open.len();
         let Some(parent) = self.open.last_mut() else {
-            self.root = Some(complete.child);
             return Ok(());
         };
-        parent.weight = parent.weight.saturating_add(complete.child.node.weight);
-        if parent.weight > MAX_NODES {
+        let size = &mut parent.size;
+        size.weight = size.weight.saturating_add(child.weight);
+        if size.weight > MAX_NODES {
             let message =
                 format!("more than {MAX_NODES} values in one document, with aliases expanded; split it");
             return Err(YamlError::at(span, message));
         }
-        parent.height = parent.height.max(complete.child.node.height.saturating_add(1));
-        if depth + usize::from(complete.child.node.height) > usize::from(MAX_DEPTH) {
+        size.height = size.height.max(child.height.saturating_add(1));
+        if depth + usize::from(child.height) > usize::from(MAX_DEPTH) {
             return Err(too_deep(span));
-        }
-        match &mut parent.content {
-            Content::List(items) => items.push(complete.child),
-            Content::Map { entries, merged, key } => match key.take() {
-                None => {
-                    let text = complete.key.ok_or_else(|| {
-                        YamlError::at(
-                            span,
-                            "a key that is not a text; quote a value that begins with { or [, and a key that is empty or null",
-                        )
-                    })?;
-                    *key = Some((if complete.is_merge { MERGE_KEY.into() } else { text }, span));
-                }
-                Some((key, _)) if *key == *MERGE_KEY => merged.push((entries.len(), complete.child)),
-                Some((key, key_span)) => entries.push(Entry {
-                    key,
-                    key_span,
-                    value: complete.child,
-                    earlier_line: 0,
-                }),
-            },
         }
         Ok(())
     }
@@ -207,23 +275,6 @@ impl Builder {
 
 fn too_deep(span: Span) -> YamlError {
     YamlError::at(span, format!("nested more than {MAX_DEPTH} levels deep"))
-}
-
-/// Returns the key that a scalar is in a map. kubectl writes booleans and numbers as texts, and rejects null.
-fn key_of(kind: &NodeKind) -> Option<Box<str>> {
-    match kind {
-        NodeKind::Text(text) => Some(text.clone()),
-        NodeKind::Bool(truth) => Some(truth.to_string().into()),
-        NodeKind::Number(number) => number_key(number),
-        NodeKind::Null | NodeKind::List(_) | NodeKind::Map(_) => None,
-    }
-}
-
-/// Returns the key that a number is in a map. kubectl writes a float with the digits of 32 bits.
-fn number_key(number: &Number) -> Option<Box<str>> {
-    let text = number.to_string();
-    let is_exact = |text: &str| text.parse::<f32>().is_ok_and(|float| float.to_string() == text);
-    (!number.is_f64() || is_exact(&text)).then(|| text.into())
 }
 
 /// Returns the name of a tag of YAML's own types, such as `int` for `!!int`.
@@ -238,29 +289,4 @@ fn core_name(tag: &Tag) -> Option<String> {
         })
         .or_else(|| whole.strip_prefix("!!"));
     name.map(ToOwned::to_owned)
-}
-
-/// Returns the value of a scalar. `tag` is the name of its tag, if that is one of YAML's own.
-///
-/// # Errors
-/// Returns why kubectl rejects it.
-fn resolve(text: &str, is_plain: bool, tag: Option<&str>) -> Result<NodeKind, String> {
-    let typed = |expected: fn(&NodeKind) -> bool, name: &str| {
-        let kind = scalar::plain(text)?;
-        if expected(&kind) {
-            Ok(kind)
-        } else {
-            Err(format!(
-                "the value of !!{name} is not of this type; kubectl rejects it"
-            ))
-        }
-    };
-    match tag {
-        Some("int" | "float") => typed(|kind| matches!(kind, NodeKind::Number(_)), "int"),
-        Some("bool") => typed(|kind| matches!(kind, NodeKind::Bool(_)), "bool"),
-        Some("null") => typed(|kind| matches!(kind, NodeKind::Null), "null"),
-        Some("binary") => scalar::binary(text),
-        None if is_plain => scalar::plain(text),
-        _ => Ok(NodeKind::Text(text.into())),
-    }
 }

@@ -1,10 +1,14 @@
 //! Merge keys (`<<`) and keys that are written twice.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+
+use smol_str::SmolStr;
 
 use super::error::YamlError;
-use super::node::{Entry, Node, NodeKind, SpannedNode};
+use super::node::{Entry, NodeKind, NodeRef, SpannedNode};
+
+/// The number of keys up to which a comparison of each two is faster than a table.
+const FEW: usize = 12;
 
 /// Returns the entries of a map with the maps of its merge keys, each with the number of entries before it.
 ///
@@ -14,6 +18,9 @@ use super::node::{Entry, Node, NodeKind, SpannedNode};
 /// # Errors
 /// Returns an error if the value of a merge key is not a map or a list of maps, or if kubectl and kustomize differ.
 pub(super) fn merge(own: Vec<Entry>, merged: &[(usize, SpannedNode)]) -> Result<Vec<Entry>, YamlError> {
+    if merged.is_empty() && own.len() <= FEW && are_distinct(&own) {
+        return Ok(own);
+    }
     let mut read = Entries::with_capacity(own.len());
     if merged.is_empty() {
         for entry in own {
@@ -31,7 +38,7 @@ pub(super) fn merge(own: Vec<Entry>, merged: &[(usize, SpannedNode)]) -> Result<
         }
     }
     for entry in &read.all {
-        let other = written.get(&*entry.key).map(|node| node.to_json());
+        let other = written.get(&entry.key).map(|node| node.to_json());
         if other.is_some_and(|other| other != entry.value.node.to_json()) {
             let span = merged.last().map_or(entry.key_span, |(_, value)| value.span);
             let message = format!(
@@ -45,13 +52,22 @@ pub(super) fn merge(own: Vec<Entry>, merged: &[(usize, SpannedNode)]) -> Result<
     Ok(read.all)
 }
 
+/// Returns true if no key is written twice.
+fn are_distinct(entries: &[Entry]) -> bool {
+    let mut rest = entries;
+    while let [first, others @ ..] = rest {
+        if others.iter().any(|other| other.key == first.key) {
+            return false;
+        }
+        rest = others;
+    }
+    true
+}
+
 /// Returns the values by key as kubectl reads them: each value replaces the ones before it.
-fn in_order(
-    own: &[Entry],
-    merged: &[(usize, SpannedNode)],
-) -> Result<HashMap<Box<str>, Arc<Node>>, YamlError> {
+fn in_order(own: &[Entry], merged: &[(usize, SpannedNode)]) -> Result<HashMap<SmolStr, NodeRef>, YamlError> {
     let mut values = HashMap::new();
-    let of = |entry: &Entry| (entry.key.clone(), Arc::clone(&entry.value.node));
+    let of = |entry: &Entry| (entry.key.clone(), entry.value.node.clone());
     let mut rest = merged.iter().peekable();
     for index in 0..=own.len() {
         while let Some((_, value)) = rest.next_if(|(before, _)| *before == index) {
@@ -82,7 +98,7 @@ fn sources(value: &SpannedNode) -> Result<&[SpannedNode], YamlError> {
 
 /// The entries of a map, each key once.
 struct Entries {
-    at: HashMap<Box<str>, usize>,
+    at: HashMap<SmolStr, usize>,
     all: Vec<Entry>,
 }
 

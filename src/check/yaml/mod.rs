@@ -3,6 +3,7 @@
 //! One pass over the parser's events builds a tree in which every node has its span. The size of the tree is bounded:
 //! aliases share the node that they refer to, and the nodes that they expand to are counted.
 
+mod between;
 mod builder;
 mod error;
 mod merge;
@@ -18,5 +19,8 @@ mod tests;
 
 pub use builder::{MAX_DEPTH, MAX_NODES};
 pub use error::YamlError;
-pub use node::{Entry, Node, NodeKind, Span, SpannedNode};
+pub use node::{Entry, Node, NodeKind, NodeRef, Span, SpannedNode};
 pub use reader::Reader;
+
+#[cfg(test)]
+pub(crate) use node::VISITS;

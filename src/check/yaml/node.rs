@@ -1,8 +1,10 @@
 //! A tree of YAML nodes with their spans.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde_json::{Map, Number, Value};
+use smol_str::SmolStr;
 
 /// The position of a value or key in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,7 +20,9 @@ pub struct Span {
 }
 
 /// The kind of a node and its content.
-#[derive(Debug)]
+///
+/// Most values and keys are short, so they need no allocation of their own.
+#[derive(Debug, Clone)]
 pub enum NodeKind {
     /// Null, or no value.
     Null,
@@ -27,22 +31,49 @@ pub enum NodeKind {
     /// A number.
     Number(Number),
     /// A string.
-    Text(Box<str>),
+    Text(SmolStr),
     /// A list.
-    List(Vec<SpannedNode>),
+    List(Box<[SpannedNode]>),
     /// A map. Of a key that is written several times, only the last value is kept.
-    Map(Vec<Entry>),
+    Map(Box<[Entry]>),
 }
 
 /// A node of a document.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Node {
     /// Its kind and content.
     pub kind: NodeKind,
-    /// The number of nodes in it, including itself and the nodes that aliases expand to.
-    pub(super) weight: u32,
-    /// The number of levels below it.
-    pub(super) height: u16,
+}
+
+/// A node in its parent. A clone of it does not copy what is below the node.
+#[derive(Debug, Clone)]
+pub enum NodeRef {
+    /// A scalar without an anchor.
+    Scalar(Node),
+    /// A list or a map, or a node that aliases may share.
+    Shared(Arc<Node>),
+}
+
+impl NodeRef {
+    /// Returns the address of a node that aliases may share, and of every list and map.
+    #[must_use]
+    pub fn address(&self) -> Option<*const Node> {
+        match self {
+            Self::Scalar(_) => None,
+            Self::Shared(node) => Some(Arc::as_ptr(node)),
+        }
+    }
+}
+
+impl Deref for NodeRef {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        match self {
+            Self::Scalar(node) => node,
+            Self::Shared(node) => node,
+        }
+    }
 }
 
 /// A node and its span. The span of an alias is that of the alias itself, not of the node that it refers to.
@@ -51,14 +82,14 @@ pub struct SpannedNode {
     /// The span.
     pub span: Span,
     /// The node.
-    pub node: Arc<Node>,
+    pub node: NodeRef,
 }
 
 /// An entry of a map.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The key.
-    pub key: Box<str>,
+    pub key: SmolStr,
     /// The span of the key.
     pub key_span: Span,
     /// The value.
@@ -67,9 +98,17 @@ pub struct Entry {
     pub earlier_line: u32,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// The number of nodes that were visited, for tests of the work that a file causes.
+    pub(crate) static VISITS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 impl SpannedNode {
     /// Calls `visit` with this node and every node below it, also with those that aliases refer to.
     pub fn walk(&self, visit: &mut impl FnMut(&Self)) {
+        #[cfg(test)]
+        VISITS.set(VISITS.get() + 1);
         visit(self);
         self.node.items().iter().for_each(|item| item.walk(visit));
         let entries = self.node.entries().iter();
@@ -78,15 +117,6 @@ impl SpannedNode {
 }
 
 impl Node {
-    /// Creates a node without children.
-    pub(super) fn leaf(kind: NodeKind) -> Self {
-        Self {
-            kind,
-            weight: 1,
-            height: 0,
-        }
-    }
-
     /// Returns the entries of a map, and an empty slice for other kinds.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
@@ -140,7 +170,7 @@ impl Node {
 
     /// Returns the keys of a map.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.entries().iter().map(|entry| &*entry.key)
+        self.entries().iter().map(|entry| entry.key.as_str())
     }
 
     /// Returns the tree without spans.
@@ -159,5 +189,17 @@ impl Node {
                 Value::Object(pairs.collect::<Map<_, _>>())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, NodeKind, NodeRef};
+
+    /// The trees of all files are in memory at the same time.
+    #[test]
+    fn a_node_takes_little_memory() {
+        assert!(size_of::<NodeKind>() <= 24 && size_of::<NodeRef>() <= 24);
+        assert!(size_of::<Entry>() <= 88);
     }
 }

@@ -1,12 +1,10 @@
 //! From a text to its documents.
 
-use std::sync::Arc;
-
 use granit_parser::{Event, Marker, Parser, Span as ParserSpan, StrInput};
 
 use super::builder::Builder;
 use super::error::YamlError;
-use super::node::{Node, NodeKind, Span, SpannedNode};
+use super::node::{Node, NodeKind, NodeRef, Span, SpannedNode};
 use super::pieces::{Piece, Start, pieces};
 use super::strict::Strict;
 
@@ -30,7 +28,7 @@ impl<'t> Reader<'t> {
             remaining,
             parser: Parser::new_from_str(""),
             start: Start::default(),
-            strict: Strict::new("", false),
+            strict: Strict::new(&Piece::default()),
             finished: false,
         };
         reader.finished = !reader.next_piece();
@@ -44,7 +42,7 @@ impl<'t> Reader<'t> {
         };
         self.parser = Parser::new_from_str(piece.text);
         self.start = piece.start;
-        self.strict = Strict::new(piece.text, piece.is_json);
+        self.strict = Strict::new(&piece);
         true
     }
 
@@ -63,7 +61,7 @@ impl<'t> Reader<'t> {
                 Event::DocumentEnd => {
                     let empty = || SpannedNode {
                         span,
-                        node: Arc::new(Node::leaf(NodeKind::Null)),
+                        node: NodeRef::Scalar(Node { kind: NodeKind::Null }),
                     };
                     return Ok(Some(builder.root().unwrap_or_else(empty)));
                 }

@@ -4,18 +4,92 @@
 //! and the API server then rejects it where a string is expected. A reader with other booleans would give other
 //! verdicts.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Number;
+use smol_str::{SmolStr, ToSmolStr};
 
 use super::node::NodeKind;
+
+/// A scalar with its type.
+pub(super) struct Resolved {
+    pub(super) kind: NodeKind,
+    /// True if kubectl reads it as a float, which may be a whole number.
+    is_float: bool,
+}
+
+impl Resolved {
+    /// Returns the key that it is in a map; `None` if kubectl rejects it, or writes the number in another way.
+    ///
+    /// kubectl writes booleans and integers as texts, and a float with the digits of 32 bits, with an exponent from a million on.
+    pub(super) fn key(&self) -> Option<SmolStr> {
+        match &self.kind {
+            NodeKind::Text(text) => Some(text.clone()),
+            NodeKind::Bool(truth) => Some(SmolStr::new_static(if *truth { "true" } else { "false" })),
+            NodeKind::Number(number) if self.is_float => float_key(number),
+            NodeKind::Number(number) => number.as_i64().map(|number| number.to_smolstr()),
+            NodeKind::Null | NodeKind::List(_) | NodeKind::Map(_) => None,
+        }
+    }
+}
+
+fn float_key(number: &Number) -> Option<SmolStr> {
+    let value = number.as_f64()?;
+    let has_exponent = value != 0.0 && !(1e-4..1e6).contains(&value.abs());
+    let text = value.to_smolstr();
+    let is_exact = text.parse::<f32>().is_ok_and(|float| float.to_smolstr() == text);
+    (is_exact && !has_exponent).then_some(text)
+}
+
+/// Resolves a scalar. `tag` is the name of its tag, if that is one of YAML's own.
+///
+/// # Errors
+/// Returns why kubectl rejects it.
+pub(super) fn resolve(text: &str, is_plain: bool, tag: Option<&str>) -> Result<Resolved, String> {
+    let typed = |name: &str, is_expected: fn(&Resolved) -> bool| {
+        Some(plain(text)?)
+            .filter(is_expected)
+            .ok_or_else(|| format!("the value of !!{name} is not of this type; kubectl rejects it"))
+    };
+    let as_text = || Resolved {
+        kind: NodeKind::Text(text.into()),
+        is_float: false,
+    };
+    match tag {
+        Some("int") => typed(
+            "int",
+            |read| matches!(&read.kind, NodeKind::Number(_) if !read.is_float),
+        ),
+        Some("float") => typed("float", |read| {
+            // kubectl does not convert an integer of 64 bits without a sign.
+            matches!(&read.kind, NodeKind::Number(number) if read.is_float || number.is_i64())
+        }),
+        Some("bool") => typed("bool", |read| matches!(read.kind, NodeKind::Bool(_))),
+        Some("null") => typed("null", |read| matches!(read.kind, NodeKind::Null)),
+        Some("binary") => binary(text).map(|kind| Resolved {
+            kind,
+            is_float: false,
+        }),
+        Some("timestamp") => Err(
+            "kubectl rejects a !!timestamp that is not a time; write the value in quotes, without the tag"
+                .to_owned(),
+        ),
+        Some(name @ ("seq" | "map" | "omap" | "pairs" | "set")) => Err(format!(
+            "the value of !!{name} is not a list or a map; kubectl rejects it"
+        )),
+        None if is_plain => plain(text),
+        _ => Ok(as_text()),
+    }
+}
 
 /// Resolves a scalar that is neither quoted nor tagged.
 ///
 /// # Errors
 /// Returns an error for infinity and for what is not a number: JSON has neither, so kubectl rejects them.
-pub(super) fn plain(text: &str) -> Result<NodeKind, String> {
-    Ok(match text {
+fn plain(text: &str) -> Result<Resolved, String> {
+    let kind = match text {
         ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" | "-.inf"
         | "-.Inf" | "-.INF" => {
             return Err(format!(
@@ -29,7 +103,26 @@ pub(super) fn plain(text: &str) -> Result<NodeKind, String> {
         "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
             NodeKind::Bool(false)
         }
-        _ => number(text).map_or_else(|| NodeKind::Text(text.into()), NodeKind::Number),
+        // Go reads some of them as numbers.
+        _ if text.starts_with('.')
+            && text.contains('_')
+            && float(&text.replace('_', "")).is_some()
+            && !text.starts_with("._") =>
+        {
+            return Err(
+                "kubectl may read this text as a number; put it in quotes, or remove the _".to_owned(),
+            );
+        }
+        _ => {
+            return Ok(number(text).unwrap_or_else(|| Resolved {
+                kind: NodeKind::Text(text.into()),
+                is_float: false,
+            }));
+        }
+    };
+    Ok(Resolved {
+        kind,
+        is_float: false,
     })
 }
 
@@ -37,7 +130,7 @@ pub(super) fn plain(text: &str) -> Result<NodeKind, String> {
 ///
 /// # Errors
 /// Returns an error if it is not base64, or not a text.
-pub(super) fn binary(text: &str) -> Result<NodeKind, String> {
+fn binary(text: &str) -> Result<NodeKind, String> {
     let bare: String = text.split_ascii_whitespace().collect();
     let decoded = STANDARD
         .decode(bare)
@@ -50,7 +143,7 @@ pub(super) fn binary(text: &str) -> Result<NodeKind, String> {
 }
 
 /// Parses an integer as Go's `strconv.ParseInt` with base 0 does, or a float of YAML. Underscores are removed first.
-fn number(text: &str) -> Option<Number> {
+fn number(text: &str) -> Option<Resolved> {
     let first = *text.as_bytes().first()?;
     if !(first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.')) {
         return None;
@@ -59,8 +152,19 @@ fn number(text: &str) -> Option<Number> {
     if first == b'.' && text.contains('_') {
         return None;
     }
-    let bare = text.replace('_', "");
-    integer(&bare).or_else(|| float(&bare))
+    let bare: Cow<'_, str> = if text.contains('_') {
+        text.replace('_', "").into()
+    } else {
+        text.into()
+    };
+    let resolved = |is_float: bool| {
+        move |number: Number| Resolved {
+            kind: NodeKind::Number(number),
+            is_float,
+        }
+    };
+    let integer = integer(&bare).map(resolved(false));
+    integer.or_else(|| float(&bare).map(resolved(true)))
 }
 
 fn integer(text: &str) -> Option<Number> {
@@ -79,7 +183,10 @@ fn integer(text: &str) -> Option<Number> {
         return None;
     }
     let magnitude = u64::from_str_radix(digits, base).ok()?;
-    if negative {
+    if text.starts_with('+') {
+        // Go takes a larger number with a + for a float.
+        i64::try_from(magnitude).ok().map(Number::from)
+    } else if negative {
         0_i64.checked_sub_unsigned(magnitude).map(Number::from)
     } else {
         Some(magnitude.into())
@@ -97,7 +204,7 @@ fn float(text: &str) -> Option<Number> {
         return None;
     }
     let value: f64 = text.parse().ok()?;
-    let whole = (value.fract() == 0.0).then(|| format!("{value:.0}").parse::<i64>().ok());
+    let whole = (value.fract() == 0.0).then(|| value.to_string().parse::<i64>().ok());
     // The smallest integer may be a rounded float.
     whole
         .flatten()
@@ -112,11 +219,11 @@ mod tests {
     use serde_json::{Value, json};
 
     fn read(text: &str) -> Value {
-        match plain(text).unwrap() {
+        match plain(text).unwrap().kind {
             NodeKind::Null => Value::Null,
             NodeKind::Bool(truth) => json!(truth),
             NodeKind::Number(number) => Value::Number(number),
-            NodeKind::Text(text) => json!(text),
+            NodeKind::Text(text) => json!(text.as_str()),
             other => panic!("{other:?}"),
         }
     }
@@ -156,7 +263,7 @@ mod tests {
             assert!(plain(text).is_err(), "{text}");
         }
         let decoded =
-            |text: &str| binary(text).map(|kind| matches!(kind, NodeKind::Text(text) if *text == *"s3://bk"));
+            |text: &str| binary(text).map(|kind| matches!(kind, NodeKind::Text(text) if text == "s3://bk"));
         assert_eq!(decoded("czM6Ly9i\n  aw=="), Ok(true));
         assert!(decoded("s3://bk").is_err() && decoded("/w==").is_err());
     }

@@ -1,3 +1,4 @@
+use super::strict::EXAMINED;
 use super::{Reader, SpannedNode, YamlError};
 use serde_json::{Value, json};
 
@@ -50,18 +51,13 @@ fn json_windows_line_ends_and_a_byte_order_mark_are_read() {
 
 #[test]
 fn consecutive_json_objects_are_documents_as_in_kubectl() {
-    let text = "{\"a\": \"é}{\"}{\"b\":\n  2}\n{\n\t\"c\": {\"d\": 3}\n} \n\n---\ne: 4\n";
+    let text = "{\"a\": \"é}{\"}{\"b\":\n  2}\n{\n\t\"c\": {\"d\": 3}\n} \n\n";
     let read: Vec<Value> = all(text).iter().map(|document| document.node.to_json()).collect();
     assert_eq!(
         read,
-        [
-            json!({"a": "é}{"}),
-            json!({"b": 2}),
-            json!({"c": {"d": 3}}),
-            json!({"e": 4})
-        ]
+        [json!({"a": "é}{"}), json!({"b": 2}), json!({"c": {"d": 3}})]
     );
-    let positions: Vec<_> = [(0, "a"), (1, "b"), (2, "c.d"), (3, "e")]
+    let positions: Vec<_> = [(0, "a"), (1, "b"), (2, "c.d")]
         .into_iter()
         .map(|(document, path)| {
             let span = all(text)[document].node.span_of(path).unwrap();
@@ -69,28 +65,43 @@ fn consecutive_json_objects_are_documents_as_in_kubectl() {
             (span.line, span.column, &text[begin..end])
         })
         .collect();
-    assert_eq!(
-        positions,
-        [(1, 7, "\"é}{\""), (2, 3, "2"), (4, 13, "3"), (8, 4, "4")]
-    );
+    assert_eq!(positions, [(1, 7, "\"é}{\""), (2, 3, "2"), (4, 13, "3")]);
     let key = all(text)[1].node.entries()[0].key_span;
     assert_eq!((key.line, key.column), (1, 14));
-    let error = error("{\"a\": 1}\n  {\"b\": 2");
-    assert_eq!(error.line, 2, "{error:?}");
+    let open = error("{\"a\": 1}\n  {\"b\": 2");
+    assert_eq!(open.line, 2, "{open:?}");
+}
+
+/// kubectl goes on with YAML behind one JSON object, and rejects it behind several.
+#[test]
+fn yaml_may_follow_one_json_object() {
+    let read: Vec<Value> = all("{\"a\": \"b\\/c\"}\n---\ne: 4\n---\n{f: 5}\n")
+        .iter()
+        .map(|document| document.node.to_json())
+        .collect();
+    assert_eq!(read, [json!({"a": "b/c"}), json!({"e": 4}), json!({"f": 5})]);
+    assert_eq!(all("{\"a\": 1}{b: 2}\n").len(), 2);
+    let wrong = error("{\"a\": 1}{\"b\": 2}\n---\ne: 4\n");
+    assert!(wrong.message.contains("behind several JSON objects"), "{wrong:?}");
+    assert_eq!((wrong.line, wrong.column), (2, 1));
+    for text in [
+        "{\"a\": 1}\n---\nb: \"c\\/d\"\n",
+        "a: 1\n---\n{\"b\": \"c\\/d\"}\n",
+        "{a: 1, b: \"c\\/d\"}\n",
+        "\u{feff}{\"b\": \"c\\/d\"}\n",
+    ] {
+        assert!(error(text).message.contains("without a backslash"), "{text:?}");
+    }
+    assert!(error("{\"a\": 1e999}\n").message.contains("too large"));
 }
 
 #[test]
 fn a_document_may_begin_with_a_byte_order_mark() {
-    let text = "\u{feff}a: 1\n--- # next\n\u{feff}b: x\nc: []\n---\r\n\u{feff}{\"d\": 2}{\"e\": 3}\n";
+    let text = "\u{feff}a: 1\n--- # next\n\u{feff}b: x\nc: []\n---\r\n\u{feff}{\"d\": 2}\n";
     let read: Vec<Value> = all(text).iter().map(|document| document.node.to_json()).collect();
     assert_eq!(
         read,
-        [
-            json!({"a": 1}),
-            json!({"b": "x", "c": []}),
-            json!({"d": 2}),
-            json!({"e": 3})
-        ]
+        [json!({"a": 1}), json!({"b": "x", "c": []}), json!({"d": 2})]
     );
     let b = all(text)[1].node.span_of("b").unwrap();
     assert_eq!((b.line, b.column), (3, 4));
@@ -119,12 +130,21 @@ fn a_key_is_what_kubectl_sends() {
         one("{y: 2, 0x10: 3, 1.5: 4, 'no': 5, -1: 6}\n"),
         json!({"true": 2, "16": 3, "1.5": 4, "no": 5, "-1": 6})
     );
-    for text in ["~: 1\n", "{: 1}\n", "? \n: 1\n", "18446744073709551616: 1\n"] {
+    for text in [
+        "~: 1\n",
+        "{: 1}\n",
+        "? \n: 1\n",
+        "18446744073709551616: 1\n",
+        "18446744073709551615: 1\n",
+        "9223372036854775808: 1\n",
+        "1e6: 1\n",
+        "1234567.5: 1\n",
+    ] {
         assert!(error(text).message.contains("a key that is not a text"), "{text}");
     }
 }
 
-/// Each of these was compared with kubectl: see `tests/check/kubectl.rs`.
+/// Each of these was compared with kubectl: see `tests/check/kubectl`.
 #[test]
 fn a_text_that_kubectl_reads_differently_is_an_error_at_its_position() {
     for (text, at, says) in [
@@ -147,7 +167,25 @@ fn a_text_that_kubectl_reads_differently_is_an_error_at_its_position() {
             "<< is behind another value of b",
         ),
         ("a: !!int x\n", (1, 10), "not of this type"),
-        ("a:\n- \tb\n", (2, 1), "a tab"),
+        ("a:\n- \tb\n", (2, 3), "a tab"),
+        ("a: 1\n\t\nb: 2\n", (2, 1), "a tab"),
+        ("...\na: 1\n", (1, 1), "before the first document"),
+        ("{\"a\": 1}\n#\n", (2, 1), "so short a text"),
+        ("a: !!seq 5\n", (1, 10), "not a list or a map"),
+        ("a: .5_0\n", (1, 4), "as a number"),
+        ("a: |\n\n  \tb\n  c\n", (3, 3), "a tab"),
+        ("a: [b:]\n", (1, 6), "for a part of the text"),
+        ("a: [b?c]\n", (1, 5), "in quotes"),
+        ("a: b\n \tc\n", (1, 4), "a tab"),
+        ("a: &b.c x\n", (1, 4), "the name of this anchor"),
+        ("a: &\u{e9} x\n", (1, 4), "the name of this anchor"),
+        ("a: b\rc: d\n", (1, 5), "carriage return"),
+        ("a: !!int 1.5\n", (1, 10), "not of this type"),
+        ("a: !!int 1e3\n", (1, 10), "not of this type"),
+        ("a: !!float 18446744073709551615\n", (1, 12), "not of this type"),
+        ("a: !!timestamp x\n", (1, 16), "!!timestamp"),
+        ("a: {b\n  : 1}\n", (2, 3), "does not end on its line"),
+        ("{\"a\n  b\": 1}\n", (1, 2), "does not end on its line"),
     ] {
         let wrong = error(text);
         assert!(wrong.message.contains(says), "{text:?}: {wrong:?}");
@@ -161,11 +199,34 @@ fn a_text_that_kubectl_reads_differently_is_an_error_at_its_position() {
         "a: {b: 1, <<: {b: 1, c: 2}}\n",
         "a: {<<: [{b: 1}, {b: 2}]}\n",
         "a: ?{vaultkv:x}\n",
+        "a: |\n  b\n   \tc\n  - \td\n",
+        "a: [b: , c]\n",
+        "a: \"b\n\tc\"\n",
+        "? a\n: 1\n",
+        "a: {? b\n : 1}\n",
+        "a: &b-c_1 x\nd: [*b-c_1]\n",
+        "a: b\r\nc: d\r\n",
     ] {
         assert!(!all(text).is_empty(), "{text:?}");
     }
     assert!(error("a: !!str\n").message.contains("a tag without a value"));
     assert_eq!(one("a: !!binary czM6Ly9iaw==\n"), json!({"a": "s3://bk"}));
+}
+
+/// The blanks at the beginning of a file were once read again for each text in quotes.
+#[test]
+fn every_byte_is_examined_at_most_once() {
+    for unit in [
+        "- \"a\\tb\"\n",
+        "- [a, {b: c}, \"d\"]\n",
+        "- |\n  a\n\n",
+        "- &a x\n- *a # c\n",
+    ] {
+        let text = format!("{}{}", "\n".repeat(5000), unit.repeat(1000));
+        EXAMINED.set(0);
+        assert_eq!(all(&text).len(), 1);
+        assert!(EXAMINED.get() <= text.len(), "{unit:?}: {}", EXAMINED.get());
+    }
 }
 
 #[test]

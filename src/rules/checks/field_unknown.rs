@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use serde_json::Value;
 
@@ -126,7 +126,10 @@ fn unknown(kind: Kind, schema: &Schema, parent: &str, key: &str) -> Finding {
 }
 
 fn schema(kind: Kind) -> &'static Schema {
-    static SCHEMAS: LazyLock<[Schema; 2]> = LazyLock::new(|| [of_kind(Kind::Backup), of_kind(Kind::Restore)]);
+    static SCHEMAS: LazyLock<[Schema; 2]> = LazyLock::new(|| {
+        let all = crds();
+        [of_kind(&all, Kind::Backup), of_kind(&all, Kind::Restore)]
+    });
     let [backup, restore] = &*SCHEMAS;
     match kind {
         Kind::Backup => backup,
@@ -135,8 +138,7 @@ fn schema(kind: Kind) -> &'static Schema {
 }
 
 /// Returns the schema of a kind from its CRD, with the fields that every object has.
-fn of_kind(kind: Kind) -> Schema {
-    let all = crds();
+fn of_kind(all: &[CustomResourceDefinition], kind: Kind) -> Schema {
     let versions = all
         .iter()
         .filter(|crd| crd.spec.names.kind == kind.as_str())
