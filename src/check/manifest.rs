@@ -135,7 +135,7 @@ impl Manifest {
             shares |= node
                 .node
                 .address()
-                .is_some_and(|address| values.contains(&address))
+                .is_some_and(|address| values.contains(&address));
         });
         shares
     }

@@ -256,9 +256,10 @@ mod tests {
     #[test]
     fn the_values_are_visited_once_whatever_the_number_of_comments() {
         let visits = |count: usize| {
-            let text: String = (0..count)
+            let lines: Vec<String> = (0..count)
                 .map(|number| format!("k{number}: \"a #@ b\"\n"))
                 .collect();
+            let text = lines.concat();
             let documents: Vec<_> = Reader::new(&text).map(Result::unwrap).collect();
             VISITS.set(0);
             assert_eq!(in_comments(&text, &documents), None);

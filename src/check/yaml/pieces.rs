@@ -75,7 +75,8 @@ pub(super) fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let others = if rest.trim_start().is_empty() && end > 0 {
         Vec::new()
     } else if is_stream || is_cut_short {
-        vec![end + rest.len() - rest.trim_start().len()..text.len()]
+        let begin = end + rest.len() - rest.trim_start().len();
+        std::iter::once(begin..text.len()).collect()
     } else {
         between_marks(text, end)
     };

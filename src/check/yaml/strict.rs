@@ -14,6 +14,10 @@ use super::pieces::Piece;
 const LINE_ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
 /// Finds the differences in one piece of a text.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a state of its own of the text before `done`"
+)]
 pub(super) struct Strict<'t> {
     text: &'t str,
     is_json: bool,

@@ -191,7 +191,7 @@ impl<'a> RunNodes<'a> {
         let named = nodes
             .iter()
             .take(NAMED_NODES)
-            .map(|node| node.host_id.to_string());
+            .map(|node| (*node.host_id).to_owned());
         (!nodes.is_empty()).then(|| Self {
             backup: &backup.name,
             host_ids: nodes

@@ -33,6 +33,9 @@ fn work((subject, facts): (Subject, Facts)) -> u64 {
     })
 }
 
+/// Returns an object and facts of a length.
+type Case<'a> = &'a dyn Fn(usize) -> (Subject, Facts);
+
 #[test]
 fn the_work_grows_with_the_length_of_a_list() {
     let upper_case = |items| {
@@ -67,7 +70,7 @@ fn the_work_grows_with_the_length_of_a_list() {
         let entities = list(items / 3, |item| format!("k1.t{item}"));
         with(&json!({"entities": entities, "rename": pairs}), "k1")
     };
-    let cases: [(&str, &dyn Fn(usize) -> (Subject, Facts)); 5] = [
+    let cases: [(&str, Case<'_>); 5] = [
         ("upper case", &upper_case),
         ("outside", &outside),
         ("wider", &wider),

@@ -131,9 +131,10 @@ fn document(random: &mut Rng) -> String {
     let name = one(random, &["a", "b", "c"]);
     match random.u8(..8) {
         0 => {
-            let entries: String = (0..random.usize(0..3))
+            let entries: Vec<String> = (0..random.usize(0..3))
                 .map(|_| format!(", {}: {}", key(random), scalar(random)))
                 .collect();
+            let entries = entries.concat();
             format!("{{apiVersion: v1, kind: C, metadata: {{name: {name}}}{entries}}}\n")
         }
         1 | 2 => {

@@ -146,6 +146,10 @@ struct History {
 }
 
 /// Plays the history of a seed.
+#[expect(
+    clippy::unwrap_in_result,
+    reason = "an error is a violated property, and a panic is a mistake of the test"
+)]
 pub(super) fn play(seed: u64) -> Result<Played, Failure> {
     let mut random = Rng::with_seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()

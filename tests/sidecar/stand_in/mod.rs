@@ -104,6 +104,7 @@ struct State {
     failing: Option<(FailingOperation, String, usize)>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 struct Node {
     host: HostId,
     datacenter: Segment,

@@ -18,7 +18,10 @@ fn a_node_that_joins_during_the_import_keeps_the_copies_and_is_reported() {
     assert_eq!(run.state(), "COMPLETED");
     assert_eq!(copies(&run)[..2], [true; 2]);
     let joined = run.world.nodes[2].host.clone();
-    assert_eq!(run.status().truncation.unwrap().joined_nodes, [joined.clone()]);
+    assert_eq!(
+        run.status().truncation.unwrap().joined_nodes,
+        std::slice::from_ref(&joined)
+    );
     let warning = format!(
         "the nodes {joined} joined the ring while the rows were imported, and rows whose place they took may be missing: run \
          nodetool repair on every node, and nodetool cleanup on none before; where a keyspace has one replica, decommission \

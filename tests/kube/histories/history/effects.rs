@@ -147,12 +147,10 @@ impl History {
                 }
             }
             Event::DeleteBackup => self.delete::<CassandraBackup>(NIGHTLY).await,
-            Event::Suspend(suspend) => {
-                // A one-shot backup that is suspended describes a snapshot.
-                if self.object(BACKUP, NIGHTLY)["spec"]["schedule"].is_string() {
-                    let patch = json!({ "spec": { "suspend": suspend } });
-                    self.patch::<CassandraBackup>(NIGHTLY, &patch).await;
-                }
+            // A one-shot backup that is suspended describes a snapshot.
+            Event::Suspend(suspend) if self.object(BACKUP, NIGHTLY)["spec"]["schedule"].is_string() => {
+                let patch = json!({ "spec": { "suspend": suspend } });
+                self.patch::<CassandraBackup>(NIGHTLY, &patch).await;
             }
             _ => {}
         }
