@@ -35,7 +35,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("admission", &["evaluate", "rules", "api", "domain", "telemetry"]),
     ("kubernetes", &["rules", "api", "domain", "telemetry"]),
     ("check", &["evaluate", "rules", "api", "domain"]),
-    ("probe", &["kubernetes"]),
+    ("probe", &["kubernetes", "rules"]),
     ("icarus", &["domain", "telemetry"]),
     (
         "reconcile",

@@ -232,7 +232,8 @@ fn the_fields_that_cassgate_adds_are_these() {
             ".status.rings",
             ".status.run",
             ".status.schedule",
-            ".status.snapshotTag"
+            ".status.snapshotTag",
+            ".status.waitingSince"
         ]
     );
     assert_eq!(
@@ -249,7 +250,8 @@ fn the_fields_that_cassgate_adds_are_these() {
             ".status.proposedNodes",
             ".status.ringUnsettledSince",
             ".status.source",
-            ".status.truncation"
+            ".status.truncation",
+            ".status.waitingSince"
         ]
     );
 }
