@@ -176,6 +176,21 @@ fn insertions_all_over_a_document_keep_the_value_hidden() {
 }
 
 #[test]
+fn every_insertion_into_a_text_of_variables_keeps_the_value_hidden() {
+    let variables = format!("awssecretaccesskey={MARKER}\n");
+    for parts in [[BACKUP, &variables], [&variables, BACKUP]] {
+        let text = parts.join("---\n");
+        let begin = text.find(&variables).unwrap();
+        for more in DAMAGES {
+            for at in begin.saturating_sub(5)..=begin + variables.len() {
+                let text = damaged(text.clone(), &Damage::Insert(at.min(text.len()), more));
+                assert_hidden(&text, &judged("file.yaml", &text));
+            }
+        }
+    }
+}
+
+#[test]
 fn credentials_in_a_wrong_place_stay_hidden() {
     for object in MISPLACED {
         let text = object.replace("VALUE", MARKER);
