@@ -204,6 +204,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             sidecar: ClusterObservation::default().sidecar,
             cluster_gone: false,
             no_progress_timeout: self.reconciler.no_progress_timeout,
+            unproven_elsewhere: Vec::new(),
             answers: &Answers::new(),
         };
         let plan = object.plan(&observation, &RestoreInputs::default(), &PruneInputs::default());
@@ -284,6 +285,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
                 sidecar: cluster.sidecar.clone(),
                 cluster_gone: cluster.cluster_gone,
                 no_progress_timeout: self.reconciler.no_progress_timeout,
+                unproven_elsewhere: self.queue.unproven_elsewhere(object),
                 answers: &answers,
             };
             match object.plan(&observation, &cluster.restore_inputs, &cluster.prune_inputs) {

@@ -34,7 +34,9 @@ pub use crate::api::Phase;
 pub use actions::{Actions, Event, Plan, Request, Task};
 pub use finalizer::{Finalizer, has_finalizer};
 pub use node::{Outcome, is_current, record};
-pub use observation::{Answer, Answers, Observation, OperationReport, PodMember, Question, RingView};
+pub use observation::{
+    Answer, Answers, Observation, OperationReport, PodMember, Question, RingView, UnprovenPart,
+};
 pub use timing::{ARRIVAL_TIMEOUT, NO_PROGRESS_TIMEOUT, POLL_INTERVAL, REQUEUE_INTERVAL};
 pub use wait::{Wait, WaitLimit, limit};
 pub use waiting::{wait_event, waiting_condition};

@@ -32,8 +32,19 @@ pub struct Observation<'a> {
     pub cluster_gone: bool,
     /// The time without progress after which a run under way is reported as stalled.
     pub no_progress_timeout: SignedDuration,
+    /// The parts of other backups of the cluster that may have left a file cut short; empty for a restore.
+    pub unproven_elsewhere: Vec<UnprovenPart>,
     /// The answers to the questions of this reconcile so far.
     pub answers: &'a Answers,
+}
+
+/// A part of a backup that may have left a file cut short in its directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnprovenPart {
+    /// `spec.storageLocation` of its run.
+    pub storage_location: String,
+    /// The host id of its node; `None`: the part of any node.
+    pub host_id: Option<String>,
 }
 
 impl Observation<'_> {

@@ -19,8 +19,9 @@ use super::undecodable::{self, UndecodableObjects};
 use super::wake;
 use crate::api::{CassandraBackup, CassandraRestore, Kind};
 use crate::reconcile::object::CachedObject;
-use crate::reconcile::plan::Wait;
+use crate::reconcile::plan::backup::elsewhere::unproven_parts;
 use crate::reconcile::plan::restore::copies::restores_with_copies;
+use crate::reconcile::plan::{UnprovenPart, Wait};
 
 /// Namespace and name of a `CassandraCluster`.
 pub(in crate::reconcile) type ClusterKey = (String, String);
@@ -153,6 +154,18 @@ impl OperationQueue {
             |entry: &QueueEntry| entry.kind == Kind::Restore && entry.state == QueueState::Undecodable;
         names.extend(undecodable.into_iter().filter(may_run).map(|entry| entry.name));
         names
+    }
+
+    /// Returns the parts, according to the watches, that other backups of the cluster may have left cut short; none for a
+    /// restore.
+    pub(in crate::reconcile) fn unproven_elsewhere<K: Queued>(&self, object: &K) -> Vec<UnprovenPart> {
+        if K::KIND != Kind::Backup {
+            return Vec::new();
+        }
+        let (namespace, cluster) = (object.namespace(), object.cluster());
+        let in_namespace = |backup: &CassandraBackup| backup.metadata.namespace == namespace;
+        let backups = self.backups.state_filter(in_namespace);
+        unproven_parts(backups.iter().map(AsRef::as_ref), cluster, &object.name_any())
     }
 
     /// Wakes objects whose time comes near, for as long as the future is polled.

@@ -6,12 +6,13 @@ use super::*;
 
 const LONG: Duration = Duration::from_hours(1);
 
-fn address(number: u8) -> IpAddr {
-    Ipv4Addr::new(10, 0, 0, number).into()
+fn address(number: u16) -> IpAddr {
+    let [high, low] = number.to_be_bytes();
+    Ipv4Addr::new(10, 0, high, low).into()
 }
 
 /// Takes every slot, each connection from an address of its own.
-async fn full(max_connections: u8) -> (Peers, Vec<Slot>) {
+async fn full(max_connections: u16) -> (Peers, Vec<Slot>) {
     let peers = Peers::new(max_connections.into());
     let mut slots = Vec::new();
     for number in 0..max_connections {
@@ -126,8 +127,9 @@ async fn new_connections_do_not_wait_for_each_other_while_many_silent_ones_are_e
     let (peers, silent) = full(200).await;
     let begun = Instant::now();
     let mut honest = Vec::new();
-    for _ in 0..CLOSING {
-        honest.push(connected(&peers, address(201)).await);
+    for number in 0..CLOSING {
+        let number = 1_000 + u16::try_from(number).unwrap();
+        honest.push(connected(&peers, address(number)).await);
     }
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert!(

@@ -8,6 +8,7 @@ use crate::api::{BackRestStatus, BackupRun, NodeStatus, Phase, Reason};
 use crate::domain::resolved_tag::ResolvedTag;
 use crate::domain::schema_version::SchemaVersion;
 use crate::domain::snapshot_tag::SnapshotTag;
+use crate::reconcile::plan::observation::UnprovenPart;
 use crate::reconcile::plan::ring::{RingCheck, RingScope};
 use crate::reconcile::plan::schedule::{self, Slot};
 use crate::reconcile::plan::wait::Wait;
@@ -112,7 +113,9 @@ impl BackupPlanner<'_> {
         let tag = tag.map_err(|wait| self.plan.wait_for(wait)).ok()?;
         for node in &mut nodes {
             node::enter(node, Phase::Backup);
-            node.unproven = self.carried_over(&run, &node.host_id);
+            node.unproven = self
+                .carried_over(&run, &node.host_id)
+                .or_else(|| self.left_elsewhere(&run, &node.host_id));
         }
         let cluster = ring.cluster.as_str().to_owned();
         Some(Attempt {
@@ -132,6 +135,16 @@ impl BackupPlanner<'_> {
         }
         let mut nodes = self.status.common.nodes.iter();
         nodes.find(|node| node.host_id == host_id)?.unproven
+    }
+
+    /// Returns `Some(true)` if another backup may have left a file cut short in the directory of the node.
+    fn left_elsewhere(&self, run: &BackupRun, host_id: &str) -> Option<bool> {
+        let mut parts = self.plan.observation.unproven_elsewhere.iter();
+        let is_shared = |part: &UnprovenPart| {
+            part.storage_location == run.storage_location
+                && part.host_id.as_deref().is_none_or(|other| other == host_id)
+        };
+        (is_directory(&run.storage_location) && parts.any(is_shared)).then_some(true)
     }
 
     /// Starts an attempt at a run.

@@ -4,6 +4,7 @@
 
 mod again;
 mod begin;
+pub mod elsewhere;
 mod end;
 mod listing;
 mod lost;

@@ -9,6 +9,7 @@ mod cluster_gone;
 mod condensed;
 mod conflict;
 mod defects;
+mod elsewhere;
 mod failures;
 mod foreign;
 mod harness;

@@ -23,7 +23,7 @@ use crate::api::NodeContainers;
 use crate::domain::sidecar::Sidecar;
 use crate::icarus::NodeMode;
 use crate::reconcile::plan::{
-    Answers, NO_PROGRESS_TIMEOUT, Observation, OperationReport, Phase, PodMember, Task,
+    Answers, NO_PROGRESS_TIMEOUT, Observation, OperationReport, Phase, PodMember, Task, UnprovenPart,
 };
 use archive::{Archive, Listing};
 use disruption::Silence;
@@ -124,6 +124,8 @@ pub(super) struct World {
     pub(super) sidecar: Sidecar,
     /// True while the `CassandraCluster` does not exist.
     pub(super) cluster_gone: bool,
+    /// The parts of other backups that may be cut short.
+    pub(super) unproven_elsewhere: Vec<UnprovenPart>,
     pub(super) uploads: Uploads,
     /// The time until which the bucket answers no sidecar.
     pub(super) unlisted_until: Timestamp,
@@ -189,6 +191,7 @@ impl World {
             truncated: 0,
             sidecar: Sidecar::from_image("icarus:2.0.4"),
             cluster_gone: false,
+            unproven_elsewhere: Vec::new(),
             uploads: Uploads::default(),
             unlisted_until: Timestamp::MIN,
             archive: None,
@@ -219,6 +222,7 @@ impl World {
             sidecar: self.sidecar.clone(),
             cluster_gone: self.cluster_gone,
             no_progress_timeout: NO_PROGRESS_TIMEOUT,
+            unproven_elsewhere: self.unproven_elsewhere.clone(),
             answers,
         }
     }

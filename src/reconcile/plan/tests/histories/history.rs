@@ -381,9 +381,11 @@ impl History {
         } else {
             self.turn(object, now)
         };
+        let unproven_elsewhere = self.unproven_elsewhere(object);
         decide(&self.world, wait.as_ref(), |observation| {
             let observation = Observation {
                 missing: missing.clone(),
+                unproven_elsewhere: unproven_elsewhere.clone(),
                 ..observation.clone()
             };
             Plannable::plan(object, &observation, &inputs, &prune_inputs)

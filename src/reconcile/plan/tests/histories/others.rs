@@ -4,6 +4,10 @@ use super::history::{History, Subject};
 use super::safety;
 use super::user::identify;
 use crate::api::{BackRestCondition, BackupStatus, CassandraBackup, CassandraBackupSpec, ConditionType};
+use crate::reconcile::object::ReconciledObject;
+use crate::reconcile::plan::UnprovenPart;
+use crate::reconcile::plan::backup::elsewhere::unproven_parts;
+use kube::ResourceExt;
 
 /// Maximum number of other backups of a history.
 const MAX_OTHERS: usize = 2;
@@ -30,6 +34,18 @@ impl History {
             ..BackRestCondition::default()
         });
         self.add_other(Some(status));
+    }
+
+    /// Returns the parts of the other backups that may be cut short.
+    pub(super) fn unproven_elsewhere<K: ReconciledObject>(&self, object: &K) -> Vec<UnprovenPart> {
+        if object.as_restore().is_some() {
+            return Vec::new();
+        }
+        let subjects = self.others.iter().chain([&self.backup]);
+        let backups = subjects
+            .filter(|subject| !subject.is_gone)
+            .map(|subject| &subject.object);
+        unproven_parts(backups, "c1", &object.name_any())
     }
 
     fn add_other(&mut self, status: Option<BackupStatus>) {

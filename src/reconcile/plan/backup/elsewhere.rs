@@ -1,0 +1,48 @@
+//! The parts that other backups of the cluster may have left cut short in a directory.
+//!
+//! A sidecar that writes to a directory (`file://`) skips every file that exists, even one that a killed sidecar cut
+//! short. All backups to one location share the files, so a backup has to prove what another one may have cut.
+
+use crate::api::{CassandraBackup, ConditionType, NodeStatus};
+use crate::reconcile::plan::observation::UnprovenPart;
+
+/// Returns the parts of the other backups of the cluster that did not complete, from the backups of a namespace.
+///
+/// A run of another executor records no nodes, so the part of every node counts.
+#[must_use]
+pub fn unproven_parts<'a>(
+    backups: impl IntoIterator<Item = &'a CassandraBackup>,
+    cluster: &str,
+    own: &str,
+) -> Vec<UnprovenPart> {
+    let of_cluster = backups
+        .into_iter()
+        .filter(|backup| backup.spec.cassandra_cluster == cluster);
+    let others = of_cluster.filter(|backup| backup.metadata.name.as_deref() != Some(own));
+    others.flat_map(unproven).collect()
+}
+
+fn unproven(backup: &CassandraBackup) -> Vec<UnprovenPart> {
+    let Some(status) = &backup.status else {
+        return Vec::new();
+    };
+    let state = status.common.state();
+    if state.is_none_or(|state| state == ConditionType::Completed) {
+        return Vec::new();
+    }
+    let run = status.run.as_ref();
+    let location = run.map_or(&backup.spec.storage_location, |run| &run.storage_location);
+    let part = |host_id: Option<String>| UnprovenPart {
+        storage_location: location.clone(),
+        host_id,
+    };
+    if status.common.nodes.is_empty() {
+        let has_begun = status.common.id.is_some();
+        return has_begun.then(|| part(None)).into_iter().collect();
+    }
+    let may_be_cut = |node: &&NodeStatus| {
+        node.unproven == Some(true) || node.sent.is_some() && node.state.as_deref() != Some("COMPLETED")
+    };
+    let nodes = status.common.nodes.iter().filter(may_be_cut);
+    nodes.map(|node| part(Some(node.host_id.clone()))).collect()
+}
