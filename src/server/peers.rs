@@ -19,12 +19,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The time that a connection has before it can be evicted. 50 ms: a `ClientHello` mostly arrives with the connection.
-const EVICTION_GRACE: Duration = Duration::from_millis(50);
-
-/// The time that a body may be arriving before its connection can be evicted. 500 ms: kube-apiserver sends a body in one
-/// piece.
-const BODY_GRACE: Duration = Duration::from_millis(500);
+/// The time that a connection has for its next step before it can be evicted: the `ClientHello`, the first response, the
+/// rest of a body, another request. 500 ms: each takes a round trip, and a busy machine takes a part of a second.
+const EVICTION_GRACE: Duration = Duration::from_millis(500);
 
 /// The number of evicted connections that may be closing while new ones take their places.
 const CLOSING: usize = 64;
@@ -104,10 +101,9 @@ enum Progress {
 impl Progress {
     /// Returns the time at which the connection can be evicted.
     fn evictable_from(self) -> Instant {
-        match self {
-            Self::NoHello(since) | Self::NoResponse(since) | Self::Idle(since) => since + EVICTION_GRACE,
-            Self::SlowBody(since) => since + BODY_GRACE,
-        }
+        let (Self::NoHello(since) | Self::NoResponse(since) | Self::SlowBody(since) | Self::Idle(since)) =
+            self;
+        since + EVICTION_GRACE
     }
 }
 

@@ -125,7 +125,9 @@ pub(crate) fn a_restore_is_judged_by_the_backup_in_the_cluster_as_the_webhook_do
         let (code, printed) = check(&here.stage, &["--live"], &wider);
         assert_eq!(code, 1, "{printed}");
         assert!(printed.contains(rule), "{rule}: {printed}");
-        here.kubectl().apply(&wider).refused_with(&[&format!("[{rule}]")]);
+        here.kubectl()
+            .apply(&wider)
+            .refused_with(&[&format!("[cassgate {rule}]")]);
     }
     let (code, printed) = check(&here.stage, &["--live"], &restore("r1", "entities: k1.t1"));
     assert_eq!(code, 0, "{printed}");

@@ -89,7 +89,7 @@ pub(crate) fn a_folder_as_flux_and_helm_order_it_passes_where_missing_references
     let answer = here.kubectl().apply(&documents(&in_the_order_of_flux_and_helm()));
     answer.says_with_warnings(
         "secret/s3 created\ncassandrabackup.db.orange.com/b1 created\ncassandracluster.db.orange.com/c1 created",
-        &["spec.cassandraCluster: Not found: \"c1\": the backup needs this CassandraCluster, which is not in this namespace \
+        &["spec.cassandraCluster: \"c1\": the backup needs this CassandraCluster, which is not in this namespace \
            yet [cassgate cluster-not-found]"],
     );
 }

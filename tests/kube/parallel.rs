@@ -67,7 +67,7 @@ pub(crate) fn five_hundred_applies_get_the_right_verdict_each() {
                     && reported
                         .iter()
                         .zip(rules)
-                        .all(|(text, rule)| text.ends_with(&format!("[{rule}]")));
+                        .all(|(text, rule)| text.ends_with(&format!("[cassgate {rule}]")));
                 if !right {
                     wrong.fetch_add(1, Ordering::Relaxed);
                 }

@@ -28,7 +28,7 @@ configuration  ok       cassgate-{namespace}: default.cassgate.db.orange.com, va
 ca             ok       the caBundle verifies the certificate of the server (one authority)
 service        ok       Service {namespace}/cassgate, port {port}: 1 ready, 0 not ready
 certificate    ok       the API server accepts the certificate of the server
-server         ok       validate.cassgate.db.orange.com denies the bad object [cassgate schedule-malformed] and admits the good one; default.cassgate.db.orange.com sets concurrentConnections
+server         ok       validate.cassgate.db.orange.com denies the bad object [schedule-malformed] and admits the good one; default.cassgate.db.orange.com sets concurrentConnections
 The path to cassgate is good in namespace {namespace}.
 "
     );

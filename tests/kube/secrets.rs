@@ -65,7 +65,7 @@ pub(crate) fn no_secret_value_appears_in_an_answer_a_log_or_a_metric() {
     }
     for rule in ["secret-key-missing", "secret-key-malformed"] {
         assert!(
-            answers.contains(&format!("[{rule}]")),
+            answers.contains(&format!("[cassgate {rule}]")),
             "{rule} has not spoken:\n{answers}"
         );
     }

@@ -73,7 +73,7 @@ async fn then_a_connection_with_a_slow_body_is_evicted_although_it_was_answered_
     slots.iter().for_each(answered);
     let _in_flight = (slots[1].peer().start_request(), slots[1].peer().start_body());
     let _busy = slots[2].peer().start_request();
-    sleep(BODY_GRACE).await;
+    sleep(EVICTION_GRACE).await;
     answered(&slots[0]);
     sleep(EVICTION_GRACE).await;
     assert_eq!(evicted(&peers, &slots).await, Some(1));
