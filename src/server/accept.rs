@@ -168,8 +168,12 @@ async fn accept(
 /// Accepts one connection and waits for its slot. Further connections wait in the queue of the kernel, where they take no
 /// memory of this process.
 async fn next_connection(listener: &TcpListener, peers: &Peers) -> io::Result<(TcpStream, Slot)> {
-    let (stream, client) = listener.accept().await?;
-    Ok((stream, peers.slot(client.ip().to_canonical()).await))
+    loop {
+        let (stream, client) = listener.accept().await?;
+        if let Some(slot) = peers.slot(client.ip().to_canonical()).await {
+            return Ok((stream, slot));
+        }
+    }
 }
 
 fn is_caused_by_client(error: &io::Error) -> bool {

@@ -46,6 +46,15 @@ struct Connected {
     next_id: u64,
     /// Ordered by arrival.
     peers: BTreeMap<u64, Arc<Peer>>,
+    /// The number of connections of each address that has any.
+    of_address: HashMap<IpAddr, Arc<AddressCount>>,
+}
+
+/// The number of connections of one address.
+#[derive(Debug, Default)]
+struct AddressCount {
+    open: AtomicUsize,
+    without_hello: AtomicUsize,
 }
 
 /// The slot of one connection. It is free again once this is dropped.
@@ -61,6 +70,7 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct Peer {
     address: IpAddr,
+    of_address: Arc<AddressCount>,
     /// The time since which its task reads from it; `None` while the task waits for a thread.
     reading_since: Mutex<Option<Instant>>,
     hello_received: AtomicBool,
@@ -119,11 +129,17 @@ impl Peers {
     /// Returns a slot for a new connection, and evicts another connection if none is free. Waits without a limit while
     /// no connection can be evicted: each is busy with a request that has arrived.
     ///
+    /// Returns `None` if no slot is free and the address has more than its share, each connection with a `ClientHello`:
+    /// the connection has to be closed. A handshake for each new connection of such an address would take all CPU time.
+    ///
     /// # Guarantees
     /// While an address has more than its share of the connections, one of the address with the most is evicted. So
     /// many connections from few addresses do not evict those from others.
-    pub(super) async fn slot(&self, address: IpAddr) -> Slot {
+    pub(super) async fn slot(&self, address: IpAddr) -> Option<Slot> {
         loop {
+            if self.is_full_of(address) {
+                return None;
+            }
             match self.evict_for_one_more() {
                 Ok(()) => {}
                 Err(evictable_from) => {
@@ -134,7 +150,7 @@ impl Peers {
             }
             // The semaphore is never closed, so this is always a permit.
             if let Ok(permit) = Arc::clone(&self.slots).acquire_owned().await {
-                return self.connect(address, permit);
+                return Some(self.connect(address, permit));
             }
         }
     }
@@ -146,8 +162,13 @@ impl Peers {
     }
 
     fn connect(&self, address: IpAddr, permit: OwnedSemaphorePermit) -> Slot {
+        let mut connected = lock(&self.connected);
+        let of_address = Arc::clone(connected.of_address.entry(address).or_default());
+        of_address.open.fetch_add(1, Ordering::AcqRel);
+        of_address.without_hello.fetch_add(1, Ordering::AcqRel);
         let peer = Arc::new(Peer {
             address,
+            of_address,
             reading_since: Mutex::default(),
             hello_received: AtomicBool::new(false),
             speaks_http1: AtomicBool::new(false),
@@ -157,7 +178,6 @@ impl Peers {
             last_response: Mutex::default(),
             evicted: CancellationToken::new(),
         });
-        let mut connected = lock(&self.connected);
         let id = connected.next_id;
         connected.next_id += 1;
         connected.peers.insert(id, Arc::clone(&peer));
@@ -168,6 +188,22 @@ impl Peers {
             connected: Arc::clone(&self.connected),
             _permit: permit,
         }
+    }
+
+    /// Returns true if no slot is free and the address has more than its share, each connection with a `ClientHello`.
+    fn is_full_of(&self, address: IpAddr) -> bool {
+        let connected = lock(&self.connected);
+        let Some(count) = connected.of_address.get(&address) else {
+            return false;
+        };
+        connected.peers.len() >= self.max_connections
+            && count.open.load(Ordering::Acquire) > self.share()
+            && count.without_hello.load(Ordering::Acquire) == 0
+    }
+
+    /// Returns the number of connections that an address may have before its own are evicted first.
+    fn share(&self) -> usize {
+        (self.max_connections / SHARES).max(SMALLEST_SHARE)
     }
 
     /// Evicts one connection if all slots are taken.
@@ -208,9 +244,8 @@ impl Peers {
         for peer in peers {
             *connections.entry(peer.address).or_default() += 1;
         }
-        let share = (self.max_connections / SHARES).max(SMALLEST_SHARE);
         let (address, most) = connections.into_iter().max_by_key(|(_, number)| *number)?;
-        (most > share).then_some(address)
+        (most > self.share()).then_some(address)
     }
 }
 
@@ -222,7 +257,13 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        lock(&self.connected).peers.remove(&self.id);
+        let mut connected = lock(&self.connected);
+        connected.peers.remove(&self.id);
+        // A peer that never sent a ClientHello stops to count as one.
+        self.peer.record_hello();
+        if self.peer.of_address.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            connected.of_address.remove(&self.peer.address);
+        }
     }
 }
 
@@ -239,7 +280,9 @@ impl Peer {
 
     /// Records a readable `ClientHello`.
     pub(super) fn record_hello(&self) {
-        self.hello_received.store(true, Ordering::Release);
+        if !self.hello_received.swap(true, Ordering::AcqRel) {
+            self.of_address.without_hello.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 
     /// Records that the client speaks HTTP/1.1.

@@ -23,7 +23,7 @@ async fn full(max_connections: u16) -> (Peers, Vec<Slot>) {
 }
 
 async fn connected(peers: &Peers, address: IpAddr) -> Slot {
-    let slot = peers.slot(address).await;
+    let slot = peers.slot(address).await.unwrap();
     slot.peer().record_reading();
     slot
 }
@@ -43,9 +43,9 @@ async fn evicted(peers: &Peers, slots: &[Slot]) -> Option<usize> {
 #[tokio::test(start_paused = true)]
 async fn a_free_slot_is_used_at_once_without_an_eviction() {
     let peers = Peers::new(2);
-    let first = peers.slot(address(1)).await;
+    let first = peers.slot(address(1)).await.unwrap();
     drop(peers.slot(address(1)).await);
-    let _second = peers.slot(address(1)).await;
+    let _second = peers.slot(address(1)).await.unwrap();
     assert!(!first.peer().evicted().is_cancelled());
 }
 
@@ -104,7 +104,7 @@ async fn a_busy_connection_that_was_answered_before_is_not_evicted() {
 #[tokio::test(start_paused = true)]
 async fn no_connection_is_evicted_before_its_grace_has_passed() {
     let peers = Peers::new(1);
-    let slot = peers.slot(address(1)).await;
+    let slot = peers.slot(address(1)).await.unwrap();
     assert!(timeout(LONG, peers.slot(address(2))).await.is_err());
     assert!(!slot.peer().evicted().is_cancelled(), "its task has not started");
     slot.peer().record_reading();
@@ -141,21 +141,43 @@ async fn new_connections_do_not_wait_for_each_other_while_many_silent_ones_are_e
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_with_more_than_its_share_loses_its_own_connections_first() {
+async fn an_address_with_more_than_its_share_loses_its_own_silent_connections_first() {
     let peers = Peers::new(16);
     let api_server = connected(&peers, address(1)).await;
     answered(&api_server);
     let mut flood = Vec::new();
     for _ in 0..200 {
         let slot = connected(&peers, address(2)).await;
-        answered(&slot);
         sleep(EVICTION_GRACE).await;
         // The task of an evicted connection ends.
         flood.retain(|slot: &Slot| !slot.peer().evicted().is_cancelled());
         flood.push(slot);
     }
     assert!(!api_server.peer().evicted().is_cancelled());
-    assert!(timeout(EVICTION_GRACE, peers.slot(address(1))).await.is_ok());
+    assert!(peers.slot(address(1)).await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_whose_connections_all_have_a_hello_gets_no_more_than_the_free_ones() {
+    let peers = Peers::new(16);
+    let api_server = connected(&peers, address(1)).await;
+    answered(&api_server);
+    let mut flood = Vec::new();
+    for _ in 0..200 {
+        if let Some(slot) = peers.slot(address(2)).await {
+            slot.peer().record_reading();
+            answered(&slot);
+            flood.push(slot);
+        }
+    }
+    assert_eq!(flood.len(), 15);
+    sleep(EVICTION_GRACE).await;
+    let another = peers.slot(address(3)).await.unwrap();
+    assert!(!api_server.peer().evicted().is_cancelled());
+    let evicted = |slot: &&Slot| slot.peer().evicted().is_cancelled();
+    assert_eq!(flood.iter().filter(evicted).count(), 1);
+    drop((another, flood.pop()));
+    assert!(peers.slot(address(2)).await.is_some(), "a slot is free again");
 }
 
 #[tokio::test(start_paused = true)]
