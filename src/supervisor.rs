@@ -26,7 +26,7 @@ use crate::reconcile::lease::LeaseOptionsError;
 use crate::rules::policy::{Executor, Policy};
 use crate::server::accept::{Drained, Server};
 use crate::server::harden::harden;
-use crate::server::limits::{Limits, RequestLimits};
+use crate::server::limits::Limits;
 use crate::server::listen::{BindError, bind};
 use crate::server::readiness::Readiness;
 use crate::server::shutdown::{ExitNow, Shutdown, SignalError, Signals};
@@ -141,8 +141,7 @@ pub async fn run(options: Options, log: LogControl) -> Result<Ended, RunError> {
         status_is_subresource: cluster.status_is_subresource(),
         now: Timestamp::now,
     };
-    let router = admission::router(Arc::new(admission));
-    let router = harden(router, metrics.clone(), RequestLimits::default());
+    let router = harden(admission::router(Arc::new(admission)), metrics.clone());
     let limits = Limits::default();
     let webhook = https::server(webhook_port, server_config, router, limits, metrics.clone());
     let admin_router = admin::router(readiness.clone(), metrics.clone(), log);

@@ -12,7 +12,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use cassgate::server::harden::harden;
 use cassgate::server::https;
-use cassgate::server::limits::{Limits, RequestLimits};
+use cassgate::server::limits::Limits;
 use cassgate::server::listen;
 use cassgate::telemetry::log::{self, LogArgs, LogFormat};
 use cassgate::telemetry::metrics::{Listener, Metrics};
@@ -62,11 +62,7 @@ async fn serve(constant: &Constant) -> Result<()> {
         let answer = answer.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], answer) }
     };
-    let router = harden(
-        Router::new().route("/validate", post(handler)),
-        metrics.clone(),
-        RequestLimits::default(),
-    );
+    let router = harden(Router::new().route("/validate", post(handler)), metrics.clone());
     let server = https::server(port, tls, router, Limits::default(), metrics);
     let stop = CancellationToken::new();
     let closed = async {

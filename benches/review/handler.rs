@@ -24,7 +24,6 @@ use cassgate::api::{CassandraBackup, CassandraCluster, CassandraRestore};
 use cassgate::kubernetes::{Cache, CacheState, Cached, ClusterFacts, Readers, WatchedKind};
 use cassgate::rules::policy::Policy;
 use cassgate::server::harden::harden;
-use cassgate::server::limits::RequestLimits;
 use cassgate::telemetry::metrics::Metrics;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
@@ -131,7 +130,7 @@ fn constant() -> Router {
         async move { ([(header::CONTENT_TYPE, "application/json")], answer) }
     };
     let router = Router::new().route("/validate", post(handler));
-    harden(router, Metrics::new(), RequestLimits::default()).with_state(())
+    harden(router, Metrics::new()).with_state(())
 }
 
 /// Wires cassgate as `cassgate run` does, with an API server that is a function.
@@ -158,12 +157,7 @@ async fn cassgate(watches: &mut JoinSet<()>) -> Result<Router> {
         status_is_subresource: Box::new(|_| Some(false)),
         now: Timestamp::now,
     };
-    Ok(harden(
-        admission::router(Arc::new(admission)),
-        metrics,
-        RequestLimits::default(),
-    )
-    .with_state(()))
+    Ok(harden(admission::router(Arc::new(admission)), metrics).with_state(()))
 }
 
 async fn filled<K: WatchedKind>(

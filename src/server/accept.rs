@@ -45,9 +45,9 @@ pub struct Server {
 pub enum Drained {
     /// Every request was answered and every connection is closed.
     Finished,
-    /// The timeout passed, and the requests that remained were cut.
+    /// The timeout passed, and the remaining connections were cut.
     Cut {
-        /// The number of connections with a request.
+        /// The number of connections (not requests).
         connections: usize,
     },
 }
@@ -82,8 +82,8 @@ impl Server {
         }
     }
 
-    /// Serves until `stop`, then closes the port, waits up to `drain` for requests in flight and for idle HTTP/1.1
-    /// connections, and closes the remaining connections.
+    /// Serves until `stop`, then closes the port, waits up to `drain` for requests in flight, and cuts the remaining
+    /// connections.
     ///
     /// # Guarantees
     /// No connection is left when it returns or is dropped. A handshake that is in progress at the stop is dropped.
@@ -99,8 +99,7 @@ impl Server {
         let _abort_on_drop = context.abort.clone().drop_guard();
         let connections = TaskTracker::new();
 
-        let peers = Peers::new(limits.max_connections);
-        accept(&listener, &context, &connections, &peers).await;
+        accept(&listener, &context, &connections, limits.max_connections).await;
         drop(listener);
         connections.close();
         streams.close();
@@ -112,7 +111,7 @@ impl Server {
         if timeout(drain, all_closed).await.is_ok() {
             return Drained::Finished;
         }
-        let remaining = peers.busy();
+        let remaining = connections.len();
         context.abort.cancel();
         let all_cut = async {
             connections.wait().await;
@@ -124,9 +123,8 @@ impl Server {
                 "a request blocks its thread and cannot be cut"
             );
         }
-        match remaining {
-            0 => Drained::Finished,
-            connections => Drained::Cut { connections },
+        Drained::Cut {
+            connections: remaining,
         }
     }
 }
@@ -136,14 +134,15 @@ async fn accept(
     listener: &TcpListener,
     context: &Arc<ConnectionContext>,
     connections: &TaskTracker,
-    peers: &Peers,
+    max_connections: usize,
 ) {
+    let peers = Peers::new(max_connections);
     let mut failing = false;
     loop {
         let next = tokio::select! {
             biased;
             () = context.stop.cancelled() => return,
-            next = next_connection(listener, peers) => next,
+            next = next_connection(listener, &peers) => next,
         };
         match next {
             Ok((stream, slot)) => {
@@ -168,12 +167,8 @@ async fn accept(
 /// Accepts one connection and waits for its slot. Further connections wait in the queue of the kernel, where they take no
 /// memory of this process.
 async fn next_connection(listener: &TcpListener, peers: &Peers) -> io::Result<(TcpStream, Slot)> {
-    loop {
-        let (stream, client) = listener.accept().await?;
-        if let Some(slot) = peers.slot(client.ip().to_canonical()).await {
-            return Ok((stream, slot));
-        }
-    }
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, peers.slot().await))
 }
 
 fn is_caused_by_client(error: &io::Error) -> bool {

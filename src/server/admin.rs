@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{
     accept::Server,
     harden::harden,
-    limits::{Limits, RequestLimits},
+    limits::Limits,
     listen::Bound,
     log_level,
     readiness::{GateState, NoteState, Readiness},
@@ -49,7 +49,7 @@ pub fn router(readiness: Readiness, metrics: Metrics, log: LogControl) -> Router
         .route(READYZ, get(readyz).with_state(readiness))
         .route(METRICS, get(show_metrics).with_state(metrics.clone()))
         .route(LOG_LEVEL, log_level::route(log));
-    harden(routes, metrics, RequestLimits::admin())
+    harden(routes, metrics)
 }
 
 /// Returns a server that answers over plain HTTP with `router`. The accept loop is that of the webhook.

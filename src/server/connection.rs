@@ -11,18 +11,8 @@ use std::{
     },
 };
 
-use axum::{
-    Router,
-    body::Body,
-    http::{HeaderValue, header},
-    response::Response,
-};
-use hyper::{
-    Request, Version,
-    body::{Body as _, Incoming},
-    rt::Executor,
-    service::service_fn,
-};
+use axum::{Router, body::Body, response::Response};
+use hyper::{Request, body::Incoming, rt::Executor, service::service_fn};
 use hyper_util::{rt::TokioIo, server::conn::auto};
 use rustls::{ServerConfig, server::Acceptor};
 use tokio::{
@@ -35,14 +25,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
 use super::{
-    frames::{Arrival, report_frames},
     limits::Limits,
     peers::{Peer, Slot},
 };
 use crate::telemetry::metrics::{HandshakeFailure, Listener, Metrics};
-
-/// The name of HTTP/1.1 in ALPN.
-const HTTP1_PROTOCOL: &[u8] = b"http/1.1";
 
 /// The shared state of the connections of one listener.
 #[derive(Debug)]
@@ -71,7 +57,7 @@ pub(super) struct ClientAddress(pub(super) SocketAddr);
 
 /// The way in which an idle connection ends.
 enum IdleEnd {
-    /// At once: it never sent a request, or it is evicted before its first response or while a body arrives slowly.
+    /// At once: it never sent a request, or it is evicted before its first response.
     Abrupt,
     /// With a graceful shutdown: it was idle for too long, or it is evicted after a response.
     Graceful,
@@ -114,9 +100,6 @@ async fn serve_stream(context: &ConnectionContext, stream: TcpStream, peer: &Arc
                 stream = handshake(context, tls, stream, peer) => stream,
             };
             if let Some(stream) = stream {
-                if stream.get_ref().1.alpn_protocol() == Some(HTTP1_PROTOCOL) {
-                    peer.record_http1();
-                }
                 serve_requests(context, stream, peer, None).await;
             }
         }
@@ -171,12 +154,6 @@ fn failure(context: &ConnectionContext, error: &io::Error) -> HandshakeFailure {
 }
 
 /// Answers requests until the client disconnects, is idle for too long or is evicted, or the server stops.
-///
-/// # Guarantees
-/// A request that the client sends before it learns of the end is answered. HTTP/2 announces the end with GOAWAY. In
-/// HTTP/1.1 only a response can announce it, so an idle connection stays open at the stop until it has sent one more
-/// request, or until it is aborted: kube-apiserver would not repeat a POST that crosses the close. It speaks HTTP/1.1
-/// with every webhook that is named by a Service.
 async fn serve_requests(
     context: &ConnectionContext,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -188,15 +165,9 @@ async fn serve_requests(
     peer.record_hello();
     let service = service_fn(|request| answer(context, peer, client, request));
     let mut connection = pin!(context.http.serve_connection(TokioIo::new(stream), service));
-    let stopped = async {
-        context.stop.cancelled().await;
-        if peer.speaks_http1() {
-            std::future::pending::<()>().await;
-        }
-    };
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = stopped => {}
+        () = context.stop.cancelled() => {}
         end = idle_end(peer, &context.limits) => match end {
             IdleEnd::Abrupt => return,
             IdleEnd::Graceful => {}
@@ -222,43 +193,15 @@ fn answer(
     mut request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
     let in_flight = peer.start_request();
-    let is_http1 = request.version() < Version::HTTP_2;
-    if is_http1 {
-        peer.record_http1();
-    }
     if let Some(client) = client {
         request.extensions_mut().insert(client);
     }
-    let answer = context
-        .router
-        .clone()
-        .call(request.map(|body| arriving(body, peer)));
-    let stop = context.stop.clone();
+    let answer = context.router.clone().call(request.map(Body::new));
     async move {
-        let mut answer = answer.await;
-        if let Ok(answer) = &mut answer
-            && is_http1
-            && stop.is_cancelled()
-        {
-            let close = HeaderValue::from_static("close");
-            answer.headers_mut().insert(header::CONNECTION, close);
-        }
+        let answer = answer.await;
         drop(in_flight);
         answer
     }
-}
-
-/// Returns the body, which counts as arriving until its end.
-fn arriving(body: Incoming, peer: &Arc<Peer>) -> Body {
-    if body.is_end_stream() {
-        return Body::new(body);
-    }
-    let mut arriving = Some(peer.start_body());
-    report_frames(body, move |arrival| {
-        if arrival == Arrival::End {
-            arriving.take();
-        }
-    })
 }
 
 /// Returns when the connection has been idle for too long or is evicted.
@@ -283,10 +226,6 @@ async fn idle_end(peer: &Peer, limits: &Limits) -> IdleEnd {
     tokio::select! {
         end = idle => end,
         // A client that was answered may have sent another request already, so it gets a graceful end.
-        () = peer.evicted().cancelled() => if peer.has_been_answered() && !peer.has_arriving_body() {
-            IdleEnd::Graceful
-        } else {
-            IdleEnd::Abrupt
-        },
+        () = peer.evicted().cancelled() => if peer.has_been_answered() { IdleEnd::Graceful } else { IdleEnd::Abrupt },
     }
 }

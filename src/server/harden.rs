@@ -9,49 +9,61 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{DefaultBodyLimit, Request},
-    http::{HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use http_body_util::BodyExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use tokio::time::timeout;
 use tower::{Service, ServiceBuilder, layer::layer_fn};
 use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer};
 
-use super::{
-    bodies::{BodyLimits, TrackedBody},
-    frames::{Arrival, report_frames},
-    limits::RequestLimits,
-};
+use super::bodies::{BodyLimit, TrackedBody};
 use crate::telemetry::metrics::Metrics;
 
-/// Adds limits to every route of `router`. Each failure has a `Status` as its body:
+/// The largest body that is read, in bytes: 8 MiB. A review contains the object and the old one; kube-apiserver accepts
+/// requests of up to 3 MiB, and the JSON of a review may be longer than the user's request.
+pub const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
+
+/// The largest total of the bodies of all requests, in bytes: 24 MiB, which is three of the largest or thousands of
+/// usual size.
+pub const MAX_TOTAL_BODY_SIZE: usize = 3 * MAX_BODY_SIZE;
+
+/// The timeout of a request, the time for its body included. 30 s: the maximum of `timeoutSeconds` of a webhook.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Adds the limits to every route of `router`. Each failure has a `Status` as its body:
 ///
 /// - a panic of the handler: 500, and a counter;
-/// - a body that is too large: 413;
-/// - a body that does not arrive in time: 408;
-/// - a request that takes too long: 504;
-/// - too many requests, or bodies that are too large together: 503. It goes to the oldest request whose body has not
-///   arrived, or to the one with the largest body.
+/// - a body over [`MAX_BODY_SIZE`]: 413;
+/// - a request over [`REQUEST_TIMEOUT`]: 504;
+/// - the largest body while all bodies together exceed [`MAX_TOTAL_BODY_SIZE`]: 503.
 ///
 /// axum's own limit of 2 MB for a body is lifted.
-pub fn harden(router: Router, metrics: Metrics, limits: RequestLimits) -> Router {
-    let bodies = BodyLimits::new(limits);
+pub fn harden(router: Router, metrics: Metrics) -> Router {
+    harden_with_timeout(router, metrics, REQUEST_TIMEOUT)
+}
+
+/// Does the same as [`harden`], with another timeout.
+pub fn harden_with_timeout(router: Router, metrics: Metrics, timeout: Duration) -> Router {
+    let body_limit = BodyLimit::new(MAX_TOTAL_BODY_SIZE);
     let layers = ServiceBuilder::new()
         .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| {
             panic_response(&metrics, &panic)
         }))
         .layer(layer_fn(move |inner| Bounded {
             inner,
-            limits,
-            bodies: bodies.clone(),
+            timeout,
+            body_limit: body_limit.clone(),
         }))
-        .layer(RequestBodyLimitLayer::new(limits.body_size))
+        .layer(RequestBodyLimitLayer::new(MAX_BODY_SIZE))
         .layer(DefaultBodyLimit::disable());
     router.layer(layers)
 }
@@ -67,13 +79,13 @@ fn panic_response(metrics: &Metrics, _panic: &Box<dyn Any + Send>) -> Response {
     )
 }
 
-/// Enforces the timeouts and the limits of all requests together. It is a service of its own, because
-/// `axum::middleware::from_fn` moves the request three times and boxes the inner service once more.
+/// Enforces the timeout and the limit of all bodies. It is a service of its own, because `axum::middleware::from_fn`
+/// moves the request three times and boxes the inner service once more.
 #[derive(Debug, Clone)]
 struct Bounded<S> {
     inner: S,
-    limits: RequestLimits,
-    bodies: BodyLimits,
+    timeout: Duration,
+    body_limit: BodyLimit,
 }
 
 impl<S> Service<Request> for Bounded<S>
@@ -91,42 +103,31 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let limits = self.limits;
-        let Some(tracked) = self.bodies.track() else {
-            return Box::pin(async move { Ok(overloaded(&limits)) });
-        };
-        let tracked = Arc::new(tracked);
+        let tracked = Arc::new(self.body_limit.track());
         let response = self.inner.call(request.map(|body| track_frames(body, &tracked)));
-        Box::pin(async move { Ok(bounded(&limits, &tracked, response).await) })
+        let timeout = self.timeout;
+        Box::pin(async move { Ok(bounded(timeout, &tracked, response).await) })
     }
 }
 
 async fn bounded<R: IntoResponse>(
-    limits: &RequestLimits,
+    limit: Duration,
     tracked: &TrackedBody,
     response: impl Future<Output = Result<R, Infallible>>,
 ) -> Response {
     let outcome = tokio::select! {
-        biased;
-        () = tracked.cancelled().cancelled() => return overloaded(limits),
-        outcome = timeout(limits.timeout, response) => outcome,
-        () = tracked.is_late() => return failure(
-            StatusCode::REQUEST_TIMEOUT,
-            "Timeout",
-            &format!(
-                "the body did not arrive within {:?}, or a part of it within {:?}",
-                limits.body_timeout, limits.body_idle_timeout
-            ),
+        () = tracked.cancelled().cancelled() => return failure(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            &format!("the bodies of all requests exceed {MAX_TOTAL_BODY_SIZE} bytes, and this one is the largest"),
         ),
+        outcome = timeout(limit, response) => outcome,
     };
     let Ok(Ok(response)) = outcome else {
         return failure(
             StatusCode::GATEWAY_TIMEOUT,
             "Timeout",
-            &format!(
-                "cassgate cancelled this request after {:?}, the time for its body included",
-                limits.timeout
-            ),
+            &format!("cassgate cancelled this request after {limit:?}, the time for its body included"),
         );
     };
     let response = response.into_response();
@@ -135,38 +136,19 @@ async fn bounded<R: IntoResponse>(
         return failure(
             StatusCode::PAYLOAD_TOO_LARGE,
             "RequestEntityTooLarge",
-            &format!(
-                "the body is longer than {} bytes, the most that cassgate reads",
-                limits.body_size
-            ),
+            &format!("the body is longer than {MAX_BODY_SIZE} bytes, the most that cassgate reads"),
         );
     }
     response
 }
 
-/// Returns the body, which reports each received frame to `tracked`.
+/// Returns the body, which adds each received frame to `tracked`.
 fn track_frames(body: Body, tracked: &Arc<TrackedBody>) -> Body {
     let tracked = Arc::clone(tracked);
-    report_frames(body, move |arrival| match arrival {
-        Arrival::Frame(bytes) => tracked.add(bytes),
-        Arrival::End => tracked.finish(),
-    })
-}
-
-/// Returns the response to a request that exceeds the limits of all requests together.
-fn overloaded(limits: &RequestLimits) -> Response {
-    let mut response = failure(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "ServiceUnavailable",
-        &format!(
-            "cassgate is overloaded: it serves {} requests at a time, with bodies of {} bytes together",
-            limits.requests, limits.total_body_size
-        ),
-    );
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
+    Body::new(body.map_frame(move |frame| {
+        tracked.add(frame.data_ref().map_or(0, Bytes::len));
+        frame
+    }))
 }
 
 fn failure(code: StatusCode, reason: &str, message: &str) -> Response {

@@ -1,4 +1,4 @@
-//! The limits of a listener and of its requests.
+//! The limits of a listener.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// The time that a connection may stay open without a request after GOAWAY. 1 s: many round trips.
     pub goaway_grace: Duration,
-    /// The number of concurrent requests on one HTTP/2 connection. 32: a client that needs more opens another connection,
-    /// as kube-apiserver does. It speaks HTTP/2 only with a webhook that is named by a URL.
+    /// The number of concurrent requests on one HTTP/2 connection. 256: kube-apiserver multiplexes all its calls over
+    /// one connection.
     pub max_streams: u32,
     /// The size of the read buffer of an HTTP/1.1 connection, in bytes; the headers must fit in it. 16 KiB: the headers
     /// of kube-apiserver take less than 1 KiB, and hyper's default of 400 KiB would take all memory with 512
@@ -36,51 +36,6 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// The time that a client has to answer a ping. 10 s.
     pub ping_timeout: Duration,
-}
-
-/// The limits of the requests of a listener. The defaults are those of the webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestLimits {
-    /// The size of a body, in bytes: 8 MiB. A review contains the object and the old one; kube-apiserver accepts
-    /// requests of up to 3 MiB, and the JSON of a review may be longer than the user's request.
-    pub body_size: usize,
-    /// The size of the bodies of all requests together, in bytes: 24 MiB, which is three of the largest or thousands of
-    /// usual size.
-    pub total_body_size: usize,
-    /// The number of requests at a time: 1024. A request without a body takes about 4 KiB.
-    pub requests: usize,
-    /// The time between two parts of a body: 2 s. kube-apiserver sends a body in one piece.
-    pub body_idle_timeout: Duration,
-    /// The time for the whole body: 10 s, the default timeout of a webhook.
-    pub body_timeout: Duration,
-    /// The time for the request, its body included: 30 s, the maximum of `timeoutSeconds` of a webhook.
-    pub timeout: Duration,
-}
-
-impl RequestLimits {
-    /// Returns the limits of the admin port. The longest body that it reads is a log level: 4 KiB.
-    #[must_use]
-    pub fn admin() -> Self {
-        Self {
-            body_size: 4 * 1024,
-            total_body_size: 256 * 1024,
-            requests: 128,
-            ..Self::default()
-        }
-    }
-}
-
-impl Default for RequestLimits {
-    fn default() -> Self {
-        Self {
-            body_size: 8 * 1024 * 1024,
-            total_body_size: 24 * 1024 * 1024,
-            requests: 1024,
-            body_idle_timeout: Duration::from_secs(2),
-            body_timeout: Duration::from_secs(10),
-            timeout: Duration::from_secs(30),
-        }
-    }
 }
 
 impl Limits {
@@ -103,7 +58,7 @@ impl Default for Limits {
             first_request_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_mins(2),
             goaway_grace: Duration::from_secs(1),
-            max_streams: 32,
+            max_streams: 256,
             read_buffer: 16 * 1024,
             stream_window: 128 * 1024,
             connection_window: 256 * 1024,

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use axum::{
     Extension,
-    body::{Body, to_bytes},
+    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -50,17 +50,16 @@ async fn change(
     State(log): State<LogControl>,
     client: Option<Extension<ClientAddress>>,
     headers: HeaderMap,
-    body: Body,
+    body: Bytes,
 ) -> Response {
     if !client.is_some_and(|Extension(ClientAddress(address))| is_local(address.ip())) || !is_direct(&headers)
     {
         return (StatusCode::FORBIDDEN, NOT_LOCAL).into_response();
     }
-    // The body of another client is not read at all.
-    let Ok(body) = to_bytes(body, MAX_LENGTH).await else {
-        return (StatusCode::BAD_REQUEST, "not a log level: the text is too long\n").into_response();
-    };
-    let Ok(text) = std::str::from_utf8(&body) else {
+    let Some(text) = std::str::from_utf8(&body)
+        .ok()
+        .filter(|text| text.len() <= MAX_LENGTH)
+    else {
         return (
             StatusCode::BAD_REQUEST,
             "not a log level; write for example debug\n",

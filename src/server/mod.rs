@@ -11,7 +11,6 @@ pub mod accept;
 pub mod admin;
 mod bodies;
 mod connection;
-mod frames;
 pub mod harden;
 pub mod https;
 pub mod limits;

@@ -36,7 +36,6 @@ pub(crate) fn reviews_are_answered_during_attacks() {
     let target = Target {
         address: gate.webhook,
         certificate_authority: Arc::from(gate.certificate_authority()),
-        sources: 0,
     };
     let load = Load::start(&stage, &name, &[gate.webhook]);
     load.goes_on_for(100);
@@ -60,17 +59,6 @@ pub(crate) fn reviews_are_answered_during_attacks() {
         "half-open handshakes",
         Attack::by(connections(), &target, attack::half_open),
     );
-    for sources in [1, 50] {
-        during(
-            &format!("slow bodies after an answer, from {sources} addresses"),
-            Attack::by(
-                connections(),
-                &target.with_sources(sources),
-                attack::slow_body_after_an_answer,
-            ),
-        );
-    }
-    during("tiny heads", Attack::by(160, &target, attack::tiny_heads));
     during("garbage", Attack::by(30, &target, attack::garbage));
     during("TLS 1.1", Attack::by(30, &target, attack::tls_1_1));
     during("slow headers", Attack::by(200, &target, attack::slow_headers));
@@ -94,31 +82,6 @@ pub(crate) fn reviews_are_answered_during_attacks() {
     // The API server itself keeps one or two connections.
     until("they are gone", || gate.connections() <= 2);
     gate.stop_well().unwrap();
-}
-
-pub(crate) fn probes_are_answered_while_clients_send_endless_log_levels() {
-    let gate = gate::shared(servers::with(Crds::Ours), &["--executor=none"]);
-    let target = Target {
-        address: gate.admin,
-        certificate_authority: Arc::from(""),
-        sources: 0,
-    };
-    for sources in [1, 50] {
-        let attack = Attack::by(
-            connections() / 10,
-            &target.with_sources(sources),
-            attack::slow_log_level,
-        );
-        for _ in 0..100 {
-            let probe = gate.get("/livez");
-            assert_eq!(
-                (probe.status, probe.body.as_str()),
-                (200, "ok"),
-                "{sources} addresses"
-            );
-        }
-        drop(attack);
-    }
 }
 
 pub(crate) fn a_client_of_tls_1_1_is_refused() {

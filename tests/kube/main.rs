@@ -188,7 +188,6 @@ tests! {
     ;
     hostile:
         reviews_are_answered_during_attacks,
-        probes_are_answered_while_clients_send_endless_log_levels,
         a_client_of_tls_1_1_is_refused,
     ;
     server_side_apply:

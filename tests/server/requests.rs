@@ -4,8 +4,8 @@ use axum::{Router, body::Bytes as Body, routing::post};
 use bytes::Bytes;
 use cassgate::{
     server::{
-        harden::harden,
-        limits::{Limits, RequestLimits},
+        harden::{MAX_BODY_SIZE, harden, harden_with_timeout},
+        limits::Limits,
     },
     telemetry::metrics::Metrics,
 };
@@ -18,18 +18,6 @@ use tokio_rustls::client::TlsStream;
 
 use crate::support::{NEVER, SOON, TlsServer, http1, http2, tls, tls_config, value};
 
-const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
-
-/// Returns the limits of the webhook, with timeouts that never pass.
-fn without_timeouts() -> RequestLimits {
-    RequestLimits {
-        body_idle_timeout: NEVER,
-        body_timeout: NEVER,
-        timeout: NEVER,
-        ..RequestLimits::default()
-    }
-}
-
 fn routes() -> Router {
     Router::new()
         .route("/length", post(async |body: Body| body.len().to_string()))
@@ -40,12 +28,8 @@ fn routes() -> Router {
 }
 
 async fn hardened() -> TlsServer {
-    limited(without_timeouts()).await
-}
-
-async fn limited(limits: RequestLimits) -> TlsServer {
     let metrics = Metrics::new();
-    let router = harden(routes(), metrics.clone(), limits);
+    let router = harden(routes(), metrics.clone());
     TlsServer::with(router, Limits::default(), metrics, NEVER).await
 }
 
@@ -59,9 +43,6 @@ fn status(code: u16, reason: &str, message: &str) -> Value {
         "code": code, "reason": reason, "message": message,
     })
 }
-
-const OVERLOADED: &str =
-    "cassgate is overloaded: it serves 1024 requests at a time, with bodies of 25165824 bytes together";
 
 fn too_large() -> Value {
     status(
@@ -139,11 +120,9 @@ async fn a_panic_of_a_handler_gets_500_and_is_counted_and_the_connection_stays_u
 
 #[tokio::test]
 async fn a_body_that_never_ends_gets_504() {
-    let served = limited(RequestLimits {
-        timeout: SOON,
-        ..without_timeouts()
-    })
-    .await;
+    let metrics = Metrics::new();
+    let router = harden_with_timeout(routes(), metrics.clone(), SOON);
+    let served = TlsServer::with(router, Limits::default(), metrics, NEVER).await;
     let answer = send_raw(&served, "content-length: 10\r\n\r\nabc").await;
     assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -153,50 +132,6 @@ async fn a_body_that_never_ends_gets_504() {
         "cassgate cancelled this request after 20ms, the time for its body included",
     );
     assert_eq!(serde_json::from_str::<Value>(body).unwrap(), expected);
-}
-
-#[tokio::test]
-async fn a_body_without_progress_gets_408_and_its_connection_ends() {
-    let served = limited(RequestLimits {
-        body_idle_timeout: SOON,
-        ..without_timeouts()
-    })
-    .await;
-    let answer = send_raw(&served, "content-length: 10\r\n\r\nabc").await;
-    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    let expected = status(
-        408,
-        "Timeout",
-        "the body did not arrive within 86400s, or a part of it within 20ms",
-    );
-    assert_eq!(serde_json::from_str::<Value>(body).unwrap(), expected);
-}
-
-#[tokio::test]
-async fn over_the_limit_of_requests_the_oldest_unfinished_one_gets_503_and_a_new_one_is_answered() {
-    let served = limited(RequestLimits {
-        requests: 2,
-        ..without_timeouts()
-    })
-    .await;
-    let mut oldest = send_all_but_last_byte(&served, 5).await;
-    let mut second = send_all_but_last_byte(&served, 5).await;
-    let mut answer = String::new();
-    let mut small = http1(served.address(), &served.roots).await;
-    while !answer.starts_with("HTTP") {
-        assert_eq!(small.post("/length", "abc").await.unwrap().body, "3");
-        answer.clear();
-        let reading = oldest.read_to_string(&mut answer);
-        // Until both requests have arrived, nothing is cancelled.
-        drop(tokio::time::timeout(SOON, reading).await);
-    }
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
-    second.write_all(b"0").await.unwrap();
-    let mut answer = String::new();
-    second.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.ends_with("\r\n\r\n6"), "{answer}");
 }
 
 #[tokio::test]
@@ -214,7 +149,11 @@ async fn when_all_bodies_exceed_the_limit_the_largest_gets_503() {
     unfinished[0].read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    let expected = status(503, "ServiceUnavailable", OVERLOADED);
+    let expected = status(
+        503,
+        "ServiceUnavailable",
+        "the bodies of all requests exceed 25165824 bytes, and this one is the largest",
+    );
     assert_eq!(serde_json::from_str::<Value>(body).unwrap(), expected);
     // The other requests can still finish.
     unfinished[1].write_all(b"0").await.unwrap();

@@ -114,23 +114,13 @@ pub(crate) async fn tls(
     bundle: &str,
     protocols: &[&str],
 ) -> Result<TlsStream<TcpStream>, String> {
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|error| format!("{address}: {error}"))?;
-    tls_over(stream, address, bundle, protocols).await
-}
-
-/// Does the same as [`tls`] over an open connection to `address`.
-pub(crate) async fn tls_over(
-    stream: TcpStream,
-    address: SocketAddr,
-    bundle: &str,
-    protocols: &[&str],
-) -> Result<TlsStream<TcpStream>, String> {
     let mut config = ClientConfig::builder()
         .with_root_certificates(roots(bundle))
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(|error| format!("{address}: {error}"))?;
     TlsConnector::from(Arc::new(config))
         .connect(ServerName::from(address.ip()), stream)
         .await

@@ -2,14 +2,14 @@
 
 use std::{
     io, iter,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, WriteHalf, copy, sink, split},
-    net::{TcpSocket, TcpStream},
+    net::TcpStream,
     runtime::Runtime,
     task::JoinSet,
     time::sleep,
@@ -17,7 +17,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::api::{tls, tls_over};
+use super::api::tls;
 
 /// A separate thread, so that the regular clients of this process do not wait behind thousands of attackers.
 fn runtime() -> &'static Runtime {
@@ -39,8 +39,6 @@ pub(crate) struct Attack(JoinSet<()>);
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) certificate_authority: Arc<str>,
-    /// The number of addresses that the clients have, other than that of the honest ones; 0 for the same one.
-    pub(crate) sources: u8,
 }
 
 /// Pause between two attempts of one client, which leaves CPU time to the regular clients.
@@ -79,24 +77,6 @@ impl Target {
         tls(self.address, &self.certificate_authority, &[protocol])
             .await
             .map_err(io::Error::other)
-    }
-
-    /// Returns the same target for clients with `sources` addresses of their own.
-    pub(crate) fn with_sources(&self, sources: u8) -> Self {
-        Self {
-            sources,
-            ..self.clone()
-        }
-    }
-
-    /// Connects from the address of the client with this number.
-    async fn connect(&self, number: usize) -> io::Result<TcpStream> {
-        let socket = TcpSocket::new_v4()?;
-        if self.sources > 0 {
-            let source = u8::try_from(number % usize::from(self.sources)).unwrap() + 1;
-            socket.bind((Ipv4Addr::new(127, 0, 1, source), 0).into())?;
-        }
-        socket.connect(self.address).await
     }
 }
 
@@ -182,49 +162,6 @@ pub(crate) async fn slow_body(target: Target, announced: usize, first: usize) ->
         stream.flush().await?;
         sleep(PAUSE).await;
     }
-}
-
-/// Sends one request that is answered, and then a body that never ends.
-pub(crate) async fn slow_body_after_an_answer(target: Target, number: usize) -> io::Result<()> {
-    let stream = target.connect(number).await?;
-    let mut stream = tls_over(
-        stream,
-        target.address,
-        &target.certificate_authority,
-        &["http/1.1"],
-    )
-    .await
-    .map_err(io::Error::other)?;
-    let head = |length: usize| {
-        format!("POST /validate HTTP/1.1\r\nhost: cassgate\r\ncontent-length: {length}\r\n\r\n")
-    };
-    stream
-        .write_all(format!("{}{{}}{}", head(2), head(1000)).as_bytes())
-        .await?;
-    stream.flush().await?;
-    until_closed(stream).await
-}
-
-/// Announces a log level to the admin port and never sends it, after a probe that is answered.
-pub(crate) async fn slow_log_level(target: Target, number: usize) -> io::Result<()> {
-    let mut stream = target.connect(number).await?;
-    let probe = "GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
-    let level = "PUT /loglevel HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000\r\n\r\n";
-    stream.write_all(format!("{probe}{level}").as_bytes()).await?;
-    until_closed(stream).await
-}
-
-/// Opens as many streams with a tiny head as the server permits, and never ends their bodies.
-pub(crate) async fn tiny_heads(target: Target, _: usize) -> io::Result<()> {
-    let (reading, mut stream) = http2(&target).await?;
-    for number in 0..256 {
-        stream.write_all(&request(number)).await?;
-    }
-    stream.flush().await?;
-    while !reading.is_finished() {
-        sleep(PAUSE).await;
-    }
-    Ok(())
 }
 
 /// Sends endless bodies on every stream of an HTTP/2 connection.
