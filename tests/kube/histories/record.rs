@@ -2,18 +2,17 @@
 //! the watches, and every status is checked when it is written.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::task::spawn_blocking;
 
 use super::progress::Track;
 use super::safety::Safety;
 use crate::runs::wire::Listener;
 use crate::runs::world::world_time;
 use crate::stand_in::Ring;
+use crate::support::held_time::HeldTime;
 
 /// Real time without any traffic after which simulated time continues anyway. A client that was told to retry later (429)
 /// waits by simulated time.
@@ -68,8 +67,7 @@ struct Notes {
     /// The number of pending answers.
     waits: isize,
     changes: BTreeMap<&'static str, Changes>,
-    /// Dropping it lets time continue. It receives a message with each event.
-    brake: Option<Sender<()>>,
+    held_time: HeldTime,
     /// The objects by kind and name.
     objects: BTreeMap<(String, String), Stored>,
     activity: Activity,
@@ -156,28 +154,10 @@ impl Record {
 }
 
 impl Notes {
-    /// Holds the time while an answer or an event is pending. While a blocking task runs, tokio does not advance a paused
-    /// clock; otherwise it jumps to the next timer as soon as all tasks are idle.
+    /// Holds the time while an answer or an event is pending.
     fn hold_time(&mut self) {
         let is_waiting = self.waits > 0 || self.changes.values().any(Changes::is_pending);
-        match &self.brake {
-            _ if !is_waiting => self.brake = None,
-            // Its timeout may have passed already.
-            Some(brake) => drop(brake.send(())),
-            None => {
-                let (brake, heard) = channel();
-                drop(spawn_blocking(move || {
-                    let mut last = Ok(());
-                    while last.is_ok() {
-                        last = heard.recv_timeout(TIMEOUT);
-                    }
-                    if last == Err(RecvTimeoutError::Timeout) {
-                        eprintln!("an answer or a watch event did not come for {TIMEOUT:?}");
-                    }
-                }));
-                self.brake = Some(brake);
-            }
-        }
+        self.held_time.update(is_waiting, TIMEOUT);
     }
 
     fn note(&mut self, ring: &Ring, plural: &'static str, object: Value) {

@@ -2,16 +2,15 @@
 //! everything that was written to each backup.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::task::spawn_blocking;
 
 use crate::runs::wire::Listener;
 use crate::runs::world::now;
+use crate::support::held_time::HeldTime;
 
 /// Real time without any traffic after which simulated time continues anyway. A crowd of requests at one instant is
 /// answered one by one, but a client that was told to retry later (429) waits by simulated time.
@@ -57,8 +56,7 @@ struct Notes {
     reported: u64,
     /// The number of open watches. A watch that ended is opened again after some simulated time.
     watches: usize,
-    /// Dropping it lets time continue. It receives a message with each event.
-    brake: Option<Sender<()>>,
+    held_time: HeldTime,
     histories: BTreeMap<String, History>,
 }
 
@@ -114,27 +112,10 @@ pub(super) fn time(text: &Value) -> Option<Timestamp> {
 }
 
 impl Notes {
-    /// Holds the time while an answer is pending. While a blocking task runs, tokio does not advance a paused clock;
-    /// otherwise it jumps to the next timer as soon as all tasks are idle.
+    /// Holds the time while an answer is pending.
     fn hold_time(&mut self) {
-        match &self.brake {
-            _ if !self.is_waiting() => self.brake = None,
-            // Its timeout may have passed already.
-            Some(brake) => drop(brake.send(())),
-            None => {
-                let (brake, heard) = channel();
-                drop(spawn_blocking(move || {
-                    let mut last = Ok(());
-                    while last.is_ok() {
-                        last = heard.recv_timeout(TIMEOUT);
-                    }
-                    if last == Err(RecvTimeoutError::Timeout) {
-                        eprintln!("an answer or a watch event did not come for {TIMEOUT:?}");
-                    }
-                }));
-                self.brake = Some(brake);
-            }
-        }
+        let is_waiting = self.is_waiting();
+        self.held_time.update(is_waiting, TIMEOUT);
     }
 
     /// Returns true if an answer is pending.

@@ -6,6 +6,7 @@ pub(crate) mod authority;
 pub(crate) mod balancer;
 pub(crate) mod deployment;
 pub(crate) mod gate;
+pub(crate) mod held_time;
 pub(crate) mod http;
 pub(crate) mod kubectl;
 pub(crate) mod load;
