@@ -322,7 +322,7 @@ mod tests {
     use super::{Cause, Finding, Findings, entry};
     use crate::rules::catalogue::{self, Severity};
 
-    fn mixed(value: &str) -> Finding {
+    pub(super) fn mixed(value: &str) -> Finding {
         Finding::deny(
             &catalogue::ENTITIES_MIXED,
             "spec.entities",

@@ -13,10 +13,7 @@ use super::world::{BACKUPS, World, backup};
 async fn nodes_that_swapped_their_addresses_get_no_request_for_each_other() {
     let world = World::new(Duration::from_secs(1));
     world.cluster("c1", 4);
-    let [two, three] = [2, 3].map(|node| world.sidecars.nodes()[node].clone());
-    world.sidecars.swap(2, 3);
-    world.pod("c1", 2, &three.address.to_string());
-    world.pod("c1", 3, &two.address.to_string());
+    let [two, three] = world.swap_addresses("c1", [2, 3]);
     world.server.put(BACKUPS, backup("nightly", "c1"));
     world
         .run(async {

@@ -54,10 +54,7 @@ async fn a_reconcile_that_fails_again_and_again_is_retried_less_often_and_report
 async fn the_events_of_a_plan_are_published_although_its_outcome_cannot_be_written() {
     let world = World::new(Duration::from_secs(1));
     world.cluster("c1", 4);
-    let [two, three] = [2, 3].map(|node| world.sidecars.nodes()[node].clone());
-    world.sidecars.swap(2, 3);
-    world.pod("c1", 2, &three.address.to_string());
-    world.pod("c1", 3, &two.address.to_string());
+    world.swap_addresses("c1", [2, 3]);
     world.server.put(BACKUPS, backup("nightly", "c1"));
     // The first write begins the run, and the second has the outcome of the requests that were not sent.
     world.server.fail_status_writes(1..2);

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::api_server::ApiServer;
-use super::sidecars::Sidecars;
+use super::sidecars::{Node, Sidecars};
 use crate::api::Kind;
 use crate::evaluate::Judge;
 use crate::reconcile::Reconciler;
@@ -128,6 +128,15 @@ impl World {
             let address = self.sidecars.add(name);
             self.pod(name, number, &address.to_string());
         }
+    }
+
+    /// Swaps the addresses of two nodes and their pods. Returns the nodes as they were before.
+    pub(super) fn swap_addresses(&self, cluster: &str, [one, other]: [usize; 2]) -> [Node; 2] {
+        let before = [one, other].map(|number| self.sidecars.nodes()[number].clone());
+        self.sidecars.swap(one, other);
+        self.pod(cluster, one, &before[1].address.to_string());
+        self.pod(cluster, other, &before[0].address.to_string());
+        before
     }
 
     /// Stores the pod of a node with its address.

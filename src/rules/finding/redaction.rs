@@ -95,19 +95,10 @@ impl Findings {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::mixed;
     use super::Redaction;
     use crate::rules::catalogue::{self, Severity};
     use crate::rules::finding::{Cause, Finding, Findings};
-
-    fn mixed(value: &str) -> Finding {
-        Finding::deny(
-            &catalogue::ENTITIES_MIXED,
-            "spec.entities",
-            Cause::Invalid,
-            "write one form",
-        )
-        .value(value)
-    }
 
     fn about_secret(finding: Finding, is_hidden: bool) -> Finding {
         finding.redaction(Redaction {
