@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::api::Kind;
 use crate::rules::checks::transition;
-use crate::rules::facts::{Caller, Facts, Freshness, Reference};
+use crate::rules::facts::{Caller, Facts, Freshness, Neighbours, Reference};
 use crate::rules::finding::Findings;
 use crate::rules::policy::Context;
 use crate::rules::subject::{Metadata, Subject};
@@ -155,11 +155,13 @@ impl Evaluation<'_> {
         let body = old.body();
         let mut found = Findings::default();
         if self.kind == Kind::Backup {
-            found.extend(self.backup_in_use(&old.meta.name).await);
-            if self.context.casskop_acts() {
-                let neighbours = self.gatherer.neighbours_of_backup(&old.meta.name);
-                found.extend(transition::deleted_before_its_restores(&neighbours));
-            }
+            let neighbours = self.gatherer.neighbours_of_backup(&old.meta.name);
+            let has_users = self
+                .context
+                .casskop_acts()
+                .then(|| transition::deleted_before_its_restores(&neighbours));
+            found.extend(self.backup_in_use(neighbours).await);
+            found.extend(has_users.flatten());
         }
         found.extend(transition::deleted_while_running(self.kind, &body, self.context));
         found.extend(transition::deletion_missed_by_casskop(
@@ -170,8 +172,7 @@ impl Evaluation<'_> {
         found
     }
 
-    async fn backup_in_use(&self, name: &str) -> Findings {
-        let mut neighbours = self.gatherer.neighbours_of_backup(name);
+    async fn backup_in_use(&self, mut neighbours: Neighbours) -> Findings {
         if neighbours.users.is_empty() {
             return Findings::default();
         }
