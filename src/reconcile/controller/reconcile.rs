@@ -163,7 +163,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
         let same = object.filter(|object| object.uid() == cached.uid());
         if let Some(object) = same.filter(|object| readiness::is_checked(object, (self.reconciler.now)())) {
             let executed = self.step(&api, object).await?;
-            // The event of its own write causes no reconcile, and nobody else follows what the step began.
+            // The event of its own write causes no reconcile, so the next look has to be requested.
             if self.idle_action(&executed.object).is_none() {
                 self.queue.wake_backup(&executed.object);
             }
@@ -285,7 +285,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
                 sidecar: cluster.sidecar.clone(),
                 cluster_gone: cluster.cluster_gone,
                 no_progress_timeout: self.reconciler.no_progress_timeout,
-                unproven_elsewhere: self.queue.unproven_elsewhere(object),
+                unproven_elsewhere: cluster.unproven_elsewhere.clone(),
                 answers: &answers,
             };
             match object.plan(&observation, &cluster.restore_inputs, &cluster.prune_inputs) {

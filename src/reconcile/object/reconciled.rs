@@ -62,6 +62,9 @@ pub(in crate::reconcile) trait ReconciledObject:
         conflict::is_contested(self.meta(), self.status())
     }
 
+    /// Returns the object if it is a backup.
+    fn as_backup(&self) -> Option<&CassandraBackup>;
+
     /// Returns the object if it is a restore.
     fn as_restore(&self) -> Option<&CassandraRestore>;
 
@@ -120,6 +123,10 @@ impl ReconciledObject for CassandraBackup {
         common.has_started() && !is_between_runs
     }
 
+    fn as_backup(&self) -> Option<&CassandraBackup> {
+        Some(self)
+    }
+
     fn as_restore(&self) -> Option<&CassandraRestore> {
         None
     }
@@ -161,6 +168,10 @@ impl ReconciledObject for CassandraRestore {
 
     fn cluster(&self) -> &str {
         &self.spec.cassandra_cluster
+    }
+
+    fn as_backup(&self) -> Option<&CassandraBackup> {
+        None
     }
 
     fn as_restore(&self) -> Option<&CassandraRestore> {

@@ -18,7 +18,7 @@ use crate::reconcile::plan::restore::RestoreInputs;
 use crate::reconcile::plan::restore::copies::restores_with_copies;
 use crate::reconcile::plan::restore::part_sizes::part_sizes;
 use crate::reconcile::plan::restore::source::source;
-use crate::reconcile::plan::{PodMember, Wait};
+use crate::reconcile::plan::{PodMember, UnprovenPart, Wait};
 use crate::reconcile::queue::OperationQueue;
 use crate::reconcile::queue::order::Queued;
 
@@ -43,6 +43,8 @@ pub(in crate::reconcile) struct ClusterObservation {
     pub(in crate::reconcile) needs: Option<Needs>,
     /// The inputs of a restore plan.
     pub(in crate::reconcile) restore_inputs: RestoreInputs,
+    /// The parts of other backups of the cluster that may have left a file cut short; empty for a restore.
+    pub(in crate::reconcile) unproven_elsewhere: Vec<UnprovenPart>,
     /// The inputs of a prune plan.
     pub(in crate::reconcile) prune_inputs: PruneInputs,
     /// The time of this observation if it leaves out the nodes. The plan is then made for exactly this time: at a later
@@ -105,6 +107,9 @@ pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
     if object.as_restore().is_some() {
         observation.restore_inputs.restores_with_copies =
             queue.restores_with_copies(&namespace, object.cluster(), &object.name_any());
+    }
+    if let Some(backup) = object.as_backup() {
+        observation.unproven_elsewhere = queue.unproven_elsewhere(backup);
     }
     if let Some((restores, undecodable)) = restores {
         let in_use = restores.iter().flat_map(snapshots_in_use);

@@ -156,16 +156,11 @@ impl OperationQueue {
         names
     }
 
-    /// Returns the parts, according to the watches, that other backups of the cluster may have left cut short; none for a
-    /// restore.
-    pub(in crate::reconcile) fn unproven_elsewhere<K: Queued>(&self, object: &K) -> Vec<UnprovenPart> {
-        if K::KIND != Kind::Backup {
-            return Vec::new();
-        }
-        let (namespace, cluster) = (object.namespace(), object.cluster());
-        let in_namespace = |backup: &CassandraBackup| backup.metadata.namespace == namespace;
+    /// Returns the parts, according to the watches, that other backups of the cluster may have left cut short.
+    pub(in crate::reconcile) fn unproven_elsewhere(&self, own: &CassandraBackup) -> Vec<UnprovenPart> {
+        let in_namespace = |backup: &CassandraBackup| backup.metadata.namespace == own.metadata.namespace;
         let backups = self.backups.state_filter(in_namespace);
-        unproven_parts(backups.iter().map(AsRef::as_ref), cluster, &object.name_any())
+        unproven_parts(backups.iter().map(AsRef::as_ref), own)
     }
 
     /// Wakes objects whose time comes near, for as long as the future is polled.

@@ -12,13 +12,12 @@ use crate::reconcile::plan::observation::UnprovenPart;
 #[must_use]
 pub fn unproven_parts<'a>(
     backups: impl IntoIterator<Item = &'a CassandraBackup>,
-    cluster: &str,
-    own: &str,
+    own: &CassandraBackup,
 ) -> Vec<UnprovenPart> {
-    let of_cluster = backups
-        .into_iter()
-        .filter(|backup| backup.spec.cassandra_cluster == cluster);
-    let others = of_cluster.filter(|backup| backup.metadata.name.as_deref() != Some(own));
+    let others = backups.into_iter().filter(|backup| {
+        backup.spec.cassandra_cluster == own.spec.cassandra_cluster
+            && backup.metadata.name != own.metadata.name
+    });
     others.flat_map(unproven).collect()
 }
 
@@ -40,9 +39,8 @@ fn unproven(backup: &CassandraBackup) -> Vec<UnprovenPart> {
         let has_begun = status.common.id.is_some();
         return has_begun.then(|| part(None)).into_iter().collect();
     }
-    let may_be_cut = |node: &&NodeStatus| {
-        node.unproven == Some(true) || node.sent.is_some() && node.state.as_deref() != Some("COMPLETED")
-    };
+    let may_be_cut =
+        |node: &&NodeStatus| node.unproven == Some(true) || node.sent.is_some() && !node.is_completed();
     let nodes = status.common.nodes.iter().filter(may_be_cut);
     nodes.map(|node| part(Some(node.host_id.clone()))).collect()
 }

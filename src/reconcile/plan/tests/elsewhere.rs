@@ -91,12 +91,14 @@ fn only_parts_of_runs_that_did_not_complete_may_be_cut_short() {
         backup("own", Some("FAILED"), &[("f", Some("FAILED"), None)]),
     ];
     assert_eq!(
-        unproven_parts(&backups, "c1", "own"),
+        unproven_parts(&backups, &backups[5]),
         [
             part(LOCATION, Some("c")),
             part(LOCATION, Some("d")),
             part(LOCATION, None)
         ]
     );
-    assert_eq!(unproven_parts(&backups, "c2", "own"), []);
+    let mut other_cluster = backups[5].clone();
+    other_cluster.spec.cassandra_cluster = "c2".to_owned();
+    assert_eq!(unproven_parts(&backups, &other_cluster), []);
 }

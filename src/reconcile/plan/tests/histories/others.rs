@@ -7,7 +7,6 @@ use crate::api::{BackRestCondition, BackupStatus, CassandraBackup, CassandraBack
 use crate::reconcile::object::ReconciledObject;
 use crate::reconcile::plan::UnprovenPart;
 use crate::reconcile::plan::backup::elsewhere::unproven_parts;
-use kube::ResourceExt;
 
 /// Maximum number of other backups of a history.
 const MAX_OTHERS: usize = 2;
@@ -38,14 +37,14 @@ impl History {
 
     /// Returns the parts of the other backups that may be cut short.
     pub(super) fn unproven_elsewhere<K: ReconciledObject>(&self, object: &K) -> Vec<UnprovenPart> {
-        if object.as_restore().is_some() {
+        let Some(own) = object.as_backup() else {
             return Vec::new();
-        }
+        };
         let subjects = self.others.iter().chain([&self.backup]);
         let backups = subjects
             .filter(|subject| !subject.is_gone)
             .map(|subject| &subject.object);
-        unproven_parts(backups, "c1", &object.name_any())
+        unproven_parts(backups, own)
     }
 
     fn add_other(&mut self, status: Option<BackupStatus>) {
