@@ -43,7 +43,7 @@ pub const STDIN: &str = "<stdin>";
 #[derive(Debug)]
 pub struct GivenFile {
     path: PathBuf,
-    /// What is known of it without reading it: standard input, or an error of the search.
+    /// The content of standard input, or the error of the search; `None`: the file is still to be read.
     known: Option<Result<Vec<u8>, Unreadable>>,
 }
 

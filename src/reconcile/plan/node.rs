@@ -187,7 +187,7 @@ fn is_misaddressed(node: &NodeStatus, now: Timestamp) -> bool {
 }
 
 /// Returns the error of a node that gets no request although the last attempt was made after 15 minutes of failed ones.
-/// Without such an attempt, nobody may have tried since the first one failed: cassgate itself may have been away.
+/// Without such an attempt, cassgate itself may have been away since the first one failed.
 pub(super) fn unsent_error(node: &mut NodeStatus) -> Option<String> {
     let attempt = node.sent.as_ref()?.0;
     if is_out_of_reach(node, attempt) {

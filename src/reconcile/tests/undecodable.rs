@@ -73,7 +73,7 @@ async fn an_undecodable_restore_that_may_be_running_keeps_its_cluster_and_no_oth
         .await;
 }
 
-/// What cannot be read counts as the dangerous case: such a restore may have emptied tables of any cluster.
+/// The restore may have emptied tables of any cluster, so it counts as one that did.
 #[tokio::test(start_paused = true)]
 async fn an_undecodable_restore_without_a_readable_cluster_keeps_every_cluster_of_its_namespace() {
     let world = World::new(Duration::from_secs(1));

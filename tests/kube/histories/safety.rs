@@ -10,7 +10,7 @@ use crate::stand_in::{Key, Ring};
 /// The rows of each table of a node.
 type Tables = BTreeMap<String, BTreeSet<Key>>;
 
-/// What the checks remember of a history.
+/// The facts of a history that later checks need.
 #[derive(Default)]
 pub(super) struct Safety {
     /// The rows of each node when a restore began.
