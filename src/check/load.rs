@@ -366,11 +366,9 @@ impl Loaded {
         let is_judged = |manifest: &&Manifest| manifest.kind.judged().is_some();
         let judged = objects.iter().filter(is_judged).map(Manifest::node);
         let note = repeated::note(document, &judged.collect::<Vec<_>>(), text);
-        for manifest in objects
-            .iter_mut()
-            .filter(|manifest| manifest.kind.judged().is_some())
-        {
-            manifest.glued = repeated::glued(document, text);
+        let glued = repeated::glued(document, text);
+        for manifest in objects {
+            manifest.glued = glued;
         }
         if let Some((line, message)) = note {
             self.note(place.file, line, message);
