@@ -3,7 +3,7 @@
 //! The envelope is decoded leniently: unknown fields are ignored, and only the fields that an answer needs are required.
 //! Only parts of `metadata`, `spec` and `status` of an object are kept, because managed fields are most of its bytes.
 
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -178,6 +178,8 @@ struct WireMetadata<'a> {
     #[serde(default)]
     deletion_timestamp: Option<IgnoredAny>,
     #[serde(default)]
+    finalizers: Option<Finalizers>,
+    #[serde(default)]
     labels: Option<Texts>,
     #[serde(default)]
     annotations: Option<Texts>,
@@ -225,6 +227,36 @@ impl<'de> Visitor<'de> for TextsVisitor {
     }
 }
 
+/// The finalizers, of which only CassKop's matters.
+#[derive(Debug, Default)]
+struct Finalizers {
+    has_unschedule: bool,
+}
+
+impl<'de> Deserialize<'de> for Finalizers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(FinalizersVisitor)
+    }
+}
+
+struct FinalizersVisitor;
+
+impl<'de> Visitor<'de> for FinalizersVisitor {
+    type Value = Finalizers;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of texts")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Finalizers, A::Error> {
+        let mut finalizers = Finalizers::default();
+        while let Some(name) = list.next_element::<Text<'de>>()? {
+            finalizers.has_unschedule |= name.0 == api::UNSCHEDULE_FINALIZER;
+        }
+        Ok(finalizers)
+    }
+}
+
 /// The options of a request, of which only the field manager matters.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
@@ -263,6 +295,9 @@ impl<'a> WireObject<'a> {
             spec: self.spec,
             status: self.status,
             deleting: metadata.deletion_timestamp.is_some(),
+            has_unschedule_finalizer: metadata
+                .finalizers
+                .is_some_and(|finalizers| finalizers.has_unschedule),
         };
         let name = metadata.name.or(metadata.generate_name);
         (object, name.map(|name| name.0))

@@ -119,6 +119,8 @@ impl Parts {
             spec: self.spec.as_deref(),
             status: self.status.as_deref(),
             deleting: false,
+            // `kubectl apply` removes no finalizer of another program.
+            has_unschedule_finalizer: false,
         }
     }
 }

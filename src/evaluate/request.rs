@@ -27,6 +27,8 @@ pub struct Object<'a> {
     pub status: Option<&'a RawValue>,
     /// True if the object has a deletion timestamp.
     pub deleting: bool,
+    /// True if the object has the finalizer by which CassKop notices the deletion of a scheduled backup.
+    pub has_unschedule_finalizer: bool,
 }
 
 impl Object<'_> {
@@ -85,7 +87,8 @@ impl Evaluation<'_> {
         found
     }
 
-    /// Returns the findings of an object that replaces `old`. A spec of the same meaning is not judged.
+    /// Returns the findings of an object that replaces `old`. A spec of the same meaning is not judged, and neither is metadata
+    /// other than CassKop's finalizer.
     pub async fn update(&self, old: &Object<'_>, new: &Object<'_>) -> Update {
         let (before, after) = (old.body(), new.body());
         let started = run_record::exists(&before);
@@ -115,6 +118,13 @@ impl Evaluation<'_> {
                 let missed = transition::update_missed_by_casskop(self.kind, &before, &after, self.context);
                 found.extend(missed);
             }
+        }
+        if old.has_unschedule_finalizer && !new.has_unschedule_finalizer && !found.denied() {
+            found.extend(transition::unschedule_finalizer_removed(
+                self.kind,
+                &after,
+                self.context,
+            ));
         }
         found.suppress(|rule| new.meta.allows(rule));
         Update {
@@ -167,6 +177,7 @@ impl Evaluation<'_> {
         found.extend(transition::deletion_missed_by_casskop(
             self.kind,
             &body,
+            old.has_unschedule_finalizer,
             self.context,
         ));
         found

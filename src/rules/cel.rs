@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use super::catalogue::Rule;
 use super::finding::{Cause, MAX_VALUE_CHARS};
 use super::run_record;
-use crate::api::Kind;
+use crate::api::{Kind, UNSCHEDULE_FINALIZER};
 
 /// The requests that a policy rule applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,8 +151,7 @@ macro_rules! changed {
     };
 }
 
-/// Returns the `matchConditions` of the policies and of the webhooks for creations and updates, with their names
-/// (`manifests/base/webhooks.yaml`).
+/// Returns the `matchConditions` of the policies, with their names.
 ///
 /// An object that is being deleted is exempt, so that its finalizers can be removed whatever it contains. A restore with a
 /// finalizer of another program is exempt only from its start on, as long as its record stays: CassKop does not look at the
@@ -174,6 +173,33 @@ pub fn match_conditions() -> [(&'static str, String); 2] {
             format!("{} || ({lost})", changed!()),
         ),
     ]
+}
+
+/// Returns the `matchConditions` of the webhooks for creations and updates, with their names (`manifests/base/webhooks.yaml`).
+///
+/// They are those of the policies, and an update that removes CassKop's finalizer, of which a webhook only warns.
+#[must_use]
+pub fn webhook_match_conditions() -> [(&'static str, String); 2] {
+    let [exemption, (_, changed)] = match_conditions();
+    let is_removed = format!(
+        "{} && !({})",
+        has_unschedule_finalizer("oldObject"),
+        has_unschedule_finalizer("object")
+    );
+    [
+        exemption,
+        (
+            "spec-changed-or-run-forgotten-or-finalizer-removed",
+            format!("{changed} || ({is_removed})"),
+        ),
+    ]
+}
+
+/// Returns a CEL expression that is true if `object` has CassKop's finalizer.
+fn has_unschedule_finalizer(object: &str) -> String {
+    format!(
+        "has({object}.metadata.finalizers) && '{UNSCHEDULE_FINALIZER}' in {object}.metadata.finalizers"
+    )
 }
 
 /// Returns the `matchConditions` of the webhook for deletions, with their names.

@@ -79,6 +79,18 @@ fn only_creations_and_changed_specs_are_reviewed(crds: Crds) {
         "cassandrabackup",
         &json!({"metadata": {"finalizers": ["example.com/f"]}}),
     );
+    let unscheduled = "kubernetes.io/unschedule-needed";
+    for (finalizers, calls) in [
+        (json!(["example.com/f", unscheduled]), 0),
+        (json!([unscheduled, "example.com/f"]), 0),
+        (json!(["example.com/f"]), 2),
+    ] {
+        counted.patch(
+            calls,
+            "cassandrabackup",
+            &json!({"metadata": {"finalizers": finalizers}}),
+        );
+    }
     counted.patch(2, "cassandrabackup", &json!({"spec": {"entities": "k1"}}));
     counted.patch(0, "cassandrabackup", &json!({"spec": {"entities": "k1"}}));
     // The validating webhook and the entry for DELETE are in one configuration.

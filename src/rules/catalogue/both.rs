@@ -131,7 +131,7 @@ rules! {
     "To run it again, create an object with another name.";
 
     CASSKOP_NEEDS_RESTART = "casskop-needs-restart", Backup, WARN;
-    "The schedule or the cluster of a backup was changed, or a scheduled backup was deleted, and CassKop does not notice it until its operator restarts.";
-    "Since release 2.1 CassKop drops every update of a CassandraBackup, because its filter compares a pointer with a value. A changed schedule or cluster takes effect, and a deleted scheduled backup is removed, only when the operator restarts. A scheduled run reads the other fields anew, so they take effect at once (observed).";
-    "Restart the operator (`kubectl rollout restart`) after the change.";
+    "The schedule or the cluster of a backup was changed, or a scheduled backup was deleted or lost CassKop's finalizer, and CassKop does not notice it until its operator restarts.";
+    "Since release 2.1 CassKop drops every update of a CassandraBackup, because its filter compares a pointer with a value. A changed schedule or cluster takes effect, and a deleted scheduled backup is removed, only when the operator restarts. A scheduled run reads the other fields anew, so they take effect at once (observed). Without its finalizer a deleted backup is gone at once, and CassKop keeps running the schedule (observed).";
+    "Restart the operator (`kubectl rollout restart`) after the change. Use `kubectl apply` instead of `kubectl replace`, which removes the finalizer.";
 }

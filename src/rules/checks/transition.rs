@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::api::Kind;
+use crate::api::{Kind, UNSCHEDULE_FINALIZER};
 use crate::rules::catalogue::{
     BACKUP_IN_USE, BACKUP_KIND_CHANGE, BACKUP_RUNNING, BACKUP_STARTED, CASSKOP_NEEDS_RESTART,
     RESTORE_IN_PROGRESS, RESTORE_SOURCE_CHANGED, RESTORE_STARTED, Rule, STATUS_ON_CREATE, STATUS_RESET,
@@ -209,15 +209,43 @@ pub fn update_missed_by_casskop(kind: Kind, old: &Value, new: &Value, context: &
     ))
 }
 
+const FINALIZERS: &str = "metadata.finalizers";
+
 /// Warns about the deletion of a scheduled backup with CassKop as executor.
 ///
-/// The deletion of an object with a finalizer is an update, which CassKop ignores, so the schedule keeps running.
+/// The deletion of an object with a finalizer is an update, which CassKop ignores, so the schedule keeps running. Without the
+/// finalizer the object is gone at once, and the schedule keeps running too (observed at 40f5dfa9).
 #[must_use]
-pub fn deletion_missed_by_casskop(kind: Kind, old: &Value, context: &Context) -> Option<Finding> {
+pub fn deletion_missed_by_casskop(
+    kind: Kind,
+    old: &Value,
+    has_unschedule_finalizer: bool,
+    context: &Context,
+) -> Option<Finding> {
     (kind == Kind::Backup && context.casskop_acts() && is_scheduled(old)).then(|| {
-        let message = "CassKop keeps running this schedule, and the backup stays in deletion, until its operator restarts; restart \
-                       the operator";
-        Finding::warn(&CASSKOP_NEEDS_RESTART, "metadata.finalizers", Cause::Invalid, message)
+        let message = if has_unschedule_finalizer {
+            "CassKop keeps running this schedule, and the backup stays in deletion, until its operator restarts; restart the \
+             operator"
+        } else {
+            "CassKop keeps running this schedule without the backup until its operator restarts; restart the operator"
+        };
+        Finding::warn(&CASSKOP_NEEDS_RESTART, FINALIZERS, Cause::Invalid, message)
+    })
+}
+
+/// Warns about an update of a scheduled backup that removes CassKop's finalizer, as `kubectl replace` does with a manifest that
+/// has none.
+///
+/// CassKop sets the finalizer when it schedules the backup after a start of its operator, and on an object without finalizers only.
+#[must_use]
+pub fn unschedule_finalizer_removed(kind: Kind, new: &Value, context: &Context) -> Option<Finding> {
+    (kind == Kind::Backup && context.casskop_acts() && is_scheduled(new)).then(|| {
+        let message = format!(
+            "without CassKop's finalizer {UNSCHEDULE_FINALIZER} a deletion removes this backup at once, and CassKop keeps \
+             running its schedule until its operator restarts; use kubectl apply, which keeps the finalizer, or restart the \
+             operator"
+        );
+        Finding::warn(&CASSKOP_NEEDS_RESTART, FINALIZERS, Cause::Invalid, message)
     })
 }
 
