@@ -192,6 +192,7 @@ impl Admission {
             source: self.facts.as_ref(),
             namespace: &review.namespace,
             deadline: Some(deadline),
+            caller: None,
         };
         match webhook {
             Webhook::Mutating => {

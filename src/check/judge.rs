@@ -74,6 +74,8 @@ pub(super) async fn judge(
         source,
         namespace: &meta.namespace,
         deadline: None,
+        // The user may read the files.
+        caller: None,
     });
     found.extend(match stored.zip(gatherer) {
         Some((old, gatherer)) => {

@@ -20,6 +20,9 @@ pub struct Gatherer<'a> {
     pub namespace: &'a str,
     /// The time after which a missing answer is `Unknown`; `None` waits for every answer and needs no timer.
     pub deadline: Option<Instant>,
+    /// The user to whom the findings are shown: a Secret that this user may not read is withheld from the rules. `None` if no
+    /// Secret is withheld.
+    pub caller: Option<&'a Caller>,
 }
 
 /// The answers for the references of one object, some of them still pending.
@@ -28,6 +31,8 @@ pub(super) struct PendingFacts<'a> {
     backup: Option<Pending<'a, StoredBackup>>,
     namespace: Option<Pending<'a, Namespace>>,
     secret: Option<Pending<'a, Credentials>>,
+    /// `Found(true)` if the caller may read the Secret; `None` if no Secret is withheld.
+    may_read: Option<Pending<'a, bool>>,
 }
 
 impl<'a> Gatherer<'a> {
@@ -70,23 +75,28 @@ impl<'a> Gatherer<'a> {
         subject: &Subject,
         freshness: Freshness,
     ) -> Facts {
-        let (cluster, backup, secret, namespace) = tokio::join!(
+        let (cluster, backup, secret, may_read, namespace) = tokio::join!(
             self.answer_of(pending.cluster),
             self.answer_of(pending.backup),
             self.answer_of(pending.secret),
+            self.answer_of(pending.may_read),
             self.answer_of(pending.namespace),
         );
         let mut facts = Facts {
             cluster,
             backup,
-            secret,
             namespace,
-            neighbours: Neighbours::default(),
-        };
+            ..Facts::default()
+        }
+        .with_secret(secret, may_read);
         let backup = facts.found_backup();
         if inherits_secret(subject, backup) {
-            let inherited = self.ask_secret(subject.secret(backup), freshness);
-            facts.secret = self.answer_of(inherited).await;
+            let name = subject.secret(backup);
+            let (secret, may_read) = tokio::join!(
+                self.answer_of(self.ask_secret(name, freshness)),
+                self.answer_of(self.ask_right(name)),
+            );
+            facts = facts.with_secret(secret, may_read);
         }
         self.with_neighbours(subject, facts)
     }
@@ -105,6 +115,7 @@ impl<'a> Gatherer<'a> {
             }),
             namespace: Some(self.source.namespace(self.namespace, freshness)),
             secret: self.ask_secret(own_secret, freshness),
+            may_read: self.ask_right(own_secret),
         }
     }
 
@@ -113,6 +124,21 @@ impl<'a> Gatherer<'a> {
         'a: 's,
     {
         ask_by_name(name, |name| self.source.secret(self.namespace, name, freshness))
+    }
+
+    /// Asks if the caller may read the Secret of this name. A caller without a name may read none.
+    fn ask_right<'s>(self, name: Option<&'s str>) -> Option<Pending<'s, bool>>
+    where
+        'a: 's,
+    {
+        let caller = self.caller?;
+        ask_by_name(name, |name| {
+            if caller.username.is_empty() {
+                Pending::known(Reference::Found(false))
+            } else {
+                self.source.may_read_secret(caller, self.namespace, name)
+            }
+        })
     }
 
     fn with_neighbours(self, subject: &Subject, facts: Facts) -> Facts {
@@ -162,12 +188,6 @@ impl<'a> Gatherer<'a> {
             .await
     }
 
-    /// Returns `Found(true)` if `caller` may read this Secret.
-    pub(super) async fn may_read_secret(self, caller: &Caller, name: &str) -> Reference<bool> {
-        self.in_time(self.source.may_read_secret(caller, self.namespace, name))
-            .await
-    }
-
     async fn answer_of<T>(self, pending: Option<Pending<'_, T>>) -> Option<Reference<T>> {
         Some(self.in_time(pending?).await)
     }
@@ -191,19 +211,21 @@ impl PendingFacts<'_> {
         let backup = self.backup.map(Pending::at_once).transpose();
         let namespace = self.namespace.map(Pending::at_once).transpose();
         let secret = self.secret.map(Pending::at_once).transpose();
-        match (cluster, backup, namespace, secret) {
-            (Ok(cluster), Ok(backup), Ok(namespace), Ok(secret)) => Ok(Facts {
+        let may_read = self.may_read.map(Pending::at_once).transpose();
+        match (cluster, backup, namespace, secret, may_read) {
+            (Ok(cluster), Ok(backup), Ok(namespace), Ok(secret), Ok(may_read)) => Ok(Facts {
                 cluster,
                 backup,
-                secret,
                 namespace,
-                neighbours: Neighbours::default(),
-            }),
-            (cluster, backup, namespace, secret) => Err(Box::new(Self {
+                ..Facts::default()
+            }
+            .with_secret(secret, may_read)),
+            (cluster, backup, namespace, secret, may_read) => Err(Box::new(Self {
                 cluster: still_pending(cluster),
                 backup: still_pending(backup),
                 namespace: still_pending(namespace),
                 secret: still_pending(secret),
+                may_read: still_pending(may_read),
             })),
         }
     }
@@ -211,11 +233,16 @@ impl PendingFacts<'_> {
 
 impl From<Facts> for PendingFacts<'_> {
     fn from(facts: Facts) -> Self {
+        let may_read = facts
+            .withheld_secret
+            .is_some()
+            .then(|| Pending::known(Reference::Found(false)));
         Self {
             cluster: facts.cluster.map(Pending::known),
             backup: facts.backup.map(Pending::known),
             namespace: facts.namespace.map(Pending::known),
-            secret: facts.secret.map(Pending::known),
+            secret: facts.secret.or(facts.withheld_secret).map(Pending::known),
+            may_read,
         }
     }
 }

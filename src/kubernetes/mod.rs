@@ -23,7 +23,7 @@ pub mod discovery;
 mod kind;
 mod live;
 mod reason;
-mod recent_secrets;
+mod recent;
 mod shared_reads;
 pub mod source;
 mod store;

@@ -52,6 +52,8 @@ pub struct Facts {
     pub backup: Option<Reference<StoredBackup>>,
     /// `spec.secret`, or the one that a restore inherits from its backup.
     pub secret: Option<Reference<Credentials>>,
+    /// That Secret, if the user of the request may not read it; `secret` is `None` then. Rules see only that it is withheld.
+    pub withheld_secret: Option<Reference<Credentials>>,
     /// The namespace of the object.
     pub namespace: Option<Reference<Namespace>>,
     /// Other backups and restores that it can conflict with.
@@ -59,6 +61,37 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Returns the facts with a Secret, withheld from the rules unless the caller may read it.
+    ///
+    /// `may_read` is `None` if no Secret is withheld from this caller.
+    #[must_use]
+    pub fn with_secret(
+        self,
+        secret: Option<Reference<Credentials>>,
+        may_read: Option<Reference<bool>>,
+    ) -> Self {
+        let (secret, withheld_secret) = match may_read {
+            None | Some(Reference::Found(true)) => (secret, None),
+            Some(_) => (None, secret),
+        };
+        Self {
+            secret,
+            withheld_secret,
+            ..self
+        }
+    }
+
+    /// Returns the facts with the withheld Secret, for the log; `None` if no Secret is withheld.
+    #[must_use]
+    pub fn disclosed(&self) -> Option<Self> {
+        let secret = self.withheld_secret.clone()?;
+        Some(Self {
+            secret: Some(secret),
+            withheld_secret: None,
+            ..self.clone()
+        })
+    }
+
     /// Returns the cluster if it exists.
     #[must_use]
     pub fn found_cluster(&self) -> Option<&Cluster> {

@@ -14,6 +14,7 @@ mod pages;
 mod recorded;
 mod stored;
 mod webhook;
+mod withheld;
 mod world;
 
 use std::collections::BTreeSet;
@@ -54,7 +55,11 @@ fn world_of_library(names: &[&str]) -> World {
 }
 
 fn judged(case: &Case, library: &serde_json::Map<String, Value>) -> Outcome {
-    let stored = case.stored_objects(library, NAMESPACE);
+    answer(case, case.stored_objects(library, NAMESPACE))
+}
+
+/// Returns the answer to the request of a scenario, with these stored objects. The last one is that of an update or deletion.
+fn answer(case: &Case, stored: Vec<Value>) -> Outcome {
     let subject = case.subject(NAMESPACE);
     let old = match (&case.update, &case.delete) {
         (None, None) => Value::Null,

@@ -1,6 +1,6 @@
 //! The two webhooks in this process, called in sequence as by the API server.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::{Body, to_bytes};
 use base64::Engine;
@@ -9,11 +9,15 @@ use cassgate::admission::{Admission, router};
 use cassgate::rules::policy::Policy;
 use cassgate::telemetry::metrics::Metrics;
 use http::Request;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::case::ReportedFinding;
 use crate::world::World;
+
+/// The time of every request, so that two answers to the same request are equal.
+static NOW: LazyLock<Timestamp> = LazyLock::new(Timestamp::now);
 
 /// The outcome of a request.
 #[derive(Debug, Default)]
@@ -53,7 +57,7 @@ pub(crate) fn send(world: World, policy: Policy, request: &AdmissionRequest) -> 
         policy,
         metrics: Metrics::new(),
         status_is_subresource: Box::new(move |_| Some(is_subresource)),
-        now: jiff::Timestamp::now,
+        now: || *NOW,
     });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

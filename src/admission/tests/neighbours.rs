@@ -121,28 +121,3 @@ async fn the_location_of_a_backup_cannot_change_while_a_restore_uses_it() {
             .ends_with("[cassgate backup-in-use]")
     );
 }
-
-#[tokio::test]
-async fn missing_keys_are_shown_only_to_callers_who_may_read_the_secret() {
-    let spec = with(backup_spec(), &json!({"secret": "bare"}));
-    let change = json!({"object": object(&spec)});
-    let review = review("CassandraBackup", "CREATE", &change);
-    for (readers, expected) in [
-        (vec!["jane"], "Secret bare has no awsaccesskeyid"),
-        (
-            vec![],
-            "Secret bare is not usable for s3://; users who may read it see the reason",
-        ),
-    ] {
-        let world = Arc::new(World {
-            secret_readers: readers.into_iter().map(ToOwned::to_owned).collect(),
-            ..World::default()
-        });
-        let response = ask(&world, "/validate", &review).await;
-        let message = response["status"]["details"]["causes"][0]["message"]
-            .as_str()
-            .unwrap();
-        assert!(message.contains(expected), "{message}");
-        assert!(world.asked().contains(&"access jane bare Live".to_owned()));
-    }
-}

@@ -32,7 +32,8 @@ pub(super) struct World {
     pub(super) neighbours: Neighbours,
     /// The restores that a live read returns.
     pub(super) restores: Vec<StoredRestore>,
-    pub(super) secret_readers: Vec<String>,
+    /// True if the caller may not read Secrets.
+    pub(super) withholds_secrets: bool,
     pub(super) restores_are_silent: bool,
 }
 
@@ -130,12 +131,8 @@ impl FactSource for World {
     }
 
     fn may_read_secret<'a>(&'a self, caller: &'a Caller, _: &'a str, name: &'a str) -> Pending<'a, bool> {
-        let may = self.secret_readers.contains(&caller.username);
-        self.answer(
-            &format!("access {} {name}", caller.username),
-            Freshness::Live,
-            Some(may),
-        )
+        let asked = format!("right of {} to {name}", caller.username);
+        self.answer(&asked, Freshness::Cached, Some(!self.withholds_secrets))
     }
 }
 

@@ -198,6 +198,9 @@ async fn the_right_to_read_a_secret_is_asked_of_the_api_server() {
                             "spec": {}, "status": status});
         server.instead(path, [Instead::Text(201, answer.to_string())]);
         assert_eq!(world.facts.may_read_secret(&jane, "prod", "s3").await, expected);
+        // Remembered, without a request.
+        assert_eq!(world.facts.may_read_secret(&jane, "prod", "s3").await, expected);
+        tokio::time::advance(std::time::Duration::from_secs(5)).await;
     }
     server.instead(path, [Instead::Status(403, "no")]);
     let allowed = world.facts.may_read_secret(&jane, "prod", "s3").await;
