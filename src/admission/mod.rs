@@ -30,7 +30,7 @@ use crate::api::Kind;
 use crate::evaluate::Gatherer;
 use crate::rules::catalogue::Severity;
 use crate::rules::facts::FactSource;
-use crate::rules::policy::{Context, Policy};
+use crate::rules::policy::{Context, Executor, Policy};
 use crate::telemetry::metrics::{
     FindingSeverity, Metrics, Operation as OperationLabel, ReviewKind, ReviewVerdict, RuleLabel,
 };
@@ -193,6 +193,7 @@ impl Admission {
             namespace: &review.namespace,
             deadline: Some(deadline),
             caller: None,
+            looks_up_pods: self.policy.executor == Executor::Casskop,
         };
         match webhook {
             Webhook::Mutating => {

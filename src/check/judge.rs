@@ -76,6 +76,7 @@ pub(super) async fn judge(
         deadline: None,
         // The user may read the files.
         caller: None,
+        looks_up_pods: settings.policy.executor == Executor::Casskop,
     });
     found.extend(match stored.zip(gatherer) {
         Some((old, gatherer)) => {

@@ -2,8 +2,8 @@
 
 use crate::domain::credentials::Credentials;
 use crate::rules::facts::{
-    Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, Reference, Run,
-    StoredBackup, StoredRestore,
+    Caller, Cluster, FactSource, Freshness, LabelsWithoutPod, Namespace, NeighbourQuery, Neighbours, Pending,
+    PodQuery, Reference, Run, StoredBackup, StoredRestore,
 };
 
 use super::tree::Tree;
@@ -87,6 +87,10 @@ impl FactSource for Layered<'_> {
             .retain(|other| !self.tree.has_backup(query.namespace, &other.name));
         stored.overlapping_backups.append(&mut own.overlapping_backups);
         stored
+    }
+
+    fn labels_without_pod<'a>(&'a self, query: PodQuery<'a>) -> Pending<'a, LabelsWithoutPod> {
+        self.live.labels_without_pod(query)
     }
 
     fn may_read_secret<'a>(

@@ -6,8 +6,8 @@ use crate::domain::credentials::Credentials;
 use crate::domain::object_name::is_object_name;
 use crate::domain::storage::Provider;
 use crate::rules::facts::{
-    Caller, Cluster, FactSource, Facts, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, Reference,
-    StoredBackup, StoredRestore,
+    Caller, Cluster, FactSource, Facts, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, PodQuery,
+    Reference, StoredBackup, StoredRestore,
 };
 use crate::rules::subject::Subject;
 
@@ -23,6 +23,8 @@ pub struct Gatherer<'a> {
     /// The user to whom the findings are shown: a Secret that this user may not read is withheld from the rules. `None` if no
     /// Secret is withheld.
     pub caller: Option<&'a Caller>,
+    /// True if the pods of a cluster with labels are looked up: CassKop selects them by these labels.
+    pub looks_up_pods: bool,
 }
 
 /// The answers for the references of one object, some of them still pending.
@@ -62,7 +64,7 @@ impl<'a> Gatherer<'a> {
         'a: 's,
     {
         let facts = self.ask(subject, freshness).at_once()?;
-        if inherits_secret(subject, facts.found_backup()) {
+        if inherits_secret(subject, facts.found_backup()) || self.pod_query(subject, &facts).is_some() {
             return Err(Box::new(PendingFacts::from(facts)));
         }
         Ok(self.with_neighbours(subject, facts))
@@ -98,6 +100,10 @@ impl<'a> Gatherer<'a> {
             );
             facts = facts.with_secret(secret, may_read);
         }
+        if let Some(query) = self.pod_query(subject, &facts) {
+            let labels = self.in_time(self.source.labels_without_pod(query)).await;
+            facts.labels_without_pod = Some(labels);
+        }
         self.with_neighbours(subject, facts)
     }
 
@@ -117,6 +123,23 @@ impl<'a> Gatherer<'a> {
             secret: self.ask_secret(own_secret, freshness),
             may_read: self.ask_right(own_secret),
         }
+    }
+
+    /// Returns the query for the pods to which CassKop would send the object, if the cluster has labels of its own.
+    ///
+    /// CassKop selects the pods for a restore by the datacenter of its backup.
+    fn pod_query<'s>(self, subject: &'s Subject, facts: &'s Facts) -> Option<PodQuery<'s>>
+    where
+        'a: 's,
+    {
+        let cluster = facts.found_cluster().filter(|_| self.looks_up_pods)?;
+        let query = PodQuery {
+            namespace: self.namespace,
+            cluster: subject.cluster(),
+            datacenter: subject.datacenter_of_pods(facts.found_backup()),
+            labels: &cluster.labels,
+        };
+        query.own_labels().next().map(|_| query)
     }
 
     fn ask_secret<'s>(self, name: Option<&'s str>, freshness: Freshness) -> Option<Pending<'s, Credentials>>

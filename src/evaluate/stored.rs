@@ -62,6 +62,7 @@ impl StoredJudge {
             namespace: &namespace,
             deadline: Some(Instant::now() + FACTS_TIMEOUT),
             caller: None,
+            looks_up_pods: false,
         };
         let rules = |facts: &_| rules::judge(&subject, facts, &context);
         let mut found = judge(&subject, gatherer, rules).await.findings;

@@ -12,7 +12,7 @@
 //! This module spawns no tasks: it returns futures that the caller owns.
 //!
 //! Rights: `get`, `list` and `watch` on `cassandraclusters`, `cassandrabackups`, `cassandrarestores` and `namespaces`,
-//! `get` on `secrets`, `create` on `subjectaccessreviews` (the API server stores nothing), and discovery,
+//! `list` on `pods`, `get` on `secrets`, `create` on `subjectaccessreviews` (the API server stores nothing), and discovery,
 //! which every authenticated user may do. This module never writes.
 
 mod access;
@@ -22,6 +22,7 @@ pub mod client;
 pub mod discovery;
 mod kind;
 mod live;
+mod pods;
 mod reason;
 mod recent;
 mod shared_reads;

@@ -11,8 +11,8 @@ use k8s_openapi::api::core::v1 as core;
 use crate::api::{CassandraBackup, CassandraCluster, CassandraRestore, Kind};
 use crate::domain::credentials::Credentials;
 use crate::rules::facts::{
-    Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, Reference,
-    StoredBackup, StoredRestore,
+    Caller, Cluster, FactSource, Freshness, LabelsWithoutPod, Namespace, NeighbourQuery, Neighbours, Pending,
+    PodQuery, Reference, StoredBackup, StoredRestore,
 };
 use crate::telemetry::metrics::Metrics;
 
@@ -27,6 +27,7 @@ use super::shared_reads::SharedReads;
 /// | object | [`Freshness::Cached`] | [`Freshness::Live`] |
 /// |---|---|---|
 /// | a cluster, a backup, a namespace | the cached object; a read if there is none | a read |
+/// | the labels of pods | a read | a read |
 /// | a Secret, and the right to read it | what was read within the last five seconds; else a read | a read (the right: as cached) |
 ///
 /// # Guarantees
@@ -188,6 +189,10 @@ impl FactSource for ClusterFacts {
         self.restores
             .ask(now, |restores| restores.find(&query, &mut found));
         found
+    }
+
+    fn labels_without_pod<'a>(&'a self, query: PodQuery<'a>) -> Pending<'a, LabelsWithoutPod> {
+        Pending::asked(self.live.labels_without_pod(query))
     }
 
     fn may_read_secret<'a>(

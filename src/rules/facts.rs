@@ -4,6 +4,7 @@ mod index;
 mod neighbours;
 mod objects;
 mod past_runs;
+mod pods;
 
 use std::future::{Ready, ready};
 use std::pin::Pin;
@@ -15,6 +16,7 @@ pub use index::{BackupIndex, NeighbourIndex, RestoreIndex};
 pub use neighbours::{MAX_NEIGHBOURS, NeighbourQuery, NeighbourRef, Neighbours};
 pub use objects::{Cluster, ClusterNode, Namespace, Run, StoredBackup, StoredRestore};
 pub use past_runs::{Coverage, PastSnapshot, RecordedRun};
+pub use pods::{LabelsWithoutPod, PodQuery};
 
 /// The referenced object, as far as it is known.
 ///
@@ -54,6 +56,8 @@ pub struct Facts {
     pub secret: Option<Reference<Credentials>>,
     /// That Secret, if the user of the request may not read it; `secret` is `None` then. Rules see only that it is withheld.
     pub withheld_secret: Option<Reference<Credentials>>,
+    /// The labels of the cluster that its pods lack, so that CassKop finds no pod. Looked up with CassKop as executor only.
+    pub labels_without_pod: Option<Reference<LabelsWithoutPod>>,
     /// The namespace of the object.
     pub namespace: Option<Reference<Namespace>>,
     /// Other backups and restores that it can conflict with.
@@ -207,6 +211,14 @@ pub trait FactSource: Send + Sync {
         name: &'a str,
         freshness: Freshness,
     ) -> Pending<'a, Credentials>;
+
+    /// Returns the labels by which CassKop finds no pod, as `KEY=VALUE`; an empty list if it finds one, or if the cluster has no pods.
+    ///
+    /// A source that knows no pods returns [`Reference::Unknown`].
+    fn labels_without_pod<'a>(&'a self, query: PodQuery<'a>) -> Pending<'a, LabelsWithoutPod> {
+        let PodQuery { cluster, .. } = query;
+        Pending::known(Reference::Unknown(format!("the pods of {cluster} are not known")))
+    }
 
     /// Returns the namespace of this name.
     fn namespace<'a>(&'a self, name: &'a str, freshness: Freshness) -> Pending<'a, Namespace>;

@@ -273,6 +273,15 @@ impl Subject {
         })
     }
 
+    /// Returns the datacenter by which CassKop selects pods: that of the backup, also for a restore.
+    #[must_use]
+    pub fn datacenter_of_pods<'a>(&'a self, backup: Option<&'a StoredBackup>) -> Option<&'a str> {
+        match self {
+            Self::Backup(_) => self.datacenter(),
+            Self::Restore(_) => non_empty(backup?.spec.datacenter.as_deref()),
+        }
+    }
+
     /// Returns the name of the backup of a restore.
     #[must_use]
     pub fn backup(&self) -> Option<&str> {

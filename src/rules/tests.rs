@@ -7,6 +7,8 @@ mod secrets;
 mod snapshot;
 mod work;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::catalogue::Severity;
@@ -43,6 +45,7 @@ fn cluster(image: &str) -> Cluster {
         terminating: false,
         unready: None,
         nodes: [].into(),
+        labels: Arc::default(),
     }
 }
 

@@ -73,6 +73,7 @@ pub(crate) fn the_role_has_exactly_the_rights_that_verdicts_need() {
     let expected = [
         json!([
             {"apiGroups": ["db.orange.com"], "resources": kinds, "verbs": ["get", "list", "watch"]},
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
             {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]},
             {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
         ]),

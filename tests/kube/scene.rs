@@ -246,6 +246,7 @@ pub(crate) fn collection(object: &Value) -> String {
     let namespace = object["metadata"]["namespace"].as_str().unwrap();
     match object["kind"].as_str().unwrap() {
         "Secret" => format!("/api/v1/namespaces/{namespace}/secrets"),
+        "Pod" => format!("/api/v1/namespaces/{namespace}/pods"),
         kind => format!(
             "/apis/db.orange.com/v2/namespaces/{namespace}/{}s",
             kind.to_lowercase()

@@ -267,7 +267,7 @@ pub(crate) fn object_of(short: &Value, namespace: &str) -> Value {
     let fields = object.as_object_mut().unwrap();
     let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default();
     let version = match kind {
-        "Secret" => "v1",
+        "Secret" | "Pod" => "v1",
         _ => "db.orange.com/v2",
     };
     fields.entry("apiVersion").or_insert_with(|| json!(version));

@@ -17,13 +17,14 @@ use crate::webhook::Outcome;
 use crate::{NAMESPACE, policy};
 
 /// The rules that may differ. All others must have the same findings.
-const MAY_DIFFER: [&str; 12] = [
+const MAY_DIFFER: [&str; 13] = [
     "backup-in-use",
     "backup-kind-change",
     "backup-not-found",
     "backup-not-restorable",
     "backup-started",
     "casskop-needs-restart",
+    "cluster-labels-not-on-pods",
     "cluster-not-found",
     "restore-in-progress",
     "restore-source-changed",

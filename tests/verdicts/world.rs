@@ -1,13 +1,14 @@
 //! A Kubernetes cluster in memory: the facts of a scenario, computed without an index from all objects.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cassgate::api::{CassandraBackup, CassandraCluster, CassandraRestore, MISSING_REFERENCES_LABEL};
 use cassgate::domain::credentials::Credentials;
 use cassgate::domain::storage::StorageLocation;
 use cassgate::rules::facts::{
-    Caller, Cluster, FactSource, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, Reference,
-    StoredBackup, StoredRestore,
+    Caller, Cluster, FactSource, Freshness, LabelsWithoutPod, Namespace, NeighbourQuery, Neighbours, Pending,
+    PodQuery, Reference, StoredBackup, StoredRestore,
 };
 use cassgate::rules::policy::MissingReferences;
 use serde::de::DeserializeOwned;
@@ -154,6 +155,24 @@ impl FactSource for World {
                 .cloned(),
             unreadable: Vec::new(),
         }
+    }
+
+    fn labels_without_pod<'a>(&'a self, query: PodQuery<'a>) -> Pending<'a, LabelsWithoutPod> {
+        let labels = |pod: &Value| -> BTreeMap<String, String> {
+            serde_json::from_value(pod["metadata"]["labels"].clone()).unwrap_or_default()
+        };
+        let pods: Vec<LabelsWithoutPod> = self
+            .of_kind("Pod")
+            .filter(|(namespace, ..)| *namespace == query.namespace)
+            .map(|(.., pod)| labels(pod))
+            .filter(|own| {
+                let mut labels = query.labels_of_pods().into_iter();
+                labels.all(|(key, value)| own.get(key).is_some_and(|own| own == value))
+            })
+            .map(|own| query.lacking(&own))
+            .collect();
+        let lacking = pods.into_iter().min_by_key(Vec::len);
+        Self::answer(Some(lacking.unwrap_or_default()))
     }
 
     fn may_read_secret<'a>(&'a self, _: &'a Caller, _: &'a str, _: &'a str) -> Pending<'a, bool> {

@@ -77,6 +77,7 @@ impl FactSource for World {
             terminating: false,
             unready: None,
             nodes: [].into(),
+            labels: Arc::default(),
         };
         self.answer(
             &format!("cluster {name}"),

@@ -45,6 +45,11 @@ rules! {
     "A restore fails unless every node is up and normal and all nodes have the same schema version. A backup of a ring that is changing covers only the nodes of that moment.";
     "Wait until `status.phase` is Running and the last action is Done.";
 
+    CLUSTER_LABELS_NOT_ON_PODS = "cluster-labels-not-on-pods", Both, EITHER;
+    "No pod of the cluster has all labels of the CassandraCluster, by which CassKop selects pods.";
+    "CassKop copies the labels of the CassandraCluster to the pods that it creates. With a label that was added later it finds no pod: a backup ends with `No pods found`, and a restore never begins, without an event (observed).";
+    "Remove from the CassandraCluster the labels that its pods lack, or wait until CassKop has replaced the pods. cassgate as executor (`--executor=cassgate`) does not use these labels.";
+
     DATACENTER_UNKNOWN = "datacenter-unknown", Both, EITHER;
     "The datacenter is not in the cluster's topology.";
     "CassKop selects the pods for a backup by the datacenter's name and finds none. A restore may name a datacenter of the same ring that another Kubernetes cluster runs, so for restores the rule warns.";

@@ -6,7 +6,7 @@ use crate::domain::image::Version;
 use super::reference::NamedReference;
 use crate::api::Kind;
 use crate::rules::catalogue::{
-    CLUSTER_NOT_FOUND, CLUSTER_NOT_READY, CLUSTER_TERMINATING, DATACENTER_UNKNOWN, Rule, SIDECAR_DISABLED,
+    CLUSTER_LABELS_NOT_ON_PODS, CLUSTER_NOT_FOUND, CLUSTER_NOT_READY, CLUSTER_TERMINATING, DATACENTER_UNKNOWN, Rule, SIDECAR_DISABLED,
     SIDECAR_VERSION_UNUSABLE, Severity,
 };
 use crate::rules::facts::{Cluster, Facts};
@@ -43,6 +43,7 @@ pub(super) fn check(subject: &Subject, facts: &Facts, context: &Context, finding
             .map(|message| warning(name, &SIDECAR_VERSION_UNUSABLE, message)),
     );
     findings.extend(unknown_datacenter(subject, cluster));
+    findings.extend(labels_without_pod(subject, facts));
 }
 
 fn warning(cluster: &str, rule: &'static Rule, message: String) -> Finding {
@@ -143,6 +144,42 @@ fn sidecar_disabled(name: &str, cluster: &Cluster) -> Option<Finding> {
             .value(name)
             .related_object("CassandraCluster", name),
     )
+}
+
+/// Denies an object for which CassKop finds no pod, because the pods lack labels of the cluster. Warns of a scheduled backup,
+/// which can run once the pods have the labels.
+fn labels_without_pod(subject: &Subject, facts: &Facts) -> Option<Finding> {
+    let lacking = facts.labels_without_pod.as_ref()?.found()?;
+    if lacking.is_empty() {
+        return None;
+    }
+    let (severity, consequence) = match subject {
+        Subject::Backup(backup) if backup.schedule.is_some() => {
+            (Severity::Warn, "so each run ends with \"No pods found\"")
+        }
+        Subject::Backup(_) => (
+            Severity::Deny,
+            "so the backup ends with \"No pods found\" and is never retried",
+        ),
+        Subject::Restore(_) => (Severity::Deny, "so the restore never begins, without an event"),
+    };
+    let message = format!(
+        "CassKop selects pods by the labels of the CassandraCluster, and no pod has {}, {consequence}; remove the label from the \
+         CassandraCluster, or wait until its pods have it",
+        shortened(lacking)
+    );
+    let finding = Finding::deny(&CLUSTER_LABELS_NOT_ON_PODS, PATH, Cause::Invalid, message).severity(severity);
+    let name = subject.cluster();
+    Some(finding.value(name).related_object("CassandraCluster", name))
+}
+
+/// Returns the first label, and the number of the others.
+fn shortened(labels: &[String]) -> String {
+    let first = labels.first().map_or("", String::as_str);
+    match labels.len() {
+        0 | 1 => first.to_owned(),
+        more => format!("{first} (and {} more)", more.saturating_sub(1)),
+    }
 }
 
 /// Denies a backup of a datacenter that is not in the cluster's topology, and warns about such a restore.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -34,6 +35,8 @@ pub struct Cluster {
     pub unready: Option<String>,
     /// The Cassandra nodes as CassKop last saw them; empty if they are unknown.
     pub nodes: Arc<[ClusterNode]>,
+    /// The labels of the object. CassKop copies them to the pods that it creates, and selects the pods by them.
+    pub labels: Arc<BTreeMap<String, String>>,
 }
 
 /// A Cassandra node of a cluster, as CassKop last saw it.
@@ -61,6 +64,7 @@ impl From<&CassandraCluster> for Cluster {
             terminating: cluster.metadata.deletion_timestamp.is_some(),
             unready: unready(cluster),
             nodes: nodes(cluster),
+            labels: Arc::new(cluster.metadata.labels.clone().unwrap_or_default()),
         }
     }
 }

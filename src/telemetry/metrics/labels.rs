@@ -106,6 +106,8 @@ labels! {
         Namespace = "namespace",
         /// The permissions of a user (`SubjectAccessReview`).
         Access = "access",
+        /// The labels of a cluster's pods.
+        Pods = "pods",
     }
 
     /// The outcome of a live read.
