@@ -172,14 +172,21 @@ expect 0 "[cassgate cluster-not-found]" "cassandrabackup.db.orange.com/next-week
 shown kubectl apply -f next-week.yaml
 expect 1 "[cassgate cluster-not-found]" "[cassgate secret-not-found]"
 
-title "A dry run of a restore of a schedule without a recorded run"
+title "A manifest of a restore that is applied again after its time"
 shown kubectl apply --dry-run=server -f restore.yaml
+expect 1 "this time has passed" "[cassgate restore-expired]"
+
+title "A dry run of a restore of a schedule without a recorded run"
+soon=$(TZ=UTC printf '%(%Y-%m-%dT%H:%M:%SZ)T' "$(($(date +%s) + 3600))")
+sed "s/2026-01-01T00:00:00Z/$soon/" restore.yaml >"$work/restore.yaml"
+shown cat "$work/restore.yaml"
+shown kubectl apply --dry-run=server -f "$work/restore.yaml"
 expect 0 "Warning: " "no run of backup nightly is recorded" "[cassgate backup-not-restorable]"
 
 title "The backup has run (an executor writes its status); a good restore gets its entities and Secret"
 shown kubectl patch cassandrabackup nightly --subresource=status --type=merge -p '{"status":{"condition":{"type":"COMPLETED"}}}'
 expect 0 "nightly patched"
-shown kubectl apply -f restore.yaml
+shown kubectl apply -f "$work/restore.yaml"
 expect 0 "cassandrarestore.db.orange.com/monday created"
 shown kubectl get cassandrarestore monday -o "jsonpath={.spec}"
 expect 0 '"entities":"albums.songs,users.accounts"' '"secret":"bucket"'

@@ -18,7 +18,9 @@ use crate::domain::storage::{Provider, StorageLocation, StorageLocationError};
 
 use super::catalogue::Rule;
 use super::facts::{Coverage, NeighbourQuery, StoredBackup};
-use super::tool::{RECREATING_ANNOTATIONS, TRACKING_ANNOTATIONS, TRACKING_LABELS, Tool};
+use super::tool::{
+    RECREATING_ANNOTATIONS, RECREATING_LABELS, TRACKING_ANNOTATIONS, TRACKING_LABELS, Tool,
+};
 use crate::api::Kind;
 
 /// The part of an object's metadata that rules use.
@@ -41,7 +43,9 @@ pub struct Metadata {
     /// The value of the label that Velero puts on objects that it restores.
     pub velero_restore: Option<String>,
     /// The annotations that make a tool create the object again: see [`RECREATING_ANNOTATIONS`].
-    pub recreating: Vec<(&'static str, String)>,
+    pub recreating_annotations: Vec<(&'static str, String)>,
+    /// The labels that do the same: see [`RECREATING_LABELS`].
+    pub recreating_labels: Vec<(&'static str, String)>,
     /// The tool that applies the object from a repository, if the metadata or the request names one.
     pub tool: Option<Tool>,
 }
@@ -69,9 +73,13 @@ impl Metadata {
             go_on: annotation(GO_ON_ANNOTATION),
             not_after: annotation(NOT_AFTER_ANNOTATION),
             velero_restore: label(VELERO_RESTORE_LABEL),
-            recreating: RECREATING_ANNOTATIONS
+            recreating_annotations: RECREATING_ANNOTATIONS
                 .into_iter()
                 .filter_map(|key| Some((key, annotation(key)?)))
+                .collect(),
+            recreating_labels: RECREATING_LABELS
+                .into_iter()
+                .filter_map(|key| Some((key, label(key)?)))
                 .collect(),
             tool: tracked(&TRACKING_ANNOTATIONS, annotation).or_else(|| tracked(&TRACKING_LABELS, label)),
         }
@@ -109,6 +117,7 @@ pub fn is_read(key: &str) -> bool {
     ];
     OWN.contains(&key)
         || RECREATING_ANNOTATIONS.contains(&key)
+        || RECREATING_LABELS.contains(&key)
         || TRACKING_ANNOTATIONS
             .iter()
             .chain(&TRACKING_LABELS)

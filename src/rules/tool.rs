@@ -19,10 +19,12 @@ pub enum Tool {
     Terraform,
     /// Pulumi.
     Pulumi,
+    /// kluctl.
+    Kluctl,
 }
 
-/// The annotations that make a tool delete an object and create it again.
-pub const RECREATING_ANNOTATIONS: [&str; 8] = [
+/// The annotations that make a tool create an object again.
+pub const RECREATING_ANNOTATIONS: [&str; 14] = [
     "helm.sh/hook",
     "helm.sh/hook-delete-policy",
     "argocd.argoproj.io/hook",
@@ -30,8 +32,17 @@ pub const RECREATING_ANNOTATIONS: [&str; 8] = [
     "argocd.argoproj.io/sync-options",
     "kustomize.toolkit.fluxcd.io/force",
     "kapp.k14s.io/update-strategy",
+    "kapp.k14s.io/versioned",
+    "kluctl.io/hook",
+    "kluctl.io/hook-delete-policy",
+    "strategy.spinnaker.io/recreate",
+    "strategy.spinnaker.io/replace",
+    "strategy.spinnaker.io/versioned",
     "werf.io/delete-policy",
 ];
+
+/// The labels that make a tool create an object again.
+pub const RECREATING_LABELS: [&str; 1] = ["kustomize.toolkit.fluxcd.io/force"];
 
 /// The annotations by which a tool finds its objects again.
 pub const TRACKING_ANNOTATIONS: [(&str, Tool); 5] = [
@@ -52,7 +63,7 @@ pub const TRACKING_LABELS: [(&str, Tool); 5] = [
 ];
 
 /// The names of field managers, or their beginnings.
-const MANAGERS: [(&str, Tool); 9] = [
+const MANAGERS: [(&str, Tool); 10] = [
     ("argocd", Tool::ArgoCd),
     ("kustomize-controller", Tool::Flux),
     ("helm-controller", Tool::Flux),
@@ -62,6 +73,7 @@ const MANAGERS: [(&str, Tool); 9] = [
     ("configsync", Tool::ConfigSync),
     ("terraform", Tool::Terraform),
     ("pulumi", Tool::Pulumi),
+    ("kluctl", Tool::Kluctl),
 ];
 
 impl Tool {
@@ -87,6 +99,7 @@ impl Tool {
             Self::ConfigSync => "Config Sync",
             Self::Terraform => "Terraform",
             Self::Pulumi => "Pulumi",
+            Self::Kluctl => "kluctl",
         }
     }
 }
@@ -104,6 +117,7 @@ mod tests {
             ("helm-controller", Some(Tool::Flux)),
             ("helm", Some(Tool::Helm)),
             ("Terraform", Some(Tool::Terraform)),
+            ("kluctl", Some(Tool::Kluctl)),
             ("kubectl-client-side-apply", None),
             ("kubectl-create", None),
             ("cassgate", None),

@@ -205,7 +205,7 @@ fn check(text: &str, arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mistake.yaml"), text).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_cassgate"))
-        .arg("check")
+        .args(["check", "--now", "2026-11-30T12:00:00Z"])
         .args(arguments)
         .arg("mistake.yaml")
         .current_dir(folder.path())

@@ -61,7 +61,23 @@ pub(super) static VARIABLES: &[Variable] = &[
     ),
     ("argoOptions", annotation!("argocd.argoproj.io/sync-options")),
     ("fluxForce", annotation!("kustomize.toolkit.fluxcd.io/force")),
+    (
+        "fluxForceLabel",
+        "object.metadata.?labels['kustomize.toolkit.fluxcd.io/force'].orValue('')",
+    ),
     ("kappStrategy", annotation!("kapp.k14s.io/update-strategy")),
+    (
+        "kappVersioned",
+        "'kapp.k14s.io/versioned' in object.metadata.?annotations.orValue({})",
+    ),
+    ("kluctlHook", annotation!("kluctl.io/hook")),
+    ("kluctlDeletePolicy", annotation!("kluctl.io/hook-delete-policy")),
+    (
+        "spinnaker",
+        "['strategy.spinnaker.io/recreate', 'strategy.spinnaker.io/replace', \
+         'strategy.spinnaker.io/versioned'].exists(k, \
+         object.metadata.?annotations[k].orValue('').trim().lowerAscii() == 'true')",
+    ),
     ("werfPolicy", annotation!("werf.io/delete-policy")),
     both::NODES,
     both::HOST_IDS,
@@ -168,8 +184,10 @@ pub(super) static POLICY_RULES: &[PolicyRule] = &[
                    variables.argoHook.split(',').exists(h, h.trim() != '' && h.trim() != 'Skip') || \
                    variables.argoDeletePolicy.trim() != '' || \
                    variables.argoOptions.split(',').exists(o, o.trim() in ['Force=true', 'Replace=true']) || \
-                   variables.fluxForce.lowerAscii() == 'enabled' || variables.kappStrategy.contains('replace') || \
-                   variables.werfPolicy.trim() != ''",
+                   variables.fluxForce.lowerAscii() == 'enabled' || variables.fluxForceLabel.lowerAscii() == 'enabled' || \
+                   variables.kappStrategy in ['fallback-on-replace', 'always-replace'] || variables.kappVersioned || \
+                   variables.kluctlHook.trim() != '' || variables.kluctlDeletePolicy.trim() != '' || \
+                   variables.spinnaker || variables.werfPolicy.trim() != ''",
         tolerated: "",
         path: "metadata",
         cause: Cause::Forbidden,

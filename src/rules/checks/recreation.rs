@@ -18,6 +18,7 @@ use crate::rules::subject::{Restore, non_empty};
 use crate::rules::tool::{RECREATING_ANNOTATIONS, Tool};
 
 const ANNOTATIONS: &str = "metadata.annotations";
+const LABELS: &str = "metadata.labels";
 
 /// Denies the creation of a restore that a tool creates again or has created again, and of one that has expired.
 pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, findings: &mut Findings) {
@@ -26,11 +27,13 @@ pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, finding
     }
     let meta = &restore.meta;
     findings.extend(meta.velero_restore.is_some().then(velero));
-    findings.extend(
-        meta.recreating
-            .iter()
-            .filter_map(|(key, value)| created_again(key, value)),
-    );
+    for (path, recreating) in [
+        (ANNOTATIONS, &meta.recreating_annotations),
+        (LABELS, &meta.recreating_labels),
+    ] {
+        let found = recreating.iter();
+        findings.extend(found.filter_map(|(key, value)| created_again(path, key, value)));
+    }
     findings.extend(has_run(restore, facts, context));
     findings.extend(match &meta.not_after {
         Some(time) => expired(time, context.now),
@@ -42,66 +45,113 @@ pub(super) fn check(restore: &Restore, facts: &Facts, context: &Context, finding
 fn velero() -> Finding {
     let message = "Velero re-creates this restore, and it would run again and overwrite everything written since; exclude it in \
                    Velero, or remove the label";
-    Finding::deny(&RESTORE_RECREATED, "metadata.labels", Cause::Forbidden, message)
+    Finding::deny(&RESTORE_RECREATED, LABELS, Cause::Forbidden, message)
 }
 
-/// A tool that deletes an object and creates it again because of one of its annotations.
+/// A tool that creates an object again because of one of its annotations or labels.
 struct Recreation {
     key: &'static str,
     tool: &'static str,
-    when: &'static str,
-    /// Returns true if the value of the annotation has this effect.
+    /// The effect on the restore, and when the tool causes it.
+    effect: &'static str,
+    /// Returns true if the value has this effect.
     applies: fn(&str) -> bool,
 }
 
-/// The annotations that make a tool create an object again.
+const AT_EACH_SYNC: &str = "deletes this restore and creates it again at each sync";
+const AT_EACH_HOOK: &str = "deletes this restore and creates it again at each run of the hook";
+const AT_EACH_DEPLOYMENT: &str = "deletes this restore and creates it again at each deployment";
+const AFTER_A_CHANGE: &str = "deletes this restore and creates it again after a change";
+const UNDER_ANOTHER_NAME: &str = "creates this restore again under another name after each change";
+
+/// The annotations and labels that make a tool create an object again, as the sources of the tools read them.
 const RECREATIONS: [Recreation; RECREATING_ANNOTATIONS.len()] = [
     Recreation {
         key: "helm.sh/hook",
         tool: "Helm",
-        when: "at each install, upgrade or test that runs the hook",
+        effect: "deletes this restore and creates it again at each install, upgrade or test that runs the hook",
         applies: is_set,
     },
     Recreation {
         key: "helm.sh/hook-delete-policy",
         tool: "Helm",
-        when: "at each run of the hook",
+        effect: AT_EACH_HOOK,
         applies: is_set,
     },
     Recreation {
         key: "argocd.argoproj.io/hook",
         tool: "Argo CD",
-        when: "at each sync",
+        effect: AT_EACH_SYNC,
         applies: |value| items(value).any(|hook| hook != "Skip"),
     },
     Recreation {
         key: "argocd.argoproj.io/hook-delete-policy",
         tool: "Argo CD",
-        when: "at each sync",
+        effect: AT_EACH_SYNC,
         applies: is_set,
     },
     Recreation {
         key: "argocd.argoproj.io/sync-options",
         tool: "Argo CD",
-        when: "at a sync",
+        effect: "deletes this restore and creates it again at a sync",
         applies: |value| items(value).any(|option| ["Force=true", "Replace=true"].contains(&option)),
     },
+    // An annotation or a label, in any letter case (`AnyInMetadata` of fluxcd/pkg).
     Recreation {
         key: "kustomize.toolkit.fluxcd.io/force",
         tool: "Flux",
-        when: "after a change that the API server rejects",
+        effect: "deletes this restore and creates it again after a change that the API server rejects",
         applies: |value| value.eq_ignore_ascii_case("enabled"),
     },
+    // kapp stops at any other value than these, an empty one and `skip`.
     Recreation {
         key: "kapp.k14s.io/update-strategy",
         tool: "kapp",
-        when: "after a change",
-        applies: |value| value.contains("replace"),
+        effect: AFTER_A_CHANGE,
+        applies: |value| ["fallback-on-replace", "always-replace"].contains(&value),
     },
+    // kapp ignores the value.
+    Recreation {
+        key: "kapp.k14s.io/versioned",
+        tool: "kapp",
+        effect: UNDER_ANOTHER_NAME,
+        applies: |_| true,
+    },
+    Recreation {
+        key: "kluctl.io/hook",
+        tool: "kluctl",
+        effect: AT_EACH_HOOK,
+        applies: is_set,
+    },
+    Recreation {
+        key: "kluctl.io/hook-delete-policy",
+        tool: "kluctl",
+        effect: AT_EACH_HOOK,
+        applies: is_set,
+    },
+    Recreation {
+        key: "strategy.spinnaker.io/recreate",
+        tool: "Spinnaker",
+        effect: AT_EACH_DEPLOYMENT,
+        applies: is_true,
+    },
+    Recreation {
+        key: "strategy.spinnaker.io/replace",
+        tool: "Spinnaker",
+        effect: "replaces this restore at each deployment, without its status",
+        applies: is_true,
+    },
+    Recreation {
+        key: "strategy.spinnaker.io/versioned",
+        tool: "Spinnaker",
+        effect: UNDER_ANOTHER_NAME,
+        applies: is_true,
+    },
+    // `before-creation`, `before-creation-if-immutable`, `succeeded` or `failed`.
     Recreation {
         key: "werf.io/delete-policy",
         tool: "werf",
-        when: "at each deployment",
+        effect: AT_EACH_DEPLOYMENT,
         applies: is_set,
     },
 ];
@@ -110,22 +160,27 @@ fn is_set(value: &str) -> bool {
     !value.trim().is_empty()
 }
 
+fn is_true(value: &str) -> bool {
+    value.trim().eq_ignore_ascii_case("true")
+}
+
 /// Returns the items of a list that is separated by commas.
 fn items(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
-/// Denies an annotation that makes a tool create the restore again. No annotation confirms it: it would stand beside the first one
-/// and confirm every later run too.
-fn created_again(key: &str, value: &str) -> Option<Finding> {
+/// Denies an annotation or label of the map at `path` that makes a tool create the restore again. No annotation confirms it: it
+/// would stand beside the first one and confirm every later run too.
+fn created_again(path: &str, key: &str, value: &str) -> Option<Finding> {
     let recreation = RECREATIONS.iter().find(|recreation| recreation.key == key)?;
     (recreation.applies)(value).then(|| {
-        let Recreation { tool, when, .. } = recreation;
+        let Recreation { tool, effect, .. } = recreation;
+        let noun = if path == LABELS { "label" } else { "annotation" };
         let message = format!(
-            "{tool} deletes this restore and creates it again {when}, and each time it would run again and overwrite everything \
-             written since; remove the annotation, and give each restore a name of its own"
+            "{tool} {effect}, and each time it would run again and overwrite everything written since; remove the {noun}, and give \
+             each restore a name of its own"
         );
-        Finding::deny(&RESTORE_RECREATED, entry(ANNOTATIONS, key), Cause::Forbidden, message).value(value)
+        Finding::deny(&RESTORE_RECREATED, entry(path, key), Cause::Forbidden, message).value(value)
     })
 }
 
@@ -208,8 +263,8 @@ fn without_expiry(tool: Tool) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::{RECREATIONS, created_again, expired};
-    use crate::rules::tool::RECREATING_ANNOTATIONS;
+    use super::{ANNOTATIONS, LABELS, RECREATIONS, created_again, expired};
+    use crate::rules::tool::{RECREATING_ANNOTATIONS, RECREATING_LABELS};
 
     #[test]
     fn each_annotation_that_is_read_has_a_tool() {
@@ -217,6 +272,9 @@ mod tests {
             RECREATIONS.map(|recreation| recreation.key),
             RECREATING_ANNOTATIONS
         );
+        for label in RECREATING_LABELS {
+            assert!(RECREATING_ANNOTATIONS.contains(&label), "{label}");
+        }
     }
 
     #[test]
@@ -245,11 +303,21 @@ mod tests {
             ("kustomize.toolkit.fluxcd.io/force", "Enabled", true),
             ("kustomize.toolkit.fluxcd.io/force", "disabled", false),
             ("kapp.k14s.io/update-strategy", "fallback-on-replace", true),
+            ("kapp.k14s.io/update-strategy", "always-replace", true),
             ("kapp.k14s.io/update-strategy", "skip", false),
+            ("kapp.k14s.io/update-strategy", "", false),
+            ("kapp.k14s.io/versioned", "", true),
+            ("kluctl.io/hook", "post-deploy", true),
+            ("kluctl.io/hook-delete-policy", "hook-succeeded", true),
+            ("strategy.spinnaker.io/recreate", "true", true),
+            ("strategy.spinnaker.io/recreate", "false", false),
+            ("strategy.spinnaker.io/replace", "True", true),
+            ("strategy.spinnaker.io/versioned", "true", true),
             ("werf.io/delete-policy", "before-creation", true),
+            ("werf.io/delete-policy", "succeeded,failed", true),
             ("example.com/hook", "PostSync", false),
         ] {
-            let finding = created_again(key, value);
+            let finding = created_again(ANNOTATIONS, key, value);
             assert_eq!(finding.is_some(), denied, "{key}: {value}");
             if let Some(finding) = finding {
                 assert_eq!(finding.path, format!("metadata.annotations[{key}]"));
@@ -259,6 +327,13 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn flux_also_reads_a_label() {
+        let finding = created_again(LABELS, "kustomize.toolkit.fluxcd.io/force", "ENABLED").unwrap();
+        assert_eq!(finding.path, "metadata.labels[kustomize.toolkit.fluxcd.io/force]");
+        assert!(finding.message.contains("remove the label"), "{}", finding.message);
     }
 
     #[test]
