@@ -27,6 +27,7 @@ mod secret;
 mod snapshot;
 mod snapshot_tag;
 mod storage;
+mod text_key;
 pub mod transition;
 mod truncation;
 

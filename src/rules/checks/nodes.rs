@@ -5,11 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::{BackupNode, CONFIRM_ANNOTATION, datacenter_of_pod};
+use crate::api::{BackupNode, CONFIRM_ANNOTATION};
 use crate::domain::host_id::HostId;
 use crate::domain::node_location::Segment;
 use crate::domain::object_name::is_object_name;
 
+use super::text_key::TextKey;
 use crate::rules::catalogue::{DESCRIPTION_NOT_SUSPENDED, NODES_MALFORMED, RESTORE_INCOMPLETE};
 use crate::rules::facts::Facts;
 use crate::rules::finding::{Cause, Finding, Findings};
@@ -86,6 +87,9 @@ pub(super) fn check_restore(restore: &Restore, facts: &Facts, context: &Context,
     let run = (!nodes.is_empty())
         .then(|| RunNodes::of(restore, facts))
         .flatten();
+    let names = (!nodes.is_empty())
+        .then(|| PodNames::of(restore, facts))
+        .flatten();
     for (index, node) in nodes.iter().enumerate() {
         let host_id = &node.host_id;
         findings.extend(
@@ -100,7 +104,7 @@ pub(super) fn check_restore(restore: &Restore, facts: &Facts, context: &Context,
         if let Some(pod) = node.receiver() {
             findings.extend(
                 pods.pod(index, pod)
-                    .or_else(|| not_in_cluster(restore, index, pod, facts)),
+                    .or_else(|| names.as_ref()?.without(index, pod)),
             );
         }
     }
@@ -113,12 +117,12 @@ fn field(index: usize, name: &str) -> String {
 }
 
 /// The values of one field of all nodes so far. Each may occur once.
-struct Seen {
+struct Seen<'a> {
     field: &'static str,
-    values: BTreeSet<String>,
+    values: BTreeSet<TextKey<'a>>,
 }
 
-impl Seen {
+impl<'a> Seen<'a> {
     fn new(field: &'static str) -> Self {
         Self {
             field,
@@ -131,6 +135,7 @@ impl Seen {
         match HostId::parse(text) {
             Ok(host_id) => self.again(
                 index,
+                TextKey::of_host_id(text),
                 host_id.as_str(),
                 "each part is restored once; name each host id once",
             ),
@@ -146,10 +151,11 @@ impl Seen {
     }
 
     /// Returns a finding if the text is no name of a pod, or one that an earlier node has.
-    fn pod(&mut self, index: usize, text: &str) -> Option<Finding> {
+    fn pod(&mut self, index: usize, text: &'a str) -> Option<Finding> {
         if is_object_name(text) {
             return self.again(
                 index,
+                TextKey::exact(text),
                 text,
                 "a node has its own tokens and takes one part only; name another pod",
             );
@@ -160,8 +166,8 @@ impl Seen {
         Some(Finding::deny(&NODES_MALFORMED, path, Cause::Invalid, message).value(text))
     }
 
-    fn again(&mut self, index: usize, value: &str, message: &str) -> Option<Finding> {
-        if self.values.insert(value.to_owned()) {
+    fn again(&mut self, index: usize, key: TextKey<'a>, value: &str, message: &str) -> Option<Finding> {
+        if self.values.insert(key) {
             return None;
         }
         let finding = Finding::deny(
@@ -177,8 +183,7 @@ impl Seen {
 /// The nodes of the run that is restored.
 struct RunNodes<'a> {
     backup: &'a str,
-    /// The host ids in lower case.
-    host_ids: BTreeSet<String>,
+    host_ids: BTreeSet<TextKey<'a>>,
     /// The first host ids, for messages.
     named: Vec<String>,
 }
@@ -196,7 +201,7 @@ impl<'a> RunNodes<'a> {
             backup: &backup.name,
             host_ids: nodes
                 .iter()
-                .map(|node| node.host_id.to_ascii_lowercase())
+                .map(|node| TextKey::of_host_id(&node.host_id))
                 .collect(),
             named: named.collect(),
         })
@@ -204,7 +209,7 @@ impl<'a> RunNodes<'a> {
 
     /// Denies a node that the run does not have.
     fn without(&self, index: usize, host_id: &str) -> Option<Finding> {
-        if self.host_ids.contains(&host_id.to_ascii_lowercase()) {
+        if self.host_ids.contains(&TextKey::of_host_id(host_id)) {
             return None;
         }
         let more = match self.host_ids.len().saturating_sub(self.named.len()) {
@@ -225,24 +230,53 @@ impl<'a> RunNodes<'a> {
     }
 }
 
-/// Denies a pod whose name no pod of the cluster can have. CassKop names a pod `CLUSTER-DATACENTER-RACK-NUMBER`.
-fn not_in_cluster(restore: &Restore, index: usize, pod: &str, facts: &Facts) -> Option<Finding> {
-    let name = &restore.spec.cassandra_cluster;
-    let datacenters = || {
-        facts
-            .found_cluster()
-            .into_iter()
-            .flat_map(|cluster| cluster.datacenters.iter())
-    };
-    let example = datacenters().next()?;
-    if datacenter_of_pod(name, datacenters().map(String::as_str), pod).is_some() {
-        return None;
+/// The names that the pods of a cluster can have: CassKop names a pod `CLUSTER-DATACENTER-RACK-NUMBER`.
+struct PodNames<'a> {
+    cluster: &'a str,
+    datacenters: BTreeSet<TextKey<'a>>,
+    /// One of the datacenters, for messages.
+    example: &'a str,
+}
+
+impl<'a> PodNames<'a> {
+    /// Returns the names of the pods of the cluster; `None` if its datacenters are not known.
+    fn of(restore: &'a Restore, facts: &'a Facts) -> Option<Self> {
+        let datacenters = &facts.found_cluster()?.datacenters;
+        Some(Self {
+            cluster: &restore.spec.cassandra_cluster,
+            datacenters: datacenters.iter().map(|name| TextKey::exact(name)).collect(),
+            example: datacenters.first()?,
+        })
     }
-    let message = format!(
-        "cluster {name} cannot have a pod of this name; name one of its pods, such as {name}-{example}-rack1-0"
-    );
-    let finding = Finding::deny(&NODES_MALFORMED, field(index, "pod"), Cause::NotFound, message);
-    Some(finding.value(pod).related_object("CassandraCluster", name))
+
+    /// Denies a pod whose name no pod of the cluster can have.
+    fn without(&self, index: usize, pod: &str) -> Option<Finding> {
+        if self.contains(pod) {
+            return None;
+        }
+        let Self { cluster, example, .. } = self;
+        let message = format!(
+            "cluster {cluster} cannot have a pod of this name; name one of its pods, such as {cluster}-{example}-rack1-0"
+        );
+        let finding = Finding::deny(&NODES_MALFORMED, field(index, "pod"), Cause::NotFound, message);
+        Some(finding.value(pod).related_object("CassandraCluster", cluster))
+    }
+
+    fn contains(&self, pod: &str) -> bool {
+        let rest = pod
+            .strip_prefix(self.cluster)
+            .and_then(|rest| rest.strip_prefix('-'));
+        let Some((rest, number)) = rest.and_then(|rest| rest.rsplit_once('-')) else {
+            return false;
+        };
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        // A rack can contain hyphens.
+        is_number
+            && rest.match_indices('-').any(|(at, _)| {
+                let (datacenter, rack) = rest.split_at(at);
+                rack.len() > 1 && self.datacenters.contains(&TextKey::exact(datacenter))
+            })
+    }
 }
 
 /// Denies a restore that leaves out the part of a node, unless its author confirms it.
@@ -279,4 +313,40 @@ fn incomplete(restore: &Restore) -> Option<Finding> {
         )
     };
     Some(Finding::deny(rule, NODES, Cause::Invalid, message).value(*first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PodNames, TextKey};
+    use crate::api::datacenter_of_pod;
+
+    #[test]
+    fn the_names_of_pods_are_those_of_casskop() {
+        let datacenters = ["dc1", "dc", "a-b", ""];
+        let names = PodNames {
+            cluster: "c1",
+            datacenters: datacenters.into_iter().map(TextKey::exact).collect(),
+            example: "dc1",
+        };
+        for pod in [
+            "c1-dc1-rack1-0",
+            "c1-dc-rack-1-7",
+            "c1-a-b-r-12",
+            "c1-a-b-0",
+            "c1--rack1-0",
+            "c1-dc2-rack1-0",
+            "c1-dc1-0",
+            "c1-dc1--0",
+            "c1-dc1-rack1-",
+            "c1-dc1-rack1-x",
+            "c1-dc1-rack1",
+            "c2-dc1-rack1-0",
+            "c1",
+            "c1-",
+            "",
+        ] {
+            let expected = datacenter_of_pod("c1", datacenters.into_iter(), pod).is_some();
+            assert_eq!(names.contains(pod), expected, "{pod}");
+        }
+    }
 }

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::RunNode;
 
+use super::text_key::TextKey;
+
 use crate::rules::catalogue::RING_CHANGED;
 use crate::rules::facts::{ClusterNode, Facts};
 use crate::rules::finding::{Cause, Finding, Findings};
@@ -76,43 +78,51 @@ impl<'a> Difference<'a> {
         let covers = |datacenter: Option<&str>| {
             only.is_none_or(|only| datacenter.is_none_or(|datacenter| datacenter == only))
         };
-        let named: BTreeMap<String, Option<&str>> = restore
+        let named: BTreeMap<TextKey<'_>, Option<&str>> = restore
             .spec
             .nodes
             .iter()
-            .map(|node| (node.host_id.to_ascii_lowercase(), node.receiver()))
+            .map(|node| (TextKey::of_host_id(&node.host_id), node.receiver()))
             .collect();
-        let named_pods: BTreeSet<&str> = named.values().copied().flatten().collect();
-        let in_run: BTreeSet<String> = run.iter().map(|node| node.host_id.to_ascii_lowercase()).collect();
-        let in_cluster: BTreeSet<String> = cluster
+        let named_pods: BTreeSet<TextKey<'_>> =
+            named.values().copied().flatten().map(TextKey::exact).collect();
+        let in_run: BTreeSet<TextKey<'_>> =
+            run.iter().map(|node| TextKey::of_host_id(&node.host_id)).collect();
+        let in_cluster: BTreeSet<TextKey<'_>> = cluster
             .iter()
-            .map(|node| node.host_id.to_ascii_lowercase())
+            .map(|node| TextKey::of_host_id(&node.host_id))
             .collect();
         let is_younger = |node: &&ClusterNode| {
             covers(Some(&node.datacenter))
-                && !in_run.contains(&node.host_id.to_ascii_lowercase())
-                && !named_pods.contains(&*node.pod)
+                && !in_run.contains(&TextKey::of_host_id(&node.host_id))
+                && !named_pods.contains(&TextKey::exact(&node.pod))
         };
         let mut younger: Vec<&ClusterNode> = cluster.iter().filter(is_younger).collect();
+        let younger_pods: BTreeMap<TextKey<'_>, &str> = younger
+            .iter()
+            .map(|node| (TextKey::exact(&node.pod), &*node.pod))
+            .collect();
         let missing: Vec<_> = run
             .iter()
             .filter(|node| {
-                let host_id = node.host_id.to_ascii_lowercase();
+                let host_id = TextKey::of_host_id(&node.host_id);
                 covers(node.datacenter.as_deref())
                     && !in_cluster.contains(&host_id)
                     && !named.contains_key(&host_id)
             })
             .map(|node| {
-                let same_pod = younger
-                    .iter()
-                    .find(|other| node.pod.as_deref() == Some(&*other.pod));
-                (node, same_pod.map(|other| &*other.pod))
+                let pod = node.pod.as_deref().map(TextKey::exact);
+                (node, pod.and_then(|pod| younger_pods.get(&pod).copied()))
             })
             .collect();
         // A node without a part is allowed if the restore leaves a part out: it took the place of a lost node with new
         // tokens.
         let leaves_out = named.values().any(Option::is_none);
-        younger.retain(|node| !leaves_out && !missing.iter().any(|(_, pod)| *pod == Some(&*node.pod)));
+        let taken: BTreeSet<TextKey<'_>> = missing
+            .iter()
+            .filter_map(|(_, pod)| pod.map(TextKey::exact))
+            .collect();
+        younger.retain(|node| !leaves_out && !taken.contains(&TextKey::exact(&node.pod)));
         Self { missing, younger }
     }
 }
