@@ -249,7 +249,11 @@ fn body(node: &Node) -> Value {
 fn metadata(resource: &Resource, stored: Option<&Value>) -> Metadata {
     let node = resource.manifest.node();
     let kept = |map: &str, key: &str| stored?.pointer(map)?.get(key)?.as_str().map(ToOwned::to_owned);
-    let text = |keys: &[&str]| node.text_at(keys).map(ToOwned::to_owned);
+    // An annotation has an effect also if its value is empty.
+    let text = |keys: &[&str]| match node.at(keys)?.to_json() {
+        Value::String(text) => Some(text),
+        _ => None,
+    };
     Metadata::new(
         resource.namespace.clone(),
         text(&["metadata", "name"]).unwrap_or_default(),
