@@ -19,7 +19,9 @@ impl Judgement {
     fn of(facts: &Facts, rules: &impl Fn(&Facts) -> Findings) -> Self {
         let about_secret = |facts: &Facts| {
             let found = rules(facts).into_iter();
-            found.filter(|finding| finding.redacted_message.is_some()).collect()
+            found
+                .filter(|finding| finding.redacted_message.is_some())
+                .collect()
         };
         Self {
             findings: rules(facts),

@@ -56,7 +56,10 @@ impl LiveReads {
         namespace: &str,
         labels: &[(&str, &str)],
     ) -> Result<ObjectList<PartialObjectMeta<Pod>>, kube::Error> {
-        let selector: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let selector: Vec<String> = labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         let parameters = ListParams::default().labels(&selector.join(",")).limit(1);
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await;

@@ -197,9 +197,7 @@ pub fn webhook_match_conditions() -> [(&'static str, String); 2] {
 
 /// Returns a CEL expression that is true if `object` has CassKop's finalizer.
 fn has_unschedule_finalizer(object: &str) -> String {
-    format!(
-        "has({object}.metadata.finalizers) && '{UNSCHEDULE_FINALIZER}' in {object}.metadata.finalizers"
-    )
+    format!("has({object}.metadata.finalizers) && '{UNSCHEDULE_FINALIZER}' in {object}.metadata.finalizers")
 }
 
 /// Returns the `matchConditions` of the webhook for deletions, with their names.

@@ -18,9 +18,7 @@ use crate::domain::storage::{Provider, StorageLocation, StorageLocationError};
 
 use super::catalogue::Rule;
 use super::facts::{Coverage, NeighbourQuery, StoredBackup};
-use super::tool::{
-    RECREATING_ANNOTATIONS, RECREATING_LABELS, TRACKING_ANNOTATIONS, TRACKING_LABELS, Tool,
-};
+use super::tool::{RECREATING_ANNOTATIONS, RECREATING_LABELS, TRACKING_ANNOTATIONS, TRACKING_LABELS, Tool};
 use crate::api::Kind;
 
 /// The part of an object's metadata that rules use.

@@ -175,14 +175,16 @@ pub(crate) fn a_user_who_may_read_no_secret_gets_one_notice_whatever_it_has() {
     let notices = ["half", "nowhere", "s3"].map(notice);
     assert_eq!(
         notices,
-        [
-            "Warning: spec.secret: \"NAME\": not checked, because you may not read this Secret; it must be in this namespace \
-             with awsaccesskeyid, awssecretaccesskey, awsregion for s3:// [cassgate secret-not-found]\n"; 3
-        ]
+        ["Warning: spec.secret: \"NAME\": not checked, because you may not read this Secret; it must be in this namespace \
+             with awsaccesskeyid, awssecretaccesskey, awsregion for s3:// [cassgate secret-not-found]\n";
+            3]
     );
     author.apply(&backup("b2", "secret: half")).succeeds();
     let log = here.gate.log();
-    assert!(log.contains("admitted with a Secret that cannot be used"), "{log}");
+    assert!(
+        log.contains("admitted with a Secret that cannot be used"),
+        "{log}"
+    );
     here.kubectl().apply(&backup("b1", "secret: half")).refused(
         "The CassandraBackup \"b1\" is invalid: spec.secret: Invalid value: \"half\": Secret half has no \
          awssecretaccesskey, which s3:// requires; add the missing keys to the Secret [cassgate secret-key-missing]",

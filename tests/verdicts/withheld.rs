@@ -87,12 +87,11 @@ fn an_answer_does_not_depend_on_a_secret_that_its_user_may_not_read() {
             restricted(&case, secrets.chain(others.iter().cloned()).collect())
         };
         let absent = with(&None);
-        noticed += usize::from(
-            absent
-                .warned
-                .iter()
-                .any(|finding| finding.text.contains("not checked, because you may not read this Secret")),
-        );
+        noticed += usize::from(absent.warned.iter().any(|finding| {
+            finding
+                .text
+                .contains("not checked, because you may not read this Secret")
+        }));
         for state in states_of_a_secret() {
             assert_same(&case, &format!("{state:?}"), &absent, &with(&state));
         }

@@ -6,8 +6,8 @@ use crate::domain::image::Version;
 use super::reference::NamedReference;
 use crate::api::Kind;
 use crate::rules::catalogue::{
-    CLUSTER_LABELS_NOT_ON_PODS, CLUSTER_NOT_FOUND, CLUSTER_NOT_READY, CLUSTER_TERMINATING, DATACENTER_UNKNOWN, Rule, SIDECAR_DISABLED,
-    SIDECAR_VERSION_UNUSABLE, Severity,
+    CLUSTER_LABELS_NOT_ON_PODS, CLUSTER_NOT_FOUND, CLUSTER_NOT_READY, CLUSTER_TERMINATING,
+    DATACENTER_UNKNOWN, Rule, SIDECAR_DISABLED, SIDECAR_VERSION_UNUSABLE, Severity,
 };
 use crate::rules::facts::{Cluster, Facts};
 use crate::rules::finding::{Cause, Finding, Findings};
@@ -168,7 +168,8 @@ fn labels_without_pod(subject: &Subject, facts: &Facts) -> Option<Finding> {
          CassandraCluster, or wait until its pods have it",
         shortened(lacking)
     );
-    let finding = Finding::deny(&CLUSTER_LABELS_NOT_ON_PODS, PATH, Cause::Invalid, message).severity(severity);
+    let finding =
+        Finding::deny(&CLUSTER_LABELS_NOT_ON_PODS, PATH, Cause::Invalid, message).severity(severity);
     let name = subject.cluster();
     Some(finding.value(name).related_object("CassandraCluster", name))
 }

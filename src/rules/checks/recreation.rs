@@ -333,7 +333,11 @@ mod tests {
     fn flux_also_reads_a_label() {
         let finding = created_again(LABELS, "kustomize.toolkit.fluxcd.io/force", "ENABLED").unwrap();
         assert_eq!(finding.path, "metadata.labels[kustomize.toolkit.fluxcd.io/force]");
-        assert!(finding.message.contains("remove the label"), "{}", finding.message);
+        assert!(
+            finding.message.contains("remove the label"),
+            "{}",
+            finding.message
+        );
     }
 
     #[test]

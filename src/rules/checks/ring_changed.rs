@@ -86,8 +86,10 @@ impl<'a> Difference<'a> {
             .collect();
         let named_pods: BTreeSet<TextKey<'_>> =
             named.values().copied().flatten().map(TextKey::exact).collect();
-        let in_run: BTreeSet<TextKey<'_>> =
-            run.iter().map(|node| TextKey::of_host_id(&node.host_id)).collect();
+        let in_run: BTreeSet<TextKey<'_>> = run
+            .iter()
+            .map(|node| TextKey::of_host_id(&node.host_id))
+            .collect();
         let in_cluster: BTreeSet<TextKey<'_>> = cluster
             .iter()
             .map(|node| TextKey::of_host_id(&node.host_id))

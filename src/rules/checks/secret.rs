@@ -118,18 +118,15 @@ fn not_found(subject: &Subject, facts: &Facts, context: &Context) -> Finding {
 }
 
 /// Returns the one finding that a user sees who may not read the Secret, whatever it has and whether it exists.
-fn withheld(
-    name: &str,
-    provider: Option<Provider>,
-    kind: Kind,
-    facts: &Facts,
-    context: &Context,
-) -> Finding {
+fn withheld(name: &str, provider: Option<Provider>, kind: Kind, facts: &Facts, context: &Context) -> Finding {
     if reader(facts) == Reader::None && !casskop_reads(kind, context) {
         return ignored(name);
     }
     let need = provider.map_or_else(String::new, |provider| {
-        format!(" with {} for {provider}://", key_names(required_keys(provider, true)))
+        format!(
+            " with {} for {provider}://",
+            key_names(required_keys(provider, true))
+        )
     });
     let message =
         format!("not checked, because you may not read this Secret; it must be in this namespace{need}");

@@ -241,9 +241,8 @@ pub fn deletion_missed_by_casskop(
 pub fn unschedule_finalizer_removed(kind: Kind, new: &Value, context: &Context) -> Option<Finding> {
     (kind == Kind::Backup && context.casskop_acts() && is_scheduled(new)).then(|| {
         let message = format!(
-            "without CassKop's finalizer {UNSCHEDULE_FINALIZER} a deletion removes this backup at once, and CassKop keeps \
-             running its schedule until its operator restarts; use kubectl apply, which keeps the finalizer, or restart the \
-             operator"
+            "without CassKop's finalizer {UNSCHEDULE_FINALIZER}, CassKop runs the schedule also after the backup is deleted; use \
+             kubectl apply, which keeps the finalizer, or restart the operator"
         );
         Finding::warn(&CASSKOP_NEEDS_RESTART, FINALIZERS, Cause::Invalid, message)
     })

@@ -154,7 +154,9 @@ fn the_work_grows_with_the_length_of_a_list() {
         ("nodes that are not in the run", &|items| {
             nodes(items, |item| (host_id(item + items), "other".to_owned()))
         }),
-        ("malformed nodes", &|items| nodes(items, |item| (format!("n{item}"), "P".to_owned()))),
+        ("malformed nodes", &|items| {
+            nodes(items, |item| (format!("n{item}"), "P".to_owned()))
+        }),
         ("nodes of a description", &description),
         ("nodes that left the ring", &ring_changed),
         ("upper case", &upper_case),
