@@ -170,7 +170,7 @@ pub(crate) fn a_user_who_may_read_no_secret_gets_one_notice_whatever_it_has() {
         let arguments = ["create", "--dry-run=server", "-f", "-"];
         let manifest = backup(secret, &format!("secret: {secret}"));
         let answer = author.run_with(&arguments, &manifest).succeeds();
-        answer.stderr.replace(secret, "NAME")
+        answer.stderr.replace(&format!("{secret:?}"), "\"NAME\"")
     };
     let notices = ["half", "nowhere", "s3"].map(notice);
     assert_eq!(
