@@ -203,6 +203,12 @@ pub struct BackRestStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_since: Option<Time>,
 
+    /// The time since which cassgate continues a run whose end another executor wrote, because a user asked for it.
+    /// `condition` keeps that end until cassgate ends the run: a run that is recorded as ended never becomes one that is
+    /// under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumed_since: Option<Time>,
+
     /// The `metadata.generation` of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
@@ -274,10 +280,13 @@ impl BackRestCondition {
 }
 
 impl BackRestStatus {
-    /// Returns the parsed `condition.type`, or `None` before the first run.
+    /// Returns the state of the last run, or `None` before the first one: the parsed `condition.type`, or `RUNNING` if the
+    /// run continues although another executor wrote its end.
     #[must_use]
     pub fn state(&self) -> Option<ConditionType<'_>> {
-        self.condition.as_ref().map(BackRestCondition::state)
+        let state = self.condition.as_ref().map(BackRestCondition::state)?;
+        let is_resumed = state.is_terminal() && self.resumed_since.is_some();
+        Some(if is_resumed { ConditionType::Running } else { state })
     }
 
     /// Returns the entry of `conditions` with this type (see [`conditions`](super::conditions)) if its status is `True`.

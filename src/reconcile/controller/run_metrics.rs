@@ -159,8 +159,7 @@ fn last_success(backup: &CassandraBackup) -> Option<SuccessfulRun> {
         let started = run.started.as_ref().map_or(ended, |time| time.0);
         Some(SuccessfulRun { started, ended })
     });
-    let condition = status.common.condition.as_ref();
-    let has_succeeded = condition.is_some_and(|condition| condition.state() == ConditionType::Completed);
+    let has_succeeded = status.common.state() == Some(ConditionType::Completed);
     let parse = |text: Option<&String>| text.and_then(|text| text.parse::<Timestamp>().ok());
     let last = parse(status.common.time_completed.as_ref())
         .filter(|_| has_succeeded)

@@ -80,15 +80,21 @@ pub(super) enum Progress {
 }
 
 /// Writes `condition` as CassKop does. The time changes only with the state.
+///
+/// A run that continues although another executor wrote its end keeps that end until cassgate ends the run.
 pub(super) fn set_state(
     common: &mut BackRestStatus,
     state: ConditionType<'_>,
     causes: Vec<FailureCause>,
     now: Timestamp,
 ) {
+    if common.resumed_since.is_some() && !state.is_terminal() {
+        return;
+    }
+    let is_resumed = common.resumed_since.take().is_some();
     let before = common.condition.take();
     let since = before
-        .filter(|before| before.type_ == state.as_str())
+        .filter(|before| before.type_ == state.as_str() && !is_resumed)
         .and_then(|before| before.last_transition_time);
     common.condition = Some(BackRestCondition {
         type_: state.as_str().to_owned(),
@@ -100,10 +106,7 @@ pub(super) fn set_state(
 /// Writes the state of a run under way: `RUNNING` from the first operation on, and copies the operation and the pod of the first
 /// node to `id` and `coordinatorMember`.
 pub(super) fn set_running(common: &mut BackRestStatus, now: Timestamp) {
-    let began = common
-        .condition
-        .as_ref()
-        .is_some_and(|before| before.state() == ConditionType::Running);
+    let began = common.state() == Some(ConditionType::Running);
     let runs = began || common.nodes.iter().any(|node| node.operation.is_some());
     if runs && common.time_started.is_none() {
         common.time_started = Some(now.to_string());

@@ -125,11 +125,12 @@ pub enum Run {
 impl Run {
     fn of(status: Option<&BackRestStatus>) -> Self {
         let condition = status.and_then(|status| status.condition.as_ref());
-        condition
-            .filter(|condition| !condition.type_.is_empty())
-            .map_or(Self::Never, |condition| {
-                Self::State(condition.type_.as_str().into())
-            })
+        let word = condition.map(|condition| condition.type_.as_str());
+        let resumed = status.filter(|status| status.resumed_since.is_some());
+        let state = resumed.and_then(BackRestStatus::state);
+        let word = state.map(ConditionType::as_str).or(word);
+        word.filter(|word| !word.is_empty())
+            .map_or(Self::Never, |word| Self::State(word.into()))
     }
 
     /// Returns the state; `None` if it has never run or the run is unknown.

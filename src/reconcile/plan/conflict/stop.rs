@@ -60,7 +60,8 @@ pub(in crate::reconcile::plan) fn stop(
     }
 }
 
-/// Resumes a run that was stopped. Overwrites the state that another executor wrote.
+/// Resumes a run that was stopped. Overwrites the state that another executor wrote, unless it is an end: a run that is
+/// recorded as ended would otherwise become one that an executor may run again, which the webhook refuses.
 pub(in crate::reconcile::plan) fn resume(
     plan: &mut PlanBuilder<'_>,
     meta: &ObjectMeta,
@@ -70,7 +71,11 @@ pub(in crate::reconcile::plan) fn resume(
     remove_stalled(common);
     if !common.nodes.is_empty() {
         let now = plan.observation.now;
-        conditions::set_state(common, ConditionType::Running, Vec::new(), now);
+        if common.is_terminal() {
+            common.resumed_since = Some(whole_seconds(now));
+        } else {
+            conditions::set_state(common, ConditionType::Running, Vec::new(), now);
+        }
         common.time_completed = None;
     }
 }

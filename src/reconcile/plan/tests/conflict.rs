@@ -52,7 +52,7 @@ fn foreign(id: &str, state: OperationState, run: &RestoreRun) -> OperationReport
     }
 }
 
-fn resume(run: &mut RestoreRun) {
+pub(super) fn resume(run: &mut RestoreRun) {
     let conditions = run.status().common.conditions;
     let stalled = conditions.iter().find(|one| one.type_ == "Stalled").unwrap();
     let since = stalled.last_transition_time.0.to_string();
@@ -206,29 +206,6 @@ fn a_restore_resumed_after_the_tables_were_emptied_empties_and_fills_them_once_m
         assert_eq!(run.world.violations, Vec::<String>::new(), "{phase}");
         assert!(run.status().truncation.unwrap().rounds > 1, "{phase}");
     }
-}
-
-#[test]
-fn a_state_that_another_executor_wrote_ends_nothing() {
-    let mut run = RestoreRun::new(2);
-    run.until(|run| run.phase() == "IMPORT");
-    run.object.metadata.managed_fields = Some(vec![own_entry(), condition_by("casskop")]);
-    let common = &mut run.object.status.as_mut().unwrap().common;
-    common.condition.as_mut().unwrap().type_ = "COMPLETED".to_owned();
-    common.time_completed = Some("2028-02-29T10:00:00Z".to_owned());
-    assert!(is_contested(&run.object.metadata, run.object.status.as_ref()));
-    let actions = run.step();
-    assert_eq!(actions.finalizer, Finalizer::Keep, "it keeps its finalizer");
-    assert!(is_stopped(&actions.status.common));
-    run.object.metadata.managed_fields = Some(vec![own_entry()]);
-    resume(&mut run);
-    run.step();
-    assert_eq!(run.state(), "RUNNING");
-    run.finish();
-    assert_eq!(
-        (run.state().as_str(), run.rows()),
-        ("COMPLETED", vec![Rows::Backup; 2])
-    );
 }
 
 #[test]

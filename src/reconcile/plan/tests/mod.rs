@@ -26,6 +26,7 @@ mod prune;
 mod reach;
 mod requires;
 mod restore;
+mod resumed;
 mod retention;
 mod ring;
 mod schedule;
