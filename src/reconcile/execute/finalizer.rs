@@ -57,27 +57,38 @@ pub(super) async fn record_restore(
     (backup, uid): (&str, &str),
     restore: &CassandraRestore,
 ) -> Result<(), kube::Error> {
-    let last = json!({
-        "metadata": { "uid": uid, "annotations": { LAST_RESTORE_ANNOTATION: restore.name_any() } },
-    });
-    let Some(stored) = annotate(backups, (backup, uid), last).await? else {
+    let Some(stored) = own(backups, (backup, uid)).await? else {
         return Ok(());
     };
-    let recorded = stored.annotations().get(RESTORES_ANNOTATION);
+    let annotations = stored.annotations();
+    let recorded = annotations.get(RESTORES_ANNOTATION);
     let mut restores = recorded.map(|text| PastRestores::parse(text)).unwrap_or_default();
     restores.add(past_restore(restore));
-    if recorded == Some(&restores.to_string()) {
+    let (name, restores) = (restore.name_any(), restores.to_string());
+    if annotations.get(LAST_RESTORE_ANNOTATION) == Some(&name) && recorded == Some(&restores) {
         return Ok(());
     }
-    // The version of the backup, so that no restore that ends at the same time is lost.
-    let all = json!({
+    // One patch, so that no crash leaves a part of the record. It carries the version of the backup, so that no restore that
+    // ends at the same time is lost.
+    let patch = json!({
         "metadata": {
             "uid": uid,
             "resourceVersion": stored.resource_version(),
-            "annotations": { RESTORES_ANNOTATION: restores.to_string() },
+            "annotations": { LAST_RESTORE_ANNOTATION: name, RESTORES_ANNOTATION: restores },
         },
     });
-    annotate(backups, (backup, uid), all).await.map(drop)
+    annotate(backups, backup, patch).await
+}
+
+/// Reads a backup; `None` if it is gone, was created anew, or may not be read.
+async fn own(
+    backups: &Api<CassandraBackup>,
+    (backup, uid): (&str, &str),
+) -> Result<Option<CassandraBackup>, kube::Error> {
+    match backups.get_opt(backup).await {
+        Ok(stored) => Ok(stored.filter(|stored| stored.metadata.uid.as_deref() == Some(uid))),
+        Err(error) => given_up(error, backup).map(|()| None),
+    }
 }
 
 /// Returns the record of a restore that has ended.
@@ -97,40 +108,33 @@ fn past_restore(restore: &CassandraRestore) -> PastRestore {
     }
 }
 
-/// Patches a backup and returns it; `None` if it is gone, was created anew, or the patch is denied.
-async fn annotate(
-    backups: &Api<CassandraBackup>,
-    (backup, uid): (&str, &str),
-    patch: Value,
-) -> Result<Option<CassandraBackup>, kube::Error> {
+/// Patches a backup, unless it is gone or the patch is denied.
+async fn annotate(backups: &Api<CassandraBackup>, backup: &str, patch: Value) -> Result<(), kube::Error> {
     let parameters = PatchParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
     };
-    match backups.patch(backup, &parameters, &Patch::Merge(patch)).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-        Err(error @ kube::Error::Api(_)) if has_code(&error, |code| code == 409) => {
-            // The uid differs, or other clients kept changing the backup meanwhile.
-            let current = backups.get_metadata_opt(backup).await?;
-            let is_same = current.is_some_and(|current| current.metadata.uid.as_deref() == Some(uid));
-            if is_same { Err(error) } else { Ok(None) }
-        }
-        Err(error @ kube::Error::Api(_)) if !has_code(&error, is_transient) => {
+    let patched = backups.patch(backup, &parameters, &Patch::Merge(patch)).await;
+    patched.map(drop).or_else(|error| given_up(error, backup))
+}
+
+/// Returns the error if another attempt may succeed: the API server did not respond, or another client wrote the backup since
+/// it was read.
+fn given_up(error: kube::Error, backup: &str) -> Result<(), kube::Error> {
+    match &error {
+        kube::Error::Api(status) if status.code == 404 => Ok(()),
+        kube::Error::Api(status) if !is_transient(status.code) => {
             tracing::warn!(%error, backup, "failed to record the last restore on the backup");
-            Ok(None)
+            Ok(())
         }
-        written => written.map(Some),
+        _ => Err(error),
     }
 }
 
-fn has_code(error: &kube::Error, is: impl FnOnce(u16) -> bool) -> bool {
-    matches!(error, kube::Error::Api(status) if is(status.code))
-}
-
-/// Returns true for a response that says nothing about the request: a timeout, throttling, or a failure of the API
-/// server or of a webhook.
+/// Returns true for a response that says nothing about the request: a conflict, a timeout, throttling, or a failure of the
+/// API server or of a webhook.
 fn is_transient(code: u16) -> bool {
-    matches!(code, 408 | 429 | 500..)
+    matches!(code, 408 | 409 | 429 | 500..)
 }
 
 #[cfg(test)]
@@ -146,35 +150,65 @@ mod tests {
     use super::*;
     use crate::api::{CassandraRestoreSpec, RestoreStatus};
 
-    /// Records a restore on an API server that answers the patch with `code`, and a read with an object of this uid.
-    async fn record(code: u16, uid: Option<&'static str>) -> (Result<(), u16>, Vec<Method>) {
+    /// The requests that an API server received: method and body.
+    type Received = Vec<(Method, Value)>;
+
+    /// An API server that has a backup, or a stand-in for it.
+    #[derive(Clone)]
+    struct Server {
+        /// The uid and the annotations of the backup; `None`: there is none.
+        backup: Option<(&'static str, Value)>,
+        /// The status codes of the answers to a read and to a patch.
+        codes: (u16, u16),
+    }
+
+    fn server(uid: &'static str, annotations: Value) -> Server {
+        Server {
+            backup: Some((uid, annotations)),
+            codes: (200, 200),
+        }
+    }
+
+    fn restore() -> CassandraRestore {
+        let mut restore = CassandraRestore::new("monday", CassandraRestoreSpec::default());
+        let mut status = RestoreStatus::default();
+        status.common.time_completed = Some("2026-11-30T12:00:00Z".to_owned());
+        restore.status = Some(status);
+        restore
+    }
+
+    /// Records a restore of the backup with the uid `own`.
+    async fn record(server: Server) -> (Result<(), u16>, Received) {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let received = Arc::clone(&requests);
         let answer = move |request: Request<Body>| {
-            received.lock().unwrap().push(request.method().clone());
-            let (code, body) = match (request.method(), uid) {
-                (&Method::GET, Some(uid)) => (200, json!({ "metadata": { "name": "b", "uid": uid } })),
-                (&Method::GET, None) => (404, json!({})),
-                _ if code == 200 => {
-                    let spec = json!({ "cassandraCluster": "c1", "storageLocation": "s3://b" });
-                    let object = json!({ "metadata": { "name": "b" }, "spec": spec });
-                    (200, object)
-                }
-                _ => (code, json!({})),
-            };
-            let reason = if code == 404 { "NotFound" } else { "Other" };
-            let mut body = body;
-            if code != 200 {
-                body = json!({ "kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": "m" });
+            let (server, received) = (server.clone(), Arc::clone(&received));
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect_bytes().await.unwrap();
+                let body = serde_json::from_slice(&body).unwrap_or_default();
+                received.lock().unwrap().push((head.method.clone(), body));
+                let code = match (&head.method, &server.backup) {
+                    (&Method::GET, None) => 404,
+                    (&Method::GET, _) => server.codes.0,
+                    _ => server.codes.1,
+                };
+                let body = match &server.backup {
+                    Some((uid, annotations)) if code == 200 => {
+                        let meta = json!({"name": "b", "uid": uid, "resourceVersion": "7", "annotations": annotations});
+                        json!({"metadata": meta, "spec": {"cassandraCluster": "c1", "storageLocation": "s3://b"}})
+                    }
+                    _ => {
+                        let reason = if code == 404 { "NotFound" } else { "Other" };
+                        json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": "m"})
+                    }
+                };
+                let answer = Response::builder().status(code);
+                Ok::<_, Infallible>(answer.body(Body::from(body.to_string().into_bytes())).unwrap())
             }
-            let answer = Response::builder()
-                .status(code)
-                .body(Body::from(body.to_string().into_bytes()));
-            async move { Ok::<_, Infallible>(answer.unwrap()) }
         };
         let backups = Api::namespaced(Client::new(service_fn(answer), "team"), "team");
-        let restore = CassandraRestore::new("monday", CassandraRestoreSpec::default());
-        let outcome = record_restore(&backups, ("b", "own"), &restore).await;
+        let outcome = record_restore(&backups, ("b", "own"), &restore()).await;
         let outcome = outcome.map_err(|error| match error {
             kube::Error::Api(status) => status.code,
             other => panic!("{other}"),
@@ -184,40 +218,71 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_restore_is_recorded_with_its_name_and_its_spec() {
-        let (outcome, requests) = record(200, None).await;
-        assert_eq!((outcome, requests), (Ok(()), vec![Method::PATCH, Method::PATCH]));
-        let mut restore = CassandraRestore::new("monday", CassandraRestoreSpec::default());
-        let mut status = RestoreStatus::default();
-        status.common.time_completed = Some("2026-11-30T12:00:00Z".to_owned());
-        restore.status = Some(status);
-        let past = past_restore(&restore);
+    async fn a_restore_is_recorded_in_one_patch_on_the_version_that_was_read() {
+        let past = past_restore(&restore());
         assert_eq!(
             (past.name.as_str(), past.ended.as_str()),
             ("monday", "2026-11-30T12:00:00Z")
         );
-        assert_eq!(past.spec, spec_digest(&restore.spec));
+        assert_eq!(past.spec, spec_digest(&restore().spec));
+        let mut restores = PastRestores::default();
+        restores.add(past);
+        for annotations in [
+            json!({}),
+            // A patch of an earlier version may have written a part.
+            json!({ LAST_RESTORE_ANNOTATION: "monday" }),
+            json!({ RESTORES_ANNOTATION: restores.to_string() }),
+        ] {
+            let (outcome, requests) = record(server("own", annotations)).await;
+            assert_eq!(outcome, Ok(()));
+            let [(Method::GET, _), (Method::PATCH, patch)] = &requests[..] else {
+                panic!("{requests:?}");
+            };
+            let written = json!({
+                "uid": "own",
+                "resourceVersion": "7",
+                "annotations": {
+                    LAST_RESTORE_ANNOTATION: "monday",
+                    RESTORES_ANNOTATION: restores.to_string(),
+                },
+            });
+            assert_eq!(patch, &json!({ "metadata": written }));
+        }
+        let all = json!({
+            LAST_RESTORE_ANNOTATION: "monday",
+            RESTORES_ANNOTATION: restores.to_string(),
+        });
+        let (outcome, requests) = record(server("own", all)).await;
+        assert_eq!((outcome, requests.len()), (Ok(()), 1), "nothing changes");
     }
 
     #[tokio::test]
     async fn a_record_is_given_up_only_if_it_is_not_needed_or_denied() {
-        for code in [408, 429, 500, 503, 504] {
-            assert_eq!(record(code, None).await.0, Err(code));
+        let with = |codes| Server {
+            codes,
+            ..server("own", json!({}))
+        };
+        for code in [408, 409, 429, 500, 503, 504] {
+            let (outcome, requests) = record(with((200, code))).await;
+            assert_eq!((outcome, requests.len()), (Err(code), 2));
         }
         for code in [200, 404, 403, 422] {
-            assert_eq!(record(code, None).await.0, Ok(()), "{code}");
+            let (outcome, requests) = record(with((200, code))).await;
+            assert_eq!((outcome, requests.len()), (Ok(()), 2), "{code}");
         }
-        let read = vec![Method::PATCH, Method::GET];
-        assert_eq!(
-            record(409, Some("own")).await,
-            (Err(409), read.clone()),
-            "another client wrote"
-        );
-        assert_eq!(
-            record(409, Some("new")).await,
-            (Ok(()), read.clone()),
-            "created anew"
-        );
-        assert_eq!(record(409, None).await, (Ok(()), read));
+        for (code, expected) in [(500, Err(500)), (429, Err(429)), (403, Ok(()))] {
+            let (outcome, requests) = record(with((code, 200))).await;
+            assert_eq!((outcome, requests.len()), (expected, 1), "{code}");
+        }
+        for server in [
+            server("new", json!({})),
+            Server {
+                backup: None,
+                codes: (200, 200),
+            },
+        ] {
+            let (outcome, requests) = record(server).await;
+            assert_eq!((outcome, requests.len()), (Ok(()), 1), "created anew, or gone");
+        }
     }
 }
