@@ -19,13 +19,33 @@ fn in_phase(phase: &str) -> RestoreRun {
     run
 }
 
+/// Waits for 14 minutes without a cluster, in which nothing is sent.
+fn wait_without_cluster(run: &mut RestoreRun, expected: &str) {
+    let sent = run.world.sent;
+    for _ in 0..14 {
+        run.step();
+        run.world.advance(SignedDuration::from_mins(1));
+    }
+    let (reason, message) = run.reason("Reconciling").unwrap();
+    assert_eq!(
+        (reason.as_str(), run.state().as_str()),
+        ("ClusterNotFound", "RUNNING")
+    );
+    assert!(message.starts_with(expected), "{message}");
+    let end = run.status().cluster_gone_since.unwrap().0;
+    let end = end.checked_add(SignedDuration::from_mins(15)).unwrap();
+    assert!(message.contains(&format!("not back at {end}")), "{message}");
+    assert_eq!(run.world.sent, sent);
+}
+
 #[test]
-fn before_the_tables_are_emptied_a_missing_cluster_ends_the_restore_at_once() {
+fn before_the_tables_are_emptied_a_cluster_that_is_gone_for_15_minutes_ends_the_restore() {
     for phase in ["INIT", "DOWNLOAD"] {
         let mut run = in_phase(phase);
         run.world.cluster_gone = true;
         set_pods(&mut run, Presence::PodGone);
-        run.step();
+        wait_without_cluster(&mut run, "neither the CassandraCluster nor a pod of it exists");
+        run.finish();
         assert_eq!(run.state(), "FAILED", "{phase}");
         assert_eq!(
             run.reason("Failed").unwrap(),
@@ -39,9 +59,41 @@ fn before_the_tables_are_emptied_a_missing_cluster_ends_the_restore_at_once() {
 }
 
 #[test]
+fn before_the_tables_are_emptied_a_cluster_that_is_gone_for_a_moment_ends_nothing() {
+    for (phase, presence) in ["INIT", "DOWNLOAD"]
+        .into_iter()
+        .flat_map(|phase| [Presence::PodGone, Presence::Present].map(|presence| (phase, presence)))
+    {
+        let mut run = in_phase(phase);
+        for _ in 0..3 {
+            run.world.cluster_gone = true;
+            set_pods(&mut run, presence);
+            for _ in 0..10 {
+                run.step();
+                run.world.advance(SignedDuration::from_mins(1));
+            }
+            run.world.cluster_gone = false;
+            set_pods(&mut run, Presence::Present);
+            run.step();
+            assert_eq!(run.status().cluster_gone_since, None);
+        }
+        run.finish();
+        assert_eq!(
+            (run.state().as_str(), run.rows()),
+            ("COMPLETED", vec![Rows::Backup; 2]),
+            "{phase} {presence:?}"
+        );
+    }
+}
+
+#[test]
 fn before_the_tables_are_emptied_pods_that_are_left_are_cleaned_up() {
     let mut run = in_phase("DOWNLOAD");
     run.world.cluster_gone = true;
+    wait_without_cluster(
+        &mut run,
+        "the CassandraCluster does not exist; the restore continues when it is back",
+    );
     run.finish();
     assert_eq!(
         (run.state().as_str(), run.rows()),
@@ -50,7 +102,7 @@ fn before_the_tables_are_emptied_pods_that_are_left_are_cleaned_up() {
     let (reason, message) = run.reason("Failed").unwrap();
     assert_eq!(reason, "ClusterNotFound");
     assert!(
-        message.starts_with("the CassandraCluster does not exist any more; no table was touched"),
+        message.starts_with("the CassandraCluster has not existed for 15 minutes; no table was touched"),
         "{message}"
     );
     assert!(
@@ -59,6 +111,25 @@ fn before_the_tables_are_emptied_pods_that_are_left_are_cleaned_up() {
             .iter()
             .all(|node| node.downloaded == Downloaded::Nothing)
     );
+}
+
+#[test]
+fn a_restore_that_is_deleted_without_its_cluster_ends_at_once() {
+    for presence in [Presence::PodGone, Presence::Present] {
+        let mut run = in_phase("DOWNLOAD");
+        run.world.cluster_gone = true;
+        set_pods(&mut run, presence);
+        run.step();
+        run.delete();
+        let deleted = run.world.now;
+        run.finish();
+        assert!(
+            run.world.now.duration_since(deleted) < SignedDuration::from_mins(2),
+            "{presence:?}"
+        );
+        assert_eq!(run.object.metadata.finalizers, None, "{presence:?}");
+        assert_eq!(run.rows(), [Rows::Users; 2]);
+    }
 }
 
 #[test]
