@@ -97,11 +97,7 @@ impl<'a> PlanBuilder<'a> {
 
     /// Returns true if the sidecars that answer report the same nodes, or if none answers. False if they have to be asked, or
     /// if they differ; then the run waits.
-    pub(super) fn views_agree(&mut self, datacenter: Option<&str>) -> bool {
-        let scope = RingScope {
-            cluster: "",
-            datacenter,
-        };
+    pub(super) fn views_agree(&mut self, scope: RingScope<'_>) -> bool {
         let hosts = |view: &RingView| {
             let nodes = view.ring.nodes.iter().filter(|node| scope.covers_node(node));
             nodes.map(|node| node.host.clone()).collect::<BTreeSet<_>>()

@@ -6,7 +6,6 @@ use super::ring::left_out_warning;
 use crate::api::{NodeStatus, Phase, Reason, RestoreSource};
 use crate::reconcile::plan::conflict;
 use crate::reconcile::plan::finalizer::Finalizer;
-use crate::reconcile::plan::ring::RingScope;
 use crate::reconcile::plan::wait::Wait;
 
 impl RestorePlanner<'_> {
@@ -26,10 +25,7 @@ impl RestorePlanner<'_> {
             self.plan.wait_for(Wait::new(Reason::BackupNotFound, message));
             return;
         };
-        let scope = RingScope {
-            cluster: &self.restore.spec.cassandra_cluster,
-            datacenter: self.restore.spec.datacenter.as_deref(),
-        };
+        let scope = self.scope();
         if self.plan.settled_ring(&mut self.status.common, scope).is_none() {
             return;
         }

@@ -7,6 +7,7 @@ use super::mismatch::{self, Mismatch};
 use super::pairing::{Pairing, PairingInput, pair};
 use crate::api::{NodeStatus, Reason, RestoreSource, RunNode};
 use crate::reconcile::plan::observation::{Answer, Question};
+use crate::reconcile::plan::ring::RingScope;
 
 /// The outcome of a comparison of the ring with the nodes of the restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +20,15 @@ pub(super) enum RingComparison {
     Unknown,
 }
 
-impl RestorePlanner<'_> {
+impl<'a> RestorePlanner<'a> {
+    /// Returns the part of the cluster that the restore covers.
+    pub(super) fn scope(&self) -> RingScope<'a> {
+        RingScope {
+            cluster: &self.restore.spec.cassandra_cluster,
+            datacenter: self.restore.spec.datacenter.as_deref(),
+        }
+    }
+
     /// Pairs the nodes of the ring with the parts of the backup. `None` if the ring is not known yet.
     pub(super) fn pair_with_ring(&mut self, source: &RestoreSource) -> Option<Result<Pairing, Mismatch>> {
         let spec = &self.restore.spec;
@@ -43,7 +52,7 @@ impl RestorePlanner<'_> {
     /// downloaded, and a `TRUNCATE` empties nodes that receive no part, too. Where two sidecars answer they must agree: one
     /// view may lack a node that has joined, or be that of a node that has just started.
     pub(super) fn compare_ring(&mut self) -> RingComparison {
-        if !self.plan.views_agree(self.restore.spec.datacenter.as_deref()) {
+        if !self.plan.views_agree(self.scope()) {
             return RingComparison::Unknown;
         }
         let source = self.status.source.clone().unwrap_or_default();
