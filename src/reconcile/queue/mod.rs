@@ -2,6 +2,7 @@
 //!
 //! [`order`] decides who is next, out of plain values. `OperationQueue` feeds it from the watches.
 
+mod deleted_backups;
 mod operation_queue;
 pub mod order;
 mod undecodable;

@@ -14,6 +14,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::{Api, Client, ResourceExt};
 
+use super::deleted_backups::DeletedBackups;
 use super::order::{QueueEntry, QueueState, Queued, reason_to_wait};
 use super::undecodable::{self, UndecodableObjects};
 use super::wake;
@@ -31,6 +32,7 @@ pub(in crate::reconcile) struct OperationQueue {
     backups: Store<CassandraBackup>,
     restores: Store<CassandraRestore>,
     undecodable: UndecodableObjects,
+    deleted_backups: DeletedBackups,
     last_started: Mutex<HashMap<ClusterKey, LastStarted>>,
     wake_backup: UnboundedSender<ObjectRef<CassandraBackup>>,
     wake_restore: UnboundedSender<ObjectRef<CassandraRestore>>,
@@ -72,6 +74,7 @@ impl OperationQueue {
             backups,
             restores,
             undecodable: UndecodableObjects::default(),
+            deleted_backups: DeletedBackups::default(),
             last_started: Mutex::default(),
             wake_backup,
             wake_restore,
@@ -156,11 +159,14 @@ impl OperationQueue {
         names
     }
 
-    /// Returns the parts, according to the watches, that other backups of the cluster may have left cut short.
+    /// Returns the parts, according to the watches, that other backups of the cluster may have left cut short, also those
+    /// that were deleted while this replica leads.
     pub(in crate::reconcile) fn unproven_elsewhere(&self, own: &CassandraBackup) -> Vec<UnprovenPart> {
         let in_namespace = |backup: &CassandraBackup| backup.metadata.namespace == own.metadata.namespace;
         let backups = self.backups.state_filter(in_namespace);
-        unproven_parts(backups.iter().map(AsRef::as_ref), own)
+        let mut parts = unproven_parts(backups.iter().map(AsRef::as_ref), own);
+        parts.extend(self.deleted_backups.of_cluster(own));
+        parts
     }
 
     /// Wakes objects whose time comes near, for as long as the future is polled.
@@ -187,6 +193,9 @@ impl OperationQueue {
 
     /// Records the state of an object that this leader has stored.
     pub(in crate::reconcile) fn record_stored<K: Queued>(&self, object: &K) {
+        if let Some(backup) = object.as_backup() {
+            self.deleted_backups.forget_proven(backup);
+        }
         let own = object.queue_entry((self.now)());
         let cluster = (object.namespace().unwrap_or_default(), own.cluster.clone());
         let mut last_started = self.last_started.lock().unwrap_or_else(PoisonError::into_inner);
@@ -207,6 +216,9 @@ impl OperationQueue {
         let (Event::Apply(object) | Event::Delete(object)) = event else {
             return;
         };
+        if let (Event::Delete(_), Some(backup)) = (event, object.as_backup()) {
+            self.deleted_backups.remember(backup);
+        }
         let cluster = (
             object.namespace().unwrap_or_default(),
             object.cluster().to_owned(),

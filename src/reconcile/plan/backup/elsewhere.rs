@@ -3,6 +3,7 @@
 //! A sidecar that writes to a directory (`file://`) skips every file that exists, even one that a killed sidecar cut
 //! short. All backups to one location share the files, so a backup has to prove what another one may have cut.
 
+use super::lost::is_directory;
 use crate::api::{CassandraBackup, ConditionType, NodeStatus};
 use crate::reconcile::plan::observation::UnprovenPart;
 
@@ -19,6 +20,14 @@ pub fn unproven_parts<'a>(
             && backup.metadata.name != own.metadata.name
     });
     others.flat_map(unproven).collect()
+}
+
+/// Returns the parts that a backup may have left cut short in a directory.
+#[must_use]
+pub fn parts_in_directory(backup: &CassandraBackup) -> Vec<UnprovenPart> {
+    let mut parts = unproven(backup);
+    parts.retain(|part| is_directory(&part.storage_location));
+    parts
 }
 
 fn unproven(backup: &CassandraBackup) -> Vec<UnprovenPart> {
