@@ -99,6 +99,28 @@ impl Wait {
         );
         Self::stalled(self.reason, message)
     }
+
+    /// Returns the wait with its remedy if `since` is longer ago than the limit of its reason. It says what has not happened
+    /// since then.
+    ///
+    /// For waits of something beside the run, which has a time without progress of its own.
+    pub(super) fn with_remedy_after(
+        self,
+        since: Option<&Time>,
+        not_done: &str,
+        observation: &Observation<'_>,
+    ) -> Self {
+        let (remedy, allowed) = match limit(self.reason) {
+            WaitLimit::Short(remedy) => (remedy, SHORT_WAIT),
+            WaitLimit::Operation(remedy) => (remedy, observation.no_progress_timeout),
+            WaitLimit::Planner | WaitLimit::OtherRun | WaitLimit::User | WaitLimit::Never => return self,
+        };
+        let Some(since) = since.filter(|since| add(since, allowed) <= observation.now) else {
+            return self;
+        };
+        let message = format!("{}; {not_done} since {}: {remedy}", self.message, since.0);
+        Self { message, ..self }
+    }
 }
 
 /// Returns the limit of a wait with this reason. Every reason has to be listed here, so that no wait is without a limit.

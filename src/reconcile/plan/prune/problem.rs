@@ -1,6 +1,7 @@
 //! The condition `RetentionBlocked`: the snapshots that are not removed, and the reason.
 
 use super::{PruneInputs, PrunePlanner, expired_runs};
+use crate::api::conditions::RETENTION_BLOCKED;
 use crate::api::{BackupStatus, CassandraBackup, ConditionType, PastRun, Reason};
 use crate::domain::sidecar::Removal;
 use crate::domain::storage::{Provider, StorageLocation};
@@ -73,7 +74,14 @@ impl PrunePlanner<'_> {
         }
         if let Some(wait) = &self.plan.wait {
             let message = format!("no snapshot is removed: {}", wait.message);
-            return Some(Wait::new(wait.reason, message));
+            let stored = self.backup.status.as_ref();
+            let blocked = stored.and_then(|status| status.common.true_condition(RETENTION_BLOCKED));
+            let since = blocked
+                .filter(|blocked| wait.reason == *blocked.reason)
+                .map(|blocked| &blocked.last_transition_time);
+            let wait = Wait::new(wait.reason, message);
+            let not_done = "spec.retention has removed nothing";
+            return Some(wait.with_remedy_after(since, not_done, self.plan.observation));
         }
         let mut nodes = self.retention.nodes.iter();
         let unlisted =

@@ -254,6 +254,27 @@ fn the_condition_says_what_a_removal_waits_for() {
         [name(1), name(9)],
         "the run stays in the history"
     );
+    assert!(
+        !message.contains("spec.retention has removed nothing"),
+        "{message}"
+    );
+    let since = pruning.world.now;
+    let status = pruning.status();
+    let condition = status.common.true_condition("RetentionBlocked").unwrap();
+    let begun = condition.last_transition_time.0;
+    while pruning.world.now.duration_since(since) <= SignedDuration::from_mins(16) {
+        pruning.step();
+        pruning.world.advance(SignedDuration::from_mins(1));
+    }
+    let (reason, after) = blocked(&pruning).unwrap();
+    assert_eq!(reason, "PodNotFound");
+    assert_eq!(
+        after,
+        format!(
+            "{message}; spec.retention has removed nothing since {begun}: see why the pod does not run (kubectl describe \
+             pod); every node of the ring has to be a pod of the CassandraCluster"
+        )
+    );
     pruning.world.nodes[1].presence = Presence::Present;
     pruning.finish();
     assert_eq!(blocked(&pruning), None);
