@@ -222,6 +222,8 @@ pub enum OperationFilter {
     /// Listings and removals that have not ended. 1.x does not have them and rejects the filter. Listings that ended are
     /// left out, because each names every file in the bucket.
     ActiveListingsAndRemovals,
+    /// Operations of every kind that have not ended, whichever client sent them.
+    Active,
 }
 
 impl OperationFilter {
@@ -233,6 +235,7 @@ impl OperationFilter {
             Self::Refreshes => "type=refresh",
             Self::Removals => "type=remove-backup",
             Self::ActiveListingsAndRemovals => "type=list&type=remove-backup&state=PENDING&state=RUNNING",
+            Self::Active => "state=PENDING&state=RUNNING",
         }
     }
 }

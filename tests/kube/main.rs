@@ -46,6 +46,7 @@ mod stand_in;
 mod static_policy;
 mod status;
 mod support;
+mod uninstall;
 mod update;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -90,6 +91,9 @@ tests! {
         a_run_waits_for_missing_references,
         a_restarted_reconciler_resumes,
         a_scheduled_backup_runs_is_edited_suspended_resumed_and_restored_from_its_second_run,
+    ;
+    uninstall:
+        what_casskop_would_run_after_a_way_back_is_listed,
     ;
     unsettled_ring:
         a_backup_waits_while_two_sidecars_disagree_about_the_ring,

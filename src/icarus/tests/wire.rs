@@ -154,6 +154,7 @@ async fn each_request_has_its_path() {
         OperationFilter::Refreshes,
         OperationFilter::Removals,
         OperationFilter::ActiveListingsAndRemovals,
+        OperationFilter::Active,
     ] {
         drop(client.operations(at, filter, within).await);
     }
@@ -167,6 +168,7 @@ async fn each_request_has_its_path() {
         "/operations?type=refresh",
         "/operations?type=remove-backup",
         "/operations?type=list&type=remove-backup&state=PENDING&state=RUNNING",
+        "/operations?state=PENDING&state=RUNNING",
         "/version/schema",
         "/status",
         "/topology",

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::time::timeout;
 
-use super::listings::{Listings, active_listings};
+use super::listings::Listings;
 use super::operation_owner::OperationOwner;
 use super::report::report;
 use crate::icarus::{
@@ -149,21 +149,13 @@ impl<S: SidecarApi> SidecarObserver<'_, S> {
         })
     }
 
-    /// Returns the restores, backups, listings and removals that are running in a sidecar.
+    /// Returns the operations of every kind and of every client that a sidecar runs.
     async fn busy(&self, pod: &str) -> Result<Answer, Unavailable> {
-        let (restores, backups, listings) = tokio::try_join!(
-            self.operations(pod, OperationFilter::Restores),
-            self.operations(pod, OperationFilter::Backups),
-            self.active_listings(pod),
-        )?;
-        let open = restores.iter().chain(&backups).chain(&listings);
-        let open = open.filter(|operation| !operation.state.is_terminal());
-        let running = open.map(report).collect();
-        Ok(Answer::Operations(running))
-    }
-
-    async fn active_listings(&self, pod: &str) -> Result<Vec<Operation>, Unavailable> {
-        Ok(active_listings(self.sidecars, self.address(pod)?).await?)
+        let operations = self.operations(pod, OperationFilter::Active).await?;
+        let open = operations
+            .iter()
+            .filter(|operation| !operation.state.is_terminal());
+        Ok(Answer::Operations(open.map(report).collect()))
     }
 
     /// Returns the operation with this id; nothing if the sidecar does not know it.

@@ -149,8 +149,7 @@ async fn questions_to_every_node_of_a_large_ring_are_asked_with_bounded_concurre
             .iter()
             .all(|answer| matches!(answer, Answer::Unavailable(_)))
     );
-    // The lists of restores and of backups are two requests of one question.
-    assert!(ring.asked() >= 2 * NODES, "{}", ring.asked());
+    assert_eq!(ring.asked(), 2 * NODES, "one request for each question");
     assert_eq!(ring.most_under_way(), MAX_CONCURRENT_REQUESTS);
 }
 

@@ -187,12 +187,18 @@ impl<'a> PlanBuilder<'a> {
         Some(participants)
     }
 
-    /// Returns true if the sidecars of all these nodes run no operation of any client.
+    /// Returns true if the sidecars of all these nodes answer and run no operation of any client, and no other sidecar of
+    /// the cluster reports one: a `TRUNCATE` empties the tables on every node, whichever sidecar runs it.
     pub(super) fn are_idle(&mut self, nodes: &[NodeStatus]) -> bool {
         let mut idle = true;
         for node in nodes {
             // Every node is asked at once, so the loop does not stop at the first busy one.
             idle &= self.is_idle(node);
+        }
+        let takes_part: BTreeSet<_> = nodes.iter().filter_map(|node| node.pod.as_deref()).collect();
+        let members = self.observation.members.iter();
+        for member in members.filter(|member| !takes_part.contains(&*member.pod)) {
+            idle &= self.reports_nothing(&member.pod);
         }
         idle
     }
@@ -222,41 +228,51 @@ impl<'a> PlanBuilder<'a> {
     /// Returns true if the node's sidecar runs no operation of any client.
     pub(super) fn is_idle(&mut self, node: &NodeStatus) -> bool {
         let pod = node.pod.clone().unwrap_or_default();
-        let question = Question::Busy { pod: pod.clone() };
-        match self.observation.answers.get(&question) {
-            Some(Answer::Operations(operations)) => {
-                let active = operations.iter().find(|operation| operation.is_active());
-                if let Some(operation) = active {
-                    let message = format!(
-                        "the sidecar of {pod} runs operation {} ({}); the run begins when the operation is over",
-                        operation.id,
-                        node::percent(operation.progress)
-                    );
-                    self.wait_for(Wait::new(Reason::SidecarBusy, message));
-                }
-                active.is_none()
-            }
-            Some(Answer::Unavailable(error)) => {
+        let is_idle = self.reports_nothing(&pod);
+        let question = Question::Busy { pod };
+        match (self.observation.answers.get(&question), &question) {
+            (Some(Answer::Unavailable(error)), Question::Busy { pod }) => {
                 let message = format!("the sidecar of {pod} does not answer: {error}");
                 self.wait_for(Wait::new(Reason::SidecarUnreachable, message));
                 false
             }
-            Some(_) => false,
-            None => {
-                self.questions.insert(question);
-                false
-            }
+            _ => is_idle,
         }
+    }
+
+    /// Returns true unless the sidecar of this pod reports an operation that is under way, of any client, or has not been
+    /// asked yet. Waits for such an operation.
+    fn reports_nothing(&mut self, pod: &str) -> bool {
+        let question = Question::Busy { pod: pod.to_owned() };
+        let Some(answer) = self.observation.answers.get(&question) else {
+            self.questions.insert(question);
+            return false;
+        };
+        let Answer::Operations(operations) = answer else {
+            return true;
+        };
+        let active = operations.iter().find(|operation| operation.is_active());
+        if let Some(operation) = active {
+            let message = format!(
+                "the sidecar of {pod} runs operation {} ({}; {}), which this run did not send; nothing is sent beside it, and \
+                 the run continues when the operation is over",
+                operation.id,
+                operation.description,
+                node::percent(operation.progress)
+            );
+            self.wait_for(Wait::new(Reason::SidecarBusy, message));
+        }
+        active.is_none()
     }
 
     /// Returns true unless the sidecar reports an operation of another executor that no person has reviewed.
     ///
-    /// Before the first request to a node the sidecar was idle, so it is not asked again. Returns true if the sidecar
-    /// does not answer: the request then fails too. A finished operation that was created before the review, by the
+    /// Before the first request to a node its sidecar has to be idle: the begin of the run asked for it, or this does, if the
+    /// request is sent later than that. Returns true if the sidecar does not answer: the request then fails too. A finished operation that was created before the review, by the
     /// sidecar's clock, is ignored: the sidecar reports it for an hour, and it would stop the resumed run again.
     fn has_no_conflict(&mut self, pod: &str, node: &NodeStatus) -> bool {
         if node.operation.is_none() && node.past_operations.is_empty() {
-            return true;
+            return self.reports_nothing(pod);
         }
         let question = Question::Others { pod: pod.to_owned() };
         match self.observation.answers.get(&question) {

@@ -178,6 +178,8 @@ pub type Answers = BTreeMap<Question, Answer>;
 pub struct OperationReport {
     /// The id that the sidecar gave it.
     pub id: String,
+    /// A phrase for people: what it does, and what is known of its sender.
+    pub description: String,
     /// Its state.
     pub state: OperationState,
     /// Its progress, 0 to 1.

@@ -169,7 +169,8 @@ pub fn limit(reason: Reason) -> WaitLimit {
         ),
         Reason::SidecarBusy => WaitLimit::Operation(
             "read the log of that sidecar; if the operation hangs, restart the container backrest-sidecar of that pod, \
-             which ends the operation",
+             which ends the operation; if CassKop sends such operations, close the sidecars to it and restart it \
+             (docs/install.md)",
         ),
         Reason::Queued => WaitLimit::OtherRun,
         Reason::Suspended => WaitLimit::User,

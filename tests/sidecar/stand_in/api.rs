@@ -126,6 +126,7 @@ impl SidecarApi for Ring {
                 let kinds = [OperationKind::List, OperationKind::RemoveBackup];
                 kinds.contains(&operation.kind) && is_active(operation)
             }
+            OperationFilter::Active => is_active(operation),
         };
         let needs_two = matches!(
             filter,

@@ -5,6 +5,9 @@ use crate::api::{ConditionType, FailureCause, GivingUp, Reason};
 use crate::reconcile::plan::conditions::{self, Progress};
 use crate::reconcile::plan::node;
 
+/// The coordinator of a restore that ends where no pod exists.
+const NO_POD: &str = "none";
+
 impl RestorePlanner<'_> {
     /// Ends the restore after its last phase.
     pub(super) fn end(&mut self) {
@@ -106,6 +109,14 @@ impl RestorePlanner<'_> {
         conditions::set_state(common, state, causes, now);
         common.time_completed = Some(now.to_string());
         common.progress = Some("100%".to_owned());
+        // CassKop takes a restore without a coordinator for a new one, whatever its condition, and would run it after a way
+        // back (`cassandrarestore/reconcile.go:92`).
+        if common.coordinator_member.is_none() {
+            let nodes = common.nodes.iter().filter_map(|node| node.pod.as_ref());
+            let members = self.observation.members.iter().map(|member| &member.pod);
+            let pod = nodes.chain(members).next();
+            common.coordinator_member = Some(pod.map_or_else(|| NO_POD.to_owned(), Clone::clone));
+        }
         common.no_progress_since = None;
         common.waiting_since = None;
         conditions::set_progress(

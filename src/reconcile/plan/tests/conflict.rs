@@ -45,6 +45,7 @@ pub(super) fn under_way() -> RestoreRun {
 fn foreign(id: &str, state: OperationState, run: &RestoreRun) -> OperationReport {
     OperationReport {
         id: id.to_owned(),
+        description: "restore".to_owned(),
         state,
         progress: 0.0,
         created: run.world.now,

@@ -4,6 +4,7 @@ mod attempts;
 mod backup;
 mod blocked_retention;
 mod bounds;
+mod busy;
 mod changed_ring;
 mod cluster_gone;
 mod condensed;

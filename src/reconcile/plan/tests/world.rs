@@ -14,7 +14,7 @@ pub(super) mod parts;
 mod ring;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -148,6 +148,8 @@ pub(super) struct World {
     pub(super) arrived: Vec<(usize, Task)>,
     /// The number of requests, also of those that did not arrive.
     pub(super) sent: usize,
+    /// The host id, the object and the tag of every request that reached a sidecar.
+    reached: BTreeSet<(String, String, String)>,
     delayed: Vec<(Timestamp, usize, Task)>,
     next_id: u32,
     /// The number of nodes that joined.
@@ -204,6 +206,7 @@ impl World {
             endless_listings: Cell::new(0),
             arrived: Vec::new(),
             sent: 0,
+            reached: BTreeSet::new(),
             delayed: Vec::new(),
             next_id: 0,
             joined: 0,

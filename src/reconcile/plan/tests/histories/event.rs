@@ -6,11 +6,11 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
 use super::history::History;
-use crate::reconcile::plan::Phase;
 use crate::reconcile::plan::tests::Kill;
 use crate::reconcile::plan::tests::world::archive::Listing;
 use crate::reconcile::plan::tests::world::disruption::Silence;
 use crate::reconcile::plan::tests::world::{Fault, NODES_DOWN, Presence};
+use crate::reconcile::plan::{Phase, Task};
 
 /// An event of a history.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +63,8 @@ pub(super) enum Event {
     CreateBackup,
     /// `CassKop` begins a backup on this node.
     CassKopRun(usize),
+    /// `CassKop` sends a backup to this node for an object that cassgate does not see.
+    CassKopSends(usize),
     /// The newest restore is abandoned.
     Abandon,
     /// The newest restore is deleted.
@@ -77,7 +79,7 @@ pub(super) enum Event {
 pub(super) type Delayed = (SignedDuration, Event);
 
 /// The number of kinds of events.
-const KINDS: u8 = 32;
+const KINDS: u8 = 33;
 
 /// Returns the events of a history. They are of a few kinds, so that the same ones meet more often.
 pub(super) fn generate(random: &mut Rng, nodes: usize) -> Vec<Delayed> {
@@ -144,6 +146,7 @@ fn event(random: &mut Rng, kind: u8, nodes: usize) -> Event {
         28 => Event::RestartDuringLook(node),
         29 => Event::CreateBackup,
         30 => Event::CassKopRun(node),
+        31 => Event::CassKopSends(node),
         _ => match random.u8(0..4) {
             0 => Event::DeleteBackup,
             1 => Event::Suspend(true),
@@ -241,6 +244,9 @@ impl Event {
             Self::CreateRestore(leaves_out) => history.create_restore(*leaves_out),
             Self::CreateBackup => history.create_backup(),
             Self::CassKopRun(node) => history.begin_casskop_run(*node),
+            Self::CassKopSends(node) => {
+                world.begin_foreign(*node, Task::Backup { with_topology: true });
+            }
             Self::Abandon => history.abandon(),
             Self::DeleteRestore => history.delete_restore(),
             Self::DeleteBackup => history.delete_backup(),

@@ -187,10 +187,21 @@ impl History {
             concurrency_policy: policies[random.usize(0..policies.len())],
             ..CassandraBackupSpec::default()
         };
+        let mut history = Self::of(world, spec);
+        if is_scheduled {
+            // The first run is due at once.
+            let before = history.world.now.checked_sub(SCHEDULE_INTERVAL).unwrap();
+            history.backup.object.metadata.creation_timestamp = Some(Time(before));
+        }
+        history
+    }
+
+    /// Returns a history of a backup `nightly` with this spec.
+    pub(super) fn of(world: World, spec: CassandraBackupSpec) -> Self {
         let mut backup = CassandraBackup::new("nightly", spec);
         let created = world.now;
         identify(&mut backup, created);
-        let mut history = Self {
+        Self {
             backup: Subject::new(backup, created),
             world,
             restores: Vec::new(),
@@ -201,13 +212,7 @@ impl History {
             good_runs: Vec::new(),
             steps: 0,
             log: Vec::new(),
-        };
-        if is_scheduled {
-            // The first run is due at once.
-            let before = created.checked_sub(SCHEDULE_INTERVAL).unwrap();
-            history.backup.object.metadata.creation_timestamp = Some(Time(before));
         }
-        history
     }
 
     /// Plays the events, and reconciles between them. Returns the first broken property.

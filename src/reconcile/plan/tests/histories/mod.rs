@@ -8,11 +8,13 @@
     reason = "an error is a violated property, and a panic is a mistake in the model"
 )]
 
+mod casskop;
 mod event;
 mod history;
 mod others;
 mod progress;
 mod safety;
+mod switch;
 mod user;
 
 use std::collections::BTreeMap;

@@ -5,8 +5,8 @@ use super::safety;
 use super::user::identify;
 use crate::api::{BackRestCondition, BackupStatus, CassandraBackup, CassandraBackupSpec, ConditionType};
 use crate::reconcile::object::ReconciledObject;
-use crate::reconcile::plan::UnprovenPart;
 use crate::reconcile::plan::backup::elsewhere::unproven_parts;
+use crate::reconcile::plan::{Task, UnprovenPart};
 
 /// Maximum number of other backups of a history.
 const MAX_OTHERS: usize = 2;
@@ -22,7 +22,10 @@ impl History {
         if self.others.len() >= MAX_OTHERS {
             return;
         }
-        let Some((pod, id)) = self.world.begin_foreign_backup(node) else {
+        let Some((pod, id)) = self
+            .world
+            .begin_foreign(node, Task::Backup { with_topology: true })
+        else {
             return;
         };
         let mut status = BackupStatus::default();

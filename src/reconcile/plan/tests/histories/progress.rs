@@ -117,6 +117,10 @@ pub(super) fn standing<K: Subjected>(object: &K) -> Result<Standing, String> {
         }
         return Ok(Standing::Stalled);
     }
+    // The user asked for it: the object only describes a snapshot.
+    if reconciling.is_some_and(|condition| Reason::Suspended == *condition.reason) {
+        return Ok(Standing::AtRest);
+    }
     if reconciling.is_some_and(|condition| Reason::Queued == *condition.reason) {
         return Ok(Standing::Queued);
     }

@@ -140,9 +140,9 @@ impl World {
         }
     }
 
-    /// Begins a backup of another executor in a sidecar. Returns its pod and the id of the operation; `None` if the sidecar
-    /// does not answer.
-    pub(in super::super) fn begin_foreign_backup(&mut self, index: usize) -> Option<(String, String)> {
+    /// Begins an operation of another executor in a sidecar. Returns its pod and the id of the operation; `None` if the
+    /// sidecar does not answer.
+    pub(in super::super) fn begin_foreign(&mut self, index: usize, task: Task) -> Option<(String, String)> {
         let node = &self.nodes[index];
         if self.now < node.down_until || !node.runs() || node.silence != Silence::None {
             return None;
@@ -153,12 +153,13 @@ impl World {
         let operation = Operation {
             report: OperationReport {
                 id: id.clone(),
+                description: "backup, snapshot theirs".to_owned(),
                 state: OperationState::Running,
                 progress: 0.0,
                 created: self.now,
                 errors: Vec::new(),
             },
-            task: Task::Backup { with_topology: true },
+            task,
             tag: format!("foreign-{id}"),
             owner: FOREIGN.to_owned(),
             ends: self.now.checked_add(length).unwrap(),
@@ -194,6 +195,19 @@ impl World {
             return Outcome::OtherNode(format!("the sidecar of {} is that of another node", request.pod));
         }
         let task = request.task.clone();
+        let run = (
+            request.host_id.clone(),
+            self.owner.clone(),
+            self.uploads.tag.clone(),
+        );
+        let mut operations = self.nodes[index].operations.iter();
+        if self.reached.insert(run)
+            && operations.any(|operation| operation.is_running() && operation.owner == FOREIGN)
+        {
+            self.violations.push(format!(
+                "a run begins beside an operation of another executor on node {index}"
+            ));
+        }
         self.nodes[index].folder = self.folders.get(&request.host_id).cloned();
         match fault {
             Fault::DropResponse => {
@@ -268,6 +282,7 @@ impl World {
         self.next_id += 1;
         let report = OperationReport {
             id: format!("op{}", self.next_id),
+            description: String::new(),
             state: if error.is_some() {
                 OperationState::Failed
             } else {
