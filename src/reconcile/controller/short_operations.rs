@@ -51,3 +51,84 @@ async fn poll<S: SidecarApi>(sidecars: &S, mut operations: Vec<AcceptedOperation
         operations = running.filter_map(std::future::ready).collect().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::domain::schema_version::SchemaVersion;
+    use crate::icarus::{
+        NodeMode, Operation, OperationFilter, OperationId, OperationKind, OperationRequest, OperationState,
+        SidecarError, Topology,
+    };
+
+    /// Sidecars that answer after this time that an operation has this state.
+    struct Slow(Duration, OperationState);
+
+    impl SidecarApi for Slow {
+        async fn submit(
+            &self,
+            _: SocketAddr,
+            _: &OperationRequest,
+            _: Duration,
+        ) -> Result<Operation, SidecarError> {
+            unreachable!()
+        }
+
+        async fn operation(
+            &self,
+            _: SocketAddr,
+            id: &OperationId,
+            timeout: Duration,
+        ) -> Result<Operation, SidecarError> {
+            sleep(self.0.min(timeout)).await;
+            Ok(Operation::new(id.clone(), OperationKind::Backup, self.1.clone()))
+        }
+
+        async fn operations(
+            &self,
+            _: SocketAddr,
+            _: OperationFilter,
+            _: Duration,
+        ) -> Result<Vec<Operation>, SidecarError> {
+            unreachable!()
+        }
+
+        async fn schema_version(&self, _: SocketAddr, _: Duration) -> Result<SchemaVersion, SidecarError> {
+            unreachable!()
+        }
+
+        async fn mode(&self, _: SocketAddr, _: Duration) -> Result<NodeMode, SidecarError> {
+            unreachable!()
+        }
+
+        async fn topology(&self, _: SocketAddr, _: Duration) -> Result<Topology, SidecarError> {
+            unreachable!()
+        }
+    }
+
+    /// Returns the milliseconds for which the operations of 200 sidecars are followed.
+    async fn followed(sidecars: Slow) -> u128 {
+        let operation = |number: u8| AcceptedOperation {
+            at: SocketAddr::from(([10, 0, 0, number], 4567)),
+            id: OperationId::parse("d8bbb89e-1b2a-404d-b4b2-7a44f62eaf6c").unwrap(),
+        };
+        let begun = Instant::now();
+        wait(&sidecars, (0..200).map(operation).collect()).await;
+        begun.elapsed().as_millis()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn operations_are_followed_until_they_end_and_never_longer_than_the_planner_waits() {
+        use OperationState::{Completed, Running};
+        let milliseconds = Duration::from_millis;
+        assert_eq!(followed(Slow(milliseconds(0), Completed)).await, 250);
+        assert_eq!(followed(Slow(milliseconds(0), Running)).await, 2_000);
+        for slow in [milliseconds(600), Duration::from_secs(30)] {
+            assert_eq!(followed(Slow(slow, Running)).await, 2_500, "{slow:?}");
+        }
+    }
+}

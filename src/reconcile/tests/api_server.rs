@@ -93,6 +93,12 @@ impl ApiServer {
         self.state().store(place, object);
     }
 
+    /// Stores an object of the namespace `team` that no watch reports.
+    pub(super) fn put_unseen(&self, plural: &str, object: Value) {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        self.state().objects.insert(at(plural, name), object);
+    }
+
     /// Deletes an object of the namespace `team` and notifies the watches.
     pub(super) fn delete(&self, plural: &str, name: &str) {
         let mut state = self.state();

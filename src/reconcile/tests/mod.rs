@@ -2,8 +2,10 @@
 
 mod addresses;
 mod api_server;
+mod copies;
 mod costs;
 mod failures;
+mod needs;
 mod sidecars;
 mod undecodable;
 mod world;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::world::now;
 use crate::domain::host_id::HostId;
 use crate::domain::node_location::Segment;
+use crate::domain::phase::RestorePhase;
 use crate::domain::schema_version::SchemaVersion;
 use crate::icarus::{
     Listing, NodeMode, Operation, OperationFilter, OperationId, OperationKind, OperationRequest,
@@ -31,6 +32,8 @@ struct State {
     duration: Duration,
     uploads: Vec<Upload>,
     operations: Vec<(HostId, Operation, Timestamp)>,
+    /// The phases of restores: each with true if its request keeps the copies of emptied tables.
+    phases: Vec<(RestorePhase, bool)>,
     requested: Option<Box<dyn FnMut() + Send>>,
 }
 
@@ -102,6 +105,11 @@ impl Sidecars {
         self.state().uploads.clone()
     }
 
+    /// Returns the phases of restores that were requested, each with true if the request keeps the copies.
+    pub(super) fn phases(&self) -> Vec<(RestorePhase, bool)> {
+        self.state().phases.clone()
+    }
+
     /// Calls `requested` once, at the next request.
     pub(super) fn at_next_request(&self, requested: impl FnMut() + Send + 'static) {
         self.state().requested = Some(Box::new(requested));
@@ -132,6 +140,7 @@ impl State {
         let (kind, ends) = match request {
             OperationRequest::Backup(_) => (OperationKind::Backup, begun + self.duration),
             OperationRequest::List(_) => (OperationKind::List, begun),
+            OperationRequest::Restore(_) => (OperationKind::Restore, begun),
             other => unreachable!("{other:?}"),
         };
         let mut operation = Operation::new(id, kind, OperationState::Running);
@@ -147,6 +156,11 @@ impl State {
                     begun,
                     ends,
                 });
+            }
+            OperationRequest::Restore(restore) => {
+                operation.phase = Some(restore.phase);
+                operation.source_directory = Some(restore.source.to_string());
+                self.phases.push((restore.phase, restore.keep_truncates));
             }
             _ => operation.listing = Some(self.listing(&node)),
         }
@@ -220,14 +234,15 @@ impl SidecarApi for Sidecars {
         _: Duration,
     ) -> Result<Vec<Operation>, SidecarError> {
         self.answer(at, |state, node| {
-            let own = state.operations.iter().filter(|(host, operation, _)| {
-                *host == node.host
-                    && filter == OperationFilter::Backups
-                    && operation.kind == OperationKind::Backup
-            });
-            Ok(own
-                .map(|(_, operation, ends)| shown(operation.clone(), *ends))
-                .collect())
+            let own = state.operations.iter().filter(|(host, ..)| *host == node.host);
+            let shown = own.map(|(_, operation, ends)| shown(operation.clone(), *ends));
+            let asked_for = |operation: &Operation| match filter {
+                OperationFilter::Backups => operation.kind == OperationKind::Backup,
+                OperationFilter::Restores => operation.kind == OperationKind::Restore,
+                OperationFilter::Active => !operation.state.is_terminal(),
+                _ => false,
+            };
+            Ok(shown.filter(asked_for).collect())
         })
         .await
     }
