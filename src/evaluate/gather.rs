@@ -90,7 +90,7 @@ impl<'a> Gatherer<'a> {
             namespace,
             ..Facts::default()
         }
-        .with_secret(secret, may_read);
+        .with_secret(secret, may_read.as_ref());
         let backup = facts.found_backup();
         if inherits_secret(subject, backup) {
             let name = subject.secret(backup);
@@ -98,7 +98,7 @@ impl<'a> Gatherer<'a> {
                 self.answer_of(self.ask_secret(name, freshness)),
                 self.answer_of(self.ask_right(name)),
             );
-            facts = facts.with_secret(secret, may_read);
+            facts = facts.with_secret(secret, may_read.as_ref());
         }
         if let Some(query) = self.pod_query(subject, &facts) {
             let labels = self.in_time(self.source.labels_without_pod(query)).await;
@@ -149,18 +149,14 @@ impl<'a> Gatherer<'a> {
         ask_by_name(name, |name| self.source.secret(self.namespace, name, freshness))
     }
 
-    /// Asks if the caller may read the Secret of this name. A caller without a name may read none.
+    /// Asks if the caller may read the Secret of this name.
     fn ask_right<'s>(self, name: Option<&'s str>) -> Option<Pending<'s, bool>>
     where
         'a: 's,
     {
         let caller = self.caller?;
         ask_by_name(name, |name| {
-            if caller.username.is_empty() {
-                Pending::known(Reference::Found(false))
-            } else {
-                self.source.may_read_secret(caller, self.namespace, name)
-            }
+            self.source.may_read_secret(caller, self.namespace, name)
         })
     }
 
@@ -242,7 +238,7 @@ impl PendingFacts<'_> {
                 namespace,
                 ..Facts::default()
             }
-            .with_secret(secret, may_read)),
+            .with_secret(secret, may_read.as_ref())),
             (cluster, backup, namespace, secret, may_read) => Err(Box::new(Self {
                 cluster: still_pending(cluster),
                 backup: still_pending(backup),

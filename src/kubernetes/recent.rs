@@ -18,6 +18,10 @@ const LIFETIME: Duration = Duration::from_secs(5);
 /// requested.
 const CAPACITY: usize = 1024;
 
+/// The maximum length of the `userInfo` of a right that is remembered, in bytes. It bounds the memory: the sender of a review
+/// decides on its length.
+const MAX_USER_INFO: usize = 4096;
+
 /// The answers of the last [`LIFETIME`], by a key.
 #[derive(Debug)]
 struct Recent<T>(Mutex<HashMap<String, Entry<T>>>);
@@ -103,7 +107,9 @@ impl RecentRights {
         answer: &Reference<bool>,
         begun: Instant,
     ) {
-        if let Reference::Found(allowed) = answer {
+        if let Reference::Found(allowed) = answer
+            && caller.user_info.len() <= MAX_USER_INFO
+        {
             self.0.insert(right(caller, namespace, name), *allowed, begun);
         }
     }
@@ -114,9 +120,9 @@ fn key(namespace: &str, name: &str) -> String {
     [namespace, "/", name].concat()
 }
 
-/// Returns the key of a right: everything that an authorizer may look at.
+/// Returns the key of a right: all that the API server says of the user.
 fn right(caller: &Caller, namespace: &str, name: &str) -> String {
-    format!("{}:{caller:?}", key(namespace, name))
+    [namespace, "/", name, "/", &caller.user_info].concat()
 }
 
 #[cfg(test)]
@@ -180,11 +186,10 @@ mod tests {
     #[test]
     fn a_right_is_that_of_one_user_with_the_same_groups_and_of_one_secret() {
         let (recent, start) = (RecentRights::default(), Instant::now());
-        let jane = Caller {
-            username: "jane".to_owned(),
-            groups: vec!["a".to_owned()],
-            ..Caller::default()
+        let caller = |user_info: &str| Caller {
+            user_info: user_info.to_owned(),
         };
+        let jane = caller(r#"{"username": "jane", "groups": ["a"]}"#);
         recent.record(&jane, "prod", "s3", &Reference::Found(true), start);
         recent.record(&jane, "prod", "gcp", &Reference::Unknown("500".to_owned()), start);
         let allowed = |caller: &Caller, name: &str, now| recent.get(caller, "prod", name, now);
@@ -192,15 +197,15 @@ mod tests {
         assert_eq!(allowed(&jane, "s3", after(start, 5_000)), None);
         assert_eq!(allowed(&jane, "gcp", start), None);
         assert_eq!(recent.get(&jane, "test", "s3", start), None);
-        let without_groups = Caller {
-            groups: Vec::new(),
-            ..jane.clone()
-        };
-        let with_uid = Caller {
-            uid: "7".to_owned(),
-            ..jane
-        };
-        assert_eq!(allowed(&without_groups, "s3", start), None);
-        assert_eq!(allowed(&with_uid, "s3", start), None);
+        for other in [
+            r#"{"username": "jane"}"#,
+            r#"{"username": "jane", "groups": ["a"], "uid": "7"}"#,
+            "",
+        ] {
+            assert_eq!(allowed(&caller(other), "s3", start), None, "{other}");
+        }
+        let long = caller(&" ".repeat(MAX_USER_INFO + 1));
+        recent.record(&long, "prod", "s3", &Reference::Found(true), start);
+        assert_eq!(allowed(&long, "s3", start), None);
     }
 }

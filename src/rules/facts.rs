@@ -1,5 +1,6 @@
 //! The facts that rules read, as plain data, and the trait of their sources.
 
+mod caller;
 mod index;
 mod neighbours;
 mod objects;
@@ -12,6 +13,7 @@ use std::task::{self, Poll};
 
 use crate::domain::credentials::Credentials;
 
+pub use caller::{Caller, User};
 pub use index::{BackupIndex, NeighbourIndex, RestoreIndex};
 pub use neighbours::{MAX_NEIGHBOURS, NeighbourQuery, NeighbourRef, Neighbours};
 pub use objects::{Cluster, ClusterNode, Namespace, Run, StoredBackup, StoredRestore};
@@ -72,7 +74,7 @@ impl Facts {
     pub fn with_secret(
         self,
         secret: Option<Reference<Credentials>>,
-        may_read: Option<Reference<bool>>,
+        may_read: Option<&Reference<bool>>,
     ) -> Self {
         let (secret, withheld_secret) = match may_read {
             None | Some(Reference::Found(true)) => (secret, None),
@@ -122,19 +124,6 @@ pub enum Freshness {
     Cached,
     /// Only a live read, because a denial rests on it.
     Live,
-}
-
-/// The user of a request, from the API server's `userInfo`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Caller {
-    /// The user's name; empty if the API server names none.
-    pub username: String,
-    /// The user's id.
-    pub uid: String,
-    /// The user's groups.
-    pub groups: Vec<String>,
-    /// Extra attributes from the authenticator.
-    pub extra: std::collections::BTreeMap<String, Vec<String>>,
 }
 
 /// An answer that is known or still has to be awaited.

@@ -121,3 +121,26 @@ async fn the_location_of_a_backup_cannot_change_while_a_restore_uses_it() {
             .ends_with("[cassgate backup-in-use]")
     );
 }
+
+#[tokio::test]
+async fn a_caller_who_may_not_read_a_secret_gets_the_same_answer_whatever_it_has() {
+    let names = ["s3", "bare", "none"];
+    let world = Arc::new(World {
+        withheld: names.to_vec(),
+        ..World::default()
+    });
+    let mut answers = Vec::new();
+    for name in names {
+        let spec = with(backup_spec(), &json!({"secret": name}));
+        let change = json!({"object": object(&spec)});
+        let review = review("CassandraBackup", "CREATE", &change);
+        let answer = ask(&world, "/validate", &review).await;
+        answers.push(answer.to_string().replace(&format!("\\\"{name}\\\""), "NAME"));
+    }
+    let [usable, bare, absent] = [&answers[0], &answers[1], &answers[2]];
+    assert!(
+        usable.contains("not checked, because you may not read this Secret"),
+        "{usable}"
+    );
+    assert_eq!((usable, usable), (bare, absent));
+}

@@ -32,8 +32,8 @@ pub(super) struct World {
     pub(super) neighbours: Neighbours,
     /// The restores that a live read returns.
     pub(super) restores: Vec<StoredRestore>,
-    /// True if the caller may not read Secrets.
-    pub(super) withholds_secrets: bool,
+    /// The Secrets that the caller may not read.
+    pub(super) withheld: Vec<&'static str>,
     pub(super) restores_are_silent: bool,
 }
 
@@ -132,8 +132,9 @@ impl FactSource for World {
     }
 
     fn may_read_secret<'a>(&'a self, caller: &'a Caller, _: &'a str, name: &'a str) -> Pending<'a, bool> {
-        let asked = format!("right of {} to {name}", caller.username);
-        self.answer(&asked, Freshness::Cached, Some(!self.withholds_secrets))
+        let username = caller.user().username.unwrap_or_default();
+        let asked = format!("right of {username} to {name}");
+        self.answer(&asked, Freshness::Cached, Some(!self.withheld.contains(&name)))
     }
 }
 

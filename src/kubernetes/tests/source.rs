@@ -187,8 +187,7 @@ async fn the_right_to_read_a_secret_is_asked_of_the_api_server() {
     let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
     let world = World::without_caches(&server);
     let jane = Caller {
-        username: "jane".to_owned(),
-        ..Caller::default()
+        user_info: r#"{"username": "jane"}"#.to_owned(),
     };
     for (status, expected) in [
         (json!({"allowed": true}), Reference::Found(true)),
