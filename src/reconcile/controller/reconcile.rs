@@ -109,12 +109,22 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             // The cache lagged behind, and a run starts only under the lock.
             return Ok(Action::requeue(STALE_CACHE_REQUEUE_DELAY));
         }
-        let had_started = object.run_has_started();
-        let executed = self.step(&api, object).await?;
+        let mut had_started = object.run_has_started();
+        let mut executed = self.step(&api, object).await?;
         drop(guard);
         if !executed.accepted.is_empty() {
             short_operations::wait(&self.reconciler.sidecars, executed.accepted).await;
-            return Ok(Action::requeue(Duration::ZERO));
+            // The object was written just before, so it is read again only if it has changed since.
+            had_started = executed.object.run_has_started();
+            executed = match self.step(&api, executed.object).await {
+                Err(ReconcileError::Execute(error)) if error.is_conflict() => {
+                    return Ok(Action::requeue(Duration::ZERO));
+                }
+                result => result?,
+            };
+            if !executed.accepted.is_empty() {
+                return Ok(Action::requeue(Duration::ZERO));
+            }
         }
         let has_ended = had_started && !executed.object.run_has_started();
         let delay = executed.requeue_after.filter(|_| !has_ended);

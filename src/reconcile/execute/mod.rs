@@ -48,6 +48,16 @@ pub(in crate::reconcile) enum ExecuteError {
     Lease(#[from] LeaseLost),
 }
 
+impl ExecuteError {
+    /// Returns true if another client has written the object since it was read.
+    pub(in crate::reconcile) fn is_conflict(&self) -> bool {
+        let (Self::Kubernetes(error) | Self::Status(StatusError::Kubernetes(error))) = self else {
+            return false;
+        };
+        matches!(error, kube::Error::Api(status) if status.code == 409)
+    }
+}
+
 /// The result of a plan that was carried out.
 pub(in crate::reconcile) struct Executed<K> {
     /// The object as it is stored.

@@ -26,17 +26,17 @@ use crate::reconcile::queue::order::Queued;
 const CASSANDRA: &str = "cassandra";
 const SIDECAR: &str = "backrest-sidecar";
 
-/// The consistency of the list of pods.
+/// The consistency of a list of pods, in the words of the Kubernetes API.
 #[derive(Debug, Clone, Copy)]
-enum PodRead {
-    /// The list is as old as the watch cache of the API server. This is for a run that has not started: every sidecar is
-    /// asked for its host id before it gets a request, and containers that have been replaced since only make a later look
-    /// more careful. A consistent list took 45 ms longer (median, 1.35), because the API server first waits until its cache
-    /// has caught up with etcd.
-    Cached,
-    /// The list is as new as etcd. This is for a run under way: a container that was replaced must not pass for the one
-    /// that got the request.
-    Consistent,
+enum Consistency {
+    /// As old as the watch cache of the API server. This is for a run that has not started: every sidecar is asked for its
+    /// host id before it gets a request, and a container that has been replaced since only makes a later look more
+    /// careful. A list that is as new as etcd took 45 ms longer (Kubernetes 1.35), because the API server first waits until
+    /// its cache has caught up.
+    Any,
+    /// As new as etcd. This is for a run under way: a container that was replaced must not pass for the one that got the
+    /// request.
+    MostRecent,
 }
 
 /// The state of the Kubernetes cluster around an object.
@@ -92,8 +92,12 @@ pub(in crate::reconcile) async fn observe_cluster<K: Plannable + Queued>(
         if queued.is_some() {
             return Ok(ClusterObservation::default());
         }
-        let pods = if has_started { PodRead::Consistent } else { PodRead::Cached };
-        ClusterObservation::of_nodes(client, &namespace, object.cluster(), pods).await
+        let consistency = if has_started {
+            Consistency::MostRecent
+        } else {
+            Consistency::Any
+        };
+        ClusterObservation::of_nodes(client, &namespace, object.cluster(), consistency).await
     };
     let restores = async {
         if object.needs_restores(now) {
@@ -153,7 +157,7 @@ impl ClusterObservation {
         client: &Client,
         namespace: &str,
         cluster: &str,
-        pods: PodRead,
+        consistency: Consistency,
     ) -> Result<Self, kube::Error> {
         // A cluster that cannot be decoded has an unknown sidecar; its pods tell the rest.
         let clusters: Api<DeserializeGuard<CassandraCluster>> = Api::namespaced(client.clone(), namespace);
@@ -161,7 +165,7 @@ impl ClusterObservation {
         // not even be valid as a label.
         let (found, early_members) = tokio::try_join!(clusters.get_opt(cluster), async {
             if is_label_value(cluster) {
-                members(client, namespace, cluster, pods).await.map(Some)
+                members(client, namespace, cluster, consistency).await.map(Some)
             } else {
                 Ok(None)
             }
@@ -171,7 +175,7 @@ impl ClusterObservation {
         let image = decoded.and_then(CassandraCluster::running_sidecar_image);
         let members = match early_members {
             Some(members) => members,
-            None if found.is_some() => members(client, namespace, cluster, pods).await?,
+            None if found.is_some() => members(client, namespace, cluster, consistency).await?,
             None => Vec::new(),
         };
         let mut observation = Self {
@@ -288,14 +292,14 @@ async fn members(
     client: &Client,
     namespace: &str,
     cluster: &str,
-    read: PodRead,
+    consistency: Consistency,
 ) -> Result<Vec<PodMember>, kube::Error> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let labels = format!("app=cassandracluster,cassandracluster={cluster}");
     let parameters = ListParams::default().labels(&labels);
-    let parameters = match read {
-        PodRead::Cached => parameters.match_any(),
-        PodRead::Consistent => parameters,
+    let parameters = match consistency {
+        Consistency::Any => parameters.match_any(),
+        Consistency::MostRecent => parameters,
     };
     let pods = pods.list(&parameters).await?;
     Ok(pods.items.iter().map(member).collect())
