@@ -17,6 +17,16 @@ use crate::icarus::OperationState;
 use crate::reconcile::plan::schedule::next_two;
 use crate::reconcile::plan::{Answer, Phase, Question, Task};
 
+/// The access of `CassKop` to the sidecars.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Every connection is let through.
+    #[default]
+    Open,
+    /// An enforced `NetworkPolicy` closes the sidecars to new connections.
+    Closed,
+}
+
 /// The operator, with what its installation lets it do.
 #[derive(Debug, Default)]
 pub(super) struct CassKop {
@@ -24,8 +34,8 @@ pub(super) struct CassKop {
     pub(super) may_write: bool,
     /// True while the status is a subresource: the API server then drops what it writes there.
     pub(super) has_subresource: bool,
-    /// True while a NetworkPolicy is enforced that closes the sidecars to new connections.
-    pub(super) is_closed: bool,
+    /// The access to the sidecars.
+    pub(super) access: Access,
     /// The runs that it began: the time and the object.
     pub(super) begun: Vec<(Timestamp, String)>,
     /// True while it keeps a connection to a sidecar open. A policy does not cut that.
@@ -139,7 +149,7 @@ impl CassKop {
 
     /// Sends the request of an object. Returns the status that it writes; `None` if it writes none.
     fn send(&mut self, history: &mut History, name: &str, task: Task) -> Option<BackRestStatus> {
-        if self.is_closed && !self.is_connected {
+        if self.access == Access::Closed && !self.is_connected {
             return None;
         }
         let (pod, id) = history.world.begin_foreign(0, task)?;

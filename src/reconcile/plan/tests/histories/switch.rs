@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::casskop::{CassKop, prune};
+use super::casskop::{Access, CassKop, prune};
 use super::history::{History, Subject};
 use super::user::identify;
 use crate::api::{CassandraBackup, CassandraBackupSpec, CassandraRestore, CassandraRestoreSpec};
@@ -15,7 +15,7 @@ use crate::reconcile::plan::tests::world::{Presence, World};
 /// The steps of the procedure that a test may leave out.
 #[derive(Debug, Clone, Copy)]
 struct Steps {
-    /// The NetworkPolicy is enforced before the switch.
+    /// The `NetworkPolicy` is enforced before the switch.
     policy: bool,
     /// `CassKop` is restarted after that.
     restart: bool,
@@ -129,9 +129,11 @@ impl Switch {
     }
 
     /// docs/install.md, "Instead of CassKop: the executor".
-    fn to_cassgate(&mut self, steps: Steps) {
+    fn switch_to_cassgate(&mut self, steps: Steps) {
         self.casskop.may_write = false;
-        self.casskop.is_closed = steps.policy;
+        if steps.policy {
+            self.casskop.access = Access::Closed;
+        }
         if steps.restart {
             self.casskop.restart(&mut self.history);
         }
@@ -139,7 +141,7 @@ impl Switch {
     }
 
     /// docs/uninstall.md, "With the executor".
-    fn to_casskop(&mut self, steps: Steps) {
+    fn switch_to_casskop(&mut self, steps: Steps) {
         let backups = self.history.others.iter().chain([&self.history.backup]);
         for backup in backups {
             assert!(backup.is_gone || !backup.object.has_started() || backup.object.is_terminal());
@@ -163,7 +165,7 @@ impl Switch {
         }
         prune(&mut self.history);
         self.casskop.has_subresource = false;
-        self.casskop.is_closed = false;
+        self.casskop.access = Access::Open;
         self.casskop.may_write = true;
         self.casskop.restart(&mut self.history);
     }
@@ -196,7 +198,7 @@ fn play(steps: Steps, during_run: bool) -> Vec<String> {
     all.create_backup("once", spec("once"));
     all.create_restore("done");
     all.pass(if during_run { 41 * 60 + 2 } else { 48 * 60 }, false);
-    all.to_cassgate(steps);
+    all.switch_to_cassgate(steps);
     let zoned = CassandraBackupSpec {
         time_zone: Some("Europe/Paris".to_owned()),
         ..scheduled("zoned", "0 3 * * *")
@@ -224,7 +226,7 @@ fn play(steps: Steps, during_run: bool) -> Vec<String> {
     assert_eq!(failed.condition.unwrap().type_, "FAILED");
     all.history.world.set_presence(1, Presence::Present);
     all.pass(24 * 60, true);
-    all.to_casskop(steps);
+    all.switch_to_casskop(steps);
     all.pass(48 * 60, false);
     all.runs()
 }
