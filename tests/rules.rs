@@ -177,7 +177,7 @@ fn the_webhooks_have_the_match_conditions_of_the_rules() {
         if line == "  matchConditions:" {
             let conditions = match webhook {
                 "delete.cassgate.db.orange.com" => cel::deletion_match_conditions(),
-                _ => cel::webhook_match_conditions(),
+                _ => cel::match_conditions(),
             };
             text.push_str(&match_conditions(&conditions));
             skips = true;

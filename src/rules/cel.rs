@@ -151,7 +151,8 @@ macro_rules! changed {
     };
 }
 
-/// Returns the `matchConditions` of the policies, with their names.
+/// Returns the `matchConditions` of the policies and of the webhooks for creations and updates, with their names
+/// (`manifests/base/webhooks.yaml`).
 ///
 /// An object that is being deleted is exempt, so that its finalizers can be removed whatever it contains. A restore with a
 /// finalizer of another program is exempt only from its start on, as long as its record stays: CassKop does not look at the
@@ -175,34 +176,21 @@ pub fn match_conditions() -> [(&'static str, String); 2] {
     ]
 }
 
-/// Returns the `matchConditions` of the webhooks for creations and updates, with their names (`manifests/base/webhooks.yaml`).
-///
-/// They are those of the policies, and an update that removes CassKop's finalizer, of which a webhook only warns.
-#[must_use]
-pub fn webhook_match_conditions() -> [(&'static str, String); 2] {
-    let [exemption, (_, changed)] = match_conditions();
-    let is_removed = format!(
-        "{} && !({})",
-        has_unschedule_finalizer("oldObject"),
-        has_unschedule_finalizer("object")
-    );
-    [
-        exemption,
-        (
-            "spec-changed-or-run-forgotten-or-finalizer-removed",
-            format!("{changed} || ({is_removed})"),
-        ),
-    ]
-}
-
 /// Returns a CEL expression that is true if `object` has CassKop's finalizer.
 fn has_unschedule_finalizer(object: &str) -> String {
     format!("has({object}.metadata.finalizers) && '{UNSCHEDULE_FINALIZER}' in {object}.metadata.finalizers")
 }
 
-/// Returns the `matchConditions` of the webhook for deletions, with their names.
+/// Returns the `matchConditions` of the webhook whose outage blocks nothing, with their names: for deletions, and for updates that
+/// only remove CassKop's finalizer, of which a webhook warns.
 #[must_use]
 pub fn deletion_match_conditions() -> [(&'static str, String); 2] {
+    let [_, (_, judged)] = match_conditions();
+    let is_removed = format!(
+        "{} && !({})",
+        has_unschedule_finalizer("oldObject"),
+        has_unschedule_finalizer("object")
+    );
     [
         (
             "not-deleted-before",
@@ -211,7 +199,8 @@ pub fn deletion_match_conditions() -> [(&'static str, String); 2] {
         (
             "backup-or-unfinished-restore",
             format!(
-                "request.resource.resource == 'cassandrabackups' || ({})",
+                "request.operation == 'UPDATE' ? ({is_removed} && !({judged})) : (request.resource.resource == \
+                 'cassandrabackups' || ({}))",
                 run_record::unfinished_expression()
             ),
         ),

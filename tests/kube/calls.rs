@@ -83,7 +83,7 @@ fn only_creations_and_changed_specs_are_reviewed(crds: Crds) {
     for (finalizers, calls) in [
         (json!(["example.com/f", unscheduled]), 0),
         (json!([unscheduled, "example.com/f"]), 0),
-        (json!(["example.com/f"]), 2),
+        (json!(["example.com/f"]), 1),
     ] {
         counted.patch(
             calls,

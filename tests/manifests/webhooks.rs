@@ -64,7 +64,10 @@ fn every_webhook_selects_the_kinds_and_versions_of_the_types() {
     let expected = [
         json!([rule(&["CREATE", "UPDATE"], &kinds)]),
         json!([rule(&["CREATE", "UPDATE"], &kinds), rule(&["UPDATE"], &status)]),
-        json!([rule(&["DELETE"], &kinds)]),
+        json!([
+            rule(&["DELETE"], &kinds),
+            rule(&["UPDATE"], &["cassandrabackups".to_owned()]),
+        ]),
     ];
     assert_eq!(rules, expected);
 }
