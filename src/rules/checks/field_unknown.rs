@@ -5,18 +5,20 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
-};
 use serde_json::Value;
 
-use crate::api::{Kind, crds};
+use crate::api::Kind;
 use crate::rules::catalogue::FIELD_UNKNOWN;
 use crate::rules::finding::{Cause, Finding, Findings, field};
 
 use super::metadata;
 
+/// The fields of both kinds, from their CRDs: generating the CRDs takes longer than judging a hundred objects. A test compares the
+/// list with the CRDs, and rewrites it with `UPDATE_PAGES=1`.
+const FIELDS: &str = include_str!("field_unknown/fields.txt");
+
 /// The fields of a kind.
+#[derive(Debug, PartialEq, Eq)]
 enum Schema {
     /// Any value.
     Any,
@@ -26,6 +28,25 @@ enum Schema {
     Values(Box<Self>),
 }
 
+/// The path of a value, whose text is built only for a finding.
+#[derive(Clone, Copy)]
+enum Path<'a> {
+    /// The object itself.
+    Object,
+    Field(&'a Self, &'a str),
+    Item(&'a Self, usize),
+}
+
+impl Path<'_> {
+    fn text(self) -> String {
+        match self {
+            Self::Object => String::new(),
+            Self::Field(parent, key) => child(&parent.text(), key),
+            Self::Item(parent, index) => format!("{}[{index}]", parent.text()),
+        }
+    }
+}
+
 /// Denies each field of an object that its kind does not have, as kubectl's strict validation does.
 ///
 /// Only manifests have such fields: the API server drops them before it calls a webhook.
@@ -33,7 +54,7 @@ enum Schema {
 pub fn check(kind: Kind, object: &Value) -> Findings {
     let mut findings = Findings::default();
     let schema = schema(kind);
-    schema.walk(object, "", &mut |parent, key| {
+    schema.walk(object, Path::Object, &mut |parent, key| {
         findings.extend([unknown(kind, schema, parent, key)]);
     });
     findings
@@ -127,8 +148,7 @@ fn unknown(kind: Kind, schema: &Schema, parent: &str, key: &str) -> Finding {
 
 fn schema(kind: Kind) -> &'static Schema {
     static SCHEMAS: LazyLock<[Schema; 2]> = LazyLock::new(|| {
-        let all = crds();
-        [of_kind(&all, Kind::Backup), of_kind(&all, Kind::Restore)]
+        [Kind::Backup, Kind::Restore].map(|kind| with_common_fields(Schema::listed(FIELDS, kind)))
     });
     let [backup, restore] = &*SCHEMAS;
     match kind {
@@ -137,22 +157,11 @@ fn schema(kind: Kind) -> &'static Schema {
     }
 }
 
-/// Returns the schema of a kind from its CRD, with the fields that every object has.
-fn of_kind(all: &[CustomResourceDefinition], kind: Kind) -> Schema {
-    let versions = all
-        .iter()
-        .filter(|crd| crd.spec.names.kind == kind.as_str())
-        .flat_map(|crd| &crd.spec.versions);
-    let mut fields = BTreeMap::new();
-    for version in versions {
-        let root = version
-            .schema
-            .as_ref()
-            .and_then(|schema| schema.open_api_v3_schema.as_ref());
-        if let Some(Schema::Fields(own)) = root.map(Schema::from) {
-            fields.extend(own);
-        }
-    }
+/// Returns the schema of a kind with the fields that every object has.
+fn with_common_fields(schema: Schema) -> Schema {
+    let Schema::Fields(mut fields) = schema else {
+        return schema;
+    };
     let metadata = metadata::FIELDS.map(|(name, _)| (name.to_owned(), Schema::Any));
     fields.insert("metadata".to_owned(), Schema::Fields(metadata.into()));
     for name in ["apiVersion", "kind"] {
@@ -161,49 +170,60 @@ fn of_kind(all: &[CustomResourceDefinition], kind: Kind) -> Schema {
     Schema::Fields(fields)
 }
 
-impl From<&JSONSchemaProps> for Schema {
-    fn from(props: &JSONSchemaProps) -> Self {
-        if props.x_kubernetes_preserve_unknown_fields == Some(true) {
-            return Self::Any;
+impl Schema {
+    /// Returns the fields of a kind from a list: on each line the kind and the path of a field that contains no other field.
+    fn listed(list: &str, kind: Kind) -> Self {
+        let mut schema = Self::Any;
+        for line in list.lines() {
+            if let Some((_, path)) = line.split_once(' ').filter(|(own, _)| *own == kind.as_str()) {
+                schema.add(path);
+            }
         }
-        if let Some(JSONSchemaPropsOrBool::Schema(values)) = &props.additional_properties {
-            return Self::Values(Box::new(Self::from(&**values)));
-        }
-        if let Some(JSONSchemaPropsOrArray::Schema(items)) = &props.items {
-            return Self::Values(Box::new(Self::from(&**items)));
-        }
-        match &props.properties {
-            Some(properties) => Self::Fields(
-                properties
-                    .iter()
-                    .map(|(name, props)| (name.clone(), Self::from(props)))
-                    .collect(),
-            ),
-            None => Self::Any,
+        schema
+    }
+
+    /// Adds a field by its path. `[]` stands for every item of a list and every value of a map.
+    fn add(&mut self, path: &str) {
+        if let Some(rest) = path.strip_prefix("[]") {
+            if matches!(self, Self::Any) {
+                *self = Self::Values(Box::new(Self::Any));
+            }
+            if let Self::Values(inner) = self {
+                inner.add(rest.trim_start_matches('.'));
+            }
+        } else if !path.is_empty() {
+            let (name, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
+            if matches!(self, Self::Any) {
+                *self = Self::Fields(BTreeMap::new());
+            }
+            if let Self::Fields(fields) = self {
+                let inner = fields.entry(name.to_owned()).or_insert(Self::Any);
+                inner.add(rest.trim_start_matches('.'));
+            }
         }
     }
 }
 
 impl Schema {
     /// Calls `report` with the path of the parent and the key of each field that the schema does not have.
-    fn walk(&self, value: &Value, path: &str, report: &mut impl FnMut(&str, &str)) {
+    fn walk(&self, value: &Value, path: Path<'_>, report: &mut impl FnMut(&str, &str)) {
         match (self, value) {
             (Self::Fields(fields), Value::Object(entries)) => {
                 for (key, value) in entries {
                     match fields.get(key) {
-                        Some(inner) => inner.walk(value, &child(path, key), report),
-                        None => report(path, key),
+                        Some(inner) => inner.walk(value, Path::Field(&path, key), report),
+                        None => report(&path.text(), key),
                     }
                 }
             }
             (Self::Values(inner), Value::Object(entries)) => {
                 for (key, value) in entries {
-                    inner.walk(value, &child(path, key), report);
+                    inner.walk(value, Path::Field(&path, key), report);
                 }
             }
             (Self::Values(inner), Value::Array(items)) => {
                 for (index, value) in items.iter().enumerate() {
-                    inner.walk(value, &format!("{path}[{index}]"), report);
+                    inner.walk(value, Path::Item(&path, index), report);
                 }
             }
             _ => {}

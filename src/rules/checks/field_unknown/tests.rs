@@ -1,8 +1,90 @@
 //! Tests of unknown fields.
 
-use super::check;
-use crate::api::Kind;
+use super::{Schema, check};
+use crate::api::{Kind, crds};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+
+/// Returns the schema of a kind from its CRD.
+fn of_crd(kind: Kind) -> Schema {
+    let all = crds()
+        .into_iter()
+        .filter(|crd| crd.spec.names.kind == kind.as_str());
+    let mut fields = BTreeMap::new();
+    for version in all.flat_map(|crd| crd.spec.versions) {
+        let Schema::Fields(own) = of_props(&version.schema.unwrap().open_api_v3_schema.unwrap()) else {
+            panic!("{kind:?} has no fields");
+        };
+        fields.extend(own);
+    }
+    Schema::Fields(fields)
+}
+
+fn of_props(props: &JSONSchemaProps) -> Schema {
+    if props.x_kubernetes_preserve_unknown_fields == Some(true) {
+        return Schema::Any;
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &props.additional_properties {
+        return Schema::Values(Box::new(of_props(values)));
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &props.items {
+        return Schema::Values(Box::new(of_props(items)));
+    }
+    match &props.properties {
+        Some(properties) => Schema::Fields(
+            properties
+                .iter()
+                .map(|(name, props)| (name.clone(), of_props(props)))
+                .collect(),
+        ),
+        None => Schema::Any,
+    }
+}
+
+/// Returns the paths of the fields that contain no other field.
+fn paths(schema: &Schema, path: &str) -> Vec<String> {
+    match schema {
+        Schema::Any => vec![path.to_owned()],
+        Schema::Values(inner) => paths(inner, &format!("{path}[]")),
+        Schema::Fields(fields) => {
+            let dot = if path.is_empty() { "" } else { "." };
+            let below = |(name, inner): (&String, &Schema)| paths(inner, &format!("{path}{dot}{name}"));
+            fields.iter().flat_map(below).collect()
+        }
+    }
+}
+
+#[test]
+fn the_list_has_the_fields_of_the_crds() {
+    let kinds = [Kind::Backup, Kind::Restore];
+    let of_kind = |kind: Kind| {
+        let paths = paths(&of_crd(kind), "");
+        paths
+            .into_iter()
+            .map(move |path| format!("{} {path}\n", kind.as_str()))
+    };
+    let expected: String = kinds.into_iter().flat_map(of_kind).collect();
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/src/rules/checks/field_unknown/fields.txt"
+    );
+    if env::var_os("UPDATE_PAGES").is_some() {
+        fs::write(file, &expected).unwrap();
+    }
+    assert_eq!(
+        fs::read_to_string(file).unwrap(),
+        expected,
+        "UPDATE_PAGES=1 writes the list"
+    );
+    for kind in kinds {
+        assert_eq!(Schema::listed(&expected, kind), of_crd(kind));
+    }
+}
 
 fn found(kind: Kind, object: &Value) -> Vec<(String, String)> {
     check(kind, object)
