@@ -12,9 +12,10 @@ use super::layered::Layered;
 use super::live::Live;
 use super::manifest::Resource;
 use super::placeholder::Placeholder;
-use super::report::{ObjectReport, Report, Source};
+use super::report::{ObjectReport, Report};
 use super::resources::Resources;
 use super::settings::Settings;
+use super::source::Source;
 use super::tree::Tree;
 use super::trees::Trees;
 use super::update;
@@ -36,7 +37,7 @@ pub(super) fn jobs<'a>(resources: &'a Resources, trees: &Trees) -> Vec<Job<'a>> 
     let judged = resources.judged.iter();
     let judged = judged.filter_map(|index| resources.facts.get(*index));
     let job = |resource: &'a Resource| {
-        let begin = resource.manifest.object.span.begin;
+        let begin = resource.manifest.span.begin;
         let all = trees.of(&resource.folder, &resource.appliers);
         let trees = all.filter(|tree| {
             seen.insert((

@@ -48,6 +48,11 @@ pub struct GivenFile {
 }
 
 impl GivenFile {
+    /// Returns its path if it can be read several times, unlike standard input and a pipe.
+    pub(super) fn regular_file(&self) -> Option<PathBuf> {
+        (self.known.is_none() && self.path.is_file()).then(|| self.path.clone())
+    }
+
     /// Reads the file.
     #[must_use]
     pub fn read(self) -> Input {
@@ -78,14 +83,18 @@ pub fn given_files(paths: &[PathBuf], mut stdin: impl Read) -> Vec<GivenFile> {
 /// Reads a file that a kustomization names. A pipe is an error, because a read would wait for a writer.
 #[must_use]
 pub fn named_file(name: String) -> Input {
-    let path = Path::new(&name);
-    let read = || {
-        if !path.metadata()?.is_file() {
-            return Err(Unreadable::NotAFile);
-        }
-        read_file(&File::open(path)?)
-    };
-    Input { bytes: read(), name }
+    Input {
+        bytes: read_regular_file(Path::new(&name)),
+        name,
+    }
+}
+
+/// Reads a file, unless it is a folder, a device or a pipe.
+pub(super) fn read_regular_file(path: &Path) -> Result<Vec<u8>, Unreadable> {
+    if !path.metadata()?.is_file() {
+        return Err(Unreadable::NotAFile);
+    }
+    read_file(&File::open(path)?)
 }
 
 fn entries(path: &Path) -> Vec<GivenFile> {

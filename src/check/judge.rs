@@ -1,6 +1,6 @@
 //! Judges one resource as the mutating and then the validating webhook would.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::api::Kind;
 use crate::evaluate::Gatherer;
@@ -13,10 +13,11 @@ use crate::rules::subject::{Metadata, Subject};
 use crate::rules::{self, decode, defaults, status};
 
 use super::manifest::Resource;
-use super::placeholder::{self, Placeholder, Placeholders};
+use super::placeholder::{Placeholder, Placeholders};
 use super::repeated;
 use super::settings::Settings;
 use super::tree::NOT_IN_THE_FILES;
+use super::unknown_paths::UnknownPaths;
 use super::update::Change;
 use super::yaml::Node;
 
@@ -56,19 +57,17 @@ pub(super) async fn judge(
     let Some(kind) = resource.manifest.kind.judged() else {
         return Judged::default();
     };
-    let node = resource.manifest.node();
-    let meta = metadata(resource, stored);
+    let written = resource.manifest.object();
+    let node = &*written.node;
+    let meta = metadata(resource, node, stored);
     let known = settings.placeholders.of(node);
     let placeholders = placeholders(node, &known);
-    let mut found = object_metadata::check(written_metadata(resource).as_ref());
-    found.extend(field_unknown::check(kind, &without_sops(node.to_json())));
+    let mut object = without_sops(node.to_json());
+    let unknown_fields = field_unknown::check(kind, &object);
+    let mut found = object_metadata::check(written_metadata(resource, &mut object).as_ref());
+    found.extend(unknown_fields);
     found.extend(repeated::findings(node, resource.manifest.glued));
-    let manifest = Object {
-        kind,
-        node,
-        meta: &meta,
-        placeholders: &placeholders,
-    };
+    let body = body(object);
     // If the namespace is a placeholder, no object in it is known.
     let gatherer = (!known.is_in(&meta.namespace)).then(|| Gatherer {
         source,
@@ -83,15 +82,23 @@ pub(super) async fn judge(
             let change = Change {
                 kind,
                 old,
-                new: body(node),
+                new: body,
                 meta: meta.clone(),
                 placeholders: &placeholders,
             };
             change.judge(gatherer, settings).await
         }
-        None => manifest.judge_creation(gatherer, settings).await,
+        None => {
+            let manifest = Object {
+                kind,
+                body,
+                meta: &meta,
+                placeholders: &placeholders,
+            };
+            manifest.judge_creation(gatherer, settings).await
+        }
     });
-    let unknown = with_metadata(manifest.unknown(), node, &known);
+    let unknown = with_metadata(UnknownPaths::of(&placeholders), node, &known);
     let mut found: Findings = found
         .into_iter()
         .filter(|finding| !depends_on(finding, &unknown))
@@ -106,23 +113,18 @@ pub(super) async fn judge(
 /// A backup or restore of the files.
 struct Object<'a> {
     kind: Kind,
-    node: &'a Node,
+    /// The spec and the status.
+    body: Value,
     meta: &'a Metadata,
     placeholders: &'a [Placeholder],
 }
 
 impl Object<'_> {
-    /// Returns the paths of the unknown values.
-    fn unknown(&self) -> Vec<String> {
-        let paths = self.placeholders.iter().map(|value| value.path.clone());
-        paths.collect()
-    }
-
     /// Judges the creation of the object. Without a gatherer, nothing else is known.
-    async fn judge_creation(&self, gatherer: Option<Gatherer<'_>>, settings: &Settings) -> Findings {
+    async fn judge_creation(self, gatherer: Option<Gatherer<'_>>, settings: &Settings) -> Findings {
         let mut found = Findings::default();
-        let unknown = self.unknown();
-        let mut object = body(self.node);
+        let unknown = UnknownPaths::of(self.placeholders);
+        let mut object = self.body;
         if status::is_present(&object) {
             if settings.policy.executor == Executor::Casskop {
                 found.push(transition::status_stripped());
@@ -161,10 +163,10 @@ impl Object<'_> {
 }
 
 /// Returns true if a finding may depend on a placeholder, in its own field or in another one that its rule reads.
-fn depends_on(finding: &Finding, placeholders: &[String]) -> bool {
+fn depends_on(finding: &Finding, unknown: &UnknownPaths) -> bool {
     let others = finding.related_fields.iter().copied();
     let mut fields = others.chain([finding.path.as_str()]);
-    fields.any(|field| placeholders.iter().any(|path| placeholder::touches(field, path)))
+    !unknown.is_empty() && fields.any(|field| unknown.touch(field))
 }
 
 /// Sets the defaults and decodes the object. A field with a placeholder that does not decode is removed.
@@ -175,7 +177,7 @@ async fn decode_with_defaults(
     kind: Kind,
     object: &mut Value,
     meta: &Metadata,
-    placeholders: &[String],
+    unknown: &UnknownPaths,
     gatherer: Option<Gatherer<'_>>,
     settings: &Settings,
 ) -> Result<Subject, Findings> {
@@ -183,11 +185,7 @@ async fn decode_with_defaults(
         match decode::subject_from_value(kind, object.get("spec"), meta.clone()) {
             Ok(subject) => break subject,
             Err(errors) => {
-                let has_placeholder = |finding: &&Finding| {
-                    placeholders
-                        .iter()
-                        .any(|path| placeholder::touches(&finding.path, path))
-                };
+                let has_placeholder = |finding: &&Finding| unknown.touch(&finding.path);
                 let field = errors
                     .iter()
                     .find(has_placeholder)
@@ -240,14 +238,18 @@ fn strict(finding: Finding, facts: &Facts) -> Finding {
 }
 
 /// Returns the spec and the status.
-fn body(node: &Node) -> Value {
-    let field = |name: &str| node.get(name).map(|value| (name.to_owned(), value.to_json()));
-    Value::Object([field("spec"), field("status")].into_iter().flatten().collect())
+fn body(object: Value) -> Value {
+    match object {
+        Value::Object(mut fields) => {
+            fields.retain(|name, _| matches!(name.as_str(), "spec" | "status"));
+            Value::Object(fields)
+        }
+        _ => Value::Object(Map::new()),
+    }
 }
 
 /// Returns the metadata that rules read. `kubectl apply` keeps stored annotations and labels that the manifest does not have.
-fn metadata(resource: &Resource, stored: Option<&Value>) -> Metadata {
-    let node = resource.manifest.node();
+fn metadata(resource: &Resource, node: &Node, stored: Option<&Value>) -> Metadata {
     let kept = |map: &str, key: &str| stored?.pointer(map)?.get(key)?.as_str().map(ToOwned::to_owned);
     // An annotation has an effect also if its value is empty.
     let text = |keys: &[&str]| match node.at(keys)?.to_json() {
@@ -255,7 +257,7 @@ fn metadata(resource: &Resource, stored: Option<&Value>) -> Metadata {
         _ => None,
     };
     Metadata::new(
-        resource.namespace.clone(),
+        resource.namespace.to_string(),
         text(&["metadata", "name"]).unwrap_or_default(),
         |annotation| {
             let own = text(&["metadata", "annotations", annotation]);
@@ -268,13 +270,13 @@ fn metadata(resource: &Resource, stored: Option<&Value>) -> Metadata {
     )
 }
 
-/// Returns the metadata with the name and the namespace under which the object is applied.
-fn written_metadata(resource: &Resource) -> Option<Value> {
-    let mut metadata = resource.manifest.node().get("metadata")?.to_json();
+/// Takes the metadata from an object, with the name and the namespace under which it is applied.
+fn written_metadata(resource: &Resource, object: &mut Value) -> Option<Value> {
+    let mut metadata = object.get_mut("metadata").map(Value::take)?;
     if let Some(fields) = metadata.as_object_mut() {
         let mut set = |field: &str, text: &str| {
             if fields.get(field).is_none_or(Value::is_string) {
-                fields.insert(field.to_owned(), Value::from(text));
+                fields.insert(field.to_owned(), text.into());
             }
         };
         set("namespace", &resource.namespace);
@@ -286,10 +288,10 @@ fn written_metadata(resource: &Resource) -> Option<Value> {
 }
 
 /// Adds the paths of the placeholders in the metadata, on which only findings about the metadata depend.
-fn with_metadata(mut paths: Vec<String>, node: &Node, known: &Placeholders) -> Vec<String> {
+fn with_metadata(mut paths: UnknownPaths, node: &Node, known: &Placeholders) -> UnknownPaths {
     let metadata = node.get("metadata");
     let found = metadata.map(|metadata| known.below(metadata, "metadata"));
-    paths.extend(found.into_iter().flatten().map(|value| value.path));
+    paths.add(found.into_iter().flatten().map(|value| value.path));
     paths
 }
 

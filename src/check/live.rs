@@ -28,7 +28,8 @@ pub struct Live<'a> {
 impl Live<'_> {
     /// Returns the stored version of a resource. A name that is generated or not final has none.
     pub(super) async fn stored(&self, kind: Kind, resource: &Resource) -> Reference<Value> {
-        let is_generated = resource.manifest.node().text_at(&["metadata", "name"]).is_none();
+        let object = resource.manifest.object();
+        let is_generated = object.node.text_at(&["metadata", "name"]).is_none();
         let (namespace, name) = (resource.namespace.as_str(), resource.name());
         if is_generated || !is_object_name(namespace) || !is_object_name(name) {
             return Reference::Absent;

@@ -1,6 +1,6 @@
 //! From the bytes of files to manifests.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
@@ -12,7 +12,8 @@ use super::kustomize::{EnvFiles, Kustomization, Kustomizations, keys_of_env_file
 use super::manifest::{Manifest, ManifestKind, TypeMeta};
 use super::placeholder;
 use super::repeated;
-use super::report::{ErrorReport, Note, Source};
+use super::report::{ErrorReport, Note};
+use super::source::Source;
 use super::unjudged;
 use super::yaml::{Node, NodeKind, Reader, SpannedNode};
 
@@ -57,8 +58,8 @@ impl Loaded {
             }
             // A single file needs no other thread.
             let read: Vec<Self> = match files.len() {
-                1 => files.into_iter().map(|file| Self::of(file.read())).collect(),
-                _ => files.into_par_iter().map(|file| Self::of(file.read())).collect(),
+                1 => files.into_iter().map(Self::of_file).collect(),
+                _ => files.into_par_iter().map(Self::of_file).collect(),
             };
             for file in read {
                 loaded.append(file);
@@ -102,7 +103,18 @@ impl Loaded {
         self.expectations.append(expectations);
     }
 
-    /// Reads a file.
+    /// Reads a file. Its text is dropped if it can be read again.
+    fn of_file(file: GivenFile) -> Self {
+        let path = file.regular_file();
+        let mut loaded = Self::of(file.read());
+        for source in &mut loaded.sources {
+            if let Some(path) = &path {
+                source.drop_text(path);
+            }
+        }
+        loaded
+    }
+
     fn of(input: Input) -> Self {
         let mut loaded = Self::default();
         loaded.read_file(input);
@@ -112,10 +124,7 @@ impl Loaded {
     /// Reads the file, which is the first one.
     fn read_file(&mut self, input: Input) {
         let file = self.sources.len();
-        self.sources.push(Source {
-            name: input.name,
-            text: None,
-        });
+        self.sources.push(Source::new(input.name));
         let text = match input.bytes.map(String::from_utf8) {
             Ok(Ok(text)) => text,
             Ok(Err(error)) => return self.not_utf8(file, error.as_bytes(), error.utf8_error().valid_up_to()),
@@ -154,6 +163,11 @@ impl Loaded {
                 manifest.opaque = Some(reason);
             }
         }
+        // The nodes of `documents` stay at their addresses meanwhile.
+        let mut packed = HashMap::new();
+        for manifest in self.manifests.iter_mut().skip(before) {
+            manifest.pack(&mut packed);
+        }
         let is_judged = |manifest: &Manifest| manifest.kind.judged().is_some();
         // Only the text of files that the report may quote is kept.
         let mut quoted = self.manifests.iter().skip(before).any(is_judged);
@@ -175,7 +189,7 @@ impl Loaded {
             }
         }
         if quoted && let Some(source) = self.sources.get_mut(file) {
-            source.text = Some(text);
+            source.keep(text);
         }
     }
 
@@ -234,15 +248,8 @@ impl Loaded {
             _ => None,
         };
         if let Some(kind) = known_kind.or_else(|| self.kustomization(place.file, kind)) {
-            self.manifests.push(Manifest {
-                kind,
-                inferred,
-                file: place.file,
-                document: place.document,
-                object,
-                opaque: None,
-                glued: None,
-            });
+            let manifest = Manifest::new(kind, inferred, place.file, place.document, object);
+            self.manifests.push(manifest);
         } else if let Some(reason) = unjudged::reason(&node, api_version, kind) {
             self.note(place.file, object.span.line, reason);
         } else if place.names_judged_kind {
@@ -364,8 +371,9 @@ impl Loaded {
             return;
         }
         let is_judged = |manifest: &&Manifest| manifest.kind.judged().is_some();
-        let judged = objects.iter().filter(is_judged).map(Manifest::node);
-        let note = repeated::note(document, &judged.collect::<Vec<_>>(), text);
+        let judged: Vec<SpannedNode> = objects.iter().filter(is_judged).map(Manifest::object).collect();
+        let judged: Vec<&Node> = judged.iter().map(|object| &*object.node).collect();
+        let note = repeated::note(document, &judged, text);
         let glued = repeated::glued(document, text);
         for manifest in objects {
             manifest.glued = glued;

@@ -1,15 +1,17 @@
 //! A document of a kind that the check reads, and the object that it becomes when it is applied.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+use smol_str::SmolStr;
 
 use crate::api::{GROUP, Kind};
 
 use super::secret_sources;
-use super::yaml::{Entry, Node, SpannedNode};
+use super::yaml::{Entry, Node, NodeRef, Packed, Span, SpannedNode};
 
 /// The kinds of documents that the check reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum ManifestKind {
     Backup,
     Restore,
@@ -74,8 +76,8 @@ impl ManifestKind {
 /// The fields `apiVersion` and `kind`.
 #[derive(Debug, Clone)]
 pub(super) struct TypeMeta {
-    pub(super) api_version: Box<str>,
-    pub(super) kind: Box<str>,
+    pub(super) api_version: SmolStr,
+    pub(super) kind: SmolStr,
 }
 
 impl TypeMeta {
@@ -91,39 +93,99 @@ impl TypeMeta {
 #[derive(Debug, Clone)]
 pub(super) struct Manifest {
     pub(super) kind: ManifestKind,
-    /// The type that a list gives to an item that is written without one.
-    pub(super) inferred: Option<TypeMeta>,
+    /// The type as it is written, or as a list gives it to an item that is written without one.
+    type_meta: TypeMeta,
+    name: SmolStr,
+    namespace: Option<SmolStr>,
     /// The index of the file.
     pub(super) file: usize,
     /// The number of the document in the file, from 1.
     pub(super) document: usize,
-    /// The object and its position.
-    pub(super) object: SpannedNode,
+    /// Its position.
+    pub(super) span: Span,
+    content: Content,
     /// The reason that it is not judged; `None` if nothing in its document prevents it.
     pub(super) opaque: Option<&'static str>,
     /// The line in its document that ends with a separator, which separates nothing there.
     pub(super) glued: Option<u32>,
 }
 
+/// The object of a manifest.
+#[derive(Debug, Clone)]
+enum Content {
+    /// The object while other objects of its file are compared with it.
+    Read(NodeRef),
+    Packed(Packed),
+}
+
 impl Manifest {
-    pub(super) fn node(&self) -> &Node {
-        &self.object.node
+    /// Creates a manifest of an object. `inferred` is the type that a list gives to an item that is written without one.
+    pub(super) fn new(
+        kind: ManifestKind,
+        inferred: Option<TypeMeta>,
+        file: usize,
+        document: usize,
+        object: SpannedNode,
+    ) -> Self {
+        let text = |keys: &[&str]| object.node.text_at(keys);
+        let written = || {
+            TypeMeta::new(
+                text(&["apiVersion"]).unwrap_or_default(),
+                text(&["kind"]).unwrap_or_default(),
+            )
+        };
+        let name = text(&["metadata", "name"]).or_else(|| text(&["metadata", "generateName"]));
+        Self {
+            kind,
+            type_meta: inferred.unwrap_or_else(written),
+            name: name.unwrap_or_default().into(),
+            namespace: text(&["metadata", "namespace"]).map(SmolStr::from),
+            file,
+            document,
+            span: object.span,
+            content: Content::Read(object.node),
+            opaque: None,
+            glued: None,
+        }
+    }
+
+    /// Returns the object and its position. It is unpacked on each call.
+    pub(super) fn object(&self) -> SpannedNode {
+        let node = match &self.content {
+            Content::Read(node) => node.clone(),
+            Content::Packed(packed) => packed.unpack(),
+        };
+        SpannedNode {
+            span: self.span,
+            node,
+        }
+    }
+
+    /// Packs the object, when the objects of its file are no longer compared. `known` are the packed ones by their addresses, because
+    /// aliases may make several objects of one node.
+    pub(super) fn pack(&mut self, known: &mut HashMap<*const Node, Packed>) {
+        if let Content::Read(node) = &self.content {
+            let packed = match node.address() {
+                Some(address) => known.entry(address).or_insert_with(|| Packed::new(node)).clone(),
+                None => Packed::new(node),
+            };
+            self.content = Content::Packed(packed);
+        }
     }
 
     /// Returns `metadata.name`, else `metadata.generateName`, else an empty text.
     pub(super) fn name(&self) -> &str {
-        let name = |field| self.node().text_at(&["metadata", field]);
-        name("name").or_else(|| name("generateName")).unwrap_or_default()
+        &self.name
     }
 
     pub(super) fn namespace(&self) -> Option<&str> {
-        self.node().text_at(&["metadata", "namespace"])
+        self.namespace.as_deref()
     }
 
     /// Adds the nodes below every field except `apiVersion`, `kind` and `metadata`, by their addresses.
     pub(super) fn collect_values(&self, values: &mut HashSet<*const Node>) {
         let is_value = |entry: &&Entry| !matches!(&*entry.key, "apiVersion" | "kind" | "metadata");
-        for entry in self.node().entries().iter().filter(is_value) {
+        for entry in self.object().node.entries().iter().filter(is_value) {
             entry.value.walk(&mut |node| values.extend(node.node.address()));
         }
     }
@@ -131,7 +193,7 @@ impl Manifest {
     /// Returns true if a node of the object is one of `values`.
     pub(super) fn shares(&self, values: &HashSet<*const Node>) -> bool {
         let mut shares = false;
-        self.object.walk(&mut |node| {
+        self.object().walk(&mut |node| {
             shares |= node
                 .node
                 .address()
@@ -142,18 +204,12 @@ impl Manifest {
 
     /// Returns the field `kind`, as it is written or as its list gives it.
     pub(super) fn kind_name(&self) -> &str {
-        match &self.inferred {
-            Some(inferred) => &inferred.kind,
-            None => self.node().text_at(&["kind"]).unwrap_or_default(),
-        }
+        &self.type_meta.kind
     }
 
     /// Returns the field `apiVersion`, as it is written or as its list gives it.
     pub(super) fn api_version(&self) -> &str {
-        match &self.inferred {
-            Some(inferred) => &inferred.api_version,
-            None => self.node().text_at(&["apiVersion"]).unwrap_or_default(),
-        }
+        &self.type_meta.api_version
     }
 }
 
@@ -165,14 +221,14 @@ pub(super) type Appliers = Option<Arc<[usize]>>;
 /// Several overlays can apply the same manifest, each under its own namespace or name.
 #[derive(Debug, Clone)]
 pub(super) struct Resource {
-    pub(super) manifest: Manifest,
-    pub(super) namespace: String,
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) namespace: SmolStr,
     /// The name that a `namePrefix` or `nameSuffix` gives it.
-    pub(super) renamed: Option<String>,
+    pub(super) renamed: Option<SmolStr>,
     /// The reason that the applied object may differ from the manifest; `None` if it is applied as it is written.
-    pub(super) opaque: Option<String>,
+    pub(super) opaque: Option<Box<str>>,
     /// The folder of the outermost kustomization that applies it, or else of its file.
-    pub(super) folder: String,
+    pub(super) folder: Arc<str>,
     /// The applications that apply it in this way.
     pub(super) appliers: Appliers,
 }

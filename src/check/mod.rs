@@ -14,6 +14,7 @@ pub mod files;
 pub mod load;
 pub mod render;
 pub mod report;
+pub mod source;
 pub mod yaml;
 
 mod applications;
@@ -39,6 +40,7 @@ mod settings;
 mod tree;
 mod trees;
 mod unjudged;
+mod unknown_paths;
 mod update;
 
 #[cfg(test)]
@@ -80,6 +82,7 @@ pub async fn check(
         .collect();
     let jobs = jobs(&resources, &trees);
     let total = jobs.len();
+    report.objects.reserve_exact(total);
     let all = Batch {
         trees: &trees,
         facts: &facts,

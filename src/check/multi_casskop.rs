@@ -24,7 +24,7 @@ pub(super) struct OwnCluster {
 /// entry. Its namespace is the one in the base or the entry. If the clusters differ, it is not known which one is beside a backup,
 /// so the cluster is unknown.
 pub(super) fn clusters(resource: &Resource, placeholders: &Placeholders) -> Vec<OwnCluster> {
-    let node = resource.manifest.object.node.clone();
+    let node = resource.manifest.object().node;
     let Some(base) = node.at(&["spec", "base"]).map(Node::to_json) else {
         return Vec::new();
     };
@@ -43,7 +43,7 @@ pub(super) fn clusters(resource: &Resource, placeholders: &Placeholders) -> Vec<
     for variant in if made.is_empty() { vec![base] } else { made } {
         if let Some(name) = text_at(&variant, "/metadata/name") {
             let namespace = text_at(&variant, "/metadata/namespace");
-            let key = (namespace.unwrap_or_else(|| resource.namespace.clone()), name);
+            let key = (namespace.unwrap_or_else(|| resource.namespace.to_string()), name);
             let known = by_name.entry(key).or_default();
             if !known.contains(&variant) {
                 known.push(variant);

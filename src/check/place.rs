@@ -1,6 +1,9 @@
 //! From manifests to resources: the namespace and the name under which each manifest is applied.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use smol_str::SmolStr;
 
 use super::applications::Effects;
 use super::expectations::Expectations;
@@ -13,11 +16,11 @@ use super::settings::Settings;
 
 /// A manifest as the kustomizations apply it.
 struct Draft {
-    manifest: Manifest,
-    namespace: Option<String>,
-    renamed: Option<String>,
-    opaque: Option<String>,
-    folder: String,
+    manifest: Arc<Manifest>,
+    namespace: Option<SmolStr>,
+    renamed: Option<SmolStr>,
+    opaque: Option<Box<str>>,
+    folder: Arc<str>,
 }
 
 /// Applies the kustomizations and applications to the manifests in their folders. Other manifests are applied as they are written.
@@ -38,7 +41,7 @@ pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) 
     notes.extend(kustomizations.notes(&names));
     let drafts = drafts(manifests, &names, &kustomizations, &expectations, &mut notes);
     let generated = kustomizations.generated();
-    let folders = drafts.iter().map(|draft| draft.folder.as_str());
+    let folders = drafts.iter().map(|draft| &*draft.folder);
     let folders = folders.chain(generated.iter().map(|secret| secret.root.as_str()));
     let (applications, unknown) = applications.place(&kustomizations, folders, &names);
     let mut effects = Effects::new(&applications);
@@ -50,7 +53,7 @@ pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) 
         ..Resources::default()
     };
     // One note for each file and reason: overlays may give many.
-    let mut unjudged: BTreeMap<(usize, String), BTreeSet<u32>> = BTreeMap::new();
+    let mut unjudged: BTreeMap<(usize, Box<str>), BTreeSet<u32>> = BTreeMap::new();
     for draft in drafts {
         for resource in placed(&draft, &mut effects, settings) {
             if resource.manifest.kind.judged().is_some() {
@@ -59,7 +62,7 @@ pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) 
                         unjudged
                             .entry((resource.manifest.file, why.clone()))
                             .or_default()
-                            .insert(resource.manifest.object.span.line);
+                            .insert(resource.manifest.span.line);
                     }
                     None => resources.judged.push(resources.facts.len()),
                 }
@@ -86,7 +89,9 @@ fn drafts(
     notes: &mut Vec<Note>,
 ) -> Vec<Draft> {
     let mut reported = BTreeSet::new();
+    let expectations = expectations.index();
     let mut drafts = Vec::with_capacity(manifests.len());
+    let mut folder: Arc<str> = Arc::from("");
     for manifest in manifests {
         let name = names.get(manifest.file).map(String::as_str).unwrap_or_default();
         if manifest.kind == ManifestKind::Kustomization {
@@ -105,17 +110,21 @@ fn drafts(
             }
             continue;
         }
+        let manifest = Arc::new(manifest);
+        // The manifests of a file share the name of their folder.
+        let own = folder_of(name);
+        if *folder != *own {
+            folder = own.into();
+        }
         for placement in kustomizations.placements(name, manifest.kind_name(), manifest.name()) {
+            let namespace = placement.namespace.as_deref().or(manifest.namespace());
+            let opaque = placement.opaque.as_deref().or(manifest.opaque);
             drafts.push(Draft {
-                namespace: placement
-                    .namespace
-                    .or_else(|| manifest.namespace().map(ToOwned::to_owned)),
-                renamed: placement.name,
-                opaque: placement
-                    .opaque
-                    .or_else(|| manifest.opaque.map(ToOwned::to_owned)),
-                folder: placement.root.unwrap_or_else(|| folder_of(name)),
-                manifest: manifest.clone(),
+                namespace: namespace.map(SmolStr::from),
+                renamed: placement.name.map(SmolStr::from),
+                opaque: opaque.map(Box::from),
+                folder: placement.root.map_or_else(|| Arc::clone(&folder), Arc::from),
+                manifest: Arc::clone(&manifest),
             });
         }
     }
@@ -130,12 +139,14 @@ fn placed(draft: &Draft, effects: &mut Effects, settings: &Settings) -> Vec<Reso
     variants
         .into_iter()
         .map(|variant| Resource {
-            namespace: variant.namespace.unwrap_or_else(|| settings.namespace.clone()),
-            renamed: variant.name.or_else(|| draft.renamed.clone()),
-            opaque: draft.opaque.clone().or(variant.opaque),
-            folder: draft.folder.clone(),
+            namespace: variant
+                .namespace
+                .unwrap_or_else(|| SmolStr::from(settings.namespace.as_str())),
+            renamed: variant.name.map(SmolStr::from).or_else(|| draft.renamed.clone()),
+            opaque: draft.opaque.clone().or_else(|| variant.opaque.map(Box::from)),
+            folder: Arc::clone(&draft.folder),
             appliers: variant.appliers,
-            manifest: manifest.clone(),
+            manifest: Arc::clone(manifest),
         })
         .collect()
 }
@@ -148,9 +159,11 @@ fn placed_secrets(
 ) -> Vec<GeneratedSecret> {
     let mut placed = Vec::with_capacity(generated.len());
     for secret in generated {
-        for variant in effects.variants(&secret.root, "Secret", &secret.name, secret.namespace.clone()) {
+        let namespace = secret.namespace.as_deref().map(SmolStr::from);
+        for variant in effects.variants(&secret.root, "Secret", &secret.name, namespace) {
             let mut own = secret.clone();
-            own.namespace = Some(variant.namespace.unwrap_or_else(|| settings.namespace.clone()));
+            let namespace = variant.namespace.as_deref().unwrap_or(&settings.namespace);
+            own.namespace = Some(namespace.to_owned());
             own.name = variant.name.unwrap_or(own.name);
             own.appliers = variant.appliers;
             if let Some(why) = variant.opaque {
@@ -185,7 +198,7 @@ pub(super) fn folder_of(file: &str) -> String {
 fn file_note(manifest: &Manifest, message: &str) -> Note {
     Note {
         file: manifest.file,
-        line: manifest.object.span.line,
+        line: manifest.span.line,
         message: message.to_owned(),
     }
 }

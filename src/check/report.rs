@@ -3,6 +3,7 @@
 use std::ptr;
 
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use crate::rules::catalogue::{Rule, Severity};
 use crate::rules::finding::Findings;
@@ -13,16 +14,8 @@ use super::manifest::Resource;
 use super::placeholder::Placeholder;
 use super::redaction::{Redaction, redacted_urls};
 use super::settings::{FailOn, Settings};
+use super::source::Source;
 use super::yaml::Span;
-
-/// A file that was read.
-#[derive(Debug, Default)]
-pub struct Source {
-    /// Its name.
-    pub name: String,
-    /// Its text, if the report may quote it.
-    pub text: Option<String>,
-}
 
 /// An error that stopped the reading of a file.
 #[derive(Debug)]
@@ -92,13 +85,13 @@ pub struct ObjectReport {
     /// The line on which the object begins, from 1.
     pub line: u32,
     /// The field `apiVersion`, as it is written or as its list gives it.
-    pub api_version: String,
+    pub api_version: SmolStr,
     /// The field `kind`, as it is written or as its list gives it.
-    pub kind: String,
+    pub kind: SmolStr,
     /// The namespace in which it is applied.
-    pub namespace: String,
+    pub namespace: SmolStr,
     /// Its name.
-    pub name: String,
+    pub name: SmolStr,
     /// The trees in which it was judged, if there are several trees.
     pub tree: Option<String>,
     /// The findings, in the order of the spec.
@@ -114,23 +107,22 @@ impl ObjectReport {
         findings: Findings,
     ) -> Self {
         let manifest = &resource.manifest;
-        let node = manifest.node();
-        let object = manifest.object.span;
-        let text = sources
-            .get(manifest.file)
-            .and_then(|source| source.text.as_deref());
+        // Most objects have no findings, and need not be unpacked.
+        let object = findings.iter().next().map(|_| manifest.object());
+        let source = object.as_ref().and_then(|_| sources.get(manifest.file));
+        let text = source.and_then(Source::text);
         let span_of = |path: &str| {
-            node.span_of(path).unwrap_or(Span {
-                end: object.begin,
-                ..object
+            let found = object.as_ref().and_then(|object| object.node.span_of(path));
+            found.unwrap_or(Span {
+                end: manifest.span.begin,
+                ..manifest.span
             })
         };
-        let redaction = match findings.iter().next() {
-            Some(_) => Redaction::of(&manifest.object),
-            None => Redaction::default(),
+        let redaction = object.as_ref().map(Redaction::of).unwrap_or_default();
+        let may_quote = |span| {
+            text.zip(object.as_ref())
+                .is_some_and(|(text, object)| excerpt::may_quote(text, object, &redaction, span))
         };
-        let may_quote =
-            |span| text.is_some_and(|text| excerpt::may_quote(text, &manifest.object, &redaction, span));
         let findings = findings.into_iter().map(|finding| {
             let span = span_of(&finding.path);
             FindingReport {
@@ -148,11 +140,11 @@ impl ObjectReport {
             findings: findings.collect(),
             file: manifest.file,
             document: manifest.document,
-            line: object.line,
-            api_version: manifest.api_version().to_owned(),
-            kind: manifest.kind_name().to_owned(),
+            line: manifest.span.line,
+            api_version: manifest.api_version().into(),
+            kind: manifest.kind_name().into(),
             namespace: resource.namespace.clone(),
-            name: manifest.name().to_owned(),
+            name: manifest.name().into(),
             tree,
         }
     }
@@ -253,7 +245,12 @@ impl Report {
 
     /// Adds a note for each tool that fills in placeholders of the object.
     fn add_placeholders(&mut self, resource: &Resource, placeholders: &[Placeholder]) {
+        if placeholders.is_empty() {
+            return;
+        }
         let manifest = &resource.manifest;
+        let object = manifest.object();
+        let redaction = Redaction::of(&object);
         let mut rest: Vec<&Placeholder> = placeholders.iter().collect();
         while let Some(first) = rest.first().copied() {
             let is_same = |other: &&Placeholder| ptr::eq(other.tool, first.tool);
@@ -270,14 +267,14 @@ impl Report {
                 ("", example) if !example.is_empty() => format!(", such as {example}"),
                 _ => String::new(),
             };
-            let span = manifest.node().span_of(&first.path);
+            let span = object.node.span_of(&first.path);
             self.notes.push(Note {
                 file: manifest.file,
-                line: span.unwrap_or(manifest.object.span).line,
+                line: span.unwrap_or(manifest.span).line,
                 message: format!(
                     "{}: unknown because of placeholders of {}{example}, so nothing that depends on them is judged; render it \
                      first{command}",
-                    fields.join(", "),
+                    redaction.redacted(&fields.join(", ")),
                     first.tool.name
                 ),
             });
@@ -300,7 +297,7 @@ impl Report {
     pub(super) fn add_unread(&mut self, resource: &Resource, why: &str) {
         self.notes.push(Note {
             file: resource.manifest.file,
-            line: resource.manifest.object.span.line,
+            line: resource.manifest.span.line,
             message: format!("the stored object cannot be read ({why}), so it is judged as a new one"),
         });
     }
@@ -309,7 +306,7 @@ impl Report {
     pub(super) fn add_deleting(&mut self, resource: &Resource) {
         self.notes.push(Note {
             file: resource.manifest.file,
-            line: resource.manifest.object.span.line,
+            line: resource.manifest.span.line,
             message: "the stored object is being deleted, so its spec is not judged: the API server applies no new spec to it; check \
                       again when the object is gone"
                 .to_owned(),

@@ -193,7 +193,8 @@ pub(super) fn created_by(
     name: &str,
     placeholders: &Placeholders,
 ) -> Vec<(String, Reference<Credentials>)> {
-    let node = manifest.node();
+    let object = manifest.object();
+    let node = &*object.node;
     let unknown = || {
         Reference::Unknown(format!(
             "{} {name} makes it, and its keys are not in the files",
@@ -223,7 +224,8 @@ pub(super) fn created_by(
 
 /// Returns the Secrets that an operator copies from a Secret, or makes in many namespaces.
 pub(super) fn copies(manifest: &Manifest, name: &str) -> Vec<SecretCopy> {
-    let node = manifest.node();
+    let object = manifest.object();
+    let node = &*object.node;
     if matches!(name_at_of(manifest), Some(NameAt::Everywhere)) {
         let patterns = node.get("matchNamespace").map(Node::items).unwrap_or_default();
         let patterns = patterns.iter().filter_map(|item| item.node.text());

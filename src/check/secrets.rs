@@ -18,7 +18,8 @@ pub(super) fn created_by(
     name: &str,
     placeholders: &Placeholders,
 ) -> Vec<(String, Reference<Credentials>)> {
-    let node = manifest.node();
+    let object = manifest.object();
+    let node = &*object.node;
     let own = |credentials| vec![(name.to_owned(), credentials)];
     match manifest.kind {
         ManifestKind::Secret => {
@@ -196,8 +197,8 @@ pub(super) fn named_by<'a>(
 }
 
 /// Returns the namespaces that a `ClusterExternalSecret` names, and true if it also selects namespaces by labels.
-pub(super) fn namespaces(manifest: &Manifest) -> (Vec<&str>, bool) {
-    let field = |name: &'static str| manifest.node().at(&["spec", name]);
+pub(super) fn namespaces(object: &Node) -> (Vec<&str>, bool) {
+    let field = |name: &'static str| object.at(&["spec", name]);
     let named = field("namespaces").map(Node::items).unwrap_or_default();
     let selects = field("namespaceSelector").is_some() || field("namespaceSelectors").is_some();
     (

@@ -21,6 +21,7 @@ use super::redaction::Redaction;
 use super::resources::Resources;
 use super::secret_sources::{self, SecretCopy};
 use super::trees::Scope;
+use super::yaml::SpannedNode;
 use super::{multi_casskop, secrets};
 
 /// The reason why an object is unknown that no file contains.
@@ -57,33 +58,41 @@ enum Decoded {
     Cluster(Box<Reference<Cluster>>),
     Backup(Reference<Arc<StoredBackup>>),
     Restore(Reference<Arc<StoredRestore>>),
-    Other,
+    Other(SpannedNode),
 }
 
 impl Decoded {
-    fn new(resource: &Resource, placeholders: &Placeholders) -> Self {
+    fn new(resource: &Resource, known: &Placeholders) -> Self {
+        let object = resource.manifest.object();
+        let placeholders = &known.of(&object.node);
         match resource.manifest.kind {
             ManifestKind::Cluster => {
-                let cluster = decode(resource, placeholders, |cluster: CassandraCluster| {
+                let cluster = decode(resource, &object, placeholders, |cluster: CassandraCluster| {
                     Cluster::from(&cluster)
                 });
                 Self::Cluster(Box::new(cluster))
             }
-            ManifestKind::Backup => {
-                Self::Backup(decode(resource, placeholders, |backup: CassandraBackup| {
+            ManifestKind::Backup => Self::Backup(decode(
+                resource,
+                &object,
+                placeholders,
+                |backup: CassandraBackup| {
                     let mut backup = StoredBackup::from(&backup);
                     backup.run = known_run(backup.run);
                     Arc::new(backup)
-                }))
-            }
-            ManifestKind::Restore => {
-                Self::Restore(decode(resource, placeholders, |restore: CassandraRestore| {
+                },
+            )),
+            ManifestKind::Restore => Self::Restore(decode(
+                resource,
+                &object,
+                placeholders,
+                |restore: CassandraRestore| {
                     let mut restore = StoredRestore::from(&restore);
                     restore.run = known_run(restore.run);
                     Arc::new(restore)
-                }))
-            }
-            _ => Self::Other,
+                },
+            )),
+            _ => Self::Other(object),
         }
     }
 }
@@ -101,7 +110,8 @@ pub(super) struct Tree {
     restores: ByName<Arc<StoredRestore>>,
     secrets: ByName<Credentials>,
     namespaces: HashMap<String, Namespace>,
-    generated: Vec<GeneratedSecret>,
+    /// The Secrets that kustomize generates, by their namespaces and their names without hashes.
+    generated: HashMap<String, HashMap<String, Vec<GeneratedSecret>>>,
     /// Secrets that operators make in namespaces which the manifests do not name one by one.
     copies: Vec<SecretCopy>,
     backup_index: BackupIndex,
@@ -124,26 +134,26 @@ impl Tree {
             .flat_map(|folder| index.facts.get(folder).into_iter().flatten());
         let mut facts: Vec<usize> = facts.copied().collect();
         facts.sort_unstable();
-        let facts: Vec<(&Resource, Placeholders)> = facts
+        let facts: Vec<&Resource> = facts
             .into_iter()
             .filter_map(|fact| all.facts.get(fact))
             .filter(|resource| scope.applies(&resource.appliers))
-            .map(|resource| (resource, all.placeholders.of(resource.manifest.node())))
             .collect();
         for resources in facts.chunks(DECODED_AT_ONCE) {
             let decoded: Vec<Decoded> = resources
                 .par_iter()
                 .with_min_len(64)
-                .map(|(resource, placeholders)| Decoded::new(resource, placeholders))
+                .map(|resource| Decoded::new(resource, &all.placeholders))
                 .collect();
-            for ((resource, placeholders), decoded) in resources.iter().zip(decoded) {
-                tree.add(resource, decoded, &all.names, placeholders);
+            for (resource, decoded) in resources.iter().zip(decoded) {
+                tree.add(resource, decoded, &all.names, &all.placeholders);
             }
         }
         tree
     }
 
-    fn add(&mut self, resource: &Resource, decoded: Decoded, names: &[String], placeholders: &Placeholders) {
+    /// Adds an object. `known` are the placeholders of all objects.
+    fn add(&mut self, resource: &Resource, decoded: Decoded, names: &[String], known: &Placeholders) {
         let manifest = &resource.manifest;
         let (namespace, name) = (resource.namespace.as_str(), resource.name());
         let file = names.get(manifest.file).map(String::as_str).unwrap_or_default();
@@ -163,20 +173,25 @@ impl Tree {
                 }
                 insert(&mut self.restores, namespace, name, restore, file);
             }
-            Decoded::Other => self.add_other(resource, names, placeholders),
+            Decoded::Other(object) => self.add_other(resource, &object, names, &known.of(&object.node)),
         }
     }
 
     /// Adds an object that is neither a cluster nor a backup or restore.
-    fn add_other(&mut self, resource: &Resource, names: &[String], placeholders: &Placeholders) {
+    fn add_other(
+        &mut self,
+        resource: &Resource,
+        object: &SpannedNode,
+        names: &[String],
+        placeholders: &Placeholders,
+    ) {
         let manifest = &resource.manifest;
         let (namespace, name) = (resource.namespace.as_str(), resource.name());
         let file = names.get(manifest.file).map(String::as_str).unwrap_or_default();
         match manifest.kind {
             ManifestKind::Namespace => {
-                let word = manifest
-                    .node()
-                    .text_at(&["metadata", "labels", MISSING_REFERENCES_LABEL]);
+                let labels = ["metadata", "labels", MISSING_REFERENCES_LABEL];
+                let word = object.node.text_at(&labels);
                 let fact = Namespace {
                     terminating: false,
                     missing_references: word.and_then(MissingReferences::parse),
@@ -184,7 +199,7 @@ impl Tree {
                 self.namespaces.insert(name.to_owned(), fact);
             }
             ManifestKind::ClusterExternalSecret => {
-                let (namespaces, selects) = secrets::namespaces(manifest);
+                let (namespaces, selects) = secrets::namespaces(&object.node);
                 for namespace in namespaces {
                     self.add_secrets(resource, namespace, file, placeholders);
                 }
@@ -212,14 +227,15 @@ impl Tree {
         let namespace = secret.namespace.as_deref().unwrap_or_default();
         let unnamed = SecretCopy::unnamed("secretGenerator", namespace, &secret.name, placeholders);
         self.copies.extend(unnamed);
-        self.generated.push(secret);
+        let known = self.generated.entry(namespace.to_owned()).or_default();
+        known.entry(secret.name.clone()).or_default().push(secret);
     }
 
     fn add_secrets(&mut self, resource: &Resource, namespace: &str, file: &str, placeholders: &Placeholders) {
         for (name, mut credentials) in secrets::created_by(&resource.manifest, resource.name(), placeholders)
         {
             if let Some(why) = &resource.opaque {
-                credentials = Reference::Unknown(why.clone());
+                credentials = Reference::Unknown(why.to_string());
             }
             let kind = resource.manifest.kind_name();
             self.copies
@@ -265,12 +281,14 @@ impl Tree {
     }
 
     fn find_generated(&self, namespace: &str, name: &str) -> Option<Reference<Credentials>> {
-        let here = |generated: &&GeneratedSecret| generated.namespace.as_deref() == Some(namespace);
-        let mut matching = self
-            .generated
-            .iter()
-            .filter(here)
-            .filter(|generated| is_named(generated, name));
+        let here = self.generated.get(namespace)?;
+        let with_hash = name
+            .len()
+            .checked_sub(HASH_LENGTH + 1)
+            .and_then(|end| here.get(name.get(..end)?));
+        let written = here.get(name);
+        let all = written.into_iter().chain(with_hash).flatten();
+        let mut matching = all.filter(|generated| is_named(generated, name));
         if let Some(generated) = matching.next() {
             if matching.any(|other| other.keys != generated.keys) {
                 let why = "kustomizations in the given files generate it more than once, with different keys";
@@ -284,11 +302,7 @@ impl Tree {
                 Err(why) => Reference::Unknown(format!("{} generates it: {why}", generated.file)),
             });
         }
-        let unhashed = self
-            .generated
-            .iter()
-            .filter(here)
-            .find(|generated| generated.name == name)?;
+        let unhashed = written?.first()?;
         Some(Reference::Unknown(format!(
             "{} appends a hash to this name, which kustomize does not write into a backup or restore; set \
              disableNameSuffixHash: true there",
@@ -372,23 +386,23 @@ fn known_run(run: Run) -> Run {
 /// Decodes an object; `Unknown` if its final content is not known.
 fn decode<K: DeserializeOwned, T>(
     resource: &Resource,
+    object: &SpannedNode,
     placeholders: &Placeholders,
     read: impl FnOnce(K) -> T,
 ) -> Reference<T> {
-    let manifest = &resource.manifest;
     if let Some(why) = &resource.opaque {
-        return Reference::Unknown(why.clone());
+        return Reference::Unknown(why.to_string());
     }
-    let spec = manifest.node().get("spec");
+    let spec = object.node.get("spec");
     if spec.is_some_and(|spec| placeholders.is_in_node(spec)) {
         return Reference::Unknown(
             "its manifest in the given files contains placeholders; render it first".to_owned(),
         );
     }
-    match serde_json::from_value(manifest.node().to_json()) {
+    match serde_json::from_value(object.node.to_json()) {
         Ok(object) => Reference::Found(read(object)),
         Err(error) => {
-            let error = Redaction::of(&manifest.object).redacted(&error.to_string());
+            let error = Redaction::of(object).redacted(&error.to_string());
             Reference::Unknown(format!("its manifest in the given files cannot be read: {error}"))
         }
     }

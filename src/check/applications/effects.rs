@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::check::manifest::Appliers;
 
 use super::{Changes, PlacedApplication};
@@ -13,7 +15,7 @@ const MAX_VARIANTS: usize = 200_000;
 /// An object as some applications apply it.
 #[derive(Debug, Default, Clone)]
 pub(in crate::check) struct Variant {
-    pub(in crate::check) namespace: Option<String>,
+    pub(in crate::check) namespace: Option<SmolStr>,
     /// The name, if a prefix or suffix changes it.
     pub(in crate::check) name: Option<String>,
     /// The reason that the applied object may differ from the manifest.
@@ -22,7 +24,7 @@ pub(in crate::check) struct Variant {
 }
 
 /// The namespace and the name that applications give to an object, and the reason why they are unknown.
-type Outcome = (Option<String>, Option<String>, Option<String>);
+type Outcome = (Option<SmolStr>, Option<String>, Option<String>);
 
 /// The changes of all applications, by the folders that they apply.
 #[derive(Debug, Default)]
@@ -52,7 +54,7 @@ impl Effects {
         folder: &str,
         kind: &str,
         name: &str,
-        namespace: Option<String>,
+        namespace: Option<SmolStr>,
     ) -> Vec<Variant> {
         let unchanged = Variant {
             namespace,
@@ -75,10 +77,9 @@ impl Effects {
             let placement = changes.transformation.placement(kind, name);
             let own = unchanged.namespace.clone();
             let namespace = if is_namespaced {
-                placement
-                    .namespace
-                    .or(own)
-                    .or_else(|| changes.default_namespace.clone())
+                let set = placement.namespace.as_deref().map(SmolStr::from);
+                set.or(own)
+                    .or_else(|| changes.default_namespace.as_deref().map(SmolStr::from))
             } else {
                 own
             };

@@ -214,7 +214,7 @@ fn read_all(manifests: &[Manifest], names: &[String]) -> BTreeMap<String, Kustom
     }
     let given: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     let read = |manifest: &Manifest| {
-        let mut kustomization = Kustomization::read(manifest.node(), names.get(manifest.file)?);
+        let mut kustomization = Kustomization::read(&manifest.object().node, names.get(manifest.file)?);
         for file in std::mem::take(&mut kustomization.strategic) {
             let patches = by_file.get(file.as_str()).into_iter().flatten();
             let target =

@@ -1,6 +1,6 @@
 //! Notes on what a kustomization includes that is not in the given files.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use crate::check::files::STDIN;
 use crate::check::report::Note;
@@ -13,17 +13,23 @@ impl Kustomizations {
     /// Returns a note for each chart, generator or path that the check cannot follow. `names` are the names of the
     /// given files.
     pub(in crate::check) fn notes(&self, names: &[String]) -> Vec<Note> {
-        let given: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        let numbered = names.iter().enumerate().rev();
+        let given: HashMap<&str, usize> = numbered.map(|(index, name)| (name.as_str(), index)).collect();
         self.all
             .values()
             .flat_map(|kustomization| {
-                let file = names.iter().position(|name| *name == kustomization.file);
-                file.map_or_else(Vec::new, |file| self.notes_of(kustomization, file, &given))
+                let file = given.get(kustomization.file.as_str());
+                file.map_or_else(Vec::new, |file| self.notes_of(kustomization, *file, &given))
             })
             .collect()
     }
 
-    fn notes_of(&self, kustomization: &Kustomization, file: usize, given: &BTreeSet<&str>) -> Vec<Note> {
+    fn notes_of(
+        &self,
+        kustomization: &Kustomization,
+        file: usize,
+        given: &HashMap<&str, usize>,
+    ) -> Vec<Note> {
         let folder = match kustomization.folder.as_str() {
             "" => ".",
             folder => folder,
@@ -57,7 +63,7 @@ impl Kustomizations {
     }
 
     /// Returns true if `path` is a given file, or the folder of a given kustomization.
-    fn is_given(&self, path: &str, files: &BTreeSet<&str>) -> bool {
-        files.contains(path) || self.all.contains_key(path)
+    fn is_given(&self, path: &str, files: &HashMap<&str, usize>) -> bool {
+        files.contains_key(path) || self.all.contains_key(path)
     }
 }

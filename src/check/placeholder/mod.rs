@@ -152,18 +152,9 @@ pub(super) fn in_comments(text: &str, documents: &[SpannedNode]) -> Option<&'sta
     all.find_map(|((_, reason), in_value)| (!in_value).then_some(*reason))
 }
 
-/// Returns true if a finding at `path` may depend on the value at `unknown`, because one contains the other.
-pub(super) fn touches(path: &str, unknown: &str) -> bool {
-    let begins = |long: &str, short: &str| {
-        long.strip_prefix(short)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    };
-    begins(path, unknown) || begins(unknown, path)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Placeholders, explains_error, in_comments, touches};
+    use super::{Placeholders, explains_error, in_comments};
     use crate::check::yaml::{Reader, VISITS};
     use regex::Regex;
 
@@ -267,13 +258,5 @@ mod tests {
         };
         assert_eq!(visits(100), 101);
         assert_eq!(visits(200), 201);
-    }
-
-    #[test]
-    fn a_path_touches_its_parents_and_its_children() {
-        assert!(touches("spec.rename[k1.t1]", "spec.rename"));
-        assert!(touches("spec.rename", "spec.rename[k1.t1]"));
-        assert!(touches("spec.secret", "spec.secret"));
-        assert!(!touches("spec.secretName", "spec.secret"));
     }
 }

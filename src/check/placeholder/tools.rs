@@ -253,7 +253,7 @@ pub(super) fn comments(text: &str) -> impl Iterator<Item = (usize, &'static str)
     text.split_inclusive('\n').filter_map(move |line| {
         let begin = end;
         end += line.len();
-        let at = comment(line)?;
+        let at = line.contains('#').then(|| comment(line)).flatten()?;
         let (before, comment) = line.split_at_checked(at)?;
         let (mark, reason) = COMMENTS.iter().find(|(mark, _)| comment.starts_with(mark))?;
         let is_placeholder = match *mark {

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
-use crate::check::report::{Report, Source};
+use crate::check::report::Report;
+use crate::check::source::Source;
 use crate::check::yaml::Span;
 
 use super::wording::{
@@ -106,7 +107,7 @@ fn visible(line: &str) -> Cow<'_, str> {
 /// Returns the line in which a span begins, and the part of the line that it covers.
 fn excerpt(source: &Source, span: Span) -> Option<(&str, std::ops::Range<usize>)> {
     let number = usize::try_from(span.line).ok()?.checked_sub(1)?;
-    let text = source.text.as_deref()?;
+    let text = source.text()?;
     let begin = usize::try_from(span.begin).ok()?;
     let start = match begin {
         // An error of the parser has only a line and a column.

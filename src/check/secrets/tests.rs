@@ -7,15 +7,8 @@ use crate::domain::credentials::Defect;
 use crate::rules::facts::Reference;
 
 fn manifest(kind: ManifestKind, text: &str) -> Manifest {
-    Manifest {
-        kind,
-        file: 0,
-        document: 1,
-        object: Reader::new(text).next().unwrap().unwrap(),
-        inferred: None,
-        opaque: None,
-        glued: None,
-    }
+    let object = Reader::new(text).next().unwrap().unwrap();
+    Manifest::new(kind, None, 0, 1, object)
 }
 
 fn read(kind: ManifestKind, text: &str) -> Vec<(String, Vec<Key>)> {
@@ -167,16 +160,7 @@ fn a_class_of_the_secrets_store_names_its_secrets() {
 #[test]
 fn an_unknown_value_has_no_defect() {
     let text = "metadata: {name: s}\ndata: {awsregion: '', awsendpoint: '${X}', gcp: '%%'}\nstringData: {awsaccesskeyid: 'ENC[AES256_GCM,data:x]'}\n";
-    let child = Reader::new(text).next().unwrap().unwrap();
-    let manifest = Manifest {
-        kind: ManifestKind::Secret,
-        file: 0,
-        document: 1,
-        object: child,
-        inferred: None,
-        opaque: None,
-        glued: None,
-    };
+    let manifest = manifest(ManifestKind::Secret, text);
     let (_, known) = created_by(&manifest, manifest.name(), &Placeholders::default()).remove(0);
     let Reference::Found(known) = known else {
         panic!("{known:?}")

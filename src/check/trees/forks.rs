@@ -5,6 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+#[cfg(test)]
+thread_local! {
+    /// The number of names that were compared, for tests of the work that the files cause.
+    pub(super) static COMPARED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// The maximum number of names that are compared with each other below one folder.
 const MAX_WORDS: usize = 512;
 
@@ -101,6 +107,8 @@ impl<'a> Forks<'a> {
         }
         for (index, (word, own)) in contents.iter().enumerate() {
             for (other, their) in contents.iter().skip(index + 1) {
+                #[cfg(test)]
+                COMPARED.set(COMPARED.get() + 1);
                 if own.len() == 1 && own == their {
                     continue;
                 }
@@ -131,6 +139,8 @@ impl<'a> Forks<'a> {
 
     /// Returns true if a path belongs to a rival of a mark.
     pub(super) fn excludes(&self, mark: &Mark<'a>, parts: &[&'a str]) -> bool {
+        #[cfg(test)]
+        COMPARED.set(COMPARED.get() + 1);
         let Some(rivals) = self.rivals(mark) else {
             return false;
         };
@@ -165,6 +175,8 @@ fn names_a_rival<'n, 'a: 'n>(
 ) -> bool {
     let mut has_rival = false;
     for name in names {
+        #[cfg(test)]
+        COMPARED.set(COMPARED.get() + 1);
         if *name == mark.word {
             return false;
         }

@@ -1,6 +1,6 @@
 //! Folders that belong to the same Kubernetes cluster because an application applies them together.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 
 use crate::check::applications::{Destination, Directories, PlacedApplication};
 use crate::check::manifest::{ManifestKind, Resource};
@@ -25,7 +25,7 @@ pub(super) struct Group<'a> {
 type Identity<'a> = (IdentityKind<'a>, &'a str, &'a str);
 
 /// The kind of an object that is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum IdentityKind<'a> {
     Resource(ManifestKind),
     Application(&'a str),
@@ -43,7 +43,7 @@ pub(super) struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     pub(super) fn new(all: &'a Resources) -> Self {
-        let resources = all.facts.iter().map(|resource| resource.folder.as_str());
+        let resources = all.facts.iter().map(|resource| &*resource.folder);
         let generated = all.generated.iter().map(|secret| secret.root.as_str());
         let placed = all
             .applications
@@ -219,6 +219,26 @@ impl<'a> Layout<'a> {
         group
     }
 
+    /// Returns the objects that the files contain several times.
+    fn copies(&self) -> BTreeMap<Identity<'a>, Vec<&'a Resource>> {
+        let mut seen: HashMap<Identity<'a>, &'a Resource> = HashMap::with_capacity(self.all.facts.len());
+        let mut copies: BTreeMap<Identity<'a>, Vec<&'a Resource>> = BTreeMap::new();
+        // Several folders may declare the same namespace.
+        let resources = self.all.facts.iter();
+        for resource in resources.filter(|resource| resource.manifest.kind != ManifestKind::Namespace) {
+            let kind = IdentityKind::Resource(resource.manifest.kind);
+            let identity = (kind, resource.namespace.as_str(), resource.name());
+            match seen.entry(identity) {
+                hash_map::Entry::Vacant(vacant) => drop(vacant.insert(resource)),
+                hash_map::Entry::Occupied(first) => {
+                    let copies = copies.entry(identity).or_insert_with(|| vec![*first.get()]);
+                    copies.push(resource);
+                }
+            }
+        }
+        copies
+    }
+
     /// Compares the objects of the groups, and returns the names of folders that tell Kubernetes clusters apart.
     pub(super) fn forks(&self, groups: &[Group<'a>]) -> Forks<'a> {
         let mut holders: BTreeMap<Identity<'a>, BTreeMap<usize, BTreeSet<String>>> = BTreeMap::new();
@@ -229,19 +249,11 @@ impl<'a> Layout<'a> {
             }
         }
         let of = |folder: &str| by_folder.get(folder).into_iter().flatten().copied();
-        let mut copies: BTreeMap<Identity<'a>, Vec<&'a Resource>> = BTreeMap::new();
-        // Several folders may declare the same namespace.
-        let resources = self.all.facts.iter();
-        for resource in resources.filter(|resource| resource.manifest.kind != ManifestKind::Namespace) {
-            let kind = IdentityKind::Resource(resource.manifest.kind);
-            let identity = (kind, resource.namespace.as_str(), resource.name());
-            copies.entry(identity).or_default().push(resource);
-        }
-        for (identity, found) in copies {
-            let first = found.first().map(|resource| resource.folder.as_str());
+        for (identity, found) in self.copies() {
+            let first = found.first().map(|resource| &*resource.folder);
             let is_alike =
-                |resource: &&Resource| Some(resource.folder.as_str()) == first && resource.appliers.is_none();
-            if found.len() == 1 || found.iter().all(is_alike) {
+                |resource: &&Resource| Some(&*resource.folder) == first && resource.appliers.is_none();
+            if found.iter().all(is_alike) {
                 continue;
             }
             let contents = holders.entry(identity).or_default();
@@ -302,8 +314,8 @@ fn parts(folder: &str) -> Parts<'_> {
 
 /// Returns the content of a resource without its metadata and its status.
 fn content(resource: &Resource) -> String {
-    let mut text = resource.opaque.clone().unwrap_or_default();
-    for entry in resource.manifest.node().entries() {
+    let mut text = resource.opaque.as_deref().unwrap_or_default().to_owned();
+    for entry in resource.manifest.object().node.entries() {
         if !matches!(&*entry.key, "apiVersion" | "kind" | "metadata" | "status") {
             text.push_str(&entry.key);
             text.push_str(&entry.value.node.to_json().to_string());

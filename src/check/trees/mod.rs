@@ -311,3 +311,55 @@ fn tree<'a>(label: &Label<'a>, groups: &[Group<'a>], marks: &[Vec<Mark<'a>>], fo
     scope.judged = folders.map(|folder| (*folder).to_owned()).collect();
     scope
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Trees;
+    use super::forks::COMPARED;
+    use crate::check::Settings;
+    use crate::check::files::Input;
+    use crate::check::load::Loaded;
+    use crate::check::place::place;
+
+    /// Returns the number of trees of these files, and the number of names that were compared.
+    fn compared(files: impl Iterator<Item = (String, String)>) -> (usize, usize) {
+        let mut loaded = Loaded::default();
+        for (folder, name) in files {
+            let text = format!(
+                "apiVersion: db.orange.com/v2\nkind: CassandraCluster\nmetadata: {{name: {name}}}\nspec: {{of: {folder}}}\n"
+            );
+            loaded.add(Input {
+                name: format!("{folder}/{name}.yaml"),
+                bytes: Ok(text.into_bytes()),
+            });
+        }
+        let (resources, _) = place(loaded, &Settings::default());
+        COMPARED.set(0);
+        let trees = Trees::new(&resources, &[]);
+        (trees.all().len(), COMPARED.get())
+    }
+
+    #[test]
+    fn the_work_for_two_trees_grows_with_the_number_of_their_folders() {
+        let files = |count: usize| {
+            let teams = (0..count).flat_map(|number| {
+                ["staging", "production"]
+                    .map(|cluster| (format!("{cluster}/team-{number}"), format!("c-{number}")))
+            });
+            compared(teams)
+        };
+        let (trees, few) = files(100);
+        assert_eq!(trees, 2);
+        let (_, many) = files(200);
+        assert!(many <= 2 * few, "{few}, {many}");
+    }
+
+    #[test]
+    fn the_work_for_folders_without_copies_does_not_grow() {
+        let files = |count: usize| {
+            compared((0..count).map(|number| (format!("team-{number}"), format!("c-{number}"))))
+        };
+        assert_eq!(files(100), (1, 0));
+        assert_eq!(files(1000), (1, 0));
+    }
+}

@@ -8,6 +8,7 @@ mod builder;
 mod error;
 mod merge;
 mod node;
+mod packed;
 mod path;
 mod pieces;
 mod reader;
@@ -20,6 +21,7 @@ mod tests;
 pub use builder::{MAX_DEPTH, MAX_NODES};
 pub use error::YamlError;
 pub use node::{Entry, Node, NodeKind, NodeRef, Span, SpannedNode};
+pub use packed::Packed;
 pub use reader::Reader;
 
 #[cfg(test)]

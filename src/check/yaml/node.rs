@@ -3,11 +3,14 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 use smol_str::SmolStr;
 
+use super::packed;
+
 /// The position of a value or key in its file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Span {
     /// The line, from 1.
     pub line: u32,
@@ -22,14 +25,14 @@ pub struct Span {
 /// The kind of a node and its content.
 ///
 /// Most values and keys are short, so they need no allocation of their own.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum NodeKind {
     /// Null, or no value.
     Null,
     /// A boolean. kubectl reads words such as `on` as one.
     Bool(bool),
     /// A number.
-    Number(Number),
+    Number(#[serde(with = "packed::number")] Number),
     /// A string.
     Text(SmolStr),
     /// A list.
@@ -77,7 +80,7 @@ impl Deref for NodeRef {
 }
 
 /// A node and its span. The span of an alias is that of the alias itself, not of the node that it refers to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SpannedNode {
     /// The span.
     pub span: Span,
@@ -86,7 +89,7 @@ pub struct SpannedNode {
 }
 
 /// An entry of a map.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
     /// The key.
     pub key: SmolStr,
@@ -196,7 +199,7 @@ impl Node {
 mod tests {
     use super::{Entry, NodeKind, NodeRef};
 
-    /// The trees of all files are in memory at the same time.
+    /// The trees of many files are in memory at the same time.
     #[test]
     fn a_node_takes_little_memory() {
         assert!(size_of::<NodeKind>() <= 24 && size_of::<NodeRef>() <= 24);

@@ -89,6 +89,14 @@ pub(super) fn resolve(text: &str, is_plain: bool, tag: Option<&str>) -> Result<R
 /// # Errors
 /// Returns an error for infinity and for what is not a number: JSON has neither, so kubectl rejects them.
 fn plain(text: &str) -> Result<Resolved, String> {
+    // Most texts are names, and only these characters begin a value of another type.
+    let may_be_typed = |first: &u8| first.is_ascii_digit() || b"~.+-nNyYtTfFoO".contains(first);
+    if !text.as_bytes().first().is_none_or(may_be_typed) {
+        return Ok(Resolved {
+            kind: NodeKind::Text(text.into()),
+            is_float: false,
+        });
+    }
     let kind = match text {
         ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" | "-.inf"
         | "-.Inf" | "-.INF" => {

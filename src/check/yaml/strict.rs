@@ -234,7 +234,7 @@ fn begins_with_tab(line: &str, indent: usize) -> bool {
 
 /// Returns the first byte that kubectl reads differently whatever it belongs to.
 fn first_difference(text: &str) -> Option<(usize, &'static str)> {
-    let line_end = text.find(LINE_ENDS).map(|at| {
+    let line_end = (!text.is_ascii()).then(|| text.find(LINE_ENDS)).flatten().map(|at| {
         (
             at,
             "kubectl takes U+0085, U+2028 and U+2029 for the end of a line; write it as \\u0085, \\u2028 or \\u2029 in double quotes",
@@ -250,7 +250,7 @@ fn first_difference(text: &str) -> Option<(usize, &'static str)> {
             line
         };
         let ends_nothing = !is_begun && bare.starts_with("...");
-        is_begun |= !bare.trim().is_empty() && !bare.starts_with('#');
+        is_begun = is_begun || !(bare.trim().is_empty() || bare.starts_with('#'));
         let why = ends_nothing.then_some("kubectl rejects ... before the first document; remove the line");
         if let Some(why) = why.or_else(|| difference_of(bare)) {
             line_difference = Some((at, why));
@@ -277,6 +277,9 @@ fn lone_carriage_return(text: &str) -> Option<usize> {
 }
 
 fn difference_of(line: &str) -> Option<&'static str> {
+    if !line.starts_with(['-', '%']) {
+        return None;
+    }
     if let Some(rest) = line.strip_prefix("---") {
         let rest = rest.trim();
         return (!rest.is_empty() && !rest.starts_with('#')).then_some(
