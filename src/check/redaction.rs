@@ -59,6 +59,9 @@ static PARAMETER: LazyLock<Option<Regex>> =
 static ACCESS_KEY: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b").ok());
 
+/// The maps whose keys users choose.
+const FREE_MAPS: [&str; 3] = ["annotations", "labels", "rename"];
+
 /// The credentials in an object, which are removed from its report.
 #[derive(Debug, Default)]
 pub(super) struct Redaction {
@@ -93,7 +96,8 @@ impl Redaction {
             }
             NodeKind::Map(entries) => {
                 for entry in entries {
-                    self.add_text(&entry.key, outer_or(entry.key_span, outer), false);
+                    let span = outer_or(entry.key_span, outer);
+                    self.add_text(&entry.key, span, seems_value(&entry.key, key));
                     let own = outer_or(entry.value.span, outer);
                     self.collect(&entry.value, &entry.key, own, is_credential);
                 }
@@ -162,6 +166,39 @@ impl Redaction {
         }
         text
     }
+}
+
+/// Returns true for a key that is more likely a misplaced value, such as a password or an access key, than a name.
+///
+/// The names of fields have few digits and capital letters. A key in one of [`FREE_MAPS`] may have more of them.
+fn seems_value(key: &str, parent: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+' | '=');
+    if key.len() < MIN_LENGTH || !key.chars().all(is_part) {
+        return false;
+    }
+    let count = |is_counted: fn(&char) -> bool| key.chars().filter(is_counted).count();
+    let capitals = count(char::is_ascii_uppercase);
+    let digits = count(char::is_ascii_digit);
+    let alternations = alternations(key);
+    if FREE_MAPS.contains(&parent) {
+        let is_mixed = capitals > 0 && digits > 0 && capitals + digits < key.len();
+        return is_mixed && alternations > 3;
+    }
+    key.contains(['/', '+', '='])
+        || alternations > 2
+        || digits > 2
+        || (key.len() >= MIN_PART && 3 * capitals > key.len())
+}
+
+/// Returns how often a letter follows a digit, or a digit a letter.
+fn alternations(key: &str) -> usize {
+    let kinds = key.bytes().filter(u8::is_ascii_alphanumeric);
+    let kinds: Vec<bool> = kinds.map(|byte| byte.is_ascii_digit()).collect();
+    kinds
+        .iter()
+        .zip(kinds.iter().skip(1))
+        .filter(|(own, next)| own != next)
+        .count()
 }
 
 /// Returns the span in the file: a node in a text has none of its own.
@@ -260,7 +297,7 @@ fn masked(text: &str, credential: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Redaction, may_be_in, redacted_urls};
+    use super::{Redaction, may_be_in, redacted_urls, seems_value};
     use crate::check::yaml::Reader;
 
     fn redacted(object: &str, message: &str) -> String {
@@ -298,6 +335,10 @@ mod tests {
             "spec: {auth: {user: a, pass: Zx7QqV3wJ8pK}}",
             "spec: {client-secret: Zx7QqV3wJ8pK}",
             "spec: {awsaccesskeyid Zx7QqV3wJ8pK: 1, password: Zx7QqV3wJ8pK}",
+            "spec: {Zx7QqV3wJ8pK: x}",
+            "Zx7QqV3wJ8pK: {}",
+            "metadata: {labels: {Zx7QqV3wJ8pK: '!'}}",
+            "spec: {secret: {Zx7QqV3wJ8pK: x}}",
         ] {
             let text = redacted(object, "\"Zx7QqV3wJ8pK\" and Zx7QqV3wJ… are wrong, Zx7 is not");
             assert_eq!(text, "\"***\" and ***… are wrong, Zx7 is not", "{object}");
@@ -306,6 +347,35 @@ mod tests {
             redacted("spec: {secret: s3, bandwidth: fast}", "\"fast\" of s3"),
             "\"fast\" of s3"
         );
+    }
+
+    #[test]
+    fn a_key_that_seems_a_name_is_shown() {
+        for (key, parent) in [
+            ("shedule", "spec"),
+            ("storageLocation", "spec"),
+            ("cassandracluster", "spec"),
+            ("s3Bucket", "spec"),
+            ("deletePVC", "spec"),
+            ("snapshot_tag", "spec"),
+            ("k1.t1", "rename"),
+            ("Shop1.Orders2", "rename"),
+            ("app.kubernetes.io/name", "labels"),
+            ("cassgate.db.orange.com/allow", "annotations"),
+            ("k8s-app1.v2", "labels"),
+        ] {
+            assert!(!seems_value(key, parent), "{key}");
+        }
+        for key in [
+            "wJalrXUtnFEMI",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "AKIAIOSFODNN7EXAMPLE",
+            "Zx7QqV3wJ8pK",
+            "0123456789abcdef",
+            "c2VjcmV0LXZhbHVl==",
+        ] {
+            assert!(seems_value(key, "spec"), "{key}");
+        }
     }
 
     #[test]

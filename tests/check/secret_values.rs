@@ -15,7 +15,7 @@ const BACKUP: &str = "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetad
                       storageLocation: s3://bk\n  secret: s3\n  entities: k1,k2.t\n  bandwidth: fast\n";
 
 /// Documents that hold the marker as a value.
-const HOLDERS: [&str; 20] = [
+const HOLDERS: [&str; 26] = [
     "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData:\n  awssecretaccesskey: VALUE\n  awsregion: VALUE\n  gcp: VALUE\n",
     "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\ndata: {awsaccesskeyid: VALUE, awsendpoint: VALUE}\n",
     "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s3\nstringData: {awssecretaccesskey: 'VALUE', awsregion: \"VALUE\"}\n",
@@ -36,10 +36,16 @@ const HOLDERS: [&str; 20] = [
     "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Secret, metadata: {name: s3}, stringData: {gcp: VALUE}}, {apiVersion: db.orange.com/v2, kind: CassandraBackup, metadata: {name: b2}, spec: {cassandraCluster: c1, bandwidth: fast}}]}\n",
     "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: s3}, stringData: {gcp: &v VALUE, awsregion: &m {a: VALUE}}}\n- {apiVersion: db.orange.com/v2, kind: CassandraBackup, metadata: {name: b2}, spec: {cassandraCluster: c1, bandwidth: *v, secret: *v, entities: *m}}\n- {apiVersion: db.orange.com/v2, kind: CassandraCluster, metadata: {name: c1}, spec: {nodesPerRacks: *v}}\n",
     "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData:\n  awssecretaccesskey: VALUE---\napiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b3}\nspec: {cassandraCluster: c1, bandwidth: fast}\n",
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData:\n  VALUE: x\n  VALUE: [1]\n",
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\ndata: {VALUE: '!', awsregion: '!'}\nVALUE: x\n",
+    "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: s3}\nspec: {encryptedData: {VALUE: x}}\n",
+    "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: s3}\nspec: {data: [{secretKey: VALUE}]}\n",
+    "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nsecretGenerator:\n- name: s3\n  literals: [VALUE=x, VALUE]\n  files: [VALUE]\n",
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData: {? VALUE : x, ? [VALUE] : y}\n",
 ];
 
 /// Backups, restores and other objects that contain the marker as a credential in a wrong place.
-const MISPLACED: [&str; 13] = [
+const MISPLACED: [&str; 19] = [
     "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b4}\nspec:\n  cassandraCluster: c1\n  storageLocation: s3://user:VALUE@bk\n  secret: s3\n  bandwidth: fast\n",
     "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b5}\nspec:\n  cassandraCluster: c1\n  storageLocation: s3://bk\n  awssecretaccesskey: VALUE\n  secret: s3\n",
     "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b6}\nspec: {cassandraCluster: c1, bandwidth: fast, password: VALUE, secret: s3}\n",
@@ -53,6 +59,12 @@ const MISPLACED: [&str; 13] = [
     "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b11}\nspec:\n  cassandraCluster: c1\n  storageLocation: s3://AKID:VALUE/VALUE+x@bk\n  token: VALUE\n",
     "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b12}\nspec:\n  cassandraCluster: c1\n  storageLocation: 'https://host/x?sv=1&sig=VALUE&se=2'\n  aws_secret: VALUE\n",
     "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b13}\nspec:\n  cassandraCluster: c1\n  storageLocation: DefaultEndpointsProtocol=https;AccountKey=VALUE\n  pwd: VALUE\n  auth: {user: a, pass: VALUE}\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b14}\nspec:\n  cassandraCluster: c1\n  VALUE: x\n  secret: {VALUE: x}\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata:\n  name: b15\n  VALUE: x\n  labels: {VALUE: '!'}\n  annotations:\n    VALUE: 1\nVALUE: {}\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraRestore\nmetadata: {name: r2}\nspec:\n  cassandraCluster: c1\n  cassandraBackup: b1\n  entities: k1.t1\n  rename: {VALUE: k1}\n  nodes: [{VALUE: x}]\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b16}\nspec:\n  VALUE: 1\n  VALUE: 2\n  retention: {VALUE: '${X}', keepLast: '${VALUE}'}\n  VALUE+VALUE/x: '{{ .x }}'\n",
+    "{\"apiVersion\": \"db.orange.com/v2\", \"kind\": \"CassandraBackup\", \"metadata\": {\"name\": \"b17\"}, \"VALUE\": 1, \"spec\": {\"VALUE\": {\"VALUE\": 1}, \"stringData\": {\"VALUE\": \"x\"}}}\n",
+    "apiVersion: db.orange.com/v2\nkind: CassandraCluster\nmetadata: {name: c1}\nspec: {VALUE: x, topology: {VALUE: 1, dc: {VALUE: 2}}}\n",
 ];
 
 /// Texts whose insertion makes a document unreadable, or another one.
