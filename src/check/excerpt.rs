@@ -70,6 +70,7 @@ pub(super) fn may_quote_error(document: &Document<'_>, line: u32) -> bool {
         && text.lines().any(names_a_quoted_kind)
         && !words.any(is_secret)
         && !redaction::may_be_in(text)
+        && !redaction::has_mixed_word(text)
 }
 
 /// Returns true for a line such as `kind: CassandraBackup`, in YAML or JSON.

@@ -55,7 +55,11 @@ pub(super) fn place(loaded: Loaded, settings: &Settings) -> (Resources, Report) 
     // One note for each file and reason: overlays may give many.
     let mut unjudged: BTreeMap<(usize, Box<str>), BTreeSet<u32>> = BTreeMap::new();
     for draft in drafts {
-        for resource in placed(&draft, &mut effects, settings) {
+        let file = names
+            .get(draft.manifest.file)
+            .map(String::as_str)
+            .unwrap_or_default();
+        for resource in placed(&draft, file, &mut effects, settings) {
             if resource.manifest.kind.judged().is_some() {
                 match &resource.opaque {
                     Some(why) => {
@@ -132,10 +136,11 @@ fn drafts(
 }
 
 /// Returns a resource for each way in which applications apply a manifest.
-fn placed(draft: &Draft, effects: &mut Effects, settings: &Settings) -> Vec<Resource> {
+fn placed(draft: &Draft, file: &str, effects: &mut Effects, settings: &Settings) -> Vec<Resource> {
     let manifest = &draft.manifest;
     let name = draft.renamed.as_deref().unwrap_or_else(|| manifest.name());
-    let variants = effects.variants(&draft.folder, manifest.kind_name(), name, draft.namespace.clone());
+    let place = (&*draft.folder, file);
+    let variants = effects.variants(place, manifest.kind_name(), name, draft.namespace.clone());
     variants
         .into_iter()
         .map(|variant| Resource {
@@ -160,7 +165,7 @@ fn placed_secrets(
     let mut placed = Vec::with_capacity(generated.len());
     for secret in generated {
         let namespace = secret.namespace.as_deref().map(SmolStr::from);
-        for variant in effects.variants(&secret.root, "Secret", &secret.name, namespace) {
+        for variant in effects.variants((&secret.root, &secret.file), "Secret", &secret.name, namespace) {
             let mut own = secret.clone();
             let namespace = variant.namespace.as_deref().unwrap_or(&settings.namespace);
             own.namespace = Some(namespace.to_owned());

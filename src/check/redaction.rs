@@ -190,6 +190,22 @@ fn seems_value(key: &str, parent: &str) -> bool {
         || (key.len() >= MIN_PART && 3 * capitals > key.len())
 }
 
+/// Returns true if a word of a text seems to be a password or an access key: small and capital letters, and digits among them.
+///
+/// A text that cannot be read has no keys and values, and a part of a value can be a word of its own.
+pub(super) fn has_mixed_word(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric();
+    let is_mixed = |word: &str| {
+        let has = |is_kind: fn(&u8) -> bool| word.bytes().any(|byte| is_kind(&byte));
+        word.len() > MIN_LENGTH
+            && has(u8::is_ascii_uppercase)
+            && has(u8::is_ascii_lowercase)
+            && has(u8::is_ascii_digit)
+            && alternations(word) > 1
+    };
+    text.split(|c| !is_part(c)).any(is_mixed)
+}
+
 /// Returns how often a letter follows a digit, or a digit a letter.
 fn alternations(key: &str) -> usize {
     let kinds = key.bytes().filter(u8::is_ascii_alphanumeric);
@@ -297,7 +313,7 @@ fn masked(text: &str, credential: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Redaction, may_be_in, redacted_urls, seems_value};
+    use super::{Redaction, has_mixed_word, may_be_in, redacted_urls, seems_value};
     use crate::check::yaml::Reader;
 
     fn redacted(object: &str, message: &str) -> String {
@@ -375,6 +391,27 @@ mod tests {
             "c2VjcmV0LXZhbHVl==",
         ] {
             assert!(seems_value(key, "spec"), "{key}");
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_password_is_a_mixed_word() {
+        let password = "Zx7QqV3wJ8pK";
+        for at in 0..=password.len() - 5 {
+            assert!(
+                has_mixed_word(&format!("  [{}: x", &password[at..at + 5])),
+                "{at}"
+            );
+        }
+        for text in [
+            "image: cassandra:3.11.19",
+            "at: 2026-11-24T00:00:00Z",
+            "storageLocation: s3://bk-1/Backups",
+            "entities: k1.t1,k2.t2",
+            "schedule: '0 3 * * *'",
+            "x: sha256:0123abcdef4567",
+        ] {
+            assert!(!has_mixed_word(text), "{text}");
         }
     }
 

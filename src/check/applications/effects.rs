@@ -1,13 +1,12 @@
 //! The namespaces and names that applications give to the objects in their folders.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-
 use smol_str::SmolStr;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::check::manifest::Appliers;
 
-use super::{Changes, PlacedApplication};
+use super::PlacedApplication;
+use super::placed::Applied;
 
 /// The maximum number of applications of all objects together. Applications that apply the same folders multiply the work.
 const MAX_VARIANTS: usize = 200_000;
@@ -29,7 +28,7 @@ type Outcome = (Option<SmolStr>, Option<String>, Option<String>);
 /// The changes of all applications, by the folders that they apply.
 #[derive(Debug, Default)]
 pub(in crate::check) struct Effects {
-    by_folder: HashMap<String, Vec<(usize, Arc<Changes>)>>,
+    by_folder: HashMap<String, Vec<(usize, Applied)>>,
     variants: usize,
 }
 
@@ -39,19 +38,19 @@ impl Effects {
         for (index, application) in placed.iter().enumerate() {
             for applied in &application.applied {
                 let known = effects.by_folder.entry(applied.folder.clone()).or_default();
-                known.push((index, Arc::clone(&applied.changes)));
+                known.push((index, applied.clone()));
             }
         }
-        let changes_some = |all: &Vec<(usize, Arc<Changes>)>| all.iter().any(|(_, own)| !own.is_empty());
+        let changes_some = |all: &Vec<(usize, Applied)>| all.iter().any(|(_, own)| !own.changes.is_empty());
         effects.by_folder.retain(|_, all| changes_some(all));
         effects
     }
 
-    /// Returns each way in which an object is applied. `namespace` is the one that it has without applications; an object of a
-    /// kind without namespaces keeps it.
+    /// Returns each way in which an object of a file is applied. `namespace` is the one that it has without applications; an object of
+    /// a kind without namespaces keeps it. A file that no application of its folder applies is applied as it is written.
     pub(in crate::check) fn variants(
         &mut self,
-        folder: &str,
+        (folder, file): (&str, &str),
         kind: &str,
         name: &str,
         namespace: Option<SmolStr>,
@@ -73,7 +72,8 @@ impl Effects {
         }
         let is_namespaced = !matches!(kind, "Namespace" | "ClusterExternalSecret");
         let mut grouped: BTreeMap<Outcome, Vec<usize>> = BTreeMap::new();
-        for (index, changes) in all {
+        for (index, applied) in all.iter().filter(|(_, applied)| applied.applies(file)) {
+            let changes = &applied.changes;
             let placement = changes.transformation.placement(kind, name);
             let own = unchanged.namespace.clone();
             let namespace = if is_namespaced {
@@ -85,6 +85,9 @@ impl Effects {
             };
             let key = (namespace, placement.name, placement.opaque);
             grouped.entry(key).or_default().push(*index);
+        }
+        if grouped.is_empty() {
+            return vec![unchanged];
         }
         grouped
             .into_iter()

@@ -4,6 +4,7 @@
 
 mod directories;
 mod effects;
+mod file_filter;
 mod placed;
 mod sets;
 mod sources;
@@ -17,6 +18,7 @@ pub(super) use directories::{Directories, is_within};
 pub(super) use effects::Effects;
 pub(super) use placed::PlacedApplication;
 
+use file_filter::FileFilter;
 use sets::ApplicationSet;
 use sources::{Artifact, Repository};
 
@@ -68,6 +70,8 @@ struct Source {
     artifact: Option<String>,
     /// True if the path may contain the application itself.
     may_contain_itself: bool,
+    /// True if the folders below the path are applied too.
+    recurses: bool,
     changes: Changes,
 }
 
@@ -77,12 +81,14 @@ pub(super) struct Changes {
     pub(super) transformation: Transformation,
     /// The namespace of objects without one.
     pub(super) default_namespace: Option<String>,
+    /// The files in the folder that are applied.
+    files: FileFilter,
 }
 
 impl Changes {
-    /// Returns true if the objects are applied as they are written.
+    /// Returns true if all objects are applied as they are written.
     pub(super) fn is_empty(&self) -> bool {
-        self.transformation.is_empty() && self.default_namespace.is_none()
+        self.transformation.is_empty() && self.default_namespace.is_none() && self.files.is_empty()
     }
 }
 
@@ -208,7 +214,7 @@ impl Application {
             repositories: source.into_iter().collect(),
             changes: Changes {
                 transformation,
-                default_namespace: None,
+                ..Changes::default()
             },
             ..Source::at(&path)
         });
@@ -236,12 +242,15 @@ impl Application {
             if source.get("plugin").is_some() {
                 transformation.change_all("plugin");
             }
+            let directory = source.get("directory");
             let repository = source.text_at(&["repoURL"]).map(sources::base_name);
             self.sources.push(Source {
                 repositories: repository.map(ToOwned::to_owned).into_iter().collect(),
+                recurses: directory.is_none_or(file_filter::recurses),
                 changes: Changes {
                     transformation,
                     default_namespace: namespace.clone(),
+                    files: directory.map(FileFilter::read).unwrap_or_default(),
                 },
                 ..Source::at(path)
             });
@@ -267,6 +276,7 @@ impl Source {
             repositories: Vec::new(),
             artifact: None,
             may_contain_itself: true,
+            recurses: true,
             changes: Changes::default(),
         }
     }

@@ -32,7 +32,17 @@ pub(in crate::check) struct PlacedApplication {
 #[derive(Debug, Clone)]
 pub(in crate::check) struct Applied {
     pub(in crate::check) folder: String,
+    /// The folder of its source, to which the patterns of files are relative.
+    pub(super) root: Arc<str>,
     pub(in crate::check) changes: Arc<Changes>,
+}
+
+impl Applied {
+    /// Returns true if a file in the folder is applied.
+    pub(super) fn applies(&self, file: &str) -> bool {
+        let path = file.strip_prefix(&*self.root).unwrap_or(file);
+        self.changes.files.applies(path.trim_start_matches('/'))
+    }
 }
 
 impl Applications {
@@ -115,12 +125,16 @@ impl Applications {
                 folder_of_artifact(artifact.file)
             });
             for source in &sources {
-                let roots = directories.named(source, &own).into_iter();
-                let below = roots.flat_map(|folder| directories.below(folder));
-                applied.extend(below.map(|folder| Applied {
-                    folder: folder.to_owned(),
-                    changes: Arc::clone(&changes),
-                }));
+                for root in directories.named(source, &own) {
+                    let root: Arc<str> = root.into();
+                    let below = directories.below(&root);
+                    let below = below.filter(|folder| source.recurses || **folder == *root);
+                    applied.extend(below.map(|folder| Applied {
+                        folder: folder.to_owned(),
+                        root: Arc::clone(&root),
+                        changes: Arc::clone(&changes),
+                    }));
+                }
             }
         }
         PlacedApplication {

@@ -192,7 +192,17 @@ fn a_mistake_of_the_stored_object_is_a_warning_and_an_object_in_deletion_is_not_
     );
     let deleting = json!({"metadata": {"name": "b1", "namespace": "default", "deletionTimestamp": "2026-01-01T00:00:00Z"},
                           "spec": spec("t0")});
-    assert_eq!(summaries(&judged(&files, &live(deleting))), [""; 0]);
+    let report = judged(&files, &live(deleting));
+    assert_eq!(summaries(&report), [""; 0]);
+    let [note] = report.notes.as_slice() else {
+        panic!("{:?}", report.notes)
+    };
+    assert_eq!((note.file, note.line), (2, 1));
+    assert_eq!(
+        note.message,
+        "the stored object is being deleted, so its spec is not judged: the API server applies no new spec to it; check again when \
+         the object is gone"
+    );
 }
 
 #[test]

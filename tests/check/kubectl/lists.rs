@@ -110,7 +110,7 @@ fn judged_by_check(text: &str) -> (Vec<(String, String)>, bool) {
     let report = runtime.block_on(check(loaded, &Settings::default(), None, |_, _| ()));
     let objects = report.objects.iter();
     let judged = objects
-        .map(|object| (object.kind.clone(), object.name.clone()))
+        .map(|object| (object.kind.to_string(), object.name.to_string()))
         .collect();
     (judged, !report.notes.is_empty() || !report.errors.is_empty())
 }
