@@ -115,6 +115,7 @@ impl Loaded {
         loaded
     }
 
+    /// Reads a file from its bytes.
     fn of(input: Input) -> Self {
         let mut loaded = Self::default();
         loaded.read_file(input);
