@@ -192,7 +192,6 @@ impl Admission {
             source: self.facts.as_ref(),
             namespace: &review.namespace,
             deadline: Some(deadline),
-            caller: None,
             looks_up_pods: self.policy.executor == Executor::Casskop,
         };
         match webhook {

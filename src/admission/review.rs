@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::api;
@@ -264,6 +265,16 @@ struct WireOptions<'a> {
     field_manager: Option<Text<'a>>,
 }
 
+/// `userInfo`. Fields that are missing stay empty, and a user without a name may read nothing.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireUser {
+    username: Option<String>,
+    uid: Option<String>,
+    groups: Option<Vec<String>>,
+    extra: Option<BTreeMap<String, Vec<String>>>,
+}
+
 impl<'a> WireObject<'a> {
     /// Returns the object, and its name or `generateName`.
     fn split(self, namespace: &str) -> (Object<'a>, Option<Cow<'a, str>>) {
@@ -355,10 +366,17 @@ impl<'a> Review<'a> {
         Ok(self)
     }
 
-    /// Returns the caller.
+    /// Returns the caller; all fields are empty if the API server names none.
     pub(super) fn caller(&self) -> Caller {
+        let user: WireUser = self
+            .user
+            .and_then(|user| serde_json::from_str(user.get()).ok())
+            .unwrap_or_default();
         Caller {
-            user_info: self.user.map_or("", RawValue::get).to_owned(),
+            username: user.username.unwrap_or_default(),
+            uid: user.uid.unwrap_or_default(),
+            groups: user.groups.unwrap_or_default(),
+            extra: user.extra.unwrap_or_default(),
         }
     }
 

@@ -1,13 +1,11 @@
 //! `/validate`: which requests are judged, and the verdict of each.
 
-use std::collections::BTreeSet;
-
 use crate::api::Kind;
-use crate::evaluate::{Evaluated, Evaluation, Gatherer};
+use crate::evaluate::{Evaluation, Gatherer};
 use crate::rules::catalogue::{BACKUP_IN_USE, BACKUP_KIND_CHANGE, REQUEST_UNKNOWN};
 use crate::rules::checks::transition;
 use crate::rules::finding::{Cause, Finding};
-use crate::rules::policy::{Context, SecretDetails};
+use crate::rules::policy::Context;
 
 use super::review::{Operation, Review};
 use super::verdict::{DenialStatus, Verdict};
@@ -20,26 +18,20 @@ pub(super) async fn validate(review: &Review<'_>, gatherer: Gatherer<'_>, contex
     if review.subresource.is_some() {
         return subresource(review, kind);
     }
-    let caller = (context.policy.secret_details == SecretDetails::Caller).then(|| review.caller());
     let evaluation = Evaluation {
         kind,
-        gatherer: Gatherer {
-            caller: caller.as_ref(),
-            ..gatherer
-        },
+        gatherer,
         context,
+        caller: &|| review.caller(),
     };
     match (review.operation, &review.object, &review.old) {
         (Operation::Create, Some(new), _) => {
-            let created = evaluation.create(new).await;
-            log_withheld(review, &created);
-            Verdict::from_findings(created.findings, DenialStatus::Invalid)
+            Verdict::from_findings(evaluation.create(new).await, DenialStatus::Invalid)
         }
         (Operation::Update, Some(_), Some(_)) if review.is_exempt(kind) => Verdict::admit(),
         // Boxed: a future is as large as its largest branch, and most reviews are creations.
         (Operation::Update, Some(new), Some(old)) => {
             let update = Box::pin(evaluation.update(old, new)).await;
-            log_withheld(review, &update);
             // kubectl apply --force deletes the object on 422. The deletion of a scheduled backup does not end.
             let is_kept = update
                 .findings
@@ -58,28 +50,6 @@ pub(super) async fn validate(review: &Review<'_>, gatherer: Gatherer<'_>, contex
         }
         (Operation::Delete, _, None) => Verdict::admit(),
         _ => unknown(review),
-    }
-}
-
-/// Logs the findings about a Secret that the answer withholds, so that an operator learns that the object cannot run.
-///
-/// The log names rules, and neither keys nor values.
-fn log_withheld(review: &Review<'_>, evaluated: &Evaluated) {
-    let rules: BTreeSet<&str> = evaluated
-        .withheld
-        .denials()
-        .map(|finding| finding.rule.id)
-        .collect();
-    if !rules.is_empty() && !evaluated.findings.denied() {
-        tracing::warn!(
-            uid = &*review.uid,
-            kind = &*review.kind.kind,
-            namespace = &*review.namespace,
-            name = &*review.name,
-            dry_run = review.dry_run,
-            rules = rules.into_iter().collect::<Vec<_>>().join(","),
-            "admitted with a Secret that cannot be used; the user may not read it and is not told"
-        );
     }
 }
 

@@ -73,8 +73,6 @@ pub(super) async fn judge(
         source,
         namespace: &meta.namespace,
         deadline: None,
-        // The user may read the files.
-        caller: None,
         looks_up_pods: settings.policy.executor == Executor::Casskop,
     });
     found.extend(match stored.zip(gatherer) {

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 use crate::api::Kind;
 use crate::evaluate::{Evaluation, Gatherer, Object, stored_metadata};
 use crate::rules::checks::transition;
+use crate::rules::facts::Caller;
 use crate::rules::finding::Findings;
-use crate::rules::policy::{Context, Executor};
+use crate::rules::policy::{Context, Executor, Policy, SecretDetails};
 use crate::rules::subject::Metadata;
 use crate::rules::{defaults, run_record};
 
@@ -36,7 +37,11 @@ impl Change<'_> {
         let mut found = Findings::default();
         let new = self.after(settings, &mut found);
         let context = Context {
-            policy: settings.policy.clone(),
+            policy: Policy {
+                // The user may read the files.
+                secret_details: SecretDetails::Always,
+                ..settings.policy.clone()
+            },
             dry_run: false,
             creating: false,
             now: settings.now,
@@ -45,6 +50,7 @@ impl Change<'_> {
             kind: self.kind,
             gatherer,
             context: &context,
+            caller: &Caller::default,
         };
         let old_parts = Parts::of(self.old);
         let new_parts = Parts::of(&new);

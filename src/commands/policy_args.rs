@@ -38,7 +38,7 @@ pub struct PolicyArgs {
         env = "CASSGATE_MIN_SCHEDULE_INTERVAL"
     )]
     min_schedule_interval: Duration,
-    /// The users whose answers depend on the Secret of an object
+    /// The users whose answers say which keys a Secret lacks
     #[arg(long, value_enum, default_value_t = SecretDetailsArg::Caller, env = "CASSGATE_SECRET_DETAILS")]
     secret_details: SecretDetailsArg,
     /// Apply the rules that only inform: schedule-preview, backup-latest-run
@@ -75,7 +75,7 @@ enum RestoreGuardArg {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SecretDetailsArg {
-    /// Users who may read that Secret; for others it is not checked, and the answer is the same whatever it has
+    /// Users who may read that Secret; other users learn only that it is unusable
     Caller,
     /// Every user who may create the object
     Always,

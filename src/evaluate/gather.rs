@@ -20,9 +20,6 @@ pub struct Gatherer<'a> {
     pub namespace: &'a str,
     /// The time after which a missing answer is `Unknown`; `None` waits for every answer and needs no timer.
     pub deadline: Option<Instant>,
-    /// The user to whom the findings are shown: a Secret that this user may not read is withheld from the rules. `None` if no
-    /// Secret is withheld.
-    pub caller: Option<&'a Caller>,
     /// True if the pods of a cluster with labels are looked up: CassKop selects them by these labels.
     pub looks_up_pods: bool,
 }
@@ -33,8 +30,6 @@ pub(super) struct PendingFacts<'a> {
     backup: Option<Pending<'a, StoredBackup>>,
     namespace: Option<Pending<'a, Namespace>>,
     secret: Option<Pending<'a, Credentials>>,
-    /// `Found(true)` if the caller may read the Secret; `None` if no Secret is withheld.
-    may_read: Option<Pending<'a, bool>>,
 }
 
 impl<'a> Gatherer<'a> {
@@ -77,28 +72,23 @@ impl<'a> Gatherer<'a> {
         subject: &Subject,
         freshness: Freshness,
     ) -> Facts {
-        let (cluster, backup, secret, may_read, namespace) = tokio::join!(
+        let (cluster, backup, secret, namespace) = tokio::join!(
             self.answer_of(pending.cluster),
             self.answer_of(pending.backup),
             self.answer_of(pending.secret),
-            self.answer_of(pending.may_read),
             self.answer_of(pending.namespace),
         );
         let mut facts = Facts {
             cluster,
             backup,
+            secret,
             namespace,
             ..Facts::default()
-        }
-        .with_secret(secret, may_read.as_ref());
+        };
         let backup = facts.found_backup();
         if inherits_secret(subject, backup) {
-            let name = subject.secret(backup);
-            let (secret, may_read) = tokio::join!(
-                self.answer_of(self.ask_secret(name, freshness)),
-                self.answer_of(self.ask_right(name)),
-            );
-            facts = facts.with_secret(secret, may_read.as_ref());
+            let inherited = self.ask_secret(subject.secret(backup), freshness);
+            facts.secret = self.answer_of(inherited).await;
         }
         if let Some(query) = self.pod_query(subject, &facts) {
             let labels = self.in_time(self.source.labels_without_pod(query)).await;
@@ -121,7 +111,6 @@ impl<'a> Gatherer<'a> {
             }),
             namespace: Some(self.source.namespace(self.namespace, freshness)),
             secret: self.ask_secret(own_secret, freshness),
-            may_read: self.ask_right(own_secret),
         }
     }
 
@@ -147,17 +136,6 @@ impl<'a> Gatherer<'a> {
         'a: 's,
     {
         ask_by_name(name, |name| self.source.secret(self.namespace, name, freshness))
-    }
-
-    /// Asks if the caller may read the Secret of this name.
-    fn ask_right<'s>(self, name: Option<&'s str>) -> Option<Pending<'s, bool>>
-    where
-        'a: 's,
-    {
-        let caller = self.caller?;
-        ask_by_name(name, |name| {
-            self.source.may_read_secret(caller, self.namespace, name)
-        })
     }
 
     fn with_neighbours(self, subject: &Subject, facts: Facts) -> Facts {
@@ -207,6 +185,12 @@ impl<'a> Gatherer<'a> {
             .await
     }
 
+    /// Returns `Found(true)` if `caller` may read this Secret.
+    pub(super) async fn may_read_secret(self, caller: &Caller, name: &str) -> Reference<bool> {
+        self.in_time(self.source.may_read_secret(caller, self.namespace, name))
+            .await
+    }
+
     async fn answer_of<T>(self, pending: Option<Pending<'_, T>>) -> Option<Reference<T>> {
         Some(self.in_time(pending?).await)
     }
@@ -230,21 +214,19 @@ impl PendingFacts<'_> {
         let backup = self.backup.map(Pending::at_once).transpose();
         let namespace = self.namespace.map(Pending::at_once).transpose();
         let secret = self.secret.map(Pending::at_once).transpose();
-        let may_read = self.may_read.map(Pending::at_once).transpose();
-        match (cluster, backup, namespace, secret, may_read) {
-            (Ok(cluster), Ok(backup), Ok(namespace), Ok(secret), Ok(may_read)) => Ok(Facts {
+        match (cluster, backup, namespace, secret) {
+            (Ok(cluster), Ok(backup), Ok(namespace), Ok(secret)) => Ok(Facts {
                 cluster,
                 backup,
+                secret,
                 namespace,
                 ..Facts::default()
-            }
-            .with_secret(secret, may_read.as_ref())),
-            (cluster, backup, namespace, secret, may_read) => Err(Box::new(Self {
+            }),
+            (cluster, backup, namespace, secret) => Err(Box::new(Self {
                 cluster: still_pending(cluster),
                 backup: still_pending(backup),
                 namespace: still_pending(namespace),
                 secret: still_pending(secret),
-                may_read: still_pending(may_read),
             })),
         }
     }
@@ -252,16 +234,11 @@ impl PendingFacts<'_> {
 
 impl From<Facts> for PendingFacts<'_> {
     fn from(facts: Facts) -> Self {
-        let may_read = facts
-            .withheld_secret
-            .is_some()
-            .then(|| Pending::known(Reference::Found(false)));
         Self {
             cluster: facts.cluster.map(Pending::known),
             backup: facts.backup.map(Pending::known),
             namespace: facts.namespace.map(Pending::known),
-            secret: facts.secret.or(facts.withheld_secret).map(Pending::known),
-            may_read,
+            secret: facts.secret.map(Pending::known),
         }
     }
 }

@@ -6,50 +6,26 @@ use crate::rules::subject::Subject;
 
 use super::gather::Gatherer;
 
-/// The findings about one object.
-#[derive(Debug, Default)]
-pub(super) struct Judgement {
-    /// The findings that the caller may see.
-    pub(super) findings: Findings,
-    /// The findings about a Secret that the caller may not read.
-    pub(super) withheld: Findings,
-}
-
-impl Judgement {
-    fn of(facts: &Facts, rules: &impl Fn(&Facts) -> Findings) -> Self {
-        let about_secret = |facts: &Facts| {
-            let found = rules(facts).into_iter();
-            found
-                .filter(|finding| finding.redacted_message.is_some())
-                .collect()
-        };
-        Self {
-            findings: rules(facts),
-            withheld: facts.disclosed().as_ref().map(about_secret).unwrap_or_default(),
-        }
-    }
-}
-
 /// Returns the findings of `rules` on the facts of `subject`.
 ///
 /// # Guarantees
 /// No denial rests on cached facts. If the first result contains a denial, the references of the object are read
-/// live and the rules run again, and then every neighbour that a denial rests on is read. Each round reads neighbours that were not
-/// read before, so the number of rounds is bounded by the number of neighbours.
+/// live and the rules run again, and then every neighbour that a denial rests on is read. Each round reads neighbours that were not read before, so the number
+/// of rounds is bounded by the number of neighbours.
 pub(super) async fn judge(
     subject: &Subject,
     gatherer: Gatherer<'_>,
     rules: impl Fn(&Facts) -> Findings,
-) -> Judgement {
-    let found = match gatherer.facts_at_once(subject, Freshness::Cached) {
-        Ok(facts) => Judgement::of(&facts, &rules),
+) -> Findings {
+    let found = match gatherer
+        .facts_at_once(subject, Freshness::Cached)
+        .map(|facts| rules(&facts))
+    {
+        Ok(found) => found,
         // Boxed, here and below, to keep the common future small.
-        Err(pending) => {
-            let facts = Box::pin(gatherer.wait(pending, subject, Freshness::Cached)).await;
-            Judgement::of(&facts, &rules)
-        }
+        Err(pending) => rules(&Box::pin(gatherer.wait(pending, subject, Freshness::Cached)).await),
     };
-    if found.findings.denied() {
+    if found.denied() {
         Box::pin(judge_live(subject, gatherer, rules)).await
     } else {
         found
@@ -60,19 +36,12 @@ async fn judge_live(
     subject: &Subject,
     gatherer: Gatherer<'_>,
     rules: impl Fn(&Facts) -> Findings,
-) -> Judgement {
+) -> Findings {
     let mut facts = gatherer.facts(subject, Freshness::Live).await;
     let mut already_read: Vec<NeighbourRef> = Vec::new();
     loop {
-        let found = Judgement::of(&facts, &rules);
-        if !refresh_neighbours(
-            &mut facts.neighbours,
-            &found.findings,
-            gatherer,
-            &mut already_read,
-        )
-        .await
-        {
+        let found = rules(&facts);
+        if !refresh_neighbours(&mut facts.neighbours, &found, gatherer, &mut already_read).await {
             return found;
         }
     }

@@ -5,14 +5,14 @@ use serde_json::{Map, Value};
 
 use crate::api::Kind;
 use crate::rules::checks::transition;
-use crate::rules::facts::{Facts, Freshness, Neighbours, Reference};
+use crate::rules::facts::{Caller, Facts, Freshness, Neighbours, Reference};
 use crate::rules::finding::Findings;
 use crate::rules::policy::Context;
 use crate::rules::subject::{Metadata, Subject};
 use crate::rules::{self, decode, run_record, spec_change};
 
 use super::gather::Gatherer;
-use super::judge::{Judgement, judge, refresh_neighbours};
+use super::judge::{judge, refresh_neighbours};
 
 /// An object of a request: the metadata that rules read, and its `spec` and `status` as JSON text.
 ///
@@ -55,23 +55,23 @@ pub struct Evaluation<'a> {
     pub gatherer: Gatherer<'a>,
     /// The policy and the circumstances of the request.
     pub context: &'a Context,
+    /// Returns the caller. It is a function because the caller is parsed only if findings may have to be redacted.
+    pub caller: &'a (dyn Fn() -> Caller + Sync),
 }
 
-/// The result of the evaluation of a creation or an update.
-#[derive(Debug, Default)]
-pub struct Evaluated {
-    /// The findings, as the caller may see them.
+/// The result of [`Evaluation::update`].
+#[derive(Debug)]
+pub struct Update {
+    /// The findings.
     pub findings: Findings,
-    /// The findings about a Secret that the caller may not read. They are for the log only.
-    pub withheld: Findings,
     /// True if the status of the stored object records a run.
     pub started: bool,
 }
 
 impl Evaluation<'_> {
     /// Returns the findings of an object that is created.
-    pub async fn create(&self, new: &Object<'_>) -> Evaluated {
-        let (mut found, mut withheld) = (Findings::default(), Findings::default());
+    pub async fn create(&self, new: &Object<'_>) -> Findings {
+        let mut found = Findings::default();
         if new.status.is_some() {
             found.extend(transition::status_on_create(&new.body()));
         }
@@ -79,25 +79,19 @@ impl Evaluation<'_> {
             Ok(subject) => {
                 let rules = |facts: &_| rules::judge(&subject, facts, self.context);
                 let judged = judge(&subject, self.gatherer, rules).await;
-                found.extend(judged.findings);
-                withheld = judged.withheld;
+                found.extend(self.redact(judged, &subject).await);
             }
             Err(malformed) => found.extend(malformed),
         }
         found.suppress(|rule| new.meta.allows(rule));
-        Evaluated {
-            findings: found,
-            withheld,
-            started: false,
-        }
+        found
     }
 
     /// Returns the findings of an object that replaces `old`. A spec of the same meaning is not judged, and neither is metadata
     /// other than CassKop's finalizer.
-    pub async fn update(&self, old: &Object<'_>, new: &Object<'_>) -> Evaluated {
+    pub async fn update(&self, old: &Object<'_>, new: &Object<'_>) -> Update {
         let (before, after) = (old.body(), new.body());
         let started = run_record::exists(&before);
-        let mut withheld = Findings::default();
         let mut found: Findings = transition::status_reset(&before, &after).into_iter().collect();
         if spec_change::is_changed(self.kind, &before, &after) {
             found.extend(transition::spec_changed_after_start(self.kind, &before, &after));
@@ -114,8 +108,8 @@ impl Evaluation<'_> {
                 Ok(_) if !source_changed.is_empty() => found.extend(source_changed),
                 Ok(subject) => {
                     let judged = self.judge_change(&subject, (&before, &after)).await;
-                    found.extend(self.lower_old_denials(judged.findings, old, started).await);
-                    withheld = judged.withheld;
+                    let judged = self.lower_old_denials(judged, old, started).await;
+                    found.extend(self.redact(judged, &subject).await);
                 }
                 Err(malformed) => found.extend(malformed),
             }
@@ -133,14 +127,13 @@ impl Evaluation<'_> {
             ));
         }
         found.suppress(|rule| new.meta.allows(rule));
-        Evaluated {
+        Update {
             findings: found,
-            withheld,
             started,
         }
     }
 
-    async fn judge_change(&self, subject: &Subject, (before, after): (&Value, &Value)) -> Judgement {
+    async fn judge_change(&self, subject: &Subject, (before, after): (&Value, &Value)) -> Findings {
         let rules = |facts: &Facts| {
             let mut found = rules::judge(subject, facts, self.context);
             if self.kind == Kind::Backup {

@@ -61,13 +61,12 @@ impl StoredJudge {
             source: self.facts.as_ref(),
             namespace: &namespace,
             deadline: Some(Instant::now() + FACTS_TIMEOUT),
-            caller: None,
             looks_up_pods: false,
         };
         let rules = |facts: &_| rules::judge(&subject, facts, &context);
-        let mut found = judge(&subject, gatherer, rules).await.findings;
+        let mut found = judge(&subject, gatherer, rules).await;
         // Findings go into events and conditions, whose readers need not have the right to read the Secret.
-        found.redact_secret();
+        found.redact_content();
         found
     }
 }

@@ -4,25 +4,21 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessRevie
 use kube::api::{Api, PostParams};
 use tokio::time::timeout;
 
-use crate::rules::facts::{Caller, Reference, User};
+use crate::rules::facts::{Caller, Reference};
 use crate::telemetry::metrics::{ReadKind, ReadOutcome};
 
 use super::live::{LiveReads, READ_TIMEOUT};
 use super::reason::reason;
 
 impl LiveReads {
-    /// Returns `Found(true)` if `caller` may get this Secret. A caller without a name may get none. The request stores nothing.
+    /// Returns `Found(true)` if `caller` may get this Secret. The request stores nothing.
     pub(super) async fn may_read_secret(
         &self,
         caller: &Caller,
         namespace: &str,
         name: &str,
     ) -> Reference<bool> {
-        let user = caller.user();
-        if user.username.as_deref().is_none_or(str::is_empty) {
-            return Reference::Found(false);
-        }
-        let review = access_review(user, namespace, name);
+        let review = access_review(caller, namespace, name);
         let request = async {
             // The semaphore is never closed.
             let _permit = self.permits.acquire().await;
@@ -51,13 +47,14 @@ impl LiveReads {
     }
 }
 
-fn access_review(user: User, namespace: &str, name: &str) -> SubjectAccessReview {
+fn access_review(caller: &Caller, namespace: &str, name: &str) -> SubjectAccessReview {
+    let non_empty = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
-            user: user.username,
-            uid: user.uid.filter(|uid| !uid.is_empty()),
-            groups: Some(user.groups.unwrap_or_default()),
-            extra: user.extra.filter(|extra| !extra.is_empty()),
+            user: non_empty(&caller.username),
+            uid: non_empty(&caller.uid),
+            groups: Some(caller.groups.clone()),
+            extra: Some(caller.extra.clone()).filter(|extra| !extra.is_empty()),
             resource_attributes: Some(ResourceAttributes {
                 namespace: Some(namespace.to_owned()),
                 name: Some(name.to_owned()),

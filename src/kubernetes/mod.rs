@@ -24,7 +24,7 @@ mod kind;
 mod live;
 mod pods;
 mod reason;
-mod recent;
+mod recent_secrets;
 mod shared_reads;
 pub mod source;
 mod store;

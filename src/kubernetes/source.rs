@@ -19,7 +19,7 @@ use crate::telemetry::metrics::Metrics;
 use super::cache::Cached;
 use super::kind::WatchedKind;
 use super::live::LiveReads;
-use super::recent::{RecentRights, RecentSecrets};
+use super::recent_secrets::RecentSecrets;
 use super::shared_reads::SharedReads;
 
 /// Answers from caches, and from live reads of the API server.
@@ -28,7 +28,7 @@ use super::shared_reads::SharedReads;
 /// |---|---|---|
 /// | a cluster, a backup, a namespace | the cached object; a read if there is none | a read |
 /// | the labels of pods | a read | a read |
-/// | a Secret, and the right to read it | what was read within the last five seconds; else a read | a read (the right: as cached) |
+/// | a Secret | what was read within the last five seconds; else a read | a read |
 ///
 /// # Guarantees
 /// - `Absent` comes from a live read, never from a cache.
@@ -46,7 +46,6 @@ pub struct ClusterFacts {
     namespaces: Watched<core::Namespace>,
     secret_reads: SharedReads<Credentials>,
     recent: Arc<RecentSecrets>,
-    rights: RecentRights,
     live: LiveReads,
 }
 
@@ -79,7 +78,6 @@ impl ClusterFacts {
             namespaces: Watched::new(readers.namespaces),
             secret_reads: SharedReads::new(),
             recent: Arc::default(),
-            rights: RecentRights::default(),
             live: LiveReads::new(client, metrics),
         }
     }
@@ -201,15 +199,7 @@ impl FactSource for ClusterFacts {
         namespace: &'a str,
         name: &'a str,
     ) -> Pending<'a, bool> {
-        if let Some(allowed) = self.rights.get(caller, namespace, name, Instant::now()) {
-            return Pending::known(Reference::Found(allowed));
-        }
-        Pending::asked(async move {
-            let begun = Instant::now();
-            let answer = self.live.may_read_secret(caller, namespace, name).await;
-            self.rights.record(caller, namespace, name, &answer, begun);
-            answer
-        })
+        Pending::asked(self.live.may_read_secret(caller, namespace, name))
     }
 }
 

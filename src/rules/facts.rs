@@ -1,6 +1,5 @@
 //! The facts that rules read, as plain data, and the trait of their sources.
 
-mod caller;
 mod index;
 mod neighbours;
 mod objects;
@@ -13,7 +12,6 @@ use std::task::{self, Poll};
 
 use crate::domain::credentials::Credentials;
 
-pub use caller::{Caller, User};
 pub use index::{BackupIndex, NeighbourIndex, RestoreIndex};
 pub use neighbours::{MAX_NEIGHBOURS, NeighbourQuery, NeighbourRef, Neighbours};
 pub use objects::{Cluster, ClusterNode, Namespace, Run, StoredBackup, StoredRestore};
@@ -56,8 +54,6 @@ pub struct Facts {
     pub backup: Option<Reference<StoredBackup>>,
     /// `spec.secret`, or the one that a restore inherits from its backup.
     pub secret: Option<Reference<Credentials>>,
-    /// That Secret, if the user of the request may not read it; `secret` is `None` then. Rules see only that it is withheld.
-    pub withheld_secret: Option<Reference<Credentials>>,
     /// The labels of the cluster that its pods lack, so that CassKop finds no pod. Looked up with CassKop as executor only.
     pub labels_without_pod: Option<Reference<LabelsWithoutPod>>,
     /// The namespace of the object.
@@ -67,37 +63,6 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Returns the facts with a Secret, withheld from the rules unless the caller may read it.
-    ///
-    /// `may_read` is `None` if no Secret is withheld from this caller.
-    #[must_use]
-    pub fn with_secret(
-        self,
-        secret: Option<Reference<Credentials>>,
-        may_read: Option<&Reference<bool>>,
-    ) -> Self {
-        let (secret, withheld_secret) = match may_read {
-            None | Some(Reference::Found(true)) => (secret, None),
-            Some(_) => (None, secret),
-        };
-        Self {
-            secret,
-            withheld_secret,
-            ..self
-        }
-    }
-
-    /// Returns the facts with the withheld Secret, for the log; `None` if no Secret is withheld.
-    #[must_use]
-    pub fn disclosed(&self) -> Option<Self> {
-        let secret = self.withheld_secret.clone()?;
-        Some(Self {
-            secret: Some(secret),
-            withheld_secret: None,
-            ..self.clone()
-        })
-    }
-
     /// Returns the cluster if it exists.
     #[must_use]
     pub fn found_cluster(&self) -> Option<&Cluster> {
@@ -124,6 +89,19 @@ pub enum Freshness {
     Cached,
     /// Only a live read, because a denial rests on it.
     Live,
+}
+
+/// The user of a request, from the API server's `userInfo`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The user's name; empty if the API server names none.
+    pub username: String,
+    /// The user's id.
+    pub uid: String,
+    /// The user's groups.
+    pub groups: Vec<String>,
+    /// Extra attributes from the authenticator.
+    pub extra: std::collections::BTreeMap<String, Vec<String>>,
 }
 
 /// An answer that is known or still has to be awaited.

@@ -10,6 +10,7 @@ use super::catalogue::{Rule, Severity};
 use identity::Identity;
 
 pub use path::{entry, field};
+pub use redaction::Redaction;
 
 /// The reason why a field is rejected, as in `details.causes[].reason` of a Kubernetes `Status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +82,8 @@ pub struct Finding {
     /// The other fields that the finding depends on, from the object's root. `check` drops the finding if one of them is
     /// a placeholder that a template engine replaces later.
     pub related_fields: &'static [&'static str],
-    /// The message for readers who may not read the Secret that the finding depends on; `None` if it depends on none.
-    pub redacted_message: Option<Box<str>>,
+    /// The form for callers who may not read the Secret; `None` if the finding does not depend on a Secret.
+    pub redaction: Option<Box<Redaction>>,
     /// True if the object's author suppressed this warning. It is still recorded.
     pub suppressed: bool,
     /// True if the finding only reports that a reference could not be looked up.
@@ -107,7 +108,7 @@ impl Finding {
             message: message.into(),
             related_objects: Vec::new(),
             related_fields: &[],
-            redacted_message: None,
+            redaction: None,
             suppressed: false,
             unchecked: false,
         }

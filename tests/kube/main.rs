@@ -79,7 +79,7 @@ tests! {
         every_mistake_of_a_restore_is_reported_at_once,
         one_bad_object_does_not_stop_the_others_of_a_file,
         every_way_to_write_gets_the_same_answer,
-        a_user_who_may_read_no_secret_gets_one_notice_whatever_it_has,
+        a_user_who_may_read_no_secret_gets_the_same_verdict_and_no_details,
         an_object_with_generate_name_is_judged,
     ;
     retention:

@@ -97,10 +97,12 @@ fn the_metadata_that_rules_read_is_decoded() {
     assert_eq!(meta.requires.as_deref(), Some("d"));
     assert_eq!(meta.velero_restore.as_deref(), Some("w"));
     assert_eq!(meta.tool, Some(Tool::Flux));
-    let user = review.caller().user();
-    assert_eq!(user.username.as_deref(), Some("jane"));
-    assert_eq!(user.groups, Some(vec!["dev".to_owned()]));
-    assert_eq!(user.extra.unwrap()["scopes"], ["a"]);
+    let caller = review.caller();
+    assert_eq!(
+        (caller.username.as_str(), caller.groups.as_slice()),
+        ("jane", &["dev".to_owned()][..])
+    );
+    assert_eq!(caller.extra["scopes"], ["a"]);
 }
 
 #[test]

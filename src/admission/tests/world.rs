@@ -32,8 +32,7 @@ pub(super) struct World {
     pub(super) neighbours: Neighbours,
     /// The restores that a live read returns.
     pub(super) restores: Vec<StoredRestore>,
-    /// The Secrets that the caller may not read.
-    pub(super) withheld: Vec<&'static str>,
+    pub(super) secret_readers: Vec<String>,
     pub(super) restores_are_silent: bool,
 }
 
@@ -132,9 +131,12 @@ impl FactSource for World {
     }
 
     fn may_read_secret<'a>(&'a self, caller: &'a Caller, _: &'a str, name: &'a str) -> Pending<'a, bool> {
-        let username = caller.user().username.unwrap_or_default();
-        let asked = format!("right of {username} to {name}");
-        self.answer(&asked, Freshness::Cached, Some(!self.withheld.contains(&name)))
+        let may = self.secret_readers.contains(&caller.username);
+        self.answer(
+            &format!("access {} {name}", caller.username),
+            Freshness::Live,
+            Some(may),
+        )
     }
 }
 

@@ -2,8 +2,7 @@
 //!
 //! The required keys follow Esop 1.1.4 and 2.0.4 (`TransferManagerFactory`, `CephModule`, `AzureModule`, `GCPModule`) and
 //! the checks of CassKop's backup controller. Icarus 3.0.0 and later ignore Secrets. Messages name missing keys and
-//! keys with an unusable value, never values. From a user who may not read the Secret it is withheld: the answer is the same
-//! whatever the Secret has, and whether it exists.
+//! keys with an unusable value, never values, and only to users who may read the Secret.
 
 use crate::api::MISSING_REFERENCES_LABEL;
 use crate::domain::credentials::{Credentials, Defect, Key};
@@ -16,7 +15,7 @@ use crate::rules::catalogue::{
     STORAGE_PROVIDER_UNSUPPORTED, Severity,
 };
 use crate::rules::facts::Facts;
-use crate::rules::finding::{Cause, Finding, Findings};
+use crate::rules::finding::{Cause, Finding, Findings, Redaction};
 use crate::rules::policy::{Context, Executor};
 use crate::rules::subject::Subject;
 
@@ -35,17 +34,15 @@ pub(super) fn check(subject: &Subject, facts: &Facts, context: &Context, finding
         findings.extend(provider.and_then(|provider| not_set(subject, provider, facts, context)));
         return;
     };
-    if facts.withheld_secret.is_some() {
-        findings.push(withheld(name, provider, subject.kind(), facts, context));
-        return;
-    }
     let reference = NamedReference {
         rule: &SECRET_NOT_FOUND,
         path: PATH,
         kind: "Secret",
         name,
     };
-    let not_found = || not_found(subject, facts, context);
+    let absent = not_found(subject, facts, context);
+    let severity = absent.severity;
+    let not_found = || redacted(absent, name, provider, severity, false);
     let credentials = reference.resolve(facts.secret.as_ref(), not_found, findings);
     if let (Some(credentials), Some(provider)) = (credentials, provider) {
         let check = SecretCheck {
@@ -53,6 +50,7 @@ pub(super) fn check(subject: &Subject, facts: &Facts, context: &Context, finding
             provider,
             credentials,
             reader: reader(facts),
+            absent: severity,
         };
         findings.extend(check.rejected(subject.kind(), context));
         check.missing_keys(subject.kind(), context, findings);
@@ -113,55 +111,7 @@ fn not_found(subject: &Subject, facts: &Facts, context: &Context) -> Finding {
              or label the namespace {MISSING_REFERENCES_LABEL}=warn"
         ),
     };
-    let finding = Finding::deny(&SECRET_NOT_FOUND, PATH, Cause::NotFound, message.as_str());
-    finding.severity(severity).redacted(message)
-}
-
-/// Returns the one finding that a user sees who may not read the Secret, whatever it has and whether it exists.
-fn withheld(name: &str, provider: Option<Provider>, kind: Kind, facts: &Facts, context: &Context) -> Finding {
-    if reader(facts) == Reader::None && !casskop_reads(kind, context) {
-        return ignored(name);
-    }
-    let need = provider.map_or_else(String::new, |provider| {
-        format!(
-            " with {} for {provider}://",
-            key_names(required_keys(provider, true))
-        )
-    });
-    let message =
-        format!("not checked, because you may not read this Secret; it must be in this namespace{need}");
-    Finding::warn(&SECRET_NOT_FOUND, PATH, Cause::NotFound, message)
-        .value(name)
-        .unchecked()
-}
-
-/// Warns that the sidecar ignores the Secret.
-fn ignored(name: &str) -> Finding {
-    let message = format!(
-        "the cluster's sidecar (Icarus 3 or later) ignores Secret {name}; give the sidecar its credentials in its environment"
-    );
-    Finding::warn(&SECRET_IGNORED, PATH, Cause::Invalid, message)
-        .value(name)
-        .related_object("Secret", name)
-}
-
-/// Returns the keys that a provider requires. A region is required beside an endpoint, and by CassKop for s3.
-fn required_keys(provider: Provider, with_region: bool) -> &'static [Key] {
-    use Key::{AwsAccessKeyId, AwsEndpoint, AwsRegion, AwsSecretAccessKey};
-    match provider {
-        Provider::S3 | Provider::Oracle | Provider::Minio if with_region => {
-            &[AwsAccessKeyId, AwsSecretAccessKey, AwsRegion]
-        }
-        Provider::S3 | Provider::Oracle | Provider::Minio => &[AwsAccessKeyId, AwsSecretAccessKey],
-        Provider::Ceph => &[AwsAccessKeyId, AwsSecretAccessKey, AwsEndpoint],
-        Provider::Azure => &[Key::AzureStorageAccount, Key::AzureStorageKey],
-        Provider::Gcp => &[Key::Gcp],
-        Provider::File => &[],
-    }
-}
-
-fn key_names(keys: &[Key]) -> String {
-    keys.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ")
+    Finding::deny(&SECRET_NOT_FOUND, PATH, Cause::NotFound, message).severity(severity)
 }
 
 /// Returns true if CassKop itself reads the Secret: for backups only.
@@ -218,6 +168,32 @@ struct SecretCheck<'a> {
     provider: Provider,
     credentials: &'a Credentials,
     reader: Reader,
+    /// The severity that the Secret would have if it did not exist.
+    absent: Severity,
+}
+
+/// Returns the finding with its form for callers who may not read the Secret: the same for every finding about it.
+///
+/// Without a provider only the existence of the Secret is checked, so such a caller sees no finding.
+fn redacted(
+    finding: Finding,
+    name: &str,
+    provider: Option<Provider>,
+    absent: Severity,
+    reveals_content: bool,
+) -> Finding {
+    let purpose = provider
+        .map(|provider| format!(" for {provider}://"))
+        .unwrap_or_default();
+    let redaction = Redaction {
+        rule: &SECRET_KEY_MISSING,
+        cause: Cause::Invalid,
+        message: format!("Secret {name} is not usable{purpose}; users who may read it see the reason"),
+        severity: absent,
+        is_hidden: provider.is_none() || absent < finding.severity,
+        reveals_content,
+    };
+    finding.redaction(redaction)
 }
 
 impl SecretCheck<'_> {
@@ -267,7 +243,7 @@ impl SecretCheck<'_> {
     }
 
     fn missing_keys_finding(&self, keys: &[Key], severity: Severity, required_by: &str) -> Finding {
-        let keys = key_names(keys);
+        let keys = keys.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
         let (name, provider) = (self.name, self.provider);
         let message = match severity {
             Severity::Deny => {
@@ -355,16 +331,37 @@ impl SecretCheck<'_> {
         if self.reader != Reader::None || !self.missing(required).is_empty() {
             return;
         }
-        let finding = ignored(self.name);
-        let message = finding.message.clone();
-        findings.push(finding.redacted(message));
+        let message = format!(
+            "the cluster's sidecar (Icarus 3 or later) ignores Secret {}; give the sidecar its credentials in its \
+             environment",
+            self.name
+        );
+        let finding = Finding::warn(&SECRET_IGNORED, PATH, Cause::Invalid, message)
+            .value(self.name)
+            .related_object("Secret", self.name);
+        findings.push(redacted(
+            finding,
+            self.name,
+            Some(self.provider),
+            self.absent,
+            false,
+        ));
     }
 
     /// Returns the required keys. CassKop requires a region for s3; Icarus requires one beside an endpoint.
     fn required(&self, casskop_reads: bool) -> &'static [Key] {
-        let with_region =
-            self.credentials.has(Key::AwsEndpoint) || (casskop_reads && self.provider == Provider::S3);
-        required_keys(self.provider, with_region)
+        use Key::{AwsAccessKeyId, AwsEndpoint, AwsRegion, AwsSecretAccessKey};
+        let region = self.credentials.has(AwsEndpoint) || (casskop_reads && self.provider == Provider::S3);
+        match self.provider {
+            Provider::S3 | Provider::Oracle | Provider::Minio if region => {
+                &[AwsAccessKeyId, AwsSecretAccessKey, AwsRegion]
+            }
+            Provider::S3 | Provider::Oracle | Provider::Minio => &[AwsAccessKeyId, AwsSecretAccessKey],
+            Provider::Ceph => &[AwsAccessKeyId, AwsSecretAccessKey, AwsEndpoint],
+            Provider::Azure => &[Key::AzureStorageAccount, Key::AzureStorageKey],
+            Provider::Gcp => &[Key::Gcp],
+            Provider::File => &[],
+        }
     }
 
     /// Returns true if CassKop itself rejects a Secret without `key`, for any sidecar: the keys of gcp and azure, and for
@@ -414,9 +411,6 @@ impl SecretCheck<'_> {
             .severity(severity)
             .value(self.name)
             .related_object("Secret", self.name);
-        finding.redacted(format!(
-            "Secret {} is not usable for {}://; users who may read it see the reason",
-            self.name, self.provider
-        ))
+        redacted(finding, self.name, Some(self.provider), self.absent, true)
     }
 }
