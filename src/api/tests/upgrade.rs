@@ -105,7 +105,7 @@ fn with_new_fields(mut status: Value) -> Value {
         &mut status,
         &json!({
             "ringUnsettledSince": "2026-11-22T21:38:38Z", "noProgressSince": "2026-11-22T21:38:38Z",
-            "waitingSince": "2026-11-22T21:38:38Z",
+            "waitingSince": "2026-11-22T21:38:38Z", "resumedSince": "2026-11-22T21:38:38Z",
         }),
     );
     if status.get("history").is_some() {
