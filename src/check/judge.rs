@@ -75,26 +75,23 @@ pub(super) async fn judge(
         deadline: None,
         looks_up_pods: settings.policy.executor == Executor::Casskop,
     });
-    found.extend(match stored.zip(gatherer) {
-        Some((old, gatherer)) => {
-            let change = Change {
-                kind,
-                old,
-                new: body,
-                meta: meta.clone(),
-                placeholders: &placeholders,
-            };
-            change.judge(gatherer, settings).await
-        }
-        None => {
-            let manifest = Object {
-                kind,
-                body,
-                meta: &meta,
-                placeholders: &placeholders,
-            };
-            manifest.judge_creation(gatherer, settings).await
-        }
+    found.extend(if let Some((old, gatherer)) = stored.zip(gatherer) {
+        let change = Change {
+            kind,
+            old,
+            new: body,
+            meta: meta.clone(),
+            placeholders: &placeholders,
+        };
+        change.judge(gatherer, settings).await
+    } else {
+        let manifest = Object {
+            kind,
+            body,
+            meta: &meta,
+            placeholders: &placeholders,
+        };
+        manifest.judge_creation(gatherer, settings).await
     });
     let unknown = with_metadata(UnknownPaths::of(&placeholders), node, &known);
     let mut found: Findings = found

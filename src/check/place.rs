@@ -121,7 +121,7 @@ fn drafts(
             folder = own.into();
         }
         for placement in kustomizations.placements(name, manifest.kind_name(), manifest.name()) {
-            let namespace = placement.namespace.as_deref().or(manifest.namespace());
+            let namespace = placement.namespace.as_deref().or_else(|| manifest.namespace());
             let opaque = placement.opaque.as_deref().or(manifest.opaque);
             drafts.push(Draft {
                 namespace: namespace.map(SmolStr::from),

@@ -35,7 +35,7 @@ impl Packed {
     pub fn unpack(&self) -> NodeRef {
         match self {
             Self::Bytes(bytes) => {
-                postcard::from_bytes(bytes).unwrap_or_else(|_| NodeRef::Scalar(Node { kind: NodeKind::Null }))
+                postcard::from_bytes(bytes).unwrap_or(NodeRef::Scalar(Node { kind: NodeKind::Null }))
             }
             Self::Tree(object) => object.clone(),
         }
@@ -144,9 +144,8 @@ mod tests {
 
     #[test]
     fn a_packed_object_takes_little_memory() {
-        let text: String = (0..100)
-            .map(|number| format!("key-{number}: value-{number}\n"))
-            .collect();
+        let lines = (0..100).map(|number| format!("key-{number}: value-{number}\n"));
+        let text = lines.collect::<Vec<_>>().concat();
         let Packed::Bytes(bytes) = Packed::new(&read(&text)) else {
             panic!("not packed");
         };
