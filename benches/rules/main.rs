@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use cassgate::api::{CassandraBackup, CassandraBackupSpec, CassandraCluster, CassandraRestoreSpec};
 use cassgate::domain::credentials::Credentials;
-use cassgate::rules::facts::{Cluster, Facts, Namespace, Neighbours, Reference, StoredBackup};
+use cassgate::rules::facts::{Cluster, Facts, Namespace, Reference, StoredBackup};
 use cassgate::rules::judge;
 use cassgate::rules::policy::Context;
 use cassgate::rules::subject::{Backup, Metadata, Restore, Subject};
@@ -103,7 +103,7 @@ fn facts(backup: &serde_json::Value) -> Result<Facts> {
         backup: Some(Reference::Found(StoredBackup::from(&stored))),
         secret: Some(Reference::Found(Credentials::read(keys))),
         namespace: Some(Reference::Found(Namespace::default())),
-        neighbours: Neighbours::default(),
+        ..Facts::default()
     })
 }
 

@@ -80,11 +80,11 @@ pub(crate) fn what_casskop_would_run_after_a_way_back_is_listed() {
     assert!(page.contains(&format!(
         "kubectl get cassandrabackups,cassandrarestores -A -o go-template-file=cassgate/{TEMPLATE}"
     )));
-    let stage = Stage::new(Crds::Ours);
+    let world = Stage::new(Crds::Ours);
     let template = format!("go-template-file={}", repository(TEMPLATE));
     let list = || {
         let both = "cassandrabackups,cassandrarestores";
-        let answer = stage.kubectl.run(&["get", both, "-o", &template]);
+        let answer = world.kubectl.run(&["get", both, "-o", &template]);
         assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{answer:?}");
         answer.stdout
     };
@@ -99,7 +99,7 @@ pub(crate) fn what_casskop_would_run_after_a_way_back_is_listed() {
     ];
     let mut lines = Vec::new();
     for (kind, name, _, _, line) in listed() {
-        lines.push(format!("{kind} {}/{name} {line}\n", stage.namespace));
+        lines.push(format!("{kind} {}/{name} {line}\n", world.namespace));
         assert!(page.contains(line), "{line}");
     }
     let objects = listed()
@@ -111,7 +111,7 @@ pub(crate) fn what_casskop_would_run_after_a_way_back_is_listed() {
         } else {
             restore(name, "cassandraBackup: done")
         };
-        stage.kubectl.apply(&documents(&[manifest])).succeeds();
+        world.kubectl.apply(&documents(&[manifest])).succeeds();
         let status = match state {
             "" => continue,
             "no coordinator" => json!({"condition": {"type": "FAILED"}}),
@@ -120,7 +120,7 @@ pub(crate) fn what_casskop_would_run_after_a_way_back_is_listed() {
             }
         };
         let patch = json!({ "status": status }).to_string();
-        stage
+        world
             .kubectl
             .run(&[
                 "patch",
