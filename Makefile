@@ -74,6 +74,7 @@ soak-oldest: cert-manager
 # Each connection needs a file descriptor in the client, hence ulimit.
 soak-hostile: servers
 	ulimit -n 20000 && CASSGATE_TEST_CONNECTIONS=10000 $(CARGO) test --locked --test kube -- hostile --nocapture
+	CASSGATE_TEST_LARGE_REVIEWS=12000 $(CARGO) test --locked --test kube -- large_reviews --nocapture
 
 # Kills the reconciler, or drops the response to it, at every write and request of a backup and of a restore; .ci/run
 # uses every fourth one.

@@ -1,16 +1,19 @@
 //! The webhook: bytes to review to verdict to bytes.
 //!
-//! The steps: `review` decodes, `validate` and `mutate` decide with the findings of
+//! The steps: `body` receives, `review` decodes, `validate` and `mutate` decide with the findings of
 //! [`evaluate`](crate::evaluate), `wire` encodes. An invalid object is a verdict. An invalid request or an
 //! internal error is an HTTP error with a `Status`, so that `failurePolicy` decides.
 
+mod body;
 mod mutate;
 mod review;
+mod texts;
 mod validate;
 mod verdict;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
@@ -21,7 +24,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
-use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -35,7 +37,8 @@ use crate::telemetry::metrics::{
     FindingSeverity, Metrics, Operation as OperationLabel, ReviewKind, ReviewVerdict, RuleLabel,
 };
 
-use review::{Operation, Review};
+use body::{BodyError, NoTurn, Turns};
+use review::{Operation, Review, ReviewError};
 use verdict::Verdict;
 
 /// The path of the mutating webhook.
@@ -78,7 +81,16 @@ pub fn router(admission: Arc<Admission>) -> Router {
             VALIDATE,
             post(|state, budget, body| serve(Webhook::Validating, state, budget, body)),
         )
-        .with_state(admission)
+        .with_state(Arc::new(Service {
+            admission,
+            turns: Turns::new(),
+        }))
+}
+
+/// The webhook and the limits of its reviews.
+struct Service {
+    admission: Arc<Admission>,
+    turns: Turns,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -138,29 +150,36 @@ impl<S: Sync> FromRequestParts<S> for ReadBudget {
 
 async fn serve(
     webhook: Webhook,
-    State(admission): State<Arc<Admission>>,
+    State(service): State<Arc<Service>>,
     ReadBudget(budget): ReadBudget,
-    body: Bytes,
+    body: Body,
 ) -> Response {
+    let body = match body::receive(body).await {
+        Ok(body) => body,
+        Err(error) => return not_received(&error),
+    };
     let received = Instant::now();
-    let review = match Review::decode(&body) {
-        // Boxed to keep the future of this function small.
-        Ok(review) => Box::new(review),
-        Err(error) => {
-            // An error of the parser may repeat a text of the body.
-            let error: String = error.to_string().chars().take(MAX_ERROR_LENGTH).collect();
-            tracing::info!(webhook = webhook.as_str(), error, "review cannot be decoded");
-            let verdict = ReviewVerdict::Undecodable;
-            admission.metrics.reviewed(
-                ReviewKind::Other,
-                OperationLabel::Other,
-                verdict,
-                received.elapsed(),
-            );
-            return json(StatusCode::BAD_REQUEST, wire::failure(400, "BadRequest", error));
+    let admission = &service.admission;
+    let turn = service.turns.decoding(body.len()).await;
+    // Boxed to keep the future of this function small.
+    let review = match Review::decode(&body).map(Box::new) {
+        Ok(review) => review,
+        Err(error) => return admission.undecodable(webhook, &error, received.elapsed()),
+    };
+    drop(turn);
+    let deadline = received + budget;
+    let verdict = match service.turns.judging(review.spec_length(), deadline).await {
+        // The turn ends with the verdict.
+        Ok(_turn) => admission.review(webhook, &review, deadline).await,
+        Err(no_turn) => Err(no_turn),
+    };
+    let verdict = match verdict {
+        Ok(verdict) => verdict,
+        Err(no_turn) => {
+            admission.failed(&review, received.elapsed());
+            return unavailable(no_turn.to_string());
         }
     };
-    let verdict = admission.review(webhook, &review, received + budget).await;
     admission.record(webhook, &review, &verdict, received.elapsed());
     match wire::answer(&review, &verdict) {
         Ok(body) => json(StatusCode::OK, body),
@@ -186,14 +205,51 @@ fn json(code: StatusCode, body: Vec<u8>) -> Response {
     response
 }
 
+fn not_received(error: &BodyError) -> Response {
+    let (code, reason) = match error {
+        BodyError::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge"),
+        BodyError::Incomplete => (StatusCode::BAD_REQUEST, "BadRequest"),
+    };
+    json(code, wire::failure(code.as_u16(), reason, error.to_string()))
+}
+
+/// Returns the answer to a review that cassgate cannot judge now: 503, upon which `failurePolicy` decides.
+fn unavailable(message: String) -> Response {
+    let body = wire::failure(503, "ServiceUnavailable", message);
+    let mut response = json(StatusCode::SERVICE_UNAVAILABLE, body);
+    let seconds = HeaderValue::from_static("1");
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    response
+}
+
 impl Admission {
-    async fn review(&self, webhook: Webhook, review: &Review<'_>, deadline: Instant) -> Verdict {
+    /// Returns the verdict of a review.
+    ///
+    /// A restore destroys data, so it is not admitted if reads had no turn: a denial could have become a warning.
+    async fn review(
+        &self,
+        webhook: Webhook,
+        review: &Review<'_>,
+        deadline: Instant,
+    ) -> Result<Verdict, NoTurn> {
+        let had_no_turn = AtomicBool::new(false);
         let gatherer = Gatherer {
             source: self.facts.as_ref(),
             namespace: &review.namespace,
             deadline: Some(deadline),
             looks_up_pods: self.policy.executor == Executor::Casskop,
+            had_no_turn: Some(&had_no_turn),
         };
+        let verdict = self.judge(webhook, review, gatherer).await;
+        let is_admitted = !matches!(verdict, Verdict::Deny(..));
+        let is_restore = review.kind.judged() == Some(Kind::Restore) && review.operation != Operation::Delete;
+        if had_no_turn.into_inner() && is_admitted && is_restore {
+            return Err(NoTurn::Reads);
+        }
+        Ok(verdict)
+    }
+
+    async fn judge(&self, webhook: Webhook, review: &Review<'_>, gatherer: Gatherer<'_>) -> Verdict {
         match webhook {
             Webhook::Mutating => {
                 let status_is_subresource = review
@@ -218,6 +274,24 @@ impl Admission {
                 validate::validate(review, gatherer, &context).await
             }
         }
+    }
+
+    /// Counts and logs a body that is not a review, and returns its answer.
+    fn undecodable(&self, webhook: Webhook, error: &ReviewError, elapsed: Duration) -> Response {
+        // An error of the parser may repeat a text of the body.
+        let error: String = error.to_string().chars().take(MAX_ERROR_LENGTH).collect();
+        tracing::info!(webhook = webhook.as_str(), error, "review cannot be decoded");
+        let verdict = ReviewVerdict::Undecodable;
+        self.metrics
+            .reviewed(ReviewKind::Other, OperationLabel::Other, verdict, elapsed);
+        json(StatusCode::BAD_REQUEST, wire::failure(400, "BadRequest", error))
+    }
+
+    /// Counts a review without a verdict.
+    fn failed(&self, review: &Review<'_>, elapsed: Duration) {
+        let operation = operation_label(review.operation);
+        self.metrics
+            .reviewed(kind_label(review), operation, ReviewVerdict::Failed, elapsed);
     }
 
     /// Counts a verdict and logs it in one line: denials at level info, all others at level debug. Never logs the object.
@@ -245,7 +319,7 @@ impl Admission {
             tracing::info!(
                 webhook = webhook.as_str(),
                 uid = &*review.uid,
-                kind = &*review.kind.kind,
+                kind = &*review.kind.kind.0,
                 namespace = &*review.namespace,
                 name = &*review.name,
                 operation = operation_label(review.operation).as_str(),
@@ -257,7 +331,7 @@ impl Admission {
             tracing::debug!(
                 webhook = webhook.as_str(),
                 uid = &*review.uid,
-                kind = &*review.kind.kind,
+                kind = &*review.kind.kind.0,
                 namespace = &*review.namespace,
                 name = &*review.name,
                 operation = operation_label(review.operation).as_str(),

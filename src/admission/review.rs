@@ -3,21 +3,23 @@
 //! The envelope is decoded leniently: unknown fields are ignored, and only the fields that an answer needs are required.
 //! Only parts of `metadata`, `spec` and `status` of an object are kept, because managed fields are most of its bytes.
 
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use crate::api;
 use crate::api::Kind;
 use crate::evaluate::Object;
 use crate::rules::facts::Caller;
+use crate::rules::json_size::JsonLimits;
 use crate::rules::run_record;
-use crate::rules::subject::{Metadata, is_read};
+use crate::rules::subject::Metadata;
 use crate::rules::tool::Tool;
+
+use super::texts::{Finalizers, Text, Texts};
 
 /// The request of an `AdmissionReview`.
 #[derive(Debug)]
@@ -50,17 +52,17 @@ pub(super) struct Review<'a> {
 #[serde(default)]
 pub(super) struct GroupVersionKind<'a> {
     #[serde(borrow)]
-    pub(super) group: Cow<'a, str>,
+    pub(super) group: Text<'a>,
     #[serde(borrow)]
-    pub(super) version: Cow<'a, str>,
+    pub(super) version: Text<'a>,
     #[serde(borrow)]
-    pub(super) kind: Cow<'a, str>,
+    pub(super) kind: Text<'a>,
 }
 
 impl GroupVersionKind<'_> {
     /// Returns the kind if cassgate judges it. v1alpha1 has the same schema as v2 wherever it is still served.
     pub(super) fn judged(&self) -> Option<Kind> {
-        match (&*self.group, &*self.version, &*self.kind) {
+        match (&*self.group.0, &*self.version.0, &*self.kind.0) {
             (api::GROUP, "v2" | "v1alpha1", "CassandraBackup") => Some(Kind::Backup),
             (api::GROUP, "v2" | "v1alpha1", "CassandraRestore") => Some(Kind::Restore),
             _ => None,
@@ -124,18 +126,11 @@ struct Envelope<'a> {
     request: Option<Request<'a>>,
 }
 
-/// A text that borrows from the body unless it has escapes.
-///
-/// The newtype is needed because serde borrows for a `Cow` but copies for an `Option<Cow>`.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Request<'a> {
     #[serde(borrow, default)]
-    uid: Cow<'a, str>,
+    uid: Text<'a>,
     #[serde(borrow, default)]
     kind: GroupVersionKind<'a>,
     #[serde(borrow, default)]
@@ -145,7 +140,7 @@ struct Request<'a> {
     #[serde(borrow, default)]
     namespace: Option<Text<'a>>,
     #[serde(borrow)]
-    operation: Cow<'a, str>,
+    operation: Text<'a>,
     #[serde(default)]
     dry_run: Option<bool>,
     #[serde(borrow, default)]
@@ -183,78 +178,6 @@ struct WireMetadata<'a> {
     labels: Option<Texts>,
     #[serde(default)]
     annotations: Option<Texts>,
-}
-
-/// The labels or annotations that rules read. The API server guarantees that values are texts.
-#[derive(Debug, Default)]
-struct Texts(Vec<(String, String)>);
-
-impl Texts {
-    /// Removes and returns the value of a key.
-    fn take(&mut self, key: &str) -> Option<String> {
-        let position = self.0.iter().position(|(own, _)| own == key)?;
-        Some(self.0.swap_remove(position).1)
-    }
-}
-
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(TextsVisitor)
-    }
-}
-
-/// Keeps the keys that rules read, so that memory does not follow what is sent.
-struct TextsVisitor;
-
-impl<'de> Visitor<'de> for TextsVisitor {
-    type Value = Texts;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a map of texts")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
-        let mut kept = Vec::new();
-        while let Some(key) = map.next_key::<Text<'de>>()? {
-            if is_read(&key.0) {
-                let value = map.next_value::<Option<String>>()?;
-                kept.extend(value.map(|value| (key.0.into_owned(), value)));
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(Texts(kept))
-    }
-}
-
-/// The finalizers, of which only CassKop's matters.
-#[derive(Debug, Default)]
-struct Finalizers {
-    has_unschedule: bool,
-}
-
-impl<'de> Deserialize<'de> for Finalizers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(FinalizersVisitor)
-    }
-}
-
-struct FinalizersVisitor;
-
-impl<'de> Visitor<'de> for FinalizersVisitor {
-    type Value = Finalizers;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a list of texts")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Finalizers, A::Error> {
-        let mut finalizers = Finalizers::default();
-        while let Some(name) = list.next_element::<Text<'de>>()? {
-            finalizers.has_unschedule |= name.0 == api::UNSCHEDULE_FINALIZER;
-        }
-        Ok(finalizers)
-    }
 }
 
 /// The options of a request, of which only the field manager matters.
@@ -316,7 +239,7 @@ impl<'a> Review<'a> {
             Err(_) => serde_json::from_slice(body)?,
         };
         let request = envelope.request.ok_or(ReviewError::NoRequest)?;
-        if request.uid.is_empty() {
+        if request.uid.0.is_empty() {
             return Err(ReviewError::NoUid);
         }
         let namespace = request.namespace.map(|name| name.0).unwrap_or_default();
@@ -330,10 +253,10 @@ impl<'a> Review<'a> {
         let text = |text: Option<Text<'a>>| text.map(|text| text.0).filter(|text| !text.is_empty());
         let named = text(request.name);
         Self {
-            uid: request.uid,
+            uid: request.uid.0,
             kind: request.kind,
             subresource: text(request.sub_resource),
-            operation: Operation::parse(&request.operation),
+            operation: Operation::parse(&request.operation.0),
             name: named
                 .or_else(|| own_name.flatten())
                 .or_else(|| old_name.flatten())
@@ -353,9 +276,9 @@ impl<'a> Review<'a> {
             ("uid", &self.uid),
             ("name", &self.name),
             ("namespace", &self.namespace),
-            ("group", &self.kind.group),
-            ("version", &self.kind.version),
-            ("kind", &self.kind.kind),
+            ("group", &self.kind.group.0),
+            ("version", &self.kind.version.0),
+            ("kind", &self.kind.kind.0),
             ("subresource", self.subresource.as_deref().unwrap_or_default()),
         ];
         let long = texts.into_iter().find(|(_, text)| text.len() > MAX_TEXT_LENGTH);
@@ -366,10 +289,11 @@ impl<'a> Review<'a> {
         Ok(self)
     }
 
-    /// Returns the caller; all fields are empty if the API server names none.
+    /// Returns the caller; all fields are empty if the API server names none, or if its text exceeds the limits.
     pub(super) fn caller(&self) -> Caller {
         let user: WireUser = self
             .user
+            .filter(|user| JsonLimits::USER.check(user.get()).is_ok())
             .and_then(|user| serde_json::from_str(user.get()).ok())
             .unwrap_or_default();
         Caller {
@@ -378,6 +302,15 @@ impl<'a> Review<'a> {
             groups: user.groups.unwrap_or_default(),
             extra: user.extra.unwrap_or_default(),
         }
+    }
+
+    /// Returns the number of bytes of the specs, which rules read whole.
+    pub(super) fn spec_length(&self) -> usize {
+        let objects = [&self.object, &self.old].into_iter().flatten();
+        objects
+            .filter_map(|object| object.spec)
+            .map(|spec| spec.get().len())
+            .sum()
     }
 
     /// Returns true if the object is being deleted and cannot run any more. Such a request is always admitted, so that
@@ -391,7 +324,7 @@ impl<'a> Review<'a> {
         deleting
             && match (kind, old, new) {
                 (Kind::Restore, Some(old), Some(new)) => {
-                    let (old, new) = (old.body(), new.body());
+                    let (old, new) = (old.run_state(), new.run_state());
                     run_record::exists(&old) && run_record::lost(&old, &new).is_none()
                 }
                 _ => true,

@@ -1,5 +1,6 @@
 //! The webhook over HTTP: requests, answers, and the facts that are read for them.
 
+mod limits;
 mod mutating;
 mod neighbours;
 mod validating;

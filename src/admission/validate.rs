@@ -58,7 +58,7 @@ pub(super) fn unknown(review: &Review<'_>) -> Verdict {
     let kind = &review.kind;
     let message = format!(
         "{}/{} {} is not judged by this cassgate",
-        kind.group, kind.version, kind.kind
+        kind.group.0, kind.version.0, kind.kind.0
     );
     Verdict::Allow(
         [Finding::warn(
@@ -79,7 +79,7 @@ fn subresource(review: &Review<'_>, kind: Kind) -> Verdict {
     };
     let reset = match (&review.old, &review.object) {
         (Some(old), Some(new)) if !review.is_exempt(kind) => {
-            transition::status_reset(&old.body(), &new.body())
+            transition::status_reset(&old.run_state(), &new.run_state())
         }
         _ => None,
     };

@@ -176,7 +176,7 @@ fn denial_status<'a>(review: &'a Review, findings: &'a Findings, status: DenialS
         DenialStatus::Invalid => (422, "Invalid", "invalid"),
         DenialStatus::Forbidden => (403, "Forbidden", "forbidden"),
     };
-    let (kind, group) = (&review.kind.kind, &review.kind.group);
+    let (kind, group) = (&review.kind.kind.0, &review.kind.group.0);
     let list = match texts.as_slice() {
         [only] => only.clone(),
         _ => format!("[{}]", texts.join(", ")),

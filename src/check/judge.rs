@@ -74,6 +74,7 @@ pub(super) async fn judge(
         namespace: &meta.namespace,
         deadline: None,
         looks_up_pods: settings.policy.executor == Executor::Casskop,
+        had_no_turn: None,
     });
     found.extend(if let Some((old, gatherer)) = stored.zip(gatherer) {
         let change = Change {

@@ -1,13 +1,15 @@
 //! Reads the facts of one object: everything that it references and its neighbours.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::time::{Instant, timeout_at};
 
 use crate::domain::credentials::Credentials;
 use crate::domain::object_name::is_object_name;
 use crate::domain::storage::Provider;
 use crate::rules::facts::{
-    Caller, Cluster, FactSource, Facts, Freshness, Namespace, NeighbourQuery, Neighbours, Pending, PodQuery,
-    Reference, StoredBackup, StoredRestore,
+    Caller, Cluster, FactSource, Facts, Freshness, NO_TURN, Namespace, NeighbourQuery, Neighbours, Pending,
+    PodQuery, Reference, StoredBackup, StoredRestore,
 };
 use crate::rules::subject::Subject;
 
@@ -22,6 +24,8 @@ pub struct Gatherer<'a> {
     pub deadline: Option<Instant>,
     /// True if the pods of a cluster with labels are looked up: CassKop selects them by these labels.
     pub looks_up_pods: bool,
+    /// Becomes true if an answer is missing only because cassgate limits its own reads.
+    pub had_no_turn: Option<&'a AtomicBool>,
 }
 
 /// The answers for the references of one object, some of them still pending.
@@ -199,11 +203,20 @@ impl<'a> Gatherer<'a> {
         let Some(deadline) = self.deadline else {
             return pending.await;
         };
-        timeout_at(deadline, pending).await.unwrap_or_else(|_| {
-            Reference::Unknown(
-                "the API server did not answer within the time limit of this request".to_owned(),
-            )
-        })
+        let answer = timeout_at(deadline, pending).await.unwrap_or_else(|_| {
+            let reason = if self.source.has_no_turn(self.namespace) {
+                NO_TURN
+            } else {
+                "the API server did not answer within the time limit of this request"
+            };
+            Reference::Unknown(reason.to_owned())
+        });
+        if let (Reference::Unknown(reason), Some(had_no_turn)) = (&answer, self.had_no_turn)
+            && reason == NO_TURN
+        {
+            had_no_turn.store(true, Ordering::Relaxed);
+        }
+        answer
     }
 }
 

@@ -6,16 +6,19 @@
 //! |---|---|
 //! | `gather` | reads the facts of an object from a [`FactSource`](crate::rules::facts::FactSource) before a deadline |
 //! | `judge` | runs rules on the facts and reads live before a denial |
+//! | `partial` | parses selected parts of a JSON text |
 //! | `request` | creation, update and deletion: what is judged, and the new object against the old one |
 //! | `redact` | removes what findings say of a Secret that the caller may not read |
 //! | `stored` | judges objects that are stored already |
 
 mod gather;
 mod judge;
+mod partial;
 mod redact;
 mod request;
 mod stored;
 
 pub use gather::Gatherer;
+pub use partial::{Part, parse as parse_part};
 pub use request::{Evaluation, Object, Update};
 pub use stored::{Judge, StoredJudge, stored_metadata};

@@ -1,18 +1,21 @@
 //! Creation, update and deletion of one object.
 
+use serde_json::Value;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use crate::api::Kind;
 use crate::rules::checks::transition;
 use crate::rules::facts::{Caller, Facts, Freshness, Neighbours, Reference};
 use crate::rules::finding::Findings;
+use crate::rules::json_size::JsonLimits;
 use crate::rules::policy::Context;
 use crate::rules::subject::{Metadata, Subject};
 use crate::rules::{self, decode, run_record, spec_change};
 
 use super::gather::Gatherer;
 use super::judge::{judge, refresh_neighbours};
+use super::partial::{self, Part};
 
 /// An object of a request: the metadata that rules read, and its `spec` and `status` as JSON text.
 ///
@@ -31,18 +34,57 @@ pub struct Object<'a> {
     pub has_unschedule_finalizer: bool,
 }
 
+/// The field of the spec without which a status cannot be understood.
+const SCHEDULE: Part = Part::Fields(&[("schedule", Part::Text)]);
+
+/// The parts of a status that rules read: those of [`run_record::Part`].
+const RUN_RECORD: Part = Part::Fields(&[
+    ("condition", Part::Fields(&[("type", Part::Text)])),
+    ("coordinatorMember", Part::Text),
+    ("id", Part::Text),
+]);
+
 impl Object<'_> {
-    /// Returns `{"spec": …, "status": …}`, each only if it is present.
+    /// Returns `{"spec": …, "status": …}` with only the schedule of the spec and the record of the run, each only if it is
+    /// present.
+    #[must_use]
+    pub fn run_state(&self) -> Value {
+        self.with_status(self.spec.map(|spec| partial::parse(spec, SCHEDULE)))
+    }
+
+    /// Returns the same as [`run_state`](Self::run_state), with the whole spec.
     ///
-    /// The API server has parsed both already. A part that a JSON tree cannot hold (a number out of range, half of a
-    /// surrogate pair) becomes null; [`decode`](crate::rules::decode) then reports it if it is in the spec.
+    /// A spec that is too large, or that a JSON tree cannot hold (a number out of range, half of a surrogate pair), becomes
+    /// null; [`decode`](crate::rules::decode) reports it.
     #[must_use]
     pub fn body(&self) -> Value {
-        let tree = |text: &RawValue| serde_json::from_str(text.get()).unwrap_or(Value::Null);
-        let mut body = Map::new();
-        body.extend(self.spec.map(|spec| ("spec".to_owned(), tree(spec))));
-        body.extend(self.status.map(|status| ("status".to_owned(), tree(status))));
-        Value::Object(body)
+        self.with_status(self.spec.map(|spec| {
+            let is_read = JsonLimits::SPEC.check(spec.get()).is_ok();
+            let tree = is_read.then(|| serde_json::from_str(spec.get()).ok());
+            tree.flatten().unwrap_or_default()
+        }))
+    }
+
+    fn with_status(&self, spec: Option<Value>) -> Value {
+        let status = self.status.map(|status| partial::parse(status, RUN_RECORD));
+        match (spec, status) {
+            (None, None) => json!({}),
+            (Some(spec), None) => json!({ "spec": spec }),
+            (None, Some(status)) => json!({ "status": status }),
+            (Some(spec), Some(status)) => json!({ "spec": spec, "status": status }),
+        }
+    }
+
+    /// Returns true if the status has at least one value.
+    #[must_use]
+    pub fn has_status(&self) -> bool {
+        self.status.is_some_and(partial::has_value)
+    }
+
+    /// Returns true if the specs of both objects are the same text.
+    #[must_use]
+    pub fn has_spec_of(&self, other: &Object<'_>) -> bool {
+        self.spec.map(RawValue::get) == other.spec.map(RawValue::get)
     }
 }
 
@@ -72,8 +114,8 @@ impl Evaluation<'_> {
     /// Returns the findings of an object that is created.
     pub async fn create(&self, new: &Object<'_>) -> Findings {
         let mut found = Findings::default();
-        if new.status.is_some() {
-            found.extend(transition::status_on_create(&new.body()));
+        if new.has_status() {
+            found.push(transition::status_on_create());
         }
         match self.subject(new) {
             Ok(subject) => {
@@ -90,34 +132,11 @@ impl Evaluation<'_> {
     /// Returns the findings of an object that replaces `old`. A spec of the same meaning is not judged, and neither is metadata
     /// other than CassKop's finalizer.
     pub async fn update(&self, old: &Object<'_>, new: &Object<'_>) -> Update {
-        let (before, after) = (old.body(), new.body());
+        let (before, after) = (old.run_state(), new.run_state());
         let started = run_record::exists(&before);
         let mut found: Findings = transition::status_reset(&before, &after).into_iter().collect();
-        if spec_change::is_changed(self.kind, &before, &after) {
-            found.extend(transition::spec_changed_after_start(self.kind, &before, &after));
-            found.extend(transition::schedule_removed_before_its_first_run(
-                self.kind,
-                &before,
-                &after,
-                self.context,
-            ));
-            let source_changed = transition::source_changed(self.kind, &before, &after);
-            match self.subject(new) {
-                // The fields that were filled in from the first source would cause denials about fields that the manifest does
-                // not have.
-                Ok(_) if !source_changed.is_empty() => found.extend(source_changed),
-                Ok(subject) => {
-                    let judged = self.judge_change(&subject, (&before, &after)).await;
-                    let judged = self.lower_old_denials(judged, old, started).await;
-                    found.extend(self.redact(judged, &subject).await);
-                }
-                Err(malformed) => found.extend(malformed),
-            }
-            // The warning applies only to a change that is stored.
-            if !found.denied() {
-                let missed = transition::update_missed_by_casskop(self.kind, &before, &after, self.context);
-                found.extend(missed);
-            }
+        if !new.has_spec_of(old) {
+            found.extend(Box::pin(self.changed_spec(old, new, started)).await);
         }
         if old.has_unschedule_finalizer && !new.has_unschedule_finalizer && !found.denied() {
             found.extend(transition::unschedule_finalizer_removed(
@@ -131,6 +150,45 @@ impl Evaluation<'_> {
             findings: found,
             started,
         }
+    }
+
+    /// Returns the findings of a spec whose text differs from that of `old`.
+    async fn changed_spec(&self, old: &Object<'_>, new: &Object<'_>, started: bool) -> Findings {
+        let (before, after) = (old.body(), new.body());
+        let mut found = Findings::default();
+        // Two specs that cannot be read as trees would be equal.
+        let is_unread = after.get("spec").is_some_and(Value::is_null);
+        if is_unread && let Err(malformed) = self.subject(new) {
+            return malformed;
+        }
+        if !is_unread && !spec_change::is_changed(self.kind, &before, &after) {
+            return found;
+        }
+        found.extend(transition::spec_changed_after_start(self.kind, &before, &after));
+        found.extend(transition::schedule_removed_before_its_first_run(
+            self.kind,
+            &before,
+            &after,
+            self.context,
+        ));
+        let source_changed = transition::source_changed(self.kind, &before, &after);
+        match self.subject(new) {
+            // The fields that were filled in from the first source would cause denials about fields that the manifest does not
+            // have.
+            Ok(_) if !source_changed.is_empty() => found.extend(source_changed),
+            Ok(subject) => {
+                let judged = self.judge_change(&subject, (&before, &after)).await;
+                let judged = self.lower_old_denials(judged, old, started).await;
+                found.extend(self.redact(judged, &subject).await);
+            }
+            Err(malformed) => found.extend(malformed),
+        }
+        // The warning applies only to a change that is stored.
+        if !found.denied() {
+            let missed = transition::update_missed_by_casskop(self.kind, &before, &after, self.context);
+            found.extend(missed);
+        }
+        found
     }
 
     async fn judge_change(&self, subject: &Subject, (before, after): (&Value, &Value)) -> Findings {
@@ -162,7 +220,7 @@ impl Evaluation<'_> {
     /// A backup that an unfinished restore needs is kept. Nothing may block the deletion of a namespace, so a backup
     /// can be deleted if its namespace is terminating or cannot be read.
     pub async fn delete(&self, old: &Object<'_>) -> Findings {
-        let body = old.body();
+        let body = old.run_state();
         let mut found = Findings::default();
         if self.kind == Kind::Backup {
             let neighbours = self.gatherer.neighbours_of_backup(&old.meta.name);

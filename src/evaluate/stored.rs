@@ -62,6 +62,7 @@ impl StoredJudge {
             namespace: &namespace,
             deadline: Some(Instant::now() + FACTS_TIMEOUT),
             looks_up_pods: false,
+            had_no_turn: None,
         };
         let rules = |facts: &_| rules::judge(&subject, facts, &context);
         let mut found = judge(&subject, gatherer, rules).await;

@@ -2,12 +2,12 @@
 
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::api::{Api, PostParams};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use crate::rules::facts::{Caller, Reference};
+use crate::rules::facts::{Caller, NO_TURN, Reference};
 use crate::telemetry::metrics::{ReadKind, ReadOutcome};
 
-use super::live::{LiveReads, READ_TIMEOUT};
+use super::live::{LiveReads, NO_ANSWER, READ_TIMEOUT, ReadError};
 use super::reason::reason;
 
 impl LiveReads {
@@ -19,18 +19,7 @@ impl LiveReads {
         name: &str,
     ) -> Reference<bool> {
         let review = access_review(caller, namespace, name);
-        let request = async {
-            // The semaphore is never closed.
-            let _permit = self.permits.acquire().await;
-            Api::<SubjectAccessReview>::all(self.client.clone())
-                .create(&PostParams::default(), &review)
-                .await
-        };
-        let answer = match timeout(READ_TIMEOUT, request).await {
-            Ok(Ok(review)) => Reference::Found(review.status.is_some_and(|status| status.allowed)),
-            Ok(Err(error)) => Reference::Unknown(reason(&error)),
-            Err(_) => Reference::Unknown("the API server did not answer in time".to_owned()),
-        };
+        let answer = self.is_allowed(namespace, &review).await;
         let outcome = match &answer {
             Reference::Found(_) => ReadOutcome::Found,
             Reference::Absent | Reference::Unknown(_) => ReadOutcome::Unknown,
@@ -44,6 +33,24 @@ impl LiveReads {
             "live read"
         );
         answer
+    }
+
+    async fn is_allowed(&self, namespace: &str, review: &SubjectAccessReview) -> Reference<bool> {
+        let deadline = Instant::now() + READ_TIMEOUT;
+        let _turn = match self.turn(namespace, deadline).await {
+            Ok(turn) => turn,
+            Err(ReadError::NoTurn) => return Reference::Unknown(NO_TURN.to_owned()),
+            Err(_) => return Reference::Unknown(NO_ANSWER.to_owned()),
+        };
+        let reviews = Api::<SubjectAccessReview>::all(self.client.clone());
+        let Ok(answer) = timeout_at(deadline, reviews.create(&PostParams::default(), review)).await else {
+            return Reference::Unknown(NO_ANSWER.to_owned());
+        };
+        self.turns.answered();
+        match answer {
+            Ok(review) => Reference::Found(review.status.is_some_and(|status| status.allowed)),
+            Err(error) => Reference::Unknown(reason(&error)),
+        }
     }
 }
 

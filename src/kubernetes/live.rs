@@ -3,7 +3,7 @@
 //! Only an answer that names the object as not found is [`Reference::Absent`]. A missing right, a missing CRD, a 404 of
 //! a proxy and every other error are [`Reference::Unknown`].
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{
@@ -13,17 +13,15 @@ use kube::{
 };
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::{
-    sync::Semaphore,
-    time::{sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::domain::credentials::Credentials;
 use crate::domain::object_name::is_object_name;
-use crate::rules::facts::Reference;
+use crate::rules::facts::{NO_TURN, Reference};
 use crate::telemetry::metrics::{Metrics, ReadKind, ReadOutcome};
 
 use super::kind::WatchedKind;
+use super::read_turns::{ReadTurns, Turn};
 use super::reason::{UNREADABLE, is_transient, reason};
 
 /// The `ClusterRole` that grants reading Secrets and nothing else.
@@ -31,33 +29,34 @@ use super::reason::{UNREADABLE, is_transient, reason};
 /// If cassgate may not read the Secrets of a namespace, the warning contains the command that binds this role there.
 pub const SECRETS_ROLE: &str = "cassgate-secrets";
 
-/// The timeout of a read, including its attempts and the wait for a permit.
+/// The timeout of a read, including its attempts and the wait for its turn.
 ///
 /// A review has its own deadline, which may be shorter. This one bounds a read that several reviews share.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The reason of a request without an answer.
+pub(super) const NO_ANSWER: &str = "the API server did not answer in time";
 
 /// The delays before the second and the third attempt after a transient error: etcd changes its leader, or an API
 /// server restarts. Without them such a moment would turn a denial into a warning.
 const RETRY_DELAYS: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
-/// The maximum number of concurrent reads. kube speaks HTTP/1.1, where each read needs its own connection; hundreds of
-/// applies at once must not open hundreds of connections.
-const MAX_CONCURRENT_READS: usize = 32;
-
-/// Reads objects by name. Clones share connections, limit and metrics.
+/// Reads objects by name. Clones share connections, turns and metrics.
 #[derive(Clone)]
 pub(super) struct LiveReads {
     pub(super) client: Client,
-    pub(super) permits: Arc<Semaphore>,
+    pub(super) turns: ReadTurns,
     pub(super) metrics: Metrics,
 }
 
 /// An error of a read.
-enum ReadError {
+pub(super) enum ReadError {
     /// The name or the namespace is not valid.
     InvalidName,
     /// [`READ_TIMEOUT`] has passed.
     TimedOut,
+    /// [`READ_TIMEOUT`] has passed before the turn of this read, while the API server answered others.
+    NoTurn,
     /// A 404 that is not about the object.
     NoSuchKind,
     /// cassgate has no right to read it.
@@ -94,7 +93,7 @@ impl LiveReads {
     pub(super) fn new(client: Client, metrics: Metrics) -> Self {
         Self {
             client,
-            permits: Arc::new(Semaphore::new(MAX_CONCURRENT_READS)),
+            turns: ReadTurns::default(),
             metrics,
         }
     }
@@ -128,8 +127,7 @@ impl LiveReads {
             kind,
             outcome: ReadOutcome::Unknown,
         };
-        let text = timeout(READ_TIMEOUT, self.get::<K>(kind, namespace, name)).await;
-        let reference = match text.unwrap_or(Err(ReadError::TimedOut)) {
+        let reference = match self.get::<K>(kind, namespace, name).await {
             Ok(Some(text)) if is_about(&text, name) => {
                 decode(&text).map_or_else(Reference::Unknown, Reference::Found)
             }
@@ -161,15 +159,33 @@ impl LiveReads {
             return Err(ReadError::InvalidName);
         }
         let path = Request::new(K::url_path(&(), inside));
-        // The semaphore is never closed.
-        let _permit = self.permits.acquire().await;
+        let deadline = Instant::now() + READ_TIMEOUT;
+        let _turn = self.turn(inside.unwrap_or(name), deadline).await?;
+        let answer = timeout_at(deadline, self.attempts(&path, name)).await;
+        let answer = answer.map_err(|_| ReadError::TimedOut)?;
+        self.turns.answered();
+        classify(answer, name)
+    }
+
+    /// Waits for the turn of a read of this namespace.
+    pub(super) async fn turn(&self, namespace: &str, deadline: Instant) -> Result<Turn, ReadError> {
+        let begun = Instant::now();
+        match timeout_at(deadline, self.turns.wait(namespace)).await {
+            Ok(Some(turn)) => Ok(turn),
+            _ if self.turns.answered_since(begun) => Err(ReadError::NoTurn),
+            _ => Err(ReadError::TimedOut),
+        }
+    }
+
+    /// Sends a read until it has an answer that is not a transient error, at most three times.
+    async fn attempts(&self, path: &Request, name: &str) -> Result<String, Error> {
         for delay in RETRY_DELAYS {
-            match self.attempt(&path, name).await {
+            match self.attempt(path, name).await {
                 Err(error) if is_transient(&error) => sleep(delay).await,
-                answer => return classify(answer, name),
+                answer => return answer,
             }
         }
-        classify(self.attempt(&path, name).await, name)
+        self.attempt(path, name).await
     }
 
     /// Sends one GET without a resource version, so that the API server answers from etcd and not from its cache.
@@ -191,6 +207,7 @@ impl ReadError {
                 "the API server did not answer within {} s",
                 READ_TIMEOUT.as_secs()
             ),
+            Self::NoTurn => NO_TURN.to_owned(),
             Self::NoSuchKind => format!(
                 "the API server does not know the kind {}; is its CRD installed?",
                 K::kind(&())

@@ -23,6 +23,7 @@ pub mod discovery;
 mod kind;
 mod live;
 mod pods;
+mod read_turns;
 mod reason;
 mod recent_secrets;
 mod shared_reads;

@@ -3,12 +3,12 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::core::{ObjectList, PartialObjectMeta};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use crate::rules::facts::{LabelsWithoutPod, PodQuery, Reference};
+use crate::rules::facts::{LabelsWithoutPod, NO_TURN, PodQuery, Reference};
 use crate::telemetry::metrics::{ReadKind, ReadOutcome};
 
-use super::live::{LiveReads, READ_TIMEOUT};
+use super::live::{LiveReads, NO_ANSWER, READ_TIMEOUT, ReadError};
 use super::reason::reason;
 
 impl LiveReads {
@@ -16,12 +16,7 @@ impl LiveReads {
     ///
     /// Reads the metadata of at most two pods.
     pub(super) async fn labels_without_pod(&self, query: PodQuery<'_>) -> Reference<LabelsWithoutPod> {
-        let answer = timeout(READ_TIMEOUT, self.compare(query)).await;
-        let labels = match answer {
-            Ok(Ok(labels)) => Reference::Found(labels),
-            Ok(Err(error)) => Reference::Unknown(reason(&error)),
-            Err(_) => Reference::Unknown("the API server did not answer in time".to_owned()),
-        };
+        let labels = self.compare_in_turn(query).await;
         let outcome = match &labels {
             Reference::Found(_) => ReadOutcome::Found,
             Reference::Absent | Reference::Unknown(_) => ReadOutcome::Unknown,
@@ -35,6 +30,20 @@ impl LiveReads {
             "live read"
         );
         labels
+    }
+
+    async fn compare_in_turn(&self, query: PodQuery<'_>) -> Reference<LabelsWithoutPod> {
+        let deadline = Instant::now() + READ_TIMEOUT;
+        let _turn = match self.turn(query.namespace, deadline).await {
+            Ok(turn) => turn,
+            Err(ReadError::NoTurn) => return Reference::Unknown(NO_TURN.to_owned()),
+            Err(_) => return Reference::Unknown(NO_ANSWER.to_owned()),
+        };
+        let Ok(answer) = timeout_at(deadline, self.compare(query)).await else {
+            return Reference::Unknown(NO_ANSWER.to_owned());
+        };
+        self.turns.answered();
+        answer.map_or_else(|error| Reference::Unknown(reason(&error)), Reference::Found)
     }
 
     async fn compare(&self, query: PodQuery<'_>) -> Result<LabelsWithoutPod, kube::Error> {
@@ -61,8 +70,6 @@ impl LiveReads {
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
         let parameters = ListParams::default().labels(&selector.join(",")).limit(1);
-        // The semaphore is never closed.
-        let _permit = self.permits.acquire().await;
         Api::<Pod>::namespaced(self.client.clone(), namespace)
             .list_metadata(&parameters)
             .await

@@ -201,6 +201,10 @@ impl FactSource for ClusterFacts {
     ) -> Pending<'a, bool> {
         Pending::asked(self.live.may_read_secret(caller, namespace, name))
     }
+
+    fn has_no_turn(&self, namespace: &str) -> bool {
+        self.live.turns.are_short(namespace)
+    }
 }
 
 impl fmt::Debug for ClusterFacts {

@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
 
 use super::catalogue::SPEC_MALFORMED;
-use super::finding::{Cause, Finding, Findings};
+use super::finding::{Cause, Finding, Findings, field};
+use super::json_size::{JsonLimits, TooLarge, longest_field};
 use super::subject::{Backup, Metadata, Restore, Subject};
 use super::type_mismatch::{cut, describe};
 use crate::api::Kind;
@@ -17,6 +18,9 @@ use crate::api::Kind;
 /// Returns a finding for each field that is missing or has a wrong type.
 pub fn subject(kind: Kind, spec: Option<&RawValue>, meta: Metadata) -> Result<Subject, Findings> {
     let spec = spec.ok_or_else(missing_spec)?;
+    JsonLimits::SPEC
+        .check(spec.get())
+        .map_err(|error| too_large(error, spec.get()))?;
     match kind {
         Kind::Restore => decode(spec).map(|spec| Subject::Restore(Box::new(Restore::new(meta, spec)))),
         Kind::Backup => decode(spec).map(|spec| Subject::Backup(Box::new(Backup::new(meta, spec)))),
@@ -29,6 +33,9 @@ pub fn subject(kind: Kind, spec: Option<&RawValue>, meta: Metadata) -> Result<Su
 /// Returns the same findings as [`subject`].
 pub fn subject_from_value(kind: Kind, spec: Option<&Value>, meta: Metadata) -> Result<Subject, Findings> {
     let spec = spec.filter(|spec| !spec.is_null()).ok_or_else(missing_spec)?;
+    JsonLimits::SPEC
+        .check_value(spec)
+        .map_err(|error| too_large(error, &spec.to_string()))?;
     match kind {
         Kind::Restore => from_value(spec).map(|spec| Subject::Restore(Box::new(Restore::new(meta, spec)))),
         Kind::Backup => from_value(spec).map(|spec| Subject::Backup(Box::new(Backup::new(meta, spec)))),
@@ -42,6 +49,16 @@ fn missing_spec() -> Findings {
         Cause::Required,
         "the spec is missing; write one",
     ))
+}
+
+/// Returns the finding of a spec over its limits, at its longest field.
+fn too_large(error: TooLarge, spec: &str) -> Findings {
+    let path = longest_field(spec).map_or_else(|| "spec".to_owned(), |name| field("spec", &name));
+    let message = format!(
+        "the spec {error}, and this is its longest field; name keyspaces instead of their tables, leave out what the object does not need, or spread the work over \
+         several objects"
+    );
+    one(Finding::deny(&SPEC_MALFORMED, path, Cause::Invalid, message))
 }
 
 fn from_value<T: DeserializeOwned>(spec: &Value) -> Result<T, Findings> {
@@ -215,6 +232,40 @@ mod tests {
         let spec: &RawValue = serde_json::from_str(spec).unwrap();
         let decoded = subject(Kind::Backup, Some(spec), Metadata::default()).unwrap();
         assert_eq!(decoded.cluster(), "c");
+    }
+
+    #[test]
+    fn a_spec_that_is_too_large_is_reported_alike_from_a_text_and_from_a_tree() {
+        let nodes = json!([{"hostId": "9da86270-7a5c-4a0b-9e9b-0f6d3f0c2a11", "datacenter": "dc1"}]);
+        let many = vec![nodes[0].clone(); 3_000];
+        for (field, value, excess) in [
+            (
+                "entities",
+                json!("k".repeat(300_000)),
+                "has 300065 bytes, and at most 262144 are read",
+            ),
+            ("nodes", json!(many), "has 9004 values, and at most 8192 are read"),
+            (
+                "x",
+                json!(vec![Value::Null; 9_000]),
+                "has 9004 values, and at most 8192 are read",
+            ),
+        ] {
+            let mut spec = json!({"cassandraCluster": "c", "storageLocation": "s3://b"});
+            spec[field] = value;
+            let expected = format!(
+                "spec.{field}: the spec {excess}, and this is its longest field; name keyspaces instead of their tables, leave out what the object does not \
+                 need, or spread the work over several objects [cassgate spec-malformed]"
+            );
+            let of_tree =
+                super::subject_from_value(Kind::Backup, Some(&spec), Metadata::default()).unwrap_err();
+            let of_tree: Vec<String> = of_tree
+                .iter()
+                .map(|f| format!("{}: {}", f.path, f.text()))
+                .collect();
+            assert_eq!(errors_of(Kind::Backup, &spec), of_tree);
+            assert_eq!(of_tree, [expected]);
+        }
     }
 
     #[test]

@@ -33,28 +33,36 @@ pub struct Inputs<'a> {
 ///
 /// Does nothing if the object has no spec, or if an update does not change the spec. The function is idempotent.
 pub fn fill(kind: Kind, object: &mut Value, inputs: Inputs<'_>) {
-    let stored = inputs.old.and_then(|old| old.get("spec"));
     let Some(spec) = object.get_mut("spec") else {
         return;
     };
-    if stored == Some(&*spec) {
-        return;
+    let absent = absent(kind, spec, inputs);
+    if let Value::Object(fields) = spec {
+        fields.extend(absent.into_iter().map(|(field, value)| (field.to_owned(), value)));
     }
-    let Value::Object(spec) = spec else { return };
+}
+
+/// Returns the fields that are absent from `spec` and have a default, each with its value.
+///
+/// On a creation only the presence of the fields and the text of `snapshot` matter. On an update both specs are compared.
+#[must_use]
+pub fn absent(kind: Kind, spec: &Value, inputs: Inputs<'_>) -> Vec<(&'static str, Value)> {
+    let stored = inputs.old.and_then(|old| old.get("spec"));
+    if stored == Some(spec) || !spec.is_object() {
+        return Vec::new();
+    }
     // CassKop's PUT drops empty fields: it is no change, and gets no default.
-    let is_rewritten = stored
-        .is_some_and(|stored| normalized(kind, stored) == normalized(kind, &Value::Object(spec.clone())));
+    let is_rewritten = stored.is_some_and(|stored| normalized(kind, stored) == normalized(kind, spec));
     let requested = spec.get("snapshot").and_then(Value::as_str);
-    let requested = requested
-        .filter(|requested| !requested.is_empty())
-        .map(str::to_owned);
-    for (field, value) in candidates(kind, inputs, requested.as_deref()) {
-        let value = value.filter(|_| !is_rewritten);
-        let kept = stored.and_then(|stored| stored.get(field)).cloned();
-        if let Some(value) = kept.or(value) {
-            spec.entry(field).or_insert(value);
-        }
-    }
+    let requested = requested.filter(|requested| !requested.is_empty());
+    let candidates = candidates(kind, inputs, requested).into_iter();
+    candidates
+        .filter(|(field, _)| spec.get(field).is_none())
+        .filter_map(|(field, value)| {
+            let kept = stored.and_then(|stored| stored.get(field)).cloned();
+            Some((field, kept.or_else(|| value.filter(|_| !is_rewritten))?))
+        })
+        .collect()
 }
 
 /// Returns the fields with a default, each with its value for an object that does not have the field yet.

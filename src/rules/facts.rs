@@ -203,4 +203,12 @@ pub trait FactSource: Send + Sync {
         namespace: &'a str,
         name: &'a str,
     ) -> Pending<'a, bool>;
+
+    /// Returns true if reads of this namespace wait only because cassgate limits its own reads.
+    fn has_no_turn(&self, _namespace: &str) -> bool {
+        false
+    }
 }
+
+/// The reason of an unknown reference that was not read because cassgate limits its own reads.
+pub const NO_TURN: &str = "cassgate limits its own reads, and this one had no turn";

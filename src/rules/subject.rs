@@ -102,9 +102,9 @@ fn tracked(keys: &[(&str, Tool)], mut value: impl FnMut(&str) -> Option<String>)
     keys.find(|(key, _)| value(key).is_some()).map(|(_, tool)| *tool)
 }
 
-/// Returns true if a rule reads the annotation or label `key`.
+/// Returns the annotation or label `key` if a rule reads it.
 #[must_use]
-pub fn is_read(key: &str) -> bool {
+pub fn read_key(key: &str) -> Option<&'static str> {
     const OWN: [&str; 6] = [
         GO_ON_ANNOTATION,
         CONFIRM_ANNOTATION,
@@ -113,13 +113,13 @@ pub fn is_read(key: &str) -> bool {
         NOT_AFTER_ANNOTATION,
         VELERO_RESTORE_LABEL,
     ];
-    OWN.contains(&key)
-        || RECREATING_ANNOTATIONS.contains(&key)
-        || RECREATING_LABELS.contains(&key)
-        || TRACKING_ANNOTATIONS
-            .iter()
-            .chain(&TRACKING_LABELS)
-            .any(|(own, _)| *own == key)
+    let tracking = TRACKING_ANNOTATIONS.iter().chain(&TRACKING_LABELS);
+    let mut read = OWN
+        .into_iter()
+        .chain(RECREATING_ANNOTATIONS)
+        .chain(RECREATING_LABELS)
+        .chain(tracking.map(|(own, _)| *own));
+    read.find(|own| *own == key)
 }
 
 /// Returns true if `list`, in the form `RULE[,RULE]`, contains `rule`.

@@ -32,9 +32,9 @@ use crate::telemetry::metrics::Metrics;
 /// requests of up to 3 MiB, and the JSON of a review may be longer than the user's request.
 pub const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
 
-/// The largest total of the bodies of all requests, in bytes: 24 MiB, which is three of the largest or thousands of
+/// The largest total of the bodies of all requests, in bytes: 16 MiB, which is two of the largest or thousands of
 /// usual size.
-pub const MAX_TOTAL_BODY_SIZE: usize = 3 * MAX_BODY_SIZE;
+pub const MAX_TOTAL_BODY_SIZE: usize = 2 * MAX_BODY_SIZE;
 
 /// The timeout of a request, the time for its body included. 30 s: the maximum of `timeoutSeconds` of a webhook.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

@@ -25,6 +25,7 @@ mod delete;
 mod dry_run;
 mod histories;
 mod hostile;
+mod large_reviews;
 mod lease;
 mod manifests;
 mod observability;
@@ -193,6 +194,9 @@ tests! {
     hostile:
         reviews_are_answered_during_attacks,
         a_client_of_tls_1_1_is_refused,
+    ;
+    large_reviews:
+        memory_stays_bounded_whatever_the_json_of_reviews_is,
     ;
     server_side_apply:
         two_managers_share_one_backup,

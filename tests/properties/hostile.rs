@@ -86,7 +86,24 @@ fn assert_denied(object: &Value, field: &str, rule: &str) {
 
 /// Returns `piece`, repeated to 1 MiB.
 fn mebibyte(piece: &str) -> String {
-    piece.repeat(MIB / piece.len() + 1)
+    repeated(piece, MIB)
+}
+
+/// Returns `piece`, repeated to this many bytes.
+fn repeated(piece: &str, length: usize) -> String {
+    piece.repeat(length / piece.len() + 1)
+}
+
+/// A length that fits the limits of a spec, and one that does not.
+const LENGTHS: [usize; 2] = [100 * 1024, MIB];
+
+/// Asserts that the object is denied with a cause of `rule` for `field`; a spec over its limits has another one.
+fn assert_denied_at(length: usize, object: &Value, field: &str, rule: &str) {
+    if length < MIB {
+        assert_denied(object, field, rule);
+    } else {
+        assert_denied(object, field.trim_end_matches('['), "spec-malformed");
+    }
 }
 
 #[test]
@@ -101,17 +118,12 @@ fn entities_of_a_mebibyte_are_denied() {
         "k1,k2.t2,",
         "\u{1b}[31m",
     ] {
-        let entities = mebibyte(piece);
-        assert_denied(
-            &backup(&json!({"entities": entities})),
-            "spec.entities",
-            "entities-malformed",
-        );
-        assert_denied(
-            &restore(&json!({"entities": entities})),
-            "spec.entities",
-            "entities-malformed",
-        );
+        for length in LENGTHS {
+            let entities = json!({"entities": repeated(piece, length)});
+            for object in [backup(&entities), restore(&entities)] {
+                assert_denied_at(length, &object, "spec.entities", "entities-malformed");
+            }
+        }
     }
 }
 
@@ -143,11 +155,13 @@ fn ten_thousand_renames_are_denied() {
         |n| (format!("\u{1b}{n}"), String::new()),
     ] as [fn(usize) -> (String, String); 4]
     {
-        assert_denied(
-            &restore(&json!({"rename": map(name, 10_000)})),
-            "spec.rename",
-            "rename-malformed",
-        );
+        for (count, rule) in [(8_000, "rename-malformed"), (10_000, "spec-malformed")] {
+            assert_denied(
+                &restore(&json!({"rename": map(name, count)})),
+                "spec.rename",
+                rule,
+            );
+        }
         // And the most that are read.
         let answer = answer_to(
             world(),
@@ -160,26 +174,24 @@ fn ten_thousand_renames_are_denied() {
 
 #[test]
 fn a_rename_of_a_mebibyte_is_refused() {
-    for (from, into) in [
-        (mebibyte("k"), "k1.t2".to_owned()),
-        ("k1.t1".to_owned(), mebibyte("k1.t2")),
-    ] {
-        assert_denied(
-            &restore(&json!({"rename": {from: into}})),
-            "spec.rename[",
-            "rename-malformed",
-        );
+    for length in LENGTHS {
+        for (from, into) in [
+            (repeated("k", length), "k1.t2".to_owned()),
+            ("k1.t1".to_owned(), repeated("k1.t2", length)),
+        ] {
+            let object = restore(&json!({"rename": {from: into}}));
+            assert_denied_at(length, &object, "spec.rename[", "rename-malformed");
+        }
     }
 }
 
 #[test]
 fn a_schedule_of_a_mebibyte_is_refused() {
-    for piece in ["1,", "\u{7f}"] {
-        assert_denied(
-            &backup(&json!({"schedule": mebibyte(piece)})),
-            "spec.schedule",
-            "schedule-malformed",
-        );
+    for length in LENGTHS {
+        for piece in ["1,", "\u{7f}"] {
+            let object = backup(&json!({"schedule": repeated(piece, length)}));
+            assert_denied_at(length, &object, "spec.schedule", "schedule-malformed");
+        }
     }
     // The longest that are read.
     for piece in ["* ", "1,", "\u{7f}", "é"] {
@@ -200,17 +212,21 @@ fn a_schedule_of_a_mebibyte_is_refused() {
 
 #[test]
 fn a_storage_location_of_a_mebibyte_has_a_bounded_answer() {
-    for text in [
-        mebibyte("s3"),
-        mebibyte("s3://"),
-        mebibyte(" "),
-        format!("file:///{}", mebibyte("a//")),
-    ] {
-        assert_denied(
-            &backup(&json!({"storageLocation": text})),
-            "spec.storageLocation",
-            "storage-location-malformed",
-        );
+    for length in LENGTHS {
+        for text in [
+            repeated("s3", length),
+            repeated("s3://", length),
+            repeated(" ", length),
+            format!("file:///{}", repeated("a//", length)),
+        ] {
+            let object = backup(&json!({"storageLocation": text}));
+            assert_denied_at(
+                length,
+                &object,
+                "spec.storageLocation",
+                "storage-location-malformed",
+            );
+        }
     }
     for text in [
         format!("s3://{}", mebibyte("b")),
@@ -226,7 +242,13 @@ fn a_storage_location_of_a_mebibyte_has_a_bounded_answer() {
 
 #[test]
 fn any_text_of_a_mebibyte_has_a_bounded_answer() {
-    let text = mebibyte("é\u{1b}[2J\"");
+    for length in LENGTHS {
+        any_text_has_a_bounded_answer(length);
+    }
+}
+
+fn any_text_has_a_bounded_answer(length: usize) {
+    let text = repeated("é\u{1b}[2J\"", length);
     for field in [
         "cassandraCluster",
         "datacenter",
@@ -248,8 +270,10 @@ fn any_text_of_a_mebibyte_has_a_bounded_answer() {
     ] {
         answer_to(world(), &restore(&json!({ field: text })), &restore(&json!({})));
     }
-    assert_denied(
-        &restore(&json!({"cassandraDirectory": text})),
+    let object = restore(&json!({"cassandraDirectory": text}));
+    assert_denied_at(
+        length,
+        &object,
         "spec.cassandraDirectory",
         "cassandra-directory-malformed",
     );
@@ -257,29 +281,36 @@ fn any_text_of_a_mebibyte_has_a_bounded_answer() {
 
 #[test]
 fn fields_of_a_wrong_type_have_a_bounded_answer() {
-    let long = mebibyte("x\u{7}");
-    for change in [
-        json!({"concurrentConnections": long}),
-        json!({"retention": {"keepLast": long}}),
-        json!({"concurrencyPolicy": long}),
-        json!({"suspend": vec![long.as_str(); 2]}),
-    ] {
-        assert_denied(&backup(&change), "spec.", "spec-malformed");
+    for length in [40 * 1024, MIB] {
+        let long = repeated("x\u{7}", length);
+        for change in [
+            json!({"concurrentConnections": long}),
+            json!({"retention": {"keepLast": long}}),
+            json!({"concurrencyPolicy": long}),
+            json!({"suspend": vec![long.as_str(); 2]}),
+        ] {
+            assert_denied(&backup(&change), "spec.", "spec-malformed");
+        }
+        let rename = Map::from_iter([(long, json!(7))]);
+        assert_denied(
+            &restore(&json!({"rename": rename})),
+            "spec.rename",
+            "spec-malformed",
+        );
     }
-    let rename = Map::from_iter([(long, json!(7))]);
-    assert_denied(
-        &restore(&json!({"rename": rename})),
-        "spec.rename",
-        "spec-malformed",
-    );
 }
 
 #[test]
 fn twenty_thousand_changed_fields_of_a_started_object_have_a_bounded_answer() {
     let mut old = backup(&json!({}));
-    let many: Map<String, Value> = (0..20_000).map(|n| (format!("f{n}"), json!(n))).collect();
-    let new = backup(&Value::Object(many));
-    for state in ["COMPLETED".to_owned(), mebibyte("COMPLETED\u{1b}")] {
+    let many =
+        |count: usize| -> Map<String, Value> { (0..count).map(|n| (format!("f{n}"), json!(n))).collect() };
+    for (new, state) in [
+        (many(8_000), "COMPLETED".to_owned()),
+        (many(8_000), mebibyte("COMPLETED\u{1b}")),
+        (many(20_000), "COMPLETED".to_owned()),
+    ] {
+        let new = backup(&Value::Object(new));
         old["status"] = json!({"condition": {"type": state}});
         let mut new = new.clone();
         new["status"] = old["status"].clone();

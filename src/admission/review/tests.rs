@@ -133,3 +133,14 @@ fn an_object_of_a_deleted_collection_has_its_own_name() {
         br#"{"request":{"uid":"u","operation":"DELETE","name":"","oldObject":{"metadata":{"name":"b1"}}}}"#;
     assert_eq!(Review::decode(body).unwrap().name, "b1");
 }
+
+#[test]
+fn a_user_with_more_groups_than_are_read_has_no_name() {
+    for (groups, name) in [(2_000, "jane"), (3_000, "")] {
+        let groups = vec![r#""g""#; groups].join(",");
+        let body = format!(
+            r#"{{"request":{{"uid":"u","operation":"CREATE","userInfo":{{"username":"jane","groups":[{groups}]}}}}}}"#
+        );
+        assert_eq!(Review::decode(body.as_bytes()).unwrap().caller().username, name);
+    }
+}

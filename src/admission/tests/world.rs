@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) asked: Mutex<Vec<String>>,
     pub(super) stale_datacenters: Option<Vec<String>>,
     pub(super) silent: bool,
+    /// The reason for which every read fails.
+    pub(super) unreadable: Option<&'static str>,
     /// True if every `Cached` answer is known without waiting.
     pub(super) known: bool,
     pub(super) namespace: Namespace,
@@ -46,6 +48,9 @@ impl World {
         self.asked.lock().unwrap().push(format!("{what} {freshness:?}"));
         if self.known && freshness == Freshness::Cached {
             return Pending::known(found.map_or(Reference::Absent, Reference::Found));
+        }
+        if let Some(reason) = self.unreadable {
+            return Pending::asked(async { Reference::Unknown(reason.to_owned()) });
         }
         let silent = self.silent;
         Pending::asked(async move {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::CassandraBackup;
-use crate::rules::facts::{FactSource, Freshness, Reference};
+use crate::rules::facts::{FactSource, Freshness, NO_TURN, Reference};
 
 use super::apiserver::{ApiServer, Instead};
 use super::*;
@@ -214,4 +214,39 @@ async fn concurrent_reads_are_bounded() {
     let read = futures::future::join_all(reads).await;
     assert!(read.iter().all(|read| *read == Reference::Absent));
     assert_eq!(begun.elapsed(), Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_without_a_turn_is_told_from_a_slow_api_server() {
+    let slow = "the API server did not answer within 5 s";
+    for (answer, reason) in [
+        (Instead::Late(Duration::from_millis(4_900)), NO_TURN),
+        (Instead::Silence, slow),
+    ] {
+        let server = ApiServer::new();
+        server.instead(C1, [answer]);
+        let world = World::without_caches(&server);
+        // Two rounds of reads have their turns, and the last one has none.
+        let reads = (0..65).map(|_| world.facts.cluster("prod", "c1", Freshness::Live));
+        let read = futures::future::join_all(reads).await;
+        assert_eq!(read.last(), Some(&unknown(reason)));
+        assert!(!world.facts.has_no_turn("prod"), "no read waits any more");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_have_no_turn_only_while_the_api_server_answers_others() {
+    let server = ApiServer::new();
+    server.instead(C1, [Instead::Silence]);
+    let world = World::without_caches(&server);
+    let reads = (0..33).map(|_| world.facts.cluster("prod", "c1", Freshness::Live));
+    let mut reads = std::pin::pin!(futures::future::join_all(reads));
+    assert!(futures::poll!(&mut reads).is_pending());
+    assert!(!world.facts.has_no_turn("prod"));
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(
+        world.facts.cluster("other", "c1", Freshness::Live).await,
+        Reference::Absent
+    );
+    assert!(world.facts.has_no_turn("prod") && !world.facts.has_no_turn("other"));
 }

@@ -12,7 +12,7 @@ use crate::rules::finding::{Cause, Finding, Findings};
 use crate::rules::policy::Context;
 use crate::rules::run_record;
 use crate::rules::spec_change::changed_fields;
-use crate::rules::status::{has_started, is_present, is_running, is_scheduled, state_name};
+use crate::rules::status::{has_started, is_running, is_scheduled, state_name};
 
 /// Denies changes to the spec of a restore or one-shot backup that has started.
 ///
@@ -253,12 +253,10 @@ pub fn unschedule_finalizer_removed(kind: Kind, new: &Value, context: &Context) 
 /// CassKop never runs an object with a condition. With a status subresource the API server drops the status before
 /// admission.
 #[must_use]
-pub fn status_on_create(new: &Value) -> Option<Finding> {
-    is_present(new).then(|| {
-        let message = "a new object has not run yet; CassKop treats an object with a status as one that has run, and never runs \
-                       it; leave status out of the manifest";
-        Finding::deny(&STATUS_ON_CREATE, "status", Cause::Forbidden, message)
-    })
+pub fn status_on_create() -> Finding {
+    let message = "a new object has not run yet; CassKop treats an object with a status as one that has run, and never runs it; \
+                   leave status out of the manifest";
+    Finding::deny(&STATUS_ON_CREATE, "status", Cause::Forbidden, message)
 }
 
 /// Returns the warning of the mutating webhook after it has removed the status of a new object.
@@ -401,7 +399,7 @@ mod tests {
     #[test]
     fn a_status_on_create_and_a_removed_status_are_denied() {
         let ran = stored(&json!({}), "COMPLETED");
-        let finding = status_on_create(&ran).unwrap();
+        let finding = status_on_create();
         assert_eq!(
             (finding.rule.id, finding.path.as_str()),
             ("status-on-create", "status")

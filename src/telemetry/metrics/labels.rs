@@ -68,7 +68,7 @@ labels! {
         Patched = "patched",
         /// The body is not a review: 400.
         Undecodable = "undecodable",
-        /// A failure of cassgate: 500.
+        /// No verdict: 500 for a failure of cassgate, 503 if one of its limits is reached.
         Failed = "failed",
     }
 

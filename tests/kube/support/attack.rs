@@ -70,10 +70,15 @@ impl Attack {
     pub(crate) fn clients(&self) -> usize {
         self.0.len()
     }
+
+    /// Returns true if no client has ended, as one does that panics.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.0.try_join_next().is_none()
+    }
 }
 
 impl Target {
-    async fn tls(&self, protocol: &str) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn tls(&self, protocol: &str) -> io::Result<TlsStream<TcpStream>> {
         tls(self.address, &self.certificate_authority, &[protocol])
             .await
             .map_err(io::Error::other)

@@ -7,6 +7,7 @@ pub(crate) mod balancer;
 pub(crate) mod deployment;
 pub(crate) mod gate;
 pub(crate) mod held_time;
+pub(crate) mod hostile_json;
 pub(crate) mod http;
 pub(crate) mod kubectl;
 pub(crate) mod load;
