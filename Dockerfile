@@ -27,6 +27,8 @@ LABEL org.opencontainers.image.title="cassgate" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build --chmod=0555 /cassgate /usr/local/bin/cassgate
 COPY --chmod=0444 LICENSE /usr/share/doc/cassgate/LICENSE
+# glibc raises this threshold to the largest block that was freed. Then each thread keeps up to twice the largest body.
+ENV MALLOC_MMAP_THRESHOLD_=262144
 # The user "nonroot" of the base. By number, because kubelet verifies runAsNonRoot only for numbers.
 USER 65532:65532
 EXPOSE 8443 8080

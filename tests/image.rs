@@ -145,6 +145,7 @@ fn the_image_adds_the_binary_and_its_licence_to_a_base_without_a_shell() {
         "ARG",
         "LABEL",
         "COPY",
+        "ENV",
         "USER",
         "EXPOSE",
         "ENTRYPOINT",
@@ -155,6 +156,16 @@ fn the_image_adds_the_binary_and_its_licence_to_a_base_without_a_shell() {
     }
     assert_eq!(all(image, "ENTRYPOINT"), [r#"["/usr/local/bin/cassgate"]"#]);
     assert_eq!(all(image, "CMD"), [r#"["run"]"#]);
+}
+
+#[test]
+fn memory_of_large_bodies_returns_to_the_system() {
+    let stages = stages();
+    // tests/kube measures with the same value.
+    assert_eq!(
+        all(stages.last().unwrap(), "ENV"),
+        ["MALLOC_MMAP_THRESHOLD_=262144"]
+    );
 }
 
 #[test]

@@ -121,7 +121,8 @@ impl Gate {
         let process = GuardedProcess::start(
             env!("CARGO_BIN_EXE_cassgate"),
             arguments,
-            &[("KUBECONFIG", kubeconfig)],
+            // The second is that of the image: without it glibc keeps the memory of large bodies.
+            &[("KUBECONFIG", kubeconfig), ("MALLOC_MMAP_THRESHOLD_", "262144")],
         );
         let address = |message: &str| {
             let found = process.stderr().first(|line| {
