@@ -217,10 +217,17 @@ impl State {
             "/version/cassandra" => Some(json!({"major": 4, "minor": 1, "patch": 9})),
             "/topology" => Some(self.topology(ring)?),
             "/operations" => {
-                let kind = query?.strip_prefix("type=")?;
                 let operations = &self.rings.get(ring)?.get(node)?.operations;
-                let of_kind = operations.iter().rev().filter(|one| one.text("type") == kind);
-                Some(of_kind.map(|one| one.shown(&[])).collect())
+                let shown = operations.iter().rev().map(|one| one.shown(&[]));
+                let filters =
+                    ["type", "state"].map(|field| (field, values(query.unwrap_or_default(), field)));
+                let is_wanted = |one: &Value| {
+                    filters.iter().all(|(field, values)| {
+                        let value = one.get(*field).and_then(Value::as_str).unwrap_or_default();
+                        values.is_empty() || values.contains(&value)
+                    })
+                };
+                Some(shown.filter(is_wanted).collect())
             }
             _ => {
                 let id = path.strip_prefix("/operations/")?;
@@ -275,4 +282,11 @@ impl State {
             .collect();
         Some(json!({"clusterName": format!("ring-{ring}"), "schemaVersion": SCHEMA, "topology": nodes}))
     }
+}
+
+/// Returns the values of a parameter of a query. Of several, as in Icarus, one has to match.
+fn values<'q>(query: &'q str, parameter: &str) -> Vec<&'q str> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let of_parameter = pairs.filter(|(name, _)| *name == parameter);
+    of_parameter.map(|(_, value)| value).collect()
 }
