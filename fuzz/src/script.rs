@@ -20,6 +20,9 @@
 use cassgate::rules::policy::{Executor, MissingReferences, Policy, RestoreGuard, SecretDetails};
 use serde_json::{Map, Value, json};
 
+/// The maximum length of the name of an object, in characters.
+const MAX_NAME_LENGTH: usize = 253;
+
 /// A parsed script.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
@@ -88,9 +91,11 @@ impl Script {
             }
             "flags" => rest.split(',').for_each(|flag| self.flag(flag)),
             "user" => rest.clone_into(&mut self.user),
+            // The API server sends no longer name, and the webhook answers one with 400.
             "name" => {
-                self.object["metadata"]["name"] = json!(rest);
-                self.old["metadata"]["name"] = json!(rest);
+                let name: String = rest.chars().take(MAX_NAME_LENGTH).collect();
+                self.object["metadata"]["name"] = json!(name);
+                self.old["metadata"]["name"] = json!(name);
             }
             "confirms" => {
                 self.object["metadata"]["annotations"] = json!({"cassgate.db.orange.com/confirm": rest});
