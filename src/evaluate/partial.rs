@@ -15,7 +15,7 @@ const MAX_TEXT_LENGTH: usize = 8 * 1024;
 pub enum Part {
     /// Only that the value is there: it becomes null.
     Presence,
-    /// A text. A value of another type becomes null, and a text over the limit is replaced by [`LONG_TEXT`].
+    /// A text. A value of another type becomes null, and a text over the limit is replaced by `…`.
     Text,
     /// A map with these fields. Other fields are dropped, and a value of another type becomes null.
     Fields(&'static [(&'static str, Self)]),
