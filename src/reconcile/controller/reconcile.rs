@@ -117,7 +117,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             // The object was written just before, so it is read again only if it has changed since.
             had_started = executed.object.run_has_started();
             executed = match self.step(&api, executed.object).await {
-                Err(ReconcileError::Execute(error)) if error.is_conflict() => {
+                Err(ReconcileError::Execute(error)) if error.is_outdated() => {
                     return Ok(Action::requeue(Duration::ZERO));
                 }
                 result => result?,

@@ -49,12 +49,12 @@ pub(in crate::reconcile) enum ExecuteError {
 }
 
 impl ExecuteError {
-    /// Returns true if another client has written the object since it was read.
-    pub(in crate::reconcile) fn is_conflict(&self) -> bool {
+    /// Returns true if another client has written or deleted the object since it was read.
+    pub(in crate::reconcile) fn is_outdated(&self) -> bool {
         let (Self::Kubernetes(error) | Self::Status(StatusError::Kubernetes(error))) = self else {
             return false;
         };
-        matches!(error, kube::Error::Api(status) if status.code == 409)
+        matches!(error, kube::Error::Api(status) if matches!(status.code, 404 | 409))
     }
 }
 
@@ -136,6 +136,9 @@ impl<S: SidecarApi> Executor<'_, S> {
             let after = actions.status.common();
             events.extend(wait_event(before, after));
             if let Some(outcome) = run_outcome(before, after) {
+                if outcome == RunOutcome::Completed {
+                    self.queue.record_completed(&object);
+                }
                 self.metrics.run_finished(run_kind(K::KIND), outcome);
             }
         }

@@ -193,14 +193,18 @@ impl OperationQueue {
 
     /// Records the state of an object that this leader has stored.
     pub(in crate::reconcile) fn record_stored<K: Queued>(&self, object: &K) {
-        if let Some(backup) = object.as_backup() {
-            self.deleted_backups.forget_proven(backup);
-        }
         let own = object.queue_entry((self.now)());
         let cluster = (object.namespace().unwrap_or_default(), own.cluster.clone());
         let mut last_started = self.last_started.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = last_started.get_mut(&cluster).filter(|last| last.is_of(&own)) {
             last.is_over = own.state != QueueState::Active;
+        }
+    }
+
+    /// Forgets the parts of deleted backups that the run of a backup has proven, which has just completed.
+    pub(in crate::reconcile) fn record_completed<K: Queued>(&self, object: &K) {
+        if let Some(backup) = object.as_backup() {
+            self.deleted_backups.forget_proven(backup);
         }
     }
 

@@ -76,10 +76,13 @@ impl BackupPlanner<'_> {
         let id = self.status.common.id.take();
         let coordinator = self.status.common.coordinator_member.take();
         let condition = self.status.common.condition.take();
+        // Without it a run that was resumed after a foreign end would count as over.
+        let resumed_since = self.status.common.resumed_since.take();
         self.start(attempt);
         self.status.common.id = id;
         self.status.common.coordinator_member = coordinator;
         self.status.common.condition = condition;
+        self.status.common.resumed_since = resumed_since;
     }
 
     /// Waits until the run can begin again, for a limited time.

@@ -18,7 +18,7 @@ use crate::reconcile::execute::request;
 use crate::reconcile::plan::conflict::RunStatus;
 use crate::reconcile::plan::restore::RestoreInputs;
 use crate::reconcile::plan::{
-    Actions, Event, Finalizer, Observation, Plan, Request, Wait, backup, record, restore,
+    Actions, Event, Finalizer, Observation, Plan, Request, Task, Wait, backup, record, restore,
 };
 use crate::rules::run_record;
 
@@ -176,6 +176,11 @@ impl<O: Planned> Run<O> {
         if actions.finalizer == Finalizer::Add {
             self.set_finalizer(true)?;
         }
+        let is_upload = |request: &Request| matches!(request.task, Task::Backup { .. });
+        assert!(
+            !actions.requests.iter().any(is_upload) || !actions.status.common().is_terminal(),
+            "a run that sends uploads is not over"
+        );
         self.write(actions.status.clone())?;
         self.world.uploads.tag = self.object.tag().unwrap_or_default();
         self.events.extend(actions.events.iter().cloned());

@@ -75,3 +75,25 @@ fn a_resumed_backup_keeps_the_end_that_another_executor_wrote_until_its_own() {
         assert_eq!(run.status().history.len(), 1);
     }
 }
+
+#[test]
+fn a_resumed_backup_that_loses_a_part_begins_again_and_is_under_way() {
+    let mut run = BackupRun::new(2);
+    run.object.spec.storage_location = "s3://bucket".to_owned();
+    run.until(|run| run.world.counts().len() == 1);
+    run.object.metadata.managed_fields = Some(vec![own_entry(), condition_by("casskop")]);
+    let common = &mut run.object.status.as_mut().unwrap().common;
+    common.condition.as_mut().unwrap().type_ = "COMPLETED".to_owned();
+    run.step();
+    let stalled = run.condition(STALLED).unwrap().last_transition_time.0;
+    run.object.metadata.managed_fields = Some(vec![own_entry()]);
+    run.object.metadata.annotations = Some([(GO_ON_ANNOTATION.to_owned(), stalled.to_string())].into());
+    run.step();
+    let tag = run.status().snapshot_tag;
+    run.world.restart(0, 5);
+    run.until(|run| run.status().snapshot_tag != tag);
+    assert!(!run.status().common.is_terminal());
+    run.finish();
+    assert_eq!(run.state(), "COMPLETED");
+    assert_eq!(run.status().common.resumed_since, None);
+}

@@ -225,3 +225,28 @@ fn the_end_of_the_last_run_wakes_only_the_next_object() {
     world.backup(backup("a", 1, Some("COMPLETED")));
     assert_eq!(world.woken(), Vec::<String>::new());
 }
+
+/// A schedule between two runs is written too, with the state of its last run.
+#[test]
+fn only_the_end_of_a_run_proves_the_parts_of_a_deleted_backup() {
+    let in_directory = |name: &str, state: &str| {
+        let mut object = object("CassandraBackup", name, 1, Some(state));
+        let location = "file:///backups/bucket/c/d/n";
+        object["spec"]["storageLocation"] = json!(location);
+        object["status"]["run"] = json!({ "cassandraCluster": "c1", "storageLocation": location });
+        object["status"]["nodes"] =
+            json!([{ "hostId": "a", "state": state, "sent": "2028-02-29T10:00:00Z", "attempts": 1 }]);
+        serde_json::from_value::<CassandraBackup>(object).unwrap()
+    };
+    let world = World::synced();
+    let (deleted, nightly) = (
+        in_directory("once", "RUNNING"),
+        in_directory("nightly", "COMPLETED"),
+    );
+    world.queue.handle_event(&Event::Delete(deleted));
+    assert_eq!(world.queue.unproven_elsewhere(&nightly).len(), 1);
+    world.queue.record_stored(&nightly);
+    assert_eq!(world.queue.unproven_elsewhere(&nightly).len(), 1);
+    world.queue.record_completed(&nightly);
+    assert_eq!(world.queue.unproven_elsewhere(&nightly), []);
+}

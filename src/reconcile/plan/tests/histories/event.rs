@@ -63,7 +63,8 @@ pub(super) enum Event {
     CreateBackup,
     /// `CassKop` begins a backup on this node.
     CassKopRun(usize),
-    /// `CassKop` sends a backup to this node for an object that cassgate does not see.
+    /// `CassKop` sends a backup to this node for an object that cassgate does not see; where the bucket is a directory,
+    /// another client sends a removal.
     CassKopSends(usize),
     /// The newest restore is abandoned.
     Abandon,
@@ -245,7 +246,14 @@ impl Event {
             Self::CreateBackup => history.create_backup(),
             Self::CassKopRun(node) => history.begin_casskop_run(*node),
             Self::CassKopSends(node) => {
-                world.begin_foreign(*node, Task::Backup { with_topology: true });
+                // In a directory, nobody could know of the files that an object which nobody sees left cut short.
+                let is_directory = history.backup.object.spec.storage_location.starts_with("file:");
+                let task = if is_directory {
+                    Task::Remove
+                } else {
+                    Task::Backup { with_topology: true }
+                };
+                world.begin_foreign(*node, task);
             }
             Self::Abandon => history.abandon(),
             Self::DeleteRestore => history.delete_restore(),
