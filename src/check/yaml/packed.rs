@@ -87,7 +87,7 @@ pub(super) mod number {
         Float(f64),
     }
 
-    pub(in super::super) fn serialize<S: Serializer>(
+    pub(in crate::check) fn serialize<S: Serializer>(
         number: &Number,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -97,7 +97,7 @@ pub(super) mod number {
             .serialize(serializer)
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(in crate::check) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Number, D::Error> {
         Ok(match Form::deserialize(deserializer)? {
