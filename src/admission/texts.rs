@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::api::UNSCHEDULE_FINALIZER;
+use crate::rules::json_key::KeySeed;
 use crate::rules::subject::read_key;
 
 /// The maximum length of a text that is decoded, in bytes of JSON. A longer one is kept as it stands in the body, which
@@ -68,7 +69,7 @@ impl<'de> Visitor<'de> for TextsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
         let mut kept = Texts::default();
-        while let Some(key) = map.next_key_seed(KeySeed)? {
+        while let Some(key) = map.next_key_seed(KeySeed(read_key))? {
             let Some(key) = key else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -89,29 +90,6 @@ fn shortened(text: Cow<'_, str>) -> String {
     }
     let end = text.floor_char_boundary(MAX_VALUE_LENGTH);
     text.get(..end).unwrap_or_default().to_owned()
-}
-
-/// Finds the key that rules read, without a copy of it.
-struct KeySeed;
-
-impl<'de> DeserializeSeed<'de> for KeySeed {
-    type Value = Option<&'static str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for KeySeed {
-    type Value = Option<&'static str>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(read_key(key))
-    }
 }
 
 /// The finalizers, of which only CassKop's matters.

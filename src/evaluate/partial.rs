@@ -7,6 +7,8 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::rules::json_key::KeySeed;
+
 /// The maximum length of a text that is kept, in bytes of JSON. The names and states that rules read are shorter.
 const MAX_TEXT_LENGTH: usize = 8 * 1024;
 
@@ -70,7 +72,8 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut kept = Map::new();
-        while let Some(field) = map.next_key_seed(FieldName(self.0))? {
+        let find = |name: &str| self.0.iter().find(|(own, _)| *own == name).copied();
+        while let Some(field) = map.next_key_seed(KeySeed(find))? {
             match field {
                 Some((name, part)) => drop(kept.insert(name.to_owned(), map.next_value_seed(part)?)),
                 None => drop(map.next_value::<IgnoredAny>()?),
@@ -106,29 +109,6 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
     fn visit_str<E>(self, _: &str) -> Result<Value, E> {
         Ok(Value::Null)
-    }
-}
-
-/// Finds the name of a field in a list without a copy of it.
-struct FieldName(&'static [(&'static str, Part)]);
-
-impl<'de> DeserializeSeed<'de> for FieldName {
-    type Value = Option<(&'static str, Part)>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for FieldName {
-    type Value = Option<(&'static str, Part)>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the name of a field")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().find(|(own, _)| *own == name).copied())
     }
 }
 

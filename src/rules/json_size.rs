@@ -8,6 +8,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::json_key::KeySeed;
+
 /// The limits of a JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonLimits {
@@ -186,29 +188,6 @@ impl<'de> Deserialize<'de> for Longest {
     }
 }
 
-/// The name of a field; `None` if it is too long to be shown.
-struct Name(Option<String>);
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(NameVisitor)
-    }
-}
-
-struct NameVisitor;
-
-impl Visitor<'_> for NameVisitor {
-    type Value = Name;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Name, E> {
-        Ok(Name((name.len() <= MAX_NAME_LENGTH).then(|| name.to_owned())))
-    }
-}
-
 struct LongestVisitor;
 
 impl<'de> Visitor<'de> for LongestVisitor {
@@ -220,7 +199,8 @@ impl<'de> Visitor<'de> for LongestVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Longest, A::Error> {
         let mut longest = Longest::default();
-        while let Some(Name(name)) = map.next_key()? {
+        let shown = |name: &str| (name.len() <= MAX_NAME_LENGTH).then(|| name.to_owned());
+        while let Some(name) = map.next_key_seed(KeySeed(shown))? {
             let length = map.next_value::<&RawValue>()?.get().len();
             if longest.0.as_ref().is_none_or(|(_, other)| *other < length) {
                 longest.0 = name.map(|name| (name, length)).or(longest.0);

@@ -10,6 +10,7 @@ pub mod decode;
 pub mod defaults;
 pub mod facts;
 pub mod finding;
+pub mod json_key;
 pub mod json_size;
 pub mod policy;
 pub mod run_record;
