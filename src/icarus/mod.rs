@@ -17,6 +17,8 @@ pub mod request;
 mod wire;
 
 #[cfg(test)]
+pub mod partial;
+#[cfg(test)]
 mod tests;
 
 use std::net::SocketAddr;

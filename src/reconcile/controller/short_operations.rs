@@ -59,25 +59,13 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::domain::schema_version::SchemaVersion;
-    use crate::icarus::{
-        NodeMode, Operation, OperationFilter, OperationId, OperationKind, OperationRequest, OperationState,
-        SidecarError, Topology,
-    };
+    use crate::icarus::partial::PartialSidecarApi;
+    use crate::icarus::{Operation, OperationId, OperationKind, OperationState, SidecarError};
 
     /// Sidecars that answer after this time that an operation has this state.
     struct Slow(Duration, OperationState);
 
-    impl SidecarApi for Slow {
-        async fn submit(
-            &self,
-            _: SocketAddr,
-            _: &OperationRequest,
-            _: Duration,
-        ) -> Result<Operation, SidecarError> {
-            unreachable!()
-        }
-
+    impl PartialSidecarApi for Slow {
         async fn operation(
             &self,
             _: SocketAddr,
@@ -86,27 +74,6 @@ mod tests {
         ) -> Result<Operation, SidecarError> {
             sleep(self.0.min(timeout)).await;
             Ok(Operation::new(id.clone(), OperationKind::Backup, self.1.clone()))
-        }
-
-        async fn operations(
-            &self,
-            _: SocketAddr,
-            _: OperationFilter,
-            _: Duration,
-        ) -> Result<Vec<Operation>, SidecarError> {
-            unreachable!()
-        }
-
-        async fn schema_version(&self, _: SocketAddr, _: Duration) -> Result<SchemaVersion, SidecarError> {
-            unreachable!()
-        }
-
-        async fn mode(&self, _: SocketAddr, _: Duration) -> Result<NodeMode, SidecarError> {
-            unreachable!()
-        }
-
-        async fn topology(&self, _: SocketAddr, _: Duration) -> Result<Topology, SidecarError> {
-            unreachable!()
         }
     }
 

@@ -76,10 +76,8 @@ mod tests {
     use super::*;
     use crate::domain::host_id::HostId;
     use crate::domain::node_location::Segment;
-    use crate::domain::schema_version::SchemaVersion;
-    use crate::icarus::{
-        NodeMode, Operation, OperationFilter, OperationId, OperationRequest, RingNode, SidecarError, Topology,
-    };
+    use crate::icarus::partial::PartialSidecarApi;
+    use crate::icarus::{RingNode, SidecarError, Topology};
     use crate::reconcile::plan::{Phase, Task};
 
     const HOST: &str = "9da86270-7a5c-4a0b-9e9b-000000000001";
@@ -88,42 +86,7 @@ mod tests {
     /// A sidecar whose node has the host id `HOST`.
     struct OneSidecar;
 
-    impl SidecarApi for OneSidecar {
-        async fn submit(
-            &self,
-            _: SocketAddr,
-            _: &OperationRequest,
-            _: Duration,
-        ) -> Result<Operation, SidecarError> {
-            unreachable!()
-        }
-
-        async fn operation(
-            &self,
-            _: SocketAddr,
-            _: &OperationId,
-            _: Duration,
-        ) -> Result<Operation, SidecarError> {
-            unreachable!()
-        }
-
-        async fn operations(
-            &self,
-            _: SocketAddr,
-            _: OperationFilter,
-            _: Duration,
-        ) -> Result<Vec<Operation>, SidecarError> {
-            unreachable!()
-        }
-
-        async fn schema_version(&self, _: SocketAddr, _: Duration) -> Result<SchemaVersion, SidecarError> {
-            unreachable!()
-        }
-
-        async fn mode(&self, _: SocketAddr, _: Duration) -> Result<NodeMode, SidecarError> {
-            unreachable!()
-        }
-
+    impl PartialSidecarApi for OneSidecar {
         async fn topology(&self, at: SocketAddr, _: Duration) -> Result<Topology, SidecarError> {
             if at.ip().to_string() == "10.0.0.9" {
                 return Err(SidecarError::Unreachable("refused".to_owned()));

@@ -115,9 +115,9 @@ mod tests {
     use super::*;
     use crate::domain::cassandra_directory::CassandraDirectory;
     use crate::domain::entities::Table;
-    use crate::domain::schema_version::SchemaVersion;
     use crate::domain::source_directory::SourceDirectory;
-    use crate::icarus::{NodeMode, OperationId, OperationKind, OperationState, PORT, Topology};
+    use crate::icarus::partial::PartialSidecarApi;
+    use crate::icarus::{OperationId, OperationKind, OperationState, PORT};
     use crate::reconcile::observe::{OperationOwner, SidecarObserver};
     use crate::reconcile::plan::{Answer, PodMember, Question};
 
@@ -163,7 +163,7 @@ mod tests {
         }
     }
 
-    impl SidecarApi for SlowSidecars {
+    impl PartialSidecarApi for SlowSidecars {
         async fn submit(
             &self,
             at: SocketAddr,
@@ -209,18 +209,6 @@ mod tests {
                 .filter(|number| !forgotten.contains(number))
                 .map(|number| Self::operation(self, number))
                 .collect())
-        }
-
-        async fn schema_version(&self, _: SocketAddr, _: Duration) -> Result<SchemaVersion, SidecarError> {
-            unreachable!()
-        }
-
-        async fn mode(&self, _: SocketAddr, _: Duration) -> Result<NodeMode, SidecarError> {
-            unreachable!()
-        }
-
-        async fn topology(&self, _: SocketAddr, _: Duration) -> Result<Topology, SidecarError> {
-            unreachable!()
         }
     }
 

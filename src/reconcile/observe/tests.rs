@@ -15,7 +15,7 @@ use crate::domain::node_location::Segment;
 use crate::domain::schema_version::SchemaVersion;
 use crate::domain::source_directory::SourceDirectory;
 use crate::icarus::{
-    NodeMode, Operation, OperationFilter, OperationId, OperationRequest, SidecarApi, SidecarError, Topology,
+    NodeMode, Operation, OperationFilter, SidecarError, Topology, partial::PartialSidecarApi,
 };
 use crate::reconcile::plan::{Answer, PodMember, Question};
 
@@ -63,25 +63,7 @@ impl LargeRing {
     }
 }
 
-impl SidecarApi for LargeRing {
-    async fn submit(
-        &self,
-        _: SocketAddr,
-        _: &OperationRequest,
-        _: Duration,
-    ) -> Result<Operation, SidecarError> {
-        unreachable!()
-    }
-
-    async fn operation(
-        &self,
-        _: SocketAddr,
-        _: &OperationId,
-        _: Duration,
-    ) -> Result<Operation, SidecarError> {
-        unreachable!()
-    }
-
+impl PartialSidecarApi for LargeRing {
     async fn operations(
         &self,
         at: SocketAddr,
@@ -89,10 +71,6 @@ impl SidecarApi for LargeRing {
         timeout: Duration,
     ) -> Result<Vec<Operation>, SidecarError> {
         self.ask(at, timeout, Vec::new()).await
-    }
-
-    async fn schema_version(&self, _: SocketAddr, _: Duration) -> Result<SchemaVersion, SidecarError> {
-        unreachable!()
     }
 
     async fn mode(&self, at: SocketAddr, timeout: Duration) -> Result<NodeMode, SidecarError> {
