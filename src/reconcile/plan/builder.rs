@@ -228,16 +228,13 @@ impl<'a> PlanBuilder<'a> {
     /// Returns true if the node's sidecar runs no operation of any client.
     pub(super) fn is_idle(&mut self, node: &NodeStatus) -> bool {
         let pod = node.pod.clone().unwrap_or_default();
-        let is_idle = self.reports_nothing(&pod);
-        let question = Question::Busy { pod };
-        match (self.observation.answers.get(&question), &question) {
-            (Some(Answer::Unavailable(error)), Question::Busy { pod }) => {
-                let message = format!("the sidecar of {pod} does not answer: {error}");
-                self.wait_for(Wait::new(Reason::SidecarUnreachable, message));
-                false
-            }
-            _ => is_idle,
+        let question = Question::Busy { pod: pod.clone() };
+        if let Some(Answer::Unavailable(error)) = self.observation.answers.get(&question) {
+            let message = format!("the sidecar of {pod} does not answer: {error}");
+            self.wait_for(Wait::new(Reason::SidecarUnreachable, message));
+            return false;
         }
+        self.reports_nothing(&pod)
     }
 
     /// Returns true unless the sidecar of this pod reports an operation that is under way, of any client, or has not been
@@ -268,8 +265,9 @@ impl<'a> PlanBuilder<'a> {
     /// Returns true unless the sidecar reports an operation of another executor that no person has reviewed.
     ///
     /// Before the first request to a node its sidecar has to be idle: the begin of the run asked for it, or this does, if the
-    /// request is sent later than that. Returns true if the sidecar does not answer: the request then fails too. A finished operation that was created before the review, by the
-    /// sidecar's clock, is ignored: the sidecar reports it for an hour, and it would stop the resumed run again.
+    /// request is sent later than that. Returns true if the sidecar does not answer: the request then fails too. A finished
+    /// operation that was created before the review, by the sidecar's clock, is ignored: the sidecar reports it for an hour,
+    /// and it would stop the resumed run again.
     fn has_no_conflict(&mut self, pod: &str, node: &NodeStatus) -> bool {
         if node.operation.is_none() && node.past_operations.is_empty() {
             return self.reports_nothing(pod);
