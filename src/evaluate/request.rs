@@ -265,3 +265,35 @@ impl Evaluation<'_> {
         decode::subject(self.kind, object.spec, object.meta.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+
+    #[test]
+    fn every_part_of_the_record_of_a_run_is_read_from_a_status() {
+        let status = json!({"condition": {"type": "COMPLETED"}, "coordinatorMember": "c1-0", "id": "7"});
+        let state = |status: &Value| {
+            let status = to_raw_value(status).unwrap();
+            let object = Object {
+                meta: Metadata::default(),
+                spec: None,
+                status: Some(&status),
+                deleting: false,
+                has_unschedule_finalizer: false,
+            };
+            object.run_state()
+        };
+        for part in run_record::Part::ALL {
+            let mut without = status.clone();
+            let field = part.field().strip_prefix("status.").unwrap();
+            assert!(
+                without.as_object_mut().unwrap().remove(field).is_some(),
+                "{field}"
+            );
+            assert_eq!(run_record::lost(&state(&status), &state(&without)), Some(part));
+        }
+    }
+}

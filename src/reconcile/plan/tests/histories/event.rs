@@ -246,7 +246,7 @@ impl Event {
             Self::CreateBackup => history.create_backup(),
             Self::CassKopRun(node) => history.begin_casskop_run(*node),
             Self::CassKopSends(node) => {
-                // In a directory, nobody could know of the files that an object which nobody sees left cut short.
+                // The files that its upload would cut short in a directory are unknown to cassgate.
                 let is_directory = history.backup.object.spec.storage_location.starts_with("file:");
                 let task = if is_directory {
                     Task::Remove
