@@ -83,7 +83,8 @@ impl Redaction {
         let is_credential = is_credential || names_credential(key);
         match &node.node.kind {
             NodeKind::Text(text) => {
-                let is_no_name = key == "secret" && text.len() >= 2 * MIN_PART && !is_object_name(text);
+                let seems_value = text.len() >= 2 * MIN_PART || seems_value(text, key);
+                let is_no_name = key == "secret" && seems_value && !is_object_name(text);
                 self.add_text(text, outer_or(node.span, outer), is_credential || is_no_name);
             }
             NodeKind::Number(number) if is_credential => {
@@ -144,6 +145,11 @@ impl Redaction {
         self.spans.push(span);
         if text.chars().count() >= MIN_LENGTH {
             self.texts.push(text.to_owned());
+            // Messages quote values.
+            let escaped = text.escape_debug().to_string();
+            if escaped != text {
+                self.texts.push(escaped);
+            }
         }
         let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
         let long = parts.filter(|part| part.len() >= MIN_PART && part.len() < text.len());
@@ -170,38 +176,44 @@ impl Redaction {
 
 /// Returns true for a key that is more likely a misplaced value, such as a password or an access key, than a name.
 ///
-/// The names of fields have few digits and capital letters. A key in one of [`FREE_MAPS`] may have more of them.
+/// The names of fields have few digits and capital letters, and only the characters of a key of a Secret. A key in one of
+/// [`FREE_MAPS`] may have more of them.
 fn seems_value(key: &str, parent: &str) -> bool {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+' | '=');
-    if key.len() < MIN_LENGTH || !key.chars().all(is_part) {
+    if key.chars().count() < MIN_LENGTH {
         return false;
     }
     let count = |is_counted: fn(&char) -> bool| key.chars().filter(is_counted).count();
     let capitals = count(char::is_ascii_uppercase);
     let digits = count(char::is_ascii_digit);
     let alternations = alternations(key);
+    let is_of_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     if FREE_MAPS.contains(&parent) {
         let is_mixed = capitals > 0 && digits > 0 && capitals + digits < key.len();
-        return is_mixed && alternations > 3;
+        let has_other = !key.chars().all(|c| is_of_key(c) || matches!(c, '/' | '+' | '='));
+        return is_mixed && (alternations > 3 || has_other);
     }
-    key.contains(['/', '+', '='])
+    !key.chars().all(is_of_key)
         || alternations > 2
         || digits > 2
         || (key.len() >= MIN_PART && 3 * capitals > key.len())
 }
 
-/// Returns true if a word of a text seems to be a password or an access key: small and capital letters, and digits among them.
+/// Characters of passwords that are rare in other words of a manifest.
+const MARKS: &str = "!#$%^&*+=~?@|\\<>;";
+
+/// Returns true if a word of a text seems to be a password or an access key: small and capital letters, and digits or [`MARKS`] among
+/// them.
 ///
 /// A text that cannot be read has no keys and values, and a part of a value can be a word of its own.
 pub(super) fn has_mixed_word(text: &str) -> bool {
-    let is_part = |c: char| c.is_ascii_alphanumeric();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || MARKS.contains(c);
     let is_mixed = |word: &str| {
         let has = |is_kind: fn(&u8) -> bool| word.bytes().any(|byte| is_kind(&byte));
         word.len() > MIN_LENGTH
             && has(u8::is_ascii_uppercase)
             && has(u8::is_ascii_lowercase)
             && has(u8::is_ascii_digit)
-            && alternations(word) > 1
+            && (alternations(word) > 1 || word.contains(|c| MARKS.contains(c)))
     };
     text.split(|c| !is_part(c)).any(is_mixed)
 }
@@ -341,6 +353,7 @@ mod tests {
             "spec: {stringData: {a: [Zx7QqV3wJ8pK]}}",
             "spec: {storageLocation: 's3://user:Zx7QqV3wJ8pK@bk'}",
             "spec: {secret: AKID/Zx7QqV3wJ8pK/x}",
+            "spec: {secret: Zx7QqV3wJ8pK}",
             "spec: {'azurestoragekey=Zx7QqV3wJ8pK': null}",
             "metadata: {annotations: {last: '{\"spec\": {\"password\": \"Zx7QqV3wJ8pK\"}}'}}",
             "spec: {env: 'AWS_SECRET_ACCESS_KEY=Zx7QqV3wJ8pK'}",
@@ -359,10 +372,28 @@ mod tests {
             let text = redacted(object, "\"Zx7QqV3wJ8pK\" and Zx7QqV3wJ… are wrong, Zx7 is not");
             assert_eq!(text, "\"***\" and ***… are wrong, Zx7 is not", "{object}");
         }
-        assert_eq!(
-            redacted("spec: {secret: s3, bandwidth: fast}", "\"fast\" of s3"),
-            "\"fast\" of s3"
-        );
+        for (object, message) in [
+            ("spec: {secret: s3, bandwidth: fast}", "\"fast\" of s3"),
+            ("spec: {secret: My_Secret}", "\"My_Secret\""),
+        ] {
+            assert_eq!(redacted(object, message), message);
+        }
+    }
+
+    #[test]
+    fn a_key_with_characters_of_a_password_is_not_shown() {
+        for object in [
+            "spec: {'Zx7!QqV3': x}",
+            "'Zx7!QqV3': x",
+            "metadata: {annotations: {'Zx7!QqV3': x}}",
+            "spec: {rename: {'Zx7!QqV3': k1}}",
+        ] {
+            let text = redacted(object, "spec.Zx7!QqV3 and \"Zx7!QqV3\" are wrong, Zx7 is not");
+            assert_eq!(text, "spec.*** and \"***\" are wrong, Zx7 is not", "{object}");
+        }
+        let message = format!("{:?} is wrong", "a\"b\\c\u{e9}\t");
+        let text = redacted(r#"spec: {"a\"b\\c\u00e9\t": x}"#, &message);
+        assert_eq!(text, "\"***\" is wrong");
     }
 
     #[test]
@@ -379,6 +410,8 @@ mod tests {
             ("app.kubernetes.io/name", "labels"),
             ("cassgate.db.orange.com/allow", "annotations"),
             ("k8s-app1.v2", "labels"),
+            ("shop orders", "rename"),
+            ("k1.t1,k1.t2", "rename"),
         ] {
             assert!(!seems_value(key, parent), "{key}");
         }
@@ -389,6 +422,9 @@ mod tests {
             "Zx7QqV3wJ8pK",
             "0123456789abcdef",
             "c2VjcmV0LXZhbHVl==",
+            "correct horse battery",
+            "pass:word",
+            "gehe\u{ed}m",
         ] {
             assert!(seems_value(key, "spec"), "{key}");
         }
@@ -396,12 +432,11 @@ mod tests {
 
     #[test]
     fn every_part_of_a_password_is_a_mixed_word() {
-        let password = "Zx7QqV3wJ8pK";
-        for at in 0..=password.len() - 5 {
-            assert!(
-                has_mixed_word(&format!("  [{}: x", &password[at..at + 5])),
-                "{at}"
-            );
+        for password in ["Zx7QqV3wJ8pK", "Zx7!QqV3", r"Zx7\Q4q%V3<w"] {
+            for at in 0..=password.len() - 5 {
+                let part = &password[at..at + 5];
+                assert!(has_mixed_word(&format!("  [{part}: x")), "{part}");
+            }
         }
         for text in [
             "image: cassandra:3.11.19",

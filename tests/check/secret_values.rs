@@ -7,8 +7,10 @@ use cassgate::check::report::Report;
 use cassgate::check::{Settings, check};
 use proptest::prelude::*;
 
-/// The value of every Secret. No key, name or message contains any five characters of it.
-const MARKER: &str = "Zx7QqV3wJ8pK";
+/// Values of Secrets. No key, name or message contains any five characters of one.
+///
+/// The second and the third have characters that no key of a Secret has, and that messages and formats escape.
+const MARKERS: [&str; 3] = ["Zx7QqV3wJ8pK", "Zx7!QqV3", r"Zx7\Q4q%V3<w"];
 
 /// A backup with mistakes, so that reports quote its lines.
 const BACKUP: &str = "apiVersion: db.orange.com/v2\nkind: CassandraBackup\nmetadata: {name: b1}\nspec:\n  cassandraCluster: c1\n  \
@@ -125,7 +127,8 @@ fn damaged(mut text: String, damage: &Damage) -> String {
     text
 }
 
-fn judged(name: &str, text: &str) -> Report {
+/// Reads and judges a file and another one. `marker` is also in the env files that it names.
+fn judged(name: &str, text: &str, marker: &str) -> Report {
     let mut loaded = Loaded::default();
     let input = |name: &str, text: &str| Input {
         name: name.to_owned(),
@@ -134,7 +137,7 @@ fn judged(name: &str, text: &str) -> Report {
     loaded.add(input(name, text));
     loaded.add(input("other.yaml", BACKUP));
     for file in loaded.env_files() {
-        loaded.add_env_file(input(&file, &format!("awsregion={MARKER}\n{MARKER}\n")));
+        loaded.add_env_file(input(&file, &format!("awsregion={marker}\n{marker}\n")));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(check(loaded, &Settings::default(), None, |_, _| ()))
@@ -150,8 +153,9 @@ fn rendered(report: &Report, format: Format, colour: bool) -> String {
     String::from_utf8(written).unwrap()
 }
 
-/// Asserts that no format of the report contains five characters of the marker.
-fn assert_hidden(text: &str, report: &Report) {
+/// Judges a file, and asserts that no format of the report contains five characters of the marker, as they are or escaped.
+fn assert_hidden(name: &str, text: &str, marker: &str) {
+    let report = judged(name, text, marker);
     let formats = [
         (Format::Text, true),
         (Format::Text, false),
@@ -162,26 +166,37 @@ fn assert_hidden(text: &str, report: &Report) {
         (Format::Markdown, false),
     ];
     for (format, colour) in formats {
-        let output = rendered(report, format, colour);
-        for at in 0..=MARKER.len() - 5 {
-            let piece = &MARKER[at..at + 5];
-            assert!(
-                !output.contains(piece),
-                "{format:?} shows {piece}:\n{output}\nof:\n{text}"
-            );
+        let output = rendered(&report, format, colour);
+        for at in 0..=marker.len() - 5 {
+            for piece in escaped(&marker[at..at + 5]) {
+                assert!(
+                    !output.contains(&piece),
+                    "{format:?} shows {piece}:\n{output}\nof:\n{text}"
+                );
+            }
         }
     }
 }
 
+/// Returns a text as messages and formats may write it.
+fn escaped(text: &str) -> [String; 5] {
+    [
+        text.to_owned(),
+        text.replace('<', "&lt;"),
+        text.replace('%', "%25"),
+        text.replace('\\', r"\\"),
+        text.replace('\\', r"\\\\"),
+    ]
+}
+
 #[test]
 fn insertions_all_over_a_document_keep_the_value_hidden() {
-    for holder in HOLDERS {
-        let text = holder.replace("VALUE", MARKER);
-        assert_hidden(&text, &judged("file.yaml", &text));
+    for (holder, marker) in HOLDERS.iter().zip(MARKERS.iter().cycle()) {
+        let text = holder.replace("VALUE", marker);
         for more in [": ", "\"", "---\n"] {
             for at in (0..=text.len()).step_by(7) {
                 let text = damaged(text.clone(), &Damage::Insert(at, more));
-                assert_hidden(&text, &judged("file.yaml", &text));
+                assert_hidden("file.yaml", &text, marker);
             }
         }
     }
@@ -189,14 +204,14 @@ fn insertions_all_over_a_document_keep_the_value_hidden() {
 
 #[test]
 fn every_insertion_into_a_text_of_variables_keeps_the_value_hidden() {
-    let variables = format!("awssecretaccesskey={MARKER}\n");
-    for parts in [[BACKUP, &variables], [&variables, BACKUP]] {
-        let text = parts.join("---\n");
-        let begin = text.find(&variables).unwrap();
-        for more in DAMAGES {
+    for (more, marker) in DAMAGES.iter().zip(MARKERS.iter().cycle()) {
+        let variables = format!("awssecretaccesskey={marker}\n");
+        for parts in [[BACKUP, &variables], [&variables, BACKUP]] {
+            let text = parts.join("---\n");
+            let begin = text.find(&variables).unwrap();
             for at in begin.saturating_sub(5)..=begin + variables.len() {
                 let text = damaged(text.clone(), &Damage::Insert(at.min(text.len()), more));
-                assert_hidden(&text, &judged("file.yaml", &text));
+                assert_hidden("file.yaml", &text, marker);
             }
         }
     }
@@ -204,17 +219,29 @@ fn every_insertion_into_a_text_of_variables_keeps_the_value_hidden() {
 
 #[test]
 fn credentials_in_a_wrong_place_stay_hidden() {
-    for object in MISPLACED {
-        let text = object.replace("VALUE", MARKER);
-        let report = judged("file.yaml", &text);
-        assert_hidden(&text, &report);
+    for (object, marker) in MISPLACED
+        .iter()
+        .flat_map(|object| MARKERS.map(|marker| (object, marker)))
+    {
+        let text = object.replace("VALUE", marker);
+        assert_hidden("file.yaml", &text, marker);
         let starts = text.match_indices('\n').map(|(at, _)| at + 1);
         for at in [0].into_iter().chain(starts) {
             for more in ["\"", "- ", "---\n", "x: [\n", "  ", "!!binary ", "{{ .x }}\n"] {
                 let text = damaged(text.clone(), &Damage::Insert(at, more));
-                assert_hidden(&text, &judged("file.yaml", &text));
+                assert_hidden("file.yaml", &text, marker);
             }
         }
+    }
+}
+
+#[test]
+fn values_without_damage_stay_hidden() {
+    for (holder, marker) in HOLDERS
+        .iter()
+        .flat_map(|holder| MARKERS.map(|marker| (holder, marker)))
+    {
+        assert_hidden("file.yaml", &holder.replace("VALUE", marker), marker);
     }
 }
 
@@ -224,12 +251,13 @@ proptest! {
     #[test]
     fn no_report_shows_a_value_of_a_secret(
         name in prop::sample::select(vec!["file.yaml", "kustomization.yaml", "secrets.env", "<stdin>"]),
+        marker in prop::sample::select(MARKERS.to_vec()),
         parts in prop::collection::vec(prop::sample::select(HOLDERS.to_vec()), 1..3),
         misplaced in prop::sample::select(MISPLACED.to_vec()),
         backup_at in 0..3_usize,
         damages in prop::collection::vec(damage(), 1..3),
     ) {
-        let mut parts: Vec<String> = parts.iter().map(|part| part.replace("VALUE", MARKER)).collect();
+        let mut parts: Vec<String> = parts.iter().map(|part| part.replace("VALUE", marker)).collect();
         parts.insert(backup_at.min(parts.len()), BACKUP.to_owned());
         let mut text = parts.join("---\n");
         for damage in &damages {
@@ -237,7 +265,7 @@ proptest! {
                 text = damaged(text, damage);
             }
         }
-        let misplaced = misplaced.replace("VALUE", MARKER);
-        assert_hidden(&text, &judged(name, &format!("{misplaced}---\n{text}")));
+        let misplaced = misplaced.replace("VALUE", marker);
+        assert_hidden(name, &format!("{misplaced}---\n{text}"), marker);
     }
 }
