@@ -1,20 +1,32 @@
 //! The files of a folder that an Argo CD Application applies: `source.directory`.
 
+use std::sync::OnceLock;
+
 use regex::Regex;
 
 use crate::check::yaml::{Node, NodeKind};
 
+use super::pattern;
+
 /// The patterns `include` and `exclude`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FileFilter {
-    include: Option<Regex>,
-    exclude: Option<Regex>,
+    include: Option<Pattern>,
+    exclude: Option<Pattern>,
+}
+
+/// A pattern of paths.
+#[derive(Debug, Clone)]
+struct Pattern {
+    text: String,
+    /// The expression when it is first used; `None` for a malformed pattern, which matches nothing, as in Argo CD.
+    expression: OnceLock<Option<Regex>>,
 }
 
 impl FileFilter {
     /// Reads the patterns in the field `directory` of a source.
     pub(super) fn read(directory: &Node) -> Self {
-        let pattern = |field: &str| directory.text_at(&[field]).and_then(expression);
+        let pattern = |field: &str| directory.text_at(&[field]).map(Pattern::new);
         Self {
             include: pattern("include"),
             exclude: pattern("exclude"),
@@ -26,11 +38,56 @@ impl FileFilter {
         self.include.is_none() && self.exclude.is_none()
     }
 
-    /// Returns true if a file is applied. `path` is relative to the folder of the source.
+    /// Returns true if a file is applied, or may be applied. `path` is relative to the folder of the source.
     pub(super) fn applies(&self, path: &str) -> bool {
-        let is_in = |pattern: &Regex| pattern.is_match(path);
-        !self.exclude.as_ref().is_some_and(is_in) && self.include.as_ref().is_none_or(is_in)
+        let matches = |pattern: &Option<Pattern>| pattern.as_ref().and_then(|own| own.matches(path));
+        matches(&self.include) != Some(false) && matches(&self.exclude) != Some(true)
     }
+
+    /// Replaces the texts of the patterns.
+    pub(super) fn fill(&mut self, fill: impl Fn(&str) -> String) {
+        for pattern in [&mut self.include, &mut self.exclude].into_iter().flatten() {
+            *pattern = Pattern::new(&fill(&pattern.text));
+        }
+    }
+
+    /// Returns the field and the text of each pattern with an expression that is not rendered.
+    pub(super) fn open(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let fields = [("include", &self.include), ("exclude", &self.exclude)];
+        let patterns = fields
+            .into_iter()
+            .filter_map(|(field, pattern)| Some((field, pattern.as_ref()?)));
+        patterns
+            .filter(|(_, pattern)| is_open(&pattern.text))
+            .map(|(field, pattern)| (field, pattern.text.as_str()))
+    }
+}
+
+impl Pattern {
+    fn new(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            expression: OnceLock::new(),
+        }
+    }
+
+    /// Returns true if it matches a path; `None` if it depends on an expression that is not rendered.
+    fn matches(&self, path: &str) -> Option<bool> {
+        if is_open(&self.text) {
+            return None;
+        }
+        let expression = self.expression.get_or_init(|| pattern::of_files(&self.text));
+        Some(expression.as_ref().is_some_and(|own| own.is_match(path)))
+    }
+}
+
+/// Returns true if a pattern contains an expression such as `{{.env}}`, unlike the braces in `{{a,b},c}`.
+fn is_open(pattern: &str) -> bool {
+    let mut behind = pattern.split("{{").skip(1);
+    behind.any(|behind| {
+        let expression = behind.split_once("}}").map(|(expression, _)| expression);
+        expression.is_some_and(|expression| !expression.contains(['{', '}', ',']))
+    })
 }
 
 /// Returns true if a source applies the folders below its own. Without `directory.recurse`, Argo CD reads only the files in the folder
@@ -38,46 +95,6 @@ impl FileFilter {
 pub(super) fn recurses(directory: &Node) -> bool {
     let recurse = directory.get("recurse").map(|recurse| &recurse.kind);
     matches!(recurse, Some(NodeKind::Bool(true)))
-}
-
-/// Returns the expression of a pattern, in which `*` also matches `/`. A malformed pattern matches nothing, as in Argo CD.
-fn expression(pattern: &str) -> Option<Regex> {
-    let mut text = String::from("(?s)^(?:");
-    let mut depth = 0;
-    let mut in_class = false;
-    let mut characters = pattern.chars().peekable();
-    while let Some(c) = characters.next() {
-        match c {
-            '\\' => text.push_str(&regex::escape(&characters.next()?.to_string())),
-            ']' if in_class => {
-                in_class = false;
-                text.push(c);
-            }
-            '-' if in_class => text.push(c),
-            _ if in_class => text.push_str(&regex::escape(&c.to_string())),
-            '[' => {
-                in_class = true;
-                text.push(c);
-                if characters.next_if_eq(&'!').is_some() {
-                    text.push('^');
-                }
-            }
-            '*' => text.push_str(".*"),
-            '?' => text.push('.'),
-            '{' => {
-                depth += 1;
-                text.push_str("(?:");
-            }
-            ',' if depth > 0 => text.push('|'),
-            '}' if depth > 0 => {
-                depth -= 1;
-                text.push(')');
-            }
-            _ => text.push_str(&regex::escape(&c.to_string())),
-        }
-    }
-    text.push_str(")$");
-    Regex::new(&text).or_else(|_| Regex::new(r"[^\s\S]")).ok()
 }
 
 #[cfg(test)]
@@ -90,28 +107,34 @@ mod tests {
     }
 
     #[test]
-    fn patterns_match_as_in_argo_cd() {
+    fn a_file_is_applied_if_it_is_included_and_not_excluded() {
         for (patterns, path, applies) in [
             ("{}", "a/b.yaml", true),
             ("{include: '*.yaml'}", "a/b.yaml", true),
             ("{include: '*.yaml'}", "b.yml", false),
-            ("{include: 'prod-*'}", "prod-b.yaml", true),
-            ("{include: 'prod-*'}", "a/prod-b.yaml", false),
-            ("{include: '{prod,test}/?.yaml'}", "test/b.yaml", true),
-            ("{include: '{prod,test}/?.yaml'}", "test/bc.yaml", false),
-            ("{include: '[!a-c].yaml'}", "d.yaml", true),
-            ("{include: '[!a-c].yaml'}", "b.yaml", false),
-            ("{include: 'a.b'}", "axb", false),
             ("{exclude: 'test/**'}", "test/b.yaml", false),
             ("{exclude: 'test/**'}", "b.yaml", true),
             ("{include: '*.yaml', exclude: 'b*'}", "b.yaml", false),
-            ("{include: '{a'}", "a", false),
+            ("{include: '[a'}", "a", false),
             ("{exclude: '[a'}", "a", true),
+            ("{include: '{{a,b},c}'}", "c", true),
+            ("{include: '{{a,b},c}'}", "d", false),
         ] {
             let filter = FileFilter::read(&directory(patterns));
             assert_eq!(filter.applies(path), applies, "{patterns} {path}");
+            assert_eq!(filter.open().count(), 0, "{patterns}");
         }
         assert!(FileFilter::read(&directory("{recurse: true}")).is_empty());
+    }
+
+    #[test]
+    fn a_pattern_that_is_not_rendered_may_match_every_file() {
+        let mut filter = FileFilter::read(&directory("{include: '{{.env}}-*.yaml', exclude: 'b-{{ .x }}'}"));
+        assert!(filter.applies("a.yaml") && filter.applies("b-c"));
+        let open: Vec<_> = filter.open().collect();
+        assert_eq!(open, [("include", "{{.env}}-*.yaml"), ("exclude", "b-{{ .x }}")]);
+        filter.fill(|text| text.replace("{{.env}}", "prod").replace("{{ .x }}", "c"));
+        assert!(filter.applies("prod-a.yaml") && !filter.applies("a.yaml") && !filter.applies("b-c"));
     }
 
     #[test]

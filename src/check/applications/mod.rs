@@ -5,6 +5,7 @@
 mod directories;
 mod effects;
 mod file_filter;
+mod pattern;
 mod placed;
 mod sets;
 mod sources;
@@ -70,9 +71,19 @@ struct Source {
     artifact: Option<String>,
     /// True if the path may contain the application itself.
     may_contain_itself: bool,
-    /// True if the folders below the path are applied too.
-    recurses: bool,
+    depth: Depth,
     changes: Changes,
+}
+
+/// The folders that a source applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// Only the one that it names.
+    One,
+    /// Also those below it.
+    All,
+    /// Also those below it, if it is a Helm chart.
+    AllOfChart,
 }
 
 /// The changes that an application makes to the objects in a folder.
@@ -246,7 +257,7 @@ impl Application {
             let repository = source.text_at(&["repoURL"]).map(sources::base_name);
             self.sources.push(Source {
                 repositories: repository.map(ToOwned::to_owned).into_iter().collect(),
-                recurses: directory.is_none_or(file_filter::recurses),
+                depth: depth(source),
                 changes: Changes {
                     transformation,
                     default_namespace: namespace.clone(),
@@ -276,9 +287,23 @@ impl Source {
             repositories: Vec::new(),
             artifact: None,
             may_contain_itself: true,
-            recurses: true,
+            depth: Depth::All,
             changes: Changes::default(),
         }
+    }
+}
+
+/// Returns the folders that a source of Argo CD applies.
+///
+/// Without `directory`, Argo CD finds out the tool. Plain files are then applied as with an empty `directory`; the files of a
+/// kustomization are wherever it names them.
+fn depth(source: &Node) -> Depth {
+    let is_set = |tool: &str| source.get(tool).is_some();
+    match source.get("directory") {
+        Some(directory) if file_filter::recurses(directory) => Depth::All,
+        Some(_) => Depth::One,
+        None if is_set("plugin") || is_set("helm") => Depth::All,
+        None => Depth::AllOfChart,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::check::kustomize::{Kustomizations, Placement};
 use crate::check::report::Note;
 
 use super::sources::{common_parts, resolved};
-use super::{Application, Applications, Changes, Destination, Directories};
+use super::{Application, Applications, Changes, Depth, Destination, Directories, Source};
 
 /// An application, with the folder that contains it and those that it applies.
 #[derive(Debug)]
@@ -69,14 +69,16 @@ impl Applications {
             );
         }
         let directories: Directories = all.iter().map(String::as_str).collect();
+        let charts = charts(names);
         let mut notes = self.generate(&directories);
+        notes.extend(self.open_patterns());
         let mut placed = Vec::new();
         for application in &self.all {
             for placement in placements_of(application) {
                 if let Some(why) = &placement.opaque {
                     notes.push(patched(application, why));
                 }
-                placed.push(self.placed(application, placement, &directories, names));
+                placed.push(self.placed(application, placement, (&directories, &charts), names));
             }
         }
         add_dependencies(&mut placed);
@@ -106,11 +108,31 @@ impl Applications {
         notes
     }
 
+    /// Returns a note on each pattern of files that depends on parameters which are not in the files.
+    fn open_patterns(&self) -> impl Iterator<Item = Note> {
+        let mut open = BTreeSet::new();
+        for application in &self.all {
+            let patterns = application
+                .sources
+                .iter()
+                .flat_map(|source| source.changes.files.open());
+            open.extend(patterns.map(|pattern| (application.file, application.line, pattern)));
+        }
+        open.into_iter().map(|(file, line, (field, pattern))| Note {
+            file,
+            line,
+            message: format!(
+                "{field} {pattern:?} depends on parameters that are not in the files, so all files of its folder are judged as \
+                 applied; render the Applications first"
+            ),
+        })
+    }
+
     fn placed(
         &self,
         application: &Application,
         placement: Placement,
-        directories: &Directories,
+        (directories, charts): (&Directories, &BTreeSet<&str>),
         names: &[String],
     ) -> PlacedApplication {
         let name_of = |file: usize| names.get(file).map(String::as_str).unwrap_or_default();
@@ -128,7 +150,8 @@ impl Applications {
                 for root in directories.named(source, &own) {
                     let root: Arc<str> = root.into();
                     let below = directories.below(&root);
-                    let below = below.filter(|folder| source.recurses || **folder == *root);
+                    let recurses = recurses(source, &root, charts);
+                    let below = below.filter(|folder| recurses || **folder == *root);
                     applied.extend(below.map(|folder| Applied {
                         folder: folder.to_owned(),
                         root: Arc::clone(&root),
@@ -148,6 +171,26 @@ impl Applications {
             depends_on: application.depends_on.clone(),
             before: BTreeSet::new(),
         }
+    }
+}
+
+/// Returns the folders of Helm charts.
+fn charts(names: &[String]) -> BTreeSet<&str> {
+    let charts = names
+        .iter()
+        .filter_map(|name| match name.strip_suffix("Chart.yaml")? {
+            "" => Some(""),
+            folder => folder.strip_suffix('/'),
+        });
+    charts.collect()
+}
+
+/// Returns true if a source applies also the folders below `root`, one of its own.
+fn recurses(source: &Source, root: &str, charts: &BTreeSet<&str>) -> bool {
+    match source.depth {
+        Depth::One => false,
+        Depth::All => true,
+        Depth::AllOfChart => charts.contains(root),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use regex::Regex;
 use serde_json::Value;
 
 use crate::check::yaml::{Node, NodeKind, NodeRef, Reader, SpannedNode};
 
-use super::{Application, Destination, Directories};
+use super::{Application, Destination, Directories, pattern};
 
 /// The maximum number of applications that a set makes, and the maximum depth of its generators.
 const MAX_APPLICATIONS: usize = 10_000;
@@ -178,22 +179,21 @@ fn flatten(node: &Node, name: &str, into: &mut Parameters) {
 
 /// Returns the parameters of each folder that a git generator finds.
 fn folders(patterns: &Node, prefix: Option<&str>, directories: &Directories) -> Vec<Parameters> {
-    let all = |excluded: bool| -> Vec<&str> {
+    let all = |excluded: bool| -> Vec<Regex> {
         let items = patterns.items().iter();
         items
             .filter(|item| {
                 let exclude = item.node.get("exclude");
                 excluded == exclude.is_some_and(|flag| matches!(flag.kind, NodeKind::Bool(true)))
             })
-            .filter_map(|item| item.node.text_at(&["path"]))
+            .filter_map(|item| pattern::of_folders(item.node.text_at(&["path"])?))
             .collect()
     };
     let (included, excluded) = (all(false), all(true));
-    let matches = |folder: &str| included.iter().any(|pattern| glob(pattern, folder));
-    let is_excluded = |folder: &str| excluded.iter().any(|pattern| glob(pattern, folder));
+    let is_in = |patterns: &[Regex], folder: &str| patterns.iter().any(|pattern| pattern.is_match(folder));
     directories
         .all()
-        .filter(|folder| matches(folder) && !is_excluded(folder))
+        .filter(|folder| is_in(&included, folder) && !is_in(&excluded, folder))
         .map(|folder| {
             let name = |end: &str| match prefix {
                 Some(prefix) => format!("{prefix}.{end}"),
@@ -213,37 +213,6 @@ fn folders(patterns: &Node, prefix: Option<&str>, directories: &Directories) -> 
             own
         })
         .collect()
-}
-
-/// Returns true if a path matches a pattern, in which `*` matches a part of a name and `**` any number of folders.
-fn glob(pattern: &str, path: &str) -> bool {
-    let pattern: Vec<&str> = pattern.trim_start_matches("./").split('/').collect();
-    let path: Vec<&str> = path.split('/').collect();
-    parts_match(&pattern, &path)
-}
-
-fn parts_match(pattern: &[&str], path: &[&str]) -> bool {
-    match pattern.split_first() {
-        None => path.is_empty(),
-        Some((&"**", rest)) => {
-            (0..=path.len()).any(|skipped| path.get(skipped..).is_some_and(|path| parts_match(rest, path)))
-        }
-        Some((first, rest)) => path
-            .split_first()
-            .is_some_and(|(name, path)| name_matches(first, name) && parts_match(rest, path)),
-    }
-}
-
-/// Returns true if a name matches a pattern with `*`.
-fn name_matches(pattern: &str, name: &str) -> bool {
-    let Some((begin, rest)) = pattern.split_once('*') else {
-        return pattern == name;
-    };
-    let Some(behind) = name.strip_prefix(begin) else {
-        return false;
-    };
-    let mut starts = behind.char_indices().map(|(at, _)| at).chain([behind.len()]);
-    starts.any(|at| behind.get(at..).is_some_and(|name| name_matches(rest, name)))
 }
 
 /// Returns a template with the parameters that have a value.
@@ -325,6 +294,7 @@ fn matched(application: Application, directories: &Directories) -> Vec<Applicati
             };
             for source in &mut own.sources {
                 source.path = fill(&source.path);
+                source.changes.files.fill(fill);
             }
             own.sources.retain(|source| !is_open(&source.path));
             own.name = fill(&own.name);

@@ -1,6 +1,6 @@
 //! Tests of sets of applications.
 
-use super::{ApplicationSet, Destination, Directories, glob};
+use super::{ApplicationSet, Destination, Directories};
 use crate::check::yaml::Reader;
 
 /// Returns the path and the destination of each application, and what is unknown.
@@ -85,16 +85,11 @@ fn an_unknown_parameter_in_a_path_matches_folders() {
     );
 }
 
+/// Argo CD matches with Go's `path.Match`, for which `**` is a `*`.
 #[test]
-fn a_pattern_matches_names_and_folders() {
-    for (pattern, path, expected) in [
-        ("envs/*", "envs/a", true),
-        ("envs/*", "envs/a/b", false),
-        ("*", "envs", true),
-        ("envs/**", "envs/a/b", true),
-        ("envs/a*c", "envs/abbc", true),
-        ("envs/a*c", "envs/ab", false),
-    ] {
-        assert_eq!(glob(pattern, path), expected, "{pattern} {path}");
-    }
+fn two_asterisks_match_one_level_of_folders() {
+    let spec = "  generators: [{git: {directories: [{path: 'envs/**'}, {path: '[x-z]'}]}}]\n  template: {spec: {source: {path: '{{path}}'}}}\n";
+    let (applications, _) = generated(spec, &["envs/a/x", "x", "w"]);
+    let paths: Vec<_> = applications.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(paths, ["envs/a", "x"]);
 }
