@@ -51,15 +51,13 @@ impl FileFilter {
         }
     }
 
-    /// Returns the field and the text of each pattern with an expression that is not rendered.
+    /// Returns each expression that is not rendered, with the field of its pattern. The rest of the pattern may contain rendered values.
     pub(super) fn open(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let fields = [("include", &self.include), ("exclude", &self.exclude)];
         let patterns = fields
             .into_iter()
             .filter_map(|(field, pattern)| Some((field, pattern.as_ref()?)));
-        patterns
-            .filter(|(_, pattern)| is_open(&pattern.text))
-            .map(|(field, pattern)| (field, pattern.text.as_str()))
+        patterns.flat_map(|(field, pattern)| expressions(&pattern.text).map(move |own| (field, own)))
     }
 }
 
@@ -81,13 +79,19 @@ impl Pattern {
     }
 }
 
-/// Returns true if a pattern contains an expression such as `{{.env}}`, unlike the braces in `{{a,b},c}`.
+/// Returns true if a pattern contains an expression.
 fn is_open(pattern: &str) -> bool {
-    let mut behind = pattern.split("{{").skip(1);
-    behind.any(|behind| {
-        let expression = behind.split_once("}}").map(|(expression, _)| expression);
-        expression.is_some_and(|expression| !expression.contains(['{', '}', ',']))
-    })
+    expressions(pattern).next().is_some()
+}
+
+/// Returns the inner texts of the expressions in a pattern, such as `.env` of `{{.env}}`, unlike the braces in `{{a,b},c}`.
+fn expressions(pattern: &str) -> impl Iterator<Item = &str> {
+    let all = pattern
+        .split("{{")
+        .skip(1)
+        .filter_map(|behind| behind.split_once("}}"));
+    all.map(|(expression, _)| expression.trim())
+        .filter(|expression| !expression.contains(['{', '}', ',']))
 }
 
 /// Returns true if a source applies the folders below its own. Without `directory.recurse`, Argo CD reads only the files in the folder
@@ -132,7 +136,7 @@ mod tests {
         let mut filter = FileFilter::read(&directory("{include: '{{.env}}-*.yaml', exclude: 'b-{{ .x }}'}"));
         assert!(filter.applies("a.yaml") && filter.applies("b-c"));
         let open: Vec<_> = filter.open().collect();
-        assert_eq!(open, [("include", "{{.env}}-*.yaml"), ("exclude", "b-{{ .x }}")]);
+        assert_eq!(open, [("include", ".env"), ("exclude", ".x")]);
         filter.fill(|text| text.replace("{{.env}}", "prod").replace("{{ .x }}", "c"));
         assert!(filter.applies("prod-a.yaml") && !filter.applies("a.yaml") && !filter.applies("b-c"));
     }

@@ -108,7 +108,7 @@ impl Applications {
         notes
     }
 
-    /// Returns a note on each pattern of files that depends on parameters which are not in the files.
+    /// Returns a note on each parameter in a pattern of files that is not in the files.
     fn open_patterns(&self) -> impl Iterator<Item = Note> {
         let mut open = BTreeSet::new();
         for application in &self.all {
@@ -118,12 +118,12 @@ impl Applications {
                 .flat_map(|source| source.changes.files.open());
             open.extend(patterns.map(|pattern| (application.file, application.line, pattern)));
         }
-        open.into_iter().map(|(file, line, (field, pattern))| Note {
+        open.into_iter().map(|(file, line, (field, expression))| Note {
             file,
             line,
             message: format!(
-                "{field} {pattern:?} depends on parameters that are not in the files, so all files of its folder are judged as \
-                 applied; render the Applications first"
+                "{field} of a directory depends on {{{{{expression}}}}}, which is not in the files, so all files of its folder are \
+                 judged as applied; render the Applications first"
             ),
         })
     }
