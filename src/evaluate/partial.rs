@@ -49,7 +49,7 @@ impl<'de> DeserializeSeed<'de> for Part {
         match self {
             Self::Presence => IgnoredAny::deserialize(deserializer).map(|_| Value::Null),
             Self::Text => <&RawValue>::deserialize(deserializer).map(|text| text_of(text.get())),
-            Self::Fields(fields) => deserializer.deserialize_any(FieldsVisitor(fields)),
+            Self::Fields(fields) => deserializer.deserialize_any(MapVisitor(FieldsReader(fields))),
         }
     }
 }
@@ -61,16 +61,70 @@ fn text_of(json: &str) -> Value {
     serde_json::from_str::<String>(json).map_or(Value::Null, Value::String)
 }
 
-struct FieldsVisitor(&'static [(&'static str, Part)]);
+/// Reads a JSON value in which only maps are of interest.
+trait MapReader: Sized {
+    type Output;
 
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Value;
+    /// The result for a value of another type than a map.
+    fn of_other(is_null: bool) -> Self::Output;
+
+    fn read<'de, A: MapAccess<'de>>(self, map: A) -> Result<Self::Output, A::Error>;
+}
+
+struct MapVisitor<R>(R);
+
+impl<'de, R: MapReader> Visitor<'de> for MapVisitor<R> {
+    type Value = R::Output;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a value")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<R::Output, A::Error> {
+        self.0.read(map)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<R::Output, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(R::of_other(false))
+    }
+
+    fn visit_unit<E>(self) -> Result<R::Output, E> {
+        Ok(R::of_other(true))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<R::Output, E> {
+        Ok(R::of_other(false))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<R::Output, E> {
+        Ok(R::of_other(false))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<R::Output, E> {
+        Ok(R::of_other(false))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<R::Output, E> {
+        Ok(R::of_other(false))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<R::Output, E> {
+        Ok(R::of_other(false))
+    }
+}
+
+/// Keeps these fields.
+struct FieldsReader(&'static [(&'static str, Part)]);
+
+impl MapReader for FieldsReader {
+    type Output = Value;
+
+    fn of_other(_: bool) -> Value {
+        Value::Null
+    }
+
+    fn read<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut kept = Map::new();
         let find = |name: &str| self.0.iter().find(|(own, _)| *own == name).copied();
         while let Some(field) = map.next_key_seed(KeySeed(find))? {
@@ -81,35 +135,6 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         }
         Ok(Value::Object(kept))
     }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Null)
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
 }
 
 /// True if a value is neither null nor a map of such values.
@@ -117,20 +142,20 @@ struct HasValue(bool);
 
 impl<'de> Deserialize<'de> for HasValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(HasValueVisitor)
+        deserializer.deserialize_any(MapVisitor(HasValueReader))
     }
 }
 
-struct HasValueVisitor;
+struct HasValueReader;
 
-impl<'de> Visitor<'de> for HasValueVisitor {
-    type Value = HasValue;
+impl MapReader for HasValueReader {
+    type Output = HasValue;
 
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a value")
+    fn of_other(is_null: bool) -> HasValue {
+        HasValue(!is_null)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HasValue, A::Error> {
+    fn read<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<HasValue, A::Error> {
         while map.next_key::<IgnoredAny>()?.is_some() {
             if map.next_value::<HasValue>()?.0 {
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
@@ -138,35 +163,6 @@ impl<'de> Visitor<'de> for HasValueVisitor {
             }
         }
         Ok(HasValue(false))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<HasValue, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(HasValue(true))
-    }
-
-    fn visit_unit<E>(self) -> Result<HasValue, E> {
-        Ok(HasValue(false))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<HasValue, E> {
-        Ok(HasValue(true))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<HasValue, E> {
-        Ok(HasValue(true))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<HasValue, E> {
-        Ok(HasValue(true))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<HasValue, E> {
-        Ok(HasValue(true))
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<HasValue, E> {
-        Ok(HasValue(true))
     }
 }
 
