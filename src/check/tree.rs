@@ -399,7 +399,7 @@ fn decode<K: DeserializeOwned, T>(
             "its manifest in the given files contains placeholders; render it first".to_owned(),
         );
     }
-    match serde_json::from_value(object.node.to_json()) {
+    match K::deserialize(&*object.node) {
         Ok(object) => Reference::Found(read(object)),
         Err(error) => {
             let error = Redaction::of(object).redacted(&error.to_string());

@@ -1,7 +1,7 @@
 //! YAML with spans, read as kubectl reads it.
 //!
-//! One pass over the parser's events builds a tree in which every node has its span. The size of the tree is bounded:
-//! aliases share the node that they refer to, and the nodes that they expand to are counted.
+//! One pass over the events of the parser, or of `plain` for plain documents, builds a tree in which every node has its span. The size
+//! of the tree is bounded: aliases share the node that they refer to, and the nodes that they expand to are counted.
 
 mod between;
 mod builder;
@@ -11,9 +11,11 @@ mod node;
 mod packed;
 mod path;
 mod pieces;
+mod plain;
 mod reader;
 mod scalar;
 mod strict;
+mod typed;
 
 #[cfg(test)]
 mod tests;

@@ -183,12 +183,12 @@ impl Node {
             NodeKind::Null => Value::Null,
             NodeKind::Bool(truth) => Value::Bool(*truth),
             NodeKind::Number(number) => Value::Number(number.clone()),
-            NodeKind::Text(text) => Value::String(text.to_string()),
+            NodeKind::Text(text) => Value::String(text.as_str().to_owned()),
             NodeKind::List(items) => items.iter().map(|item| item.node.to_json()).collect(),
             NodeKind::Map(entries) => {
                 let pairs = entries
                     .iter()
-                    .map(|entry| (entry.key.to_string(), entry.value.node.to_json()));
+                    .map(|entry| (entry.key.as_str().to_owned(), entry.value.node.to_json()));
                 Value::Object(pairs.collect::<Map<_, _>>())
             }
         }

@@ -1,35 +1,56 @@
 //! From a text to its documents.
 
+use std::vec;
+
 use granit_parser::{Event, Marker, Parser, Span as ParserSpan, StrInput};
 
 use super::builder::Builder;
 use super::error::YamlError;
 use super::node::{Node, NodeKind, NodeRef, Span, SpannedNode};
 use super::pieces::{Piece, Start, pieces};
+use super::plain::{self, Step};
 use super::strict::Strict;
 
 /// An iterator over the documents of a text. It ends after the first error.
 pub struct Reader<'t> {
     /// The pieces that are still to be read, the last one first.
     remaining: Vec<Piece<'t>>,
-    parser: Parser<'t, StrInput<'t>>,
+    events: Events<'t>,
     start: Start,
-    strict: Strict<'t>,
     finished: bool,
+    /// True if also plain texts are left to the parser.
+    uses_parser: bool,
+}
+
+/// The source of the events of a piece.
+enum Events<'t> {
+    /// A plain text, in which the parser would find no difference to kubectl.
+    Plain(&'t str, vec::IntoIter<Step>),
+    Parsed(Box<(Parser<'t, StrInput<'t>>, Strict<'t>)>),
 }
 
 impl<'t> Reader<'t> {
     /// Creates a reader of `text`.
     #[must_use]
     pub fn new(text: &'t str) -> Self {
+        Self::begin(text, false)
+    }
+
+    /// Creates a reader that leaves also plain texts to the parser. It is slower and has the same results.
+    #[must_use]
+    pub fn with_parser(text: &'t str) -> Self {
+        Self::begin(text, true)
+    }
+
+    fn begin(text: &'t str, uses_parser: bool) -> Self {
         let mut remaining: Vec<Piece<'t>> = pieces(text).collect();
         remaining.reverse();
         let mut reader = Self {
             remaining,
-            parser: Parser::new_from_str(""),
+            events: Events::Plain("", Vec::new().into_iter()),
             start: Start::default(),
-            strict: Strict::new(&Piece::default()),
             finished: false,
+            uses_parser,
         };
         reader.finished = !reader.next_piece();
         reader
@@ -40,32 +61,51 @@ impl<'t> Reader<'t> {
         let Some(piece) = self.remaining.pop() else {
             return false;
         };
-        self.parser = Parser::new_from_str(piece.text);
         self.start = piece.start;
-        self.strict = Strict::new(&piece);
+        let may_be_plain = !self.uses_parser && !piece.is_json && piece.rejected.is_none();
+        let steps = may_be_plain.then(|| plain::steps(piece.text)).flatten();
+        self.events = if let Some(steps) = steps {
+            Events::Plain(piece.text, steps.into_iter())
+        } else {
+            let parser = Parser::new_from_str(piece.text);
+            Events::Parsed(Box::new((parser, Strict::new(&piece))))
+        };
         true
     }
 
     fn document(&mut self) -> Result<Option<SpannedNode>, YamlError> {
         let mut builder = Builder::default();
-        while let Some(next) = self.parser.next_event() {
-            let (event, span) = next.map_err(|error| {
-                let span = self.start.span(from_parser(ParserSpan::empty(*error.marker())));
-                YamlError::at(span, error.info())
-            })?;
-            let within = from_parser(span);
-            let span = self.start.span(within);
-            self.strict.check(&event, within, span)?;
-            match event {
-                Event::StreamEnd => break,
-                Event::DocumentEnd => {
-                    let empty = || SpannedNode {
-                        span,
-                        node: NodeRef::Scalar(Node { kind: NodeKind::Null }),
+        match &mut self.events {
+            Events::Plain(text, steps) => {
+                for step in steps {
+                    let Some(event) = step.event(text) else {
+                        return Ok(builder.root());
                     };
-                    return Ok(Some(builder.root().unwrap_or_else(empty)));
+                    builder.event(event, self.start.span(step.span))?;
                 }
-                event => builder.event(event, span)?,
+            }
+            Events::Parsed(parsed) => {
+                let (parser, strict) = &mut **parsed;
+                while let Some(next) = parser.next_event() {
+                    let (event, span) = next.map_err(|error| {
+                        let span = self.start.span(from_parser(ParserSpan::empty(*error.marker())));
+                        YamlError::at(span, error.info())
+                    })?;
+                    let within = from_parser(span);
+                    let span = self.start.span(within);
+                    strict.check(&event, within, span)?;
+                    match event {
+                        Event::StreamEnd => break,
+                        Event::DocumentEnd => {
+                            let empty = || SpannedNode {
+                                span,
+                                node: NodeRef::Scalar(Node { kind: NodeKind::Null }),
+                            };
+                            return Ok(Some(builder.root().unwrap_or_else(empty)));
+                        }
+                        event => builder.event(event, span)?,
+                    }
+                }
             }
         }
         Ok(None)
