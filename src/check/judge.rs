@@ -12,6 +12,7 @@ use crate::rules::policy::{Context, Executor};
 use crate::rules::subject::{Metadata, Subject};
 use crate::rules::{self, decode, defaults, status};
 
+use super::last_applied::LastApplied;
 use super::manifest::Resource;
 use super::placeholder::{Placeholder, Placeholders};
 use super::repeated;
@@ -244,9 +245,13 @@ fn body(object: Value) -> Value {
     }
 }
 
-/// Returns the metadata that rules read. `kubectl apply` keeps stored annotations and labels that the manifest does not have.
+/// Returns the metadata that rules read. An apply keeps stored annotations and labels that no apply has set.
 fn metadata(resource: &Resource, node: &Node, stored: Option<&Value>) -> Metadata {
-    let kept = |map: &str, key: &str| stored?.pointer(map)?.get(key)?.as_str().map(ToOwned::to_owned);
+    let last_applied = stored.map(LastApplied::of).unwrap_or_default();
+    let kept = |map: &str, key: &str| {
+        let value = stored?.get("metadata")?.get(map)?.get(key)?.as_str()?;
+        (!last_applied.sets(&["metadata", map, key])).then(|| value.to_owned())
+    };
     // An annotation has an effect also if its value is empty.
     let text = |keys: &[&str]| match node.at(keys)?.to_json() {
         Value::String(text) => Some(text),
@@ -257,11 +262,11 @@ fn metadata(resource: &Resource, node: &Node, stored: Option<&Value>) -> Metadat
         text(&["metadata", "name"]).unwrap_or_default(),
         |annotation| {
             let own = text(&["metadata", "annotations", annotation]);
-            own.or_else(|| kept("/metadata/annotations", annotation))
+            own.or_else(|| kept("annotations", annotation))
         },
         |label| {
             let own = text(&["metadata", "labels", label]);
-            own.or_else(|| kept("/metadata/labels", label))
+            own.or_else(|| kept("labels", label))
         },
     )
 }

@@ -25,6 +25,7 @@ mod expectations;
 mod field_path;
 mod judge;
 mod kustomize;
+mod last_applied;
 mod layered;
 mod live;
 mod manifest;

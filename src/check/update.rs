@@ -12,6 +12,7 @@ use crate::rules::policy::{Context, Executor, Policy, SecretDetails};
 use crate::rules::subject::Metadata;
 use crate::rules::{defaults, run_record};
 
+use super::last_applied::LastApplied;
 use super::placeholder::Placeholder;
 use super::settings::Settings;
 
@@ -62,13 +63,13 @@ impl Change<'_> {
 
     /// Returns the object as the validating webhook would see it.
     ///
-    /// `kubectl apply` keeps the fields of the status that the manifest does not have. An unknown value is taken for the stored
-    /// one, so that it denies nothing.
+    /// An apply keeps the fields of the status that the manifest does not have, and those of the spec that no apply has set. An
+    /// unknown value is taken for the stored one, so that it denies nothing.
     fn after(&self, settings: &Settings, found: &mut Findings) -> Value {
         let old = self.old;
         let mut new = Map::new();
         if let Some(spec) = self.new.get("spec") {
-            let mut spec = without_nulls(spec);
+            let mut spec = LastApplied::of(old).applied(spec, old.get("spec"), &["spec"]);
             for placeholder in self.placeholders {
                 keep_stored(&mut spec, old.get("spec"), &placeholder.path);
             }
@@ -129,18 +130,6 @@ impl Parts {
 pub(super) fn is_deleting(object: &Value) -> bool {
     let timestamp = object.pointer("/metadata/deletionTimestamp");
     timestamp.is_some_and(|timestamp| !timestamp.is_null())
-}
-
-/// Returns a value without the fields that are null. The API server takes them for absent.
-fn without_nulls(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| (key.clone(), without_nulls(value)))
-            .collect(),
-        other => other.clone(),
-    }
 }
 
 /// Replaces the field of the spec that contains `path` by the stored one.

@@ -77,6 +77,40 @@ pub(crate) fn a_changed_spec_of_a_started_backup_is_denied_as_by_the_webhook() {
     assert_eq!(code, 0, "offline, nothing says that it has run: {printed}");
 }
 
+/// A field that was patched in stays when the file is applied, and one that the file had is removed.
+pub(crate) fn a_started_backup_is_compared_with_what_an_apply_makes_of_it() {
+    let here = Guarded::new(Crds::Ours, &["--executor=none"]);
+    let written = backup("b3", "");
+    let server_side = backup("b4", "").replace("snapshotTag: tag", "snapshotTag: tag4");
+    here.kubectl()
+        .apply(&documents(&[cluster(), secret(), written.clone()]))
+        .succeeds();
+    here.kubectl().apply_server_side(&server_side).succeeds();
+    for (name, manifest) in [("b3", &written), ("b4", &server_side)] {
+        let patch = r#"{"spec":{"entities":"k1.t1"}}"#;
+        here.kubectl()
+            .run(&["patch", "cassandrabackup", name, "--type=merge", "-p", patch])
+            .succeeds();
+        here.has_run(name);
+        let (code, printed) = check(&here.stage, &["--live", "--fail-on", "note"], manifest);
+        assert_eq!(code, 0, "{printed}");
+    }
+    here.kubectl().apply(&written).succeeds();
+    here.kubectl().apply_server_side(&server_side).succeeds();
+    let secret = |manifest: &str| manifest.replace("  secret: s3\n", "");
+    for manifest in [&written, &server_side] {
+        let (code, printed) = check(&here.stage, &["--live"], &secret(manifest));
+        assert_eq!(code, 1, "{printed}");
+        assert!(printed.contains("backup-started"), "{printed}");
+    }
+    here.kubectl()
+        .apply(&secret(&written))
+        .refused_with(&["backup-started"]);
+    here.kubectl()
+        .apply_server_side(&secret(&server_side))
+        .refused_with(&["backup-started"]);
+}
+
 pub(crate) fn references_outside_the_files_are_read_from_the_cluster() {
     let stage = Stage::new(Crds::Ours);
     stage.kubectl.apply(&documents(&[cluster(), secret()])).succeeds();

@@ -278,6 +278,7 @@ tests! {
         references_outside_the_files_are_read_from_the_cluster,
         a_restore_is_judged_by_the_backup_in_the_cluster_as_the_webhook_does,
         a_finished_restore_that_stands_unchanged_has_no_finding,
+        a_started_backup_is_compared_with_what_an_apply_makes_of_it,
         a_changed_spec_of_a_started_backup_is_denied_as_by_the_webhook,
     ;
     check_rendered:

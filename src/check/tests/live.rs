@@ -173,6 +173,70 @@ fn a_changed_spec_of_a_started_object_is_denied_as_its_update() {
     );
 }
 
+/// `kubectl patch` and `kubectl edit` set fields that an apply of the file does not remove.
+#[test]
+fn a_field_of_another_writer_is_no_change_of_a_started_object() {
+    let stored = |last_applied: Value| {
+        let annotations =
+            json!({"kubectl.kubernetes.io/last-applied-configuration": last_applied.to_string()});
+        let stored = json!({
+            "metadata": {"name": "b1", "namespace": "default", "annotations": annotations},
+            "spec": {"cassandraCluster": "c1", "storageLocation": "s3://bk", "snapshotTag": "t1", "secret": "s3",
+                     "concurrentConnections": 10, "entities": "k1.t1"},
+            "status": {"condition": {"type": "COMPLETED"}},
+        });
+        Live {
+            stored: [("b1", Reference::Found(stored))].into(),
+            ..Live::default()
+        }
+    };
+    let judged = |live: &Live| summaries(&judged(&[CLUSTER, super::SECRET, &backup("")], live));
+    assert_eq!(judged(&stored(json!({"spec": {"secret": "s3"}}))), [""; 0]);
+    let removed = judged(&stored(json!({"spec": {"secret": "s3", "entities": "k1.t1"}})));
+    assert!(
+        removed
+            .iter()
+            .any(|finding| finding.starts_with("deny backup-started spec.entities")),
+        "{removed:?}"
+    );
+}
+
+/// A confirmation that was removed from the file does not count, although it is still stored.
+#[test]
+fn an_annotation_that_the_apply_removes_does_not_count() {
+    let confirmed = json!({"cassgate.db.orange.com/allow": "entities-mixed"});
+    let last_applied = |annotations: &Value| json!({"metadata": {"annotations": annotations}}).to_string();
+    let suppressed = |last_applied: String| {
+        let mut annotations = confirmed.clone();
+        annotations["kubectl.kubernetes.io/last-applied-configuration"] = last_applied.into();
+        let stored = json!({
+            "metadata": {"name": "b1", "namespace": "default", "annotations": annotations},
+            "spec": {"cassandraCluster": "c1", "storageLocation": "s3://bk", "snapshotTag": "t1", "secret": "s3",
+                     "concurrentConnections": 10, "entities": "k1,k2.t1"},
+        });
+        let live = Live {
+            stored: [("b1", Reference::Found(stored))].into(),
+            ..Live::default()
+        };
+        let report = judged(
+            &[
+                CLUSTER,
+                super::SECRET,
+                &backup("  entities: k1,k2.t1\n  bandwidth: 5M\n"),
+            ],
+            &live,
+        );
+        let mut findings = report.objects.iter().flat_map(|object| &object.findings);
+        findings
+            .find(|finding| finding.rule.id == "entities-mixed")
+            .unwrap()
+            .suppression
+            .is_some()
+    };
+    assert!(suppressed(last_applied(&json!({}))));
+    assert!(!suppressed(last_applied(&confirmed)));
+}
+
 #[test]
 fn a_mistake_of_the_stored_object_is_a_warning_and_an_object_in_deletion_is_not_judged() {
     let spec = |tag: &str| {
