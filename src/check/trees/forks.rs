@@ -24,7 +24,19 @@ type Word<'a> = &'a str;
 const END: &str = ".";
 
 /// The rivals of a name: the names behind the same folder that contain the same objects with different content.
-type Rivals<'a> = BTreeSet<Word<'a>>;
+#[derive(Debug)]
+struct Rivals<'a> {
+    names: BTreeSet<Word<'a>>,
+    /// The beginning and the end that the name has in common with its rivals: `rings-` of `rings-staging` and `rings-production`.
+    begin: &'a str,
+    end: &'a str,
+}
+
+/// The characters between the words of a name.
+const SEPARATORS: [char; 3] = ['-', '_', '.'];
+
+/// The minimum length of a word that stands for a name.
+const MIN_WORD: usize = 2;
 
 /// The names behind a folder, and the contents that stand behind each.
 type Contents<'a> = Vec<(Word<'a>, Vec<usize>)>;
@@ -113,8 +125,9 @@ impl<'a> Forks<'a> {
                     continue;
                 }
                 let fork = self.rivals.entry(before.clone()).or_default();
-                fork.entry(word).or_default().insert(other);
-                fork.entry(other).or_default().insert(word);
+                for (own, rival) in [(word, other), (other, word)] {
+                    fork.entry(own).or_insert_with(|| Rivals::of(own)).insert(rival);
+                }
             }
         }
     }
@@ -149,7 +162,7 @@ impl<'a> Forks<'a> {
             if word == mark.word {
                 return false;
             }
-            if rivals.contains(word) {
+            if rivals.names.contains(word) {
                 return true;
             }
         }
@@ -167,6 +180,51 @@ impl<'a> Forks<'a> {
     }
 }
 
+impl<'a> Rivals<'a> {
+    /// Creates an empty set of rivals.
+    fn of(own: Word<'a>) -> Self {
+        let begin = own.rfind(SEPARATORS).and_then(|at| own.get(..=at));
+        let end = own.find(SEPARATORS).and_then(|at| own.get(at..));
+        Self {
+            names: BTreeSet::new(),
+            begin: begin.unwrap_or_default(),
+            end: end.unwrap_or_default(),
+        }
+    }
+
+    fn insert(&mut self, rival: Word<'a>) {
+        self.names.insert(rival);
+        // A path that ends at the folder has no words.
+        if rival != END {
+            while !rival.starts_with(self.begin) {
+                let shorter = self.begin.strip_suffix(SEPARATORS).unwrap_or_default();
+                let end = shorter.rfind(SEPARATORS).map_or(0, |at| at + 1);
+                self.begin = shorter.get(..end).unwrap_or_default();
+            }
+            while !rival.ends_with(self.end) {
+                let shorter = self.end.strip_prefix(SEPARATORS).unwrap_or_default();
+                let begin = shorter.find(SEPARATORS).unwrap_or(shorter.len());
+                self.end = shorter.get(begin..).unwrap_or_default();
+            }
+        }
+    }
+
+    /// Returns true if a folder has a name, or contains the words by which it differs from its rivals: `backups-staging` stands for
+    /// `rings-staging`.
+    fn stands_for(&self, folder: &str, is_name: impl Fn(&str) -> bool) -> bool {
+        let with_common_words = |word: &str| is_name(&[self.begin, word, self.end].concat());
+        is_name(folder) || words(folder).any(with_common_words)
+    }
+}
+
+/// Returns the parts of a name before and behind each separator.
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    let separators = name.match_indices(SEPARATORS);
+    let parts = separators.flat_map(|(at, _)| [name.get(..at), name.get(at + 1..)]);
+    let whole = std::iter::once(Some(name));
+    parts.chain(whole).flatten().filter(|word| word.len() >= MIN_WORD)
+}
+
 /// Returns true if names contain a rival, and not the name of the mark itself.
 fn names_a_rival<'n, 'a: 'n>(
     mark: &Mark<'a>,
@@ -177,10 +235,60 @@ fn names_a_rival<'n, 'a: 'n>(
     for name in names {
         #[cfg(test)]
         COMPARED.set(COMPARED.get() + 1);
-        if *name == mark.word {
+        if rivals.stands_for(name, |name| name == mark.word) {
             return false;
         }
-        has_rival |= rivals.contains(name);
+        has_rival |= rivals.stands_for(name, |name| rivals.names.contains(name));
     }
     has_rival
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Forks, Mark, Parts};
+
+    #[test]
+    fn a_folder_with_the_distinguishing_word_of_a_tree_belongs_to_it() {
+        let rings = [
+            vec!["x", "rings-staging-1"],
+            vec!["x", "rings-prod-1"],
+            vec!["x", "rings-test-1"],
+        ];
+        let mut forks = Forks::default();
+        let holders: Vec<(&Parts<'_>, usize)> = rings.iter().zip(0..).collect();
+        forks.add(&holders);
+        let mark = Mark {
+            before: vec!["x"],
+            word: "rings-staging-1",
+        };
+        for (folder, excluded) in [
+            ("rings-prod-1", true),
+            ("rings-staging-1", false),
+            ("prod", true),
+            ("staging", false),
+            ("backups-prod", true),
+            ("backups-staging", false),
+            ("prod.backups", true),
+            ("staging_to_prod", false),
+            ("backups", false),
+            ("product", false),
+            ("rings", false),
+        ] {
+            assert_eq!(forks.excludes(&mark, &["x", folder]), excluded, "{folder}");
+            assert_eq!(forks.excludes(&mark, &["y", folder, "z"]), excluded, "{folder}");
+        }
+    }
+
+    #[test]
+    fn a_single_letter_is_no_distinguishing_word() {
+        let teams = [vec!["team-a"], vec!["team-b"]];
+        let mut forks = Forks::default();
+        let holders: Vec<(&Parts<'_>, usize)> = teams.iter().zip(0..).collect();
+        forks.add(&holders);
+        let mark = Mark {
+            before: vec![],
+            word: "team-a",
+        };
+        assert!(!forks.excludes(&mark, &["plan-b"]) && forks.excludes(&mark, &["x", "team-b"]));
+    }
 }
