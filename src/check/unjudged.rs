@@ -84,7 +84,19 @@ pub(super) fn embedded(object: &SpannedNode, kind: Option<&str>) -> Vec<(u32, St
         }
     });
     found.dedup();
+    if found.is_empty() && kind.is_none() && has_judged_item(&object.node) {
+        let message = "the items of an object without a kind that is a text are not judged, and kubectl rejects it; write kind: List";
+        found.push((object.span.line, message.to_owned()));
+    }
     found
+}
+
+/// Returns true if an item has the name of a judged kind.
+fn has_judged_item(node: &Node) -> bool {
+    let items = node.get("items").map(Node::items).unwrap_or_default();
+    items
+        .iter()
+        .any(|item| item.node.text_at(&["kind"]).is_some_and(is_judged))
 }
 
 /// Returns true if a text contains a manifest of this kind, in YAML or JSON.

@@ -100,6 +100,21 @@ fn an_object_with_items_is_a_list_as_in_kubectl() {
 }
 
 #[test]
+fn the_items_of_an_object_without_a_kind_have_a_note() {
+    for kind in ["", "kind: 5, ", "kind: '', "] {
+        let (objects, notes) = of(&format!(
+            "# a list\n{{apiVersion: v1, {kind}metadata: {{name: l}}, items: [5, {{kind: CassandraBackup, metadata: {{name: b1}}}}]}}\n"
+        ));
+        assert_eq!(objects, [""; 0], "{kind}");
+        assert_eq!(notes.len(), 1, "{kind}: {notes:?}");
+        assert!(
+            notes[0].starts_with("2: the items of an object without a kind that is a text are not judged"),
+            "{kind}: {notes:?}"
+        );
+    }
+}
+
+#[test]
 fn lists_in_lists_are_read_to_any_depth() {
     let mut text =
         "{apiVersion: db.orange.com/v2, kind: CassandraBackup, metadata: {name: inner}}".to_owned();

@@ -40,7 +40,7 @@ pub(super) fn scan(text: &str, place: Place) -> Result<Scanned, (usize, &'static
         let length = match c {
             '#' if before.is_whitespace() => rest.find('\n').unwrap_or(rest.len()),
             '&' => anchor(rest).ok_or((at, ANCHOR))?,
-            '!' => rest.find(char::is_whitespace).unwrap_or(rest.len()),
+            '!' => tag(rest).ok_or((at, TAG))?,
             '\t' if in_indent && !place.in_flow => return Err((at, TAB)),
             ':' if after_key && has_break => return Err((at, BROKEN_KEY)),
             ':' if place.in_flow && matches!(behind(rest, place.next), Some(',' | ']' | '}')) => {
@@ -83,9 +83,18 @@ const COLON: &str =
 /// The reason that the name of an anchor is rejected.
 pub(super) const ANCHOR: &str = "kubectl rejects the name of this anchor, or reads it differently; use only letters without accents, digits, - and _";
 
+/// The reason that a tag is rejected.
+const TAG: &str = "kubectl rejects a # in a tag; remove it";
+
 /// The reason that a key of several lines is rejected.
 pub(super) const BROKEN_KEY: &str =
     "kubectl rejects a key that does not end on its line, before the colon; write it on one line";
+
+/// Returns the length of a tag with its mark; `None` if kubectl rejects it.
+fn tag(text: &str) -> Option<usize> {
+    let end = text.find(char::is_whitespace).unwrap_or(text.len());
+    (!text.get(..end)?.contains('#')).then_some(end)
+}
 
 /// Returns the length of an anchor or alias with its mark; `None` if kubectl rejects its name.
 pub(super) fn anchor(text: &str) -> Option<usize> {

@@ -10,6 +10,9 @@ use serde::de::IgnoredAny;
 
 use super::node::Span;
 
+/// The blanks of JSON. Rust takes other characters for white space too.
+const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// The byte order mark of UTF-8.
 const MARK: char = '\u{feff}';
 
@@ -72,13 +75,24 @@ pub(super) fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let is_stream = objects.len() > 1;
     let rest = text.get(end..).unwrap_or_default();
     let is_cut_short = end > 0 && is_too_short(rest);
-    let others = if rest.trim_start().is_empty() && end > 0 {
+    let bare = rest.trim_start_matches(BLANKS);
+    let others = if bare.is_empty() && end > 0 {
         Vec::new()
     } else if is_stream || is_cut_short {
-        let begin = end + rest.len() - rest.trim_start().len();
+        let begin = end + rest.len() - bare.len();
         std::iter::once(begin..text.len()).collect()
     } else {
-        between_marks(text, end)
+        // Behind a JSON object, --- may follow on its line.
+        let on_line = rest.trim_start_matches([' ', '\t']);
+        let has_mark = end > 0 && on_line.starts_with("---");
+        between_marks(
+            text,
+            if has_mark {
+                end + rest.len() - on_line.len()
+            } else {
+                end
+            },
+        )
     };
     let rejected = if is_stream {
         Some(
@@ -135,14 +149,16 @@ fn between_marks(text: &str, mut begin: usize) -> Vec<Range<usize>> {
 /// Returns the length of the blanks at the beginning of a text up to the end of its first line; `None` if there is more on the line.
 fn line_end(text: &str) -> Option<usize> {
     let (line, _) = text.split_once('\n')?;
-    line.trim_start().is_empty().then_some(line.len() + 1)
+    line.trim_start_matches(BLANKS)
+        .is_empty()
+        .then_some(line.len() + 1)
 }
 
 /// Returns true if kubectl cannot look at the four bytes that it needs to go on with YAML behind a JSON object.
 fn is_too_short(rest: &str) -> bool {
     let at = match line_end(rest) {
         Some(end) => end - 1,
-        None => rest.len() - rest.trim_start().len(),
+        None => rest.len() - rest.trim_start_matches(BLANKS).len(),
     };
     rest.len() < at + 4
 }
@@ -152,7 +168,7 @@ fn is_too_short(rest: &str) -> bool {
 /// Behind a byte order mark, kubectl does not expect JSON.
 fn objects(text: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
-    if text.trim_start().starts_with('{') {
+    if text.trim_start_matches(BLANKS).starts_with('{') {
         let mut begin = 0;
         let mut stream = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
         while let Some(Ok(_)) = stream.next() {

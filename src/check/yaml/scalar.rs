@@ -65,7 +65,8 @@ pub(super) fn resolve(text: &str, is_plain: bool, tag: Option<&str>) -> Result<R
         Some("float") => typed("float", |read| {
             // kubectl does not convert an integer of 64 bits without a sign.
             matches!(&read.kind, NodeKind::Number(number) if read.is_float || number.is_i64())
-        }),
+        })
+        .map(as_float),
         Some("bool") => typed("bool", |read| matches!(read.kind, NodeKind::Bool(_))),
         Some("null") => typed("null", |read| matches!(read.kind, NodeKind::Null)),
         Some("binary") => binary(text).map(|kind| Resolved {
@@ -211,7 +212,23 @@ fn float(text: &str) -> Option<Number> {
     if !text.contains(|c: char| c.is_ascii_digit()) || !text.chars().all(known) {
         return None;
     }
-    let value: f64 = text.parse().ok()?;
+    number_of(text.parse().ok()?)
+}
+
+/// Returns an integer with the tag `!!float` as kubectl reads it: rounded to a float of 64 bits.
+fn as_float(resolved: Resolved) -> Resolved {
+    let number = match &resolved.kind {
+        NodeKind::Number(number) => number.as_f64().and_then(number_of),
+        _ => None,
+    };
+    Resolved {
+        kind: number.map_or(resolved.kind, NodeKind::Number),
+        is_float: resolved.is_float,
+    }
+}
+
+/// Returns a float as a number of JSON, and a whole one as an integer.
+fn number_of(value: f64) -> Option<Number> {
     let whole = (value.fract() == 0.0).then(|| value.to_string().parse::<i64>().ok());
     // The smallest integer may be a rounded float.
     whole

@@ -74,7 +74,11 @@ impl<'t> Strict<'t> {
     /// Returns an error at the first difference, after all documents before it.
     pub(super) fn check(&mut self, event: &Event<'_>, within: Span, span: Span) -> Result<(), YamlError> {
         let begin = usize::try_from(within.begin).unwrap_or(usize::MAX);
-        let end = usize::try_from(within.end).unwrap_or(usize::MAX);
+        // A document without --- begins with the first mark in it, which is scanned like all others.
+        let end = match event {
+            Event::DocumentStart(false, _) => begin,
+            _ => usize::try_from(within.end).unwrap_or(usize::MAX),
+        };
         let is_end = matches!(event, Event::StreamEnd);
         let is_content = !matches!(event, Event::DocumentEnd | Event::StreamStart);
         if let Some((at, why)) = self.first
