@@ -4,10 +4,10 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessRevie
 use kube::api::{Api, PostParams};
 use tokio::time::{Instant, timeout_at};
 
-use crate::rules::facts::{Caller, NO_TURN, Reference};
+use crate::rules::facts::{Caller, Reference};
 use crate::telemetry::metrics::{ReadKind, ReadOutcome};
 
-use super::live::{LiveReads, NO_ANSWER, READ_TIMEOUT, ReadError};
+use super::live::{LiveReads, READ_TIMEOUT, ReadError};
 use super::reason::reason;
 
 impl LiveReads {
@@ -37,14 +37,13 @@ impl LiveReads {
 
     async fn is_allowed(&self, namespace: &str, review: &SubjectAccessReview) -> Reference<bool> {
         let deadline = Instant::now() + READ_TIMEOUT;
-        let _turn = match self.turn(namespace, deadline).await {
+        let turn = match self.turn(namespace, deadline).await {
             Ok(turn) => turn,
-            Err(ReadError::NoTurn) => return Reference::Unknown(NO_TURN.to_owned()),
-            Err(_) => return Reference::Unknown(NO_ANSWER.to_owned()),
+            Err(error) => return Reference::Unknown(error.no_answer()),
         };
         let reviews = Api::<SubjectAccessReview>::all(self.client.clone());
         let Ok(answer) = timeout_at(deadline, reviews.create(&PostParams::default(), review)).await else {
-            return Reference::Unknown(NO_ANSWER.to_owned());
+            return Reference::Unknown(ReadError::timeout_of(&turn).no_answer());
         };
         self.turns.answered();
         match answer {

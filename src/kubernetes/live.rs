@@ -55,7 +55,7 @@ pub(super) enum ReadError {
     InvalidName,
     /// [`READ_TIMEOUT`] has passed.
     TimedOut,
-    /// [`READ_TIMEOUT`] has passed before the turn of this read, while the API server answered others.
+    /// [`READ_TIMEOUT`] has passed, and this read waited for its turn while the API server answered others.
     NoTurn,
     /// A 404 that is not about the object.
     NoSuchKind,
@@ -160,9 +160,9 @@ impl LiveReads {
         }
         let path = Request::new(K::url_path(&(), inside));
         let deadline = Instant::now() + READ_TIMEOUT;
-        let _turn = self.turn(inside.unwrap_or(name), deadline).await?;
+        let turn = self.turn(inside.unwrap_or(name), deadline).await?;
         let answer = timeout_at(deadline, self.attempts(&path, name)).await;
-        let answer = answer.map_err(|_| ReadError::TimedOut)?;
+        let answer = answer.map_err(|_| ReadError::timeout_of(&turn))?;
         self.turns.answered();
         classify(answer, name)
     }
@@ -200,6 +200,25 @@ impl LiveReads {
 }
 
 impl ReadError {
+    /// Returns the error of a read that had this turn and no answer in time.
+    pub(super) fn timeout_of(turn: &Turn) -> Self {
+        if turn.is_late {
+            Self::NoTurn
+        } else {
+            Self::TimedOut
+        }
+    }
+
+    /// Returns the reason of a request whose turn did not come, or that has no answer in time.
+    pub(super) fn no_answer(&self) -> String {
+        let reason = if matches!(self, Self::NoTurn) {
+            NO_TURN
+        } else {
+            NO_ANSWER
+        };
+        reason.to_owned()
+    }
+
     fn reason<K: Resource<DynamicType = ()>>(&self, kind: ReadKind, namespace: &str) -> String {
         match self {
             Self::InvalidName => "no object can have this name".to_owned(),

@@ -5,10 +5,10 @@ use kube::api::{Api, ListParams};
 use kube::core::{ObjectList, PartialObjectMeta};
 use tokio::time::{Instant, timeout_at};
 
-use crate::rules::facts::{LabelsWithoutPod, NO_TURN, PodQuery, Reference};
+use crate::rules::facts::{LabelsWithoutPod, PodQuery, Reference};
 use crate::telemetry::metrics::{ReadKind, ReadOutcome};
 
-use super::live::{LiveReads, NO_ANSWER, READ_TIMEOUT, ReadError};
+use super::live::{LiveReads, READ_TIMEOUT, ReadError};
 use super::reason::reason;
 
 impl LiveReads {
@@ -34,13 +34,12 @@ impl LiveReads {
 
     async fn compare_in_turn(&self, query: PodQuery<'_>) -> Reference<LabelsWithoutPod> {
         let deadline = Instant::now() + READ_TIMEOUT;
-        let _turn = match self.turn(query.namespace, deadline).await {
+        let turn = match self.turn(query.namespace, deadline).await {
             Ok(turn) => turn,
-            Err(ReadError::NoTurn) => return Reference::Unknown(NO_TURN.to_owned()),
-            Err(_) => return Reference::Unknown(NO_ANSWER.to_owned()),
+            Err(error) => return Reference::Unknown(error.no_answer()),
         };
         let Ok(answer) = timeout_at(deadline, self.compare(query)).await else {
-            return Reference::Unknown(NO_ANSWER.to_owned());
+            return Reference::Unknown(ReadError::timeout_of(&turn).no_answer());
         };
         self.turns.answered();
         answer.map_or_else(|error| Reference::Unknown(reason(&error)), Reference::Found)

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{Duration, Instant},
+};
 
 /// The maximum number of concurrent reads. kube speaks HTTP/1.1, where each read needs its own connection; hundreds of
 /// applies at once must not open hundreds of connections.
@@ -13,6 +16,9 @@ pub(super) const MAX_READS: usize = 40;
 
 /// The maximum number of concurrent reads of one namespace. The others are left for the first reads of other namespaces.
 pub(super) const MAX_READS_OF_NAMESPACE: usize = 32;
+
+/// The time for which a late turn counts. No review takes longer: the API server waits at most 30 s for a webhook.
+const LONGEST_REVIEW: Duration = Duration::from_secs(30);
 
 /// The turns of reads. A clone shares the same limit.
 ///
@@ -29,12 +35,16 @@ struct State {
     waiting: Vec<Waiting>,
     /// The time of the last answer of the API server.
     answered: Option<Instant>,
+    /// The time of the last late turn of each namespace, at most [`LONGEST_REVIEW`] ago.
+    late: HashMap<String, Instant>,
 }
 
 #[derive(Debug)]
 struct Waiting {
     namespace: String,
     since: Instant,
+    /// True if no turn was free when the read arrived.
+    is_delayed: bool,
     turn: oneshot::Sender<Turn>,
 }
 
@@ -43,6 +53,9 @@ struct Waiting {
 pub(super) struct Turn {
     turns: ReadTurns,
     namespace: String,
+    /// True if the read waited for this turn while the API server answered others. If such a read has no answer in time, the
+    /// limit took its time.
+    pub(super) is_late: bool,
 }
 
 impl ReadTurns {
@@ -52,6 +65,7 @@ impl ReadTurns {
         self.lock().waiting.push(Waiting {
             namespace: namespace.to_owned(),
             since: Instant::now(),
+            is_delayed: false,
             turn,
         });
         self.grant();
@@ -70,7 +84,9 @@ impl ReadTurns {
         self.lock().answered.is_some_and(|answered| answered >= time)
     }
 
-    /// Returns true if a read of this namespace waits while the API server answers others.
+    /// Returns true if the limit takes time from reads of this namespace while the API server answers others: one of them waits,
+    /// or had a late turn within the last [`LONGEST_REVIEW`]. A review has several reads one after the other, so the delay of the
+    /// first one counts for the last one.
     pub(super) fn are_short(&self, namespace: &str) -> bool {
         let state = self.lock();
         let mut own = state
@@ -78,6 +94,10 @@ impl ReadTurns {
             .iter()
             .filter(|waiting| waiting.namespace == namespace);
         own.any(|waiting| state.answered >= Some(waiting.since))
+            || state
+                .late
+                .get(namespace)
+                .is_some_and(|late| late.elapsed() <= LONGEST_REVIEW)
     }
 
     /// Gives the free turns to reads that wait.
@@ -86,11 +106,19 @@ impl ReadTurns {
         let mut undelivered = Vec::new();
         let mut state = self.lock();
         while let Some(waiting) = state.next() {
+            let is_late = waiting.is_delayed && state.answered >= Some(waiting.since);
+            if is_late {
+                state.record_late(&waiting.namespace);
+            }
             let turn = Turn {
                 turns: self.clone(),
                 namespace: waiting.namespace,
+                is_late,
             };
             undelivered.extend(waiting.turn.send(turn).err());
+        }
+        for waiting in &mut state.waiting {
+            waiting.is_delayed = true;
         }
         drop(state);
     }
@@ -118,6 +146,14 @@ impl State {
         Some(next)
     }
 
+    /// Records a late turn, and drops the records that no review needs any more.
+    fn record_late(&mut self, namespace: &str) {
+        let now = Instant::now();
+        self.late
+            .retain(|_, late| now.saturating_duration_since(*late) <= LONGEST_REVIEW);
+        self.late.insert(namespace.to_owned(), now);
+    }
+
     fn release(&mut self, namespace: &str) {
         let Some(running) = self.running.get_mut(namespace) else {
             return;
@@ -141,7 +177,7 @@ mod tests {
     use futures::FutureExt;
     use tokio::time::{Duration, Instant, advance};
 
-    use super::{MAX_READS, MAX_READS_OF_NAMESPACE, ReadTurns, Turn};
+    use super::{LONGEST_REVIEW, MAX_READS, MAX_READS_OF_NAMESPACE, ReadTurns, Turn};
 
     fn take(turns: &ReadTurns, namespace: &str, count: usize) -> Vec<Turn> {
         let taken = (0..count).map(|_| turns.wait(namespace).now_or_never().flatten().unwrap());
@@ -205,6 +241,47 @@ mod tests {
         drop(take(&turns, "a", MAX_READS_OF_NAMESPACE));
         assert!(granted.as_mut().now_or_never().is_some());
         assert!(turns.0.lock().unwrap().running.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_is_late_only_if_the_api_server_answered_others_meanwhile() {
+        for answers in [false, true] {
+            let turns = ReadTurns::default();
+            let mut held = take(&turns, "a", MAX_READS_OF_NAMESPACE);
+            assert!(held.iter().all(|turn| !turn.is_late));
+            let mut waiting = Box::pin(turns.wait("a"));
+            assert!(waiting.as_mut().now_or_never().is_none());
+            advance(Duration::from_secs(1)).await;
+            if answers {
+                turns.answered();
+            }
+            held.pop();
+            let turn = waiting.now_or_never().flatten().unwrap();
+            assert_eq!(
+                (turn.is_late, turns.are_short("a"), turns.are_short("b")),
+                (answers, answers, false)
+            );
+            drop((turn, held));
+            assert_eq!(turns.are_short("a"), answers, "the review may have further reads");
+            advance(LONGEST_REVIEW + Duration::from_secs(1)).await;
+            assert!(!turns.are_short("a"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_turn_is_remembered_no_longer_than_a_review_takes() {
+        let turns = ReadTurns::default();
+        for namespace in ["a", "b"] {
+            let mut held = take(&turns, namespace, MAX_READS_OF_NAMESPACE);
+            let mut waiting = Box::pin(turns.wait(namespace));
+            assert!(waiting.as_mut().now_or_never().is_none());
+            turns.answered();
+            held.pop();
+            assert!(waiting.now_or_never().flatten().unwrap().is_late);
+            drop(held);
+            assert_eq!(turns.0.lock().unwrap().late.len(), 1, "{namespace}");
+            advance(LONGEST_REVIEW + Duration::from_secs(1)).await;
+        }
     }
 
     #[tokio::test(start_paused = true)]

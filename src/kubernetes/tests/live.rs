@@ -219,19 +219,38 @@ async fn concurrent_reads_are_bounded() {
 #[tokio::test(start_paused = true)]
 async fn a_read_without_a_turn_is_told_from_a_slow_api_server() {
     let slow = "the API server did not answer within 5 s";
-    for (answer, reason) in [
-        (Instead::Late(Duration::from_millis(4_900)), NO_TURN),
-        (Instead::Silence, slow),
+    for (answer, expected) in [
+        (Instead::Late(Duration::from_millis(4_900)), (32, 33, 0)),
+        (Instead::Silence, (0, 0, 65)),
     ] {
         let server = ApiServer::new();
         server.instead(C1, [answer]);
         let world = World::without_caches(&server);
-        // Two rounds of reads have their turns, and the last one has none.
+        // Two rounds of reads have their turns, the second one late, and the last read has none.
         let reads = (0..65).map(|_| world.facts.cluster("prod", "c1", Freshness::Live));
         let read = futures::future::join_all(reads).await;
-        assert_eq!(read.last(), Some(&unknown(reason)));
-        assert!(!world.facts.has_no_turn("prod"), "no read waits any more");
+        let count = |expected| read.iter().filter(|read| **read == expected).count();
+        let counts = (
+            count(Reference::Absent),
+            count(unknown(NO_TURN)),
+            count(unknown(slow)),
+        );
+        assert_eq!(counts, expected);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_with_a_late_turn_is_short_of_turns_until_its_review_ends() {
+    let server = ApiServer::new();
+    server.instead(C1, [Instead::Late(Duration::from_secs(1))]);
+    let world = World::without_caches(&server);
+    let reads = (0..33).map(|_| world.facts.cluster("prod", "c1", Freshness::Live));
+    let mut reads = std::pin::pin!(futures::future::join_all(reads));
+    let passed = tokio::time::timeout(Duration::from_millis(1_500), &mut reads).await;
+    assert!(passed.is_err(), "the last read has its turn after one second");
+    assert!(world.facts.has_no_turn("prod") && !world.facts.has_no_turn("other"));
+    let read = reads.await;
+    assert!(read.iter().all(|read| *read == Reference::Absent));
 }
 
 #[tokio::test(start_paused = true)]
