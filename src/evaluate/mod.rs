@@ -10,6 +10,7 @@
 //! | `request` | creation, update and deletion: what is judged, and the new object against the old one |
 //! | `redact` | removes what findings say of a Secret that the caller may not read |
 //! | `stored` | judges objects that are stored already |
+//! | `stored_spec` | reads the stored spec of an update, also if it is over the limits |
 
 mod gather;
 mod judge;
@@ -17,6 +18,7 @@ mod partial;
 mod redact;
 mod request;
 mod stored;
+mod stored_spec;
 
 pub use gather::Gatherer;
 pub use partial::{Part, parse as parse_part};

@@ -16,6 +16,7 @@ use crate::rules::{self, decode, run_record, spec_change};
 use super::gather::Gatherer;
 use super::judge::{judge, refresh_neighbours};
 use super::partial::{self, Part};
+use super::stored_spec;
 
 /// An object of a request: the metadata that rules read, and its `spec` and `status` as JSON text.
 ///
@@ -63,6 +64,18 @@ impl Object<'_> {
             let tree = is_read.then(|| serde_json::from_str(spec.get()).ok());
             tree.flatten().unwrap_or_default()
         }))
+    }
+
+    /// Returns the body of a stored object for a comparison with `new`, whose body is `after`. A spec that is too large is read as
+    /// far as the limits leave room.
+    fn body_before(&self, new: &Object<'_>, after: &Value) -> Value {
+        let body = self.body();
+        match (self.spec, body.get("spec")) {
+            (Some(spec), Some(Value::Null)) => {
+                self.with_status(Some(stored_spec::read(spec, new.spec, after.get("spec"))))
+            }
+            _ => body,
+        }
     }
 
     fn with_status(&self, spec: Option<Value>) -> Value {
@@ -154,13 +167,14 @@ impl Evaluation<'_> {
 
     /// Returns the findings of a spec whose text differs from that of `old`.
     async fn changed_spec(&self, old: &Object<'_>, new: &Object<'_>, started: bool) -> Findings {
-        let (before, after) = (old.body(), new.body());
+        let after = new.body();
         let mut found = Findings::default();
         // Two specs that cannot be read as trees would be equal.
         let is_unread = after.get("spec").is_some_and(Value::is_null);
         if is_unread && let Err(malformed) = self.subject(new) {
             return malformed;
         }
+        let before = old.body_before(new, &after);
         if !is_unread && !spec_change::is_changed(self.kind, &before, &after) {
             return found;
         }

@@ -77,6 +77,19 @@ impl JsonLimits {
         self.compare(size)
     }
 
+    /// Returns the limits for the other values of a list or map that has this text as one value.
+    ///
+    /// # Errors
+    /// Returns the limit that the text exceeds.
+    pub fn without(self, text: &str) -> Result<Self, TooLarge> {
+        self.check(text)?;
+        Ok(Self {
+            bytes: self.bytes.saturating_sub(text.len()),
+            values: self.values.saturating_sub(Size::of_text(text).values),
+            depth: self.depth,
+        })
+    }
+
     /// Checks a JSON value.
     ///
     /// # Errors

@@ -135,6 +135,61 @@ async fn only_a_status_of_usual_size_is_put_back_and_the_removal_of_a_larger_one
 }
 
 #[tokio::test]
+async fn a_correction_of_a_stored_spec_that_is_too_large_is_judged_by_the_fields_that_it_changes() {
+    let scheduled = with(backup_spec(), &json!({"schedule": "@daily"}));
+    let one_shot = with(backup_spec(), &json!({"schedule": null}));
+    let large = |spec: Value| with(spec, &json!({"nodes": many_nodes()}));
+    let moved = with(restore_spec(), &json!({"cassandraBackup": "b2"}));
+    let tables = with(restore_spec(), &json!({"entities": "k2.t3"}));
+    for (kind, old, new, expected) in [
+        // A scheduled backup that has run may change.
+        (
+            "CassandraBackup",
+            ran(&large(scheduled.clone()), "COMPLETED"),
+            ran(&scheduled, "COMPLETED"),
+            vec![],
+        ),
+        (
+            "CassandraBackup",
+            ran(&large(one_shot.clone()), "COMPLETED"),
+            ran(&one_shot, "COMPLETED"),
+            vec!["spec.nodes"],
+        ),
+        (
+            "CassandraRestore",
+            object(&large(restore_spec())),
+            object(&restore_spec()),
+            vec![],
+        ),
+        (
+            "CassandraRestore",
+            object(&large(restore_spec())),
+            object(&moved),
+            vec!["spec.cassandraBackup"],
+        ),
+        (
+            "CassandraRestore",
+            ran(&large(restore_spec()), "RUNNING"),
+            ran(&tables, "RUNNING"),
+            vec!["spec.entities", "spec.nodes"],
+        ),
+    ] {
+        let change = json!({"object": new, "oldObject": old});
+        let (response, _) = validated(kind, "UPDATE", &change).await;
+        let mut fields: Vec<String> = if response["allowed"] == true {
+            Vec::new()
+        } else {
+            let causes = causes(&response).into_iter();
+            causes
+                .map(|cause| cause.split(':').next().unwrap().to_owned())
+                .collect()
+        };
+        fields.sort();
+        assert_eq!(fields, expected, "{kind} {response}");
+    }
+}
+
+#[tokio::test]
 async fn a_restore_whose_reads_have_no_turn_gets_503_and_a_backup_a_warning() {
     let world = Arc::new(World {
         unreadable: Some(NO_TURN),
