@@ -31,12 +31,37 @@ impl Authority {
     }
 }
 
-/// Returns the certificates in `text`. Skips everything else, as the API server does.
+/// The beginning of a PEM block. It is read only at the beginning of a line.
+const BEGIN: &[u8] = b"-----BEGIN ";
+
+/// Returns the certificates in `text`. Skips everything else, as the API server does: Go's `pem.Decode` continues behind the first
+/// line of a broken block, so the certificates behind it count.
 pub(super) fn read(text: &[u8]) -> BTreeSet<Authority> {
-    CertificateDer::pem_slice_iter(text)
-        .map_while(Result::ok)
+    blocks(text)
+        .filter_map(|block| CertificateDer::from_pem_slice(block).ok())
         .filter_map(|der| Authority::read(&der))
         .collect()
+}
+
+/// Returns each PEM block with the text up to the next one.
+fn blocks(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_at_line_start = |position: usize| {
+        let before = position.checked_sub(1).and_then(|before| text.get(before));
+        before.is_none_or(|byte| *byte == b'\n')
+    };
+    let found = text
+        .windows(BEGIN.len())
+        .enumerate()
+        .filter(|(_, window)| *window == BEGIN);
+    let starts: Vec<usize> = found
+        .map(|(position, _)| position)
+        .filter(|position| is_at_line_start(*position))
+        .collect();
+    let ends: Vec<usize> = starts.iter().copied().skip(1).chain([text.len()]).collect();
+    starts
+        .into_iter()
+        .zip(ends)
+        .filter_map(|(start, end)| text.get(start..end))
 }
 
 /// Returns the authorities as PEM.
@@ -74,6 +99,32 @@ mod tests {
         let text = write(&both);
         assert_eq!(read(text.as_bytes()), both);
         assert!(text.lines().all(|line| line.len() <= LINE_LENGTH));
+    }
+
+    #[test]
+    fn a_broken_block_does_not_hide_the_certificates_behind_it() {
+        let generate = || -> Authority {
+            Signer::generate(Timestamp::UNIX_EPOCH, SignedDuration::from_hours(1))
+                .unwrap()
+                .as_ref()
+                .clone()
+        };
+        let (first, second) = (generate(), generate());
+        let (one, other) = (write([&first]), write([&second]));
+        for broken in [
+            "-----BEGIN CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\nbm9pc2U=\n",
+            "-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE\nbm9pc2U=\n-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\nbm9pc2U=\n-----END PRIVATE KEY-----\n",
+            "-----BEGIN NOTHING-----\nbm9pc2U=\n",
+        ] {
+            let text = format!("{one}{broken}{other}{broken}");
+            let expected = BTreeSet::from([first.clone(), second.clone()]);
+            assert_eq!(read(text.as_bytes()), expected, "{broken}");
+        }
+        let inside_a_line = format!("noise{other}");
+        assert_eq!(read(inside_a_line.as_bytes()), BTreeSet::new());
     }
 
     #[test]
