@@ -37,7 +37,8 @@ impl Resolved {
 
 fn float_key(number: &Number) -> Option<SmolStr> {
     let value = number.as_f64()?;
-    let has_exponent = value != 0.0 && !(1e-4..1e6).contains(&value.abs());
+    // kubectl writes the sign of zero, which the number does not have.
+    let has_exponent = !(1e-4..1e6).contains(&value.abs());
     let text = value.to_smolstr();
     let is_exact = text.parse::<f32>().is_ok_and(|float| float.to_smolstr() == text);
     (is_exact && !has_exponent).then_some(text)
@@ -223,7 +224,7 @@ fn as_float(resolved: Resolved) -> Resolved {
     };
     Resolved {
         kind: number.map_or(resolved.kind, NodeKind::Number),
-        is_float: resolved.is_float,
+        is_float: true,
     }
 }
 
