@@ -15,6 +15,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use crate::telemetry::api_error::is_routine_end_of_watch;
 use crate::telemetry::metrics::Metrics;
 
 use super::kind::{Pruned, WatchedKind};
@@ -236,7 +237,7 @@ impl<K: WatchedKind> Feed<K> {
         while self.awaits_silence() {
             match timeout(ESTABLISHED_AFTER, events.next()).await {
                 Ok(event) => return event,
-                Err(_) => self.set_state(CacheState::Synced),
+                Err(_) => _ = self.set_state(CacheState::Synced),
             }
         }
         events.next().await
@@ -310,10 +311,19 @@ impl<K: WatchedKind> Feed<K> {
             CacheState::Synced => Some(now),
             CacheState::Stale { since, .. } => Some(*since),
         };
-        self.set_state(match since {
-            None => CacheState::Incomplete(reason),
-            Some(since) => CacheState::Stale { since, reason },
+        let is_new = self.set_state(match since {
+            None => CacheState::Incomplete(reason.clone()),
+            Some(since) => CacheState::Stale {
+                since,
+                reason: reason.clone(),
+            },
         });
+        let kind = K::plural(&());
+        if is_new && is_routine_end_of_watch(error) {
+            tracing::info!(%kind, reason, "the watch of a cache ended; it is opened again");
+        } else if is_new {
+            tracing::warn!(%kind, reason, "cache cannot be kept up to date; trying again");
+        }
     }
 
     /// Returns true if the watch has been broken for too long to be resumed. A list in progress continues.
@@ -329,24 +339,20 @@ impl<K: WatchedKind> Feed<K> {
         !self.writer.is_listing() && matches!(&*self.state.borrow(), CacheState::Stale { .. })
     }
 
-    fn set_state(&self, new: CacheState) {
-        let kind = K::plural(&());
+    /// Sets the state. Returns true if it was another one before.
+    fn set_state(&self, new: CacheState) -> bool {
         self.metrics.cache_synced(K::CACHE, new == CacheState::Synced);
         self.state.send_if_modified(|state| {
             if *state == new {
                 return false;
             }
-            match &new {
-                CacheState::Synced => {
-                    tracing::info!(%kind, objects = self.writer.store().len(), "cache is up to date");
-                }
-                CacheState::Incomplete(reason) | CacheState::Stale { reason, .. } => {
-                    tracing::warn!(%kind, reason, "cache cannot be kept up to date; trying again");
-                }
+            if new == CacheState::Synced {
+                let kind = K::plural(&());
+                tracing::info!(%kind, objects = self.writer.store().len(), "cache is up to date");
             }
             *state = new;
             true
-        });
+        })
     }
 }
 

@@ -77,7 +77,7 @@ fn update(known: &watch::Sender<StatusSubresources>, found: StatusSubresources) 
         let changed = *known != found;
         if changed {
             let StatusSubresources { backups, restores } = found;
-            tracing::info!(?backups, ?restores, "status subresources");
+            tracing::info!(backups, restores, "status subresources");
             *known = found;
         }
         changed

@@ -1,4 +1,5 @@
 //! Logs and metrics.
 
+pub mod api_error;
 pub mod log;
 pub mod metrics;

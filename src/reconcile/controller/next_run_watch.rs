@@ -24,6 +24,7 @@ use crate::evaluate::Judge;
 use crate::reconcile::plan::needs::Needs;
 use crate::reconcile::plan::readiness;
 use crate::rules::facts::Cluster;
+use crate::telemetry::api_error::log_text;
 
 /// The time between two checks for backups that are due for a judgement.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -72,7 +73,7 @@ impl NextRunWatch<'_> {
                 Some(event) = events.next() => match event {
                     Ok(event) => clusters.apply(event),
                     // The cache of clusters fails in the same way and logs it as a warning.
-                    Err(error) => tracing::debug!(%error, "the watch of clusters failed; it is opened again"),
+                    Err(error) => tracing::debug!(error = log_text(&error), "the watch of clusters failed; it is opened again"),
                 },
                 _ = ticks.tick() => {
                     let now = (self.now)();

@@ -23,6 +23,7 @@ use crate::reconcile::plan::readiness;
 use crate::reconcile::plan::restore::RestoreInputs;
 use crate::reconcile::plan::schedule::NextRun;
 use crate::reconcile::plan::{Actions, Answers, Observation, Plan, Question};
+use crate::telemetry::api_error::log_text;
 
 /// The limit of rounds in which a plan may ask for more answers.
 const MAX_QUESTION_ROUNDS: usize = 8;
@@ -154,7 +155,12 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
         let result = Box::pin(self.reconcile_between_runs(&cached)).await;
         if let Err(error) = &result {
             let (namespace, name) = (cached.namespace().unwrap_or_default(), cached.name_any());
-            tracing::warn!(namespace, name, %error, "failed to report what the next run lacks");
+            tracing::warn!(
+                namespace,
+                name,
+                error = log_text(error),
+                "failed to report what the next run lacks"
+            );
         }
         result.is_ok()
     }

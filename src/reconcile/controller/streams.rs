@@ -14,6 +14,7 @@ use kube::{Api, ResourceExt};
 use super::{Controlled, LeaderContext};
 use crate::icarus::SidecarApi;
 use crate::reconcile::object::CachedObject;
+use crate::telemetry::api_error::{is_routine_end_of_watch, log_text};
 
 /// Objects per page of a list. A page is in memory as a whole, and the heap hardly shrinks afterwards.
 const PAGE_SIZE: u32 = 50;
@@ -58,7 +59,7 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
                 |object, context| async move { context.reconcile_and_record(object).await },
                 |object, error, context| {
                     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-                    tracing::warn!(kind = %K::kind(&()), namespace, name, %error, "reconcile failed");
+                    tracing::warn!(kind = %K::kind(&()), namespace, name, error = log_text(error), "reconcile failed");
                     Action::requeue(context.failures.delay(object.as_ref()))
                 },
                 self,
@@ -66,7 +67,12 @@ impl<S: SidecarApi + 'static> LeaderContext<S> {
             .for_each(|result| {
                 // The error of a reconcile has been logged above.
                 if let Err(controller::Error::QueueError(error)) = result {
-                    tracing::warn!(kind = %K::kind(&()), %error, "the watch failed; it is opened again");
+                    let (kind, error_text) = (K::kind(&()), log_text(&error));
+                    if is_routine_end_of_watch(&error) {
+                        tracing::info!(%kind, error = error_text, "the watch ended; it is opened again");
+                    } else {
+                        tracing::warn!(%kind, error = error_text, "the watch failed; it is opened again");
+                    }
                 }
                 std::future::ready(())
             })

@@ -5,6 +5,7 @@ use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter};
 
 use crate::reconcile::object::ReconciledObject;
 use crate::reconcile::plan::Event;
+use crate::telemetry::api_error::{is_namespace_terminating, log_text};
 
 /// The limit of the events API for a note, in bytes.
 const MAX_NOTE_LENGTH: usize = 1024;
@@ -40,7 +41,17 @@ pub(in crate::reconcile) async fn publish<K: ReconciledObject>(
             Recorder::new(client.clone(), Reporter::from("cassgate"))
         };
         if let Err(error) = recorder.publish(&kube_event, &reference).await {
-            tracing::warn!(%error, reason = event.reason.as_str(), "failed to publish an event");
+            let (reason, error_text) = (event.reason.as_str(), log_text(&error));
+            // A namespace that is being deleted accepts no event, and its objects are deleted one after the other.
+            if is_namespace_terminating(&error) {
+                tracing::debug!(
+                    error = error_text,
+                    reason,
+                    "the namespace of an event is being deleted"
+                );
+            } else {
+                tracing::warn!(error = error_text, reason, "failed to publish an event");
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::api::{
 use crate::reconcile::object::ReconciledObject;
 use crate::reconcile::plan::Finalizer;
 use crate::reconcile::plan::conflict::FIELD_MANAGER;
+use crate::telemetry::api_error::log_text;
 
 /// Adds or releases our finalizer, keeps all others, and returns the object as it is stored afterwards.
 ///
@@ -124,7 +125,11 @@ fn given_up(error: kube::Error, backup: &str) -> Result<(), kube::Error> {
     match &error {
         kube::Error::Api(status) if status.code == 404 => Ok(()),
         kube::Error::Api(status) if !is_transient(status.code) => {
-            tracing::warn!(%error, backup, "failed to record the last restore on the backup");
+            tracing::warn!(
+                error = log_text(&error),
+                backup,
+                "failed to record the last restore on the backup"
+            );
             Ok(())
         }
         _ => Err(error),

@@ -15,6 +15,7 @@ use super::leadership::{ConfirmRequest, Leadership, OpenTerm};
 use super::protocol::{BootTime, LeaseOptions, LeaseOptionsError, Observed, Step, decide};
 use super::state::LeaseState;
 use super::store::LeaseStore;
+use crate::telemetry::api_error::log_text;
 use crate::telemetry::metrics::{LeaseTransition, Metrics};
 
 /// The longest sleep while the lease is held. A timer stops while the machine sleeps, and the lease does not.
@@ -275,7 +276,10 @@ impl<S: LeaseStore> LeaseKeeper<S> {
                 tracing::warn!("the lease was not released: this replica did not hold it any more");
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "failed to release the lease; the next holder has to wait");
+                tracing::warn!(
+                    error = log_text(&error),
+                    "failed to release the lease; the next holder has to wait"
+                );
             }
             Err(_) => tracing::warn!("failed to release the lease in time; the next holder has to wait"),
         }
