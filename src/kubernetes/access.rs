@@ -2,12 +2,11 @@
 
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::api::{Api, PostParams};
-use tokio::time::{Instant, timeout_at};
 
 use crate::rules::facts::{Caller, Reference};
 use crate::telemetry::metrics::{ReadKind, ReadOutcome};
 
-use super::live::{LiveReads, READ_TIMEOUT, ReadError};
+use super::live::LiveReads;
 use super::reason::reason;
 
 impl LiveReads {
@@ -36,19 +35,12 @@ impl LiveReads {
     }
 
     async fn is_allowed(&self, namespace: &str, review: &SubjectAccessReview) -> Reference<bool> {
-        let deadline = Instant::now() + READ_TIMEOUT;
-        let turn = match self.turn(namespace, deadline).await {
-            Ok(turn) => turn,
-            Err(error) => return Reference::Unknown(error.no_answer()),
-        };
         let reviews = Api::<SubjectAccessReview>::all(self.client.clone());
-        let Ok(answer) = timeout_at(deadline, reviews.create(&PostParams::default(), review)).await else {
-            return Reference::Unknown(ReadError::timeout_of(&turn).no_answer());
-        };
-        self.turns.answered();
-        match answer {
-            Ok(review) => Reference::Found(review.status.is_some_and(|status| status.allowed)),
-            Err(error) => Reference::Unknown(reason(&error)),
+        let parameters = PostParams::default();
+        match self.in_turn(namespace, reviews.create(&parameters, review)).await {
+            Ok(Ok(review)) => Reference::Found(review.status.is_some_and(|status| status.allowed)),
+            Ok(Err(error)) => Reference::Unknown(reason(&error)),
+            Err(error) => Reference::Unknown(error.no_answer()),
         }
     }
 }

@@ -32,10 +32,10 @@ pub const SECRETS_ROLE: &str = "cassgate-secrets";
 /// The timeout of a read, including its attempts and the wait for its turn.
 ///
 /// A review has its own deadline, which may be shorter. This one bounds a read that several reviews share.
-pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The reason of a request without an answer.
-pub(super) const NO_ANSWER: &str = "the API server did not answer in time";
+const NO_ANSWER: &str = "the API server did not answer in time";
 
 /// The delays before the second and the third attempt after a transient error: etcd changes its leader, or an API
 /// server restarts. Without them such a moment would turn a denial into a warning.
@@ -159,16 +159,30 @@ impl LiveReads {
             return Err(ReadError::InvalidName);
         }
         let path = Request::new(K::url_path(&(), inside));
-        let deadline = Instant::now() + READ_TIMEOUT;
-        let turn = self.turn(inside.unwrap_or(name), deadline).await?;
-        let answer = timeout_at(deadline, self.attempts(&path, name)).await;
-        let answer = answer.map_err(|_| ReadError::timeout_of(&turn))?;
-        self.turns.answered();
+        let attempts = self.attempts(&path, name);
+        let answer = self.in_turn(inside.unwrap_or(name), attempts).await?;
         classify(answer, name)
     }
 
+    /// Sends a request for a review of this namespace when its turn has come, and returns the answer of the API server.
+    ///
+    /// # Errors
+    /// Returns [`ReadError::NoTurn`] or [`ReadError::TimedOut`] if there is no answer within [`READ_TIMEOUT`].
+    pub(super) async fn in_turn<T>(
+        &self,
+        namespace: &str,
+        request: impl Future<Output = T>,
+    ) -> Result<T, ReadError> {
+        let deadline = Instant::now() + READ_TIMEOUT;
+        let turn = self.turn(namespace, deadline).await?;
+        let answer = timeout_at(deadline, request).await;
+        let answer = answer.map_err(|_| ReadError::timeout_of(&turn))?;
+        self.turns.answered();
+        Ok(answer)
+    }
+
     /// Waits for the turn of a read of this namespace.
-    pub(super) async fn turn(&self, namespace: &str, deadline: Instant) -> Result<Turn, ReadError> {
+    async fn turn(&self, namespace: &str, deadline: Instant) -> Result<Turn, ReadError> {
         let begun = Instant::now();
         match timeout_at(deadline, self.turns.wait(namespace)).await {
             Ok(Some(turn)) => Ok(turn),
@@ -201,7 +215,7 @@ impl LiveReads {
 
 impl ReadError {
     /// Returns the error of a read that had this turn and no answer in time.
-    pub(super) fn timeout_of(turn: &Turn) -> Self {
+    fn timeout_of(turn: &Turn) -> Self {
         if turn.is_late {
             Self::NoTurn
         } else {

@@ -3,12 +3,11 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::core::{ObjectList, PartialObjectMeta};
-use tokio::time::{Instant, timeout_at};
 
 use crate::rules::facts::{LabelsWithoutPod, PodQuery, Reference};
 use crate::telemetry::metrics::{ReadKind, ReadOutcome};
 
-use super::live::{LiveReads, READ_TIMEOUT, ReadError};
+use super::live::LiveReads;
 use super::reason::reason;
 
 impl LiveReads {
@@ -33,16 +32,11 @@ impl LiveReads {
     }
 
     async fn compare_in_turn(&self, query: PodQuery<'_>) -> Reference<LabelsWithoutPod> {
-        let deadline = Instant::now() + READ_TIMEOUT;
-        let turn = match self.turn(query.namespace, deadline).await {
-            Ok(turn) => turn,
-            Err(error) => return Reference::Unknown(error.no_answer()),
-        };
-        let Ok(answer) = timeout_at(deadline, self.compare(query)).await else {
-            return Reference::Unknown(ReadError::timeout_of(&turn).no_answer());
-        };
-        self.turns.answered();
-        answer.map_or_else(|error| Reference::Unknown(reason(&error)), Reference::Found)
+        match self.in_turn(query.namespace, self.compare(query)).await {
+            Ok(Ok(labels)) => Reference::Found(labels),
+            Ok(Err(error)) => Reference::Unknown(reason(&error)),
+            Err(error) => Reference::Unknown(error.no_answer()),
+        }
     }
 
     async fn compare(&self, query: PodQuery<'_>) -> Result<LabelsWithoutPod, kube::Error> {
