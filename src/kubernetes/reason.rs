@@ -4,6 +4,8 @@ use std::{error::Error as StdError, io};
 
 use kube::{Error, core::Status};
 
+use crate::telemetry::api_error::causes;
+
 /// Returns the reason why a request failed, in one line without addresses, names or bodies.
 #[must_use]
 pub fn reason(error: &Error) -> String {
@@ -71,34 +73,13 @@ fn cause_reason(cause: &(dyn StdError + 'static)) -> Option<&'static str> {
         .then_some("the API server's name does not resolve")
 }
 
-/// Returns an error and its causes.
-///
-/// An `io::Error` skips the error that it wraps: its `source` is the source of that error.
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        wrapped
-            .map(|inner| inner as &(dyn StdError + 'static))
-            .or_else(|| error.source())
-    })
-    // A chain that is longer than this has a cycle.
-    .take(32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::api_error::tests::api;
 
     fn service(error: impl Into<tower::BoxError>) -> Error {
         Error::Service(error.into())
-    }
-
-    fn api(code: u16) -> Error {
-        Error::Api(
-            Status::failure("secrets \"s3\" at https://10.0.0.1", "Whatever")
-                .with_code(code)
-                .boxed(),
-        )
     }
 
     #[test]

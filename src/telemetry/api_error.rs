@@ -1,6 +1,6 @@
-//! Errors of the API server in the log.
+//! Errors of requests to the API server: their causes, and their text in the log.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, io};
 
 use kube::core::Status;
 
@@ -38,14 +38,28 @@ pub fn is_routine_end_of_watch(error: &(dyn StdError + 'static)) -> bool {
 
 /// Returns the response of the API server that caused an error.
 fn response<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Status> {
-    std::iter::successors(Some(error), |&error| error.source()).find_map(|cause| {
+    causes(error).find_map(|cause| {
         let boxed = cause.downcast_ref::<Box<Status>>().map(AsRef::as_ref);
         boxed.or_else(|| cause.downcast_ref::<Status>())
     })
 }
 
+/// Returns an error and its causes.
+///
+/// An `io::Error` skips the error that it wraps: its `source` is the source of that error.
+pub fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped
+            .map(|inner| inner as &(dyn StdError + 'static))
+            .or_else(|| error.source())
+    })
+    // A chain that is longer than this has a cycle.
+    .take(32)
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use kube::Error;
 
     use super::*;
@@ -54,7 +68,8 @@ mod tests {
         Error::Service(error.into())
     }
 
-    fn api(code: u16) -> Error {
+    /// Returns an error response whose message contains a name and an address.
+    pub(crate) fn api(code: u16) -> Error {
         Error::Api(
             Status::failure("secrets \"s3\" at https://10.0.0.1", "Whatever")
                 .with_code(code)
