@@ -65,16 +65,13 @@ impl JsonLimits {
     /// # Errors
     /// Returns the limit that the text exceeds.
     pub fn check(self, text: &str) -> Result<(), TooLarge> {
-        if text.len() > self.bytes {
-            return Err(TooLarge::Bytes(text.len(), self.bytes));
-        }
+        self.check_length(text)?;
         // Nearly every text is this small, and is not counted.
         let opening = text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
         if text.len() <= self.values && opening <= self.depth {
             return Ok(());
         }
-        let size = Size::of_text(text);
-        self.compare(size)
+        self.compare(Size::of_text(text))
     }
 
     /// Returns the limits for the other values of a list or map that has this text as one value.
@@ -82,10 +79,12 @@ impl JsonLimits {
     /// # Errors
     /// Returns the limit that the text exceeds.
     pub fn without(self, text: &str) -> Result<Self, TooLarge> {
-        self.check(text)?;
+        self.check_length(text)?;
+        let size = Size::of_text(text);
+        self.compare(size)?;
         Ok(Self {
             bytes: self.bytes.saturating_sub(text.len()),
-            values: self.values.saturating_sub(Size::of_text(text).values),
+            values: self.values.saturating_sub(size.values),
             depth: self.depth,
         })
     }
@@ -105,6 +104,13 @@ impl JsonLimits {
             }
         }
         self.compare(size)
+    }
+
+    fn check_length(self, text: &str) -> Result<(), TooLarge> {
+        if text.len() > self.bytes {
+            return Err(TooLarge::Bytes(text.len(), self.bytes));
+        }
+        Ok(())
     }
 
     fn compare(self, size: Size) -> Result<(), TooLarge> {
