@@ -60,7 +60,8 @@ pub(super) async fn judge(
     };
     let written = resource.manifest.object();
     let node = &*written.node;
-    let meta = metadata(resource, node, stored);
+    let last_applied = stored.map(LastApplied::of).unwrap_or_default();
+    let meta = metadata(resource, node, stored, &last_applied);
     let known = settings.placeholders.of(node);
     let placeholders = placeholders(node, &known);
     let mut object = without_sops(node.to_json());
@@ -81,6 +82,7 @@ pub(super) async fn judge(
         let change = Change {
             kind,
             old,
+            last_applied: &last_applied,
             new: body,
             meta: meta.clone(),
             placeholders: &placeholders,
@@ -246,8 +248,12 @@ fn body(object: Value) -> Value {
 }
 
 /// Returns the metadata that rules read. An apply keeps stored annotations and labels that no apply has set.
-fn metadata(resource: &Resource, node: &Node, stored: Option<&Value>) -> Metadata {
-    let last_applied = stored.map(LastApplied::of).unwrap_or_default();
+fn metadata(
+    resource: &Resource,
+    node: &Node,
+    stored: Option<&Value>,
+    last_applied: &LastApplied<'_>,
+) -> Metadata {
     let kept = |map: &str, key: &str| {
         let value = stored?.get("metadata")?.get(map)?.get(key)?.as_str()?;
         (!last_applied.sets(&["metadata", map, key])).then(|| value.to_owned())

@@ -21,6 +21,8 @@ pub(super) struct Change<'a> {
     pub(super) kind: Kind,
     /// The stored object, whole.
     pub(super) old: &'a Value,
+    /// The fields of the stored object that an apply has set.
+    pub(super) last_applied: &'a LastApplied<'a>,
     /// The spec and the status of the manifest.
     pub(super) new: Value,
     /// The metadata of the manifest.
@@ -69,7 +71,7 @@ impl Change<'_> {
         let old = self.old;
         let mut new = Map::new();
         if let Some(spec) = self.new.get("spec") {
-            let mut spec = LastApplied::of(old).applied(spec, old.get("spec"), &["spec"]);
+            let mut spec = self.last_applied.applied(spec, old.get("spec"), &["spec"]);
             for placeholder in self.placeholders {
                 keep_stored(&mut spec, old.get("spec"), &placeholder.path);
             }
