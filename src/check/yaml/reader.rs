@@ -74,42 +74,60 @@ impl<'t> Reader<'t> {
     }
 
     fn document(&mut self) -> Result<Option<SpannedNode>, YamlError> {
-        let mut builder = Builder::default();
         match &mut self.events {
-            Events::Plain(text, steps) => {
-                for step in steps {
-                    let Some(event) = step.event(text) else {
-                        return Ok(builder.root());
-                    };
-                    builder.event(event, self.start.span(step.span))?;
-                }
-            }
+            Events::Plain(text, steps) => plain_document(text, steps, self.start),
             Events::Parsed(parsed) => {
                 let (parser, strict) = &mut **parsed;
-                while let Some(next) = parser.next_event() {
-                    let (event, span) = next.map_err(|error| {
-                        let span = self.start.span(from_parser(ParserSpan::empty(*error.marker())));
-                        YamlError::at(span, error.info())
-                    })?;
-                    let within = from_parser(span);
-                    let span = self.start.span(within);
-                    strict.check(&event, within, span)?;
-                    match event {
-                        Event::StreamEnd => break,
-                        Event::DocumentEnd => {
-                            let empty = || SpannedNode {
-                                span,
-                                node: NodeRef::Scalar(Node { kind: NodeKind::Null }),
-                            };
-                            return Ok(Some(builder.root().unwrap_or_else(empty)));
-                        }
-                        event => builder.event(event, span)?,
-                    }
-                }
+                parsed_document(parser, strict, self.start)
             }
         }
-        Ok(None)
     }
+}
+
+/// Reads the next document of a plain text; `None` if there is no further one.
+fn plain_document(
+    text: &str,
+    steps: &mut vec::IntoIter<Step>,
+    start: Start,
+) -> Result<Option<SpannedNode>, YamlError> {
+    let mut builder = Builder::default();
+    for step in steps {
+        let Some(event) = step.event(text) else {
+            return Ok(builder.root());
+        };
+        builder.event(event, start.span(step.span))?;
+    }
+    Ok(None)
+}
+
+/// Reads the next document of the parser; `None` if there is no further one.
+fn parsed_document<'t>(
+    parser: &mut Parser<'t, StrInput<'t>>,
+    strict: &mut Strict<'t>,
+    start: Start,
+) -> Result<Option<SpannedNode>, YamlError> {
+    let mut builder = Builder::default();
+    while let Some(next) = parser.next_event() {
+        let (event, span) = next.map_err(|error| {
+            let span = start.span(from_parser(ParserSpan::empty(*error.marker())));
+            YamlError::at(span, error.info())
+        })?;
+        let within = from_parser(span);
+        let span = start.span(within);
+        strict.check(&event, within, span)?;
+        match event {
+            Event::StreamEnd => break,
+            Event::DocumentEnd => {
+                let empty = || SpannedNode {
+                    span,
+                    node: NodeRef::Scalar(Node { kind: NodeKind::Null }),
+                };
+                return Ok(Some(builder.root().unwrap_or_else(empty)));
+            }
+            event => builder.event(event, span)?,
+        }
+    }
+    Ok(None)
 }
 
 impl Iterator for Reader<'_> {
