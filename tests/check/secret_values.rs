@@ -219,11 +219,7 @@ fn every_insertion_into_a_text_of_variables_keeps_the_value_hidden() {
 
 #[test]
 fn credentials_in_a_wrong_place_stay_hidden() {
-    for (object, marker) in MISPLACED
-        .iter()
-        .flat_map(|object| MARKERS.map(|marker| (object, marker)))
-    {
-        let text = object.replace("VALUE", marker);
+    for (text, marker) in with_markers(&MISPLACED) {
         assert_hidden("file.yaml", &text, marker);
         let starts = text.match_indices('\n').map(|(at, _)| at + 1);
         for at in [0].into_iter().chain(starts) {
@@ -237,12 +233,15 @@ fn credentials_in_a_wrong_place_stay_hidden() {
 
 #[test]
 fn values_without_damage_stay_hidden() {
-    for (holder, marker) in HOLDERS
-        .iter()
-        .flat_map(|holder| MARKERS.map(|marker| (holder, marker)))
-    {
-        assert_hidden("file.yaml", &holder.replace("VALUE", marker), marker);
+    for (text, marker) in with_markers(&HOLDERS) {
+        assert_hidden("file.yaml", &text, marker);
     }
+}
+
+/// Returns each document with each marker as its value.
+fn with_markers(documents: &[&str]) -> impl Iterator<Item = (String, &'static str)> {
+    let filled = |document: &str| MARKERS.map(|marker| (document.replace("VALUE", marker), marker));
+    documents.iter().flat_map(move |document| filled(document))
 }
 
 proptest! {
