@@ -1,11 +1,14 @@
 //! Reads the body of a request, and limits the reviews that take much memory.
 
 use std::error::Error;
+use std::pin::pin;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
+use futures::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// An error while a body is received.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +19,14 @@ pub(super) enum BodyError {
     /// The client ended the body or the connection too early.
     #[error("the body did not arrive completely")]
     Incomplete,
+    /// The body did not arrive within [`TIMEOUT`].
+    #[error("the body did not arrive within {} s", TIMEOUT.as_secs())]
+    TooSlow,
 }
+
+/// The time in which a body has to arrive. The API server sends a review at once. 10 s is shorter than the drain at a shutdown
+/// (20 s), so a client that sends slowly, or more parts than cassgate can read, does not hold it up.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The capacity for which a body grows at a time, in bytes. Doubling it would hold a large body twice while it moves.
 const GROWTH: usize = 1024 * 1024;
@@ -30,8 +40,17 @@ const MAX_RESERVED: usize = 8 * 1024 * 1024;
 /// part, as the API server sends nearly every review, is not copied.
 ///
 /// # Errors
-/// Returns an error if the body is too long or incomplete.
-pub(super) async fn receive(mut body: Body) -> Result<Bytes, BodyError> {
+/// Returns an error if the body is too long, incomplete, or not there within [`TIMEOUT`].
+pub(super) async fn receive(body: Body) -> Result<Bytes, BodyError> {
+    let mut body = pin!(parts_joined(body));
+    // A review of usual size is there already and needs no timer.
+    if let Some(received) = body.as_mut().now_or_never() {
+        return received;
+    }
+    timeout(TIMEOUT, body).await.unwrap_or(Err(BodyError::TooSlow))
+}
+
+async fn parts_joined(mut body: Body) -> Result<Bytes, BodyError> {
     let Some(first) = next(&mut body).await? else {
         return Ok(Bytes::new());
     };
@@ -151,11 +170,11 @@ mod tests {
     use std::time::Duration;
 
     use axum::body::{Body, Bytes};
-    use futures::stream;
+    use futures::{StreamExt, stream};
     use http_body_util::Limited;
-    use tokio::time::Instant;
+    use tokio::time::{Instant, sleep};
 
-    use super::{BodyError, LARGE_SPEC, MAX_LARGE_REVIEWS, Turns, receive};
+    use super::{BodyError, LARGE_SPEC, MAX_LARGE_REVIEWS, TIMEOUT, Turns, receive};
 
     fn body(parts: &[&'static str]) -> Body {
         let parts: Vec<_> = parts
@@ -186,6 +205,21 @@ mod tests {
             receive(Body::from_stream(broken)).await,
             Err(BodyError::Incomplete)
         ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_whose_parts_go_on_arriving_has_ten_seconds() {
+        let slow = |number: usize| {
+            Body::from_stream(stream::iter(0..number).then(async |_| {
+                sleep(Duration::from_millis(100)).await;
+                Ok::<_, Infallible>(Bytes::from_static(b"a"))
+            }))
+        };
+        assert_eq!(receive(slow(99)).await.unwrap().len(), 99);
+        let begun = Instant::now();
+        let error = receive(slow(1_000)).await.unwrap_err();
+        assert_eq!(error.to_string(), "the body did not arrive within 10 s");
+        assert_eq!(begun.elapsed(), TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]

@@ -209,6 +209,7 @@ fn not_received(error: &BodyError) -> Response {
     let (code, reason) = match error {
         BodyError::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge"),
         BodyError::Incomplete => (StatusCode::BAD_REQUEST, "BadRequest"),
+        BodyError::TooSlow => return unavailable(error.to_string()),
     };
     json(code, wire::failure(code.as_u16(), reason, error.to_string()))
 }
